@@ -1,0 +1,214 @@
+"""The event contract: what a product posts, and the only place where its shape is written.
+
+Three events travel as one JSON object a line, tagged by `type`. Everything else (topics, tables, training sets) is derived from
+them. This module is light on purpose: a product's serving process imports it, so it loads msgspec and nothing heavier.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+SCHEMA_VERSION = 1
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""No event may claim to be older than this."""
+LATEST_AHEAD = timedelta(hours=24)
+"""No event may lie further than this ahead of the moment at which the broker received it."""
+LONGEST_LINE = 1_048_576
+"""Bytes of one event on the wire."""
+
+EventId = Annotated[str, Meta(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")]
+Key = Annotated[str, Meta(min_length=1, max_length=256)]
+Moment = Annotated[datetime, Meta(tz=True)]
+Version = Annotated[int, Meta(ge=1)]
+
+Reason = Literal[
+    "line_too_long", "not_json", "not_an_object", "unknown_type", "unknown_version", "invalid_field", "timestamp_out_of_range"
+]
+"""Why a line became a dead letter."""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class _Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True, omit_defaults=True):
+    event_id: EventId
+    user_id: Key
+    schema_version: Version = SCHEMA_VERSION
+
+
+class ResponseServed(_Event, frozen=True, tag="response_served", kw_only=True, omit_defaults=True):
+    """A policy's response was shown to a user.
+
+    Attributes:
+        event_id: UUIDv7; copies of one event share it.
+        user_id: A pseudonym, at most 256 characters.
+        served_at: When it was shown (time zone required; kept as UTC).
+        response_id: What reactions point at.
+        turn: Which response of its conversation this is, from 0.
+        policy: The model version that wrote it.
+        experiment: The A/B test under which it was served; `arm` is then required.
+        conversation: Everything up to and including the user's last message.
+        response: The text shown.
+    """
+
+    served_at: Moment
+    response_id: Key
+    conversation_id: Key
+    turn: Annotated[int, Meta(ge=0)]
+    session_id: Key
+    policy: Key
+    conversation: Annotated[list[Message], Meta(min_length=1)]
+    response: str
+    experiment: Key | None = None
+    arm: Key | None = None
+
+
+class ReactionChanged(_Event, frozen=True, tag="reaction_changed", kw_only=True, omit_defaults=True):
+    """A user added or removed a reaction on a response.
+
+    Attributes:
+        reacted_at: When (time zone required; kept as UTC).
+        reaction: `love`, `like`, `dislike`, or a product's own name.
+        device_id: Salted hash, as is `network_id`.
+        dwell_ms: Milliseconds between the response being shown and the reaction.
+    """
+
+    reacted_at: Moment
+    response_id: Key
+    reaction: Annotated[str, Meta(min_length=1, max_length=64)]
+    action: Literal["added", "removed"]
+    session_id: Key
+    device_id: Key | None = None
+    network_id: Key | None = None
+    dwell_ms: Annotated[int, Meta(ge=0)] | None = None
+
+
+class ErasureRequested(_Event, frozen=True, tag="erasure_requested", kw_only=True, omit_defaults=True):
+    """A user asked that everything about them be forgotten."""
+
+    requested_at: Moment
+
+
+Event = ResponseServed | ReactionChanged | ErasureRequested
+
+
+class ContractError(ValueError):
+    """A line that breaks the contract; `reason` is the dead letter's code, the text says what was seen and the rule."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason: Reason = reason
+        self.detail = detail
+
+
+class Decoded(NamedTuple):
+    """An event, and the fields of its line that this version of the contract does not know."""
+
+    event: Event
+    extra: dict[str, Any]
+
+
+_KINDS: dict[str, type[Event]] = {
+    "response_served": ResponseServed,
+    "reaction_changed": ReactionChanged,
+    "erasure_requested": ErasureRequested,
+}
+_KNOWN = {name: frozenset((*kind.__struct_fields__, "type")) for name, kind in _KINDS.items()}
+
+
+def new_event_id(moment: datetime, randomness: int | None = None) -> str:
+    """A UUIDv7 for an event of that moment; `randomness` (74 bits) makes it repeatable.
+
+    >>> new_event_id(datetime(2026, 1, 1, tzinfo=UTC), randomness=1)
+    '019b76da-a800-7000-8000-000000000001'
+    """
+    bits = secrets.randbits(74) if randomness is None else randomness
+    milliseconds = int(moment.timestamp() * 1000)
+    value = (milliseconds << 80) | (7 << 76) | ((bits >> 62 & 0xFFF) << 64) | (2 << 62) | (bits & (1 << 62) - 1)
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def moment_of(event: Event) -> datetime:
+    """When the event happened, whichever of the three it is (UTC)."""
+    match event:
+        case ResponseServed():
+            return event.served_at
+        case ReactionChanged():
+            return event.reacted_at
+        case ErasureRequested():
+            return event.requested_at
+
+
+def encode(event: Event) -> bytes:
+    """One line of the wire, without its newline."""
+    return msgspec.json.encode(event)
+
+
+def decode(line: bytes, *, received_at: datetime) -> Decoded:
+    """Read one line of the wire.
+
+    Args:
+        line: One JSON object.
+        received_at: The broker's time stamp of the message. Checks against the clock use it instead of the wall clock, so that a
+            replay of the log judges every line as the first reading did.
+
+    Raises:
+        ContractError: What was seen, the rule, and a reason code for the dead letter.
+    """
+    if len(line) > LONGEST_LINE:
+        raise ContractError("line_too_long", f"{len(line):,} bytes, an event has at most {LONGEST_LINE:,}")
+    fields = _object(line)
+    name = fields.get("type")
+    kind = _KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise ContractError("unknown_type", f"type == {_shown(name)}, must be one of {', '.join(_KINDS)}")
+    event = _convert(fields, kind)
+    _check_moment(event, received_at)
+    if isinstance(event, ResponseServed) and (event.experiment is None) != (event.arm is None):
+        raise ContractError("invalid_field", "experiment and arm go together: give both or neither")
+    extra = {key: value for key, value in fields.items() if key not in _KNOWN[str(name)]}
+    return Decoded(event, extra)
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        fields = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ContractError("not_json", f"{error}; a line holds one JSON object in UTF-8") from None
+    if not isinstance(fields, dict):
+        raise ContractError("not_an_object", f"a JSON {type(fields).__name__}, must be an object with a type")
+    return fields
+
+
+def _convert(fields: Mapping[str, Any], kind: type[Event]) -> Event:
+    version = fields.get("schema_version", SCHEMA_VERSION)
+    try:
+        return msgspec.convert(fields, kind)
+    except msgspec.ValidationError as error:
+        if version != SCHEMA_VERSION:
+            rule = f"schema_version == {_shown(version)}, known is {SCHEMA_VERSION}; a newer one must keep the known fields"
+            raise ContractError("unknown_version", f"{rule} ({error})") from None
+        raise ContractError("invalid_field", str(error)) from None
+
+
+def _check_moment(event: Event, received_at: datetime) -> None:
+    moment = moment_of(event)
+    latest = received_at + LATEST_AHEAD
+    if not EARLIEST <= moment <= latest:
+        rule = f"must lie between {EARLIEST:%Y-%m-%d} and {LATEST_AHEAD} after the broker received it ({received_at.isoformat()})"
+        raise ContractError("timestamp_out_of_range", f"{moment.isoformat()}, {rule}")
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."
