@@ -1,0 +1,46 @@
+# Two commands do all their own set-up on a fresh machine with Python 3.11 and make: `make demo` and `make test`.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export DAGSTER_DISABLE_TELEMETRY := yes
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo run-convai ui test test-fast lint types check clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(READY)  ## make the virtual environment (every other target does it by itself)
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || { echo "making $(VENV) (once; torch is large)"; $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --editable '.[stream,dagster,train,encoder,test]'
+	@touch $(READY)
+
+demo: $(READY)  ## the whole loop on a synthetic world; ends in runs/demo/report.html
+	@$(BIN)/loveloop demo
+
+run-convai: $(READY)  ## the loop on real thumbs; DATA=folder with dialogues.jsonl
+	@$(BIN)/loveloop run --recipe deploy/recipes/convai.toml --data $(or $(DATA),../shared/data/convai)
+
+ui: $(READY)  ## the Dagster UI on http://127.0.0.1:3000
+	@$(BIN)/loveloop ui
+
+test: $(READY)  ## every test
+	@$(BIN)/python -m pytest
+
+test-fast: $(READY)  ## the tests that take under about two seconds each
+	@$(BIN)/python -m pytest -m "not slow"
+
+lint: $(READY)  ## style, format and the direction of imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && PATH="$(CURDIR)/$(BIN):$$PATH" lint-imports
+
+types: $(READY)  ## mypy, strict
+	@$(BIN)/mypy
+
+check: lint types test  ## what CI runs
+
+clean:  ## remove the environment and every run
+	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,71 @@
+"""The `loveloop` command. Its help answers at once: a command's module is imported only when the command runs."""
+
+import importlib
+import sys
+
+import click
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("loop:demo", "Run the whole loop on a synthetic world; ends in runs/demo/report.html."),
+    "run": ("loop:run", "Run the loop of a recipe, on a synthetic world or on your data."),
+    "report": ("loop:report", "Write a run's report again from what its stages recorded."),
+    "ui": ("ui:ui", "Serve the Dagster UI: the same stages as assets."),
+    "broker": ("stream:broker", "Start a local broker: Tansu (default) or Apache Kafka."),
+    "topics": ("stream:topics", "Create the topics on a broker."),
+    "send": ("stream:send", "Send a file of events to the broker."),
+    "ingest": ("stream:ingest", "Move events from the broker into the warehouse, exactly once."),
+    "guard": ("stream:guard", "Run the live guard: rates and flags within seconds."),
+    "warehouse": ("warehouse:warehouse", "Migrate the warehouse, or show what it holds."),
+    "training-set": ("warehouse:training_set", "Freeze the clean feedback of a window into a training set."),
+    "ledger": ("warehouse:ledger", "Show predicted beside measured lift, experiment by experiment."),
+    "simulate": ("world:simulate", "Write a synthetic stream of events, with its hidden truth."),
+}
+"""Command, the place of its code within this package, and the line that `loveloop --help` shows."""
+
+
+class LateGroup(click.Group):
+    """A click group that imports a command's module on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
+        """The commands in the order in which a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  (click's signature)
+        """Import the command, or None when there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"assets.cli.{module}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (click's signature)
+        """List the commands from the table above, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.command(cls=LateGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="loveloop")
+def group() -> None:
+    """From the hearts that users give to the model that they talk to, and back.
+
+    Begin with `loveloop demo`: it needs no server, no GPU and no key. To bring your own feedback, post the two events of
+    streams/events.py to a broker (`loveloop send`), keep `loveloop ingest` running, then `loveloop run`.
+    """
+
+
+def main() -> None:
+    """The entry point: an expected failure is one clear message and exit code 1, never a traceback."""
+    from assets.errors import EXPECTED
+
+    try:
+        group(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nstopped; run the same command again and it goes on where it was", err=True)
+        sys.exit(130)
+    except EXPECTED as error:
+        click.echo(f"loveloop: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,51 @@
+"""The whole loop from the command line: demo, run, report."""
+
+from pathlib import Path
+
+import click
+
+from assets.cli import options
+
+RECIPES = Path(__file__).resolve().parents[2] / "deploy" / "recipes"
+
+
+@click.command()
+@options.home
+@click.option("--name", default="demo", show_default=True, help="The run's folder in the home.")
+def demo(home: Path, name: str) -> None:
+    """Run the whole loop on a synthetic world: events in, an A/B decision and a report out.
+
+    Interrupt it at any moment and run it again: finished stages are kept.
+    """
+    _follow(RECIPES / "demo.toml", home / name, None)
+
+
+@click.command()
+@click.option("--recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True, help="What to do (TOML).")
+@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Your data, where the recipe reads some.")
+@click.option("--name", help="The run's folder in the home; the recipe's name if left out.")
+@options.home
+def run(recipe: Path, data: Path | None, name: str | None, home: Path) -> None:
+    """Run the loop of a recipe, on a synthetic world or on your data.
+
+    \b
+    Example:
+      loveloop run --recipe deploy/recipes/convai.toml --data DIR_WITH_DIALOGUES
+    """
+    _follow(recipe, home / (name or recipe.stem), data)
+
+
+@click.command()
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def report(directory: Path) -> None:
+    """Write the report of the run in DIRECTORY again."""
+    from assets.pipeline import reopen
+    from assets.stages.report import report as write
+
+    click.echo(write(reopen(directory))["html"])
+
+
+def _follow(recipe: Path, directory: Path, data: Path | None) -> None:
+    from assets.pipeline import follow, prepare
+
+    follow(prepare(directory, recipe, data), say=click.echo)

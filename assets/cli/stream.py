@@ -1,0 +1,88 @@
+"""Commands about events in motion: broker, topics, send, ingest, guard."""
+
+from pathlib import Path
+
+import click
+
+from assets.cli import options
+
+
+@click.command()
+@click.option("--kind", type=click.Choice(["tansu", "kafka"]), default="tansu", show_default=True, help="Tansu keeps all in memory.")
+@click.option("--port", type=int, default=9092, show_default=True, help="Port on 127.0.0.1; 0 picks a free one.")
+@click.option("--directory", type=click.Path(path_type=Path), default=Path("data/broker"), show_default=True, help="Logs and Kafka's data.")
+def broker(kind: str, port: int, directory: Path) -> None:
+    """Start a local broker and keep it running until Ctrl-C.
+
+    Tansu comes with the Python packages. Apache Kafka needs Java 17 and Maven; its jars are fetched once.
+
+    \b
+    Example:
+      loveloop broker --kind kafka &
+      loveloop send events.ndjson
+      loveloop ingest --until-caught-up
+    """
+    from streams import brokers
+
+    brokers.serve_forever(kind, directory, port=port or None, announce=click.echo)
+
+
+@click.group()
+def topics() -> None:
+    """Create the topics on a broker."""
+
+
+@topics.command()
+@options.bootstrap
+@click.option("--partitions", type=click.IntRange(1), default=4, show_default=True, help="Of the events topic; keyed by user.")
+def create(bootstrap: str, partitions: int) -> None:
+    """Create the topics; those that exist are left as they are."""
+    from streams import topics as names
+
+    for name in names.create_topics(bootstrap, partitions=partitions):
+        click.echo(f"created {name}")
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@options.bootstrap
+def send(file: Path, bootstrap: str) -> None:
+    """Send FILE (one event a line) to the broker, keyed by user.
+
+    Lines that break the contract are sent as they are: the sink keeps them as dead letters, with the reason. Sending a file
+    twice does no harm: copies are dropped by event_id.
+    """
+    from streams import producer, topics
+
+    topics.create_topics(bootstrap)
+    report = producer.send_file(file, bootstrap)
+    click.echo(f"sent {report.events:,} events in {report.messages:,} messages, {report.seconds:.1f} s")
+
+
+@click.command()
+@options.warehouse
+@options.bootstrap
+@click.option("--until-caught-up", is_flag=True, help="Stop when everything sent so far is in the warehouse.")
+def ingest(warehouse: Path, bootstrap: str, until_caught_up: bool) -> None:
+    """Move events from the broker into the warehouse, each exactly once.
+
+    Positions are stored in the same transaction as the rows: stop it, kill it, start it again at any moment.
+    """
+    from warehouse import sink
+
+    report = sink.ingest(warehouse, bootstrap, until_caught_up=until_caught_up)
+    click.echo(
+        f"{report.events:,} events: {report.responses:,} responses, {report.reactions:,} reactions, "
+        f"{report.duplicates:,} duplicates dropped, {report.dead_letters:,} dead letters"
+    )
+
+
+@click.command()
+@options.bootstrap
+@click.option("--web-host", default="127.0.0.1", show_default=True, help="Where the live counts are served.")
+@click.option("--web-port", type=int, default=6066, show_default=True, help="0 picks a free one.")
+def guard(bootstrap: str, web_host: str, web_port: int) -> None:
+    """Run the live guard: flags users who react too fast, and counts the Love rate of each arm, within seconds."""
+    from streams import live_guard
+
+    live_guard.run(bootstrap, web_host=web_host, web_port=web_port)

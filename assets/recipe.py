@@ -1,0 +1,121 @@
+"""A recipe: what a run does and how much of it, read from TOML. One dial per stage; the rest is derived where it is used."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A part of a recipe; a misspelt key is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class World(Section):
+    """How much of the synthetic world is simulated."""
+
+    responses: Count = 200_000
+    """Served responses, at least."""
+    users: Count = 12_000
+    days: Count = 14
+
+
+class Broker(Section):
+    """The broker that the run starts for itself; KAFKA_BOOTSTRAP overrides it."""
+
+    kind: Literal["tansu", "kafka"] = "tansu"
+    partitions: Count = 4
+
+
+class TrainingSet(Section):
+    """Which feedback is frozen."""
+
+    maturity_hours: Weight = 24.0
+    """Younger responses are unlabelled, not negative."""
+
+
+class Incumbent(Section):
+    """The policy that wrote the log: a small Llama fitted to it, or any local or hub model by name."""
+
+    base: str | None = None
+    """A model directory or hub name; None trains a small one from scratch."""
+    examples: Count = 60_000
+    """Logged conversations that the small one is fitted to."""
+    width: Count = 128
+    layers: Count = 3
+    epochs: Count = 1
+
+
+class Reward(Section):
+    """One reward model."""
+
+    base: str = "incumbent"
+    """`incumbent` (its body), `minilm` (the sentence encoder, where its package is installed), a directory or a hub name."""
+    labels: str | None = None
+    """Where helpfulness and safety labels come from: `world` (simulated annotators), `reactions` (up against down), `diasafety`, or a
+    Parquet file. P[Love] reads the training set."""
+    count: Count = 40_000
+    """Labels asked of the simulated annotators."""
+    positive_rate: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Negatives are sub-sampled to this share of positives; the prior shift is subtracted again."""
+    epochs: Count = 3
+    frozen_layers: int = 0
+    folds: int = 0
+    """More than 1: also cross-validate over users and report the out-of-fold figures."""
+
+
+class Policy(Section):
+    """The sweep of policies, one per Love weight."""
+
+    love_weights: Annotated[tuple[Weight, ...], Field(min_length=1)] = (0.0, 0.1, 0.3)
+    helpfulness: Weight = 0.7
+    safety: Weight = 0.3
+    rounds: Count = 2
+    prompts: Count = 1_500
+    """Prompts a round, over all tasks."""
+    samples: Count = 8
+    """K, responses drawn for a prompt."""
+    tuning: Literal["lora", "full"] = "full"
+    judges: bool = True
+
+
+class Evaluation(Section):
+    """The fixed prompts that every policy answers."""
+
+    prompts: Count = 1_500
+
+
+class Experiment(Section):
+    """The A/B test of the staged candidate on the synthetic world."""
+
+    exposures: Count = 80_000
+    users: Count = 20_000
+    pool: Count = 2_000
+    """Prompts that each arm answers; exposures draw from them."""
+    force: bool = False
+    """Run it although no candidate passed every gate; the report says so."""
+
+
+class Recipe(Section):
+    """A whole run."""
+
+    source: Literal["world", "convai", "warehouse"]
+    """`world` simulates its events, `convai` reads rated dialogues, `warehouse` reads the live warehouse as it is."""
+    seed: int = 1
+    warehouse: Path | None = None
+    """The live warehouse, for source `warehouse`."""
+    world: World = World()
+    broker: Broker = Broker()
+    training_set: TrainingSet = TrainingSet()
+    incumbent: Incumbent = Incumbent()
+    p_love: Reward = Reward()
+    helpfulness: Reward = Reward(labels="world")
+    safety: Reward | None = Reward(labels="world", count=12_000)
+    policy: Policy = Policy()
+    evaluation: Evaluation = Evaluation()
+    experiment: Experiment | None = None

@@ -1,0 +1,41 @@
+"""How long `loveloop --help` takes, against a bare interpreter that only imports click: `bench/help.py [--quick] [--json FILE]`."""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LIMIT_S = 0.3
+
+
+def seconds(command: list[str], repeats: int) -> float:
+    """Median wall-clock seconds of a command."""
+    took = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+        took.append(time.perf_counter() - started)
+    return statistics.median(took)
+
+
+def main() -> None:
+    """Measure both, print the ratio, and say whether the limit held."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="5 repeats instead of 21")
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    wanted = parser.parse_args()
+    repeats = 5 if wanted.quick else 21
+    help_s = seconds([sys.executable, "-m", "assets", "--help"], repeats)
+    click_s = seconds([sys.executable, "-c", "import click"], repeats)
+    figures = {"help_s": round(help_s, 3), "import_click_s": round(click_s, 3), "ratio": round(help_s / click_s, 2), "limit_s": LIMIT_S}
+    print(" ".join(f"{name}={value}" for name, value in figures.items()), "within" if help_s < LIMIT_S else "OVER THE LIMIT")
+    if wanted.json:
+        wanted.json.write_text(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

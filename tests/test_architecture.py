@@ -1,0 +1,57 @@
+"""The house rules that a linter cannot see: light modules stay light, and the command loads only what it needs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = ("torch", "transformers", "dagster", "faust", "kafka", "duckdb", "matplotlib", "sklearn", "scipy", "pyarrow")
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The heavy packages that a fresh interpreter has loaded after a statement."""
+    code = f"{statement}\nimport sys\nprint(*[name for name in {HEAVY!r} if name in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(shown.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("statement", "allowed"),
+    [
+        ("import streams.events", set()),
+        ("import streams.wire", set()),
+        ("import streams.topics", set()),
+        ("import assets.cli", set()),
+        ("import assets.recipe", set()),
+        ("import experiments.assignment", set()),
+    ],
+)
+def test_a_light_module_loads_no_heavy_package(statement: str, allowed: set[str]) -> None:
+    assert loaded_by(statement) <= allowed
+
+
+@pytest.mark.parametrize("package", ["warehouse.connection", "experiments.readout"])
+def test_storage_and_statistics_load_neither_torch_nor_dagster(package: str) -> None:
+    assert not loaded_by(f"import {package}") & {"torch", "transformers", "dagster", "faust"}
+
+
+def test_the_help_of_the_command_loads_no_command() -> None:
+    statement = "import sys; sys.argv = ['loveloop', '--help']\nfrom assets.cli import main\nmain()\nprint()"
+    code = f"{statement}\nimport sys\nprint('loaded:', *[name for name in sys.modules if name.startswith('assets.')])"
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines()[-1] == "loaded: assets.cli assets.errors"
+
+
+def test_every_command_explains_itself() -> None:
+    import click
+
+    from assets.cli import COMMANDS, group
+
+    context = click.Context(group)
+    for name in COMMANDS:
+        command = group.get_command(context, name)
+        assert command is not None
+        assert command.help, name
+        assert all(option.help for option in command.params if isinstance(option, click.Option)), name
