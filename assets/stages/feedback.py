@@ -1,0 +1,47 @@
+"""From the warehouse to an immutable training set: the clean feedback, then its frozen copy."""
+
+from datetime import datetime
+from pathlib import Path
+
+from assets.run import Facts, Run, Stage
+from assets.stages import ingest
+
+
+def training_set_directory(run: Run) -> Path:
+    """The run's training set, as its stage recorded it."""
+    return Path(run.facts("training_set")["directory"])
+
+
+def _clean_feedback(run: Run) -> Facts:
+    from warehouse import queries
+
+    found = queries.clean_feedback_summary(run.warehouse, as_of=_as_of(run), maturity_hours=run.recipe.training_set.maturity_hours)
+    return {"summary": f"{found['rows']:,} mature, clean responses; Love rate {found['love_rate']:.3%}", **found}
+
+
+def _training_set(run: Run) -> Facts:
+    from warehouse import training_set
+
+    out = run.directory / "training-sets"
+    manifest = training_set.build(
+        run.warehouse, out, as_of=_as_of(run), maturity_hours=run.recipe.training_set.maturity_hours
+    )
+    directory = out / manifest.hash[:12]
+    facts = manifest.as_dict()
+    return {"summary": f"{manifest.rows:,} examples, {manifest.positives:,} loves, {directory.name}", "directory": str(directory), **facts}
+
+
+def _as_of(run: Run) -> datetime | None:
+    """On a replayed stream the clock is the stream's own; on a live warehouse it is the wall clock."""
+    if run.recipe.source == "warehouse":
+        return None
+    return ingest.last_moment(run)
+
+
+CLEAN = Stage(
+    "clean_feedback", "clean feedback: mature, deduplicated, without adversaries", _clean_feedback, (ingest.STAGE.name,),
+    lambda recipe: recipe.training_set,
+)
+TRAINING_SET = Stage(
+    "training_set", "training set: frozen, named by its content", _training_set, (CLEAN.name,), lambda recipe: recipe.training_set
+)

@@ -1,0 +1,49 @@
+"""Where a run's events come from: the synthetic world, rated dialogues, or the live warehouse (nothing to do)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from assets.recipe import Recipe
+from assets.run import Facts, Run, Stage
+
+
+def events_file(run: Run) -> Path:
+    """The event lines that the ingest stage sends."""
+    return run.world / "events.ndjson"
+
+
+def _events(run: Run) -> Facts:
+    match run.recipe.source:
+        case "world":
+            return _simulate(run)
+        case "convai":
+            return _convai(run)
+        case "warehouse":
+            return {"summary": f"reads the live warehouse {run.warehouse}"}
+
+
+def _simulate(run: Run) -> Facts:
+    from streams.synthetic.world import WorldConfig, simulate
+
+    wanted = run.recipe.world
+    config = WorldConfig(seed=run.recipe.seed, responses=wanted.responses, users=wanted.users, days=wanted.days)
+    simulate(config, run.world)
+    amounts: dict[str, Any] = json.loads((run.world / "amounts.json").read_text())
+    return {"summary": f"{amounts['events']:,} event lines for {amounts['responses']:,} responses", "amounts": amounts}
+
+
+def _convai(run: Run) -> Facts:
+    from streams import convai
+
+    assert run.data is not None  # prepare() refuses such a run
+    run.world.mkdir(parents=True, exist_ok=True)
+    report = convai.write_events(run.data, events_file(run))
+    return {"summary": f"{report.events:,} event lines from {report.dialogues:,} dialogues", "amounts": report._asdict()}
+
+
+STAGE = Stage("events", "events: what users were shown, and how they reacted", _events, settings=lambda recipe: _settings(recipe))
+
+
+def _settings(recipe: Recipe) -> list[Any]:
+    return [recipe.source, recipe.world]
