@@ -1,0 +1,59 @@
+"""Reads a topic from its beginning to its present end. Following a stream with stored positions is the sink's work (`warehouse`)."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from streams import topics
+
+
+class Received(NamedTuple):
+    """One message and its coordinates.
+
+    Attributes:
+        partition: Of the topic.
+        offset: In the partition.
+        timestamp: When the broker or producer stamped it, in ms since 1970 UTC.
+        key: If it had one.
+        value: A pack of lines (see `wire.unpack`).
+    """
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+def read_to_end(bootstrap: str, topic: str = topics.EVENTS, *, timeout: float = 10.0) -> Iterator[Received]:
+    """Every message that the topic holds now, in the order of each partition.
+
+    Args:
+        bootstrap: `HOST:PORT` of the broker.
+        topic: Which; one that does not exist is empty.
+        timeout: Seconds to wait for the broker.
+
+    Raises:
+        BrokerUnavailableError: Nobody answers there.
+    """
+    count = topics.partition_count(bootstrap, topic, timeout=timeout)
+    if not count:
+        return
+    from kafka import KafkaConsumer, TopicPartition
+
+    partitions = [TopicPartition(topic, number) for number in range(count)]
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    try:
+        consumer.assign(partitions)
+        ends = consumer.end_offsets(partitions)
+        consumer.seek_to_beginning(*partitions)
+        yield from _until(consumer, ends)
+    finally:
+        consumer.close()
+
+
+def _until(consumer: Any, ends: dict[Any, int]) -> Iterator[Received]:
+    while any(consumer.position(partition) < end for partition, end in ends.items()):
+        for partition, records in consumer.poll(timeout_ms=500).items():
+            for record in records:
+                if record.offset < ends[partition]:
+                    yield Received(record.partition, record.offset, record.timestamp, record.key, record.value)

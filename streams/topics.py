@@ -1,0 +1,129 @@
+"""The topics of the wire: their names, and how they are made. Every topic name of the project is written here."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+MAX_MESSAGE_BYTES = 4 * 1_048_576
+"""Largest message that the topics take: one event has at most 1 MiB, a pack 256 KiB; the rest is room for what is malformed."""
+
+
+class Topics(NamedTuple):
+    """The four topics of one stream.
+
+    Attributes:
+        events: What products post, partitioned by user_id.
+        dead_letters: Lines that broke the contract, with their reason.
+        flags: What the live guard found suspicious, keyed by user_id.
+        live_metrics: Windowed counts by the live guard.
+    """
+
+    events: str = "loveloop.events"
+    dead_letters: str = "loveloop.dead-letters"
+    flags: str = "loveloop.flags"
+    live_metrics: str = "loveloop.live-metrics"
+
+    @classmethod
+    def under(cls, prefix: str) -> "Topics":
+        """The same topics for a second stream on one broker.
+
+        >>> Topics.under("staging").events
+        'staging.events'
+        """
+        return cls(*(name.replace("loveloop", prefix, 1) for name in cls()))
+
+
+TOPICS = Topics()
+EVENTS, DEAD_LETTERS, FLAGS, LIVE_METRICS = TOPICS
+
+
+class BrokerUnavailableError(ConnectionError):
+    """No broker answers; the text names the address and the next step."""
+
+
+def create_topics(
+    bootstrap: str, partitions: int = 4, *, topics: Topics = TOPICS, replication: int = 1, timeout: float = 10.0
+) -> list[str]:
+    """Create the topics that are not there yet.
+
+    A user's events keep their order because the user's id picks the partition: the number of partitions of the events topic is
+    chosen once and never changed.
+
+    Args:
+        bootstrap: `HOST:PORT` of the broker.
+        partitions: Of the events topic; the other topics are slow and have one.
+        topics: Names.
+        replication: Copies of each partition; 3 on a cluster.
+        timeout: Seconds to wait for the broker.
+
+    Returns:
+        The names that were created now.
+
+    Raises:
+        BrokerUnavailableError: Nobody answers there.
+    """
+    with _admin(bootstrap, timeout) as admin:
+        missing = [name for name in topics if name not in set(admin.list_topics())]
+        return [
+            name for name in missing if _create(admin, name, partitions if name == topics.events else 1, replication)
+        ]
+
+
+def partition_count(bootstrap: str, topic: str = EVENTS, *, timeout: float = 10.0) -> int:
+    """How many partitions a topic has; 0 when it is not there.
+
+    Raises:
+        BrokerUnavailableError: Nobody answers there.
+    """
+    with _admin(bootstrap, timeout) as admin:
+        return len(admin.describe_topics([topic])[0]["partitions"]) if topic in admin.list_topics() else 0
+
+
+def wait_for_broker(bootstrap: str, timeout: float = 10.0) -> None:
+    """Return once a broker answers a request for its metadata.
+
+    Raises:
+        BrokerUnavailableError: It did not within the timeout (seconds).
+    """
+    with _admin(bootstrap, timeout) as admin:
+        admin.describe_cluster()
+
+
+def no_broker(bootstrap: str, seconds: float) -> BrokerUnavailableError:
+    """The error that every part of the project raises when no broker is there."""
+    remedy = "start one with 'loveloop broker' or set KAFKA_BOOTSTRAP"
+    return BrokerUnavailableError(f"no broker answers at {bootstrap} after {seconds:g} s; {remedy}")
+
+
+def _create(admin: Any, name: str, partitions: int, replication: int) -> bool:
+    from kafka.errors import TopicAlreadyExistsError
+
+    settings = {
+        "num_partitions": partitions,
+        "replication_factor": replication,
+        "configs": {"max.message.bytes": str(MAX_MESSAGE_BYTES)},
+    }
+    try:
+        admin.create_topics({name: settings}, wait_for_metadata=True)
+    except TopicAlreadyExistsError:  # another process was faster
+        return False
+    return True
+
+
+@contextmanager
+def _admin(bootstrap: str, timeout: float) -> Iterator[Any]:
+    from kafka.admin import KafkaAdminClient
+    from kafka.errors import KafkaTimeoutError
+
+    try:
+        admin = KafkaAdminClient(
+            bootstrap_servers=bootstrap,
+            bootstrap_timeout_ms=int(timeout * 1000),
+            request_timeout_ms=int(timeout * 1000),
+        )
+    except (KafkaTimeoutError, OSError):
+        raise no_broker(bootstrap, timeout) from None
+    try:
+        yield admin
+    finally:
+        admin.close()
