@@ -1,0 +1,188 @@
+"""The container stack, read as files: what it publishes, as whom it runs, what waits for what, whether its parts agree."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from assets.cli import group
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE_FILE = ROOT / "docker-compose.yml"
+
+
+def _with_defaults(text: str) -> str:
+    """What compose reads on a machine that sets none of the variables: `${NAME:-default}` becomes `default`."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
+
+
+STACK: dict[str, Any] = yaml.safe_load(_with_defaults(COMPOSE_FILE.read_text()))
+SERVICES: dict[str, dict[str, Any]] = STACK["services"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+SERVING = {name: service for name, service in SERVICES.items() if service["restart"] == "unless-stopped"}
+DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
+
+
+def test_the_stack_holds_every_part_of_the_loop() -> None:
+    parts = {
+        "kafka",
+        "postgres",
+        "topics",
+        "ingest",
+        "live-guard",
+        "dagster-code",
+        "dagster-webserver",
+        "dagster-daemon",
+        "replay",
+    }
+    assert set(SERVICES) == parts
+
+
+def test_ports_are_published_on_loopback_only() -> None:
+    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert published
+    assert [port for port in published if not re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port)] == []
+
+
+def test_no_service_shares_the_network_or_the_rights_of_the_host() -> None:
+    for name, service in SERVICES.items():
+        assert not {"network_mode", "privileged", "pid", "ipc", "cap_add", "devices"} & set(service), name
+
+
+def test_images_are_pinned_to_a_version() -> None:
+    images = [service["image"] for service in SERVICES.values()] + re.findall(r"^FROM (\S+:\S+)", DOCKERFILE, re.M)
+    assert images
+    assert [image for image in images if not re.search(r":\d", image)] == []
+
+
+@pytest.mark.parametrize("name", SERVING)
+def test_a_service_that_stays_up_is_watched(name: str) -> None:
+    check = SERVING[name]["healthcheck"]
+    assert check["test"][0] in {"CMD", "CMD-SHELL"}
+    assert {"interval", "timeout", "retries", "start_period"} <= set(check)
+
+
+def test_what_ends_by_itself_is_not_started_again() -> None:
+    assert {name: SERVICES[name]["restart"] for name in set(SERVICES) - set(SERVING)} == {
+        "topics": "no",
+        "replay": "no",
+    }
+
+
+def test_only_the_replay_has_to_be_asked_for() -> None:
+    assert {name for name, service in SERVICES.items() if service.get("profiles")} == {"replay"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_of_ours_can_write_to_its_volume_alone(name: str) -> None:
+    service = OURS[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["volumes"] == ["loveloop-data:/data"]
+    assert service["tmpfs"] == ["/tmp"]
+    assert "user" not in service  # the image's own, see below
+
+
+def test_our_images_do_not_run_as_root() -> None:
+    for target in {service["build"]["target"] for service in OURS.values()}:
+        assert re.findall(r"^USER (\S+)", _stage(target), re.M) == ["loveloop"], target
+    assert re.search(r"useradd --uid [1-9]\d{3,} .*\bloveloop\b", DOCKERFILE)
+
+
+def test_our_services_build_targets_that_the_dockerfile_has() -> None:
+    targets = set(re.findall(r"^FROM \S+ AS (\S+)", DOCKERFILE, re.M))
+    assert {service["build"]["target"] for service in OURS.values()} <= targets
+    assert {service["build"]["dockerfile"] for service in OURS.values()} == {"deploy/Dockerfile"}
+
+
+def test_only_the_image_that_learns_holds_torch() -> None:
+    assert "--extra train" in _stage("learning")
+    assert "--extra train" not in _stage("libraries") + _stage("streams")
+    assert {name for name, service in OURS.items() if service["build"]["target"] == "full"} == {"dagster-code"}
+
+
+def test_the_dockerfile_copies_only_what_the_build_context_holds() -> None:
+    lines = (ROOT / ".dockerignore").read_text().split()
+    let_in = {line[1:] for line in lines if line.startswith("!")}
+    copies = [line.split()[1:-1] for line in DOCKERFILE.splitlines() if line.startswith("COPY ")]
+    copied = {Path(each).parts[0] for sources in copies for each in sources if each != "."}
+    assert "*" in lines
+    assert copied <= let_in
+    assert {"assets", "experiments", "streams", "training", "warehouse", "pyproject.toml", "README.md"} <= let_in
+
+
+def test_data_live_on_named_volumes() -> None:
+    mounts = [mount.split(":")[0] for service in SERVICES.values() for mount in service["volumes"]]
+    assert set(mounts) == set(STACK["volumes"]) == {"kafka-data", "postgres-data", "loveloop-data"}
+
+
+def test_the_broker_writes_to_its_volume() -> None:
+    kafka = SERVICES["kafka"]
+    assert kafka["volumes"] == [f"kafka-data:{kafka['environment']['KAFKA_LOG_DIRS']}"]
+
+
+def test_the_broker_tells_clients_addresses_that_they_can_reach() -> None:
+    kafka = SERVICES["kafka"]
+    advertised = dict(each.split("://") for each in kafka["environment"]["KAFKA_ADVERTISED_LISTENERS"].split(","))
+    published = kafka["ports"][0].rsplit(":", 1)[0]
+    assert advertised == {"INSIDE": OURS["ingest"]["environment"]["KAFKA_BOOTSTRAP"], "HOST": published}
+
+
+def test_services_wait_for_what_they_need() -> None:
+    for name, service in SERVICES.items():
+        for needed, how in service.get("depends_on", {}).items():
+            condition = how["condition"]
+            assert condition == ("service_healthy" if needed in SERVING else "service_completed_successfully"), (
+                name,
+                needed,
+            )
+
+
+def test_everything_of_ours_that_reads_events_waits_for_the_topics() -> None:
+    assert {name for name, service in OURS.items() if "topics" in service.get("depends_on", {})} == {
+        "ingest",
+        "live-guard",
+        "replay",
+    }
+
+
+def test_every_service_of_ours_sees_the_same_warehouse() -> None:
+    seen = {(service["environment"]["LOVELOOP_WAREHOUSE"], service["volumes"][0]) for service in OURS.values()}
+    assert seen == {("/data/warehouse.duckdb", "loveloop-data:/data")}
+
+
+@pytest.mark.parametrize("name", [name for name, service in OURS.items() if "entrypoint" not in service])
+def test_the_command_line_knows_the_commands_of_the_stack(name: str) -> None:
+    arguments = OURS[name]["command"]
+    command: Any = group
+    context = None
+    while hasattr(command, "get_command"):
+        word, *arguments = arguments
+        context = command.make_context(command.name or "loveloop", [word, *arguments], parent=context)
+        command = command.get_command(context, word)
+        assert command is not None, word
+    command.make_context(command.name, arguments, parent=context)
+
+
+@pytest.mark.parametrize(("name", "port"), [("live-guard", "6066"), ("dagster-webserver", "3000")])
+def test_the_published_port_is_the_one_that_is_served_and_watched(name: str, port: str) -> None:
+    service = SERVICES[name]
+    assert service["ports"][0].endswith(f":{port}")
+    assert service["command"][-2:] == ["--port", port] or service["command"][-2:] == ["--web-port", port]
+    assert f"127.0.0.1:{port}/" in service["healthcheck"]["test"][-1]
+
+
+def test_passwords_are_said_once_and_come_from_outside() -> None:
+    text = COMPOSE_FILE.read_text()
+    told = re.findall(r"^\s+\w*PASSWORD: (.+)$", text, re.M)
+    assert set(told) == {"${LOVELOOP_POSTGRES_PASSWORD:-loveloop}"}
+    assert len(told) == 2
+
+
+def _stage(name: str) -> str:
+    """The lines of one stage of the Dockerfile."""
+    stages = re.split(r"^(?=FROM )", DOCKERFILE, flags=re.M)
+    return next(stage for stage in stages if re.match(rf"FROM \S+ AS {name}\n", stage))
