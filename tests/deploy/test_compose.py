@@ -1,4 +1,4 @@
-"""The container stack, read as files: what it publishes, as whom it runs, what waits for what, whether its parts agree."""
+"""The container stack, read as files: what it publishes, as whom it runs, what waits for what, how its parts agree."""
 
 import re
 from pathlib import Path
