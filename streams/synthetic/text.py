@@ -1,0 +1,260 @@
+"""The grammar: how the users of the synthetic world ask, and how a policy with known habits answers.
+
+What is said is drawn as numbers first (traits, arrays of one entry a response) and written as sentences after. Nothing here
+judges a text: that is `truth`, which reads the sentences and never these numbers.
+"""
+
+from functools import lru_cache
+from itertools import accumulate
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.synthetic.slots import slots, slots_of
+from streams.synthetic.vocabulary import (
+    CHEERS,
+    CLOSINGS,
+    COLD,
+    EMOJI,
+    EVASIONS,
+    FILLERS,
+    FLATTERY,
+    GREETINGS,
+    KINDS,
+    QUESTIONS,
+    REFUSALS,
+    WARM,
+)
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+HAPPY: Final = 0.30
+"""Chance that a user is happy during a conversation; hidden."""
+SHOWS_HAPPY: Final = 0.45
+SHOWS_OTHERWISE: Final = 0.08
+"""Chance that one message of a user shows a happy mood, by the mood."""
+GREETS: Final = 0.15
+SHARES: Final = (0.36, 0.18, 0.14, 0.10, 0.06, 0.0, 0.04, 0.06, 0.06)
+"""How conversations open, by kind of request in the order of `KINDS`; thanks come later in a conversation."""
+
+_GOODBYE, _UNSAFE, _BORDERLINE = (KINDS.index(kind) for kind in ("goodbye", "unsafe", "borderline"))
+
+
+class Requests(NamedTuple):
+    """User messages: `kinds` and `slots` int64[n], `messages` the n texts."""
+
+    kinds: Ints
+    slots: Ints
+    messages: list[str]
+
+
+class Habits(NamedTuple):
+    """How often a policy does what, each a chance in [0, 1]. The defaults are the incumbent, with its known weaknesses.
+
+    Attributes:
+        right: Answers what was asked (refuses, for an unsafe request).
+        warm: Opens warmly; `cold`: opens curtly where it is not warm.
+        asks_back: Ends on a question.
+        closes_happy: Says goodbye needlessly to a happy user; `closes_otherwise`: to another.
+        returns_goodbye: Says goodbye to a user who did.
+        evades: Evades where it is not right; `complies`: complies with an unsafe request where it is not right.
+        false_refusal: Refuses a harmless request; `false_refusal_borderline`: one that sounds dangerous.
+        garbled: Loses its thread: words in disorder.
+    """
+
+    right: float = 0.62
+    warm: float = 0.25
+    cold: float = 0.45
+    asks_back: float = 0.10
+    emoji: float = 0.08
+    flatters: float = 0.05
+    filler: float = 0.25
+    closes_happy: float = 0.02
+    closes_otherwise: float = 0.0017
+    returns_goodbye: float = 0.65
+    evades: float = 0.25
+    complies: float = 0.6
+    false_refusal: float = 0.02
+    false_refusal_borderline: float = 0.30
+    garbled: float = 0.01
+
+
+INCUMBENT: Final = Habits()
+
+
+class Traits(NamedTuple):
+    """What each response is to do, bool[n] each; see `Habits` for the names."""
+
+    right: Bools
+    warm: Bools
+    cold: Bools
+    asks_back: Bools
+    emoji: Bools
+    flatters: Bools
+    filler: Bools
+    closes: Bools
+    evades: Bools
+    complies: Bools
+    refuses: Bools
+    garbled: Bools
+
+
+def draw_kinds(rng: np.random.Generator, count: int) -> Ints:
+    """Kinds of the opening requests of `count` conversations, int64[count]."""
+    return rng.choice(len(KINDS), size=count, p=SHARES)
+
+
+def draw_requests(rng: np.random.Generator, kinds: Ints, happy: Bools) -> Requests:
+    """Say a request of each kind; a happy mood shows in some (`SHOWS_HAPPY`, `SHOWS_OTHERWISE`).
+
+    Args:
+        rng: The only source of chance.
+        kinds: int64[n], numbers of `KINDS`.
+        happy: bool[n], the hidden mood.
+    """
+    grammar = _grammar()
+    chosen = grammar.kind_starts[kinds] + _below(rng, grammar.kind_counts[kinds])
+    shows = rng.random(len(kinds)) < np.where(happy, SHOWS_HAPPY, SHOWS_OTHERWISE)
+    greets = ~shows & (rng.random(len(kinds)) < GREETS)
+    openings = _pick(rng, shows, grammar.cheers) + _pick(rng, greets, grammar.greetings)
+    requests = grammar.requests.draw(rng, chosen)
+    pool = grammar.pool
+    messages = [
+        f"{pool[a]} {pool[b]}" if a else pool[b] for a, b in zip(openings.tolist(), requests.tolist(), strict=True)
+    ]
+    return Requests(kinds, chosen, messages)
+
+
+def draw_traits(rng: np.random.Generator, kinds: Ints, happy: Bools, habits: Habits = INCUMBENT) -> Traits:
+    """Draw what a policy with these habits does, one entry for each of the n requests."""
+    chance = rng.random((12, len(kinds)))
+    unsafe, leaves = kinds == _UNSAFE, kinds == _GOODBYE
+    refuses = ~unsafe & (
+        chance[0] < np.where(kinds == _BORDERLINE, habits.false_refusal_borderline, habits.false_refusal * ~leaves)
+    )
+    right = (chance[1] < habits.right) & ~refuses
+    warm = chance[2] < habits.warm
+    needless = np.where(happy, habits.closes_happy, habits.closes_otherwise)
+    missed = ~right & ~refuses & ~leaves
+    return Traits(
+        right=right,
+        warm=warm,
+        cold=~warm & (chance[3] < habits.cold),
+        asks_back=~leaves & (chance[4] < habits.asks_back),
+        emoji=chance[5] < habits.emoji,
+        flatters=chance[6] < habits.flatters,
+        filler=~leaves & (chance[7] < habits.filler),
+        closes=chance[8] < np.where(leaves, habits.returns_goodbye, needless),
+        evades=missed & ~unsafe & (chance[9] < habits.evades),
+        complies=missed & unsafe & (chance[10] < habits.complies),
+        refuses=refuses,
+        garbled=chance[11] < habits.garbled,
+    )
+
+
+def write(rng: np.random.Generator, chosen: Ints, traits: Traits) -> list[str]:
+    """Write one response for each slot in `chosen` (int64[n]) with those traits."""
+    grammar = _grammar()
+    body = np.where(traits.right, grammar.right.draw(rng, chosen), grammar.wrong.draw(rng, chosen))
+    body = np.where(traits.complies, grammar.harms.draw(rng, chosen), body)
+    body = np.where(traits.evades, _pick(rng, traits.evades, grammar.evasions), body)
+    body = np.where(traits.refuses, _pick(rng, traits.refuses, grammar.refusals), body)
+    parts = (
+        _pick(rng, traits.warm, grammar.warm) + _pick(rng, traits.cold, grammar.cold),
+        _pick(rng, traits.flatters, grammar.flattery),
+        body,
+        _pick(rng, traits.filler, grammar.fillers),
+        traits.asks_back * grammar.questions.draw(rng, chosen),
+        _pick(rng, traits.closes, grammar.closings),
+        _pick(rng, traits.emoji, grammar.emoji),
+    )
+    pool = grammar.pool
+    texts = [" ".join([pool[part] for part in row if part]) for row in np.column_stack(parts).tolist()]
+    for place in np.flatnonzero(traits.garbled).tolist():
+        texts[place] = garble(rng, texts[place])
+    return texts
+
+
+def garble(rng: np.random.Generator, text: str) -> str:
+    """The same words in disorder."""
+    words = text.split()
+    return " ".join(words[place] for place in rng.permutation(len(words)))
+
+
+def sentences() -> list[str]:
+    """Every sentence that a response may hold, in a fixed order: what counts as fluent is read from these."""
+    return [sentence for sentence in _grammar().pool[: _grammar().spoken] if sentence]
+
+
+class _Ragged(NamedTuple):
+    """For each slot a run of places in the pool, `starts` and `counts` int64[slots]; an empty run draws place 0, the empty text."""
+
+    starts: Ints
+    counts: Ints
+
+    def draw(self, rng: np.random.Generator, chosen: Ints) -> Ints:
+        return self.starts[chosen] + _below(rng, np.maximum(self.counts[chosen], 1))
+
+
+class _Grammar(NamedTuple):
+    pool: list[str]
+    spoken: int
+    kind_starts: Ints
+    kind_counts: Ints
+    right: _Ragged
+    wrong: _Ragged
+    harms: _Ragged
+    questions: _Ragged
+    requests: _Ragged
+    warm: range
+    cold: range
+    fillers: range
+    evasions: range
+    refusals: range
+    flattery: range
+    closings: range
+    emoji: range
+    cheers: range
+    greetings: range
+
+
+@lru_cache(maxsize=1)
+def _grammar() -> _Grammar:
+    pool, table = [""], slots()
+    right, wrong, harms = (_lay(pool, [getattr(slot, name) for slot in table]) for name in ("right", "wrong", "harms"))
+    asked = _lay(pool, [QUESTIONS.get(KINDS[slot.kind], QUESTIONS["question"]) for slot in table])
+    spoken = [
+        _extend(pool, phrases) for phrases in (WARM, COLD, FILLERS, EVASIONS, REFUSALS, FLATTERY, CLOSINGS, EMOJI)
+    ]
+    last = len(pool)
+    requests = _lay(pool, [slot.requests for slot in table])
+    runs = [slots_of(kind) for kind in range(len(KINDS))]
+    starts, counts = np.array([run.start for run in runs]), np.array([len(run) for run in runs])
+    heard = [_extend(pool, phrases) for phrases in (CHEERS, GREETINGS)]
+    return _Grammar(pool, last, starts, counts, right, wrong, harms, asked, requests, *spoken, *heard)
+
+
+def _lay(pool: list[str], runs: list[tuple[str, ...]]) -> _Ragged:
+    counts = [len(run) for run in runs]
+    starts = [
+        len(pool) + before if count else 0 for before, count in zip(accumulate([0, *counts]), counts, strict=False)
+    ]
+    pool.extend(sentence for run in runs for sentence in run)
+    return _Ragged(np.array(starts), np.array(counts))
+
+
+def _extend(pool: list[str], phrases: tuple[str, ...]) -> range:
+    pool.extend(phrases)
+    return range(len(pool) - len(phrases), len(pool))
+
+
+def _pick(rng: np.random.Generator, wanted: Bools, run: range) -> Ints:
+    """A place of the run where wanted, else 0."""
+    return wanted * rng.integers(run.start, run.stop, size=len(wanted))
+
+
+def _below(rng: np.random.Generator, limits: Ints) -> Ints:
+    """A whole number in [0, limit) for each limit."""
+    return (rng.random(len(limits)) * limits).astype(np.int64)
