@@ -1,0 +1,70 @@
+"""Token ids into padded batches of like lengths, and scores out of them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from training.reward.data import Rows
+from training.reward.metrics import Floats
+
+Ids = Sequence[Sequence[int]]
+
+
+def by_length(ids: Ids, *, tokens: int) -> Iterator[Rows]:
+    """Row positions in batches of at most `tokens` padded tokens, shortest rows first; every row once."""
+    lengths = np.array([len(row) for row in ids], dtype=np.int64)
+    order = np.argsort(lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        end = start + 1
+        while end < len(order) and lengths[order[end]] * (end + 1 - start) <= tokens:
+            end += 1
+        yield order[start:end]
+        start = end
+
+
+def shuffled(ids: Ids, *, size: int, random: np.random.Generator, pool: int = 16) -> list[Rows]:
+    """Training batches of `size` rows: shuffled, sorted by length within pools of `pool` batches, and the batches shuffled again."""
+    order = random.permutation(len(ids))
+    lengths = np.array([len(row) for row in ids], dtype=np.int64)
+    batches: list[Rows] = []
+    for start in range(0, len(order), size * pool):
+        part = order[start : start + size * pool]
+        part = part[np.argsort(lengths[part], kind="stable")]
+        batches.extend(part[at : at + size] for at in range(0, len(part), size))
+    return [batches[place] for place in random.permutation(len(batches))]
+
+
+def pad(ids: Ids, pad_id: int) -> dict[str, torch.Tensor]:
+    """`input_ids` and `attention_mask`, both [rows, longest], padded on the right."""
+    longest = max(len(row) for row in ids)
+    tokens = torch.full((len(ids), longest), pad_id, dtype=torch.long)
+    mask = torch.zeros_like(tokens)
+    for place, row in enumerate(ids):
+        tokens[place, : len(row)] = torch.tensor(row)
+        mask[place, : len(row)] = 1
+    return {"input_ids": tokens, "attention_mask": mask}
+
+
+@torch.inference_mode()
+def score(model: Any, ids: Ids, *, pad_id: int, tokens: int = 16_384, progress: str | None = None) -> Floats:
+    """Raw logits of a sequence classifier with one label, shape [rows], in the order of `ids`.
+
+    Args:
+        model: In evaluation mode.
+        ids: Token ids, one row a text.
+        pad_id: Fills short rows.
+        tokens: Padded tokens of a batch.
+        progress: Label of the progress bar; None shows none.
+    """
+    raw = np.zeros(len(ids))
+    device = next(model.parameters()).device
+    with tqdm(total=len(ids), desc=progress, disable=None if progress else True, unit="row", leave=False) as bar:
+        for rows in by_length(ids, tokens=tokens):
+            batch = {name: part.to(device) for name, part in pad([ids[row] for row in rows], pad_id).items()}
+            raw[rows] = model(**batch).logits[:, 0].double().cpu().numpy()
+            bar.update(len(rows))
+    return raw

@@ -1,0 +1,132 @@
+"""Labelled examples: read, checked, split by user and time, and negatives sub-sampled. Plain numpy; no model in sight."""
+
+import hashlib
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from training.reward.metrics import Floats
+from training.text import Conversation, parse
+
+Rows = npt.NDArray[np.int64]
+COLUMNS = ("conversation", "response", "label", "weight", "user_id", "served_at")
+
+
+class Examples(NamedTuple):
+    """Unpaired binary feedback, one row an example."""
+
+    conversations: list[Conversation]
+    responses: list[str]
+    labels: Floats
+    """1 or 0, shape [rows]."""
+    weights: Floats
+    """Trust in [0, 1], shape [rows]."""
+    users: npt.NDArray[np.str_]
+    times: npt.NDArray[np.int64]
+    """Microseconds since 1970, UTC."""
+
+    def take(self, rows: Rows) -> "Examples":
+        """These rows, in this order."""
+        picked = [[column[row] for row in rows] for column in (self.conversations, self.responses)]
+        return Examples(picked[0], picked[1], *(column[rows] for column in self[2:]))  # type: ignore[arg-type]
+
+    @property
+    def positive_rate(self) -> float:
+        """Share of positives among the rows."""
+        return float(self.labels.mean())
+
+
+def read_examples(table: Any) -> Examples:
+    """Read a pyarrow Table with the columns conversation (JSON), response, label, weight, user_id, served_at.
+
+    Raises:
+        ValueError: A missing column, no row, no positive or no negative, or a weight outside [0, 1].
+    """
+    import pyarrow as pa
+
+    missing = [name for name in COLUMNS if name not in table.column_names]
+    if missing:
+        raise ValueError(f"examples lack {', '.join(missing)}; they need the columns {', '.join(COLUMNS)}")
+    labels = np.array(table["label"].to_pylist(), dtype=np.float64)
+    weights = np.array(table["weight"].to_pylist(), dtype=np.float64)
+    _check_labels(labels)
+    if not ((weights >= 0) & (weights <= 1)).all():
+        raise ValueError(f"weight from {weights.min()} to {weights.max()}, must be in [0, 1]: it is the trust in a user's feedback")
+    times = table["served_at"].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
+    users = np.array(table["user_id"].to_pylist(), dtype=np.str_)
+    conversations: list[Conversation] = [*parse(table["conversation"].to_pylist())]
+    return Examples(conversations, table["response"].to_pylist(), labels, weights, users, times)
+
+
+def _check_labels(labels: Floats) -> None:
+    positives = int(labels.sum())
+    if not len(labels):
+        raise ValueError("0 examples: a reward model needs positives and negatives; widen the window of the training set")
+    if positives in (0, len(labels)):
+        absent = "positive" if positives == 0 else "negative"
+        raise ValueError(f"no {absent} among {len(labels):,} examples: both are needed; widen the window of the training set")
+
+
+class Split(NamedTuple):
+    """Row positions of the three parts. No user is in two of them, and every test row is later than every other row."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+def split(examples: Examples, *, test_users: float, test_time: float, validation_users: float, seed: int) -> Split:
+    """Divide by user (salted hash) and time: the test part is what test users were served after the cut, the rest lies before it.
+
+    Rows of test users before the cut and of the others after it belong to no part: they would leak a user or the future.
+
+    Args:
+        examples: What to divide.
+        test_users: Share of users kept for the test.
+        test_time: Share of the latest rows that lies after the cut.
+        validation_users: Share of users kept for early stopping and calibration.
+        seed: Salt of the hash.
+
+    Raises:
+        ValueError: A part would hold no positive or no negative.
+    """
+    names, owner = np.unique(examples.users, return_inverse=True)
+    draw = np.array([_uniform(name, seed) for name in names])[owner]
+    before = examples.times < np.quantile(examples.times, 1 - test_time)
+    tested, validated = draw < test_users, (draw >= test_users) & (draw < test_users + validation_users)
+    masks = {"train": ~tested & ~validated & before, "validation": validated & before, "test": tested & ~before}
+    for name, mask in masks.items():
+        _check_part(name, examples.labels[mask])
+    return Split(*(np.flatnonzero(mask) for mask in masks.values()))
+
+
+def _check_part(name: str, labels: Floats) -> None:
+    positives = int(labels.sum())
+    if positives == 0 or positives == len(labels):
+        seen = f"{positives:,} positives among {len(labels):,} examples"
+        raise ValueError(f"the {name} part holds {seen}, it needs both kinds: give more examples, users or days")
+
+
+def _uniform(name: str, seed: int) -> float:
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def subsample(labels: Floats, positive_rate: float, random: np.random.Generator) -> tuple[Rows, float]:
+    """All positives and as many random negatives as make `positive_rate`; all negatives when there are fewer.
+
+    Args:
+        labels: 1 or 0, shape [rows].
+        positive_rate: Wanted share of positives, in (0, 1).
+        random: Draws the negatives.
+
+    Returns:
+        Row positions (ascending), and how many negatives of the whole each drawn one stands for (>= 1).
+    """
+    positives, negatives = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+    wanted = max(1, round(len(positives) * (1 - positive_rate) / positive_rate))
+    if wanted >= len(negatives):
+        return np.arange(len(labels)), 1.0
+    drawn = random.choice(negatives, wanted, replace=False)
+    return np.sort(np.concatenate([positives, drawn])), len(negatives) / wanted

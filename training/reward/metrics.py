@@ -1,0 +1,111 @@
+"""How well scores rank and how far probabilities may be believed, with intervals by a bootstrap over users.
+
+Pure numpy. Rows carry weights, so that a test set with sub-sampled negatives still speaks of the natural rate. Intervals draw whole
+users: two responses of one user are not independent (method.md, 8).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+class Estimate(NamedTuple):
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """Probabilities of logits, without overflow.
+
+    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0])).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    return np.asarray(np.where(logits >= 0, 1.0, np.exp(-np.abs(logits))) / (1.0 + np.exp(-np.abs(logits))))
+
+
+def auroc(labels: Floats, scores: Floats, weights: Floats | None = None) -> float:
+    """Chance that a positive outscores a negative; ties count half. NaN when a class is absent.
+
+    >>> auroc(np.array([1.0, 0, 1, 0]), np.array([3.0, 2, 2, 1]))
+    0.875
+    """
+    weight = np.ones_like(scores) if weights is None else weights
+    _, place = np.unique(scores, return_inverse=True)
+    positive = np.bincount(place, weight * labels)
+    negative = np.bincount(place, weight * (1 - labels))
+    pairs = positive.sum() * negative.sum()
+    below = np.cumsum(negative) - negative
+    return float(positive @ (below + negative / 2) / pairs) if pairs > 0 else float("nan")
+
+
+def average_precision(labels: Floats, scores: Floats, weights: Floats | None = None) -> float:
+    """Area under the precision-recall curve as a sum of steps; a coin reaches the base rate. NaN without a positive.
+
+    >>> round(average_precision(np.array([1.0, 0, 1, 0]), np.array([4.0, 3, 2, 1])), 4)
+    0.8333
+    """
+    weight = np.ones_like(scores) if weights is None else weights
+    _, place = np.unique(-scores, return_inverse=True)
+    hits = np.bincount(place, weight * labels)
+    found, seen = np.cumsum(hits), np.cumsum(np.bincount(place, weight))
+    return float((hits * found / np.maximum(seen, 1e-12)).sum() / found[-1]) if found[-1] > 0 else float("nan")
+
+
+def brier(labels: Floats, chances: Floats, weights: Floats | None = None) -> float:
+    """Mean squared error of probabilities."""
+    return float(np.average((chances - labels) ** 2, weights=weights))
+
+
+def calibration_error(labels: Floats, chances: Floats, weights: Floats | None = None, *, bins: int = 10) -> float:
+    """ECE: mean distance between chance and rate over `bins` bins of equal total weight (rare labels make equal widths useless).
+
+    >>> round(calibration_error(np.array([0.0, 1.0]), np.array([0.1, 0.7]), bins=2), 3)
+    0.2
+    """
+    weight = np.ones_like(chances) if weights is None else weights
+    order = np.argsort(chances, kind="stable")
+    share = np.cumsum(weight[order]) - weight[order] / 2
+    bin_of = np.minimum((share / weight.sum() * bins).astype(int), bins - 1)
+    gap = np.bincount(bin_of, (weight * (chances - labels))[order], minlength=bins)
+    return float(np.abs(gap).sum() / weight.sum())
+
+
+def length_correlation(lengths: Floats, scores: Floats, weights: Floats | None = None) -> float:
+    """Pearson correlation of score and response length; 0 when one of them does not vary."""
+    weight = np.ones_like(scores) if weights is None else weights
+    x, y = lengths - np.average(lengths, weights=weight), scores - np.average(scores, weights=weight)
+    spread = float(np.sqrt((weight @ x**2) * (weight @ y**2)))
+    return float(weight @ (x * y)) / spread if spread > 0 else 0.0
+
+
+def bootstrap_over_users(
+    measure: Callable[[npt.NDArray[np.int64]], float], users: npt.NDArray[np.str_], *, draws: int = 200, seed: int = 0
+) -> Estimate:
+    """A figure with its percentile interval when whole users are drawn with replacement.
+
+    Args:
+        measure: From row positions (repeated rows allowed) to the figure.
+        users: Each row's user, shape [rows].
+        draws: Resamples; one in which the figure is NaN (a class is absent) is left out.
+        seed: Of the resampling.
+    """
+    _, owner = np.unique(users, return_inverse=True)
+    order = np.argsort(owner, kind="stable")
+    rows = np.split(order, np.cumsum(np.bincount(owner))[:-1])
+    random = np.random.default_rng(seed)
+    values = [
+        measure(np.concatenate([rows[user] for user in random.integers(0, len(rows), len(rows))])) for _ in range(draws)
+    ]
+    kept = [value for value in values if not np.isnan(value)]
+    low, high = np.quantile(kept, [0.025, 0.975]) if kept else (float("nan"), float("nan"))
+    return Estimate(measure(np.arange(len(users))), float(low), float(high))

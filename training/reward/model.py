@@ -1,0 +1,48 @@
+"""A trained reward model: text in, calibrated logits out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from training.reward.bases import check_base
+from training.reward.calibration import Calibration
+from training.reward.metrics import Floats
+from training.text import Conversation, encode, load_tokenizer
+
+
+class RewardModel(NamedTuple):
+    """A Hugging Face sequence classifier with one label, its tokenizer and its calibration."""
+
+    model: Any
+    tokenizer: Any
+    calibration: Calibration
+    max_tokens: int
+
+    @classmethod
+    def load(cls, directory: str | Path) -> "RewardModel":
+        """Read a model that `train_reward_model` saved.
+
+        Raises:
+            FileNotFoundError: The directory, its model or its calibration is missing.
+        """
+        from transformers import AutoModelForSequenceClassification
+
+        path = check_base(Path(directory))
+        calibration = Calibration.read(Path(directory))
+        model = AutoModelForSequenceClassification.from_pretrained(path).eval()
+        return cls(model, load_tokenizer(path), calibration, int(model.config.reward_max_tokens))
+
+    def logits(
+        self, conversations: Sequence[Conversation], responses: Sequence[str], *, progress: str | None = None
+    ) -> Floats:
+        """Calibrated, prior-corrected logits, shape [pairs]: their sigmoid is the chance that the label is positive.
+
+        Args:
+            conversations: Each up to the user's last message.
+            responses: As many.
+            progress: Label of a progress bar; None shows none.
+        """
+        from training.reward.batches import score
+
+        ids = encode(self.tokenizer, conversations, responses, max_tokens=self.max_tokens)
+        return self.calibration.apply(score(self.model, ids, pad_id=self.tokenizer.pad_token_id, progress=progress))
