@@ -1,0 +1,56 @@
+"""What is settled before the first exposure of an A/B test."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from experiments.intervals import CONFIDENCE
+
+
+class Plan(NamedTuple):
+    """The plan of an A/B test of two arms.
+
+    Attributes:
+        exposures: Planned per arm (see `power.exposures_per_arm`); also what the confidence sequence is tuned to.
+        shares: Of the users, per arm, as assigned.
+        least_lift: The smallest relative lift worth shipping.
+        control: Its arm's name; the other arm is the treatment.
+        confidence: Of every interval.
+    """
+
+    exposures: int
+    shares: Mapping[str, float]
+    least_lift: float = 0.0
+    control: str = "control"
+    confidence: float = CONFIDENCE
+
+    @property
+    def treatment(self) -> str:
+        """The other arm's name.
+
+        >>> Plan(20_000, {"control": 0.5, "warmer": 0.5}).treatment
+        'warmer'
+
+        Raises:
+            ValueError: Not two arms, or no exposures planned.
+        """
+        if self.exposures <= 0:
+            raise ValueError(f"plan.exposures == {self.exposures}, must be positive: see experiments.power")
+        others = [arm for arm in self.shares if arm != self.control]
+        if len(others) != 1 or len(self.shares) != 2:
+            rule = f"must be {self.control!r} and one other: read one pair at a time"
+            raise ValueError(f"arms {sorted(self.shares)}, {rule}")
+        return others[0]
+
+
+class Guardrail(NamedTuple):
+    """Something bad that must not become more frequent.
+
+    Attributes:
+        column: Its count per user in the table.
+        margin: How much the treatment's rate per exposure may exceed the control's (absolute: 0.01 is 1 in 100).
+        name: What people call it.
+    """
+
+    column: str
+    margin: float
+    name: str
