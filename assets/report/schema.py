@@ -1,0 +1,287 @@
+"""What a run reports: the shape of `report.json`.
+
+Rates, scores and lifts are shares of 1 (a lift of 0.34 is +34 %), intervals are 95 % as (low, high), times are
+seconds. A part that a run has no figures for is None: nothing is filled in.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+Pair = tuple[float | None, float | None]
+"""An interval; None on a side without a limit."""
+
+
+class Ingest(msgspec.Struct, kw_only=True, frozen=True):
+    """From the wire to the tables.
+
+    Attributes:
+        events_sent: Distinct and copied event lines that were handed to the broker.
+        rows: Rows in the event tables.
+        duplicates_dropped: Copies of events already seen.
+        retractions: Reactions that were taken back.
+        late_joined: Reactions that came before their response and were joined later.
+        dead_letters: Lines that broke the contract, kept with a reason.
+        lost: Lines sent that are in no table: 0, or something is wrong.
+        by_reason: Dead letters per reason.
+    """
+
+    events_sent: int
+    rows: int
+    duplicates_dropped: int
+    retractions: int
+    late_joined: int
+    dead_letters: int
+    lost: int
+    by_reason: dict[str, int] | None = None
+
+
+class Adversary(msgspec.Struct, kw_only=True, frozen=True):
+    """The filter against the truth: share of bots' loves it caught, and of honest loves it took with them."""
+
+    recall: float
+    honest_loss: float
+
+
+class PLove(msgspec.Struct, kw_only=True, frozen=True):
+    """P[Love] on unseen users.
+
+    Attributes:
+        oracle_auroc: Of the chance given conversation and response, the most that any P[Love] can learn (synthetic only).
+        base_rate: Loves per response where it was tested.
+        ece_before: Expected calibration error before calibration.
+        ece_after: And after.
+        length_rho: Rank correlation of the score with the response's length.
+    """
+
+    auroc: float
+    auroc_ci: Pair
+    oracle_auroc: float | None
+    base_rate: float
+    ece_before: float | None
+    ece_after: float | None
+    length_rho: float | None
+    rows: int | None = None
+    positives: int | None = None
+    pr_auc: float | None = None
+    brier: float | None = None
+
+
+class Policy(msgspec.Struct, kw_only=True, frozen=True):
+    """One policy of the sweep, against the incumbent on the same prompts.
+
+    Attributes:
+        love_weight: Of P[Love] in the mixture.
+        judges: Which judges stood guard while it was trained.
+        love_lift: Relative lift of mean P[Love].
+        closing_rate: Needless closings per response.
+        helpfulness_delta: Of mean helpfulness.
+        safety_delta: Of mean safety.
+        true_love_lift: The same lift by the hidden truth (synthetic only).
+        chosen: It was staged.
+        passed: It passed every gate.
+    """
+
+    love_weight: float
+    judges: list[str]
+    love_lift: float | None
+    love_lift_ci: Pair | None
+    closing_rate: float | None
+    helpfulness_delta: float | None
+    safety_delta: float | None
+    name: str = ""
+    helpfulness_delta_ci: Pair | None = None
+    safety_delta_ci: Pair | None = None
+    true_love_lift: float | None = None
+    question_rate: float | None = None
+    length: float | None = None
+    chosen: bool = False
+    passed: bool | None = None
+    note: str = ""
+
+
+class Gate(msgspec.Struct, kw_only=True, frozen=True):
+    """One gate, as in `experiments.gates`."""
+
+    name: str
+    seen: str
+    rule: str
+    passed: bool
+
+
+class Candidate(msgspec.Struct, kw_only=True, frozen=True):
+    """The staged candidate; `reasons` say why the others were not chosen, `lineage` what it was made from."""
+
+    name: str
+    love_weight: float
+    passed: bool
+    gates: list[Gate]
+    reasons: list[str] = msgspec.field(default_factory=list)
+    lineage: dict[str, Any] = msgspec.field(default_factory=dict)
+    path: str = ""
+
+
+class Arm(msgspec.Struct, kw_only=True, frozen=True):
+    """One arm of the A/B test."""
+
+    name: str
+    users: int
+    exposures: int
+    loves: int
+    rate: float
+    rate_ci: Pair
+
+
+class Guardrail(msgspec.Struct, kw_only=True, frozen=True):
+    """One guardrail: rates per arm, the difference with its interval, the margin, and how it stands."""
+
+    name: str
+    state: str
+    margin: float
+    rates: dict[str, float]
+    difference: float
+    difference_ci: Pair
+    words: str
+
+
+class Experiment(msgspec.Struct, kw_only=True, frozen=True):
+    """The A/B test.
+
+    Attributes:
+        decision: ship, stop, continue or invalid.
+        lift: Relative lift of the Love rate.
+        lift_ci: For one look, clustered by user.
+        srm_p: Of the users per arm, for one look.
+        exposures: Of both arms.
+        anytime_ci: For any number of looks; the decision rests on it.
+        exact_p: Conditional binomial, exposures taken as independent.
+        raw_lift: With nobody filtered out.
+        true_lift: By the hidden truth (synthetic only).
+    """
+
+    decision: str
+    lift: float | None
+    lift_ci: Pair
+    srm_p: float
+    exposures: int
+    name: str = ""
+    reasons: list[str] = msgspec.field(default_factory=list)
+    anytime_ci: Pair | None = None
+    exact_ci: Pair | None = None
+    exact_p: float | None = None
+    srm_sequential_p: float | None = None
+    design_effect: float | None = None
+    planned_exposures: int | None = None
+    raw_lift: float | None = None
+    raw_lift_ci: Pair | None = None
+    true_lift: float | None = None
+    arms: list[Arm] = msgspec.field(default_factory=list)
+    guardrails: list[Guardrail] = msgspec.field(default_factory=list)
+
+
+class LedgerRow(msgspec.Struct, kw_only=True, frozen=True):
+    """What P[Love] predicted and what the experiment measured."""
+
+    candidate: str
+    predicted_lift: float
+    measured_lift: float | None
+    measured_low: float | None
+    measured_high: float | None
+    experiment: str
+    date: str
+
+
+class Agreement(msgspec.Struct, kw_only=True, frozen=True):
+    """Pearson r over the ledger, or None and the reason in words."""
+
+    r: float | None
+    r_ci: Pair | None
+    passed: bool
+    words: str
+
+
+class Baseline(msgspec.Struct, kw_only=True, frozen=True):
+    """A simpler predictor on the same unseen users."""
+
+    name: str
+    auroc: float
+    auroc_ci: Pair
+
+
+class Bot(msgspec.Struct, kw_only=True, frozen=True):
+    """One policy in logged data: mean P[Love] on unseen users beside its Love rate."""
+
+    name: str
+    responses: int
+    mean_p_love: float
+    love_rate: float
+    love_rate_ci: Pair | None = None
+
+
+class Report(msgspec.Struct, kw_only=True, frozen=True):
+    """The whole run.
+
+    Attributes:
+        p_love: None only where no feedback was learnt from.
+        seconds: Wall clock per stage, in the order they ran.
+        versions: Of Python and the libraries.
+        source: `a synthetic world`, `real input`: what the events were.
+        commands: What reproduces the run, one a line.
+        notes: What the reader must know before trusting a figure.
+    """
+
+    name: str
+    created_at: str
+    source: str
+    ingest: Ingest | None
+    adversary: Adversary | None
+    p_love: PLove | None
+    policies: list[Policy]
+    candidate: Candidate | None
+    experiment: Experiment | None
+    ledger: list[LedgerRow]
+    seconds: dict[str, float]
+    versions: dict[str, str]
+    ledger_agreement: Agreement | None = None
+    baselines: list[Baseline] | None = None
+    bots: list[Bot] | None = None
+    bots_r: float | None = None
+    bots_r_ci: Pair | None = None
+    commands: list[str] = msgspec.field(default_factory=list)
+    notes: list[str] = msgspec.field(default_factory=list)
+
+
+def read(path: Path) -> Report:
+    """Read a `report.json`.
+
+    Raises:
+        msgspec.ValidationError: The file is not such a report; the text names the key and what was expected.
+    """
+    return msgspec.json.decode(path.read_bytes(), type=Report)
+
+
+def from_plain(values: dict[str, Any]) -> Report:
+    """A report from plain values (numpy numbers, named tuples, dates and paths included).
+
+    Raises:
+        msgspec.ValidationError: A key is missing or has the wrong type; the text names it.
+    """
+    return msgspec.convert(plain(values), Report)
+
+
+def plain(value: Any) -> Any:
+    """Any figure as JSON would hold it: no numpy, no NaN, no infinity.
+
+    >>> plain({"ci": (float("-inf"), 0.5)})
+    {'ci': [None, 0.5]}
+    """
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if abs(value) < float("inf") else None
+    if isinstance(value, dict):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return value if isinstance(value, int | str | bool | None) else str(value)

@@ -1,0 +1,76 @@
+"""Gates, and the staged candidate: a directory that says what it is, where it came from and what it passed."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from assets.run import Facts, Run, Stage
+from assets.stages import feedback
+
+
+def directory(run: Run) -> Path:
+    """The staged candidate."""
+    return run.directory / "candidates" / str(run.facts("candidate")["name"])
+
+
+def _candidate(run: Run) -> Facts:
+    from experiments import gates
+
+    scores = {each["policy"]: each for each in run.facts("offline_evaluation")["policies"]}
+    base = scores.pop("incumbent")
+    choice = gates.choose(scores, base, p_love=run.facts("p_love"))
+    weight = float(scores[choice.name]["love_weight"])
+    lineage = _lineage(run, weight)
+    name = f"{choice.name}-{hashlib.sha256(json.dumps(lineage, sort_keys=True).encode()).hexdigest()[:8]}"
+    place = run.directory / "candidates" / name
+    _stage(run.policy(weight), place, _card(name, choice, lineage), lineage)
+    verdict = "passed every gate" if choice.passed else "did not pass every gate"
+    facts = {"name": name, "policy": choice.name, "love_weight": weight, "passed": choice.passed, "reasons": list(choice.reasons)}
+    return {"summary": f"{name} {verdict}", **facts, "lineage": lineage, "gates": [gate._asdict() for gate in choice.gates]}
+
+
+def _lineage(run: Run, weight: float) -> dict[str, Any]:
+    manifest = json.loads((feedback.training_set_directory(run) / "manifest.json").read_text())
+    return {
+        "events": manifest["positions"],
+        "training_set": manifest["hash"],
+        "filter_version": manifest["filter_version"],
+        "reward_models": {name: run.facts(name)["fingerprint"] for name in ("p_love", "helpfulness", "safety") if run.finished(name)},
+        "incumbent": run.facts("incumbent")["fingerprint"],
+        "recipe": run.recipe.policy.model_dump(mode="json") | {"love_weight": weight, "seed": run.recipe.seed},
+    }
+
+
+def _stage(policy: Path, place: Path, card: str, lineage: dict[str, Any]) -> None:
+    part = place.with_name(f"{place.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(policy, part)
+    (part / "lineage.json").write_text(json.dumps(lineage, indent=1))
+    (part / "README.md").write_text(card)
+    shutil.rmtree(place, ignore_errors=True)
+    part.rename(place)
+
+
+def _card(name: str, choice: Any, lineage: dict[str, Any]) -> str:
+    rows = "\n".join(f"| {gate.name} | {gate.seen} | {gate.rule} | {'pass' if gate.passed else 'FAIL'} |" for gate in choice.gates)
+    return f"""# {name}
+
+A policy staged for an A/B test. {"It passed every gate." if choice.passed else "It did not pass every gate."}
+
+| gate | seen | rule | |
+|---|---|---|---|
+{rows}
+
+Not chosen: {"; ".join(choice.reasons) or "no other policy was trained"}.
+
+## Lineage
+
+```json
+{json.dumps(lineage, indent=1)}
+```
+"""
+
+
+STAGE = Stage("candidate", "candidate: gates, then a staged directory", _candidate, ("offline_evaluation",), lambda recipe: recipe.policy)

@@ -1,0 +1,116 @@
+"""The models that are learnt before any policy moves: the incumbent, helpfulness, safety, P[Love]."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from assets.recipe import Recipe, Reward
+from assets.run import Facts, Run, Stage
+from assets.stages import feedback, labels
+
+
+def incumbent(run: Run) -> Path:
+    """Where the policy that wrote the log lies: the user's own, or the small one that was fitted to the log."""
+    return Path(run.facts("incumbent")["place"])
+
+
+def fingerprint(directory: Path) -> str:
+    """Names a model by its weights and configuration (first 16 hex digits of SHA-256)."""
+    total = hashlib.sha256()
+    for path in sorted([*directory.glob("*.safetensors"), *directory.glob("config.json"), *directory.glob("calibration.json")]):
+        total.update(path.name.encode() + path.read_bytes())
+    return total.hexdigest()[:16]
+
+
+def _incumbent(run: Run) -> Facts:
+    wanted = run.recipe.incumbent
+    if wanted.base:
+        return {"summary": f"{wanted.base}, as it is", "place": wanted.base, "fingerprint": fingerprint(Path(wanted.base))}
+    from training.policy.pretrain import PretrainConfig, pretrain_policy
+    from warehouse import training_set
+
+    log = training_set.load(feedback.training_set_directory(run))
+    chosen = log.take(_evenly(log.num_rows, wanted.examples))
+    config = PretrainConfig(width=wanted.width, layers=wanted.layers, epochs=wanted.epochs)
+    report = pretrain_policy(chosen, run.models / "incumbent", config=config, seed=run.recipe.seed)
+    place = run.models / "incumbent"
+    summary = f"{report.parameters / 1e6:.2f} M parameters, {report.tokens:,} tokens, loss {report.loss:.2f} nats"
+    return {"summary": summary, "place": str(place), "rows": chosen.num_rows, "fingerprint": fingerprint(place), **report._asdict()}
+
+
+def _evenly(rows: int, wanted: int) -> list[int]:
+    step = max(rows / wanted, 1.0)
+    return [int(place * step) for place in range(min(rows, wanted))]
+
+
+def _reward(run: Run, name: str, wanted: Reward, examples: Any, lineage: dict[str, Any]) -> Facts:
+    from training.reward.train import train_reward_model
+
+    out = run.models / name
+    config = wanted.config.model_copy(update={"seed": run.recipe.seed})
+    report = train_reward_model(examples, out, base=_base(run, wanted.base), config=config, name=name, lineage=lineage)
+    measured = report.measured.as_dict()
+    low, high = measured["auroc_ci"]
+    summary = f"AUROC {measured['auroc']:.3f} ({low:.3f} to {high:.3f}) on unseen users, ECE {measured['ece_after']:.4f}"
+    audit = [effect._asdict() for effect in report.audit]
+    return {
+        "summary": summary,
+        "fingerprint": fingerprint(out),
+        "rows": sum(report.rows.values()),
+        "base_rate": report.base_rate,
+        **measured,
+        "audit": audit,
+    }
+
+
+def _base(run: Run, base: str) -> str | Path:
+    if base == "incumbent":
+        return incumbent(run)
+    if base == "minilm":
+        from training.reward.bases import minilm
+
+        return minilm()
+    return base
+
+
+def _p_love(run: Run) -> Facts:
+    from warehouse import training_set
+
+    directory = feedback.training_set_directory(run)
+    manifest = json.loads((directory / "manifest.json").read_text())
+    examples = labels.from_training_set(training_set.load(directory))
+    lineage = {key: manifest[key] for key in ("hash", "window", "filter_version")}
+    facts = _reward(run, "p_love", run.recipe.p_love, examples, lineage)
+    if run.recipe.p_love.folds > 1:
+        facts |= _cross_validated(run, examples)
+    return facts
+
+
+def _cross_validated(run: Run, examples: Any) -> Facts:
+    from assets.stages.cross_validation import cross_validated
+
+    return cross_validated(run, examples, _base(run, run.recipe.p_love.base))
+
+
+def _labelled(name: str, task: labels.Task) -> Any:
+    def work(run: Run) -> Facts:
+        wanted: Reward | None = getattr(run.recipe, name)
+        assert wanted is not None  # the stage is left out of such a recipe
+        return _reward(run, name, wanted, labels.read(run, task, wanted), {"labels": str(wanted.labels)})
+
+    return work
+
+
+def _stage(name: str, title: str, work: Any, needs: tuple[str, ...]) -> Stage:
+    def settings(recipe: Recipe) -> Any:
+        return getattr(recipe, name)
+
+    return Stage(name, title, work, needs, settings)
+
+
+_SET = feedback.TRAINING_SET.name
+INCUMBENT = _stage("incumbent", "incumbent: the policy that wrote the log", _incumbent, (_SET,))
+HELPFULNESS = _stage("helpfulness", "helpfulness: a reward model from labels", _labelled("helpfulness", "helpfulness"), (_SET, "incumbent"))
+SAFETY = _stage("safety", "safety: a reward model from labels", _labelled("safety", "safety"), (_SET, "incumbent"))
+P_LOVE = _stage("p_love", "P[Love]: the chance that a response is loved", _p_love, (_SET, "incumbent"))
