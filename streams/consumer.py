@@ -1,4 +1,7 @@
-"""Reads a topic from its beginning to its present end. Following a stream with stored positions is the sink's work (`warehouse`)."""
+"""Reads a topic from its beginning to its present end.
+
+Following a stream with stored positions is the work of the warehouse's sink.
+"""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple

@@ -1,7 +1,7 @@
 """Sends events to the broker, packed per partition.
 
-Delivery is at least once: a crash, a retry or a second run of the same file may send an event again. That does no harm, since the
-sink keeps one row per event_id.
+Delivery is at least once: a crash, a retry or a second run of the same file may send an event again. That does no
+harm, since the sink keeps one row per event_id.
 """
 
 import threading
@@ -52,9 +52,11 @@ class LineTooLongError(ValueError):
 class EventProducer:
     """Packs events of one topic and sends them, in the order of each partition.
 
-    1. `send` finds the partition by the user's id, puts the line into that partition's pack, and hands over a pack that is full.
+    1. `send` finds the partition by the user's id, puts the line into that partition's pack, and hands over a pack
+       that is full.
     2. A thread hands over packs whose first line has waited for 20 ms.
-    3. `flush` hands over the rest and returns when the broker has acknowledged everything; `close` does the same and ends.
+    3. `flush` hands over the rest and returns when the broker has acknowledged everything; `close` does the same and
+       ends.
 
     Safe to use from several threads. Use as a context manager.
 

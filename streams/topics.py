@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 MAX_MESSAGE_BYTES = 4 * 1_048_576
-"""Largest message that the topics take: one event has at most 1 MiB, a pack 256 KiB; the rest is room for what is malformed."""
+"""Largest message that the topics take: one event has at most 1 MiB, a pack 256 KiB; the rest is room for what is
+malformed."""
 
 
 class Topics(NamedTuple):
@@ -46,8 +47,8 @@ def create_topics(
 ) -> list[str]:
     """Create the topics that are not there yet.
 
-    A user's events keep their order because the user's id picks the partition: the number of partitions of the events topic is
-    chosen once and never changed.
+    A user's events keep their order because the user's id picks the partition: the number of partitions of the events
+    topic is chosen once and never changed.
 
     Args:
         bootstrap: `HOST:PORT` of the broker.

@@ -1,7 +1,7 @@
 """How events lie in a Kafka message: one JSON object a line, 1..n lines, all of one partition.
 
-Packing is the largest lever on speed that the wire has: brokers and clients pay per message, not per byte. A plain message with one
-event is a pack of one.
+Packing is the largest lever on speed that the wire has: brokers and clients pay per message, not per byte. A plain
+message with one event is a pack of one.
 """
 
 from collections.abc import Callable
@@ -60,13 +60,13 @@ def numbered(partition: int, offset: int, value: bytes | None) -> list[Line]:
 
 
 class Packer:
-    """Collects lines per partition and says when a pack is ready. Knows neither Kafka nor the clock.
+    r"""Collects lines per partition and says when a pack is ready. Knows neither Kafka nor the clock.
 
     >>> packer = Packer(pack_lines=2)
     >>> packer.add(0, b"a", now=0.0), packer.add(1, b"b", now=0.0)
     (None, None)
     >>> packer.add(0, b"c", now=0.0)
-    Pack(partition=0, value=b'a\\nc', lines=2)
+    Pack(partition=0, value=b'a\nc', lines=2)
     >>> packer.due(now=1.0)
     [Pack(partition=1, value=b'b', lines=1)]
     """
@@ -126,9 +126,10 @@ class _Keyed(msgspec.Struct):
 
 
 class Partitioner:
-    """Which partition a line goes to: Kafka's own rule on the line's user_id, so that keyed messages of other producers agree.
+    """Says which partition a line goes to, by Kafka's own rule on its user_id: keyed messages of others agree.
 
-    A line whose user cannot be read goes where the hash of its bytes points, so that copies of it meet in one partition too.
+    A line whose user cannot be read goes where the hash of its bytes points, so that copies of it meet in one
+    partition too.
 
     Args:
         partitions: Of the topic.
