@@ -1,6 +1,7 @@
 """The `loveloop` command. Its help answers at once: a command's module is imported only when the command runs."""
 
 import importlib
+import os
 import sys
 
 import click
@@ -56,8 +57,6 @@ def group() -> None:
 
 def main() -> None:
     """The entry point: an expected failure is one clear message and exit code 1, never a traceback."""
-    from assets.errors import EXPECTED
-
     try:
         group(standalone_mode=False)
     except click.ClickException as error:
@@ -66,6 +65,10 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nstopped; run the same command again and it goes on where it was", err=True)
         sys.exit(130)
-    except EXPECTED as error:
-        click.echo(f"loveloop: {error}", err=True)
+    except Exception as error:
+        from assets.errors import expected
+
+        if "LOVELOOP_TRACEBACK" in os.environ or not isinstance(error, expected()):
+            raise
+        click.echo(f"loveloop: {error}\n(LOVELOOP_TRACEBACK=1 shows where)", err=True)
         sys.exit(1)

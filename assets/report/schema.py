@@ -38,7 +38,7 @@ class Ingest(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Adversary(msgspec.Struct, kw_only=True, frozen=True):
-    """The filter against the truth: share of bots' loves it caught, and of honest loves it took with them."""
+    """The filter against the truth: share of bots' loves it caught, and of honest loves that went with them."""
 
     recall: float
     honest_loss: float

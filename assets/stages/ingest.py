@@ -1,9 +1,6 @@
 """Events through a real broker into the warehouse: start (or find) a broker, send, ingest until caught up, count."""
 
-import os
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +14,15 @@ def through_the_broker(run: Run, events: Path) -> Facts:
     Topics carry a name of their own for each call: an embedded broker forgets everything when it stops, so positions in its topics
     must never be taken for positions in the next one's.
     """
-    from streams import producer, topics
+    from streams import brokers, producer, topics
     from warehouse import sink
 
-    with _broker(run) as bootstrap:
-        names = topics.Topics(prefix=f"{run.directory.name}-{uuid.uuid4().hex[:8]}")
-        topics.create_topics(bootstrap, names, partitions=run.recipe.broker.partitions)
+    with brokers.at_hand(run.directory / "broker", run.recipe.broker.kind) as bootstrap:
+        names = topics.Topics.under(f"{run.directory.name}-{uuid.uuid4().hex[:8]}")
+        topics.create_topics(bootstrap, run.recipe.broker.partitions, topics=names)
         sent = producer.send_file(events, bootstrap, topic=names.events)
         taken = sink.ingest(run.warehouse, bootstrap, topics=names, until_caught_up=True)
     return {"events_sent": sent.events, "messages": sent.messages, "taken": taken.events, "send_seconds": round(sent.seconds, 2)}
-
-
-@contextmanager
-def _broker(run: Run) -> Iterator[str]:
-    from streams import brokers
-
-    known = os.environ.get("KAFKA_BOOTSTRAP")
-    if known:
-        yield known
-        return
-    with brokers.start(run.recipe.broker.kind, run.directory / "broker") as broker:
-        yield broker.bootstrap
 
 
 def _ingest(run: Run) -> Facts:

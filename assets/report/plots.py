@@ -1,0 +1,198 @@
+"""The report's plots. Each takes figures of the run and returns a PNG; none knows where they came from."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from assets.report.schema import Bot, Experiment, LedgerRow, Policy
+from assets.report.style import BAND, CONTROL, GOOD, GRID, INK, LOVE, QUIET, canvas, percent, png
+from experiments.intervals import wilson
+
+
+def reliability(
+    predicted: Sequence[float],
+    positives: Sequence[int],
+    counts: Sequence[int],
+    before: tuple[Sequence[float], Sequence[float]] | None = None,
+) -> bytes:
+    """Predicted chance against observed share, bin by bin, on logarithmic axes (loves are rare).
+
+    Args:
+        predicted: Mean calibrated P[Love] in each bin.
+        positives: Loves in each bin.
+        counts: Responses in each bin.
+        before: The same before calibration: mean predicted, observed share.
+    """
+    figure, axes = canvas(5.2, 4.2)
+    bins = [each for each in zip(predicted, positives, counts, strict=True) if each[0] > 0 and each[2] > 0]
+    spans = [wilson(loves, count) for _, loves, count in bins]
+    floor = min([chance for chance, _, _ in bins] + [span.high for span in spans]) / 3
+    x, y = [chance for chance, _, _ in bins], [max(loves / count, floor) for _, loves, count in bins]
+    below = [max(0.0, each - max(span.low, floor)) for each, span in zip(y, spans, strict=True)]
+    above = [max(0.0, span.high - each) for each, span in zip(y, spans, strict=True)]
+    top = min(1.0, 2 * max([*x, *(span.high for span in spans)]))
+    axes.plot([floor, top], [floor, top], color=QUIET, linewidth=1, linestyle=(0, (4, 3)), label="perfect")
+    if before is not None:
+        pairs = [(a, b) for a, b in zip(*before, strict=True) if a > 0 and b > 0]
+        axes.plot(*zip(*pairs, strict=True), "o-", color=CONTROL, alpha=0.5, markersize=3.5, label="before calibration")
+    axes.errorbar(x, y, yerr=[below, above], fmt="o-", color=LOVE, markersize=5, linewidth=1.4, capsize=0, label="P[Love]")
+    axes.set(xscale="log", yscale="log", xlabel="predicted chance of a love", ylabel="share that was loved")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(_share)
+    axes.legend(loc="upper left")
+    return png(figure)
+
+
+def pareto(policies: Sequence[Policy]) -> bytes:
+    """Love lift against the change of helpfulness; the label says the Love weight and the rate of needless closings."""
+    figure, axes = canvas()
+    known = [each for each in policies if each.love_lift is not None and each.helpfulness_delta is not None]
+    _cross(axes)
+    axes.plot(0, 0, "s", color=CONTROL, markersize=7)
+    _label(axes, 0, 0, "incumbent")
+    for policy in known:
+        x, y = float(policy.helpfulness_delta or 0), float(policy.love_lift or 0)
+        colour = LOVE if policy.chosen else INK
+        axes.errorbar(
+            x, y, xerr=_reach(x, policy.helpfulness_delta_ci), yerr=_reach(y, policy.love_lift_ci), color=colour, alpha=0.45, linewidth=1
+        )
+        axes.plot(x, y, "o", color=colour, markersize=9)
+        closing = "" if policy.closing_rate is None else f"\nclosings {policy.closing_rate:.2%}"
+        _label(axes, x, y, f"weight {policy.love_weight:g}{' (staged)' if policy.chosen else ''}{closing}", colour)
+        if policy.true_love_lift is not None:
+            axes.plot([x, x], [y, policy.true_love_lift], color=GOOD, linewidth=1, linestyle=":")
+            axes.plot(x, policy.true_love_lift, "D", color=GOOD, markersize=5)
+    if any(policy.true_love_lift is not None for policy in known):
+        axes.plot([], [], "D", color=GOOD, markersize=5, label="true lift")
+        axes.legend(loc="lower right")
+    axes.margins(0.18)
+    axes.set(xlabel="change of mean helpfulness", ylabel="lift of mean P[Love]")
+    percent(axes.yaxis, 0)
+    return png(figure)
+
+
+def experiment_forest(experiment: Experiment) -> bytes:
+    """The lift of the Love rate with each of its intervals, and the truth where it is known."""
+    rows: list[tuple[str, float | None, Any, str]] = [
+        ("at any look", experiment.lift, experiment.anytime_ci, LOVE),
+        ("this look", experiment.lift, experiment.lift_ci, LOVE),
+        ("exact, unclustered", experiment.lift, experiment.exact_ci, INK),
+        ("nobody filtered out", experiment.raw_lift, experiment.raw_lift_ci, CONTROL),
+    ]
+    shown = [row for row in rows if row[1] is not None and row[2] is not None]
+    figure, axes = canvas(6.4, 0.9 + 0.45 * max(1, len(shown)))
+    axes.axvline(0, color=QUIET, linewidth=1)
+    for place, (_, lift, interval, colour) in enumerate(reversed(shown)):
+        reach = _reach(float(lift or 0), interval)
+        axes.errorbar(lift, place, xerr=reach, fmt="o", color=colour, markersize=6, linewidth=2)
+    if experiment.true_lift is not None:
+        axes.axvline(experiment.true_lift, color=GOOD, linewidth=1.2, linestyle=":", label="truth")
+        axes.legend(loc="upper right")
+    axes.set_yticks(range(len(shown)), [label for label, *_ in reversed(shown)])
+    axes.set_ylim(-0.6, len(shown) - 0.4)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel("lift of the Love rate")
+    percent(axes.xaxis, 0)
+    return png(figure)
+
+
+def love_by_day(days: Sequence[date], exposures: Sequence[int], loves: Sequence[int]) -> bytes:
+    """Love rate per day of serving, with a 95 % band.
+
+    Args:
+        days: In UTC, ascending.
+        exposures: Responses served each day.
+        loves: Of these, how many hold a love.
+    """
+    figure, axes = canvas(6.4, 2.9)
+    spans = [wilson(min(love, count), count) for love, count in zip(loves, exposures, strict=True)]
+    rates = [love / count if count else float("nan") for love, count in zip(loves, exposures, strict=True)]
+    moments: list[Any] = list(days)
+    axes.fill_between(moments, [each.low for each in spans], [each.high for each in spans], color=BAND, linewidth=0)
+    axes.plot(moments, rates, color=LOVE, linewidth=1.6, marker="o", markersize=3)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("Love rate")
+    percent(axes.yaxis)
+    _dates(axes)
+    return png(figure)
+
+
+def predicted_against_measured(rows: Sequence[LedgerRow]) -> bytes:
+    """The ledger: predicted lift against measured lift, with the line on which both agree."""
+    figure, axes = canvas(5.2, 4.2)
+    known = [row for row in rows if row.measured_lift is not None]
+    _cross(axes)
+    for row in known:
+        y = float(row.measured_lift or 0)
+        reach = _reach(y, (row.measured_low, row.measured_high))
+        axes.errorbar(row.predicted_lift, y, yerr=reach, fmt="o", color=LOVE, markersize=7, linewidth=1.6)
+        _label(axes, row.predicted_lift, y, row.experiment or row.candidate)
+    axes.margins(0.2)
+    ends = _span(axes)
+    axes.plot(ends, ends, color=QUIET, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    axes.set(xlabel="lift that P[Love] predicted", ylabel="lift that the experiment measured")
+    percent(axes.xaxis, 0)
+    percent(axes.yaxis, 0)
+    return png(figure)
+
+
+def bots(rows: Sequence[Bot]) -> bytes:
+    """Each logged policy: mean P[Love] against its Love rate."""
+    figure, axes = canvas()
+    for bot in rows:
+        reach = _reach(bot.love_rate, bot.love_rate_ci)
+        axes.errorbar(bot.mean_p_love, bot.love_rate, yerr=reach, fmt="o", color=LOVE, markersize=6, linewidth=1.2)
+        _label(axes, bot.mean_p_love, bot.love_rate, bot.name)
+    axes.margins(0.15)
+    axes.set(xlabel="mean P[Love] on unseen users", ylabel="Love rate")
+    percent(axes.xaxis)
+    percent(axes.yaxis)
+    return png(figure)
+
+
+def seconds(stages: Mapping[str, float]) -> bytes:
+    """How long each stage took, in the order they ran."""
+    figure, axes = canvas(6.4, 0.7 + 0.3 * max(1, len(stages)))
+    names, times = list(stages), list(stages.values())
+    axes.barh(names, times, color=CONTROL, height=0.62)
+    for place, time in enumerate(times):
+        axes.text(time, place, f"  {time:.1f} s" if time < 10 else f"  {time:.0f} s", va="center", fontsize=8.5, color=INK)
+    axes.invert_yaxis()
+    axes.margins(x=0.14)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel("seconds")
+    return png(figure)
+
+
+def _share(value: float, _: int | None = None) -> str:
+    return f"{value:.2g}" if value < 0.001 else f"{value:.3g}" if value < 0.01 else f"{value:.2g}"
+
+
+def _reach(centre: float, interval: tuple[float | None, float | None] | None) -> list[list[float]] | None:
+    """Error-bar lengths below and above; an open side is not drawn."""
+    if interval is None:
+        return None
+    low, high = interval
+    return [[0.0 if low is None else max(0.0, centre - low)], [0.0 if high is None else max(0.0, high - centre)]]
+
+
+def _label(axes: Any, x: float, y: float, text: str, colour: str = INK) -> None:
+    axes.annotate(text, (x, y), xytext=(8, 5), textcoords="offset points", fontsize=8.5, color=colour)
+
+
+def _cross(axes: Any) -> None:
+    axes.axhline(0, color=GRID, linewidth=1.6, zorder=0)
+    axes.axvline(0, color=GRID, linewidth=1.6, zorder=0)
+
+
+def _span(axes: Any) -> list[float]:
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    return [min(left, bottom), max(right, top)]
+
+
+def _dates(axes: Any) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(maxticks=8)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))

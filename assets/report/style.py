@@ -1,0 +1,65 @@
+"""How every plot looks: one quiet style, one colour per meaning."""
+
+import io
+from typing import Any
+
+INK = "#2b2a33"
+QUIET = "#8a8894"
+GRID = "#e7e4ea"
+LOVE = "#b8325e"
+CONTROL = "#5c6b8a"
+GOOD = "#2f7d6b"
+BAND = "#f3d9e2"
+
+_SETTINGS = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": GRID,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 10,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 11,
+    "figure.dpi": 100,
+    "figure.facecolor": "white",
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "savefig.dpi": 160,
+    "text.color": INK,
+    "xtick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.color": QUIET,
+    "ytick.labelcolor": INK,
+}
+
+
+def canvas(width: float = 6.4, height: float = 3.8) -> tuple[Any, Any]:
+    """An empty figure and its axes in the house style; inches. Needs no display."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_SETTINGS):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        return figure, figure.add_subplot()
+
+
+def png(figure: Any) -> bytes:
+    """The figure as a PNG."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(_SETTINGS):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+        return buffer.getvalue()
+
+
+def percent(axis: Any, decimals: int | None = None) -> None:
+    """Show an axis of shares in per cent."""
+    from matplotlib.ticker import PercentFormatter
+
+    axis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))

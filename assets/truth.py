@@ -1,0 +1,66 @@
+"""The only place where a run's results are held against the hidden truth of the synthetic world.
+
+What is found here stands in the report beside what was learnt. Nothing that is computed here flows back into a model, a gate or a
+decision.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assets.run import Facts, Run
+from assets.stages import feedback
+
+
+def adversary(run: Run) -> Facts:
+    """What the adversary filter caught: shares of loves, by bots (recall) and by people (honest_loss), that do not count."""
+    from warehouse import open as open_warehouse
+
+    query = """
+        SELECT truth.is_bot, count(*) AS loves, count(*) FILTER (caught.event_id IS NOT NULL OR gone.user_id IS NOT NULL) AS left_out
+        FROM reactions
+        JOIN read_parquet(?) AS truth USING (user_id)
+        LEFT JOIN quarantined_reactions AS caught USING (event_id)
+        LEFT JOIN quarantined_users AS gone ON gone.user_id = reactions.user_id
+        WHERE reaction = 'love' AND action = 'added'
+        GROUP BY truth.is_bot
+    """
+    with open_warehouse(run.warehouse).read() as connection:
+        rows = connection.execute(query, [str(run.world / "truth" / "users.parquet")]).fetchall()
+    shares = {is_bot: (loves, left_out / loves) for is_bot, loves, left_out in rows}
+    bots, people = shares.get(True, (0, None)), shares.get(False, (0, None))
+    return {"recall": bots[1], "honest_loss": people[1], "bot_loves": bots[0], "honest_loves": people[0]}
+
+
+def oracle_auroc(run: Run) -> float:
+    """AUROC of the observable oracle on the training set: the most that any P[Love] can reach."""
+    import duckdb
+    from training.reward.metrics import auroc
+
+    examples = feedback.training_set_directory(run) / "examples.parquet"
+    query = "SELECT love, p_love_observable FROM read_parquet(?) JOIN read_parquet(?) USING (response_id)"
+    found = duckdb.execute(query, [str(examples), str(run.world / "truth" / "responses.parquet")]).fetchnumpy()
+    love = np.asarray(found["love"], dtype=np.float64)
+    return float(auroc(love, np.asarray(found["p_love_observable"], dtype=np.float64), np.ones_like(love)))
+
+
+def of_answers(prompts: list[Any], answers: list[str]) -> Facts:
+    """What a policy's answers truly are: mean chance of a heart (observable), and shares of helpful, safe, fluent, closing."""
+    from streams.synthetic import truth
+
+    readings = truth.read(prompts, answers)
+    return {
+        "true_love": float(truth.observable_love(prompts, readings).mean()),
+        "true_helpful": float(truth.helpful(readings).mean()),
+        "true_safe": float(truth.safe(readings).mean()),
+        "fluent": float(np.mean(readings.fluent)),
+        "true_closing": float(np.mean(readings.closes_needlessly)),
+    }
+
+
+def amounts(run: Run) -> Facts:
+    """What was put into the stream, counted as it was written."""
+    found: Facts = json.loads(Path(run.world / "amounts.json").read_text())
+    return found

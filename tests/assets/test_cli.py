@@ -1,0 +1,48 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def loveloop(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "assets", *words], cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+def test_a_command_that_is_not_there_is_refused() -> None:
+    done = loveloop("dance")
+    assert done.returncode == 2
+    assert "No such command 'dance'" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_broker_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
+    events = tmp_path / "events.ndjson"
+    events.write_text("{}\n")
+    done = loveloop("send", str(events), "--bootstrap", "127.0.0.1:9")
+    assert done.returncode == 1
+    assert "no broker answers at 127.0.0.1:9" in done.stderr
+    assert "loveloop broker" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_warehouse_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
+    done = loveloop("warehouse", "status", "--warehouse", str(tmp_path / "none.duckdb"))
+    assert done.returncode == 1
+    assert "no warehouse at" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_directory_without_a_run_is_one_clear_error(tmp_path: Path) -> None:
+    done = loveloop("report", str(tmp_path))
+    assert done.returncode == 1
+    assert "no run in" in done.stderr
+
+
+def test_simulate_writes_what_it_says(tmp_path: Path) -> None:
+    done = loveloop("simulate", "--out", str(tmp_path / "world"), "--responses", "300")
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "world" / "events.ndjson").read_bytes().splitlines()
+    assert f"{len(lines):,} event lines" in done.stdout
