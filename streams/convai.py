@@ -1,0 +1,146 @@
+"""Rated dialogues of people with chat bots (ConvAI), told again as contract events.
+
+Every message of a bot becomes a served response with the bot as its policy; a thumb up becomes a `love`, a thumb down a `dislike`.
+The files give a start and an end of each dialogue but no time per message, so messages are spread evenly between them. Ids are made
+from the content: converting twice gives the same bytes.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from streams.events import Event, Message, ReactionChanged, ResponseServed, encode, moment_of, new_event_id
+
+FILE = "dialogues.jsonl"
+REACTIONS = {1: "love", 0: "dislike"}
+_ROLES = {"Human": "user", "Bot": "assistant"}
+_OPENING = Message("system", "The assistant speaks first.")
+"""Stands for the conversation before a bot's opening message: the contract asks for at least one turn."""
+
+
+class ConvaiReport(NamedTuple):
+    """What was converted, and what was left out."""
+
+    events: int
+    dialogues: int
+    """Dialogues of a person with a bot that said something."""
+    responses: int
+    loves: int
+    dislikes: int
+    without_bot: int
+    """Left out: dialogues without exactly one bot, between people for instance."""
+    bot_silent: int
+    """Left out: the bot never said anything."""
+
+
+def write_events(data: Path, out: Path) -> ConvaiReport:
+    """Convert `dialogues.jsonl` into an event file, one line an event, oldest first.
+
+    Args:
+        data: The file, or the directory that holds it.
+        out: Event file to write (NDJSON).
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: A line is no dialogue; its number is named.
+    """
+    path = data / FILE if data.is_dir() else data
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: give the directory that holds {FILE}")
+    found: list[Event] = []
+    told = without_bot = silent = 0
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        events = _read(line, f"{path}:{number}")
+        without_bot += events is None
+        silent += events == []
+        told += bool(events)
+        found.extend(events or [])
+    found.sort(key=lambda event: (moment_of(event), event.event_id))
+    out.write_bytes(b"".join(encode(event) + b"\n" for event in found))
+    names = [event.reaction for event in found if isinstance(event, ReactionChanged)]
+    loves, dislikes = (names.count(name) for name in REACTIONS.values())
+    return ConvaiReport(len(found), told, len(found) - len(names), loves, dislikes, without_bot, silent)
+
+
+def _read(line: str, where: str) -> list[Event] | None:
+    try:
+        return dialogue_events(json.loads(line))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        kind = type(error).__name__
+        raise ValueError(f"{where} is no dialogue ({kind}: {error}): a line holds dialog, both participants, start_time, end_time") from None
+
+
+def dialogue_events(dialogue: dict[str, Any]) -> list[Event] | None:
+    """The events of one dialogue: a response for every message of the bot, and a reaction where it was rated.
+
+    Returns:
+        None when not exactly one of the two participants is a bot.
+    """
+    speakers = [dialogue["participant1_id"], dialogue["participant2_id"]]
+    bots = [speaker["user_id"] for speaker in speakers if speaker["class"] == "Bot"]
+    people = [speaker["user_id"] for speaker in speakers if speaker["class"] != "Bot"]
+    if len(bots) != 1:
+        return None
+    key = hashlib.sha256(json.dumps(dialogue, sort_keys=True).encode()).hexdigest()
+    policy = f"convai-{bots[0].lower().replace(' ', '-')}"
+    return [*_tell(dialogue, key, user=people[0], policy=policy)]
+
+
+def _tell(dialogue: dict[str, Any], key: str, *, user: str, policy: str) -> Iterator[Event]:
+    start, end = (_moment(dialogue[name]) for name in ("start_time", "end_time"))
+    messages = dialogue["dialog"]
+    step = max(end - start, timedelta(0)) / (len(messages) + 1)
+    said: list[Message] = []
+    spoken = 0
+    for place, message in enumerate(messages, 1):
+        role = _ROLES[message["sender_class"]]
+        if role == "assistant":
+            served = _response(key, spoken, user, policy, start + place * step, said, message["text"])
+            yield served
+            yield from _reaction(served, message["evaluation_score"], served.served_at + step / 2)
+            spoken += 1
+        said = [*said, Message(role, message["text"])]  # type: ignore[arg-type]
+
+
+def _response(
+    key: str, turn: int, user: str, policy: str, served_at: datetime, said: list[Message], text: str
+) -> ResponseServed:
+    response_id = f"convai-{key[:16]}-{turn}"
+    return ResponseServed(
+        event_id=_event_id(served_at, response_id),
+        user_id=user,
+        served_at=served_at,
+        response_id=response_id,
+        conversation_id=f"convai-{key[:16]}",
+        turn=turn,
+        session_id=f"convai-{key[:16]}",
+        policy=policy,
+        conversation=said or [_OPENING],
+        response=text,
+    )
+
+
+def _reaction(served: ResponseServed, rating: int | None, moment: datetime) -> Iterator[ReactionChanged]:
+    if rating is None:
+        return
+    yield ReactionChanged(
+        event_id=_event_id(moment, f"{served.response_id}/rating"),
+        user_id=served.user_id,
+        reacted_at=moment,
+        response_id=served.response_id,
+        reaction=REACTIONS[rating],
+        action="added",
+        session_id=served.session_id,
+    )
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _event_id(moment: datetime, name: str) -> str:
+    digest = hashlib.sha256(name.encode()).digest()
+    return new_event_id(moment, int.from_bytes(digest[:10], "big") >> 6)
