@@ -1,0 +1,119 @@
+"""Turns what happened into lines of the event contract."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import numpy as np
+
+from streams.events import Event, Message, ReactionChanged, ResponseServed, encode, new_event_id
+from streams.synthetic.talk import Conversation
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def moment(milliseconds: int) -> datetime:
+    """The moment that many milliseconds after 1970.
+
+    >>> moment(1_000).isoformat()
+    '1970-01-01T00:00:01+00:00'
+    """
+    return EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def milliseconds(at: datetime) -> int:
+    """Milliseconds from 1970 to a moment."""
+    return (at - EPOCH) // timedelta(milliseconds=1)
+
+
+def random_bits(rng: np.random.Generator, count: int) -> list[int]:
+    """`count` numbers of 74 bits, for event ids."""
+    pairs = rng.integers(0, 2**62, size=(count, 2)).tolist()
+    return [high << 12 | low >> 50 for high, low in pairs]
+
+
+def messages(conversation: Conversation) -> list[Message]:
+    """A conversation in the contract's shape."""
+    return [Message(said["role"], said["content"]) for said in conversation]  # type: ignore[arg-type]
+
+
+def served(
+    *,
+    bits: int,
+    at: int,
+    response_id: str,
+    conversation_id: str,
+    turn: int,
+    user_id: str,
+    session_id: str,
+    policy: str,
+    conversation: Conversation,
+    response: str,
+    experiment: str | None = None,
+    arm: str | None = None,
+) -> bytes:
+    """The line of a response served `at` (milliseconds since 1970)."""
+    when = moment(at)
+    return encode(
+        ResponseServed(
+            event_id=new_event_id(when, bits),
+            user_id=user_id,
+            served_at=when,
+            response_id=response_id,
+            conversation_id=conversation_id,
+            turn=turn,
+            session_id=session_id,
+            policy=policy,
+            conversation=messages(conversation),
+            response=response,
+            experiment=experiment,
+            arm=arm,
+        )
+    )
+
+
+def reacted(
+    *,
+    bits: int,
+    at: int,
+    response_id: str,
+    user_id: str,
+    session_id: str,
+    reaction: str,
+    action: Literal["added", "removed"] = "added",
+    dwell_ms: int | None = None,
+) -> bytes:
+    """The line of a reaction that changed `at` (milliseconds since 1970)."""
+    when = moment(at)
+    event: Event = ReactionChanged(
+        event_id=new_event_id(when, bits),
+        user_id=user_id,
+        reacted_at=when,
+        response_id=response_id,
+        reaction=reaction,
+        action=action,
+        session_id=session_id,
+        dwell_ms=dwell_ms,
+    )
+    return encode(event)
+
+
+class Outbox:
+    """Lines on their way: each leaves at its moment of arrival, in that order; equal moments keep the order of posting."""
+
+    def __init__(self) -> None:
+        self._arrivals: list[int] = []
+        self._lines: list[bytes] = []
+
+    def post(self, arrivals: Sequence[int], lines: Sequence[bytes]) -> None:
+        """Add lines with their arrivals (milliseconds since 1970)."""
+        self._arrivals.extend(arrivals)
+        self._lines.extend(lines)
+
+    def take(self, before: int | None = None) -> list[bytes]:
+        """The lines that arrive before that moment (all, without one), in order; the others stay."""
+        order = np.argsort(self._arrivals, kind="stable").tolist()
+        due = len(order) if before is None else int(np.sum(np.asarray(self._arrivals, np.int64) < before))
+        taken = [self._lines[place] for place in order[:due]]
+        self._arrivals, self._lines = [self._arrivals[p] for p in order[due:]], [self._lines[p] for p in order[due:]]
+        return taken
