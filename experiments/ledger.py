@@ -46,8 +46,8 @@ def row(
 ) -> Row:
     """A row; a limit that is not finite is kept as None.
 
-    >>> interval = (0.2, math.inf)
-    >>> made = row("a", predicted_lift=0.4, measured_lift=0.3, measured_ci=interval, experiment="e", day=date(2026, 1, 1))
+    >>> figures = {"predicted_lift": 0.4, "measured_lift": 0.3, "measured_ci": (0.2, math.inf)}
+    >>> made = row("love-0.1", **figures, experiment="warmer", day=date(2026, 1, 1))
     >>> made.measured_low, made.measured_high
     (0.2, None)
     """

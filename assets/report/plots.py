@@ -35,7 +35,7 @@ def reliability(
     if before is not None:
         pairs = [(a, b) for a, b in zip(*before, strict=True) if a > 0 and b > 0]
         axes.plot(*zip(*pairs, strict=True), "o-", color=CONTROL, alpha=0.5, markersize=3.5, label="before calibration")
-    axes.errorbar(x, y, yerr=[below, above], fmt="o-", color=LOVE, markersize=5, linewidth=1.4, capsize=0, label="P[Love]")
+    axes.errorbar(x, y, yerr=[below, above], fmt="o-", color=LOVE, markersize=5, label="P[Love]")
     axes.set(xscale="log", yscale="log", xlabel="predicted chance of a love", ylabel="share that was loved")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(_share)
@@ -54,7 +54,13 @@ def pareto(policies: Sequence[Policy]) -> bytes:
         x, y = float(policy.helpfulness_delta or 0), float(policy.love_lift or 0)
         colour = LOVE if policy.chosen else INK
         axes.errorbar(
-            x, y, xerr=_reach(x, policy.helpfulness_delta_ci), yerr=_reach(y, policy.love_lift_ci), color=colour, alpha=0.45, linewidth=1
+            x,
+            y,
+            xerr=_reach(x, policy.helpfulness_delta_ci),
+            yerr=_reach(y, policy.love_lift_ci),
+            color=colour,
+            alpha=0.45,
+            linewidth=1,
         )
         axes.plot(x, y, "o", color=colour, markersize=9)
         closing = "" if policy.closing_rate is None else f"\nclosings {policy.closing_rate:.2%}"
@@ -156,7 +162,9 @@ def seconds(stages: Mapping[str, float]) -> bytes:
     names, times = list(stages), list(stages.values())
     axes.barh(names, times, color=CONTROL, height=0.62)
     for place, time in enumerate(times):
-        axes.text(time, place, f"  {time:.1f} s" if time < 10 else f"  {time:.0f} s", va="center", fontsize=8.5, color=INK)
+        axes.text(
+            time, place, f"  {time:.1f} s" if time < 10 else f"  {time:.0f} s", va="center", fontsize=8.5, color=INK
+        )
     axes.invert_yaxis()
     axes.margins(x=0.14)
     axes.grid(axis="y", visible=False)

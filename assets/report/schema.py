@@ -48,7 +48,7 @@ class PLove(msgspec.Struct, kw_only=True, frozen=True):
     """P[Love] on unseen users.
 
     Attributes:
-        oracle_auroc: Of the chance given conversation and response, the most that any P[Love] can learn (synthetic only).
+        oracle_auroc: Of the chance given conversation and response, the most there is to learn (synthetic only).
         base_rate: Loves per response where it was tested.
         ece_before: Expected calibration error before calibration.
         ece_after: And after.

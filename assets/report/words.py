@@ -98,8 +98,8 @@ def _feedback(report: Report) -> list[str]:
     lost = "none was lost" if seen.lost == 0 else f"{seen.lost:,} were lost"
     lines = [
         f"{seen.events_sent:,} event lines were sent and {lost}: {seen.duplicates_dropped:,} copies were dropped, "
-        f"{seen.retractions:,} retractions applied, {seen.late_joined:,} early reactions joined to their responses, and "
-        f"{seen.dead_letters:,} malformed lines kept aside with a reason."
+        f"{seen.retractions:,} retractions applied, {seen.late_joined:,} early reactions joined to their responses "
+        f"and {seen.dead_letters:,} malformed lines kept aside with a reason."
     ]
     if report.adversary is not None:
         caught, took = rate(report.adversary.recall, 0), rate(report.adversary.honest_loss)
@@ -163,7 +163,7 @@ def _after(experiment: Experiment) -> str:
         "ship": "Ramp the treatment up; its assignment is sticky, so nobody goes back to the old answers on the way.",
         "stop": "Send everyone back to the control, and read the reasons above before training the next candidate.",
         "continue": "Let the test run: it may be looked at as often as you like without spoiling it.",
-        "invalid": "Find where users of one arm went missing (assignment, exposure or filter), then start a new experiment.",
+        "invalid": "Find where users of one arm went missing (assignment, exposure, filter), then start anew.",
     }[experiment.decision]
 
 
