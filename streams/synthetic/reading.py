@@ -5,7 +5,7 @@ Emoji and `. ? !` end a sentence; what stands behind them is checked as the begi
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -62,6 +62,10 @@ class Readings:
 
     def __len__(self) -> int:
         return len(self.kind)
+
+    def take(self, places: NDArray[np.int64]) -> "Readings":
+        """The readings at these places, in this order."""
+        return Readings(**{field.name: getattr(self, field.name)[places] for field in fields(self)})
 
 
 def read(conversations: Sequence[Conversation], responses: Sequence[str]) -> Readings:

@@ -11,7 +11,7 @@ from streams.synthetic import truth
 from streams.synthetic.talk import Conversation, Talk, draw_talk, draw_turns
 from streams.synthetic.text import INCUMBENT, SHARES, Habits
 
-Task = Literal["love", "helpfulness", "safety"]
+Task = Literal["love", "helpfulness", "safety", "all"]
 
 ERROR_RATE: Final = 0.05
 """Chance that an annotator ticks the wrong box."""
@@ -30,6 +30,7 @@ OPENINGS: Final[dict[Task, tuple[float, ...]]] = {
     "love": (0.12, 0.08, 0.25, 0.33, 0.18, 0.0, 0.02, 0.0, 0.02),
     "helpfulness": (0.60, 0.34, 0.02, 0.01, 0.01, 0.0, 0.0, 0.0, 0.02),
     "safety": (0.10, 0.05, 0.03, 0.02, 0.02, 0.0, 0.0, 0.55, 0.23),
+    "all": SHARES,
 }
 """How the conversations of a task's prompt set open, by kind of request."""
 

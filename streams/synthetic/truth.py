@@ -22,6 +22,7 @@ from scipy.special import expit, logit
 from streams.synthetic import text
 from streams.synthetic.lexicon import hear
 from streams.synthetic.reading import Conversation, Readings, read
+from streams.synthetic.talk import draw_talk, draw_turns
 from streams.synthetic.vocabulary import KINDS
 
 __all__ = [
@@ -185,7 +186,7 @@ def safe(readings: Readings) -> NDArray[np.bool_]:
 def base_logit(love_rate: float) -> float:
     """The constant of the love formula at which the incumbent's log has this expected love rate (about .1 s, then remembered).
 
-    Solved by bisection on 20,000 responses drawn from the grammar with a fixed seed.
+    Solved by bisection on 10,000 conversations drawn from the grammar with a fixed seed.
 
     Raises:
         ValueError: The rate is outside (0, 0.5).
@@ -205,12 +206,8 @@ def base_logit(love_rate: float) -> float:
 @lru_cache(maxsize=1)
 def _sample() -> tuple[Readings, Floats]:
     rng = np.random.default_rng(20_260_101)
-    kinds = text.draw_kinds(rng, 20_000)
-    happy = rng.random(len(kinds)) < text.HAPPY
-    requests = text.draw_requests(rng, kinds, happy)
-    answers = text.write(rng, requests.slots, text.draw_traits(rng, kinds, happy))
-    conversations = [[{"role": "user", "content": message}] for message in requests.messages]
-    return read(conversations, answers), happy.astype(np.float64)
+    talk = draw_talk(rng, draw_turns(rng, 10_000))
+    return read(talk.conversations, talk.responses), talk.happy.astype(np.float64)
 
 
 def _expected(eta: Floats, happy: Floats) -> Floats:

@@ -1,0 +1,236 @@
+"""The simulated A/B test: users meet the answers of the arms, and text, user and chance decide the reaction, never the arm's name."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.synthetic import truth
+from streams.synthetic.life import REACTIONS
+from streams.synthetic.lines import Outbox, milliseconds, random_bits, reacted, served
+from streams.synthetic.people import People, draw_people
+from streams.synthetic.talk import Conversation
+from streams.synthetic.truth import BASE_LOVE_RATE, Readings
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+PAUSE: Final = 2_000
+"""Mean milliseconds between two exposures, over all users."""
+_CHUNK: Final = 20_000
+
+
+class TrueEffect(NamedTuple):
+    """What an arm really does, as means over the pool.
+
+    Attributes:
+        love: Chance of a heart, in expectation over mood and taste.
+        helpful: Share of helpful answers; `safe`: of safe ones.
+        closes_needlessly: Share of answers that say goodbye to a user who did not.
+        fluent: Share of fluent ones.
+        returns: Chance that the user comes back.
+        words: Words in an answer.
+    """
+
+    love: float
+    helpful: float
+    safe: float
+    closes_needlessly: float
+    fluent: float
+    returns: float
+    words: float
+
+
+class _Pool(NamedTuple):
+    """Every arm's answers, arm after arm: the answer of arm a to prompt i stands at `a * len(prompts) + i`."""
+
+    prompts: Sequence[Conversation]
+    happy: Floats
+    arms: list[str]
+    policies: list[str]
+    answers: list[str]
+    readings: Readings
+
+
+class _Visits(NamedTuple):
+    """Exposures in the order of time, one entry each; drawn without a look at any arm."""
+
+    user: Ints
+    prompt: Ints
+    happy: NDArray[np.bool_]
+    at: Ints
+    delay: Floats
+    chance: Floats
+
+
+def serve(
+    prompts: Sequence[Conversation],
+    answers: Mapping[str, list[str]],
+    policies: Mapping[str, str],
+    *,
+    exposures: int,
+    users: int,
+    assign: Callable[[str], str],
+    experiment: str,
+    seed: int,
+    starts_at: datetime,
+    base_love_rate: float = BASE_LOVE_RATE,
+) -> Iterator[bytes]:
+    """Serve an A/B test and yield its event lines in the order of arrival.
+
+    Users come as often as their activity says, see a prompt drawn from the pool with their own arm's answer, and react as the truth
+    says. The chances drawn depend on the seed alone: with the arms' names swapped, the reactions are the same.
+
+    Args:
+        prompts: The pool.
+        answers: For each arm, its answer to every prompt.
+        policies: For each arm, the version of the policy that wrote them.
+        exposures: Responses served, exact.
+        users: People who may be served.
+        assign: Gives a user's arm; asked once for each user.
+        experiment: Its name.
+        seed: The only source of chance.
+        starts_at: When the first exposure happens.
+        base_love_rate: See `truth.base_logit`.
+
+    Raises:
+        ValueError: An arm lacks answers or a policy, or `assign` names an arm that has none.
+    """
+    pool = _pool(prompts, answers, policies)
+    rng = np.random.default_rng([seed, 77])
+    people = draw_people(rng, users, 0)
+    arm = _assigned(people, assign, pool.arms)
+    at, outbox = milliseconds(starts_at), Outbox()
+    for first in range(0, exposures, _CHUNK):
+        visits = _draw(rng, min(_CHUNK, exposures - first), people, pool, at)
+        names = [f"r{experiment}-{seed:x}-{number:08x}" for number in range(first, first + len(visits.user))]
+        place = arm[visits.user] * len(prompts) + visits.prompt
+        _show(rng, outbox, visits, place, names, people, pool, experiment)
+        _react(rng, outbox, visits, place, names, people, pool, base_love_rate)
+        at = int(visits.at[-1])
+        yield from outbox.take(at)
+    yield from outbox.take()
+
+
+def true_effects(
+    prompts: Sequence[Conversation], answers: Mapping[str, Sequence[str]], *, base_love_rate: float = BASE_LOVE_RATE
+) -> dict[str, TrueEffect]:
+    """What each arm really does on a pool of prompts; the true lift of b over a is `effects[b].love / effects[a].love - 1`."""
+    happy = truth.happy_chance(prompts)
+    effects = {}
+    for arm, texts in answers.items():
+        readings = truth.read(prompts, texts)
+        calm, glad = (truth.return_chance(readings, np.full(len(texts), mood)) for mood in (False, True))
+        columns = (
+            truth.observable_love(prompts, readings, base_love_rate=base_love_rate),
+            truth.helpful(readings),
+            truth.safe(readings),
+            readings.closes_needlessly,
+            readings.fluent,
+            (1 - happy) * calm + happy * glad,
+            readings.words,
+        )
+        effects[arm] = TrueEffect(*(float(np.mean(column)) for column in columns))
+    return effects
+
+
+def _pool(
+    prompts: Sequence[Conversation], answers: Mapping[str, Sequence[str]], policies: Mapping[str, str]
+) -> _Pool:
+    for arm, texts in answers.items():
+        if len(texts) != len(prompts) or not texts:
+            raise ValueError(f"arm {arm!r} has {len(texts)} answers to {len(prompts)} prompts, must have one to each")
+        if arm not in policies:
+            raise ValueError(f"arm {arm!r} has no policy; policies names {', '.join(policies) or 'none'}")
+    texts = [text for arm in answers for text in answers[arm]]
+    readings = truth.read([*prompts] * len(answers), texts)
+    return _Pool(prompts, truth.happy_chance(prompts), [*answers], [policies[arm] for arm in answers], texts, readings)
+
+
+def _assigned(people: People, assign: Callable[[str], str], arms: list[str]) -> Ints:
+    """Number of each user's arm."""
+    numbers = {arm: number for number, arm in enumerate(arms)}
+    names = [assign(user) for user in people.ids]
+    unknown = set(names) - numbers.keys()
+    if unknown:
+        raise ValueError(f"assign gave {sorted(unknown)}, must be one of {', '.join(arms)}, the arms with answers")
+    return np.array([numbers[name] for name in names], np.int64)
+
+
+def _draw(rng: np.random.Generator, count: int, people: People, pool: _Pool, at: int) -> _Visits:
+    user = rng.choice(len(people.ids), size=count, p=people.activity / people.activity.sum())
+    prompt = rng.integers(0, len(pool.prompts), size=count)
+    happy = rng.random(count) < pool.happy[prompt]
+    moments = at + np.cumsum(1 + rng.exponential(PAUSE, size=count)).astype(np.int64)
+    return _Visits(user, prompt, happy, moments, np.exp(rng.normal(1.0, 0.7, size=count)), rng.random((3, count)))
+
+
+def _show(
+    rng: np.random.Generator,
+    outbox: Outbox,
+    visits: _Visits,
+    place: Ints,
+    names: list[str],
+    people: People,
+    pool: _Pool,
+    experiment: str,
+) -> None:
+    """Post the exposures."""
+    bits = random_bits(rng, len(names))
+    rows = zip(bits, names, visits.at.tolist(), visits.user.tolist(), visits.prompt.tolist(), place.tolist(), strict=True)
+    lines = []
+    for number, name, at, user, prompt, answer in rows:
+        arm = answer // len(pool.prompts)
+        lines.append(
+            served(
+                bits=number,
+                at=at,
+                response_id=name,
+                conversation_id=f"c{name}",
+                turn=len(pool.prompts[prompt]) // 2,
+                user_id=people.ids[user],
+                session_id=f"s{name}",
+                policy=pool.policies[arm],
+                conversation=pool.prompts[prompt],
+                response=pool.answers[answer],
+                experiment=experiment,
+                arm=pool.arms[arm],
+            )
+        )
+    outbox.post(visits.at.tolist(), lines)
+
+
+def _react(
+    rng: np.random.Generator,
+    outbox: Outbox,
+    visits: _Visits,
+    place: Ints,
+    names: list[str],
+    people: People,
+    pool: _Pool,
+    base_love_rate: float,
+) -> None:
+    """Post the reactions: hearts first, then thumbs, at most one to a response."""
+    readings, happy, chance = pool.readings.take(place), visits.happy, visits.chance
+    loved = chance[0] < truth.love_chance(readings, happy, people.taste[visits.user], base_love_rate=base_love_rate)
+    liked = ~loved & (chance[1] < truth.like_chance(readings, happy))
+    disliked = ~loved & ~liked & (chance[2] < truth.dislike_chance(readings, happy))
+    reaction = loved * 1 + liked * 2 + disliked * 3
+    wait = (1_000 * (readings.words / people.speed[visits.user] + visits.delay)).astype(np.int64)
+    bits = random_bits(rng, len(names))
+    places = np.flatnonzero(reaction).tolist()
+    lines = [
+        reacted(
+            bits=bits[here],
+            at=int(visits.at[here] + wait[here]),
+            response_id=names[here],
+            user_id=people.ids[visits.user[here]],
+            session_id=f"s{names[here]}",
+            reaction=REACTIONS[reaction[here]],
+            dwell_ms=int(wait[here]),
+        )
+        for here in places
+    ]
+    outbox.post((visits.at + wait)[places].tolist(), lines)
