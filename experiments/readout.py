@@ -110,13 +110,13 @@ def _guard(users: pa.Table, guardrail: Guardrail, plan: Plan, information: float
     rates = {plan.control: control.rate, plan.treatment: treatment.rate}
     if information <= 0:
         unknown = Difference(0.0, Interval(-1.0, 1.0))
-        words = f"{guardrail.name} is not shown to hold: an arm has no exposure yet"
+        words = f"guardrail on {guardrail.name} is not shown to hold: an arm has no exposure yet"
         return Guarded(guardrail.name, "open", guardrail.margin, rates, unknown, words)
     apart = difference(control, treatment, information=information, confidence=plan.confidence)
     state = _state(apart.ci, guardrail.margin)
     verdict = {"held": "holds", "broken": "is broken", "open": "is not shown to hold"}[state]
     rule = f"difference {apart.ci.low:+.2%} to {apart.ci.high:+.2%}, may be at most {guardrail.margin:+.2%}"
-    words = f"{guardrail.name} {verdict}: {treatment.rate:.2%} against {control.rate:.2%}, {rule}"
+    words = f"guardrail on {guardrail.name} {verdict}: {treatment.rate:.2%} against {control.rate:.2%}, {rule}"
     return Guarded(guardrail.name, state, guardrail.margin, rates, apart, words)
 
 

@@ -5,42 +5,57 @@ from datetime import date
 from typing import Any
 
 from assets.report.schema import Bot, Experiment, LedgerRow, Policy
-from assets.report.style import BAND, CONTROL, GOOD, GRID, INK, LOVE, QUIET, canvas, percent, png
+from assets.report.style import BAND, CONTROL, GOOD, GRID, INK, LOVE, QUIET, canvas, legend, percent, png
 from experiments.intervals import wilson
 
+Bin = tuple[float, int, int]
+"""A bin of responses: mean predicted chance, loves, responses."""
 
-def reliability(
-    predicted: Sequence[float],
-    positives: Sequence[int],
-    counts: Sequence[int],
-    before: tuple[Sequence[float], Sequence[float]] | None = None,
-) -> bytes:
-    """Predicted chance against observed share, bin by bin, on logarithmic axes (loves are rare).
+
+def reliability(bins: Sequence[Bin], before: Sequence[Bin] = ()) -> bytes:
+    """Predicted chance against the share that was loved, bin by bin, with 95 % intervals.
+
+    Axes are logarithmic where the predictions span more than a factor of 20, as they do when loves are rare.
 
     Args:
-        predicted: Mean calibrated P[Love] in each bin.
-        positives: Loves in each bin.
-        counts: Responses in each bin.
-        before: The same before calibration: mean predicted, observed share.
+        bins: Of the calibrated P[Love].
+        before: Of the uncalibrated one.
+
+    Raises:
+        ValueError: No bin with a response and a positive prediction.
     """
+    known = [each for each in bins if each[0] > 0 and each[2] > 0]
+    if not known:
+        raise ValueError(f"{len(bins)} bins, none with a response and a positive prediction: was P[Love] evaluated?")
+    chances = [chance for chance, _, _ in known]
+    logarithmic = max(chances) > 20 * min(chances)
+    floor = min(chances) / 4 if logarithmic else 0.0
     figure, axes = canvas(5.2, 4.2)
-    bins = [each for each in zip(predicted, positives, counts, strict=True) if each[0] > 0 and each[2] > 0]
-    spans = [wilson(loves, count) for _, loves, count in bins]
-    floor = min([chance for chance, _, _ in bins] + [span.high for span in spans]) / 3
-    x, y = [chance for chance, _, _ in bins], [max(loves / count, floor) for _, loves, count in bins]
-    below = [max(0.0, each - max(span.low, floor)) for each, span in zip(y, spans, strict=True)]
-    above = [max(0.0, span.high - each) for each, span in zip(y, spans, strict=True)]
-    top = min(1.0, 2 * max([*x, *(span.high for span in spans)]))
-    axes.plot([floor, top], [floor, top], color=QUIET, linewidth=1, linestyle=(0, (4, 3)), label="perfect")
-    if before is not None:
-        pairs = [(a, b) for a, b in zip(*before, strict=True) if a > 0 and b > 0]
-        axes.plot(*zip(*pairs, strict=True), "o-", color=CONTROL, alpha=0.5, markersize=3.5, label="before calibration")
-    axes.errorbar(x, y, yerr=[below, above], fmt="o-", color=LOVE, markersize=5, label="P[Love]")
-    axes.set(xscale="log", yscale="log", xlabel="predicted chance of a love", ylabel="share that was loved")
+    top = _observed(axes, known, floor)
+    axes.plot([floor, top], [floor, top], color=QUIET, linewidth=1, linestyle=(0, (4, 3)), label="perfect", zorder=1)
+    earlier = [(chance, loves / count) for chance, loves, count in before if chance > 0 and loves > 0]
+    if earlier:
+        axes.plot(
+            *zip(*earlier, strict=True), "o-", color=CONTROL, alpha=0.5, markersize=3.5, label="before calibration"
+        )
+    if logarithmic:
+        axes.set(xscale="log", yscale="log")
+    axes.set(xlabel="predicted chance of a love", ylabel="share that was loved")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(_share)
-    axes.legend(loc="upper left")
+        axis.set_major_formatter(lambda value, _: f"{value:.3g}")
+    legend(axes, "upper left")
     return png(figure)
+
+
+def _observed(axes: Any, bins: Sequence[Bin], floor: float) -> float:
+    """Draw the observed shares, none lower than the floor; returns the highest end of an interval."""
+    spans = [wilson(loves, count) for _, loves, count in bins]
+    shares = [max(loves / count, floor) for _, loves, count in bins]
+    below = [share - min(share, max(span.low, floor)) for share, span in zip(shares, spans, strict=True)]
+    above = [max(0.0, span.high - share) for share, span in zip(shares, spans, strict=True)]
+    chances = [chance for chance, _, _ in bins]
+    axes.errorbar(chances, shares, yerr=[below, above], fmt="o-", color=LOVE, markersize=5, label="calibrated")
+    return max([*chances, *(span.high for span in spans)])
 
 
 def pareto(policies: Sequence[Policy]) -> bytes:
@@ -53,15 +68,8 @@ def pareto(policies: Sequence[Policy]) -> bytes:
     for policy in known:
         x, y = float(policy.helpfulness_delta or 0), float(policy.love_lift or 0)
         colour = LOVE if policy.chosen else INK
-        axes.errorbar(
-            x,
-            y,
-            xerr=_reach(x, policy.helpfulness_delta_ci),
-            yerr=_reach(y, policy.love_lift_ci),
-            color=colour,
-            alpha=0.45,
-            linewidth=1,
-        )
+        reach = {"xerr": _reach(x, policy.helpfulness_delta_ci), "yerr": _reach(y, policy.love_lift_ci)}
+        axes.errorbar(x, y, **reach, color=colour, alpha=0.45, linewidth=1)
         axes.plot(x, y, "o", color=colour, markersize=9)
         closing = "" if policy.closing_rate is None else f"\nclosings {policy.closing_rate:.2%}"
         _label(axes, x, y, f"weight {policy.love_weight:g}{' (staged)' if policy.chosen else ''}{closing}", colour)
@@ -70,7 +78,7 @@ def pareto(policies: Sequence[Policy]) -> bytes:
             axes.plot(x, policy.true_love_lift, "D", color=GOOD, markersize=5)
     if any(policy.true_love_lift is not None for policy in known):
         axes.plot([], [], "D", color=GOOD, markersize=5, label="true lift")
-        axes.legend(loc="lower right")
+        legend(axes, "lower right")
     axes.margins(0.18)
     axes.set(xlabel="change of mean helpfulness", ylabel="lift of mean P[Love]")
     percent(axes.yaxis, 0)
@@ -92,8 +100,9 @@ def experiment_forest(experiment: Experiment) -> bytes:
         reach = _reach(float(lift or 0), interval)
         axes.errorbar(lift, place, xerr=reach, fmt="o", color=colour, markersize=6, linewidth=2)
     if experiment.true_lift is not None:
-        axes.axvline(experiment.true_lift, color=GOOD, linewidth=1.2, linestyle=":", label="truth")
-        axes.legend(loc="upper right")
+        axes.axvline(experiment.true_lift, color=GOOD, linewidth=1.2, linestyle=":")
+        above = {"xycoords": ("data", "axes fraction"), "xytext": (0, 2), "textcoords": "offset points", "ha": "center"}
+        axes.annotate("truth", (experiment.true_lift, 1.0), fontsize=8.5, color=GOOD, **above)
     axes.set_yticks(range(len(shown)), [label for label, *_ in reversed(shown)])
     axes.set_ylim(-0.6, len(shown) - 0.4)
     axes.grid(axis="y", visible=False)
@@ -170,10 +179,6 @@ def seconds(stages: Mapping[str, float]) -> bytes:
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("seconds")
     return png(figure)
-
-
-def _share(value: float, _: int | None = None) -> str:
-    return f"{value:.2g}" if value < 0.001 else f"{value:.3g}" if value < 0.01 else f"{value:.2g}"
 
 
 def _reach(centre: float, interval: tuple[float | None, float | None] | None) -> list[list[float]] | None:

@@ -10,6 +10,7 @@ import msgspec
 
 from assets.report import words
 from assets.report.schema import Report
+from assets.report.style import DENSITY
 
 CAPTIONS = {
     "love_by_day": "Love rate per day of serving, filtered, with a 95 % band.",
@@ -70,18 +71,24 @@ def render(report: Report, figures: Mapping[str, bytes]) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(
-        percent=words.percent, rate=words.rate, number=words.number, span=words.span, count=lambda value: f"{value:,}"
-    )
+    for word in (words.percent, words.rate, words.number, words.signed, words.span, words.typeset, words.sentence):
+        environment.filters[word.__name__] = word
+    environment.filters["count"] = lambda value: f"{value:,}"
     template = environment.from_string(Path(__file__).with_name("template.html.j2").read_text(encoding="utf-8"))
     return template.render(report=report, summary=words.summary(report), figures=_embedded(figures))
 
 
-def _embedded(figures: Mapping[str, bytes]) -> dict[str, Any]:
-    return {
-        name: {"source": f"data:image/png;base64,{base64.b64encode(image).decode()}", "caption": CAPTIONS[name]}
-        for name, image in figures.items()
-    }
+def _embedded(figures: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
+    return {name: {"caption": CAPTIONS[name], **_image(name, content)} for name, content in figures.items()}
+
+
+def _image(name: str, content: bytes) -> dict[str, Any]:
+    """The image as a data address, and its width on the page: the pixels of its header, at the plots' density."""
+    if not content.startswith(b"\x89PNG"):
+        raise ValueError(f"figure {name!r} starts with {content[:4]!r}, must be the bytes of a PNG")
+    pixels = int.from_bytes(content[16:20], "big")
+    source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    return {"source": source, "width": round(pixels * 100 / DENSITY)}
 
 
 def _replace(path: Path, content: bytes) -> None:

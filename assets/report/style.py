@@ -11,6 +11,9 @@ CONTROL = "#5c6b8a"
 GOOD = "#2f7d6b"
 BAND = "#f3d9e2"
 
+DENSITY = 180
+"""Pixels an inch; the page shows an inch as 100 CSS pixels."""
+
 _SETTINGS = {
     "axes.axisbelow": True,
     "axes.edgecolor": GRID,
@@ -26,8 +29,7 @@ _SETTINGS = {
     "font.size": 9.5,
     "grid.color": GRID,
     "grid.linewidth": 0.8,
-    "legend.frameon": False,
-    "savefig.dpi": 160,
+    "savefig.dpi": DENSITY,
     "text.color": INK,
     "xtick.color": QUIET,
     "xtick.labelcolor": INK,
@@ -46,6 +48,11 @@ def canvas(width: float = 6.4, height: float = 3.8) -> tuple[Any, Any]:
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         return figure, figure.add_subplot()
+
+
+def legend(axes: Any, place: str) -> None:
+    """A legend without a box."""
+    axes.legend(loc=place, frameon=False, fontsize=8.5, labelcolor=INK)
 
 
 def png(figure: Any) -> bytes:

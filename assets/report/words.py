@@ -1,5 +1,6 @@
 """The report in sentences: what a manager reads first. Every figure in them is the run's."""
 
+import re
 from typing import NamedTuple
 
 from assets.report.schema import Candidate, Experiment, Pair, Policy, Report
@@ -24,18 +25,18 @@ def percent(value: float | None, decimals: int = 1) -> str:
     """A share as a signed percentage.
 
     >>> percent(0.341), percent(None)
-    ('+34.1 %', 'not known')
+    ('+34.1%', 'not known')
     """
-    return "not known" if value is None else f"{value * 100:+.{decimals}f} %".replace("-", "\N{MINUS SIGN}")
+    return "not known" if value is None else typeset(f"{value * 100:+.{decimals}f}%")
 
 
 def rate(value: float | None, decimals: int = 2) -> str:
     """A share as a percentage without a sign.
 
     >>> rate(0.0072)
-    '0.72 %'
+    '0.72%'
     """
-    return "not known" if value is None else f"{value * 100:.{decimals}f} %"
+    return "not known" if value is None else f"{value * 100:.{decimals}f}%"
 
 
 def number(value: float | None, decimals: int = 3) -> str:
@@ -44,18 +45,36 @@ def number(value: float | None, decimals: int = 3) -> str:
     >>> number(0.6429)
     '0.643'
     """
-    return "not known" if value is None else f"{value:.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+    return "not known" if value is None else typeset(f"{value:.{decimals}f}")
+
+
+def signed(value: float | None, decimals: int = 3) -> str:
+    """A plain difference, with its sign.
+
+    >>> signed(0.1)
+    '+0.100'
+    """
+    return "not known" if value is None else typeset(f"{value:+.{decimals}f}")
+
+
+def typeset(text: str) -> str:
+    """Hyphens before figures become minus signs; those inside names stay.
+
+    >>> typeset("love-0.1: -2% to +3%") == "love-0.1: \N{MINUS SIGN}2% to +3%"
+    True
+    """
+    return re.sub(r"(?<![\w.])-(?=[\d.])", "\N{MINUS SIGN}", text)
 
 
 def span(interval: Pair | None, kind: str = "percent", decimals: int = 1) -> str:
     """An interval in words.
 
     >>> span((0.1, 0.25))
-    '+10.0 % to +25.0 %'
+    '+10.0% to +25.0%'
     """
     if interval is None:
         return "not known"
-    show = {"percent": percent, "rate": rate, "number": number}[kind]
+    show = {"percent": percent, "rate": rate, "number": number, "signed": signed}[kind]
     low, high = interval
     if low is None and high is None:
         return "not known"
@@ -82,7 +101,7 @@ def _headline(report: Report) -> str:
 
 
 def _headlines(experiment: Experiment, name: str) -> str:
-    moved = f"{percent(experiment.lift)} loves per response ({span(experiment.lift_ci)})"
+    moved = f"{percent(experiment.lift)} loves per response ({span(experiment.anytime_ci or experiment.lift_ci)})"
     return {
         "ship": f"Ship {name}: {moved}",
         "stop": f"Do not ship {name}: {moved} is not a case for it",
@@ -129,7 +148,7 @@ def _candidate(candidate: Candidate | None, policies: list[Policy]) -> list[str]
     true = "" if chosen.true_love_lift is None else f", in truth {percent(chosen.true_love_lift)}"
     return [
         f"The staged candidate (Love weight {candidate.love_weight:g}) {gates}. Offline it promised "
-        f"{percent(chosen.love_lift)} mean P[Love]{true}, {_signed(chosen.helpfulness_delta)} helpfulness and needless "
+        f"{percent(chosen.love_lift)} mean P[Love]{true}, {signed(chosen.helpfulness_delta)} helpfulness and needless "
         f"closings in {rate(chosen.closing_rate)} of responses."
     ]
 
@@ -139,7 +158,7 @@ def _guards(report: Report) -> list[str]:
         return []
     truth = report.experiment.true_lift
     known = [] if truth is None else [f"The world's hidden truth puts the lift of this test at {percent(truth)}."]
-    return [*(_sentence(reason) for reason in report.experiment.reasons), *known]
+    return [*(sentence(reason) for reason in report.experiment.reasons), *known]
 
 
 def _next(report: Report) -> list[str]:
@@ -154,7 +173,7 @@ def _next(report: Report) -> list[str]:
     if report.ingest is not None and report.ingest.lost:
         steps.append("Find the lost events before trusting any figure here.")
     if report.ledger_agreement is not None and not report.ledger_agreement.passed:
-        steps.append(f"Keep testing before shipping. {_sentence(report.ledger_agreement.words)}")
+        steps.append(f"Go on deciding by A/B tests, not by P[Love] alone. {sentence(report.ledger_agreement.words)}")
     return steps
 
 
@@ -167,9 +186,6 @@ def _after(experiment: Experiment) -> str:
     }[experiment.decision]
 
 
-def _signed(value: float | None) -> str:
-    return "not known" if value is None else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
+def sentence(text: str) -> str:
+    """A reason as a sentence: a capital, minus signs, a full stop."""
+    return typeset(f"{text[:1].upper()}{text[1:]}.")
