@@ -17,7 +17,7 @@ from assets.stages import candidate, evaluation, experiment, feedback, ingest, m
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """Every stage of a recipe, in an order in which each finds what it needs."""
     sweep = tuple(policy.stage(weight) for weight in recipe.policy.love_weights)
-    trial = (experiment.STAGE, experiment.LEDGER) if recipe.experiment else ()
+    trial = (experiment.EXPOSURES, experiment.READOUT, experiment.LEDGER) if recipe.experiment else ()
     return (
         source.STAGE,
         ingest.STAGE,
@@ -25,7 +25,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
         feedback.TRAINING_SET,
         models.INCUMBENT,
         models.HELPFULNESS,
-        models.SAFETY,
+        *((models.SAFETY,) if recipe.safety else ()),
         models.P_LOVE,
         *sweep,
         evaluation.stage(tuple(each.name for each in sweep)),

@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from training.cgpo.config import CgpoConfig
+from training.reward.train import RewardConfig
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
@@ -61,10 +64,8 @@ class Reward(Section):
     Parquet file. P[Love] reads the training set."""
     count: Count = 40_000
     """Labels asked of the simulated annotators."""
-    positive_rate: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Negatives are sub-sampled to this share of positives; the prior shift is subtracted again."""
-    epochs: Count = 3
-    frozen_layers: int = 0
+    config: RewardConfig = RewardConfig()
+    """How it is trained; see training/reward/train.py."""
     folds: int = 0
     """More than 1: also cross-validate over users and report the out-of-fold figures."""
 
@@ -75,12 +76,10 @@ class Policy(Section):
     love_weights: Annotated[tuple[Weight, ...], Field(min_length=1)] = (0.0, 0.1, 0.3)
     helpfulness: Weight = 0.7
     safety: Weight = 0.3
-    rounds: Count = 2
-    prompts: Count = 1_500
-    """Prompts a round, over all tasks."""
-    samples: Count = 8
-    """K, responses drawn for a prompt."""
-    tuning: Literal["lora", "full"] = "full"
+    config: CgpoConfig = CgpoConfig()
+    """How it is optimised; see training/cgpo/config.py."""
+    supervised_rows: Count = 8_000
+    """Logged conversations from which the supervised share is drawn."""
     judges: bool = True
 
 
@@ -115,7 +114,8 @@ class Recipe(Section):
     incumbent: Incumbent = Incumbent()
     p_love: Reward = Reward()
     helpfulness: Reward = Reward(labels="world")
-    safety: Reward | None = Reward(labels="world", count=12_000)
+    safety: Reward | Literal[False] = Reward(labels="world", count=12_000)
+    """`false` leaves safety out: for data without safety labels."""
     policy: Policy = Policy()
     evaluation: Evaluation = Evaluation()
     experiment: Experiment | None = None

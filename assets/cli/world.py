@@ -15,8 +15,9 @@ def simulate(out: Path, responses: int, seed: int) -> None:
     OUT/events.ndjson is ready for `loveloop send`; OUT/truth says who is a bot and what each user truly thought;
     OUT/amounts.json counts what was put in (duplicates, retractions, malformed lines and so on).
     """
-    from streams.synthetic.world import WorldConfig
+    from streams.synthetic.config import WorldConfig
     from streams.synthetic.world import simulate as write
 
-    amounts = write(WorldConfig(seed=seed, responses=responses), out)
-    click.echo(f"{out}/events.ndjson: {amounts}")
+    users = max(20, responses // 16)
+    amounts = write(WorldConfig(seed=seed, responses=responses, users=users), out)
+    click.echo(f"{out}/events.ndjson: {amounts.events:,} event lines for {amounts.responses:,} responses, Love rate {amounts.love_rate:.2%}")

@@ -13,11 +13,11 @@ from assets.report.schema import Report
 from assets.report.style import DENSITY
 
 CAPTIONS = {
-    "love_by_day": "Love rate per day of serving, filtered, with a 95 % band.",
-    "reliability": "Predicted chance against the share that was loved, on unseen users, with 95 % intervals.",
+    "love_by_day": "Love rate per day of serving, filtered, with a 95% band.",
+    "reliability": "Predicted chance against the share that was loved, on unseen users, with 95% intervals.",
     "bots": "Each logged bot: mean P[Love] on unseen users against its Love rate.",
     "pareto": "Love against helpfulness, over the sweep of Love weights. Up and to the right is better.",
-    "experiment": "The lift of the Love rate in the A/B test, with 95 % intervals.",
+    "experiment": "The lift of the Love rate in the A/B test, with 95% intervals.",
     "ledger": "Predicted against measured lift, experiment by experiment; on the dashed line both agree.",
     "seconds": "Wall clock of each stage.",
 }

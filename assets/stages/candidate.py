@@ -27,16 +27,19 @@ def _candidate(run: Run) -> Facts:
     place = run.directory / "candidates" / name
     _stage(run.policy(weight), place, _card(name, choice, lineage), lineage)
     verdict = "passed every gate" if choice.passed else "did not pass every gate"
-    facts = {"name": name, "policy": choice.name, "love_weight": weight, "passed": choice.passed, "reasons": list(choice.reasons)}
-    return {"summary": f"{name} {verdict}", **facts, "lineage": lineage, "gates": [gate._asdict() for gate in choice.gates]}
+    facts = {"name": name, "path": str(place), "love_weight": weight, "passed": choice.passed, "reasons": list(choice.reasons)}
+    facts |= {"gates": [gate._asdict() for gate in choice.gates], "lineage": lineage}
+    return {"summary": f"{name} {verdict}", "predicted_lift": scores[choice.name]["love_lift"], **facts}
 
 
 def _lineage(run: Run, weight: float) -> dict[str, Any]:
-    manifest = json.loads((feedback.training_set_directory(run) / "manifest.json").read_text())
+    from warehouse.training_set import Manifest
+
+    manifest = Manifest.read(feedback.training_set_directory(run))
     return {
-        "events": manifest["positions"],
-        "training_set": manifest["hash"],
-        "filter_version": manifest["filter_version"],
+        "events": manifest.positions,
+        "training_set": manifest.hash,
+        "filter_version": manifest.filter_version,
         "reward_models": {name: run.facts(name)["fingerprint"] for name in ("p_love", "helpfulness", "safety") if run.finished(name)},
         "incumbent": run.facts("incumbent")["fingerprint"],
         "recipe": run.recipe.policy.model_dump(mode="json") | {"love_weight": weight, "seed": run.recipe.seed},

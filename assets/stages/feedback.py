@@ -4,7 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 from assets.run import Facts, Run, Stage
-from assets.stages import ingest
+from assets.stages import ingest, source
 
 
 def training_set_directory(run: Run) -> Path:
@@ -32,10 +32,8 @@ def _training_set(run: Run) -> Facts:
 
 
 def _as_of(run: Run) -> datetime | None:
-    """On a replayed stream the clock is the stream's own; on a live warehouse it is the wall clock."""
-    if run.recipe.source == "warehouse":
-        return None
-    return ingest.last_moment(run)
+    """In the synthetic world the clock is the world's own; elsewhere it is the wall clock."""
+    return source.world_config(run).ends_at if run.recipe.source == "world" else None
 
 
 CLEAN = Stage(

@@ -1,7 +1,6 @@
 """The models that are learnt before any policy moves: the incumbent, helpfulness, safety, P[Love]."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +77,10 @@ def _p_love(run: Run) -> Facts:
     from warehouse import training_set
 
     directory = feedback.training_set_directory(run)
-    manifest = json.loads((directory / "manifest.json").read_text())
+    manifest = training_set.Manifest.read(directory)
     examples = labels.from_training_set(training_set.load(directory))
-    lineage = {key: manifest[key] for key in ("hash", "window", "filter_version")}
+    window = f"{manifest.first_served_at.isoformat()} to {manifest.last_served_at.isoformat()}"
+    lineage = {"training_set": manifest.hash, "window": window, "filter_version": manifest.filter_version}
     facts = _reward(run, "p_love", run.recipe.p_love, examples, lineage)
     if run.recipe.p_love.folds > 1:
         facts |= _cross_validated(run, examples)
@@ -95,8 +95,7 @@ def _cross_validated(run: Run, examples: Any) -> Facts:
 
 def _labelled(name: str, task: labels.Task) -> Any:
     def work(run: Run) -> Facts:
-        wanted: Reward | None = getattr(run.recipe, name)
-        assert wanted is not None  # the stage is left out of such a recipe
+        wanted: Reward = getattr(run.recipe, name)  # a recipe without safety has no such stage
         return _reward(run, name, wanted, labels.read(run, task, wanted), {"labels": str(wanted.labels)})
 
     return work

@@ -1,11 +1,14 @@
 """Where a run's events come from: the synthetic world, rated dialogues, or the live warehouse (nothing to do)."""
 
-import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assets.recipe import Recipe
 from assets.run import Facts, Run, Stage
+
+if TYPE_CHECKING:
+    from streams.synthetic.config import WorldConfig
 
 
 def events_file(run: Run) -> Path:
@@ -24,13 +27,17 @@ def _events(run: Run) -> Facts:
 
 
 def _simulate(run: Run) -> Facts:
-    from streams.synthetic.world import WorldConfig, simulate
+    from streams.synthetic.world import simulate
 
-    wanted = run.recipe.world
-    config = WorldConfig(seed=run.recipe.seed, responses=wanted.responses, users=wanted.users, days=wanted.days)
-    simulate(config, run.world)
-    amounts: dict[str, Any] = json.loads((run.world / "amounts.json").read_text())
+    amounts = asdict(simulate(world_config(run), run.world))
     return {"summary": f"{amounts['events']:,} event lines for {amounts['responses']:,} responses", "amounts": amounts}
+
+
+def world_config(run: Run) -> "WorldConfig":
+    """The synthetic world of a run."""
+    from streams.synthetic.config import WorldConfig
+
+    return WorldConfig(seed=run.recipe.seed, **run.recipe.world.model_dump())
 
 
 def _convai(run: Run) -> Facts:

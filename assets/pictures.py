@@ -1,0 +1,89 @@
+"""The one plot of each stage, drawn from what the run recorded; the report and Dagster show the same."""
+
+from datetime import date
+from typing import Any
+
+from assets.run import Run
+
+
+def picture(run: Run, stage: str) -> bytes | None:
+    """The plot of a stage as PNG; None for a stage that has none, or too little to draw."""
+    draw = _DRAWN_BY.get(stage)
+    return None if draw is None else draw(run, stage)
+
+
+def love_by_day(run: Run, _: str = "") -> bytes | None:
+    """Love rate per day of serving, from the warehouse."""
+    from assets.report import plots
+    from warehouse import queries
+
+    days = queries.love_by_day(run.warehouse)
+    moments: list[date] = days["day"].to_pylist()
+    if len(moments) < 2:
+        return None
+    return plots.love_by_day(moments, days["exposures"].to_pylist(), days["loves"].to_pylist())
+
+
+def reliability(run: Run, stage: str) -> bytes | None:
+    """Predicted chance against the share that came true, before and after calibration."""
+    from assets.report import plots
+
+    facts = run.facts(stage)
+    before, after = ([plots.Bin(**row) for row in facts[f"reliability_{when}"]] for when in ("before", "after"))
+    return plots.reliability(after, before)
+
+
+def pareto(run: Run, _: str = "") -> bytes | None:
+    """Love against helpfulness over the sweep."""
+    from assets.report import plots
+    from assets.stages.report import policies
+
+    return plots.pareto(policies(run))
+
+
+def forest(run: Run, _: str = "") -> bytes | None:
+    """The A/B test's effect with its intervals."""
+    from assets.report import plots
+    from assets.stages.report import experiment
+
+    found = experiment(run)
+    return plots.experiment_forest(found) if found else None
+
+
+def ledger(run: Run, _: str = "") -> bytes | None:
+    """Predicted against measured lift."""
+    from assets.report import plots
+    from assets.stages.report import ledger_rows
+
+    rows = ledger_rows(run)
+    return plots.predicted_against_measured(rows) if rows else None
+
+
+def bots(run: Run, _: str = "") -> bytes | None:
+    """Each logged policy: mean P[Love] against its Love rate."""
+    from assets.report import plots
+    from assets.stages.report import logged_bots
+
+    rows = logged_bots(run)
+    return plots.bots(rows) if rows else None
+
+
+def seconds(run: Run, _: str = "") -> bytes | None:
+    """Wall clock of each stage."""
+    from assets.report import plots
+
+    return plots.seconds(run.seconds())
+
+
+_DRAWN_BY: dict[str, Any] = {
+    "clean_feedback": love_by_day,
+    "training_set": love_by_day,
+    "p_love": reliability,
+    "helpfulness": reliability,
+    "safety": reliability,
+    "offline_evaluation": pareto,
+    "candidate": pareto,
+    "experiment_readout": forest,
+    "lift_ledger": ledger,
+    "report": seconds,
+}

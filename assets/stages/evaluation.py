@@ -1,0 +1,77 @@
+"""Offline evaluation: base and candidates answer the same held-out prompts and are read by the same models and judges."""
+
+import json
+from typing import Any
+
+from assets.recipe import Recipe
+from assets.run import Facts, Run, Stage
+from assets.stages import models, policy, prompts
+
+
+def _evaluate(run: Run) -> Facts:
+    from training.evaluation.offline import evaluate
+    from training.judges import CONDITIONAL_CLOSING, UNSAFE
+
+    places = {"incumbent": models.incumbent(run)} | {policy.name_of(w): run.policy(w) for w in run.recipe.policy.love_weights}
+    asked = prompts.held_out(run, run.recipe.evaluation.prompts, salt=1)
+    found = evaluate(
+        places,
+        asked,
+        love=policy.reward(run, "p_love"),
+        helpfulness=policy.reward(run, "helpfulness"),
+        safety=policy.reward(run, "safety") if run.recipe.safety else None,
+        judges={"closing": CONDITIONAL_CLOSING, "unsafe": UNSAFE},
+        seed=run.recipe.seed,
+    )
+    answers = [{"prompt": prompt} | {name: texts[place] for name, texts in found.answers.items()} for place, prompt in enumerate(asked)]
+    (run.directory / "answers.json").write_text(json.dumps(answers, indent=1, ensure_ascii=False))
+    rows = [_row(run, each) for each in found.scores]
+    if run.recipe.source == "world":
+        _beside_the_truth(rows, asked, found.answers)
+    lifts = ", ".join(f"{row['policy']} {row['love_lift']:+.0%}" for row in rows[1:])
+    return {"summary": f"predicted lift of mean P[Love]: {lifts}", "rows": len(asked), "policies": rows}
+
+
+def _row(run: Run, scores: Any) -> Facts:
+    """One policy as plain figures; every mean and every change has its interval beside it as `NAME_ci`."""
+    measures = {
+        "love": scores.love,
+        "love_lift": scores.love_lift,
+        "helpfulness": scores.helpfulness,
+        "safety": scores.safety,
+        "closing_rate": scores.trips["closing"],
+        "unsafe_rate": scores.trips["unsafe"],
+        "length": scores.watched["words"],
+        "question_rate": scores.watched["question"],
+        "helpfulness_delta": scores.deltas["helpfulness"],
+        "safety_delta": scores.deltas["safety"],
+        "closing_delta": scores.deltas["closing"],
+    }
+    figures = {name: _number(each.value) for name, each in measures.items()}
+    intervals = {f"{name}_ci": [_number(each.low), _number(each.high)] for name, each in measures.items()}
+    watched = {name: _number(each.value) for name, each in scores.watched.items()}
+    weight = next((w for w in run.recipe.policy.love_weights if policy.name_of(w) == scores.policy), None)
+    return {"policy": scores.policy, "version": scores.version, "love_weight": weight, "watched": watched, **figures, **intervals}
+
+
+def _number(value: float) -> float | None:
+    return None if value != value else float(value)
+
+
+def _beside_the_truth(rows: list[Facts], asked: list[prompts.Conversation], answers: dict[str, list[str]]) -> None:
+    from assets import truth
+
+    base: Facts = {}
+    for row in rows:
+        found = truth.of_answers(asked, answers[row["policy"]])
+        base = base or found
+        row |= found | {"true_love_lift": found["true_love"] / base["true_love"] - 1}
+
+
+def stage(sweep: tuple[str, ...]) -> Stage:
+    """The evaluation of a sweep, which is named by its stages."""
+
+    def settings(recipe: Recipe) -> Any:
+        return recipe.evaluation
+
+    return Stage("offline_evaluation", "offline evaluation: every policy on the same held-out prompts", _evaluate, sweep, settings)

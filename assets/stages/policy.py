@@ -1,0 +1,80 @@
+"""The policies: CRRAFT in rounds under judges, one for each Love weight of the sweep."""
+
+from typing import Any
+
+from assets.recipe import Recipe
+from assets.run import Facts, Run, Stage
+from assets.stages import feedback, models, prompts
+from assets.stages.prompts import Task
+
+
+def name_of(love_weight: float) -> str:
+    """What the policy of a Love weight is called, in reports and on disk."""
+    return f"love-{love_weight:g}"
+
+
+def judges(run: Run) -> dict[str, Any]:
+    """The judges that no winner may displease; empty where the recipe switches them off."""
+    from training.judges import CONDITIONAL_CLOSING, UNSAFE
+
+    return {"closing": CONDITIONAL_CLOSING, "unsafe": UNSAFE} if run.recipe.policy.judges else {}
+
+
+def reward(run: Run, name: str) -> Any:
+    """A reward model that an earlier stage trained."""
+    from training.reward.model import RewardModel
+
+    return RewardModel.load(run.models / name)
+
+
+def weights(recipe: Recipe, love_weight: float) -> dict[Task, float]:
+    """The weight of each task; safety drops out of a recipe that has no safety labels."""
+    found: dict[Task, float] = {"helpfulness": recipe.policy.helpfulness, "love": love_weight}
+    return found | ({"safety": recipe.policy.safety} if recipe.safety else {})
+
+
+def _optimise(run: Run, love_weight: float) -> Facts:
+    from training.cgpo.loop import optimise
+    from warehouse import training_set
+
+    wanted = run.recipe.policy
+    log = training_set.load(feedback.training_set_directory(run))
+    config = wanted.config.model_copy(update={"seed": run.recipe.seed})
+    report = optimise(
+        models.incumbent(run),
+        run.policy(love_weight),
+        tasks=[_task(run, name, weight, config.prompts) for name, weight in weights(run.recipe, love_weight).items()],
+        judges=judges(run),
+        config=config,
+        supervised=log.select(["conversation", "response"]).slice(0, wanted.supervised_rows),
+        rollouts=run.directory / "rollouts",
+    )
+    last = report.rounds[-1]
+    summary = f"{report.policy}: {len(report.rounds)} rounds, {last.winners:,} winners in the last"
+    rounds = [each.model_dump(mode="json") for each in report.rounds]
+    return {"summary": summary, "version": report.policy, "love_weight": love_weight, "judges": report.judges, "rounds": rounds}
+
+
+def _task(run: Run, name: Task, weight: float, count: int) -> Any:
+    from training.cgpo.tasks import Task as Objective
+
+    model = "p_love" if name == "love" else name
+    return Objective(
+        name=name,
+        prompts=prompts.for_training(run, name, count),
+        reward=reward(run, model),
+        weight=weight,
+        mixed=name != "safety",
+        reward_version=str(run.facts(model)["fingerprint"]),
+    )
+
+
+def stage(love_weight: float) -> Stage:
+    """The stage of one Love weight."""
+    return Stage(
+        f"policy-{love_weight:g}",
+        f"policy with Love weight {love_weight:g}: CRRAFT in rounds under judges",
+        lambda run: _optimise(run, love_weight),
+        ("incumbent", "helpfulness", "safety", "p_love"),
+        lambda recipe: (recipe.policy, love_weight),
+    )

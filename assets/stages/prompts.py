@@ -1,0 +1,51 @@
+"""Where prompts come from: the log's own for evaluation and A/B pools, each task's domain for training."""
+
+import json
+from typing import Any, Literal
+
+import numpy as np
+
+from assets.run import Run
+from assets.stages import feedback, labels
+
+Task = Literal["love", "helpfulness", "safety"]
+Conversation = list[dict[str, str]]
+HELD_OUT = 0.2
+"""The latest share of the log, from which evaluation prompts and A/B pools are drawn and no training prompt is."""
+
+
+def held_out(run: Run, count: int, *, salt: int) -> list[Conversation]:
+    """Distinct prompts of the latest part of the log, as users really sent them; fewer where the log has fewer."""
+    return _sample(_logged(run, latest=True), count, run.recipe.seed + salt)
+
+
+def for_training(run: Run, task: Task, count: int) -> list[Conversation]:
+    """Prompts in a task's domain: the world's own sets, else the earlier part of the log, and for safety its labels' prompts."""
+    if run.recipe.source == "world" or run.recipe.helpfulness.labels == "world":
+        from streams.synthetic.sets import prompts
+
+        return [list(prompt) for prompt in prompts(task, count, run.recipe.seed + 1)]
+    if task == "safety" and run.recipe.safety:
+        table = labels.read(run, "safety", run.recipe.safety)
+        return _sample(_distinct(table["conversation"].to_pylist()), count, run.recipe.seed)
+    return _sample(_logged(run, latest=False), count, run.recipe.seed)
+
+
+def _logged(run: Run, *, latest: bool) -> list[str]:
+    from warehouse import training_set
+
+    texts: list[Any] = training_set.load(feedback.training_set_directory(run))["conversation"].to_pylist()
+    cut = int(len(texts) * (1 - HELD_OUT))
+    if not latest:
+        return _distinct(texts[:cut])
+    before = set(texts[:cut])
+    return _distinct([text for text in texts[cut:] if text not in before])
+
+
+def _distinct(texts: list[str]) -> list[str]:
+    return list(dict.fromkeys(texts))
+
+
+def _sample(texts: list[str], count: int, seed: int) -> list[Conversation]:
+    chosen = np.random.default_rng(seed).permutation(len(texts))[:count]
+    return [json.loads(texts[place]) for place in sorted(chosen.tolist())]
