@@ -1,0 +1,46 @@
+"""How likely a model finds given responses: one forward pass over prompt and response together."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from training.policy.batches import Encoded, padded
+
+
+def token_logprobs(model: Any, ids: torch.Tensor, response: torch.Tensor) -> torch.Tensor:
+    """Log-probability of each response token given all before it, at temperature 1; differentiable.
+
+    Args:
+        ids: int64 [batch, length], right-padded.
+        response: bool [batch, length], true on response tokens.
+
+    Returns:
+        [batch, length - 1], aligned with `ids[:, 1:]`; 0 outside responses.
+    """
+    logits = model(input_ids=ids[:, :-1], use_cache=False).logits
+    target, wanted = ids[:, 1:], response[:, 1:]
+    found = torch.zeros(target.shape, dtype=torch.float32, device=ids.device)
+    found[wanted] = -functional.cross_entropy(logits[wanted].float(), target[wanted], reduction="none")
+    return found
+
+
+@torch.inference_mode()
+def mean_logprobs(model: Any, sequences: Sequence[Encoded], pad: int, *, tokens: int = 16_384) -> np.ndarray:
+    """Mean log-probability of each response's tokens, float64 [sequences], in nats a token.
+
+    Args:
+        tokens: Of one forward pass, padding included.
+    """
+    found = np.zeros(len(sequences))
+    order = sorted(range(len(sequences)), key=lambda index: len(sequences[index].ids))
+    while order:
+        size = max(1, tokens // len(sequences[order[-1]].ids))
+        chosen, order = order[-size:], order[:-size]
+        ids, response = padded([sequences[index] for index in chosen], pad)
+        ids, response = ids.to(model.device), response.to(model.device)
+        total = token_logprobs(model, ids, response).double().sum(dim=1)
+        found[chosen] = (total / response[:, 1:].sum(dim=1)).cpu().numpy()
+    return found

@@ -1,0 +1,86 @@
+"""Open a saved policy, and name its weights: whatever `transformers` or `peft` saved, from a directory or the hub."""
+
+import hashlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ADAPTER = "adapter_config.json"
+_NAMING = (
+    "*.safetensors",
+    "*.bin",
+    "config.json",
+    ADAPTER,
+    "tokenizer*",
+    "*.jinja",
+    "*.model",
+    "vocab.*",
+    "merges.txt",
+)
+
+
+class Policy(NamedTuple):
+    """A causal language model in evaluation mode, and its tokenizer (padding on the left, with a chat template)."""
+
+    model: Any
+    tokenizer: Any
+
+
+def load_policy(place: str | Path) -> Policy:
+    """Load a causal language model with its tokenizer; an adapter is merged into its base.
+
+    Args:
+        place: A directory written by `save_pretrained` (of a model or an adapter), or a hub name.
+
+    Raises:
+        FileNotFoundError: The directory is not there.
+        ValueError: The tokenizer has no chat template.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    check_place(place)
+    if (Path(place) / ADAPTER).exists():
+        from peft import AutoPeftModelForCausalLM
+
+        model = AutoPeftModelForCausalLM.from_pretrained(str(place)).merge_and_unload()
+    else:
+        model = AutoModelForCausalLM.from_pretrained(str(place))
+    tokenizer = AutoTokenizer.from_pretrained(str(place), padding_side="left")
+    return Policy(model.eval(), _complete(tokenizer, place))
+
+
+def check_place(place: str | Path) -> None:
+    """Refuse a local path at which nothing lies; a hub name (`owner/name`) passes.
+
+    Raises:
+        FileNotFoundError: What was looked for, and what belongs there.
+    """
+    path = Path(place)
+    looks_local = isinstance(place, Path) or path.is_absolute() or str(place).startswith(".")
+    if path.is_dir() and not any((path / name).exists() for name in ("config.json", ADAPTER)):
+        raise FileNotFoundError(f"{place} holds no config.json; a model directory is what save_pretrained writes")
+    if looks_local and not path.is_dir():
+        raise FileNotFoundError(f"no model directory at {place}; train it first, or give a hub name such as owner/name")
+
+
+def _complete(tokenizer: Any, place: str | Path) -> Any:
+    if tokenizer.chat_template is None:
+        raise ValueError(
+            f"the tokenizer of {place} has no chat template; choose a chat model, or set tokenizer.chat_template"
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def fingerprint(place: str | Path) -> str:
+    """Twelve hexadecimal digits that name a model's weights and tokenizer by their content (a hub name: by the name).
+
+    Two directories with the same files have the same fingerprint, so what was sampled or scored with one may be reused for the other.
+    """
+    path = Path(place)
+    digest = hashlib.sha256()
+    if not path.is_dir():
+        return hashlib.sha256(str(place).encode()).hexdigest()[:12]
+    for file in sorted({file for pattern in _NAMING for file in path.glob(pattern)}):
+        digest.update(f"{file.name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:12]

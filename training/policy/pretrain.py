@@ -1,0 +1,165 @@
+"""A small policy from scratch: a Llama of half a million parameters, fitted to a log of conversations in about a minute on two threads.
+
+It stands where no model can be downloaded, and plays the incumbent. Every other part takes any causal language model instead.
+Left out: sub-words, several epochs of a large corpus, mixed precision (slower at this width).
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch.nn import functional
+from tqdm import tqdm
+
+from training.policy.batches import Encoded, bucketed, encode_pairs, padded
+from training.policy.schedule import warmup_then_cosine
+from training.policy.tokenizer import build_tokenizer
+from training.text import Conversation
+
+
+class PretrainConfig(BaseModel):
+    """Shape and fitting of the small policy; the number of heads and of steps follow."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    width: int = Field(default=128, multiple_of=32, ge=32)
+    layers: int = Field(default=3, ge=1)
+    vocabulary: int = Field(default=8192, ge=16)
+    """Largest number of tokens, the special ones included."""
+    longest: int = Field(default=192, ge=16)
+    """Tokens of a conversation and its response; older ones are cut."""
+    epochs: float = Field(default=1.0, gt=0)
+    batch_tokens: int = Field(default=4096, ge=64)
+    lr: float = Field(default=6e-3, gt=0)
+    prompt_share: float = Field(default=0.2, ge=0, le=1)
+    """Weight of a prompt's token in the loss beside a response's."""
+
+
+class PretrainReport(NamedTuple):
+    """What was fitted.
+
+    Attributes:
+        parameters: Trainable numbers.
+        vocabulary: Tokens, the special ones included.
+        tokens: Tokens seen in training.
+        loss: Mean negative log-likelihood of a response token over the last tenth of training, in nats.
+        seconds: Wall clock.
+    """
+
+    parameters: int
+    vocabulary: int
+    tokens: int
+    loss: float
+    seconds: float
+
+
+def pretrain_policy(
+    examples: pa.Table, out: Path, *, config: PretrainConfig | None = None, seed: int = 0
+) -> PretrainReport:
+    """Fit a small Llama to logged (conversation, response) pairs and save it with `save_pretrained`.
+
+    Args:
+        examples: Columns conversation (JSON string, or a list of messages) and response.
+        out: Where the model, its tokenizer and `pretrain.json` go.
+        seed: Of the initial weights and the order of the examples.
+
+    Raises:
+        ValueError: There is no example.
+    """
+    config = config or PretrainConfig()
+    started = time.perf_counter()
+    conversations, responses = read_pairs(examples)
+    if not responses:
+        raise ValueError("no example to fit a policy to; give a table with at least one (conversation, response) row")
+    texts = [message["content"] for each in conversations for message in each] + responses
+    tokenizer = build_tokenizer(texts, config.vocabulary)
+    model = _small_llama(config, tokenizer, seed)
+    pairs = encode_pairs(tokenizer, conversations, responses, config.longest)
+    tokens, loss = _fit(model, pairs, tokenizer.pad_token_id, config, seed)
+    model.eval().save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    report = PretrainReport(model.num_parameters(), len(tokenizer), tokens, loss, time.perf_counter() - started)
+    (out / "pretrain.json").write_text(
+        json.dumps({**report._asdict(), "config": config.model_dump(), "seed": seed}, indent=1)
+    )
+    return report
+
+
+def read_pairs(examples: pa.Table) -> tuple[list[Conversation], list[str]]:
+    """The conversations and responses of a table, whose conversations may be JSON strings.
+
+    Raises:
+        ValueError: A column is missing.
+    """
+    missing = {"conversation", "response"} - set(examples.column_names)
+    if missing:
+        raise ValueError(f"the examples lack {', '.join(sorted(missing))}; their columns are {examples.column_names}")
+    conversations = [
+        json.loads(each) if isinstance(each, str) else each for each in examples["conversation"].to_pylist()
+    ]
+    return conversations, examples["response"].to_pylist()
+
+
+def _small_llama(config: PretrainConfig, tokenizer: Any, seed: int) -> Any:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(seed)
+    shape = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=config.width,
+        intermediate_size=config.width * 8 // 3 // 16 * 16,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.width // 32,
+        max_position_embeddings=4096,
+        tie_word_embeddings=True,
+        initializer_range=config.width**-0.5 / 2,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    return LlamaForCausalLM(shape)
+
+
+def _fit(model: Any, pairs: Sequence[Encoded], pad: int, config: PretrainConfig, seed: int) -> tuple[int, float]:
+    lengths = np.array([len(each.ids) for each in pairs])
+    batches = _order(lengths, config, seed)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=config.lr, betas=(0.9, 0.95), weight_decay=0.05, fused=True)
+    schedule = warmup_then_cosine(optimiser, len(batches))
+    losses = []
+    model.train()
+    for batch in tqdm(batches, desc="pretrain policy", unit="batch", disable=None):
+        ids, response = padded([pairs[index] for index in batch], pad)
+        loss, shown = _loss(model, ids, response, pad, config.prompt_share)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        schedule.step()
+        losses.append(shown)
+    last = losses[-max(1, len(losses) // 10) :]
+    return int(sum(lengths[batch].sum() for batch in batches)), float(np.mean(last))
+
+
+def _order(lengths: np.ndarray, config: PretrainConfig, seed: int) -> list[np.ndarray]:
+    whole, part = int(config.epochs), config.epochs % 1
+    batches = [batch for epoch in range(whole) for batch in bucketed(lengths, config.batch_tokens, seed + epoch)]
+    rest = list(bucketed(lengths, config.batch_tokens, seed + whole))
+    return (batches + rest[: int(len(rest) * part)]) or rest[:1]
+
+
+def _loss(
+    model: Any, ids: torch.Tensor, response: torch.Tensor, pad: int, prompt_share: float
+) -> tuple[torch.Tensor, float]:
+    hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
+    target, answers = ids[:, 1:], response[:, 1:]
+    weight = torch.where(answers, 1.0, prompt_share) * (target != pad)
+    wanted = weight > 0
+    each = functional.cross_entropy(model.lm_head(hidden[wanted]), target[wanted], reduction="none")
+    kept = weight[wanted]
+    return (each * kept).sum() / kept.sum(), float(each.detach()[answers[wanted]].mean())

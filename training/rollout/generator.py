@@ -1,0 +1,134 @@
+"""Who answers: a generator draws samples from one policy version, and every sample says which version wrote it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from training.policy.batches import encode_prompts
+from training.policy.load import fingerprint, load_policy
+from training.rollout.decode import Drawn, draw
+from training.text import Conversation
+
+
+class Sample(NamedTuple):
+    """One response of a policy.
+
+    Attributes:
+        text: What a user would read.
+        token_ids: int32 [length], the end token included when the policy wrote it.
+        logprobs: float32 [length], log-probability of each token under the policy that wrote it, at temperature 1.
+        policy_version: Which weights wrote it.
+    """
+
+    text: str
+    token_ids: np.ndarray
+    logprobs: np.ndarray
+    policy_version: str
+
+
+class Generator(Protocol):
+    """Draws responses from one policy version."""
+
+    version: str
+
+    def sample(
+        self,
+        conversations: Sequence[Conversation],
+        *,
+        samples: int,
+        seed: int,
+        temperature: float = 1.0,
+        max_new_tokens: int = 48,
+    ) -> list[list[Sample]]:
+        """Draw `samples` responses to each conversation; the same seed draws the same."""
+        ...
+
+
+class TransformersGenerator:
+    """Samples from a causal language model in this process.
+
+    Args:
+        place: A directory written by `save_pretrained` (model or adapter), or a hub name.
+        version: The name that samples carry; without it, the directory's name and its weights' fingerprint.
+
+    Raises:
+        FileNotFoundError: There is no model at `place`.
+    """
+
+    def __init__(self, place: str | Path, version: str | None = None) -> None:
+        self._model, self._tokenizer = load_policy(place)
+        self.version = version or version_of(place)
+
+    @classmethod
+    def of_weights(cls, model: Any, tokenizer: Any, version: str) -> "TransformersGenerator":
+        """Sample from a model that is already in memory."""
+        made = cls.__new__(cls)
+        made._model, made._tokenizer, made.version = model.eval(), tokenizer, version
+        return made
+
+    def sample(
+        self,
+        conversations: Sequence[Conversation],
+        *,
+        samples: int,
+        seed: int,
+        temperature: float = 1.0,
+        max_new_tokens: int = 48,
+        rows: int = 512,
+        longest: int = 512,
+        desc: str = "sample",
+    ) -> list[list[Sample]]:
+        """Draw `samples` responses to each conversation.
+
+        Chance belongs to (seed, place of the conversation, sample, step): a response does not depend on `rows`, and two policies given
+        one seed answer with common chance.
+
+        Args:
+            temperature: Divides the logits; 0 takes the most likely token. Log-probabilities are always those at 1.
+            max_new_tokens: Tokens of the longest response.
+            rows: Responses written at a time.
+            longest: Tokens of a prompt that are read; older ones are cut.
+            desc: What the progress bar says.
+        """
+        prompts = encode_prompts(self._tokenizer, conversations, longest)
+        uniforms = np.random.default_rng(seed).random((len(prompts), samples, max_new_tokens))
+        order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+        size = max(1, rows // samples)
+        found: list[list[Sample]] = [[] for _ in prompts]
+        with tqdm(total=len(prompts) * samples, desc=desc, unit="response", disable=None) as bar:
+            for start in range(0, len(order), size):
+                chosen = order[start : start + size]
+                drawn = self._draw([prompts[index] for index in chosen], uniforms[chosen], temperature)
+                for place, several in zip(chosen, self._samples(drawn, samples), strict=True):
+                    found[place] = several
+                bar.update(len(chosen) * samples)
+        return found
+
+    def _draw(self, prompts: list[list[int]], uniforms: np.ndarray, temperature: float) -> Drawn:
+        pad = self._tokenizer.pad_token_id
+        return draw(
+            self._model, prompts, uniforms, ends=_ends(self._model, self._tokenizer), pad=pad, temperature=temperature
+        )
+
+    def _samples(self, drawn: Drawn, samples: int) -> list[list[Sample]]:
+        rows = [ids[:length] for ids, length in zip(drawn.ids.astype(np.int32), drawn.lengths, strict=True)]
+        texts = self._tokenizer.batch_decode(rows, skip_special_tokens=True)
+        each = [
+            Sample(text.strip(), ids, logprobs[: len(ids)], self.version)
+            for text, ids, logprobs in zip(texts, rows, drawn.logprobs, strict=True)
+        ]
+        return [each[start : start + samples] for start in range(0, len(each), samples)]
+
+
+def version_of(place: str | Path) -> str:
+    """A policy's name by which stale weights cannot hide: its directory's name and its weights' fingerprint."""
+    return f"{Path(place).name}@{fingerprint(place)}"
+
+
+def _ends(model: Any, tokenizer: Any) -> list[int]:
+    configured = getattr(model.generation_config, "eos_token_id", None)
+    several = configured if isinstance(configured, list) else [configured, tokenizer.eos_token_id]
+    return [each for each in several if each is not None]

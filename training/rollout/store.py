@@ -1,0 +1,105 @@
+"""Rollouts and their scores on disk, named by everything that they depend on.
+
+The first round of every Love weight starts from the same incumbent, prompts and seed: with a shared store, a sweep pays for it once, and an
+interrupted round finds its samples again.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from training.rollout.generator import Sample
+from training.text import Conversation
+
+
+class Draw(NamedTuple):
+    """How responses are drawn.
+
+    Attributes:
+        samples: K, responses a prompt.
+        seed: Of chance.
+        temperature: Divides the logits.
+        max_new_tokens: Tokens of the longest response.
+    """
+
+    samples: int
+    seed: int
+    temperature: float
+    max_new_tokens: int
+
+
+class Rollouts(NamedTuple):
+    """K samples for each conversation, under a name that says what they depend on."""
+
+    key: str
+    samples: list[list[Sample]]
+
+
+class RolloutStore:
+    """A directory of rollouts (Parquet) and scores (.npy); files appear whole or not at all.
+
+    Args:
+        directory: Made when it is not there; several runs may share it.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+
+    def rollouts(
+        self, version: str, conversations: Sequence[Conversation], how: Draw, sample: Callable[[], list[list[Sample]]]
+    ) -> Rollouts:
+        """The samples of a policy version for these conversations: read back, or drawn by `sample` and kept."""
+        key = _hash([version, conversations, how])
+        file = self._directory / f"rollouts-{key}.parquet"
+        if not file.exists():
+            _whole(file, lambda part: pq.write_table(_table(sample()), part))
+        return Rollouts(key, _samples(pq.read_table(file), how.samples, version))
+
+    def scores(self, rollouts: Rollouts, reward_version: str, score: Callable[[], np.ndarray]) -> np.ndarray:
+        """A reward model's scores of rollouts, float64 [prompts, K]: read back, or computed by `score` and kept."""
+        file = self._directory / f"scores-{_hash([rollouts.key, reward_version])}.npy"
+        if not file.exists():
+            found = score()
+            _whole(file, lambda part: np.save(part.open("wb"), found))
+        scores: np.ndarray = np.load(file)
+        return scores
+
+
+def _whole(file: Path, write: Callable[[Path], object]) -> None:
+    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+    write(part)
+    part.replace(file)
+
+
+def _hash(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:20]
+
+
+def _table(drawn: list[list[Sample]]) -> pa.Table:
+    flat = [sample for several in drawn for sample in several]
+    return pa.table(
+        {
+            "text": pa.array([each.text for each in flat], pa.string()),
+            "token_ids": pa.array([each.token_ids for each in flat], pa.list_(pa.int32())),
+            "logprobs": pa.array([each.logprobs for each in flat], pa.list_(pa.float32())),
+        }
+    )
+
+
+def _samples(table: pa.Table, samples: int, version: str) -> list[list[Sample]]:
+    texts = table["text"].to_pylist()
+    ids, logprobs = (_rows(table[name].combine_chunks()) for name in ("token_ids", "logprobs"))
+    flat = [Sample(text, some, chances, version) for text, some, chances in zip(texts, ids, logprobs, strict=True)]
+    return [flat[start : start + samples] for start in range(0, len(flat), samples)]
+
+
+def _rows(lists: pa.ListArray) -> list[np.ndarray]:
+    return np.split(lists.flatten().to_numpy(), lists.offsets.to_numpy()[1:-1]) if len(lists) else []
