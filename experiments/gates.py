@@ -118,12 +118,12 @@ def _why_not(gates: tuple[Gate, ...]) -> str:
 
 
 def _above(name: str, seen: Interval | None, limit: float, what: str, form: str) -> Gate:
-    rule = f"the 95 % interval of the {what} must lie above {form.format(limit)}"
+    rule = f"the 95% interval of the {what} must lie above {form.format(limit)}"
     return Gate(name, _shown(seen, form), rule, seen is not None and seen.above(limit))
 
 
 def _below(name: str, seen: Interval | None, limit: float, what: str, form: str) -> Gate:
-    rule = f"the 95 % interval of the {what} must lie below {form.format(limit)}"
+    rule = f"the 95% interval of the {what} must lie below {form.format(limit)}"
     return Gate(name, _shown(seen, form), rule, seen is not None and seen.below(limit))
 
 
