@@ -1,0 +1,56 @@
+"""What the clean tables say, in one number: equal whenever their content is, in whatever order, batches and copies it arrived.
+
+Left out are coordinates and clocks of the machinery (which copy of an event came first, when a dead letter was received), and
+what the live guard published.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from warehouse import connection
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_COORDINATES = "kafka_topic, kafka_partition, kafka_offset, kafka_line"
+_CONTENT = {
+    "responses": f"SELECT * EXCLUDE ({_COORDINATES}) FROM responses",
+    "reactions": f"SELECT * EXCLUDE ({_COORDINATES}) FROM reactions",
+    "erasures": f"SELECT * EXCLUDE ({_COORDINATES}) FROM erasures",
+    "dead_letters": "SELECT DISTINCT reason, base64(body) AS body FROM dead_letters",
+    "flags": "SELECT * FROM flags WHERE source = 'ingest'",
+    "reaction_state": "SELECT * FROM reaction_state_at(TIMESTAMPTZ '2999-01-01 00:00:00Z')",
+    "clean_feedback": "SELECT * FROM clean_feedback_at(TIMESTAMPTZ '2999-01-01 00:00:00Z', 0)",
+}
+
+
+def fingerprint(path: str | Path) -> str:
+    """SHA-256 over all clean tables of a warehouse; see `fingerprints` for one each.
+
+    Raises:
+        WarehouseError: As `Warehouse.read`.
+    """
+    parts = [f"{name}:{value}" for name, value in fingerprints(path).items()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def fingerprints(path: str | Path) -> dict[str, str]:
+    """Rows and SHA-256 of each clean table, as `rows:hash`: two warehouses that differ show where.
+
+    Raises:
+        WarehouseError: As `Warehouse.read`.
+    """
+    with connection.open(path).read() as reader:
+        return {name: _of(reader, query) for name, query in _CONTENT.items()}
+
+
+def _of(reader: DuckDBPyConnection, query: str) -> str:
+    found = reader.execute(
+        f"""SELECT count(*), sha256(coalesce(string_agg(digest, '' ORDER BY digest), ''))
+        FROM (SELECT md5(CAST(to_json(content) AS VARCHAR)) AS digest FROM ({query}) AS content)"""
+    ).fetchone()
+    assert found is not None
+    return f"{found[0]}:{found[1]}"

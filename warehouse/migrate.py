@@ -1,0 +1,86 @@
+"""Numbered migrations: plain SQL files, applied in order, each in its own transaction, recorded in `schema_migrations`."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from warehouse.connection import WarehouseError, _transaction
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+FOLDER = Path(__file__).parent / "migrations"
+
+
+class Migration(NamedTuple):
+    """One file `NNN_name.sql`."""
+
+    version: int
+    name: str
+    sql: str
+
+
+class Status(NamedTuple):
+    """What a file has and lacks.
+
+    Attributes:
+        version: Number of the newest migration applied, 0 for none.
+        known: Number of the newest migration of this program.
+        pending: Names of those not applied yet.
+    """
+
+    version: int
+    known: int
+    pending: list[str]
+
+
+@cache
+def migrations() -> tuple[Migration, ...]:
+    """This program's migrations, in order."""
+    return tuple(Migration(int(path.stem[:3]), path.stem, path.read_text()) for path in sorted(FOLDER.glob("*.sql")))
+
+
+def status(connection: DuckDBPyConnection) -> Status:
+    """Which migrations the connected file has."""
+    found = connection.execute(
+        "SELECT count(*) FROM information_schema.tables WHERE table_name = 'schema_migrations'"
+    ).fetchone()
+    version = 0
+    if found and found[0]:
+        newest = connection.execute("SELECT coalesce(max(version), 0) FROM schema_migrations").fetchone()
+        version = int(newest[0]) if newest else 0
+    return Status(version, migrations()[-1].version, [m.name for m in migrations() if m.version > version])
+
+
+def apply(connection: DuckDBPyConnection, path: Path) -> list[str]:
+    """Apply what is pending; returns the names. Raises WarehouseError for a file written by a newer program."""
+    now = status(connection)
+    _refuse_newer(now, path)
+    pending = [migration for migration in migrations() if migration.version > now.version]
+    for migration in pending:
+        with _transaction(connection):
+            connection.execute(migration.sql)
+            connection.execute(
+                "INSERT INTO schema_migrations VALUES (?, ?, now())", [migration.version, migration.name]
+            )
+    return [migration.name for migration in pending]
+
+
+def require_current(connection: DuckDBPyConnection, path: Path) -> None:
+    """Raise WarehouseError unless the file has exactly this program's migrations."""
+    now = status(connection)
+    _refuse_newer(now, path)
+    if now.pending:
+        raise WarehouseError(
+            f"{path} is at schema version {now.version}, this program needs {now.known}: run `loveloop warehouse migrate`"
+        )
+
+
+def _refuse_newer(now: Status, path: Path) -> None:
+    if now.version > now.known:
+        raise WarehouseError(
+            f"{path} is at schema version {now.version}, this program knows up to {now.known}: install the newer loveloop; "
+            "nothing was changed"
+        )

@@ -1,0 +1,192 @@
+"""Questions that reports ask the warehouse: counts, experiments by user, policies, the lift ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from warehouse import connection
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+
+def counts(path: str | Path) -> dict[str, Any]:
+    """What the warehouse holds and what ingest did with what it read.
+
+    Returns:
+        `responses`, `reactions`, `erasures` and their sum `rows`; `messages` and `events` read; `duplicates_dropped`;
+        `dead_letters` and `dead_letters_by_reason`; `retractions` (changes that removed a reaction); `late_joined` (reactions read
+        before their response, and joined since) and `waiting` (those still without one); `quarantined_users`,
+        `quarantined_reactions`, `flags_by_rule`; `last_served_at`; `schema_version`; `positions`.
+
+    Raises:
+        WarehouseError: As `Warehouse.read`.
+    """
+    with connection.open(path).read() as reader:
+        found = _row(reader, _COUNTS)
+        found["rows"] = found["responses"] + found["reactions"] + found["erasures"]
+        found["dead_letters_by_reason"] = _pairs(
+            reader, "SELECT reason, count(*) FROM dead_letters GROUP BY ALL ORDER BY ALL"
+        )
+        found["flags_by_rule"] = _pairs(
+            reader, "SELECT source || ': ' || rule, count(*) FROM flags GROUP BY ALL ORDER BY ALL"
+        )
+        found["positions"] = reader.execute("FROM ingest_positions ORDER BY ALL").to_arrow_table().to_pylist()
+    return found
+
+
+def clean_feedback_summary(
+    path: str | Path, *, as_of: datetime | None = None, maturity_hours: float = 24.0
+) -> dict[str, Any]:
+    """The clean feedback in numbers.
+
+    Returns:
+        `rows` (the denominator), `users`, `loves`, `love_rate`, `likes`, `dislikes`; `served` of which `immature` and
+        `excluded` (of users in quarantine, or who asked to be erased) are left out.
+    """
+    with connection.open(path).read() as reader:
+        found = _row(reader, _SUMMARY, {"moment": as_of or datetime.now(UTC), "hours": maturity_hours})
+    found["excluded"] = found["served"] - found["immature"] - found["rows"]
+    return found
+
+
+def experiment_users(
+    path: str | Path,
+    experiment: str,
+    *,
+    filtered: bool = True,
+    as_of: datetime | None = None,
+    maturity_hours: float = 24.0,
+) -> pa.Table:
+    """An A/B test by its independent units.
+
+    Args:
+        path: The warehouse.
+        experiment: Its name in the events.
+        filtered: Leave out users in quarantine and loves that do not count; otherwise raw.
+        as_of: Judge states and maturity at this moment; now if left out.
+        maturity_hours: Younger responses are not counted yet.
+
+    Returns:
+        Columns user_id, arm, exposures (responses served) and loves (responses loved), one row a user and arm, sorted.
+    """
+    source = "clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours)" if filtered else _RAW
+    return _table(
+        path,
+        f"""SELECT user_id, arm, count(*) AS exposures, count(*) FILTER (love) AS loves
+        FROM {source} WHERE experiment = $experiment GROUP BY user_id, arm ORDER BY user_id, arm""",
+        {"moment": as_of or datetime.now(UTC), "hours": maturity_hours, "experiment": experiment},
+    )
+
+
+def policies(
+    path: str | Path, *, filtered: bool = True, as_of: datetime | None = None, maturity_hours: float = 24.0
+) -> pa.Table:
+    """Love rate by policy: columns policy, responses, users, loves, love_rate, sorted by policy. Arguments as `experiment_users`."""
+    source = "clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours)" if filtered else _RAW
+    return _table(
+        path,
+        f"""SELECT policy, count(*) AS responses, count(DISTINCT user_id) AS users, count(*) FILTER (love) AS loves,
+            count(*) FILTER (love) / count(*) AS love_rate
+        FROM {source} GROUP BY policy ORDER BY policy""",
+        {"moment": as_of or datetime.now(UTC), "hours": maturity_hours},
+    )
+
+
+def append_ledger(path: str | Path, entry: Mapping[str, Any]) -> None:
+    """Write one row of the lift ledger; an earlier row of the same candidate and experiment is replaced.
+
+    Args:
+        path: The warehouse.
+        entry: `experiments.ledger.Row` as a mapping: `candidate`, `experiment`, and what was predicted and measured.
+    """
+    key = [entry["candidate"], entry["experiment"]]
+    with connection.open(path).transaction() as writer:
+        writer.execute("DELETE FROM lift_ledger WHERE candidate = ? AND experiment = ?", key)
+        values = [*key, datetime.now(UTC), json.dumps(dict(entry), default=str)]
+        writer.execute("INSERT INTO lift_ledger VALUES (?, ?, ?, ?)", values)
+
+
+def ledger(path: str | Path) -> list[dict[str, Any]]:
+    """The lift ledger, oldest first: candidate, experiment, recorded_at (ISO, UTC) and the entry's own keys."""
+    with connection.open(path).read() as reader:
+        rows = reader.execute("SELECT * FROM lift_ledger ORDER BY recorded_at, candidate, experiment").fetchall()
+    return [
+        {
+            **json.loads(entry),
+            "candidate": candidate,
+            "experiment": experiment,
+            "recorded_at": moment.astimezone(UTC).isoformat(),
+        }
+        for candidate, experiment, moment, entry in rows
+    ]
+
+
+_COUNTS = """
+SELECT
+    (SELECT count(*) FROM responses) AS responses,
+    (SELECT count(*) FROM reactions) AS reactions,
+    (SELECT count(*) FROM erasures) AS erasures,
+    (SELECT coalesce(sum(messages), 0)::BIGINT FROM ingest_positions) AS messages,
+    (SELECT coalesce(sum(events), 0)::BIGINT FROM ingest_positions) AS events,
+    (SELECT coalesce(sum(duplicates), 0)::BIGINT FROM ingest_positions) AS duplicates_dropped,
+    (SELECT count(*) FROM dead_letters) AS dead_letters,
+    (SELECT count(*) FROM reactions WHERE action = 'removed') AS retractions,
+    (
+        SELECT count(DISTINCT reactions.event_id) FROM reactions
+        JOIN served ON served.response_id = reactions.response_id AND served.user_id = reactions.user_id
+        WHERE reactions.kafka_topic = served.kafka_topic AND reactions.kafka_partition = served.kafka_partition
+            AND (reactions.kafka_offset, reactions.kafka_line) < (served.kafka_offset, served.kafka_line)
+    ) AS late_joined,
+    (SELECT count(*) FROM waiting_reactions) AS waiting,
+    (SELECT count(*) FROM quarantined_users) AS quarantined_users,
+    (SELECT count(*) FROM quarantined_reactions) AS quarantined_reactions,
+    (SELECT max(served_at) FROM responses) AS last_served_at,
+    (SELECT max(version) FROM schema_migrations) AS schema_version
+"""
+
+_SUMMARY = """
+WITH clean AS (FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours))
+SELECT
+    count(*) AS rows,
+    count(DISTINCT user_id) AS users,
+    count(*) FILTER (love) AS loves,
+    coalesce(loves / nullif(rows, 0), 0) AS love_rate,
+    count(*) FILTER ("like") AS likes,
+    count(*) FILTER (dislike) AS dislikes,
+    (SELECT count(*) FROM served) AS served,
+    (
+        SELECT count(*) FROM served
+        WHERE served_at > CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))
+    ) AS immature
+FROM clean
+"""
+
+_RAW = """(
+    SELECT served.*, loved.response_id IS NOT NULL AS love
+    FROM served
+    LEFT JOIN (
+        SELECT DISTINCT response_id FROM reaction_state_at(CAST($moment AS TIMESTAMPTZ))
+        WHERE reaction = 'love' AND action = 'added'
+    ) AS loved ON loved.response_id = served.response_id
+    WHERE served.served_at <= CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))
+)"""
+
+
+def _table(path: str | Path, query: str, parameters: dict[str, Any]) -> pa.Table:
+    with connection.open(path).read() as reader:
+        return reader.execute(query, parameters).to_arrow_table()
+
+
+def _row(reader: DuckDBPyConnection, query: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+    row: dict[str, Any] = reader.execute(query, parameters or {}).to_arrow_table().to_pylist()[0]
+    return row
+
+
+def _pairs(reader: DuckDBPyConnection, query: str) -> dict[str, int]:
+    return {name: int(number) for name, number in reader.execute(query).fetchall()}

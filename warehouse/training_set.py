@@ -1,0 +1,229 @@
+"""An immutable training set: the clean feedback of a window, frozen as Parquet beside a manifest, named by its content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from warehouse import connection
+from warehouse.rules import filter_version
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+EXAMPLES, MANIFEST = "examples.parquet", "manifest.json"
+COLUMNS = (
+    "response_id", "event_id", "user_id", "served_at", "conversation", "response", "policy", "love", "dislike", "trust",
+)  # fmt: skip
+"""event_id as text, served_at in UTC, conversation as JSON; sorted by served_at, response_id."""
+
+
+class TrainingSetError(ValueError):
+    """The feedback cannot make a training set; the text says what was seen and what to do."""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a training set holds and where it came from.
+
+    Attributes:
+        hash: SHA-256 of the rows, the filter version and the maturity; the directory is named by its first 12 digits.
+        rows: Examples.
+        positives: Examples with a love.
+        first_served_at: Of the oldest example.
+        last_served_at: Of the newest one.
+        as_of: The moment at which states and maturity were judged (of the first build of this content).
+        maturity_hours: Younger responses are unlabelled and left out.
+        filter_version: Rules that decided on quarantine, with their versions.
+        positions: How far each topic-partition had been read.
+        created_at: When the directory was made.
+    """
+
+    hash: str
+    rows: int
+    positives: int
+    first_served_at: datetime
+    last_served_at: datetime
+    as_of: datetime
+    maturity_hours: float
+    filter_version: str
+    positions: list[dict[str, Any]]
+    created_at: datetime
+
+    @classmethod
+    def read(cls, directory: Path) -> Manifest:
+        """The manifest of a training set.
+
+        Raises:
+            TrainingSetError: There is none in this directory, or it is damaged.
+        """
+        try:
+            return msgspec.json.decode((directory / MANIFEST).read_bytes(), type=cls)
+        except FileNotFoundError:
+            raise TrainingSetError(
+                f"no training set at {directory}: {MANIFEST} is missing; `loveloop training-set` makes one"
+            ) from None
+        except msgspec.MsgspecError as error:
+            raise TrainingSetError(
+                f"{directory / MANIFEST} is damaged ({error}); delete {directory} and build again"
+            ) from None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values that JSON can hold."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+
+def build(
+    warehouse_path: str | Path,
+    out: Path,
+    *,
+    as_of: datetime | None = None,
+    since: datetime | None = None,
+    maturity_hours: float = 24.0,
+) -> Manifest:
+    """Freeze the clean feedback.
+
+    1. Read every mature response of users not in quarantine, loved or not, in one order.
+    2. Refuse a set that cannot teach: no row, or no love.
+    3. Hash rows, filter version and maturity. If that content is there already, return its manifest: it is immutable.
+    4. Write into a temporary directory beside it, then rename: a set is there wholly or not at all.
+
+    Args:
+        warehouse_path: Where the feedback is.
+        out: Parent folder; the set is `out/<first 12 of the hash>/`.
+        as_of: Judge states and maturity at this moment (time zone required); now if left out.
+        since: Only responses served at or after this moment.
+        maturity_hours: Responses younger than this at `as_of` are left out.
+
+    Raises:
+        TrainingSetError: Nothing to learn from; says what was seen.
+        WarehouseError: The warehouse cannot be read.
+    """
+    moment = as_of or datetime.now(UTC)
+    with connection.open(warehouse_path).read() as reader:
+        examples = _examples(reader, moment, since, maturity_hours)
+        positives = examples.filter(examples["love"]).num_rows
+        if not positives:
+            raise TrainingSetError(_nothing_to_learn(reader, examples.num_rows, moment, since, maturity_hours))
+        positions = _positions(reader)
+    manifest = Manifest(
+        hash=content_hash(examples, f"{filter_version()}\n{maturity_hours:g}"),
+        rows=examples.num_rows,
+        positives=positives,
+        first_served_at=examples["served_at"][0].as_py(),
+        last_served_at=examples["served_at"][-1].as_py(),
+        as_of=moment,
+        maturity_hours=maturity_hours,
+        filter_version=filter_version(),
+        positions=positions,
+        created_at=datetime.now(UTC),
+    )
+    return _freeze(out, examples, manifest)
+
+
+def load(directory: Path) -> pa.Table:
+    """The examples of a training set, columns as in `COLUMNS`.
+
+    Raises:
+        TrainingSetError: The directory holds none, or not what its manifest says.
+    """
+    import pyarrow.parquet as pq
+
+    manifest = Manifest.read(directory)
+    examples = pq.read_table(directory / EXAMPLES)
+    found = content_hash(examples, f"{manifest.filter_version}\n{manifest.maturity_hours:g}")
+    if found != manifest.hash:
+        raise TrainingSetError(
+            f"{directory / EXAMPLES} has content {found[:12]}, its manifest says {manifest.hash[:12]}: it was changed; build it again"
+        )
+    return examples
+
+
+def content_hash(examples: pa.Table, context: str) -> str:
+    """SHA-256 over the values of a table without nulls, column by column, and a context; independent of chunks and files."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    digest = hashlib.sha256(context.encode())
+    for name in examples.column_names:
+        column = examples[name]
+        digest.update(f"\n{name}\n".encode())
+        if pa.types.is_string(column.type):
+            digest.update(pc.binary_length(column).cast(pa.int64()).to_numpy().tobytes())
+            digest.update(b"".join(column.cast(pa.binary()).to_pylist()))
+        else:
+            plain = column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
+            digest.update(plain.to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _examples(reader: DuckDBPyConnection, moment: datetime, since: datetime | None, hours: float) -> pa.Table:
+    import pyarrow as pa
+
+    columns = ", ".join("CAST(event_id AS VARCHAR) AS event_id" if name == "event_id" else name for name in COLUMNS)
+    earliest = since or datetime(1, 1, 2, tzinfo=UTC)
+    found = reader.execute(
+        f"""SELECT {columns} FROM clean_feedback_at(CAST(? AS TIMESTAMPTZ), ?) WHERE served_at >= CAST(? AS TIMESTAMPTZ)
+        ORDER BY served_at, response_id""",
+        [moment, hours, earliest],
+    ).to_arrow_table()
+    schema = [
+        field.with_type(pa.timestamp("us", "UTC")) if field.name == "served_at" else field for field in found.schema
+    ]
+    return found.cast(pa.schema(schema))
+
+
+def _nothing_to_learn(
+    reader: DuckDBPyConnection, rows: int, moment: datetime, since: datetime | None, hours: float
+) -> str:
+    held, mature, excluded = reader.execute(
+        """SELECT count(*), count(*) FILTER (served_at <= CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))),
+            count(*) FILTER (user_id IN (SELECT user_id FROM quarantined_users))
+        FROM served""",
+        {"moment": moment, "hours": hours},
+    ).fetchone() or (0, 0, 0)
+    seen = (
+        f"{held:,} responses are in the warehouse, {held - mature:,} of them younger than {hours:g} h at {moment.isoformat()}, "
+        f"{excluded:,} of users in quarantine; {rows:,} are left{f' since {since.isoformat()}' if since else ''}"
+    )
+    if rows:
+        return f"no positive: {seen}, none with a love; a training set needs one at least: ingest reactions, or widen the window"
+    return (
+        f"empty training set: {seen}; ingest more, wait until responses are mature, or give a shorter --maturity-hours"
+    )
+
+
+def _positions(reader: DuckDBPyConnection) -> list[dict[str, Any]]:
+    rows = reader.execute(
+        "SELECT topic, topic_id, partition_id, next_offset FROM ingest_positions ORDER BY ALL"
+    ).fetchall()
+    return [dict(zip(("topic", "topic_id", "partition", "next_offset"), row, strict=True)) for row in rows]
+
+
+def _freeze(out: Path, examples: pa.Table, manifest: Manifest) -> Manifest:
+    import pyarrow.parquet as pq
+
+    target = out / manifest.hash[:12]
+    if target.exists():
+        return Manifest.read(target)
+    out.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".training-set-", dir=out))
+    try:
+        pq.write_table(examples, scratch / EXAMPLES, compression="zstd")
+        (scratch / MANIFEST).write_text(json.dumps(manifest.as_dict(), indent=2) + "\n")
+        scratch.chmod(0o755)
+        scratch.rename(target)
+    except OSError:
+        if not target.exists():  # else another build of the same content was faster
+            raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return Manifest.read(target)
