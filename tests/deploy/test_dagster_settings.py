@@ -59,5 +59,14 @@ def test_dagster_accepts_the_settings_of_the_stack() -> None:
     from dagster._core.instance.config import dagster_instance_config
 
     settings, _ = dagster_instance_config(str(DEPLOY), config_filename="dagster.compose.yaml")
-    assert settings["storage"]["postgres"]["postgres_db"]["db_name"] == {"env": "DAGSTER_POSTGRES_DB"}
     assert settings["compute_logs"]["class"] == "LocalComputeLogManager"
+
+
+@pytest.mark.slow
+def test_the_database_driver_that_the_stack_asks_for_is_installed() -> None:
+    from dagster_postgres.utils import create_pg_engine, pg_url_from_config
+
+    database = _read("dagster.compose.yaml")["storage"]["postgres"]["postgres_db"]
+    told = {key: value["env"] if isinstance(value, dict) else value for key, value in database.items()}
+    engine = create_pg_engine(pg_url_from_config({"postgres_db": told}))
+    assert engine.dialect.driver == "psycopg2"
