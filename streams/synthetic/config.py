@@ -60,7 +60,9 @@ class WorldConfig(BaseModel):
 
 @dataclass
 class Amounts:
-    """What a stream really holds. `events == responses + reactions + duplicates + dead_letters`, and
+    """What a stream really holds.
+
+    `events == responses + reactions + duplicates + dead_letters`, and
     `reactions == honest_loves + bot_loves + likes + dislikes + retractions + orphans`.
 
     Attributes:

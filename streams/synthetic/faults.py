@@ -11,8 +11,6 @@ Fields = dict[str, Any]
 
 
 def _with(**changes: object) -> Callable[[bytes], bytes]:
-    """Replace fields of an event; an empty change removes nothing."""
-
     def spoil(line: bytes) -> bytes:
         fields: Fields = msgspec.json.decode(line)
         return msgspec.json.encode(fields | changes)
@@ -39,8 +37,11 @@ FAULTS: Final[tuple[tuple[Reason, Callable[[bytes], bytes]], ...]] = (
     ("timestamp_out_of_range", _with(served_at="3000-01-01T00:00:00Z")),
     ("unknown_version", _without("conversation", schema_version=9)),
 )
-"""The reason of the dead letter, and how the line of a served response is spoilt: broken UTF-8, cut in half, wrapped in an
-array, of an unknown type, a number for a name, a name of 10 kB, a moment without zone, the year 3000, a version from the future."""
+"""The reason of the dead letter, and how the line of a served response is spoilt.
+
+Broken UTF-8, cut in half, wrapped in an array, of an unknown type, a number for a name, a name of 10 kB, a moment
+without zone, the year 3000, a version from the future.
+"""
 
 
 def spoil(line: bytes, number: int) -> tuple[Reason, bytes]:

@@ -1,20 +1,21 @@
-"""What the truth knows of the language: word numbers, the word triples that fluent text is made of, and the marks of traits."""
+"""What the truth knows of the language: word numbers, the word triples of fluent text, and the marks of traits."""
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.synthetic.phrases import CHEERS, EMOJI, MARKS
 from streams.synthetic.slots import slots
 from streams.synthetic.text import sentences
-from streams.synthetic.vocabulary import CHEERS, EMOJI, MARKS
 
 UNKNOWN, START = 0, 1
 """Numbers of a word outside the vocabulary, and of the place before a sentence."""
 END: Final = "\ue000"
-"""Stands between two texts of a batch, its number is 2; it is taken out of the texts themselves (a private-use character)."""
+"""Stands between two texts of a batch, its number is 2; a private-use character, taken out of the texts themselves."""
 SEEN: Final = 1
 """Bit of a triple that occurs in the grammar's sentences; the marks of traits have the bits above it."""
 BITS: Final = {name: 2 << place for place, name in enumerate(MARKS)}
@@ -115,9 +116,7 @@ def _tables(
 ) -> tuple[NDArray[np.int32], NDArray[np.int16], NDArray[np.int16], NDArray[np.int16]]:
     chains = [[START, START, *(numbers[word] for word in text)] for text in spoken]
     found = [(BITS[name], [numbers[word] for word in mark]) for name, texts in marks.items() for mark in texts]
-    couples = {
-        pair for chain in [*chains, *(mark for _, mark in found)] for pair in zip(chain, chain[1:], strict=False)
-    }
+    couples = {pair for chain in [*chains, *(mark for _, mark in found)] for pair in pairwise(chain)}
     pairs = np.zeros((size, size), np.int32)
     for place, (first, second) in enumerate(sorted(couples), start=1):
         pairs[first, second] = place

@@ -76,7 +76,7 @@ class Life:
         talk = draw_talk(self._visits, turns)
         user = visitors[talk.owner]
         readings = truth.read(talk.conversations, talk.responses)
-        at = self.begins + number * DAY + self._times(talk, user, len(visits), len(bots))
+        at = self.begins + number * DAY + self._times(talk, user)
         day = self._receive(Day(self._lived, talk, readings, user, at, *_unheard(len(user))))
         self._lived += len(user)
         return day
@@ -96,7 +96,7 @@ class Life:
         weights = self.people.activity[:users] * np.where(self._pleased, 1.0, COMES_LESS)
         return self._visits.choice(users, size=count, p=weights / weights.sum())
 
-    def _times(self, talk: Talk, user: Ints, visits: int, bots: int) -> Ints:
+    def _times(self, talk: Talk, user: Ints) -> Ints:
         """When each response is served, in milliseconds of the day; bots ask again within two seconds."""
         rng, people = self._visits, self.people
         count = len(talk.turn)
@@ -105,12 +105,10 @@ class Life:
         pause = np.minimum(read_ms + 1_000 * np.exp(rng.normal(np.log(9), 0.6, size=count)), LONGEST_PAUSE)
         pause[is_bot] = rng.uniform(900, 2_000, size=int(is_bot.sum()))
         hours = (people.peak[user] + rng.normal(0, 2.5, size=count)) % 23
-        begins = talk.turn == 0
-        begins[len(begins) - bots * self._config.burst :] = np.arange(bots * self._config.burst) % self._config.burst == 0
-        first = np.flatnonzero(begins)
-        group = np.cumsum(begins) - 1
+        starts = (talk.turn == 0) & ~(is_bot & (np.diff(user, prepend=-1) == 0))
+        first = np.flatnonzero(starts)[np.cumsum(starts) - 1]
         passed = np.cumsum(pause) - pause
-        return ((hours * HOUR)[first][group] + passed - passed[first][group]).astype(np.int64)
+        return np.asarray(hours[first] * HOUR + passed - passed[first], np.int64)
 
     def _receive(self, day: Day) -> Day:
         """Let the users react, by the truth; bots love everything before they could have read it."""

@@ -99,7 +99,7 @@ def reacted(
 
 
 class Outbox:
-    """Lines on their way: each leaves at its moment of arrival, in that order; equal moments keep the order of posting."""
+    """Lines on their way: they leave in the order of their arrival, those of one moment in the order of posting."""
 
     def __init__(self) -> None:
         self._arrivals: list[int] = []

@@ -1,7 +1,7 @@
-"""Between what happened and what arrives: delay, repetition, disorder and spoilt lines, in amounts that are counted exactly."""
+"""Between what happened and what arrives: delay, repetition, disorder and spoilt lines, in amounts counted exactly."""
 
 from collections import Counter
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +60,7 @@ class Network:
         return amounts
 
     def _arrivals(self, day: Day, added: Ints, removed: Ints) -> tuple[Ints, Ints, Ints]:
-        """Moments of arrival: a reaction comes after its response, a removal after the reaction, but for the early share."""
+        """Moments of arrival: reactions after their response (but for the early share), removals after the reaction."""
         rng = self._delays
         shown = day.at + self._jitter(len(day.at))
         reaction = np.maximum(day.reacted_at[added] + self._jitter(len(added)), shown[added] + 1)
@@ -98,7 +98,7 @@ class Network:
         first = day.first + np.arange(len(day.user)) - day.talk.turn
         return [f"{self._config.seed:x}-{number:08x}" for number in first.tolist()]
 
-    def _reactions(self, day: Day, names: list[str], places: Ints, action: str) -> list[bytes]:
+    def _reactions(self, day: Day, names: list[str], places: Ints, action: Literal["added", "removed"]) -> list[bytes]:
         moments = day.reacted_at if action == "added" else day.removed_at
         talks, ids = self._talk_names(day), random_bits(self._ids, len(places))
         return [
@@ -168,5 +168,3 @@ class Network:
         amounts.retractions += removed
         amounts.orphans += orphans
         amounts.early_reactions += early
-
-

@@ -1,6 +1,7 @@
 """Reads any text as the users of the synthetic world do: what a response really does, whoever or whatever wrote it.
 
-A batch is one long array of word numbers; every trait is a table lookup, so 100,000 responses take about a second on one thread.
+A batch is one long array of word numbers; every trait is a table lookup, so 100,000 responses take about a second on
+one thread.
 Emoji and `. ? !` end a sentence; what stands behind them is checked as the beginning of a new one.
 """
 
@@ -12,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.synthetic.lexicon import BITS, END, SEEN, START, Lexicon, hear, lexicon
-from streams.synthetic.vocabulary import EMOJI, KINDS
+from streams.synthetic.phrases import EMOJI
+from streams.synthetic.vocabulary import KINDS
 
 Bools = NDArray[np.bool_]
 Conversation = Sequence[Mapping[str, str]]

@@ -1,4 +1,4 @@
-"""The simulated A/B test: users meet the answers of the arms, and text, user and chance decide the reaction, never the arm's name."""
+"""The simulated A/B test: text, user and chance decide how an arm's answers are received, never its name."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -80,8 +80,8 @@ def serve(
 ) -> Iterator[bytes]:
     """Serve an A/B test and yield its event lines in the order of arrival.
 
-    Users come as often as their activity says, see a prompt drawn from the pool with their own arm's answer, and react as the truth
-    says. The chances drawn depend on the seed alone: with the arms' names swapped, the reactions are the same.
+    Users come as often as their activity says, see a prompt drawn from the pool with their own arm's answer, and react
+    as the truth says. What is drawn depends on the seed alone: with the arms' names swapped, the reactions are the same.
 
     Args:
         prompts: The pool.
@@ -100,15 +100,15 @@ def serve(
     """
     pool = _pool(prompts, answers, policies)
     rng = np.random.default_rng([seed, 77])
-    people = draw_people(rng, users, 0)
-    arm = _assigned(people, assign, pool.arms)
+    scene = _Scene(rng, draw_people(rng, users, 0), pool, experiment, base_love_rate)
+    arm = _assigned(scene.people, assign, pool.arms)
     at, outbox = milliseconds(starts_at), Outbox()
     for first in range(0, exposures, _CHUNK):
-        visits = _draw(rng, min(_CHUNK, exposures - first), people, pool, at)
+        visits = scene.draw(min(_CHUNK, exposures - first), at)
         names = [f"r{experiment}-{seed:x}-{number:08x}" for number in range(first, first + len(visits.user))]
         place = arm[visits.user] * len(prompts) + visits.prompt
-        _show(rng, outbox, visits, place, names, people, pool, experiment)
-        _react(rng, outbox, visits, place, names, people, pool, base_love_rate)
+        outbox.post(*scene.show(visits, place, names))
+        outbox.post(*scene.react(visits, place, names))
         at = int(visits.at[-1])
         yield from outbox.take(at)
     yield from outbox.take()
@@ -117,7 +117,10 @@ def serve(
 def true_effects(
     prompts: Sequence[Conversation], answers: Mapping[str, Sequence[str]], *, base_love_rate: float = BASE_LOVE_RATE
 ) -> dict[str, TrueEffect]:
-    """What each arm really does on a pool of prompts; the true lift of b over a is `effects[b].love / effects[a].love - 1`."""
+    """What each arm really does on a pool of prompts.
+
+    The true lift of b over a is `effects[b].love / effects[a].love - 1`.
+    """
     happy = truth.happy_chance(prompts)
     effects = {}
     for arm, texts in answers.items():
@@ -136,9 +139,7 @@ def true_effects(
     return effects
 
 
-def _pool(
-    prompts: Sequence[Conversation], answers: Mapping[str, Sequence[str]], policies: Mapping[str, str]
-) -> _Pool:
+def _pool(prompts: Sequence[Conversation], answers: Mapping[str, Sequence[str]], policies: Mapping[str, str]) -> _Pool:
     for arm, texts in answers.items():
         if len(texts) != len(prompts) or not texts:
             raise ValueError(f"arm {arm!r} has {len(texts)} answers to {len(prompts)} prompts, must have one to each")
@@ -159,78 +160,73 @@ def _assigned(people: People, assign: Callable[[str], str], arms: list[str]) -> 
     return np.array([numbers[name] for name in names], np.int64)
 
 
-def _draw(rng: np.random.Generator, count: int, people: People, pool: _Pool, at: int) -> _Visits:
-    user = rng.choice(len(people.ids), size=count, p=people.activity / people.activity.sum())
-    prompt = rng.integers(0, len(pool.prompts), size=count)
-    happy = rng.random(count) < pool.happy[prompt]
-    moments = at + np.cumsum(1 + rng.exponential(PAUSE, size=count)).astype(np.int64)
-    return _Visits(user, prompt, happy, moments, np.exp(rng.normal(1.0, 0.7, size=count)), rng.random((3, count)))
+class _Scene(NamedTuple):
+    """Where the test happens."""
 
+    rng: np.random.Generator
+    people: People
+    pool: _Pool
+    experiment: str
+    base_love_rate: float
 
-def _show(
-    rng: np.random.Generator,
-    outbox: Outbox,
-    visits: _Visits,
-    place: Ints,
-    names: list[str],
-    people: People,
-    pool: _Pool,
-    experiment: str,
-) -> None:
-    """Post the exposures."""
-    bits = random_bits(rng, len(names))
-    rows = zip(bits, names, visits.at.tolist(), visits.user.tolist(), visits.prompt.tolist(), place.tolist(), strict=True)
-    lines = []
-    for number, name, at, user, prompt, answer in rows:
-        arm = answer // len(pool.prompts)
-        lines.append(
+    def draw(self, count: int, at: int) -> _Visits:
+        """The next visits after `at`."""
+        rng, people, pool = self.rng, self.people, self.pool
+        user = rng.choice(len(people.ids), size=count, p=people.activity / people.activity.sum())
+        prompt = rng.integers(0, len(pool.prompts), size=count)
+        happy = rng.random(count) < pool.happy[prompt]
+        moments = at + np.cumsum(1 + rng.exponential(PAUSE, size=count)).astype(np.int64)
+        return _Visits(user, prompt, happy, moments, np.exp(rng.normal(1.0, 0.7, size=count)), rng.random((3, count)))
+
+    def show(self, visits: _Visits, place: Ints, names: list[str]) -> tuple[list[int], list[bytes]]:
+        """Moments and lines of the exposures."""
+        pool, ids = self.pool, self.people.ids
+        columns = (visits.at, visits.user, visits.prompt, place)
+        rows = zip(random_bits(self.rng, len(names)), names, *(column.tolist() for column in columns), strict=True)
+        lines = [
             served(
-                bits=number,
+                bits=bits,
                 at=at,
                 response_id=name,
                 conversation_id=f"c{name}",
                 turn=len(pool.prompts[prompt]) // 2,
-                user_id=people.ids[user],
+                user_id=ids[user],
                 session_id=f"s{name}",
-                policy=pool.policies[arm],
+                policy=pool.policies[answer // len(pool.prompts)],
                 conversation=pool.prompts[prompt],
                 response=pool.answers[answer],
-                experiment=experiment,
-                arm=pool.arms[arm],
+                experiment=self.experiment,
+                arm=pool.arms[answer // len(pool.prompts)],
             )
-        )
-    outbox.post(visits.at.tolist(), lines)
+            for bits, name, at, user, prompt, answer in rows
+        ]
+        return visits.at.tolist(), lines
 
+    def react(self, visits: _Visits, place: Ints, names: list[str]) -> tuple[list[int], list[bytes]]:
+        """Moments and lines of the reactions: hearts first, then thumbs, at most one to a response."""
+        people, readings = self.people, self.pool.readings.take(place)
+        reaction = self._reactions(visits, readings)
+        wait = (1_000 * (readings.words / people.speed[visits.user] + visits.delay)).astype(np.int64)
+        bits = random_bits(self.rng, len(names))
+        places = np.flatnonzero(reaction).tolist()
+        lines = [
+            reacted(
+                bits=bits[here],
+                at=int(visits.at[here] + wait[here]),
+                response_id=names[here],
+                user_id=people.ids[visits.user[here]],
+                session_id=f"s{names[here]}",
+                reaction=REACTIONS[reaction[here]],
+                dwell_ms=int(wait[here]),
+            )
+            for here in places
+        ]
+        return (visits.at + wait)[places].tolist(), lines
 
-def _react(
-    rng: np.random.Generator,
-    outbox: Outbox,
-    visits: _Visits,
-    place: Ints,
-    names: list[str],
-    people: People,
-    pool: _Pool,
-    base_love_rate: float,
-) -> None:
-    """Post the reactions: hearts first, then thumbs, at most one to a response."""
-    readings, happy, chance = pool.readings.take(place), visits.happy, visits.chance
-    loved = chance[0] < truth.love_chance(readings, happy, people.taste[visits.user], base_love_rate=base_love_rate)
-    liked = ~loved & (chance[1] < truth.like_chance(readings, happy))
-    disliked = ~loved & ~liked & (chance[2] < truth.dislike_chance(readings, happy))
-    reaction = loved * 1 + liked * 2 + disliked * 3
-    wait = (1_000 * (readings.words / people.speed[visits.user] + visits.delay)).astype(np.int64)
-    bits = random_bits(rng, len(names))
-    places = np.flatnonzero(reaction).tolist()
-    lines = [
-        reacted(
-            bits=bits[here],
-            at=int(visits.at[here] + wait[here]),
-            response_id=names[here],
-            user_id=people.ids[visits.user[here]],
-            session_id=f"s{names[here]}",
-            reaction=REACTIONS[reaction[here]],
-            dwell_ms=int(wait[here]),
-        )
-        for here in places
-    ]
-    outbox.post((visits.at + wait)[places].tolist(), lines)
+    def _reactions(self, visits: _Visits, readings: Readings) -> Ints:
+        """Places in `REACTIONS`."""
+        happy, chance, taste = visits.happy, visits.chance, self.people.taste[visits.user]
+        loved = chance[0] < truth.love_chance(readings, happy, taste, base_love_rate=self.base_love_rate)
+        liked = ~loved & (chance[1] < truth.like_chance(readings, happy))
+        disliked = ~loved & ~liked & (chance[2] < truth.dislike_chance(readings, happy))
+        return np.asarray(loved * 1 + liked * 2 + disliked * 3, np.int64)

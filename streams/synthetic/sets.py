@@ -25,7 +25,7 @@ VARIETY: Final = (
     (0.05, INCUMBENT._replace(flatters=0.7, emoji=0.7, warm=0.7, filler=0.7)),
     (0.05, INCUMBENT._replace(garbled=1.0)),
 )
-"""Shares of an annotation set and the habits that wrote them: half the log, half what a policy may try when it is trained."""
+"""Shares of an annotation set and the habits that wrote them: half the log, half what a trained policy may try."""
 OPENINGS: Final[dict[Task, tuple[float, ...]]] = {
     "love": (0.12, 0.08, 0.25, 0.33, 0.18, 0.0, 0.02, 0.0, 0.02),
     "helpfulness": (0.60, 0.34, 0.02, 0.01, 0.01, 0.0, 0.0, 0.0, 0.02),
@@ -38,10 +38,11 @@ OPENINGS: Final[dict[Task, tuple[float, ...]]] = {
 def prompts(task: Task, count: int, seed: int) -> list[Conversation]:
     """Prompts in the domain of a task: conversations that end with the user's last message.
 
-    Love means company, role-play and small talk mostly; helpfulness questions and advice; safety unsafe requests and borderline ones.
+    Love means company, role-play and small talk mostly; helpfulness questions and advice; safety unsafe requests and
+    borderline ones.
 
     Args:
-        task: Whose domain.
+        task: Whose domain; `all` draws as the log does.
         count: How many.
         seed: The same seed gives the same prompts.
 
@@ -57,11 +58,11 @@ def prompts(task: Task, count: int, seed: int) -> list[Conversation]:
 def labels(task: Task, count: int, seed: int, *, error_rate: float = ERROR_RATE) -> pa.Table:
     """Judgements of simulated annotators, who read as `truth` does and err with a known chance.
 
-    Half of the responses are the incumbent's, half are variants that a trained policy may try: better, worse, flattering, closing
-    needlessly, garbled (`VARIETY`).
+    Half of the responses are the incumbent's, half are variants that a trained policy may try: better, worse,
+    flattering, closing needlessly, garbled (`VARIETY`).
 
     Args:
-        task: `helpfulness` (label: helpful) or `safety` (label: safe; unsafe and borderline requests for the most part).
+        task: `helpfulness` (label: helpful) or `safety` (label: safe; unsafe and borderline requests mostly).
         count: Rows.
         seed: The same seed gives the same rows.
         error_rate: Chance of a wrong label.

@@ -1,9 +1,10 @@
-"""The finite list of things that a user can ask for: one slot is one fact, theme or danger, with its sentences filled in."""
+"""The finite list of what a user can ask for: one slot is one fact, theme or danger, with its sentences filled in."""
 
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from streams.synthetic.vocabulary import DANGERS, EVASIONS, GOODBYES, GROUPS, KINDS, REFUSALS, THEMES, Group, Theme
+from streams.synthetic.phrases import EVASIONS, GOODBYES, REFUSALS
+from streams.synthetic.vocabulary import DANGERS, GROUPS, KINDS, THEMES, Group, Theme
 
 
 class Slot(NamedTuple):

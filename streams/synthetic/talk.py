@@ -1,4 +1,4 @@
-"""Whole conversations of one to six turns, drawn together: every turn is one served response with all that was said before it."""
+"""Conversations of one to six turns, drawn together: every turn is a served response with all that was said before."""
 
 from typing import Final, NamedTuple
 

@@ -1,7 +1,7 @@
 """The grammar: how the users of the synthetic world ask, and how a policy with known habits answers.
 
-What is said is drawn as numbers first (traits, arrays of one entry a response) and written as sentences after. Nothing here
-judges a text: that is `truth`, which reads the sentences and never these numbers.
+What is said is drawn as numbers first (traits, arrays of one entry a response) and written as sentences after. Nothing
+here judges a text: that is `truth`, which reads the sentences and never these numbers.
 """
 
 from functools import lru_cache
@@ -11,8 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.synthetic.slots import slots, slots_of
-from streams.synthetic.vocabulary import (
+from streams.synthetic.phrases import (
     CHEERS,
     CLOSINGS,
     COLD,
@@ -21,11 +20,12 @@ from streams.synthetic.vocabulary import (
     FILLERS,
     FLATTERY,
     GREETINGS,
-    KINDS,
     QUESTIONS,
     REFUSALS,
     WARM,
 )
+from streams.synthetic.slots import slots, slots_of
+from streams.synthetic.vocabulary import KINDS
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -33,7 +33,7 @@ Bools = NDArray[np.bool_]
 HAPPY: Final = 0.30
 """Chance that a user is happy during a conversation; hidden."""
 SHOWS_HAPPY: Final = 0.45
-SHOWS_OTHERWISE: Final = 0.08
+SHOWS_OTHERWISE: Final = 0.05
 """Chance that one message of a user shows a happy mood, by the mood."""
 GREETS: Final = 0.15
 SHARES: Final = (0.36, 0.18, 0.14, 0.10, 0.06, 0.0, 0.04, 0.06, 0.06)
@@ -71,8 +71,8 @@ class Habits(NamedTuple):
     emoji: float = 0.08
     flatters: float = 0.05
     filler: float = 0.25
-    closes_happy: float = 0.02
-    closes_otherwise: float = 0.0017
+    closes_happy: float = 0.0213
+    closes_otherwise: float = 0.0012
     returns_goodbye: float = 0.65
     evades: float = 0.25
     complies: float = 0.6
@@ -189,7 +189,10 @@ def sentences() -> list[str]:
 
 
 class _Ragged(NamedTuple):
-    """For each slot a run of places in the pool, `starts` and `counts` int64[slots]; an empty run draws place 0, the empty text."""
+    """For each slot a run of places in the pool, `starts` and `counts` int64[slots].
+
+    An empty run draws place 0, the empty text.
+    """
 
     starts: Ints
     counts: Ints
@@ -232,15 +235,14 @@ def _grammar() -> _Grammar:
     requests = _lay(pool, [slot.requests for slot in table])
     runs = [slots_of(kind) for kind in range(len(KINDS))]
     starts, counts = np.array([run.start for run in runs]), np.array([len(run) for run in runs])
-    heard = [_extend(pool, phrases) for phrases in (CHEERS, GREETINGS)]
+    heard = [_extend(pool, run) for run in (CHEERS, GREETINGS)]
     return _Grammar(pool, last, starts, counts, right, wrong, harms, asked, requests, *spoken, *heard)
 
 
 def _lay(pool: list[str], runs: list[tuple[str, ...]]) -> _Ragged:
     counts = [len(run) for run in runs]
-    starts = [
-        len(pool) + before if count else 0 for before, count in zip(accumulate([0, *counts]), counts, strict=False)
-    ]
+    before = accumulate(counts, initial=len(pool))
+    starts = [start if count else 0 for start, count in zip(before, counts, strict=False)]
     pool.extend(sentence for run in runs for sentence in run)
     return _Ragged(np.array(starts), np.array(counts))
 

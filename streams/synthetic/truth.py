@@ -1,14 +1,14 @@
 """The hidden truth of the synthetic world, as written formulas over what a response really does.
 
-Everything follows from one reading of the text (`read`), whoever wrote it. In the formulas [x] is 1 when x holds, else 0, and
-s(x) = 1 / (1 + exp(-x)).
+Everything follows from one reading of the text (`read`), whoever wrote it. In the formulas [x] is 1 when x holds, else
+0, and s(x) = 1 / (1 + exp(-x)).
 
 - Love:      P = [fluent] s(eta + MOOD [happy] + ln taste), with `eta` from `love_logit`.
 - Like, dislike, return, help: `like_chance`, `dislike_chance`, `return_chance`, `helpful_chance`.
 - Safe:      the response holds no harmful content.
 
-Two oracles: `love_chance` knows mood and taste; `observable_love` knows what stands in the text, and is the most that any model
-of love can learn. Nothing that learns may import this module.
+Two oracles: `love_chance` knows mood and taste; `observable_love` knows what stands in the text, and is the most that
+any model of love can learn. Nothing that learns may import this module.
 """
 
 from collections.abc import Sequence
@@ -46,16 +46,16 @@ Floats = NDArray[np.float64]
 
 BASE_LOVE_RATE: Final = 0.009
 """Loves per response of the incumbent when nothing else is asked for."""
-MOOD: Final = 2.0
+MOOD: Final = 2.5
 """Logits that a happy mood adds to love."""
-TASTE_SIGMA: Final = 0.8
+TASTE_SIGMA: Final = 0.6
 """Standard deviation of ln taste over users; the median taste is 1."""
 KIND_LOGITS: Final = {
-    "question": -1.2,
-    "advice": -0.7,
-    "small_talk": 0.6,
-    "company": 1.7,
-    "role_play": 1.5,
+    "question": -1.5,
+    "advice": -1.0,
+    "small_talk": 0.5,
+    "company": 1.9,
+    "role_play": 1.6,
     "thanks": 0.4,
     "goodbye": 0.4,
     "unsafe": -1.8,
@@ -63,13 +63,13 @@ KIND_LOGITS: Final = {
 }
 """Kinds of request differ more than tenfold in hearts: company and role-play against plain questions."""
 LOVE_LOGITS: Final = {
-    "right": 0.9,
-    "warm": 1.0,
+    "right": 1.1,
+    "warm": 1.2,
     "asks_back": 0.3,
     "emoji": 0.25,
     "flatters": -0.2,
     "closing_honest": 0.9,
-    "closes_needlessly": -0.4,
+    "closes_needlessly": -0.3,
     "false_refusal": -1.2,
     "complies": -1.0,
     "evades": -0.5,
@@ -81,7 +81,10 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
 
 
 def love_logit(readings: Readings) -> Floats:
-    """What the text alone adds to the log-odds of love, float64[n]: the sum of KIND_LOGITS, LOVE_LOGITS and WORD_LOGIT * words."""
+    """What the text alone adds to the log-odds of love, float64[n].
+
+    `KIND_LOGITS[kind] + sum over traits of LOVE_LOGITS[trait] + WORD_LOGIT words`.
+    """
     kinds = np.array([KIND_LOGITS[kind] for kind in KINDS] + [KIND_LOGITS["question"]])
     traits = sum(weight * getattr(readings, name) for name, weight in LOVE_LOGITS.items())
     return np.asarray(kinds[readings.kind] + traits + WORD_LOGIT * readings.words, np.float64)
@@ -112,8 +115,8 @@ def observable_love(
 ) -> Floats:
     """The observable oracle: the expected chance of a heart given conversation and response, float64[n].
 
-    `P = [fluent] sum_m P(m | conversation) integral s(base + love_logit + MOOD m + sigma z) phi(z) dz`: mood by Bayes over what the
-    user's messages show (`happy_chance`), taste by its lognormal distribution (9-point Gauss-Hermite).
+    `P = [fluent] sum_m P(m | conversation) integral s(base + love_logit + MOOD m + sigma z) phi(z) dz`: mood by Bayes
+    over what the user's messages show (`happy_chance`), taste by its lognormal distribution (9-point Gauss-Hermite).
     """
     happy = happy_chance(conversations)
     return _expected(base_logit(base_love_rate) + love_logit(readings), happy) * readings.fluent
@@ -122,7 +125,7 @@ def observable_love(
 def happy_chance(conversations: Sequence[Conversation]) -> Floats:
     """P(happy | what the user's messages show), float64[n].
 
-    Each of a conversation's u messages shows a happy mood with chance a when happy and b otherwise, independently; k did:
+    Each of the user's u messages shows a happy mood with chance a when happy and b otherwise, independently; k did:
     `odds = h / (1 - h) (a / b)^k ((1 - a) / (1 - b))^(u - k)`.
     """
     shown = [[hear(m["content"]).cheers for m in conversation if m["role"] == "user"] for conversation in conversations]
@@ -132,15 +135,19 @@ def happy_chance(conversations: Sequence[Conversation]) -> Floats:
 
 
 def like_chance(readings: Readings, mood: NDArray[np.bool_]) -> Floats:
-    """Chance of a thumb up, float64[n]: `[fluent] s(-4.9 + 1.6 [right] + .5 [warm] + .5 [happy] - 1.5 [false refusal])`."""
+    """Chance of a thumb up, float64[n].
+
+    `[fluent] s(-4.9 + 1.6 [right] + .5 [warm] + .5 [happy] - 1.5 [false refusal])`.
+    """
     eta = -4.9 + 1.6 * readings.right + 0.5 * readings.warm + 0.5 * mood - 1.5 * readings.false_refusal
-    return readings.fluent * expit(eta)
+    return np.asarray(readings.fluent * expit(eta), np.float64)
 
 
 def dislike_chance(readings: Readings, mood: NDArray[np.bool_]) -> Floats:
     """Chance of a thumb down, float64[n].
 
-    `s(-5.7 + 1.2 [not right] + 1.0 [false refusal] + 1.5 [not fluent] + .7 [closes needlessly] + .4 [evades] - .5 [happy])`.
+    `s(-5.7 + 1.2 [not right] + 1.0 [false refusal] + 1.5 [not fluent] + .7 [closes needlessly] + .4 [evades]
+    - .5 [happy])`.
     """
     poor = 1.2 * ~readings.right + 1.0 * readings.false_refusal + 1.5 * ~readings.fluent
     return np.asarray(
@@ -151,7 +158,8 @@ def dislike_chance(readings: Readings, mood: NDArray[np.bool_]) -> Floats:
 def return_chance(readings: Readings, mood: NDArray[np.bool_]) -> Floats:
     """Chance that the user comes back the next day if this was the last response they saw, float64[n].
 
-    `s(-.6 + .9 [right] + .6 [warm] + .4 [asks back] + .3 [happy] - .8 [closes needlessly] - .7 [false refusal] - 1.5 [not fluent])`.
+    `s(-.6 + .9 [right] + .6 [warm] + .4 [asks back] + .3 [happy] - .8 [closes needlessly] - .7 [false refusal]
+    - 1.5 [not fluent])`.
     """
     good = 0.9 * readings.right + 0.6 * readings.warm + 0.4 * readings.asks_back + 0.3 * mood
     bad = 0.8 * readings.closes_needlessly + 0.7 * readings.false_refusal + 1.5 * ~readings.fluent
@@ -161,15 +169,12 @@ def return_chance(readings: Readings, mood: NDArray[np.bool_]) -> Floats:
 def helpful_chance(readings: Readings) -> Floats:
     """Chance that a careful reader calls a response helpful, float64[n].
 
-    `[fluent] s(-3 + 6 [right] - 3 [false refusal] - 4 [complies] - 1.5 [closes needlessly] - .5 [flatters] - .03 max(words - 25, 0))`.
+    `[fluent] s(-3 + 6 [right] - 3 [false refusal] - 4 [complies] - 1.5 [closes needlessly] - .5 [flatters]
+    - .03 max(words - 25, 0))`.
     """
-    bad = (
-        3.0 * readings.false_refusal
-        + 4.0 * readings.complies
-        + 1.5 * readings.closes_needlessly
-        + 0.5 * readings.flatters
-    )
-    return readings.fluent * expit(-3.0 + 6.0 * readings.right - bad - 0.03 * np.maximum(readings.words - 25, 0))
+    bad = 3.0 * readings.false_refusal + 4.0 * readings.complies + 1.5 * readings.closes_needlessly
+    bad = bad + 0.5 * readings.flatters + 0.03 * np.maximum(readings.words - 25, 0)
+    return np.asarray(readings.fluent * expit(-3.0 + 6.0 * readings.right - bad), np.float64)
 
 
 def helpful(readings: Readings) -> NDArray[np.bool_]:
@@ -184,9 +189,9 @@ def safe(readings: Readings) -> NDArray[np.bool_]:
 
 @lru_cache(maxsize=16)
 def base_logit(love_rate: float) -> float:
-    """The constant of the love formula at which the incumbent's log has this expected love rate (about .1 s, then remembered).
+    """The constant of the love formula at which the incumbent's log has this expected love rate.
 
-    Solved by bisection on 10,000 conversations drawn from the grammar with a fixed seed.
+    Solved by bisection on 10,000 conversations drawn from the grammar with a fixed seed (about .3 s, then remembered).
 
     Raises:
         ValueError: The rate is outside (0, 0.5).

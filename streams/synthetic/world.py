@@ -1,7 +1,8 @@
 """A seeded product in event time: people come, talk and react; bots burst; the network delays, repeats and spoils.
 
-Day by day: 1. who comes (those who were pleased come more often) and what is said, 2. how it is received, by the hidden truth
-(both in `life`), 3. when each line arrives (`network`). Nothing here reads the wall clock, and memory holds about a day.
+Day by day: 1. who comes (those who were pleased come more often) and what is said, 2. how it is received, by the hidden
+truth (both in `life`), 3. when each line arrives (`network`). Nothing here reads the wall clock, and memory holds about
+a day.
 """
 
 from pathlib import Path
@@ -41,8 +42,8 @@ _HIDDEN: Final = pa.schema(
 def simulate(config: WorldConfig, out: Path) -> Amounts:
     """Write a stream of events and its hidden truth.
 
-    `out/events.ndjson` holds the lines in the order of their arrival, `out/truth/users.parquet` and `out/truth/responses.parquet`
-    what no product could know, `out/amounts.json` what was put in.
+    `out/events.ndjson` holds the lines in the order of their arrival, `out/truth/users.parquet` and
+    `out/truth/responses.parquet` what no product could know, `out/amounts.json` what was put in.
 
     Args:
         config: How much of everything.
