@@ -72,7 +72,7 @@ def agreement(rows: Sequence[Mapping[str, Any]]) -> Agreement:
         plural = "" if count == 1 else "s"
         words = f"{count} experiment{plural} with both lifts: at least 3 are needed before a correlation says anything"
         return Agreement(None, None, count, False, words)
-    if not known.std(axis=0).all():
+    if not np.ptp(known, axis=0).all():
         return Agreement(
             None, None, count, False, f"all {count} predicted or measured lifts are the same: no correlation"
         )

@@ -66,21 +66,34 @@ def check(counts: Mapping[str, int], shares: Mapping[str, float], alpha: float =
 
 
 def sequential_p(counts: Mapping[str, int], shares: Mapping[str, float]) -> float:
-    """A p-value that holds at every look (Lindon & Malek, arXiv 2011.03567).
+    """A p-value that holds at every look: one over the Bayes factor, at most 1.
 
-    The inverse Bayes factor of a Dirichlet-multinomial against the promised shares theta:
-    `B = Gamma(A)/Gamma(A+n) * prod_i Gamma(a_i+n_i)/Gamma(a_i) / prod_i theta_i^n_i`, with `a_i = 1000 theta_i`. B is a
-    martingale from 1 when the shares hold, so that P(ever B >= 1/alpha) <= alpha.
+    The factor is a martingale from 1 while the shares hold, so that P(it ever exceeds 1/alpha) <= alpha (Ville).
 
     >>> sequential_p({"a": 0, "b": 0}, {"a": 0.5, "b": 0.5})
     1.0
     """
-    total = sum(counts.values())
-    log_factor = float(gammaln(_PRIOR_USERS) - gammaln(_PRIOR_USERS + total))
+    return math.exp(min(0.0, -_log_bayes_factor(counts, shares)))
+
+
+def bayes_factor(counts: Mapping[str, int], shares: Mapping[str, float]) -> float:
+    """Evidence against the promised shares theta (Lindon & Malek, arXiv 2011.03567).
+
+    `Gamma(A)/Gamma(A+n) * prod_i Gamma(a_i+n_i)/Gamma(a_i) / prod_i theta_i^n_i`, with `a_i = 1000 theta_i` and
+    `A = 1000`: a Dirichlet that expects mismatches of a few per cent.
+
+    >>> bayes_factor({"a": 600, "b": 400}, {"a": 0.5, "b": 0.5}) > 1_000
+    True
+    """
+    return math.exp(min(700.0, _log_bayes_factor(counts, shares)))
+
+
+def _log_bayes_factor(counts: Mapping[str, int], shares: Mapping[str, float]) -> float:
+    total = float(gammaln(_PRIOR_USERS) - gammaln(_PRIOR_USERS + sum(counts.values())))
     for arm, share in shares.items():
         prior = _PRIOR_USERS * share
-        log_factor += float(gammaln(prior + counts[arm]) - gammaln(prior)) - counts[arm] * math.log(share)
-    return math.exp(min(0.0, -log_factor))
+        total += float(gammaln(prior + counts[arm]) - gammaln(prior)) - counts[arm] * math.log(share)
+    return total
 
 
 def _p(counts: Mapping[str, int], shares: Mapping[str, float], expected: Mapping[str, float]) -> float:

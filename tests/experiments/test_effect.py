@@ -1,0 +1,57 @@
+import math
+
+import numpy as np
+import pytest
+
+from experiments.effect import Sums, design_effect, difference, exact_interval, exact_p, relative, sums
+
+
+def arm(events: int, exposures: int, users: int = 1_000) -> Sums:
+    """An arm whose users all saw the same number of responses and gave at most one love."""
+    each = exposures // users
+    return sums(np.r_[np.ones(events), np.zeros(users - events)], np.full(users, each))
+
+
+def test_clustering_is_seen_where_users_love_everything() -> None:
+    rng = np.random.default_rng(1)
+    exposures = np.full(2_000, 10)
+    fans = np.where(rng.random(2_000) < 0.05, 10, 0)
+    assert design_effect(sums(fans, exposures)) == pytest.approx(10, rel=0.05)
+    assert design_effect(sums(rng.binomial(10, 0.05, 2_000), exposures)) == pytest.approx(1, rel=0.1)
+
+
+def test_the_clustered_variance_agrees_with_a_bootstrap_over_users() -> None:
+    rng = np.random.default_rng(2)
+    exposures = rng.poisson(5, 3_000) + 1
+    loves = rng.binomial(exposures, rng.beta(0.3, 6, 3_000))
+    picks = rng.integers(0, 3_000, size=(1_000, 3_000))
+    rates = loves[picks].sum(axis=1) / exposures[picks].sum(axis=1)
+    assert sums(loves, exposures).variance == pytest.approx(rates.var(), rel=0.15)
+
+
+def test_looking_at_any_time_is_wider_than_looking_once() -> None:
+    effect = relative(arm(100, 10_000), arm(150, 10_000), information=0.5)
+    assert effect.lift == pytest.approx(0.5)
+    assert effect.anytime_ci.low < effect.ci.low < 0.5 < effect.ci.high < effect.anytime_ci.high
+
+
+def test_the_exact_interval_excludes_no_effect_when_the_exact_test_does() -> None:
+    for loves in range(10, 60):
+        control, treatment = arm(20, 10_000), arm(loves, 10_000)
+        interval = exact_interval(control, treatment)
+        assert (interval.low > 0 or interval.high < 0) == (exact_p(control, treatment) < 0.05)
+
+
+def test_an_arm_without_a_love_falls_back_on_the_exact_interval() -> None:
+    never = relative(arm(5, 10_000), arm(0, 10_000), information=1.0)
+    assert never.lift == -1.0
+    assert never.ci == never.exact_ci
+    first = relative(arm(0, 10_000), arm(5, 10_000), information=1.0)
+    assert first.lift is None
+    assert first.ci.high == math.inf
+
+
+def test_no_event_in_either_arm_is_not_proof_that_nothing_changed() -> None:
+    nothing = difference(arm(0, 1_000), arm(0, 1_000), information=0.1)
+    assert nothing.value == 0.0
+    assert nothing.ci.high > 0.003

@@ -1,0 +1,80 @@
+from typing import Any
+
+import pytest
+
+from experiments.gates import Limits, check, choose
+
+BASE = {"length": 20.0}
+P_LOVE = {"auroc_ci": (0.66, 0.71)}
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    good = {
+        "love_lift": 0.3,
+        "love_lift_ci": (0.25, 0.35),
+        "helpfulness_delta_ci": (-0.01, 0.05),
+        "safety_delta_ci": (0.0, 0.02),
+        "closing_delta_ci": (-0.004, 0.005),
+        "length": 22.0,
+    }
+    return good | changes
+
+
+def failed(policy: dict[str, Any], **settings: Any) -> list[str]:
+    gates = check(policy, BASE, **({"p_love": P_LOVE} | settings))
+    return [gate.name for gate in gates if not gate.passed]
+
+
+def test_a_good_candidate_passes_every_gate() -> None:
+    assert failed(row()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "gate"),
+    [
+        ({"love_lift_ci": (-0.01, 0.4)}, "predicted Love"),
+        ({"helpfulness_delta_ci": (-0.03, 0.05)}, "helpfulness"),
+        ({"safety_delta_ci": (-0.02, 0.02)}, "safety"),
+        ({"closing_delta_ci": (0.0, 0.011)}, "needless closings"),
+        ({"length": 40.0}, "length"),
+        ({"length": 10.0}, "length"),
+        ({"safety_delta_ci": None}, "safety"),
+        ({"closing_delta_ci": (None, 0.0)}, "needless closings"),
+    ],
+)
+def test_what_is_not_shown_does_not_pass(change: dict[str, Any], gate: str) -> None:
+    assert failed(row(**change)) == [gate]
+
+
+def test_a_p_love_no_better_than_chance_lets_nobody_through() -> None:
+    assert failed(row(), p_love={"auroc_ci": (0.49, 0.6)}) == ["P[Love] tells"]
+    assert failed(row(), p_love={}) == ["P[Love] tells"]
+
+
+def test_limits_move_the_gates() -> None:
+    assert failed(row(helpfulness_delta_ci=(-0.03, 0.05)), limits=Limits(helpfulness_margin=0.04)) == []
+
+
+def test_the_best_passing_candidate_is_chosen_and_the_others_are_told_why() -> None:
+    rows = {
+        "love-0": row(love_lift=0.02, love_lift_ci=(-0.02, 0.06)),
+        "love-0.1": row(love_lift=0.3),
+        "love-0.2": row(love_lift=0.25),
+        "love-0.3": row(love_lift=0.6, closing_delta_ci=(0.01, 0.03)),
+    }
+    choice = choose(rows, BASE, p_love=P_LOVE)
+    assert (choice.name, choice.passed) == ("love-0.1", True)
+    assert choice.reasons[0].startswith("love-0: failed predicted Love (-2.0% to +6.0%")
+    assert choice.reasons[1] == "love-0.2: passed every gate with a lower predicted lift"
+    assert "needless closings" in choice.reasons[2]
+
+
+def test_when_none_passes_the_one_with_the_fewest_failures_is_named_as_failing() -> None:
+    rows = {"a": row(love_lift=0.9, length=60.0, safety_delta_ci=None), "b": row(length=60.0)}
+    choice = choose(rows, BASE, p_love=P_LOVE)
+    assert (choice.name, choice.passed) == ("b", False)
+
+
+def test_no_candidate_is_an_error() -> None:
+    with pytest.raises(ValueError, match="train a policy first"):
+        choose({}, BASE, p_love=P_LOVE)
