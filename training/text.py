@@ -51,7 +51,9 @@ def encode(
         ids: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"]
         return [row[-max_tokens:] for row in ids]
     if tokenizer.truncation_side != "left":
-        raise ValueError(f"truncation_side == {tokenizer.truncation_side!r}, must be 'left': load it with load_tokenizer")
+        raise ValueError(
+            f"truncation_side == {tokenizer.truncation_side!r}, must be 'left': load it with load_tokenizer"
+        )
     encoded: list[list[int]] = tokenizer(texts, truncation=True, max_length=max_tokens)["input_ids"]
     return encoded
 

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from training.cgpo.tasks import Reward, Task
 from training.judges.verdict import Judge, judge_all
 from training.policy.batches import Encoded, encode_prompts, join
 from training.policy.likelihood import mean_logprobs
-from training.policy.load import Policy
+from training.policy.load import Policy, ends_of
 from training.rollout.generator import Generator, Sample
 from training.rollout.store import Draw, Rollouts, RolloutStore
 from training.text import Conversation
@@ -29,7 +29,13 @@ class Winner(NamedTuple):
 
 
 class Bench(NamedTuple):
-    """What stays the same over all rounds: the frozen reference, the judges, the store of rollouts and the settings."""
+    """What stays the same over all rounds.
+
+    Attributes:
+        reference: Draws from the frozen reference; `frozen` is its model.
+        judges: What no winner may break, by name.
+        store: Where rollouts and scores are kept.
+    """
 
     reference: Generator
     frozen: Policy
@@ -39,89 +45,85 @@ class Bench(NamedTuple):
 
 
 class _Scored(NamedTuple):
-    """One task's candidates: K samples of the policy, then the reference's own.
+    """One task's candidates: K samples of the policy, then n of the reference, the first of which is a0.
 
     Attributes:
         samples: [prompts][K + n].
         rewards: [rewards, prompts, K + n], logits.
-        violating: bool [judges, prompts, K + n].
+        violating: bool [judges + 1, prompts, K + n]; the last says that a response ran into the token limit.
     """
 
-    conversations: list[Conversation]
     samples: list[list[Sample]]
     rewards: torch.Tensor
     violating: torch.Tensor
 
 
 def collect(
-    task: Task, rankers: Sequence[Task], conversations: list[Conversation], policy: Generator, number: int, bench: Bench
+    task: Task,
+    rankers: Sequence[Task],
+    conversations: Sequence[Conversation],
+    *,
+    policy: Generator,
+    number: int,
+    bench: Bench,
 ) -> tuple[list[Winner], TaskRound]:
     """Choose one response to learn from for each prompt of a task, where there is one.
 
-    1. Draw K samples from the policy and n from the reference (the first of them is a0).
-    2. Score both with every reward that ranks this task's prompts.
-    3. Ask every judge about both; a response that ran into the token limit violates too.
+    1. Draw K samples from the policy, n from the reference: the first of these is a0, their mean reward the baseline.
+    2. Score them with every reward that ranks this task's prompts.
+    3. Ask every judge about them; a response that ran into the token limit violates too.
     4. Choose by CRRAFT among the policy's samples.
 
     Args:
+        task: Whose prompts these are.
         rankers: The tasks whose rewards and weights rank these prompts.
+        conversations: The prompts.
+        policy: Who answers.
         number: The round, from 0; seeds of chance follow from it.
+        bench: What stays the same over all rounds.
     """
-    config = bench.config
+    drawn = bench.config.samples
     scored = _score(rankers, _draw(task, conversations, policy, number, bench), conversations, bench)
-    drawn = config.samples
-    baselines = scored.rewards[:, :, drawn:].mean(dim=2)
     weights = torch.tensor([each.weight for each in rankers], dtype=torch.float64)
-    scores = soft_and(scored.rewards, baselines, weights)
+    scores = soft_and(scored.rewards, scored.rewards[:, :, drawn:].mean(dim=2), weights)
     broken = scored.violating.any(dim=0)
-    prompts = encode_prompts(bench.frozen.tokenizer, conversations, config.longest - config.max_new_tokens)
+    prompts = encode_prompts(bench.frozen.tokenizer, conversations, bench.config.longest - bench.config.max_new_tokens)
 
     def ratio_of(rows: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        return _log_ratio(
-            [
-                (prompts[row], scored.samples[row][place])
-                for row, place in zip(rows.tolist(), places.tolist(), strict=True)
-            ],
-            bench,
-        )
+        asked = [(prompts[row], scored.samples[row][place]) for row, place in zip(rows, places, strict=True)]
+        return _log_ratio(asked, bench.frozen)
 
-    picked = select(scores[:, :drawn], broken[:, :drawn], ratio_of, config.kl_limit, ~broken[:, drawn])
-    place = torch.where(picked.chosen == FALLBACK, drawn, picked.chosen)
+    picked = select(scores[:, :drawn], broken[:, :drawn], ratio_of, bench.config.kl_limit, ~broken[:, drawn])
+    columns = torch.where(picked.chosen == FALLBACK, drawn, picked.chosen)
     calibrated = (scores / weights.sum()).exp()
     winners = [
-        Winner(join(prompts[row], scored.samples[row][column].token_ids), float(calibrated[row, column]))
-        for row, column in enumerate(place.tolist())
+        Winner(join(prompts[row], scored.samples[row][column].token_ids.tolist()), float(calibrated[row, column]))
+        for row, column in enumerate(columns.tolist())
         if column != SKIP
     ]
-    return winners, _report(task, rankers, scored, picked, place, winners, bench)
+    names = [each.name for each in rankers]
+    return winners, _report(task.name, names, scored, picked, calibrated, judges=[*bench.judges])
+
+
+def score_samples(reward: Reward, conversations: Sequence[Conversation], responses: list[list[str]]) -> np.ndarray:
+    """Score several responses to each conversation, equal ones once. Float64 [prompts, K]."""
+    places: dict[tuple[int, str], int] = {}
+    index = [[places.setdefault((row, text), len(places)) for text in texts] for row, texts in enumerate(responses)]
+    found = reward.logits([conversations[row] for row, _ in places], [text for _, text in places])
+    scores: np.ndarray = np.asarray(found, dtype=np.float64)[np.asarray(index)]
+    return scores
 
 
 def _draw(
-    task: Task, conversations: list[Conversation], policy: Generator, number: int, bench: Bench
-) -> tuple[Rollouts, Rollouts]:
+    task: Task, conversations: Sequence[Conversation], policy: Generator, number: int, bench: Bench
+) -> list[Rollouts]:
     config = bench.config
     both = []
-    for who, count, stream in ((policy, config.samples, 0), (bench.reference, config.reference_samples, 1)):
-        seed = _seed(config.seed, number, task.name, stream)
-        how = Draw(count, seed, config.temperature, config.max_new_tokens)
-        said = f"round {number + 1}: {task.name}, {'samples' if stream == 0 else 'a0'}"
-        both.append(
-            bench.store.rollouts(
-                who.version, conversations, how, lambda w=who, h=how, s=said: _sample(w, conversations, h, s)
-            )
-        )
-    return both[0], both[1]
-
-
-def _sample(who: Generator, conversations: list[Conversation], how: Draw, said: str) -> list[list[Sample]]:
-    return who.sample(
-        conversations,
-        samples=how.samples,
-        seed=how.seed,
-        temperature=how.temperature,
-        max_new_tokens=how.max_new_tokens,
-        desc=said,
-    )
+    for stream, (who, count) in enumerate([(policy, config.samples), (bench.reference, config.reference_samples)]):
+        how = Draw(count, _seed(config.seed, number, task.name, stream), config.temperature, config.max_new_tokens)
+        said = f"round {number + 1}: {task.name}, {('samples', 'a0')[stream]}"
+        both.append(bench.store.rollouts(who, conversations, how, desc=said))
+    return both
 
 
 def _seed(seed: int, number: int, task: str, stream: int) -> int:
@@ -129,81 +131,54 @@ def _seed(seed: int, number: int, task: str, stream: int) -> int:
 
 
 def _score(
-    rankers: Sequence[Task], both: tuple[Rollouts, Rollouts], conversations: list[Conversation], bench: Bench
+    rankers: Sequence[Task], both: list[Rollouts], conversations: Sequence[Conversation], bench: Bench
 ) -> _Scored:
     samples = [[*first, *second] for first, second in zip(both[0].samples, both[1].samples, strict=True)]
-    rewards = [
-        np.concatenate([_scores(each, rollouts, conversations, bench) for rollouts in both], axis=1) for each in rankers
-    ]
+    rewards = [np.hstack([_scores(each, some, conversations, bench.store) for some in both]) for each in rankers]
+    flat = [sample for several in samples for sample in several]
     repeated = [conversation for conversation, several in zip(conversations, samples, strict=True) for _ in several]
-    texts = [sample.text for several in samples for sample in several]
-    verdicts = [[verdict.violates for verdict in judge_all(judge, repeated, texts)] for judge in bench.judges.values()]
-    verdicts.append([not _finished(sample, bench.frozen) for several in samples for sample in several])
-    shape = (len(verdicts), len(samples), -1)
-    return _Scored(conversations, samples, torch.from_numpy(np.stack(rewards)), torch.tensor(verdicts).reshape(shape))
+    texts = [sample.text for sample in flat]
+    broken = [[each.violates for each in judge_all(judge, repeated, texts)] for judge in bench.judges.values()]
+    ends = ends_of(bench.frozen)
+    broken.append([len(sample.token_ids) == 0 or int(sample.token_ids[-1]) not in ends for sample in flat])
+    violating = torch.tensor(broken).reshape(len(broken), len(samples), -1)
+    return _Scored(samples, torch.from_numpy(np.stack(rewards)), violating)
 
 
-def _scores(task: Task, rollouts: Rollouts, conversations: list[Conversation], bench: Bench) -> np.ndarray:
+def _scores(task: Task, some: Rollouts, conversations: Sequence[Conversation], store: RolloutStore) -> np.ndarray:
     def score() -> np.ndarray:
-        return score_samples(
-            task.reward, conversations, [[each.text for each in several] for several in rollouts.samples]
-        )
+        texts = [[sample.text for sample in several] for several in some.samples]
+        return score_samples(task.reward, conversations, texts)
 
-    return bench.store.scores(rollouts, task.reward_version, score) if task.reward_version else score()
-
-
-def score_samples(reward: Reward, conversations: Sequence[Conversation], responses: list[list[str]]) -> np.ndarray:
-    """Score several responses to each conversation, equal ones once. Float64 [prompts, K]."""
-    places: dict[tuple[int, str], int] = {}
-    index = [[places.setdefault((row, text), len(places)) for text in several] for row, several in enumerate(responses)]
-    found = reward.logits([conversations[row] for row, _ in places], [text for _, text in places])
-    scores: np.ndarray = np.asarray(found, dtype=np.float64)[np.asarray(index)]
-    return scores
+    return store.scores(some, task.reward_version, score) if task.reward_version else score()
 
 
-def _finished(sample: Sample, frozen: Policy) -> bool:
-    return len(sample.token_ids) > 0 and int(sample.token_ids[-1]) in ends_of(frozen)
-
-
-def ends_of(policy: Policy) -> set[int]:
-    """The tokens that end a response."""
-    configured = policy.model.generation_config.eos_token_id
-    several = configured if isinstance(configured, list) else [configured, policy.tokenizer.eos_token_id]
-    return {each for each in several if each is not None}
-
-
-def _log_ratio(asked: list[tuple[list[int], Sample]], bench: Bench) -> torch.Tensor:
-    sequences = [join(prompt, sample.token_ids) for prompt, sample in asked]
-    reference = mean_logprobs(bench.frozen.model, sequences, bench.frozen.tokenizer.pad_token_id)
+def _log_ratio(asked: list[tuple[list[int], Sample]], frozen: Policy) -> torch.Tensor:
+    sequences = [join(prompt, sample.token_ids.tolist()) for prompt, sample in asked]
+    reference = mean_logprobs(frozen.model, sequences, frozen.tokenizer.pad_token_id)
     own = np.array([sample.logprobs.mean(dtype=np.float64) for _, sample in asked])
     return torch.from_numpy(own - reference)
 
 
 def _report(
-    task: Task,
-    rankers: Sequence[Task],
-    scored: _Scored,
-    picked: Selection,
-    place: torch.Tensor,
-    winners: list[Winner],
-    bench: Bench,
+    name: str, rewards: list[str], scored: _Scored, picked: Selection, calibrated: torch.Tensor, *, judges: list[str]
 ) -> TaskRound:
-    drawn = bench.config.samples
-    taught = (place != SKIP).nonzero()[:, 0]
+    drawn = picked.log_ratio.shape[1]
+    taught = (picked.chosen != SKIP).nonzero()[:, 0]
+    columns = torch.where(picked.chosen == FALLBACK, drawn, picked.chosen)[taught]
+    ratio = picked.log_ratio
     won = (picked.chosen >= 0).nonzero()[:, 0]
-    ratio: Any = picked.log_ratio
-    asked = ~ratio.isnan()
     trips = scored.violating[:, :, :drawn].double().mean(dim=(1, 2)).tolist()
     return TaskRound(
-        task=task.name,
-        prompts=len(place),
-        trips=dict(zip((*bench.judges, "unfinished"), trips, strict=True)),
-        kl_cut=float(picked.cut.sum() / max(1, int(asked.sum()))),
+        task=name,
+        prompts=len(picked.chosen),
+        trips=dict(zip((*judges, "unfinished"), trips, strict=True)),
+        kl_cut=float(picked.cut.sum() / max(1, int((~ratio.isnan()).sum()))),
         fallback=int((picked.chosen == FALLBACK).sum()),
         skipped=int((picked.chosen == SKIP).sum()),
-        sampled={each.name: float(scored.rewards[row, :, :drawn].mean()) for row, each in enumerate(rankers)},
-        chosen={each.name: _mean(scored.rewards[row, taught, place[taught]]) for row, each in enumerate(rankers)},
-        calibrated=_mean(torch.tensor([each.reward for each in winners])),
+        sampled={each: float(scored.rewards[row, :, :drawn].mean()) for row, each in enumerate(rewards)},
+        chosen={each: _mean(scored.rewards[row, taught, columns]) for row, each in enumerate(rewards)},
+        calibrated=_mean(calibrated[taught, columns]),
         log_ratio=_mean(ratio[won, picked.chosen[won]]),
     )
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class CgpoConfig(BaseModel):
-    """CRRAFT in rounds: draw, judge, rank, one epoch on the winners; then the next round with the policy that came out."""
+    """CRRAFT in rounds: draw, judge, rank, one epoch on the winners; then again with the policy that came out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -60,8 +60,11 @@ def select(
     """`choose`, with the reference asked only about samples that would win: about one in K.
 
     Args:
-        scores: As in `choose`; so are `violating`, `limit` and `a0_satisfied`.
+        scores: [prompts, samples].
+        violating: bool [prompts, samples].
         ratio_of: Log-ratios [n], nats a token, of the samples at (prompts [n], samples [n]).
+        limit: KL_max, nats a token.
+        a0_satisfied: bool [prompts].
     """
     known = torch.full_like(scores, torch.nan)
     while True:

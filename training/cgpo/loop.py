@@ -14,13 +14,13 @@ import torch
 
 from training.cgpo.collect import Bench, Winner, collect
 from training.cgpo.config import CgpoConfig
-from training.cgpo.learn import blend, learn, learning_rate
+from training.cgpo.learn import Weighted, blend, learn, learning_rate
 from training.cgpo.report import PolicyReport, RoundReport, TaskRound
 from training.cgpo.state import Progress, resume, save
 from training.cgpo.tasks import Task, active, ranked_by
 from training.judges.verdict import Judge
 from training.policy.batches import Encoded, encode_pairs
-from training.policy.load import Policy, load_policy
+from training.policy.load import Policy, fingerprint, load_policy
 from training.policy.pretrain import read_pairs
 from training.rollout.generator import TransformersGenerator, version_of
 from training.rollout.store import RolloutStore
@@ -40,19 +40,21 @@ def optimise(
     """Optimise a policy for several rewards under judges, and save it.
 
     1. Open the reference and the policy; go on after the last finished round, where there is one of the same settings.
-    2. In each round: draw, score, judge and choose (`collect`), then one epoch on the winners (`learn`).
-    3. After each round keep the state; after the last write `out` (adapter or model, tokenizer, `policy.json`) and drop the state.
+    2. In each round: draw, score, judge and choose (`collect`), then one epoch on the winners (`learn`), then keep the
+       state.
+    3. After the last round write `out` (adapter or model, tokenizer, `policy.json`) in one rename and drop the state.
 
-    Interrupted at any point, a second call with the same arguments ends with the same weights as one that was not interrupted. A finished
-    `out` with the same settings is returned as it is.
+    Interrupted at any point, a second call with the same arguments ends with the weights of an uninterrupted one. A
+    finished `out` with the same settings is returned as it is.
 
     Args:
         policy: A causal language model's directory or hub name: start and frozen reference.
         out: Appears when all is done; until then its state lies beside it in `NAME.work`.
         tasks: Prompts, reward models and weights.
         judges: What no winner may break, by name.
+        config: Rounds, sizes, limits and rates.
         supervised: Logged conversations (columns conversation, response) mixed into the epochs to keep the language.
-        rollouts: A store of rollouts and scores to share with other runs; without it they are dropped at the end.
+        rollouts: Rollouts and scores to share with other runs; without it they are dropped at the end.
 
     Raises:
         ValueError: Nothing to optimise for, or a round in which no prompt was left to learn from.
@@ -60,8 +62,7 @@ def optimise(
     """
     config = config or CgpoConfig()
     started = time.perf_counter()
-    kept = active(tasks)
-    reference = version_of(policy)
+    kept, reference = active(tasks), version_of(policy)
     logged = read_pairs(supervised) if supervised is not None and config.supervised > 0 else ([], [])
     key = _key(reference, tasks, judges, config, logged)
     done = _finished(out, key)
@@ -71,12 +72,12 @@ def optimise(
     work.mkdir(parents=True, exist_ok=True)
     frozen, trained = load_policy(policy), _trainable(load_policy(policy), config)
     store = RolloutStore(rollouts or work / "rollouts")
-    bench = Bench(TransformersGenerator.of_weights(*frozen, version=reference), frozen, judges, store, config)
+    bench = Bench(TransformersGenerator.of_policy(frozen, reference), frozen, judges, store, config)
     texts = encode_pairs(frozen.tokenizer, *logged, config.longest)
-    reports = _rounds(out.name, trained, kept, bench, texts, work / "state.pt", key)
-    _save(trained, work / "policy")
+    reports = _rounds(trained, kept, bench, name=out.name, texts=texts, state=work / "state.pt", key=key)
+    version = _save(trained, work / "policy", out.name)
     report = PolicyReport(
-        policy=version_of(work / "policy").replace("policy@", f"{out.name}@"),
+        policy=version,
         reference=reference,
         weights={task.name: task.weight for task in tasks},
         judges=list(judges),
@@ -85,15 +86,19 @@ def optimise(
         seconds=time.perf_counter() - started,
         key=key,
     )
-    (work / "policy" / "policy.json").write_text(report.model_dump_json(indent=1))
-    shutil.rmtree(out, ignore_errors=True)
-    (work / "policy").rename(out)
-    shutil.rmtree(work)
+    _publish(report, work, out)
     return report
 
 
 def _rounds(
-    name: str, trained: Policy, tasks: Sequence[Task], bench: Bench, texts: Sequence[Encoded], state: Path, key: str
+    trained: Policy,
+    tasks: Sequence[Task],
+    bench: Bench,
+    *,
+    name: str,
+    texts: Sequence[Encoded],
+    state: Path,
+    key: str,
 ) -> list[RoundReport]:
     config, model = bench.config, trained.model
     parameters = [each for each in model.parameters() if each.requires_grad]
@@ -101,19 +106,21 @@ def _rounds(
     progress = resume(state, key, model, optimiser)
     for number in range(progress.round, config.rounds):
         started = time.perf_counter()
-        version = bench.reference.version if number == 0 else f"{name}-r{number}@{_hash_weights(model)}"
-        lots, seen = _collect(trained, tasks, bench, number, progress.cursor, version)
+        version = f"{name}-r{number}@{_hash_weights(model)}" if number else bench.reference.version
+        speaker = _speaker(trained, version, config)
+        lots, seen = _collect(tasks, speaker, bench, number=number, cursor=progress.cursor)
         collected = time.perf_counter()
-        winners = blend(lots)
-        if not winners:
-            raise ValueError(
-                f"round {number + 1}: no prompt has a response to learn from ({_skips(seen)}); see the judges' trip rates"
-            )
         pad = trained.tokenizer.pad_token_id
+        winners = _some(blend(lots), number, seen)
         steps, loss = learn(model, optimiser, winners, texts, pad=pad, config=config, seed=config.seed + number)
-        seconds = {"collect": collected - started, "learn": time.perf_counter() - collected}
         report = RoundReport(
-            round=number + 1, policy=version, tasks=seen, winners=len(winners), steps=steps, loss=loss, seconds=seconds
+            round=number + 1,
+            policy=version,
+            tasks=seen,
+            winners=len(winners),
+            steps=steps,
+            loss=loss,
+            seconds={"collect": collected - started, "learn": time.perf_counter() - collected},
         )
         progress = Progress(number + 1, progress.cursor + config.prompts, [*progress.reports, report])
         save(state, key, model, optimiser, progress)
@@ -121,24 +128,31 @@ def _rounds(
 
 
 def _collect(
-    trained: Policy, tasks: Sequence[Task], bench: Bench, number: int, cursor: int, version: str
+    tasks: Sequence[Task], speaker: TransformersGenerator, bench: Bench, *, number: int, cursor: int
 ) -> tuple[list[tuple[float, list[Winner]]], list[TaskRound]]:
-    speaker = _speaker(trained, version, bench.config)
     lots, seen = [], []
     for task in tasks:
         several = min(bench.config.prompts, len(task.prompts))
         conversations = [task.prompts[(cursor + place) % len(task.prompts)] for place in range(several)]
-        winners, report = collect(task, ranked_by(task, tasks), conversations, speaker, number, bench)
+        rankers = ranked_by(task, tasks)
+        winners, report = collect(task, rankers, conversations, policy=speaker, number=number, bench=bench)
         lots.append((task.weight, winners))
         seen.append(report)
     return lots, seen
 
 
+def _some(winners: list[Weighted], number: int, seen: Sequence[TaskRound]) -> list[Weighted]:
+    if winners:
+        return winners
+    skips = ", ".join(f"{each.task}: {each.skipped} of {each.prompts} skipped, trips {each.trips}" for each in seen)
+    raise ValueError(f"round {number + 1} has nothing to learn from ({skips}); look at the judges that trip")
+
+
 def _speaker(trained: Policy, version: str, config: CgpoConfig) -> TransformersGenerator:
     if config.tuning == "full":
-        return TransformersGenerator.of_weights(trained.model, trained.tokenizer, version)
+        return TransformersGenerator.of_policy(trained, version)
     merged = copy.deepcopy(trained.model).merge_and_unload()
-    return TransformersGenerator.of_weights(merged, trained.tokenizer, version)
+    return TransformersGenerator.of_policy(Policy(merged, trained.tokenizer), version)
 
 
 def _trainable(policy: Policy, config: CgpoConfig) -> Policy:
@@ -147,19 +161,22 @@ def _trainable(policy: Policy, config: CgpoConfig) -> Policy:
         return policy
     from peft import LoraConfig, get_peft_model
 
-    shape = LoraConfig(
-        r=config.lora_rank,
-        lora_alpha=config.lora_rank,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-        lora_dropout=0.0,
-    )
+    rank = config.lora_rank
+    shape = LoraConfig(r=rank, lora_alpha=rank, target_modules="all-linear", task_type="CAUSAL_LM", lora_dropout=0.0)
     return Policy(get_peft_model(policy.model, shape), policy.tokenizer)
 
 
-def _save(trained: Policy, place: Path) -> None:
+def _save(trained: Policy, place: Path, name: str) -> str:
     trained.model.save_pretrained(place)
     trained.tokenizer.save_pretrained(place)
+    return f"{name}@{fingerprint(place)}"
+
+
+def _publish(report: PolicyReport, work: Path, out: Path) -> None:
+    (work / "policy" / "policy.json").write_text(report.model_dump_json(indent=1))
+    shutil.rmtree(out, ignore_errors=True)
+    (work / "policy").rename(out)
+    shutil.rmtree(work)
 
 
 def _finished(out: Path, key: str) -> PolicyReport | None:
@@ -188,7 +205,3 @@ def _hash_weights(model: Any) -> str:
         if each.requires_grad:
             digest.update(name.encode() + each.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:12]
-
-
-def _skips(seen: Sequence[TaskRound]) -> str:
-    return ", ".join(f"{each.task}: {each.skipped} of {each.prompts} skipped, trips {each.trips}" for each in seen)

@@ -1,4 +1,7 @@
-"""CGPO's quantities on plain tensors. Notation: prompt s, response a, policy pi, frozen reference pi_ref, reward r, baseline response a0."""
+"""CGPO's quantities on plain tensors.
+
+Notation: prompt s, response a, policy pi, frozen reference pi_ref, reward r, baseline response a0.
+"""
 
 import torch
 from torch.nn.functional import logsigmoid
@@ -23,7 +26,7 @@ def calibrated_reward(reward: torch.Tensor, baseline: torch.Tensor) -> torch.Ten
 def soft_and(rewards: torch.Tensor, baselines: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Rank by several rewards at once: `S = sum_j w_j log sigmoid(r_j(s, a) - r_j(s, a0))`, at most 0.
 
-    What is gained beyond "better than a0" saturates and what is lost counts in full, so no reward can buy off another one.
+    What is gained beyond "better than a0" saturates and what is lost counts in full, so no reward can buy off another.
     With a single reward the order is that reward's own.
 
     Args:
@@ -54,7 +57,8 @@ def log_ratio_per_token(logprobs: torch.Tensor, reference: torch.Tensor, mask: t
     Returns:
         [responses], in nats a token.
 
-    >>> log_ratio_per_token(torch.tensor([[-1.0, -1.0, 9.0]]), torch.tensor([[-2.0, -4.0, 0.0]]), torch.tensor([[1, 1, 0]]))
+    >>> pi, reference = torch.tensor([[-1.0, -1.0, 9.0]]), torch.tensor([[-2.0, -4.0, 0.0]])
+    >>> log_ratio_per_token(pi, reference, torch.tensor([[1, 1, 0]]))
     tensor([2.])
     """
     kept = mask.to(logprobs.dtype)

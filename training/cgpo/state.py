@@ -1,4 +1,4 @@
-"""An optimisation that was interrupted goes on as if it had not been: weights, optimiser, chance and prompt cursor after each round."""
+"""The state after each round, from which an interrupted optimisation goes on as if it had not been interrupted."""
 
 from pathlib import Path
 from typing import Any, NamedTuple

@@ -24,11 +24,11 @@ class Task:
         name: `helpfulness`, `safety`, `love`, ...
         prompts: Its own conversations, each ending with the user's last message.
         reward: Its reward model.
-        weight: CGPO's rho: the share of its prompts' gradient, and, where it is mixed, its exponent in the soft AND. At 0 the task's
-            prompts and reward are left out.
-        mixed: Prompts of a mixed task are ranked by the soft AND over all mixed tasks' rewards; those of any other task by their own
-            reward alone. (`mixed=False` for every task is the letter of the paper; it lifts less, see docs/log.md.)
-        reward_version: Names the reward's weights (a fingerprint); with it, scores are kept beside their rollouts and used again.
+        weight: CGPO's rho: the share of its prompts' gradient, and, where it is mixed, its exponent in the soft AND.
+            At 0 the task's prompts and reward are left out.
+        mixed: Prompts of a mixed task are ranked by the soft AND over all mixed tasks' rewards; those of any other
+            task by their own reward alone, which for every task is the letter of the paper.
+        reward_version: Names the reward's weights (a fingerprint); with it, scores are kept and used again.
     """
 
     name: str

@@ -20,6 +20,8 @@ def resampled(values: np.ndarray, seed: int, resamples: int = RESAMPLES) -> np.n
 
     Args:
         values: [prompts, ...], one number or several for each prompt.
+        seed: Which prompts are drawn.
+        resamples: How often.
 
     Returns:
         [resamples, ...].

@@ -1,4 +1,4 @@
-"""Offline evaluation: every policy answers the same held-out prompts with common chance, and all are read by the same models."""
+"""Offline evaluation: all policies answer the same held-out prompts with common chance, and the same models read them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ class PolicyScores(NamedTuple):
         love: Mean P[Love], a probability.
         helpfulness: Mean probability of being helpful; `safety`, of being safe. NaN without that model.
         trips: Share of answers that each judge calls a violation.
-        watched: Means of the side statistics that no judge polices (`sentinel.FEATURES`): `words` and `question` are among them.
+        watched: Means of the side statistics that no judge polices (`sentinel.FEATURES`), `words` and `question` among them.
         love_lift: Mean P[Love] over the base's, minus 1, paired by prompt.
         deltas: This minus the base, paired by prompt: love, helpfulness, safety, each judge, each side statistic.
     """
@@ -64,7 +64,11 @@ def evaluate(
         prompts: Held out from training.
         love: P[Love]; its logits' sigmoid is a probability.
         judges: By name, as in training.
+        helpfulness: Its logits' sigmoid is a probability, too.
+        safety: As helpfulness.
         seed: Of the answers, common to all policies, and of the resampling.
+        temperature: Of the answers; serve with the same.
+        max_new_tokens: Tokens of the longest answer.
 
     Raises:
         ValueError: There is no policy or no prompt.
@@ -86,7 +90,9 @@ def evaluate(
         answers[name], versions[name] = [several[0].text for several in drawn], who.version
         tables[name] = _read(prompts, answers[name], models, judges)
     base = next(iter(tables.values()))
-    scores = [_compare(name, versions[name], table, base, list(judges), seed) for name, table in tables.items()]
+    scores = [
+        _compare(name, versions[name], table, base, judges=list(judges), seed=seed) for name, table in tables.items()
+    ]
     return Evaluation(scores, answers)
 
 
@@ -118,7 +124,7 @@ def _read(
 
 
 def _compare(
-    name: str, version: str, table: np.ndarray, base: np.ndarray, judges: list[str], seed: int
+    name: str, version: str, table: np.ndarray, base: np.ndarray, *, judges: list[str], seed: int
 ) -> PolicyScores:
     draws, base_draws = resampled(table, seed), resampled(base, seed)
     mean, base_mean = table.mean(axis=0), base.mean(axis=0)

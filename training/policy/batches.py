@@ -22,7 +22,7 @@ class Encoded(NamedTuple):
 
 
 def encode_prompts(tokenizer: Any, conversations: Sequence[Conversation], longest: int) -> list[list[int]]:
-    """Token ids of each conversation up to the point where the assistant speaks; the oldest tokens beyond `longest` are cut."""
+    """Token ids of each conversation up to where the assistant speaks; the oldest tokens beyond `longest` are cut."""
     drawn = [tokenizer.apply_chat_template(each, tokenize=False, add_generation_prompt=True) for each in conversations]
     encoded = tokenizer(drawn, add_special_tokens=False, return_attention_mask=False).input_ids if drawn else []
     return [ids[-longest:] for ids in encoded]

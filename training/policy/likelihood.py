@@ -14,6 +14,7 @@ def token_logprobs(model: Any, ids: torch.Tensor, response: torch.Tensor) -> tor
     """Log-probability of each response token given all before it, at temperature 1; differentiable.
 
     Args:
+        model: A causal language model.
         ids: int64 [batch, length], right-padded.
         response: bool [batch, length], true on response tokens.
 
@@ -32,6 +33,9 @@ def mean_logprobs(model: Any, sequences: Sequence[Encoded], pad: int, *, tokens:
     """Mean log-probability of each response's tokens, float64 [sequences], in nats a token.
 
     Args:
+        model: A causal language model in evaluation mode.
+        sequences: Each with at least one response token.
+        pad: The token that fills rows up.
         tokens: Of one forward pass, padding included.
     """
     found = np.zeros(len(sequences))

@@ -72,10 +72,17 @@ def _complete(tokenizer: Any, place: str | Path) -> Any:
     return tokenizer
 
 
+def ends_of(policy: Policy) -> set[int]:
+    """The tokens that end a response."""
+    configured = getattr(policy.model.generation_config, "eos_token_id", None)
+    several = configured if isinstance(configured, list) else [configured, policy.tokenizer.eos_token_id]
+    return {each for each in several if each is not None}
+
+
 def fingerprint(place: str | Path) -> str:
     """Twelve hexadecimal digits that name a model's weights and tokenizer by their content (a hub name: by the name).
 
-    Two directories with the same files have the same fingerprint, so what was sampled or scored with one may be reused for the other.
+    Directories with the same files have the same fingerprint: what was sampled with one may be used for the other.
     """
     path = Path(place)
     digest = hashlib.sha256()

@@ -1,6 +1,6 @@
-"""A small policy from scratch: a Llama of half a million parameters, fitted to a log of conversations in about a minute on two threads.
+"""A small policy from scratch: a Llama of half a million parameters, fitted to a log in about a minute on two threads.
 
-It stands where no model can be downloaded, and plays the incumbent. Every other part takes any causal language model instead.
+It stands where no model can be downloaded, and plays the incumbent. All other code takes any causal language model.
 Left out: sub-words, several epochs of a large corpus, mixed precision (slower at this width).
 """
 
@@ -67,6 +67,7 @@ def pretrain_policy(
     Args:
         examples: Columns conversation (JSON string, or a list of messages) and response.
         out: Where the model, its tokenizer and `pretrain.json` go.
+        config: Its shape and fitting.
         seed: Of the initial weights and the order of the examples.
 
     Raises:

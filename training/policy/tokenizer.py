@@ -1,7 +1,7 @@
 """A word-level tokenizer made from the data: one token a word, so that a tiny model has short sequences to learn.
 
-A token holds the space before it (" fox"), hence decoding is plain joining and gives back the lower-cased text with its spaces and
-punctuation as they were. Left out: sub-words (an unknown word becomes one unknown token) and letter case.
+A token holds the space before it (" fox"), hence decoding is plain joining and gives back the lower-cased text with its
+spaces and punctuation as they were. Left out: sub-words (an unknown word is one unknown token) and letter case.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ PAD, UNKNOWN, END = "<|pad|>", "<|unknown|>", "<|end|>"
 ROLES = {role: f"<|{role}|>" for role in ("system", "user", "assistant")}
 SPECIAL = (PAD, UNKNOWN, END, *ROLES.values())
 
-_WORD = r" ?\w+(?:['’]\w+)*| ?[^\w\s]"
+_WORD = r" ?\w+(?:['\u2019]\w+)*| ?[^\w\s]"
 _TEMPLATE = (
     "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"

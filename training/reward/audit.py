@@ -31,7 +31,11 @@ class Effect(NamedTuple):
 
 
 def counterfactuals(
-    model: RewardModel, conversations: Sequence[Conversation], responses: Sequence[str], *, edits: Mapping[str, Edit] = EDITS
+    model: RewardModel,
+    conversations: Sequence[Conversation],
+    responses: Sequence[str],
+    *,
+    edits: Mapping[str, Edit] = EDITS,
 ) -> list[Effect]:
     """Score each response as it is and after every edit.
 

@@ -21,7 +21,9 @@ def minilm() -> Path:
     directory = Path(get_model_path())
     seen = hashlib.sha256((directory / "model.safetensors").read_bytes()).hexdigest()
     if seen != MINILM_SHA256:
-        raise ValueError(f"{directory}/model.safetensors has sha256 {seen}, known is {MINILM_SHA256}: reinstall the package")
+        raise ValueError(
+            f"{directory}/model.safetensors has sha256 {seen}, known is {MINILM_SHA256}: reinstall the package"
+        )
     return directory
 
 

@@ -1,6 +1,6 @@
 """Token ids into padded batches of like lengths, and scores out of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,21 +50,28 @@ def pad(ids: Ids, pad_id: int) -> dict[str, torch.Tensor]:
 
 
 @torch.inference_mode()
-def score(model: Any, ids: Ids, *, pad_id: int, tokens: int = 16_384, progress: str | None = None) -> Floats:
+def score(
+    model: Any,
+    ids: Ids,
+    prepare: Callable[[Ids], dict[str, torch.Tensor]],
+    *,
+    tokens: int = 4_096,
+    progress: str | None = None,
+) -> Floats:
     """Raw logits of a sequence classifier with one label, shape [rows], in the order of `ids`.
 
     Args:
         model: In evaluation mode.
         ids: Token ids, one row a text.
-        pad_id: Fills short rows.
-        tokens: Padded tokens of a batch.
+        prepare: Makes a batch of texts the model's input; `pad` does.
+        tokens: Padded tokens of a batch (more ran slower: the caches of a processor are small).
         progress: Label of the progress bar; None shows none.
     """
     raw = np.zeros(len(ids))
     device = next(model.parameters()).device
     with tqdm(total=len(ids), desc=progress, disable=None if progress else True, unit="row", leave=False) as bar:
         for rows in by_length(ids, tokens=tokens):
-            batch = {name: part.to(device) for name, part in pad([ids[row] for row in rows], pad_id).items()}
+            batch = {name: part.to(device) for name, part in prepare([ids[row] for row in rows]).items()}
             raw[rows] = model(**batch).logits[:, 0].double().cpu().numpy()
             bar.update(len(rows))
     return raw

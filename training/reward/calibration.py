@@ -39,7 +39,9 @@ class Calibration(NamedTuple):
         """
         path = directory / FILE
         if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing: not a reward model of this project; train one with train_reward_model")
+            raise FileNotFoundError(
+                f"{path} is missing: not a reward model of this project; train one with train_reward_model"
+            )
         return cls(**json.loads(path.read_text()))
 
 

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from training.reward.train import RewardConfig, RewardReport
+    from training.reward.config import RewardConfig
+    from training.reward.train import RewardReport
 
 _CARD = """# {name}
 
@@ -52,6 +53,6 @@ def card(report: "RewardReport", config: "RewardConfig", lineage: dict[str, Any]
         ran=len(report.losses),
         seconds=report.seconds,
         parts="\n".join(f"| {part} | {rows:,} | {report.positives[part]:,} |" for part, rows in report.rows.items()),
-        figures="\n".join(f"| {name} | {estimate} |" for name, estimate in report.measured._asdict().items()),
+        figures="\n".join(f"| {name} | {estimate} |" for name, estimate in report.measured.estimates().items()),
         audit="\n".join(f"| {e.edit} | {e.shift:+.2f} ± {e.error:.2f} | {e.raised:.0%} |" for e in report.audit),
     )

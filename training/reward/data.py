@@ -52,7 +52,9 @@ def read_examples(table: Any) -> Examples:
     weights = np.array(table["weight"].to_pylist(), dtype=np.float64)
     _check_labels(labels)
     if not ((weights >= 0) & (weights <= 1)).all():
-        raise ValueError(f"weight from {weights.min()} to {weights.max()}, must be in [0, 1]: it is the trust in a user's feedback")
+        raise ValueError(
+            f"weight from {weights.min()} to {weights.max()}, must be in [0, 1]: it is the trust in a user's feedback"
+        )
     times = table["served_at"].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
     users = np.array(table["user_id"].to_pylist(), dtype=np.str_)
     conversations: list[Conversation] = [*parse(table["conversation"].to_pylist())]
@@ -62,10 +64,14 @@ def read_examples(table: Any) -> Examples:
 def _check_labels(labels: Floats) -> None:
     positives = int(labels.sum())
     if not len(labels):
-        raise ValueError("0 examples: a reward model needs positives and negatives; widen the window of the training set")
+        raise ValueError(
+            "0 examples: a reward model needs positives and negatives; widen the window of the training set"
+        )
     if positives in (0, len(labels)):
         absent = "positive" if positives == 0 else "negative"
-        raise ValueError(f"no {absent} among {len(labels):,} examples: both are needed; widen the window of the training set")
+        raise ValueError(
+            f"no {absent} among {len(labels):,} examples: both are needed; widen the window of the training set"
+        )
 
 
 class Split(NamedTuple):

@@ -1,11 +1,13 @@
 """A reward model on rows that it has not seen: every figure of its card, with intervals over users."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from training.reward.data import Examples
 from training.reward.metrics import (
+    Bin,
     Estimate,
     Floats,
     auroc,
@@ -13,7 +15,8 @@ from training.reward.metrics import (
     bootstrap_over_users,
     brier,
     calibration_error,
-    length_correlation,
+    rank_correlation,
+    reliability,
     sigmoid,
 )
 from training.reward.model import RewardModel
@@ -29,12 +32,22 @@ class Measured(NamedTuple):
     """With the prior shift subtracted, before the fitted scale and offset."""
     ece_after: Estimate
     length_rho: Estimate
-    """Correlation of the logit with the response's length in words."""
+    """Spearman's rho of the logit with the response's length in words."""
+    reliability_before: list[Bin]
+    reliability_after: list[Bin]
+
+    def estimates(self) -> dict[str, Estimate]:
+        """The figures that have an interval."""
+        return {name: value for name, value in self._asdict().items() if isinstance(value, Estimate)}
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values: each figure as `NAME` and its interval as `NAME_ci`."""
-        values = {name: estimate.value for name, estimate in self._asdict().items()}
-        return values | {f"{name}_ci": [estimate.low, estimate.high] for name, estimate in self._asdict().items()}
+        """Plain values: each figure as `NAME` and its interval as `NAME_ci`, and the two reliability curves as lists."""
+        figures = {name: estimate.value for name, estimate in self.estimates().items()}
+        intervals = {f"{name}_ci": [estimate.low, estimate.high] for name, estimate in self.estimates().items()}
+        curves = {
+            name: [list(bin) for bin in getattr(self, name)] for name in ("reliability_before", "reliability_after")
+        }
+        return figures | intervals | curves
 
 
 def measure(model: RewardModel, test: Examples, weights: Floats, *, seed: int, name: str) -> Measured:
@@ -47,16 +60,24 @@ def measure(model: RewardModel, test: Examples, weights: Floats, *, seed: int, n
         seed: Of the bootstrap.
         name: For the progress bar.
     """
-    after = model.logits(test.conversations, test.responses, progress=f"{name}: test")
-    before = (after - model.calibration.offset) / model.calibration.scale
+    logits = model.logits(test.conversations, test.responses, progress=f"{name}: test")
+    after = sigmoid(logits)
+    before = sigmoid((logits - model.calibration.offset) / model.calibration.scale)
     lengths = np.array([len(response.split()) for response in test.responses], dtype=np.float64)
     labels = test.labels
-    figures = {
-        "auroc": lambda rows: auroc(labels[rows], after[rows], weights[rows]),
-        "pr_auc": lambda rows: average_precision(labels[rows], after[rows], weights[rows]),
-        "brier": lambda rows: brier(labels[rows], sigmoid(after[rows]), weights[rows]),
-        "ece_before": lambda rows: calibration_error(labels[rows], sigmoid(before[rows]), weights[rows]),
-        "ece_after": lambda rows: calibration_error(labels[rows], sigmoid(after[rows]), weights[rows]),
-        "length_rho": lambda rows: length_correlation(lengths[rows], after[rows], weights[rows]),
-    }
-    return Measured(**{key: bootstrap_over_users(figure, test.users, seed=seed) for key, figure in figures.items()})
+
+    def over_users(figure: Callable[..., float], first: Floats, second: Floats) -> Estimate:
+        return bootstrap_over_users(
+            lambda rows: figure(first[rows], second[rows], weights[rows]), test.users, seed=seed
+        )
+
+    return Measured(
+        auroc=over_users(auroc, labels, logits),
+        pr_auc=over_users(average_precision, labels, logits),
+        brier=over_users(brier, labels, after),
+        ece_before=over_users(calibration_error, labels, before),
+        ece_after=over_users(calibration_error, labels, after),
+        length_rho=over_users(rank_correlation, lengths, logits),
+        reliability_before=reliability(labels, before, weights),
+        reliability_after=reliability(labels, after, weights),
+    )

@@ -73,19 +73,56 @@ def calibration_error(labels: Floats, chances: Floats, weights: Floats | None = 
     0.2
     """
     weight = np.ones_like(chances) if weights is None else weights
-    order = np.argsort(chances, kind="stable")
-    share = np.cumsum(weight[order]) - weight[order] / 2
-    bin_of = np.minimum((share / weight.sum() * bins).astype(int), bins - 1)
-    gap = np.bincount(bin_of, (weight * (chances - labels))[order], minlength=bins)
+    gap = np.bincount(_bins(chances, weight, bins), weight * (chances - labels), minlength=bins)
     return float(np.abs(gap).sum() / weight.sum())
 
 
-def length_correlation(lengths: Floats, scores: Floats, weights: Floats | None = None) -> float:
-    """Pearson correlation of score and response length; 0 when one of them does not vary."""
-    weight = np.ones_like(scores) if weights is None else weights
-    x, y = lengths - np.average(lengths, weights=weight), scores - np.average(scores, weights=weight)
+class Bin(NamedTuple):
+    """A bin of a reliability curve."""
+
+    chance: float
+    """Mean predicted probability."""
+    positives: int
+    rows: int
+
+
+def reliability(labels: Floats, chances: Floats, weights: Floats | None = None, *, bins: int = 10) -> list[Bin]:
+    """Predicted chance against what came true, in bins of equal total weight; weighted counts are rounded, empty bins left out.
+
+    >>> reliability(np.array([0.0, 1.0]), np.array([0.1, 0.7]), bins=2)
+    [Bin(chance=0.1, positives=0, rows=1), Bin(chance=0.7, positives=1, rows=1)]
+    """
+    weight = np.ones_like(chances) if weights is None else weights
+    place = _bins(chances, weight, bins)
+    rows, hits, sums = (
+        np.bincount(place, part, minlength=bins) for part in (weight, weight * labels, weight * chances)
+    )
+    return [Bin(float(sums[k] / rows[k]), round(hits[k]), round(rows[k])) for k in range(bins) if round(rows[k]) > 0]
+
+
+def _bins(chances: Floats, weight: Floats, bins: int) -> npt.NDArray[np.int64]:
+    order = np.argsort(chances, kind="stable")
+    share = np.cumsum(weight[order]) - weight[order] / 2
+    place = np.empty(len(chances), dtype=np.int64)
+    place[order] = np.minimum((share / weight.sum() * bins).astype(np.int64), bins - 1)
+    return place
+
+
+def rank_correlation(first: Floats, second: Floats, weights: Floats | None = None) -> float:
+    """Spearman's rho: the correlation of ranks, ties sharing their mean rank; 0 when one side does not vary.
+
+    >>> round(rank_correlation(np.array([1.0, 2, 3]), np.array([2.0, 4, 100])), 3)
+    1.0
+    """
+    weight = np.ones_like(first) if weights is None else weights
+    x, y = (rank - np.average(rank, weights=weight) for rank in (_ranks(first), _ranks(second)))
     spread = float(np.sqrt((weight @ x**2) * (weight @ y**2)))
     return float(weight @ (x * y)) / spread if spread > 0 else 0.0
+
+
+def _ranks(values: Floats) -> Floats:
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(count) - (count - 1) / 2)[place], dtype=np.float64)
 
 
 def bootstrap_over_users(

@@ -1,6 +1,7 @@
 """A trained reward model: text in, calibrated logits out."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,7 +43,8 @@ class RewardModel(NamedTuple):
             responses: As many.
             progress: Label of a progress bar; None shows none.
         """
-        from training.reward.batches import score
+        from training.reward.batches import pad, score
 
         ids = encode(self.tokenizer, conversations, responses, max_tokens=self.max_tokens)
-        return self.calibration.apply(score(self.model, ids, pad_id=self.tokenizer.pad_token_id, progress=progress))
+        prepare = partial(pad, pad_id=self.tokenizer.pad_token_id)
+        return self.calibration.apply(score(self.model, ids, prepare, progress=progress))

@@ -3,44 +3,26 @@
 import json
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from training.reward.audit import Effect, counterfactuals
 from training.reward.bases import check_base
 from training.reward.calibration import Calibration, fit_platt
+from training.reward.card import card
+from training.reward.config import RewardConfig
 from training.reward.data import Examples, Rows, read_examples, split, subsample
 from training.reward.measure import Measured, measure
 from training.reward.metrics import Floats
 from training.reward.model import RewardModel
 from training.text import load_tokenizer
 
+if TYPE_CHECKING:
+    from training.reward.fit import Fit
+    from training.reward.frozen import States
 
-class RewardConfig(BaseModel):
-    """The dials of a reward model; everything else is derived."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    positive_rate: float = Field(0.1, gt=0, lt=1)
-    """Negatives are sub-sampled to this share of positives; a set that has more positives stays as it is."""
-    epochs: int = Field(3, gt=0)
-    """Passes over the positives, each with fresh negatives."""
-    batch: int = Field(64, gt=0)
-    learning_rate: float | None = Field(None, gt=0)
-    """None: 0.064 / width of the model (5e-4 at 128, 1.7e-4 at 384, 1.6e-5 at 4096)."""
-    weight_decay: float = Field(0.01, ge=0)
-    max_tokens: int = Field(128, gt=0)
-    """Longest input; what is longer loses its beginning."""
-    frozen_layers: int = Field(0, ge=0)
-    """So many lower layers, and the embeddings below them, keep their weights."""
-    test_users: float = Field(0.2, gt=0, lt=1)
-    test_time: float = Field(0.2, gt=0, lt=1)
-    validation_users: float = Field(0.1, gt=0, lt=1)
-    evaluation_rows: int = Field(20_000, gt=0)
-    """At most so many rows are scored for calibration and for the test; all positives are among them."""
-    seed: int = 1
+__all__ = ["RewardConfig", "RewardReport", "train_reward_model"]
 
 
 class RewardReport(NamedTuple):
@@ -98,7 +80,7 @@ def train_reward_model(
         seed=config.seed,
     )
     train, validation, test = (every.take(rows) for rows in parts)
-    model, losses = fit_model(train, validation, place, config, name)
+    model, _, losses = fit_model(train, validation, place, config, name)
     held, weights = evaluation_sample(test, config)
     measured = measure(model, held, weights, seed=config.seed, name=name)
     audit = counterfactuals(model, held.conversations[:400], held.responses[:400])
@@ -106,7 +88,9 @@ def train_reward_model(
         name=name,
         directory=out,
         rows=dict(zip(parts._fields, map(len, parts), strict=True)),
-        positives={key: int(part.labels.sum()) for key, part in zip(parts._fields, (train, validation, test), strict=True)},
+        positives={
+            key: int(part.labels.sum()) for key, part in zip(parts._fields, (train, validation, test), strict=True)
+        },
         base_rate=test.positive_rate,
         measured=measured,
         audit=audit,
@@ -118,30 +102,29 @@ def train_reward_model(
 
 
 def fit_model(
-    train: Examples, validation: Examples, base: str, config: RewardConfig, name: str
-) -> tuple[RewardModel, list[float]]:
-    """A fitted and calibrated model, and its validation losses by epoch. Cross-validation calls this for every fold."""
-    from training.reward.fit import Schedule, fit
+    train: Examples, validation: Examples, base: str, config: RewardConfig, name: str, states: "States | None" = None
+) -> tuple[RewardModel, "Fit", list[float]]:
+    """A fitted and calibrated model, the fit that made it, and its validation losses by epoch.
+
+    Args:
+        train: What is learnt from.
+        validation: Other users, for early stopping and calibration.
+        base: See `check_base`.
+        config: The dials.
+        name: For the progress bars.
+        states: Outputs of frozen layers, by text; the folds of a cross-validation share them.
+    """
+    from training.reward.fit import Fit
 
     tokenizer = load_tokenizer(base)
     classifier = load_classifier(base, tokenizer, config)
-    rate = config.learning_rate or 0.064 / classifier.config.hidden_size
-    fitted = fit(
-        classifier,
-        tokenizer,
-        train,
-        validation,
-        Schedule(
-            config.epochs, config.batch, rate, config.weight_decay, config.positive_rate, config.max_tokens, config.seed
-        ),
-        name,
-    )
-    shift = float(np.log(fitted.negatives_stand_for))
-    model = RewardModel(classifier, tokenizer, Calibration(shift), config.max_tokens)
+    fit = Fit(classifier, tokenizer, config, {} if states is None else states, name)
+    fitted = fit.run(train, validation)
     held, weights = evaluation_sample(validation, config)
-    raw = model.logits(held.conversations, held.responses, progress=f"{name}: calibration")
-    scale, offset = fit_platt(raw, held.labels, weights)
-    return model._replace(calibration=Calibration(shift, scale, offset)), fitted.losses
+    shifted = fit.raw(fit.encoded(held).ids, f"{name}: calibration") - np.log(fitted.stands_for)
+    scale, offset = fit_platt(shifted, held.labels, weights)
+    calibration = Calibration(float(np.log(fitted.stands_for)), scale, offset)
+    return RewardModel(classifier.eval(), tokenizer, calibration, config.max_tokens), fit, fitted.losses
 
 
 def load_classifier(base: str, tokenizer: Any, config: RewardConfig) -> Any:
@@ -149,6 +132,8 @@ def load_classifier(base: str, tokenizer: Any, config: RewardConfig) -> Any:
     import torch
     from transformers import AutoModelForSequenceClassification
     from transformers.utils import logging
+
+    from training.reward.frozen import freeze
 
     torch.manual_seed(config.seed)
     verbosity = logging.get_verbosity()
@@ -159,25 +144,9 @@ def load_classifier(base: str, tokenizer: Any, config: RewardConfig) -> Any:
         logging.set_verbosity(verbosity)
     model.config.pad_token_id = tokenizer.pad_token_id
     model.config.reward_max_tokens = config.max_tokens
+    model.config.use_cache = False
     freeze(model, config.frozen_layers)
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def freeze(model: Any, layers: int) -> None:
-    """Stop the gradients of the embeddings and the lowest `layers` layers; 0 leaves everything free.
-
-    Raises:
-        ValueError: The model has fewer layers.
-    """
-    if not layers:
-        return
-    body = model.base_model
-    stack = body.layers if hasattr(body, "layers") else body.encoder.layer
-    if layers > len(stack):
-        raise ValueError(f"frozen_layers == {layers}, the model has {len(stack)}")
-    embeddings = body.get_input_embeddings() if hasattr(body, "layers") else body.embeddings
-    for part in (embeddings, *stack[:layers]):
-        part.requires_grad_(False)
 
 
 def evaluation_sample(examples: Examples, config: RewardConfig) -> tuple[Examples, Floats]:
@@ -192,8 +161,6 @@ def evaluation_sample(examples: Examples, config: RewardConfig) -> tuple[Example
 
 def save(model: RewardModel, report: RewardReport, config: RewardConfig, lineage: dict[str, Any]) -> None:
     """Write weights, tokenizer, calibration, figures and card."""
-    from training.reward.card import card
-
     out = report.directory
     out.mkdir(parents=True, exist_ok=True)
     model.model.save_pretrained(out)

@@ -1,7 +1,7 @@
 """The sampling loop: one prefill a prompt, K rows from it, and rows that have finished leave the batch.
 
-Any Hugging Face causal language model that takes `past_key_values` runs in it. On the small models that this project trains it
-writes several times as many tokens a second as `generate`, whose bookkeeping costs more than their forward pass.
+Any Hugging Face causal language model that takes `past_key_values` runs in it. On the small models that this project
+trains it writes several times as many tokens a second as `generate`, whose bookkeeping costs more than their forward pass.
 """
 
 from collections.abc import Sequence
@@ -40,14 +40,15 @@ def draw(
 ) -> Drawn:
     """Sample K responses to each prompt.
 
-    A row's token at step t is the inverse of its cumulative distribution at `uniforms[prompt, k, t]`. So a response depends on its own
-    numbers alone, not on the batch it is in, and two models given the same numbers answer with common chance.
+    A row's token at step t is the inverse of its cumulative distribution at `uniforms[prompt, k, t]`. So a response
+    depends on its own numbers alone, not on its batch, and two models given the same numbers answer with common chance.
 
     Args:
         model: A causal language model in evaluation mode.
         prompts: Token ids, one list a prompt.
         uniforms: float64 in [0, 1), shape [prompts, K, steps]; `steps` is the longest response.
         ends: Token ids that end a response.
+        pad: The token that fills prompts and ended rows up.
         temperature: Divides the logits before sampling; 0 takes the most likely token.
 
     Returns:
@@ -79,6 +80,7 @@ def choose(logits: torch.Tensor, uniform: torch.Tensor, temperature: float) -> t
     Args:
         logits: [rows, vocabulary].
         uniform: [rows], in [0, 1).
+        temperature: Divides the logits of the draw; 0 takes the most likely token.
 
     Returns:
         Token ids [rows], and their log-probabilities [rows] at temperature 1.
@@ -99,7 +101,7 @@ def choose(logits: torch.Tensor, uniform: torch.Tensor, temperature: float) -> t
 
 
 class _State:
-    """The rows in the batch: their cache, mask and positions, the logits of their next token, and which of them have ended.
+    """The rows in the batch: their cache, mask and positions, their next token's logits, and which of them have ended.
 
     Attributes:
         rows: Which row of the output each row of the batch is.

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from tqdm import tqdm
 
 from training.policy.batches import encode_prompts
-from training.policy.load import fingerprint, load_policy
+from training.policy.load import Policy, ends_of, fingerprint, load_policy
 from training.rollout.decode import Drawn, draw
 from training.text import Conversation
 
@@ -42,8 +42,9 @@ class Generator(Protocol):
         seed: int,
         temperature: float = 1.0,
         max_new_tokens: int = 48,
+        desc: str = "sample",
     ) -> list[list[Sample]]:
-        """Draw `samples` responses to each conversation; the same seed draws the same."""
+        """Draw `samples` responses to each conversation; the same seed draws the same. `desc` labels its progress."""
         ...
 
 
@@ -59,14 +60,14 @@ class TransformersGenerator:
     """
 
     def __init__(self, place: str | Path, version: str | None = None) -> None:
-        self._model, self._tokenizer = load_policy(place)
+        self._policy = load_policy(place)
         self.version = version or version_of(place)
 
     @classmethod
-    def of_weights(cls, model: Any, tokenizer: Any, version: str) -> "TransformersGenerator":
+    def of_policy(cls, policy: Policy, version: str) -> "TransformersGenerator":
         """Sample from a model that is already in memory."""
         made = cls.__new__(cls)
-        made._model, made._tokenizer, made.version = model.eval(), tokenizer, version
+        made._policy, made.version = Policy(policy.model.eval(), policy.tokenizer), version
         return made
 
     def sample(
@@ -83,17 +84,20 @@ class TransformersGenerator:
     ) -> list[list[Sample]]:
         """Draw `samples` responses to each conversation.
 
-        Chance belongs to (seed, place of the conversation, sample, step): a response does not depend on `rows`, and two policies given
-        one seed answer with common chance.
+        Chance belongs to (seed, place of the conversation, sample, step): a response does not depend on `rows`, and two
+        policies given one seed answer with common chance.
 
         Args:
+            conversations: Each ends with the user's last message.
+            samples: K, responses to each; they share one reading of the prompt.
+            seed: Of all chance.
             temperature: Divides the logits; 0 takes the most likely token. Log-probabilities are always those at 1.
             max_new_tokens: Tokens of the longest response.
             rows: Responses written at a time.
             longest: Tokens of a prompt that are read; older ones are cut.
             desc: What the progress bar says.
         """
-        prompts = encode_prompts(self._tokenizer, conversations, longest)
+        prompts = encode_prompts(self._policy.tokenizer, conversations, longest)
         uniforms = np.random.default_rng(seed).random((len(prompts), samples, max_new_tokens))
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
         size = max(1, rows // samples)
@@ -108,14 +112,13 @@ class TransformersGenerator:
         return found
 
     def _draw(self, prompts: list[list[int]], uniforms: np.ndarray, temperature: float) -> Drawn:
-        pad = self._tokenizer.pad_token_id
-        return draw(
-            self._model, prompts, uniforms, ends=_ends(self._model, self._tokenizer), pad=pad, temperature=temperature
-        )
+        model, tokenizer = self._policy
+        ends = sorted(ends_of(self._policy))
+        return draw(model, prompts, uniforms, ends=ends, pad=tokenizer.pad_token_id, temperature=temperature)
 
     def _samples(self, drawn: Drawn, samples: int) -> list[list[Sample]]:
         rows = [ids[:length] for ids, length in zip(drawn.ids.astype(np.int32), drawn.lengths, strict=True)]
-        texts = self._tokenizer.batch_decode(rows, skip_special_tokens=True)
+        texts = self._policy.tokenizer.batch_decode(rows, skip_special_tokens=True)
         each = [
             Sample(text.strip(), ids, logprobs[: len(ids)], self.version)
             for text, ids, logprobs in zip(texts, rows, drawn.logprobs, strict=True)
@@ -126,9 +129,3 @@ class TransformersGenerator:
 def version_of(place: str | Path) -> str:
     """A policy's name by which stale weights cannot hide: its directory's name and its weights' fingerprint."""
     return f"{Path(place).name}@{fingerprint(place)}"
-
-
-def _ends(model: Any, tokenizer: Any) -> list[int]:
-    configured = getattr(model.generation_config, "eos_token_id", None)
-    several = configured if isinstance(configured, list) else [configured, tokenizer.eos_token_id]
-    return [each for each in several if each is not None]

@@ -1,7 +1,7 @@
 """Rollouts and their scores on disk, named by everything that they depend on.
 
-The first round of every Love weight starts from the same incumbent, prompts and seed: with a shared store, a sweep pays for it once, and an
-interrupted round finds its samples again.
+The first round of every Love weight starts from the same incumbent, prompts and seed: with a shared store, a sweep pays
+for it once, and an interrupted round finds its samples again.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from training.rollout.generator import Sample
+from training.rollout.generator import Generator, Sample
 from training.text import Conversation
 
 
@@ -54,21 +54,22 @@ class RolloutStore:
         self._directory = directory
 
     def rollouts(
-        self, version: str, conversations: Sequence[Conversation], how: Draw, sample: Callable[[], list[list[Sample]]]
+        self, who: Generator, conversations: Sequence[Conversation], how: Draw, *, desc: str = "sample"
     ) -> Rollouts:
-        """The samples of a policy version for these conversations: read back, or drawn by `sample` and kept."""
-        key = _hash([version, conversations, how])
+        """A policy version's samples: read back, or drawn and kept. `desc` labels the progress."""
+        key = _hash([who.version, conversations, how])
         file = self._directory / f"rollouts-{key}.parquet"
         if not file.exists():
-            _whole(file, lambda part: pq.write_table(_table(sample()), part))
-        return Rollouts(key, _samples(pq.read_table(file), how.samples, version))
+            drawn = who.sample(conversations, **how._asdict(), desc=desc)
+            _whole(file, lambda part: pq.write_table(_table(drawn), part))
+        return Rollouts(key, _samples(pq.read_table(file), how.samples, who.version))
 
     def scores(self, rollouts: Rollouts, reward_version: str, score: Callable[[], np.ndarray]) -> np.ndarray:
         """A reward model's scores of rollouts, float64 [prompts, K]: read back, or computed by `score` and kept."""
         file = self._directory / f"scores-{_hash([rollouts.key, reward_version])}.npy"
         if not file.exists():
             found = score()
-            _whole(file, lambda part: np.save(part.open("wb"), found))
+            _whole(file, lambda part: _save(part, found))
         scores: np.ndarray = np.load(file)
         return scores
 
@@ -77,6 +78,11 @@ def _whole(file: Path, write: Callable[[Path], object]) -> None:
     part = file.with_name(f"{file.name}.{os.getpid()}.part")
     write(part)
     part.replace(file)
+
+
+def _save(file: Path, values: np.ndarray) -> None:
+    with file.open("wb") as opened:
+        np.save(opened, values)
 
 
 def _hash(content: object) -> str:

@@ -1,0 +1,32 @@
+"""The dials of a reward model. Light: recipes import it."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RewardConfig(BaseModel):
+    """The dials of a reward model; everything else is derived."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    positive_rate: float = Field(0.1, gt=0, lt=1)
+    """Negatives are sub-sampled to this share of positives; a set that has more positives stays as it is."""
+    epochs: int = Field(2, gt=0)
+    """Passes over the positives, each with fresh negatives."""
+    batch: int = Field(64, gt=0)
+    learning_rate: float | None = Field(None, gt=0)
+    """None: 0.128 / width of the model (1e-3 at 128, 3.3e-4 at 384, 3.1e-5 at 4096)."""
+    weight_decay: float = Field(0.01, ge=0)
+    max_tokens: int = Field(128, gt=0)
+    """Longest input; what is longer loses its beginning."""
+    frozen_layers: int = Field(0, ge=0)
+    """So many lower layers, and the embeddings below them, keep their weights; their output is computed once."""
+    test_users: float = Field(0.2, gt=0, lt=1)
+    """Share of users that only the test sees."""
+    test_time: float = Field(0.2, gt=0, lt=1)
+    """Share of the latest examples that only the test sees."""
+    validation_users: float = Field(0.1, gt=0, lt=1)
+    """Share of users for early stopping and calibration."""
+    evaluation_rows: int = Field(5_000, gt=0)
+    """At most so many rows are scored for calibration and for the test; all positives are among them, and what a drawn negative
+    stands for is its weight."""
+    seed: int = 1
