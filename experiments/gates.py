@@ -59,7 +59,7 @@ def check(
 
     Args:
         row: love_lift_ci, helpfulness_delta_ci, safety_delta_ci, closing_delta_ci: (low, high) of the difference from
-            the base policy on the same prompts (`paired`); length: mean words. A missing or None figure fails its gate.
+            the base policy on the same prompts; length: mean words. A missing or None figure fails its gate.
         base: The base policy's length.
         p_love: auroc_ci on unseen users.
         limits: How far it may move.

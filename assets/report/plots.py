@@ -2,31 +2,36 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from assets.report.schema import Bot, Experiment, LedgerRow, Policy
 from assets.report.style import BAND, CONTROL, GOOD, GRID, INK, LOVE, QUIET, canvas, legend, percent, png
 from experiments.intervals import wilson
 
-Bin = tuple[float, int, int]
-"""A bin of responses: mean predicted chance, loves, responses."""
+
+class Bin(NamedTuple):
+    """A bin of responses: mean predicted chance, how many came true, how many there are."""
+
+    chance: float
+    positives: int
+    rows: int
 
 
 def reliability(bins: Sequence[Bin], before: Sequence[Bin] = ()) -> bytes:
-    """Predicted chance against the share that was loved, bin by bin, with 95 % intervals.
+    """Predicted chance against the share that came true, bin by bin, with 95 % intervals.
 
-    Axes are logarithmic where the predictions span more than a factor of 20, as they do when loves are rare.
+    Axes are logarithmic where the predictions span more than a factor of 20, as they do where loves are rare.
 
     Args:
-        bins: Of the calibrated P[Love].
+        bins: Of the calibrated model.
         before: Of the uncalibrated one.
 
     Raises:
         ValueError: No bin with a response and a positive prediction.
     """
-    known = [each for each in bins if each[0] > 0 and each[2] > 0]
+    known = [each for each in bins if each.chance > 0 and each.rows > 0]
     if not known:
-        raise ValueError(f"{len(bins)} bins, none with a response and a positive prediction: was P[Love] evaluated?")
+        raise ValueError(f"{len(bins)} bins, none with a response and a positive prediction: was the model evaluated?")
     chances = [chance for chance, _, _ in known]
     logarithmic = max(chances) > 20 * min(chances)
     floor = min(chances) / 4 if logarithmic else 0.0
@@ -40,7 +45,7 @@ def reliability(bins: Sequence[Bin], before: Sequence[Bin] = ()) -> bytes:
         )
     if logarithmic:
         axes.set(xscale="log", yscale="log")
-    axes.set(xlabel="predicted chance of a love", ylabel="share that was loved")
+    axes.set(xlabel="predicted chance", ylabel="share that came true")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value:.3g}")
     legend(axes, "upper left")
