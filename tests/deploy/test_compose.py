@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from assets.cli import group
+from assets.pipeline import read_recipe
+from assets.run import Run
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE_FILE = ROOT / "docker-compose.yml"
@@ -151,7 +153,15 @@ def test_everything_of_ours_that_reads_events_waits_for_the_topics() -> None:
 
 def test_every_service_of_ours_sees_the_same_warehouse() -> None:
     seen = {(service["environment"]["LOVELOOP_WAREHOUSE"], service["volumes"][0]) for service in OURS.values()}
-    assert seen == {("/data/warehouse.duckdb", "loveloop-data:/data")}
+    assert seen == {("/data/runs/live/warehouse.duckdb", "loveloop-data:/data")}
+
+
+def test_the_assets_that_dagster_shows_read_the_warehouse_that_ingest_fills() -> None:
+    told = OURS["dagster-code"]["environment"]
+    recipe = read_recipe(ROOT / Path(told["LOVELOOP_RECIPE"]).relative_to("/app"))
+    run = Run(Path(told["LOVELOOP_HOME"]) / told["LOVELOOP_RUN"], recipe)
+    assert recipe.source == "warehouse"
+    assert str(run.warehouse) == told["LOVELOOP_WAREHOUSE"]
 
 
 @pytest.mark.parametrize("name", [name for name, service in OURS.items() if "entrypoint" not in service])

@@ -1,0 +1,80 @@
+"""The health check of the containers, against real servers on loopback."""
+
+import importlib.util
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "healthy.py"
+
+
+def _load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("healthy", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+healthy = _load()
+
+
+class _Page(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/well" else 503)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), _Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def code_server() -> Iterator[str]:
+    """A gRPC server that reports its health as Dagster's does."""
+    import grpc
+    from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    servicer = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    servicer.set("DagsterApi", health_pb2.HealthCheckResponse.SERVING)
+    server.start()
+    yield f"grpc://127.0.0.1:{port}"
+    server.stop(None)
+
+
+def test_a_page_that_answers_is_healthy(site: str) -> None:
+    assert healthy.main(f"{site}/well") == 0
+
+
+def test_a_page_that_answers_with_an_error_is_not(site: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert healthy.main(f"{site}/ill") == 1
+    assert "503" in capsys.readouterr().err
+
+
+def test_a_code_server_that_serves_is_healthy(code_server: str) -> None:
+    assert healthy.main(code_server) == 0
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "grpc://127.0.0.1:1"])
+def test_nobody_there_is_not_healthy_and_the_exit_code_says_so(url: str) -> None:
+    ended = subprocess.run([sys.executable, str(SCRIPT), url], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert f"{url} does not answer" in ended.stderr
