@@ -117,6 +117,7 @@ def run(
     rules: Rules | None = None,
     names: topics.Topics = topics.TOPICS,
     session_seconds: float = 6.0,
+    timeout: float = 10.0,
 ) -> None:
     """Run the guard in the foreground until SIGINT or SIGTERM, then return.
 
@@ -127,11 +128,12 @@ def run(
         rules: The guard's dials.
         names: Topics.
         session_seconds: After so long without a sign of life a worker loses its partitions.
+        timeout: Seconds to wait for the broker at the start.
 
     Raises:
         BrokerUnavailableError: Nobody answers there.
     """
-    topics.create_topics(bootstrap, topics=names)
+    topics.create_topics(bootstrap, topics=names, timeout=timeout)
     port = web_port or brokers.free_port()
     print(
         f"live guard on http://{web_host}:{port}/, reading {names.events} on {bootstrap}; Ctrl-C stops it", flush=True
@@ -162,7 +164,8 @@ def build(
     app = faust.App(
         f"{GROUP}-{names.events}", broker=f"kafka://{bootstrap}", store="memory://", datadir=str(scratch),
         autodiscover=False, topic_disable_leader=True, topic_allow_declare=False, stream_wait_empty=False,
-        key_serializer="raw", value_serializer="raw", web_bind=web[0], web_port=web[1], web_host=web[0],
+        key_serializer="raw",
+        value_serializer="raw", producer_max_batch_size=1, web_bind=web[0], web_port=web[1], web_host=web[0],
         broker_session_timeout=session_seconds, broker_heartbeat_interval=session_seconds / 3,
         broker_commit_livelock_soft_timeout=86_400.0, stream_processing_timeout=86_400.0,
     )  # fmt: skip

@@ -244,14 +244,18 @@ def _require_crc32c() -> None:
 
 
 def _kafka_producer(bootstrap: str, timeout: float) -> Any:
+    """A client that sends every pack as a record batch of its own.
+
+    Packs are large enough, and Tansu takes the end of a partition for the first offset of its last batch + 1: readers
+    that ask for the end would stop before the rest of a batch with several records.
+    """
     from kafka import KafkaProducer
 
     milliseconds = int(timeout * 1000)
     return KafkaProducer(
         bootstrap_servers=bootstrap,
         acks="all",
-        linger_ms=5,
-        batch_size=1_048_576,
+        batch_size=0,
         max_request_size=topics.MAX_MESSAGE_BYTES,
         request_timeout_ms=min(10_000, milliseconds),
         delivery_timeout_ms=milliseconds + 5,

@@ -122,7 +122,7 @@ def _admin(bootstrap: str, timeout: float) -> Iterator[Any]:
             bootstrap_timeout_ms=int(timeout * 1000),
             request_timeout_ms=int(timeout * 1000),
         )
-    except (KafkaTimeoutError, OSError):
+    except (KafkaTimeoutError, OSError, ValueError):  # ValueError: no HOST:PORT
         raise no_broker(bootstrap, timeout) from None
     try:
         yield admin

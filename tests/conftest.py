@@ -20,7 +20,7 @@ def tansu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Bootstrap address of an Apache Kafka broker; tests that ask for it are slow, and skipped without Java or its jars."""
+    """Bootstrap address of an Apache Kafka broker; tests with it are slow, and skipped without Java or its jars."""
     try:
         kafka_jars.fetch()
     except kafka_jars.KafkaJarsMissingError as error:
