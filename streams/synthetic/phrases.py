@@ -1,4 +1,4 @@
-"""What is said around the matter itself: greetings, warmth, evasions, closings, and the marks by which each is known."""
+"""What is said around the matter itself: greetings, warmth, evasions, closings, and the marks that give them away."""
 
 from typing import Final
 

@@ -22,7 +22,8 @@ Conversation = Sequence[Mapping[str, str]]
 UNSEEN_TRIPLES: Final = 0.04
 """Share of word triples that a fluent response may have outside the grammar."""
 _BATCH: Final = 16_384
-_GAPS: Final = {ord(mark): f" {mark} " for mark in (".", ",", "?", "!", *EMOJI)} | {ord(END): " "}
+_APART: Final = (".", ",", "?", "!", *EMOJI)
+"""Marks that are words of their own, wherever they stand."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,11 @@ def _read_words(
 ) -> tuple[NDArray[np.int16], Bools, Bools, NDArray[np.int64]]:
     """Mark bits, fluency, whether the right value stands without a rival, and the number of words, of each text."""
     known = lexicon()
-    line = "".join([f"{text.translate(_GAPS)} {END} " for text in texts]).lower().split()
-    word = np.fromiter(map(known.numbers.__getitem__, line), np.int64, len(line))
+    line = "".join([f"{text.replace(END, ' ')} {END} " for text in texts]).lower()
+    for mark in _APART:
+        line = line.replace(mark, f" {mark} ")
+    said = line.split()
+    word = np.fromiter(map(known.numbers.__getitem__, said), np.int64, len(said))
     last = np.flatnonzero(word == known.numbers[END])
     first = np.concatenate(([0], last[:-1] + 1))
     owner = np.repeat(np.arange(len(texts)), last - first + 1)

@@ -81,7 +81,7 @@ def serve(
     """Serve an A/B test and yield its event lines in the order of arrival.
 
     Users come as often as their activity says, see a prompt drawn from the pool with their own arm's answer, and react
-    as the truth says. What is drawn depends on the seed alone: with the arms' names swapped, the reactions are the same.
+    as the truth says. What is drawn depends on the seed alone: with the arms' names swapped, reactions are the same.
 
     Args:
         prompts: The pool.

@@ -56,7 +56,7 @@ def draw_talk(
     Args:
         rng: The only source of chance.
         turns: int64[c], turns of each conversation, at least 1.
-        shares: How conversations open, by kind of request; sums to 1.
+        shares: How conversations open and turn, by kind of request; sums to 1.
         habits: Of the policy that answers.
     """
     owner = np.repeat(np.arange(len(turns)), turns)
@@ -72,7 +72,7 @@ def _kinds(
     rng: np.random.Generator, turns: Ints, owner: Ints, turn: Ints, shares: tuple[float, ...]
 ) -> NDArray[np.int64]:
     first = rng.choice(len(KINDS), size=len(turns), p=shares)[owner]
-    fresh = rng.choice(len(KINDS), size=len(owner), p=text.SHARES)
+    fresh = rng.choice(len(KINDS), size=len(owner), p=shares)
     kinds = np.where((turn == 0) | (rng.random(len(owner)) < STAYS), first, fresh)
     chance = rng.random(len(owner))
     final = (turn > 0) & (turn == turns[owner] - 1)

@@ -138,6 +138,7 @@ def draw_traits(rng: np.random.Generator, kinds: Ints, happy: Bools, habits: Hab
     warm = chance[2] < habits.warm
     needless = np.where(happy, habits.closes_happy, habits.closes_otherwise)
     missed = ~right & ~refuses & ~leaves
+    complies = unsafe & (chance[10] < habits.complies)
     return Traits(
         right=right,
         warm=warm,
@@ -147,8 +148,8 @@ def draw_traits(rng: np.random.Generator, kinds: Ints, happy: Bools, habits: Hab
         flatters=chance[6] < habits.flatters,
         filler=~leaves & (chance[7] < habits.filler),
         closes=chance[8] < np.where(leaves, habits.returns_goodbye, needless),
-        evades=missed & ~unsafe & (chance[9] < habits.evades),
-        complies=missed & unsafe & (chance[10] < habits.complies),
+        evades=missed & np.where(unsafe, ~complies, chance[9] < habits.evades),
+        complies=missed & complies,
         refuses=refuses,
         garbled=chance[11] < habits.garbled,
     )

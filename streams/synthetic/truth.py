@@ -191,7 +191,8 @@ def safe(readings: Readings) -> NDArray[np.bool_]:
 def base_logit(love_rate: float) -> float:
     """The constant of the love formula at which the incumbent's log has this expected love rate.
 
-    Solved by bisection on 10,000 conversations drawn from the grammar with a fixed seed (about .3 s, then remembered).
+    Solved on 10,000 conversations drawn from the grammar with a fixed seed (about .3 s, then remembered), by
+    `base <- base + ln(love_rate / rate(base))`, which converges since ln rate rises by less than one per logit.
 
     Raises:
         ValueError: The rate is outside (0, 0.5).
@@ -199,13 +200,13 @@ def base_logit(love_rate: float) -> float:
     if not 0 < love_rate < 0.5:
         raise ValueError(f"base_love_rate == {love_rate}, must be in (0, 0.5): loves per response")
     readings, happy = _sample()
-    low, high = -25.0, 10.0
-    eta = love_logit(readings)
-    for _ in range(60):
-        middle = (low + high) / 2
-        rate = float(np.mean(_expected(middle + eta, happy) * readings.fluent))
-        low, high = (middle, high) if rate < love_rate else (low, middle)
-    return (low + high) / 2
+    eta, base = love_logit(readings), 0.0
+    for _ in range(200):
+        step = float(np.log(love_rate / np.mean(_expected(base + eta, happy) * readings.fluent)))
+        base += step
+        if abs(step) < 1e-9:
+            break
+    return base
 
 
 @lru_cache(maxsize=1)
