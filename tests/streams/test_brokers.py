@@ -137,6 +137,7 @@ def serve(directory: Path) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_served_broker_ends_with_its_server(number: signal.Signals, tmp_path: Path) -> None:
     server = serve(tmp_path)
@@ -148,6 +149,7 @@ def test_a_served_broker_ends_with_its_server(number: signal.Signals, tmp_path: 
     assert f"pid {pid}" in said
 
 
+@pytest.mark.slow
 def test_the_broker_of_an_owner_that_was_killed_is_ended_by_the_next_start(tmp_path: Path) -> None:
     server = serve(tmp_path)
     assert server.stdout is not None
