@@ -36,8 +36,8 @@ class Run:
 
     @property
     def warehouse(self) -> Path:
-        """The DuckDB file."""
-        return self.directory / "warehouse.duckdb"
+        """The DuckDB file: the run's own, or the live one that the recipe names."""
+        return self.recipe.warehouse or self.directory / "warehouse.duckdb"
 
     @property
     def models(self) -> Path:
@@ -78,7 +78,8 @@ class Run:
         marker = self._marker(stage)
         marker.parent.mkdir(parents=True, exist_ok=True)
         finished_at = datetime.now(UTC).isoformat()
-        text = json.dumps({"stage": stage, "key": key, "seconds": round(seconds, 2), "finished_at": finished_at, "facts": facts}, indent=1)
+        content = {"stage": stage, "key": key, "seconds": round(seconds, 2), "finished_at": finished_at, "facts": facts}
+        text = json.dumps(content, indent=1, default=_json)
         part = marker.with_suffix(".part")
         part.write_text(text)
         part.replace(marker)
@@ -117,6 +118,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if hasattr(value, "item"):  # a number of numpy's
+        return value.item()
+    raise TypeError(f"{value!r} is no JSON value, facts hold plain ones")
+
+
 def perform(run: Run, stage: Stage, *, again: bool = False) -> tuple[Facts, bool]:
     """Run a stage unless it has finished with the same settings and inputs.
 
@@ -130,4 +139,4 @@ def perform(run: Run, stage: Stage, *, again: bool = False) -> tuple[Facts, bool
     started = time.perf_counter()
     facts = stage.work(run)
     run.record(stage.name, key, time.perf_counter() - started, facts)
-    return facts, True
+    return run.facts(stage.name), True

@@ -41,7 +41,7 @@ def test_the_help_of_the_command_loads_no_command() -> None:
     statement = "import sys; sys.argv = ['loveloop', '--help']\nfrom assets.cli import main\nmain()\nprint()"
     code = f"{statement}\nimport sys\nprint('loaded:', *[name for name in sys.modules if name.startswith('assets.')])"
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert shown.stdout.splitlines()[-1] == "loaded: assets.cli assets.errors"
+    assert shown.stdout.splitlines()[-1] == "loaded: assets.cli"
 
 
 def test_every_command_explains_itself() -> None:

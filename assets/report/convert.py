@@ -1,9 +1,8 @@
-"""From the statistics' results to the report's plain shapes."""
+"""From a readout to the report's plain shape."""
 
 from typing import Any
 
 from assets.report.schema import plain
-from experiments.ledger import Agreement
 from experiments.plan import Plan
 from experiments.readout import Readout
 
@@ -38,12 +37,6 @@ def experiment(found: Readout, plan: Plan, *, name: str = "", true_lift: float |
         **raw,
     }
     converted: dict[str, Any] = plain(values)
-    return converted
-
-
-def agreement(found: Agreement) -> dict[str, Any]:
-    """The ledger's agreement as `report.json`'s `ledger_agreement`."""
-    converted: dict[str, Any] = plain({"r": found.r, "r_ci": found.ci, "passed": found.passed, "words": found.words})
     return converted
 
 

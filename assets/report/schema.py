@@ -98,7 +98,6 @@ class Policy(msgspec.Struct, kw_only=True, frozen=True):
     length: float | None = None
     chosen: bool = False
     passed: bool | None = None
-    note: str = ""
 
 
 class Gate(msgspec.Struct, kw_only=True, frozen=True):
@@ -119,7 +118,6 @@ class Candidate(msgspec.Struct, kw_only=True, frozen=True):
     gates: list[Gate]
     reasons: list[str] = msgspec.field(default_factory=list)
     lineage: dict[str, Any] = msgspec.field(default_factory=dict)
-    path: str = ""
 
 
 class Arm(msgspec.Struct, kw_only=True, frozen=True):

@@ -95,8 +95,8 @@ def _headline(report: Report) -> str:
     if experiment is not None:
         return _headlines(experiment, name)
     if report.candidate is not None:
-        gates = "passed every gate" if report.candidate.passed else "did not pass every gate"
-        return f"{name} is staged and {gates}; no A/B test was run"
+        gates = "and passed every gate" if report.candidate.passed else "but did not pass every gate"
+        return f"{name} is staged {gates}; no A/B test was run"
     return "No candidate was staged in this run"
 
 
