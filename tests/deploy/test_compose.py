@@ -153,7 +153,7 @@ def test_everything_of_ours_that_reads_events_waits_for_the_topics() -> None:
 
 def test_every_service_of_ours_sees_the_same_warehouse() -> None:
     seen = {(service["environment"]["LOVELOOP_WAREHOUSE"], service["volumes"][0]) for service in OURS.values()}
-    assert seen == {("/data/runs/live/warehouse.duckdb", "loveloop-data:/data")}
+    assert seen == {("/data/warehouse.duckdb", "loveloop-data:/data")}
 
 
 def test_the_assets_that_dagster_shows_read_the_warehouse_that_ingest_fills() -> None:
