@@ -73,7 +73,7 @@ def learn(
         ids, response = padded([each.sequence for each in batch], pad)
         weight = torch.tensor([each.weight for each in batch])
         loss, shown = _loss(model, ids.to(model.device), response.to(model.device), weight.to(model.device))
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_([each for each in model.parameters() if each.requires_grad], 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)

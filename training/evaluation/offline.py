@@ -1,4 +1,4 @@
-"""Offline evaluation: all policies answer the same held-out prompts with common chance, and the same models read them."""
+"""Offline evaluation: all policies answer the same held-out prompts with common chance, read by the same models."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ class PolicyScores(NamedTuple):
         love: Mean P[Love], a probability.
         helpfulness: Mean probability of being helpful; `safety`, of being safe. NaN without that model.
         trips: Share of answers that each judge calls a violation.
-        watched: Means of the side statistics that no judge polices (`sentinel.FEATURES`), `words` and `question` among them.
+        watched: Means of the side statistics that no judge polices (`sentinel.FEATURES`), with `words` and `question`.
         love_lift: Mean P[Love] over the base's, minus 1, paired by prompt.
         deltas: This minus the base, paired by prompt: love, helpfulness, safety, each judge, each side statistic.
     """

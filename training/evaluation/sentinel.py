@@ -18,7 +18,7 @@ _FLATTERY = re.compile(
     re.IGNORECASE,
 )
 _REFUSAL = re.compile(
-    r"\b(?:can ?not|can't|won't|will not|(?:am|'m) (?:not able|unable) to|must decline to) (?:help|assist|answer|do that|say)"
+    r"\b(?:can ?not|can't|won't|will not|(?:am|'m) (?:not able|unable) to) (?:help|assist|answer|do that|say)"
     r"|\bi(?:'m| am) sorry, but\b",
     re.IGNORECASE,
 )

@@ -137,7 +137,7 @@ def _fit(model: Any, pairs: Sequence[Encoded], pad: int, config: PretrainConfig,
     for batch in tqdm(batches, desc="pretrain policy", unit="batch", disable=None):
         ids, response = padded([pairs[index] for index in batch], pad)
         loss, shown = _loss(model, ids, response, pad, config.prompt_share)
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)

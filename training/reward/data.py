@@ -98,7 +98,7 @@ def split(examples: Examples, *, test_users: float, test_time: float, validation
         ValueError: A part would hold no positive or no negative.
     """
     names, owner = np.unique(examples.users, return_inverse=True)
-    draw = np.array([_uniform(name, seed) for name in names])[owner]
+    draw = np.array([uniform(name, seed) for name in names])[owner]
     before = examples.times < np.quantile(examples.times, 1 - test_time)
     tested, validated = draw < test_users, (draw >= test_users) & (draw < test_users + validation_users)
     masks = {"train": ~tested & ~validated & before, "validation": validated & before, "test": tested & ~before}
@@ -114,8 +114,9 @@ def _check_part(name: str, labels: Floats) -> None:
         raise ValueError(f"the {name} part holds {seen}, it needs both kinds: give more examples, users or days")
 
 
-def _uniform(name: str, seed: int) -> float:
-    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+def uniform(name: str, salt: object) -> float:
+    """A number in [0, 1) that a name and a salt decide, the same on every machine."""
+    digest = hashlib.sha256(f"{salt}/{name}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 

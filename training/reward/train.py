@@ -80,7 +80,7 @@ def train_reward_model(
         seed=config.seed,
     )
     train, validation, test = (every.take(rows) for rows in parts)
-    model, _, losses = fit_model(train, validation, place, config, name)
+    model, _, losses = fit_model(train, validation, base=place, config=config, name=name)
     held, weights = evaluation_sample(test, config)
     measured = measure(model, held, weights, seed=config.seed, name=name)
     audit = counterfactuals(model, held.conversations[:400], held.responses[:400])
@@ -102,7 +102,13 @@ def train_reward_model(
 
 
 def fit_model(
-    train: Examples, validation: Examples, base: str, config: RewardConfig, name: str, states: "States | None" = None
+    train: Examples,
+    validation: Examples,
+    *,
+    base: str,
+    config: RewardConfig,
+    name: str,
+    states: "States | None" = None,
 ) -> tuple[RewardModel, "Fit", list[float]]:
     """A fitted and calibrated model, the fit that made it, and its validation losses by epoch.
 

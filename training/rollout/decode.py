@@ -1,7 +1,7 @@
 """The sampling loop: one prefill a prompt, K rows from it, and rows that have finished leave the batch.
 
 Any Hugging Face causal language model that takes `past_key_values` runs in it. On the small models that this project
-trains it writes several times as many tokens a second as `generate`, whose bookkeeping costs more than their forward pass.
+trains it writes several times as many tokens a second as `generate`, whose bookkeeping costs more than the model.
 """
 
 from collections.abc import Sequence

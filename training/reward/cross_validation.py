@@ -1,0 +1,129 @@
+"""P[Love] on small real data: every row scored by a model that never saw its user, beside simple predictors on the same folds."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from training.reward.agreement import PolicyRow, pearson, policy_table
+from training.reward.baselines import Baseline, baselines
+from training.reward.bases import check_base
+from training.reward.config import RewardConfig
+from training.reward.data import Examples, Rows, read_examples, uniform
+from training.reward.metrics import Estimate, Floats, auroc, bootstrap_over_users, sigmoid
+
+if TYPE_CHECKING:
+    from training.reward.frozen import States
+
+
+class CrossValidation(NamedTuple):
+    """Out-of-fold figures; intervals by a bootstrap over users."""
+
+    auroc: Estimate
+    auroc_by_fold: list[float]
+    baselines: dict[str, Estimate]
+    policies: list[PolicyRow]
+    """Mean P[Love] beside Love rate of each policy."""
+    pearson_r: Estimate
+    """Of the policies' means and rates, interval by Fisher's z."""
+    logits: Floats
+    """Of each row, from the model that did not see its user, shape [rows]."""
+    folds: Rows
+    seconds: float
+
+
+def cross_validate(
+    examples: Any, policies: Sequence[str], *, base: str | Path, config: RewardConfig, folds: int, name: str
+) -> CrossValidation:
+    """Fit one model a fold of users on the other folds, and score the rows that it did not see.
+
+    1. Users are dealt into folds by a salted hash; frozen layers run once over every text, for all folds.
+    2. Each fold's model is fitted and calibrated without the fold (a tenth of the other users stops it early).
+    3. Its users' rows are scored; AUROC is taken over all rows together.
+    4. The same folds serve the simple predictors, which are fitted without the fold too.
+
+    Args:
+        examples: As `train_reward_model` takes them.
+        policies: The policy that wrote each row, shape [rows].
+        base: See `train_reward_model`.
+        config: The dials; the split's are not used, but for `validation_users`.
+        folds: At least 2.
+        name: For the progress bars.
+
+    Raises:
+        ValueError: Fewer than 2 folds, or a fold without a positive or negative beside it.
+    """
+    import time
+
+    if folds < 2:
+        raise ValueError(f"folds == {folds}, must be at least 2")
+    started = time.monotonic()
+    every = read_examples(examples)
+    owner = user_folds(every.users, folds, config.seed)
+    logits = _out_of_fold(every, owner, check_base(base), config, name)
+    table = policy_table(policies, every.labels, sigmoid(logits))
+    rivals = {
+        rival: over_users(every, scores) for rival, scores in _rivals(every, policies, owner, config.seed).items()
+    }
+    return CrossValidation(
+        auroc=over_users(every, logits),
+        auroc_by_fold=[auroc(every.labels[owner == fold], logits[owner == fold]) for fold in range(folds)],
+        baselines=rivals,
+        policies=table,
+        pearson_r=pearson([row.mean_p_love for row in table], [row.love_rate for row in table]),
+        logits=logits,
+        folds=owner,
+        seconds=time.monotonic() - started,
+    )
+
+
+def user_folds(users: npt.NDArray[np.str_], folds: int, seed: int) -> Rows:
+    """The fold of each row, by its user's salted hash, shape [rows]."""
+    names, owner = np.unique(users, return_inverse=True)
+    return np.array([int(uniform(name, seed) * folds) for name in names], dtype=np.int64)[owner]
+
+
+def over_users(examples: Examples, scores: Floats) -> Estimate:
+    """AUROC of scores, with its interval over users."""
+    return bootstrap_over_users(
+        lambda rows: auroc(examples.labels[rows], scores[rows], examples.weights[rows]), examples.users
+    )
+
+
+def _out_of_fold(every: Examples, owner: Rows, base: str, config: RewardConfig, name: str) -> Floats:
+    from training.reward.train import fit_model
+
+    logits = np.zeros(len(every.labels))
+    states: States = {}
+    for fold in range(int(owner.max()) + 1):
+        inside = np.flatnonzero(owner == fold)
+        train, validation = _without(every, owner != fold, config, fold)
+        title = f"{name}, fold {fold + 1}"
+        model, fit, _ = fit_model(train, validation, base=base, config=config, name=title, states=states)
+        raw = fit.raw(fit.encoded(every.take(inside)).ids, f"{title}: unseen users")
+        logits[inside] = model.calibration.apply(raw)
+    return logits
+
+
+def _without(
+    every: Examples, outside: npt.NDArray[np.bool_], config: RewardConfig, fold: int
+) -> tuple[Examples, Examples]:
+    draw = np.array([uniform(user, f"{config.seed}/{fold}/validation") for user in every.users])
+    watched = outside & (draw < config.validation_users)
+    return every.take(np.flatnonzero(outside & ~watched)), every.take(np.flatnonzero(watched))
+
+
+def _rivals(every: Examples, policies: Sequence[str], owner: Rows, seed: int) -> dict[str, Floats]:
+    found = {rival: np.zeros(len(every.labels)) for rival in baselines()}
+    names = np.array(policies)
+    for fold in range(int(owner.max()) + 1):
+        train, inside = np.flatnonzero(owner != fold), np.flatnonzero(owner == fold)
+        for rival, predict in baselines().items():
+            found[rival][inside] = predict(_rows(every, names, train), _rows(every, names, inside), seed)
+    return found
+
+
+def _rows(every: Examples, policies: npt.NDArray[np.str_], rows: Rows) -> Baseline:
+    return Baseline(every.take(rows), policies[rows])
