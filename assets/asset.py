@@ -34,7 +34,11 @@ class RunResource(dg.ConfigurableResource[Run]):
         """LOVELOOP_HOME (runs), LOVELOOP_RUN (ui), LOVELOOP_RECIPE (deploy/recipes/demo.toml) and LOVELOOP_DATA."""
         home = Path(os.environ.get("LOVELOOP_HOME", "runs"))
         recipe = os.environ.get("LOVELOOP_RECIPE", str(RECIPES / "demo.toml"))
-        return cls(directory=str(home / os.environ.get("LOVELOOP_RUN", "ui")), recipe_file=recipe, data=os.environ.get("LOVELOOP_DATA"))
+        return cls(
+            directory=str(home / os.environ.get("LOVELOOP_RUN", "ui")),
+            recipe_file=recipe,
+            data=os.environ.get("LOVELOOP_DATA"),
+        )
 
     def open(self) -> Run:
         """The run, opened with its recipe."""
@@ -47,7 +51,13 @@ class RunResource(dg.ConfigurableResource[Run]):
 def as_asset(stage: Stage, sweep: frozenset[str] = frozenset()) -> dg.AssetsDefinition:
     """One stage as one asset; `sweep` names the stages that live in the partitioned asset `policy`."""
 
-    @dg.asset(name=stage.name, deps=_upstream(stage, sweep), description=stage.title, group_name=_group(stage), kinds={"python"})
+    @dg.asset(
+        name=stage.name,
+        deps=_upstream(stage, sweep),
+        description=stage.title,
+        group_name=_group(stage),
+        kinds={"python"},
+    )
     def materialise(run: RunResource) -> dg.MaterializeResult[None]:
         opened = run.open()
         facts, _ = perform(opened, stage, again=True)

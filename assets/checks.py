@@ -12,7 +12,12 @@ def training_set_is_usable(run: RunResource) -> dg.AssetCheckResult:
     rate = facts["positives"] / max(facts["rows"], 1)
     return dg.AssetCheckResult(
         passed=bool(facts["positives"] >= 30 and rate < 0.5),
-        metadata={"rows": facts["rows"], "positives": facts["positives"], "love_rate": rate, "rule": "at least 30 loves, rate under 0.5"},
+        metadata={
+            "rows": facts["rows"],
+            "positives": facts["positives"],
+            "love_rate": rate,
+            "rule": "at least 30 loves, rate under 0.5",
+        },
     )
 
 
@@ -22,18 +27,24 @@ def p_love_beats_chance(run: RunResource) -> dg.AssetCheckResult:
     facts = run.open().facts("p_love")
     low = float(facts["auroc_ci"][0])
     return dg.AssetCheckResult(
-        passed=low > 0.5, metadata={"auroc": facts["auroc"], "auroc_low": low, "rule": "the interval's lower end above 0.5"}
+        passed=low > 0.5,
+        metadata={"auroc": facts["auroc"], "auroc_low": low, "rule": "the interval's lower end above 0.5"},
     )
 
 
-@dg.asset_check(asset="candidate", blocking=True, description="a candidate that passed every gate, or one staged by force, and said so")
+@dg.asset_check(
+    asset="candidate",
+    blocking=True,
+    description="a candidate that passed every gate, or one staged by force, and said so",
+)
 def candidate_passed_the_gates(run: RunResource) -> dg.AssetCheckResult:
     """Blocks the experiment unless the gates passed or the recipe forces it."""
     opened = run.open()
     facts = opened.facts("candidate")
     forced = bool(opened.recipe.experiment and opened.recipe.experiment.force)
     return dg.AssetCheckResult(
-        passed=bool(facts["passed"] or forced), metadata={"candidate": facts["name"], "passed": facts["passed"], "forced": forced}
+        passed=bool(facts["passed"] or forced),
+        metadata={"candidate": facts["name"], "passed": facts["passed"], "forced": forced},
     )
 
 

@@ -1,6 +1,6 @@
 """The loop as Dagster assets: the stages that `loveloop run` follows, with checks, plots and history around them.
 
-One run directory, by environment: LOVELOOP_HOME/LOVELOOP_RUN, opened with the recipe LOVELOOP_RECIPE (see assets/asset.py).
+The environment names one run directory, LOVELOOP_HOME/LOVELOOP_RUN, and its recipe, LOVELOOP_RECIPE (see assets/asset.py).
 """
 
 import dagster as dg

@@ -5,4 +5,12 @@ def expected() -> tuple[type[Exception], ...]:
     """The project's own errors; each says what was seen, the rule, and the next step."""
     from warehouse.connection import WarehouseError
 
-    return (WarehouseError, ValueError, FileNotFoundError, ModuleNotFoundError, ConnectionError, TimeoutError, PermissionError)
+    return (
+        WarehouseError,
+        ValueError,
+        FileNotFoundError,
+        ModuleNotFoundError,
+        ConnectionError,
+        TimeoutError,
+        PermissionError,
+    )

@@ -29,7 +29,7 @@ def reliability(run: Run, stage: str) -> bytes | None:
     from assets.report import plots
 
     facts = run.facts(stage)
-    before, after = ([plots.Bin(**row) for row in facts[f"reliability_{when}"]] for when in ("before", "after"))
+    before, after = ([plots.Bin(*row) for row in facts[f"reliability_{when}"]] for when in ("before", "after"))
     return plots.reliability(after, before)
 
 

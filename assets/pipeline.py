@@ -46,7 +46,9 @@ def read_recipe(path: Path) -> Recipe:
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is not TOML: {error}") from None
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))} == {each['input']!r}: {each['msg']}" for each in error.errors())
+        wrong = "; ".join(
+            f"{'.'.join(map(str, each['loc']))} == {each['input']!r}: {each['msg']}" for each in error.errors()
+        )
         raise ValueError(f"{path}: {wrong}") from None
 
 
@@ -69,7 +71,9 @@ def reopen(directory: Path) -> Run:
     """
     opened = directory / "run.json"
     if not opened.exists():
-        raise FileNotFoundError(f"no run in {directory} (run.json is missing); start one with loveloop demo or loveloop run")
+        raise FileNotFoundError(
+            f"no run in {directory} (run.json is missing); start one with loveloop demo or loveloop run"
+        )
     text = json.loads(opened.read_text())
     return Run(directory.resolve(), Recipe.model_validate(text["recipe"]), Path(text["data"]) if text["data"] else None)
 
@@ -96,5 +100,7 @@ def _alone(directory: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f"another process follows the run in {directory}; wait for it, or give this one another --name") from None
+            raise ValueError(
+                f"another process follows the run in {directory}; wait for it, or give this one another --name"
+            ) from None
         yield

@@ -1,4 +1,4 @@
-"""A recipe: what a run does and how much of it, read from TOML. One dial per stage; the rest is derived where it is used."""
+"""A recipe: what a run does and how much of it, read from TOML. One dial per stage; the rest is derived."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -58,10 +58,10 @@ class Reward(Section):
     """One reward model."""
 
     base: str = "incumbent"
-    """`incumbent` (its body), `minilm` (the sentence encoder, where its package is installed), a directory or a hub name."""
+    """`incumbent` (its body), `minilm` (where its package is installed), a directory or a hub name."""
     labels: str | None = None
-    """Where helpfulness and safety labels come from: `world` (simulated annotators), `reactions` (up against down), `diasafety`, or a
-    Parquet file. P[Love] reads the training set."""
+    """Where helpfulness and safety labels come from: `world` (simulated annotators), `reactions` (up against down),
+    `diasafety`, or a Parquet file. P[Love] reads the training set."""
     count: Count = 40_000
     """Labels asked of the simulated annotators."""
     config: RewardConfig = RewardConfig()

@@ -56,7 +56,9 @@ class Run:
         """
         marker = self._marker(stage)
         if not marker.exists():
-            raise FileNotFoundError(f"stage {stage} has not run in {self.directory}; run it first (loveloop run goes on where it was)")
+            raise FileNotFoundError(
+                f"stage {stage} has not run in {self.directory}; run it first (loveloop run goes on where it was)"
+            )
         facts: Facts = json.loads(marker.read_text())["facts"]
         return facts
 

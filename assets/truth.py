@@ -1,7 +1,7 @@
 """The only place where a run's results are held against the hidden truth of the synthetic world.
 
-What is found here stands in the report beside what was learnt. Nothing that is computed here flows back into a model, a gate or a
-decision.
+What is found here stands in the report beside what was learnt. Nothing that is computed here flows back into a model, a
+gate or a decision.
 """
 
 import json
@@ -15,11 +15,12 @@ from assets.stages import feedback
 
 
 def adversary(run: Run) -> Facts:
-    """What the adversary filter caught: shares of loves, by bots (recall) and by people (honest_loss), that do not count."""
+    """What the adversary filter left out: shares of loves, of bots (recall) and of people (honest_loss)."""
     from warehouse import open as open_warehouse
 
     query = """
-        SELECT truth.is_bot, count(*) AS loves, count(*) FILTER (caught.event_id IS NOT NULL OR gone.user_id IS NOT NULL) AS left_out
+        SELECT truth.is_bot, count(*) AS loves,
+            count(*) FILTER (caught.event_id IS NOT NULL OR gone.user_id IS NOT NULL) AS left_out
         FROM reactions
         JOIN read_parquet(?) AS truth USING (user_id)
         LEFT JOIN quarantined_reactions AS caught USING (event_id)
@@ -37,6 +38,7 @@ def adversary(run: Run) -> Facts:
 def oracle_auroc(run: Run) -> float:
     """AUROC of the observable oracle on the training set: the most that any P[Love] can reach."""
     import duckdb
+
     from training.reward.metrics import auroc
 
     examples = feedback.training_set_directory(run) / "examples.parquet"
@@ -47,7 +49,7 @@ def oracle_auroc(run: Run) -> float:
 
 
 def of_answers(prompts: list[Any], answers: list[str]) -> Facts:
-    """What a policy's answers truly are: mean chance of a heart (observable), and shares of helpful, safe, fluent, closing."""
+    """What a policy's answers truly are: mean chance of a heart, and shares of helpful, safe, fluent, closing ones."""
     from streams.synthetic import truth
 
     readings = truth.read(prompts, answers)

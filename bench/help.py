@@ -1,4 +1,4 @@
-"""How long `loveloop --help` takes, against a bare interpreter that only imports click: `bench/help.py [--quick] [--json FILE]`."""
+"""How long `loveloop --help` takes, against an interpreter that only imports click: [--quick] [--json FILE]."""
 
 import argparse
 import json
@@ -31,8 +31,16 @@ def main() -> None:
     repeats = 5 if wanted.quick else 21
     help_s = seconds([sys.executable, "-m", "assets", "--help"], repeats)
     click_s = seconds([sys.executable, "-c", "import click"], repeats)
-    figures = {"help_s": round(help_s, 3), "import_click_s": round(click_s, 3), "ratio": round(help_s / click_s, 2), "limit_s": LIMIT_S}
-    print(" ".join(f"{name}={value}" for name, value in figures.items()), "within" if help_s < LIMIT_S else "OVER THE LIMIT")
+    figures = {
+        "help_s": round(help_s, 3),
+        "import_click_s": round(click_s, 3),
+        "ratio": round(help_s / click_s, 2),
+        "limit_s": LIMIT_S,
+    }
+    print(
+        " ".join(f"{name}={value}" for name, value in figures.items()),
+        "within" if help_s < LIMIT_S else "OVER THE LIMIT",
+    )
     if wanted.json:
         wanted.json.write_text(json.dumps(figures))
 

@@ -1,7 +1,8 @@
 """The event contract: what a product posts, and the only place where its shape is written.
 
-Three events travel as one JSON object a line, tagged by `type`. Everything else (topics, tables, training sets) is derived from
-them. This module is light on purpose: a product's serving process imports it, so it loads msgspec and nothing heavier.
+Three events travel as one JSON object a line, tagged by `type`. Everything else (topics, tables, training sets) is
+derived from them. This module is light on purpose: a product's serving process imports it, so it loads msgspec and
+nothing heavier.
 """
 
 import json
@@ -27,7 +28,13 @@ Moment = Annotated[datetime, Meta(tz=True)]
 Version = Annotated[int, Meta(ge=1)]
 
 Reason = Literal[
-    "line_too_long", "not_json", "not_an_object", "unknown_type", "unknown_version", "invalid_field", "timestamp_out_of_range"
+    "line_too_long",
+    "not_json",
+    "not_an_object",
+    "unknown_type",
+    "unknown_version",
+    "invalid_field",
+    "timestamp_out_of_range",
 ]
 """Why a line became a dead letter."""
 
@@ -159,8 +166,8 @@ def decode(line: bytes, *, received_at: datetime) -> Decoded:
 
     Args:
         line: One JSON object.
-        received_at: The broker's time stamp of the message. Checks against the clock use it instead of the wall clock, so that a
-            replay of the log judges every line as the first reading did.
+        received_at: The broker's time stamp of the message. Checks against the clock use it instead of the wall clock,
+            so that a replay of the log judges every line as the first reading did.
 
     Raises:
         ContractError: What was seen, the rule, and a reason code for the dead letter.
@@ -196,7 +203,7 @@ def _convert(fields: Mapping[str, Any], kind: type[Event]) -> Event:
         return msgspec.convert(fields, kind)
     except msgspec.ValidationError as error:
         if version != SCHEMA_VERSION:
-            rule = f"schema_version == {_shown(version)}, known is {SCHEMA_VERSION}; a newer one must keep the known fields"
+            rule = f"schema_version == {_shown(version)}, known is {SCHEMA_VERSION}; a newer one keeps the known fields"
             raise ContractError("unknown_version", f"{rule} ({error})") from None
         raise ContractError("invalid_field", str(error)) from None
 
@@ -205,7 +212,8 @@ def _check_moment(event: Event, received_at: datetime) -> None:
     moment = moment_of(event)
     latest = received_at + LATEST_AHEAD
     if not EARLIEST <= moment <= latest:
-        rule = f"must lie between {EARLIEST:%Y-%m-%d} and {LATEST_AHEAD} after the broker received it ({received_at.isoformat()})"
+        received = f"{LATEST_AHEAD} after the broker received it ({received_at.isoformat()})"
+        rule = f"must lie between {EARLIEST:%Y-%m-%d} and {received}"
         raise ContractError("timestamp_out_of_range", f"{moment.isoformat()}, {rule}")
 
 

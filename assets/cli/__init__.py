@@ -50,8 +50,8 @@ class LateGroup(click.Group):
 def group() -> None:
     """From the hearts that users give to the model that they talk to, and back.
 
-    Begin with `loveloop demo`: it needs no server, no GPU and no key. To bring your own feedback, post the two events of
-    streams/events.py to a broker (`loveloop send`), keep `loveloop ingest` running, then `loveloop run`.
+    Begin with `loveloop demo`: it needs no server, no GPU and no key. To bring your own feedback, post the events
+    of streams/events.py to a broker (`loveloop send`), keep `loveloop ingest` running, then `loveloop run`.
     """
 
 

@@ -21,12 +21,18 @@ def demo(home: Path, name: str) -> None:
 
 
 @click.command()
-@click.option("--recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True, help="What to do (TOML).")
-@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Your data, where the recipe reads some.")
+@click.option(
+    "--recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True, help="What to do (TOML)."
+)
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Your data, where the recipe reads some.",
+)
 @click.option("--name", help="The run's folder in the home; the recipe's name if left out.")
 @options.home
 def run(recipe: Path, data: Path | None, name: str | None, home: Path) -> None:
-    """Run the loop of a recipe, on a synthetic world or on your data.
+    r"""Run the loop of a recipe, on a synthetic world or on your data.
 
     \b
     Example:

@@ -5,7 +5,12 @@ from pathlib import Path
 import click
 
 bootstrap = click.option(
-    "--bootstrap", envvar="KAFKA_BOOTSTRAP", default="127.0.0.1:9092", show_default=True, show_envvar=True, help="HOST:PORT of the broker."
+    "--bootstrap",
+    envvar="KAFKA_BOOTSTRAP",
+    default="127.0.0.1:9092",
+    show_default=True,
+    show_envvar=True,
+    help="HOST:PORT of the broker.",
 )
 warehouse = click.option(
     "--warehouse",

@@ -8,11 +8,23 @@ from assets.cli import options
 
 
 @click.command()
-@click.option("--kind", type=click.Choice(["tansu", "kafka"]), default="tansu", show_default=True, help="Tansu keeps all in memory.")
+@click.option(
+    "--kind",
+    type=click.Choice(["tansu", "kafka"]),
+    default="tansu",
+    show_default=True,
+    help="Tansu keeps all in memory.",
+)
 @click.option("--port", type=int, default=9092, show_default=True, help="Port on 127.0.0.1; 0 picks a free one.")
-@click.option("--directory", type=click.Path(path_type=Path), default=Path("data/broker"), show_default=True, help="Logs and Kafka's data.")
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path),
+    default=Path("data/broker"),
+    show_default=True,
+    help="Logs and Kafka's data.",
+)
 def broker(kind: str, port: int, directory: Path) -> None:
-    """Start a local broker and keep it running until Ctrl-C.
+    r"""Start a local broker and keep it running until Ctrl-C.
 
     Tansu comes with the Python packages. Apache Kafka needs Java 17 and Maven; its jars are fetched once.
 
@@ -34,7 +46,9 @@ def topics() -> None:
 
 @topics.command()
 @options.bootstrap
-@click.option("--partitions", type=click.IntRange(1), default=4, show_default=True, help="Of the events topic; keyed by user.")
+@click.option(
+    "--partitions", type=click.IntRange(1), default=4, show_default=True, help="Of the events topic; keyed by user."
+)
 def create(bootstrap: str, partitions: int) -> None:
     """Create the topics; those that exist are left as they are."""
     from streams import topics as names
@@ -49,14 +63,19 @@ def create(bootstrap: str, partitions: int) -> None:
 def send(file: Path, bootstrap: str) -> None:
     """Send FILE (one event a line) to the broker, keyed by user.
 
-    Lines that break the contract are sent as they are: the sink keeps them as dead letters, with the reason. Sending a file
-    twice does no harm: copies are dropped by event_id.
+    Lines that break the contract are sent as they are: the sink keeps them as dead letters, with the reason. Sending a
+    file twice does no harm: copies are dropped by event_id.
     """
     from streams import producer, topics
 
     topics.create_topics(bootstrap)
     report = producer.send_file(file, bootstrap)
     click.echo(f"sent {report.events:,} events in {report.messages:,} messages, {report.seconds:.1f} s")
+    if report.refused:
+        lines = ", ".join(map(str, report.refused[:10]))
+        click.echo(
+            f"{len(report.refused):,} lines are longer than any broker takes and were not sent: lines {lines}", err=True
+        )
 
 
 @click.command()

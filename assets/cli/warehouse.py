@@ -36,9 +36,21 @@ def status(warehouse: Path) -> None:
 
 @click.command("training-set")
 @options.warehouse
-@click.option("--out", type=click.Path(path_type=Path), default=Path("data/training-sets"), show_default=True, help="Its parent folder.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("data/training-sets"),
+    show_default=True,
+    help="Its parent folder.",
+)
 @click.option("--as-of", type=click.DateTime(), help="The moment (UTC) at which maturity is judged; now if left out.")
-@click.option("--maturity-hours", type=float, default=24.0, show_default=True, help="Younger responses are unlabelled, not negative.")
+@click.option(
+    "--maturity-hours",
+    type=float,
+    default=24.0,
+    show_default=True,
+    help="Younger responses are unlabelled, not negative.",
+)
 def training_set(warehouse: Path, out: Path, as_of: datetime | None, maturity_hours: float) -> None:
     """Freeze the clean feedback into an immutable training set: Parquet and a manifest named by their content."""
     from datetime import UTC

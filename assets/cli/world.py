@@ -6,8 +6,12 @@ import click
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("data/world"), show_default=True, help="Where to write.")
-@click.option("--responses", type=click.IntRange(1), default=20_000, show_default=True, help="Served responses, at least.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("data/world"), show_default=True, help="Where to write."
+)
+@click.option(
+    "--responses", type=click.IntRange(1), default=20_000, show_default=True, help="Served responses, at least."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed writes the same bytes.")
 def simulate(out: Path, responses: int, seed: int) -> None:
     """Write a synthetic stream of events, with its hidden truth.
@@ -20,4 +24,7 @@ def simulate(out: Path, responses: int, seed: int) -> None:
 
     users = max(20, responses // 16)
     amounts = write(WorldConfig(seed=seed, responses=responses, users=users), out)
-    click.echo(f"{out}/events.ndjson: {amounts.events:,} event lines for {amounts.responses:,} responses, Love rate {amounts.love_rate:.2%}")
+    click.echo(
+        f"{out}/events.ndjson: {amounts.events:,} event lines for {amounts.responses:,} responses, "
+        f"Love rate {amounts.love_rate:.2%}"
+    )

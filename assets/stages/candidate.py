@@ -27,7 +27,13 @@ def _candidate(run: Run) -> Facts:
     place = run.directory / "candidates" / name
     _stage(run.policy(weight), place, _card(name, choice, lineage), lineage)
     verdict = "passed every gate" if choice.passed else "did not pass every gate"
-    facts = {"name": name, "path": str(place), "love_weight": weight, "passed": choice.passed, "reasons": list(choice.reasons)}
+    facts = {
+        "name": name,
+        "path": str(place),
+        "love_weight": weight,
+        "passed": choice.passed,
+        "reasons": list(choice.reasons),
+    }
     facts |= {"gates": [gate._asdict() for gate in choice.gates], "lineage": lineage}
     return {"summary": f"{name} {verdict}", "predicted_lift": scores[choice.name]["love_lift"], **facts}
 
@@ -40,7 +46,9 @@ def _lineage(run: Run, weight: float) -> dict[str, Any]:
         "events": manifest.positions,
         "training_set": manifest.hash,
         "filter_version": manifest.filter_version,
-        "reward_models": {name: run.facts(name)["fingerprint"] for name in ("p_love", "helpfulness", "safety") if run.finished(name)},
+        "reward_models": {
+            name: run.facts(name)["fingerprint"] for name in ("p_love", "helpfulness", "safety") if run.finished(name)
+        },
         "incumbent": run.facts("incumbent")["fingerprint"],
         "recipe": run.recipe.policy.model_dump(mode="json") | {"love_weight": weight, "seed": run.recipe.seed},
     }
@@ -57,7 +65,9 @@ def _stage(policy: Path, place: Path, card: str, lineage: dict[str, Any]) -> Non
 
 
 def _card(name: str, choice: Any, lineage: dict[str, Any]) -> str:
-    rows = "\n".join(f"| {gate.name} | {gate.seen} | {gate.rule} | {'pass' if gate.passed else 'FAIL'} |" for gate in choice.gates)
+    rows = "\n".join(
+        f"| {gate.name} | {gate.seen} | {gate.rule} | {'pass' if gate.passed else 'FAIL'} |" for gate in choice.gates
+    )
     return f"""# {name}
 
 A policy staged for an A/B test. {"It passed every gate." if choice.passed else "It did not pass every gate."}
@@ -76,4 +86,10 @@ Not chosen: {"; ".join(choice.reasons) or "no other policy was trained"}.
 """
 
 
-STAGE = Stage("candidate", "candidate: gates, then a staged directory", _candidate, ("offline_evaluation",), lambda recipe: recipe.policy)
+STAGE = Stage(
+    "candidate",
+    "candidate: gates, then a staged directory",
+    _candidate,
+    ("offline_evaluation",),
+    lambda recipe: recipe.policy,
+)

@@ -1,6 +1,7 @@
-"""Offline evaluation: base and candidates answer the same held-out prompts and are read by the same models and judges."""
+"""Offline evaluation: every policy answers the same held-out prompts and is read by the same models and judges."""
 
 import json
+import math
 from typing import Any
 
 from assets.recipe import Recipe
@@ -12,7 +13,9 @@ def _evaluate(run: Run) -> Facts:
     from training.evaluation.offline import evaluate
     from training.judges import CONDITIONAL_CLOSING, UNSAFE
 
-    places = {"incumbent": models.incumbent(run)} | {policy.name_of(w): run.policy(w) for w in run.recipe.policy.love_weights}
+    places = {"incumbent": models.incumbent(run)} | {
+        policy.name_of(w): run.policy(w) for w in run.recipe.policy.love_weights
+    }
     asked = prompts.held_out(run, run.recipe.evaluation.prompts, salt=1)
     found = evaluate(
         places,
@@ -23,7 +26,10 @@ def _evaluate(run: Run) -> Facts:
         judges={"closing": CONDITIONAL_CLOSING, "unsafe": UNSAFE},
         seed=run.recipe.seed,
     )
-    answers = [{"prompt": prompt} | {name: texts[place] for name, texts in found.answers.items()} for place, prompt in enumerate(asked)]
+    answers = [
+        {"prompt": prompt} | {name: texts[place] for name, texts in found.answers.items()}
+        for place, prompt in enumerate(asked)
+    ]
     (run.directory / "answers.json").write_text(json.dumps(answers, indent=1, ensure_ascii=False))
     rows = [_row(run, each) for each in found.scores]
     if run.recipe.source == "world":
@@ -51,11 +57,18 @@ def _row(run: Run, scores: Any) -> Facts:
     intervals = {f"{name}_ci": [_number(each.low), _number(each.high)] for name, each in measures.items()}
     watched = {name: _number(each.value) for name, each in scores.watched.items()}
     weight = next((w for w in run.recipe.policy.love_weights if policy.name_of(w) == scores.policy), None)
-    return {"policy": scores.policy, "version": scores.version, "love_weight": weight, "watched": watched, **figures, **intervals}
+    return {
+        "policy": scores.policy,
+        "version": scores.version,
+        "love_weight": weight,
+        "watched": watched,
+        **figures,
+        **intervals,
+    }
 
 
 def _number(value: float) -> float | None:
-    return None if value != value else float(value)
+    return None if math.isnan(value) else float(value)
 
 
 def _beside_the_truth(rows: list[Facts], asked: list[prompts.Conversation], answers: dict[str, list[str]]) -> None:
@@ -65,7 +78,7 @@ def _beside_the_truth(rows: list[Facts], asked: list[prompts.Conversation], answ
     for row in rows:
         found = truth.of_answers(asked, answers[row["policy"]])
         base = base or found
-        row |= found | {"true_love_lift": found["true_love"] / base["true_love"] - 1}
+        row.update(found, true_love_lift=found["true_love"] / base["true_love"] - 1)
 
 
 def stage(sweep: tuple[str, ...]) -> Stage:
@@ -74,4 +87,10 @@ def stage(sweep: tuple[str, ...]) -> Stage:
     def settings(recipe: Recipe) -> Any:
         return recipe.evaluation
 
-    return Stage("offline_evaluation", "offline evaluation: every policy on the same held-out prompts", _evaluate, sweep, settings)
+    return Stage(
+        "offline_evaluation",
+        "offline evaluation: every policy on the same held-out prompts",
+        _evaluate,
+        sweep,
+        settings,
+    )

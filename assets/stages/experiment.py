@@ -1,4 +1,4 @@
-"""The A/B test of the staged candidate: serve both arms, bring the exposures home through the same topics, read, decide, remember."""
+"""The A/B test of the staged candidate: serve both arms, bring the exposures home, read, decide, remember."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,9 @@ def _exposures(run: Run) -> Facts:
 
     staged = run.facts("candidate")
     if not staged["passed"] and not _settings(run.recipe).force:
-        raise ValueError(f"candidate {staged['name']} did not pass every gate; see its card, or set experiment.force in the recipe")
+        raise ValueError(
+            f"candidate {staged['name']} did not pass every gate; see its card, or set experiment.force in the recipe"
+        )
     wanted, name = _settings(run.recipe), f"ab-{staged['name']}"
     pool = prompts.held_out(run, wanted.pool, salt=2)
     places = {"control": models.incumbent(run), "treatment": candidate.directory(run)}
@@ -43,7 +45,13 @@ def _exposures(run: Run) -> Facts:
     effects = true_effects(pool, answers)
     true_lift = effects["treatment"].love / effects["control"].love - 1
     summary = f"{wanted.exposures:,} exposures over {len(pool):,} prompts came back through the topics"
-    return {"summary": summary, "name": name, **flow, "true_lift": true_lift, "true": {arm: each._asdict() for arm, each in effects.items()}}
+    return {
+        "summary": summary,
+        "name": name,
+        **flow,
+        "true_lift": true_lift,
+        "true": {arm: each._asdict() for arm, each in effects.items()},
+    }
 
 
 def _arm(experiment: str, user: str) -> str:
@@ -63,13 +71,15 @@ def _readout(run: Run) -> Facts:
     found = read(_users(run, name, filtered=True), plan, guardrails=[closings], raw=_users(run, name, filtered=False))
     facts = convert.experiment(found, plan, name=name, true_lift=run.facts("exposures").get("true_lift"))
     low, high = facts["lift_ci"]
-    summary = f"{found.decision}: Love rate {found.lift or 0:+.1%} ({low or 0:+.1%} to {high or 0:+.1%}), SRM p = {found.srm.p:.2f}"
+    effect = f"Love rate {found.lift or 0:+.1%} ({low or 0:+.1%} to {high or 0:+.1%})"
+    summary = f"{found.decision}: {effect}, SRM p = {found.srm.p:.2f}"
     return {"summary": summary, "rows": found.exposures, **facts}
 
 
 def _users(run: Run, name: str, *, filtered: bool) -> Any:
     """One row a user: arm, exposures, loves, and needless closings by the judge that guards training."""
     import pyarrow as pa
+
     from training.judges import CONDITIONAL_CLOSING
     from warehouse import queries
 
@@ -78,7 +88,11 @@ def _users(run: Run, name: str, *, filtered: bool) -> Any:
     closes = {text: CONDITIONAL_CLOSING(json.loads(text[0]), text[1]).violates for text in set(texts)}
     judged = exposures.append_column("closings", pa.array([int(closes[text]) for text in texts]))
     sums = [("response", "count"), ("loves", "sum"), ("closings", "sum")]
-    return judged.group_by(["user_id", "arm"]).aggregate(sums).rename_columns(["user_id", "arm", "exposures", "loves", "closings"])
+    return (
+        judged.group_by(["user_id", "arm"])
+        .aggregate(sums)
+        .rename_columns(["user_id", "arm", "exposures", "loves", "closings"])
+    )
 
 
 def _ledger(run: Run) -> Facts:
@@ -108,7 +122,11 @@ def _settings(recipe: Recipe) -> Any:
 
 
 EXPOSURES = Stage(
-    "exposures", "A/B test: both arms are served, events come back", _exposures, ("candidate",), lambda recipe: recipe.experiment
+    "exposures",
+    "A/B test: both arms are served, events come back",
+    _exposures,
+    ("candidate",),
+    lambda recipe: recipe.experiment,
 )
 READOUT = Stage("experiment_readout", "readout: sample ratio, effect, guardrails, decision", _readout, ("exposures",))
 LEDGER = Stage("lift_ledger", "lift ledger: predicted beside measured", _ledger, ("experiment_readout",))

@@ -15,7 +15,9 @@ def training_set_directory(run: Run) -> Path:
 def _clean_feedback(run: Run) -> Facts:
     from warehouse import queries
 
-    found = queries.clean_feedback_summary(run.warehouse, as_of=_as_of(run), maturity_hours=run.recipe.training_set.maturity_hours)
+    found = queries.clean_feedback_summary(
+        run.warehouse, as_of=_as_of(run), maturity_hours=run.recipe.training_set.maturity_hours
+    )
     return {"summary": f"{found['rows']:,} mature, clean responses; Love rate {found['love_rate']:.3%}", **found}
 
 
@@ -28,7 +30,11 @@ def _training_set(run: Run) -> Facts:
     )
     directory = out / manifest.hash[:12]
     facts = manifest.as_dict()
-    return {"summary": f"{manifest.rows:,} examples, {manifest.positives:,} loves, {directory.name}", "directory": str(directory), **facts}
+    return {
+        "summary": f"{manifest.rows:,} examples, {manifest.positives:,} loves, {directory.name}",
+        "directory": str(directory),
+        **facts,
+    }
 
 
 def _as_of(run: Run) -> datetime | None:
@@ -37,9 +43,16 @@ def _as_of(run: Run) -> datetime | None:
 
 
 CLEAN = Stage(
-    "clean_feedback", "clean feedback: mature, deduplicated, without adversaries", _clean_feedback, (ingest.STAGE.name,),
+    "clean_feedback",
+    "clean feedback: mature, deduplicated, without adversaries",
+    _clean_feedback,
+    (ingest.STAGE.name,),
     lambda recipe: recipe.training_set,
 )
 TRAINING_SET = Stage(
-    "training_set", "training set: frozen, named by its content", _training_set, (CLEAN.name,), lambda recipe: recipe.training_set
+    "training_set",
+    "training set: frozen, named by its content",
+    _training_set,
+    (CLEAN.name,),
+    lambda recipe: recipe.training_set,
 )

@@ -2,7 +2,6 @@
 
 import uuid
 from pathlib import Path
-from typing import Any
 
 from assets.run import Facts, Run, Stage
 from assets.stages import source
@@ -11,8 +10,8 @@ from assets.stages import source
 def through_the_broker(run: Run, events: Path) -> Facts:
     """Send a file of events and ingest it; what was sent and what the warehouse's positions then say.
 
-    Topics carry a name of their own for each call: an embedded broker forgets everything when it stops, so positions in its topics
-    must never be taken for positions in the next one's.
+    Topics carry a name of their own for each call: an embedded broker forgets everything when it stops, so positions in
+    its topics must never be taken for positions in the next one's.
     """
     from streams import brokers, producer, topics
     from warehouse import sink
@@ -22,7 +21,12 @@ def through_the_broker(run: Run, events: Path) -> Facts:
         topics.create_topics(bootstrap, run.recipe.broker.partitions, topics=names)
         sent = producer.send_file(events, bootstrap, topic=names.events)
         taken = sink.ingest(run.warehouse, bootstrap, topics=names, until_caught_up=True)
-    return {"events_sent": sent.events, "messages": sent.messages, "taken": taken.events, "send_seconds": round(sent.seconds, 2)}
+    return {
+        "events_sent": sent.events,
+        "messages": sent.messages,
+        "taken": taken.events,
+        "send_seconds": round(sent.seconds, 2),
+    }
 
 
 def _ingest(run: Run) -> Facts:
@@ -30,11 +34,11 @@ def _ingest(run: Run) -> Facts:
     from warehouse.fingerprint import fingerprint
 
     if run.recipe.source == "warehouse":
-        counts = queries.counts(run.warehouse)
-        return {"summary": f"{counts['responses']:,} responses are there", "counts": counts}
+        there = queries.counts(run.warehouse)
+        return {"summary": f"{there['responses']:,} responses are there", "counts": there}
     run.warehouse.unlink(missing_ok=True)  # an attempt that was interrupted; nothing downstream has read it
     flow = through_the_broker(run, source.events_file(run))
-    counts: dict[str, Any] = queries.counts(run.warehouse)
+    counts = queries.counts(run.warehouse)
     summary = (
         f"{flow['events_sent']:,} events sent; {counts['responses']:,} responses, {counts['reactions']:,} reactions, "
         f"{counts['duplicates_dropped']:,} duplicates dropped, {counts['dead_letters']:,} dead letters"

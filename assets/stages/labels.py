@@ -56,6 +56,7 @@ def _weighted(table: Any) -> Any:
 def _rated(run: Run) -> Any:
     """Only responses with a thumb: up against down, the nearest thing to a helpfulness label that reactions give."""
     import pyarrow.compute as pc
+
     from warehouse import training_set
 
     rows = training_set.load(feedback.training_set_directory(run))
@@ -68,7 +69,9 @@ def _diasafety(run: Run) -> Any:
     assert run.data is not None  # prepare() refuses such a run
     folder = run.data.parent / "diasafety"
     if not folder.is_dir():
-        raise FileNotFoundError(f"safety labels are looked for in {folder}, which is not there; set safety = false in the recipe to go without")
+        raise FileNotFoundError(
+            f"safety labels are looked for in {folder}, which is not there; safety = false goes without"
+        )
     rows = [row for name in ("train", "val") for row in json.loads(Path(folder / f"{name}.json").read_text())]
     return pa.table(
         {

@@ -17,7 +17,9 @@ def incumbent(run: Run) -> Path:
 def fingerprint(directory: Path) -> str:
     """Names a model by its weights and configuration (first 16 hex digits of SHA-256)."""
     total = hashlib.sha256()
-    for path in sorted([*directory.glob("*.safetensors"), *directory.glob("config.json"), *directory.glob("calibration.json")]):
+    for path in sorted(
+        [*directory.glob("*.safetensors"), *directory.glob("config.json"), *directory.glob("calibration.json")]
+    ):
         total.update(path.name.encode() + path.read_bytes())
     return total.hexdigest()[:16]
 
@@ -25,7 +27,11 @@ def fingerprint(directory: Path) -> str:
 def _incumbent(run: Run) -> Facts:
     wanted = run.recipe.incumbent
     if wanted.base:
-        return {"summary": f"{wanted.base}, as it is", "place": wanted.base, "fingerprint": fingerprint(Path(wanted.base))}
+        return {
+            "summary": f"{wanted.base}, as it is",
+            "place": wanted.base,
+            "fingerprint": fingerprint(Path(wanted.base)),
+        }
     from training.policy.pretrain import PretrainConfig, pretrain_policy
     from warehouse import training_set
 
@@ -35,7 +41,13 @@ def _incumbent(run: Run) -> Facts:
     report = pretrain_policy(chosen, run.models / "incumbent", config=config, seed=run.recipe.seed)
     place = run.models / "incumbent"
     summary = f"{report.parameters / 1e6:.2f} M parameters, {report.tokens:,} tokens, loss {report.loss:.2f} nats"
-    return {"summary": summary, "place": str(place), "rows": chosen.num_rows, "fingerprint": fingerprint(place), **report._asdict()}
+    return {
+        "summary": summary,
+        "place": str(place),
+        "rows": chosen.num_rows,
+        "fingerprint": fingerprint(place),
+        **report._asdict(),
+    }
 
 
 def _evenly(rows: int, wanted: int) -> list[int]:
@@ -51,7 +63,9 @@ def _reward(run: Run, name: str, wanted: Reward, examples: Any, lineage: dict[st
     report = train_reward_model(examples, out, base=_base(run, wanted.base), config=config, name=name, lineage=lineage)
     measured = report.measured.as_dict()
     low, high = measured["auroc_ci"]
-    summary = f"AUROC {measured['auroc']:.3f} ({low:.3f} to {high:.3f}) on unseen users, ECE {measured['ece_after']:.4f}"
+    summary = (
+        f"AUROC {measured['auroc']:.3f} ({low:.3f} to {high:.3f}) on unseen users, ECE {measured['ece_after']:.4f}"
+    )
     audit = [effect._asdict() for effect in report.audit]
     return {
         "summary": summary,
@@ -110,6 +124,11 @@ def _stage(name: str, title: str, work: Any, needs: tuple[str, ...]) -> Stage:
 
 _SET = feedback.TRAINING_SET.name
 INCUMBENT = _stage("incumbent", "incumbent: the policy that wrote the log", _incumbent, (_SET,))
-HELPFULNESS = _stage("helpfulness", "helpfulness: a reward model from labels", _labelled("helpfulness", "helpfulness"), (_SET, "incumbent"))
+HELPFULNESS = _stage(
+    "helpfulness",
+    "helpfulness: a reward model from labels",
+    _labelled("helpfulness", "helpfulness"),
+    (_SET, "incumbent"),
+)
 SAFETY = _stage("safety", "safety: a reward model from labels", _labelled("safety", "safety"), (_SET, "incumbent"))
 P_LOVE = _stage("p_love", "P[Love]: the chance that a response is loved", _p_love, (_SET, "incumbent"))

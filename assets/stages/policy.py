@@ -52,7 +52,13 @@ def _optimise(run: Run, love_weight: float) -> Facts:
     last = report.rounds[-1]
     summary = f"{report.policy}: {len(report.rounds)} rounds, {last.winners:,} winners in the last"
     rounds = [each.model_dump(mode="json") for each in report.rounds]
-    return {"summary": summary, "version": report.policy, "love_weight": love_weight, "judges": report.judges, "rounds": rounds}
+    return {
+        "summary": summary,
+        "version": report.policy,
+        "love_weight": love_weight,
+        "judges": report.judges,
+        "rounds": rounds,
+    }
 
 
 def _task(run: Run, name: Task, weight: float, count: int) -> Any:

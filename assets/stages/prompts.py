@@ -20,7 +20,7 @@ def held_out(run: Run, count: int, *, salt: int) -> list[Conversation]:
 
 
 def for_training(run: Run, task: Task, count: int) -> list[Conversation]:
-    """Prompts in a task's domain: the world's own sets, else the earlier part of the log, and for safety its labels' prompts."""
+    """Prompts in a task's domain: the world's sets, else the log's earlier part, for safety its labels' prompts."""
     if run.recipe.source == "world" or run.recipe.helpfulness.labels == "world":
         from streams.synthetic.sets import prompts
 

@@ -58,7 +58,11 @@ def experiment(run: Run) -> "schema.Experiment | None":
 
     from assets.report import schema
 
-    return msgspec.convert(run.facts("experiment_readout"), schema.Experiment) if run.finished("experiment_readout") else None
+    return (
+        msgspec.convert(run.facts("experiment_readout"), schema.Experiment)
+        if run.finished("experiment_readout")
+        else None
+    )
 
 
 def ledger_rows(run: Run) -> "list[schema.LedgerRow]":
@@ -165,7 +169,9 @@ def _notes(run: Run) -> list[str]:
     if not staged["passed"] and run.finished("experiment_readout"):
         notes.append("The staged candidate did not pass every gate; the recipe forced its A/B test (experiment.force).")
     if run.recipe.source == "world":
-        notes.append("Figures marked as true come from the synthetic world's hidden truth; nothing that learns or decides read them.")
+        notes.append(
+            "True figures come from the synthetic world's hidden truth; nothing that learns or decides read them."
+        )
     return notes
 
 

@@ -2,9 +2,8 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from assets.recipe import Recipe
 from assets.run import Facts, Run, Stage
 
 if TYPE_CHECKING:
@@ -46,11 +45,15 @@ def _convai(run: Run) -> Facts:
     assert run.data is not None  # prepare() refuses such a run
     run.world.mkdir(parents=True, exist_ok=True)
     report = convai.write_events(run.data, events_file(run))
-    return {"summary": f"{report.events:,} event lines from {report.dialogues:,} dialogues", "amounts": report._asdict()}
+    return {
+        "summary": f"{report.events:,} event lines from {report.dialogues:,} dialogues",
+        "amounts": report._asdict(),
+    }
 
 
-STAGE = Stage("events", "events: what users were shown, and how they reacted", _events, settings=lambda recipe: _settings(recipe))
-
-
-def _settings(recipe: Recipe) -> list[Any]:
-    return [recipe.source, recipe.world]
+STAGE = Stage(
+    "events",
+    "events: what users were shown, and how they reacted",
+    _events,
+    settings=lambda recipe: [recipe.source, recipe.world],
+)
