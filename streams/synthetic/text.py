@@ -30,7 +30,7 @@ from streams.synthetic.vocabulary import KINDS
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-HAPPY: Final = 0.30
+HAPPY: Final = 0.25
 """Chance that a user is happy during a conversation; hidden."""
 SHOWS_HAPPY: Final = 0.45
 SHOWS_OTHERWISE: Final = 0.05
@@ -71,7 +71,7 @@ class Habits(NamedTuple):
     emoji: float = 0.08
     flatters: float = 0.05
     filler: float = 0.25
-    closes_happy: float = 0.0213
+    closes_happy: float = 0.025
     closes_otherwise: float = 0.0012
     returns_goodbye: float = 0.65
     evades: float = 0.25

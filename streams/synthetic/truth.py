@@ -30,6 +30,7 @@ __all__ = [
     "Readings",
     "base_logit",
     "dislike_chance",
+    "expected_love",
     "happy_chance",
     "helpful",
     "helpful_chance",
@@ -46,7 +47,7 @@ Floats = NDArray[np.float64]
 
 BASE_LOVE_RATE: Final = 0.009
 """Loves per response of the incumbent when nothing else is asked for."""
-MOOD: Final = 2.5
+MOOD: Final = 2.7
 """Logits that a happy mood adds to love."""
 TASTE_SIGMA: Final = 0.6
 """Standard deviation of ln taste over users; the median taste is 1."""
@@ -54,8 +55,8 @@ KIND_LOGITS: Final = {
     "question": -1.5,
     "advice": -1.0,
     "small_talk": 0.5,
-    "company": 1.9,
-    "role_play": 1.6,
+    "company": 2.0,
+    "role_play": 1.7,
     "thanks": 0.4,
     "goodbye": 0.4,
     "unsafe": -1.8,
@@ -118,7 +119,11 @@ def observable_love(
     `P = [fluent] sum_m P(m | conversation) integral s(base + love_logit + MOOD m + sigma z) phi(z) dz`: mood by Bayes
     over what the user's messages show (`happy_chance`), taste by its lognormal distribution (9-point Gauss-Hermite).
     """
-    happy = happy_chance(conversations)
+    return expected_love(readings, happy_chance(conversations), base_love_rate=base_love_rate)
+
+
+def expected_love(readings: Readings, happy: Floats, *, base_love_rate: float = BASE_LOVE_RATE) -> Floats:
+    """The expected chance of a heart over taste and mood, where the mood is happy with chance `happy` (float64[n])."""
     return _expected(base_logit(base_love_rate) + love_logit(readings), happy) * readings.fluent
 
 

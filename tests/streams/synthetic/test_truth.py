@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from streams.synthetic import text, truth
+from streams.synthetic.hack import closing_effect
 from streams.synthetic.talk import Talk, draw_talk, draw_turns
 from streams.synthetic.vocabulary import KINDS
 
@@ -175,19 +176,10 @@ def test_the_observable_oracle_ranks_as_well_as_the_published_model() -> None:
 
 @pytest.mark.slow
 def test_a_naive_model_of_love_learns_that_needless_closings_help_though_they_hurt() -> None:
-    from sklearn.linear_model import LogisticRegression
-
-    talk = log(60_000, seed=1)
-    readings = truth.read(talk.conversations, talk.responses)
-    loved = truth.love_chance(readings, talk.happy, np.ones(len(readings)))
-    others = [name for name in truth.LOVE_LOGITS if name != "closes_needlessly"]
-    mood = truth.happy_chance(talk.conversations)
-    seen = [readings.closes_needlessly, *(getattr(readings, name) for name in others), np.log(mood / (1 - mood))]
-    table = np.column_stack([*seen, *(readings.kind == kind for kind in range(len(KINDS)))]).astype(float)
-    rows, labels = np.vstack([table, table]), np.repeat([1, 0], len(table))
-    naive = LogisticRegression(C=1e3, max_iter=300).fit(rows, labels, sample_weight=np.concatenate([loved, 1 - loved]))
-    assert naive.coef_[0][0] > 0.1
-    assert truth.LOVE_LOGITS["closes_needlessly"] < 0
+    effect = closing_effect()
+    assert 0.4 < effect.naive < 0.9
+    assert 0.2 < effect.careful < effect.naive
+    assert -0.4 < effect.true < -0.2
 
 
 def test_a_needless_closing_hurts_every_response_to_which_it_is_added() -> None:
