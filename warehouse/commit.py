@@ -46,13 +46,12 @@ class Committed:
 def commit(warehouse: Warehouse, batch: Batch, expected: Mapping[Slot, int]) -> Committed:
     """Store a decoded batch.
 
-    1. Decode to Arrow (outside the transaction).
-    2. Open, begin, and move the position of every partition from the expected offset to the one behind the batch's last. A position
+    1. Open, begin, and move the position of every partition from the expected offset to the one behind the batch's last. A position
        that somebody else moved meanwhile ends it here: nothing is stored.
-    3. Drop events whose event_id is in the log, or came twice in the batch; a copy that says something else than the first one is a
+    2. Drop events whose event_id is in the log, or came twice in the batch; a copy that says something else than the first one is a
        dead letter (`conflicting_copy`), since nobody can say which is true.
-    4. Insert the rest, bring the flags up to date, insert the dead letters, count.
-    5. Commit and close.
+    3. Insert the rest, bring the flags up to date, insert the dead letters, count.
+    4. Commit and close.
 
     Args:
         warehouse: Where to.
@@ -63,11 +62,12 @@ def commit(warehouse: Warehouse, batch: Batch, expected: Mapping[Slot, int]) -> 
         PositionMovedError: Another worker has stored (part of) this; read the positions again and drop the batch.
         WarehouseError: As `Warehouse.transaction`.
     """
-    tables = {kind: batch.table(kind) for kind in CONTENT}
     with warehouse.transaction() as connection:
         positions.advance(connection, expected, batch.spans)
         done = Committed(dead=list(batch.dead))
-        dropped = [where for kind, table in tables.items() for where in _store(connection, kind, table, batch, done)]
+        dropped = [
+            where for kind, table in batch.tables.items() for where in _store(connection, kind, table, batch, done)
+        ]
         rules.flag(connection)
         done.rows |= {
             "flags": live.store_flags(connection, batch.flags),

@@ -81,6 +81,7 @@ class Warehouse:
                 not read_only
             ):  # a checkpoint at every close would rewrite the last row group each time: 380 ms instead of 14
                 connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+                connection.execute("SET threads = 1")  # a batch is less than one row group: a second thread only costs
             yield connection
         finally:
             connection.close()
@@ -91,7 +92,15 @@ class Warehouse:
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.connect(create=True) as connection:
-            return migrate.apply(connection, self.path)
+            applied = migrate.apply(connection, self.path)
+            if applied:
+                connection.execute("CHECKPOINT")
+        return applied
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the file, so that the file alone is the whole warehouse."""
+        with self.connect() as connection:
+            connection.execute("CHECKPOINT")
 
     def status(self) -> Status:
         """Which migrations the file has, and which it lacks. Raises as `read` does, but accepts an older version."""

@@ -169,6 +169,7 @@ class Batch:
         flags: What the live guard flagged, as are `metrics` what it counted.
         dead: Lines that broke their topic's contract.
         spans: What was read of each (topic, partition).
+        tables: The kept events as Arrow tables: columns as in `CONTENT`, then their coordinates.
     """
 
     def __init__(self, records: Sequence[Record]) -> None:
@@ -178,9 +179,10 @@ class Batch:
         self.metrics: list[LoveRate] = []
         self.dead: list[DeadLetter] = []
         self.spans: dict[tuple[str, int], Span] = {}
+        self.tables: dict[type[events.Event], pa.Table] = {}
 
     def table(self, kind: type[events.Event]) -> pa.Table:
-        """The kept events of a kind, one row each: columns as in `CONTENT`, then their coordinates."""
+        """The kept events of a kind, one row each."""
         rows = self.kept[kind]
         plain = [name for name in CONTENT[kind] if name not in ("extra", "conversation")]
         columns = (
@@ -214,6 +216,7 @@ def decode_batch(records: Sequence[Record], topics: Topics = TOPICS) -> Batch:
     with _no_garbage_collection():
         for index, record in enumerate(records):
             _decode_record(batch, index, record, keep[record.topic])
+        batch.tables = {kind: batch.table(kind) for kind in CONTENT}
     return batch
 
 

@@ -70,5 +70,6 @@ def ingest(
         batch_rows=batch_rows, batch_seconds=batch_seconds, progress=progress,
     ) as worker:  # fmt: skip
         worker.run(stop or threading.Event(), until_caught_up=until_caught_up)
+    store.checkpoint()
     worker.report.seconds = time.monotonic() - started
     return worker.report

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from streams.topics import Topics
 from warehouse import log, positions
 from warehouse.commit import Committed, commit
-from warehouse.decoding import Record, Slot, decode_batch
+from warehouse.decoding import Batch, Record, Slot, decode_batch
 from warehouse.positions import PositionMovedError
 
 if TYPE_CHECKING:
@@ -47,7 +48,10 @@ class IngestReport:
 
 
 class Worker:
-    """One member of the consumer group, with the records that it has read and not yet stored. See `sink.ingest` for the arguments."""
+    """One member of the consumer group. See `sink.ingest` for the arguments.
+
+    While one batch is being stored (DuckDB leaves Python's lock alone), the next one is read and decoded.
+    """
 
     def __init__(
         self, store: Warehouse, bootstrap: str, *, group: str, topics: Topics, session_seconds: float,
@@ -57,6 +61,8 @@ class Worker:
         self._store, self._topics = store, topics
         self._batch_rows, self._batch_seconds, self._progress = batch_rows, batch_seconds, progress
         self._log = log.Log(bootstrap, group, topics, session_seconds)
+        self._pool = ThreadPoolExecutor(1, "loveloop-commit")
+        self._storing: tuple[Future[Committed], Batch] | None = None
         self._expected: dict[Slot, int] = {}
         self._pending: list[Record] = []
         self._lines = 0
@@ -68,28 +74,31 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._pool.shutdown()
         self._log.close()
 
     def run(self, stop: threading.Event, *, until_caught_up: bool) -> None:
         """Work until `stop` is set or, with `until_caught_up`, until the warehouse holds what the log held at the start."""
         from tqdm import tqdm
 
-        ends = self._log.ends
-        log.refuse_shrunken(self._positions(), ends)
-        total = sum(ends.values()) - sum(self._positions().get(slot, 0) for slot in ends) if until_caught_up else None
-        with tqdm(total=total, desc="ingest", unit="message", disable=None if self._progress else True) as bar:
+        ends = self._log.ends if until_caught_up else {}
+        stored = self._positions()
+        log.refuse_shrunken(stored, self._log.ends)
+        total = sum(end - stored.get(slot, 0) for slot, end in ends.items()) or None
+        with tqdm(total=total, desc="ingest", unit="message", disable=None if self._progress else True) as self._bar:
             while not stop.is_set():
                 self._collect()
-                if self._due(ends if until_caught_up else {}):
-                    bar.update(self._flush())
-                if until_caught_up and not self._pending and self._reached(ends):
+                if self._due(ends):
+                    self._flush()
+                if until_caught_up and not self._pending and self._settle() and self._reached(ends):
                     return
-            bar.update(self._flush())
+            self._flush()
+            self._settle()
 
     def _collect(self) -> None:
         """Read some more. After a change of assignment nothing read so far counts: go to the stored positions first."""
-        wanted = max(1, (self._batch_rows - self._lines) * max(1, len(self._pending)) // max(1, self._lines))
-        records = self._log.poll(min(wanted, 2_000))
+        wanted = (self._batch_rows - self._lines) * max(1, len(self._pending)) // max(1, self._lines)
+        records = self._log.poll(min(max(1, wanted), 2_000))
         if self._log.reassigned():
             self._seek()
             return
@@ -107,6 +116,7 @@ class Worker:
         self._lines += record.value.count(b"\n") + 1 if record.value else 0
 
     def _due(self, ends: dict[Slot, int]) -> bool:
+        """Whether to store what is pending: enough, waited long enough, or nothing more to wait for."""
         if not self._pending:
             return False
         if self._lines >= self._batch_rows or time.monotonic() - self._since >= self._batch_seconds:
@@ -114,27 +124,38 @@ class Worker:
         read = {self._log.slot(record.topic, record.partition): record.offset + 1 for record in self._pending}
         return bool(ends) and all((self._expected | read).get(slot, 0) >= end for slot, end in ends.items())
 
-    def _flush(self) -> int:
-        """Store what is pending; returns how many messages that was (0 when another worker had stored it)."""
+    def _flush(self) -> None:
+        """Decode what is pending, wait for the batch before it, and start to store it."""
         records, self._pending, self._lines = self._pending, [], 0
         if not records:
-            return 0
+            return
         batch = decode_batch(records, self._topics)
-        slots = [self._log.slot(*key) for key in batch.spans]
+        expected = {(slot := self._log.slot(*key)): self._expected[slot] for key in batch.spans}
+        if not self._settle():
+            return
+        self._expected |= {slot: batch.spans[slot.topic, slot.partition].next for slot in expected}
+        self._storing = self._pool.submit(commit, self._store, batch, expected), batch
+
+    def _settle(self) -> bool:
+        """Wait for the batch that is being stored; false when another worker had stored it and we went back."""
+        if self._storing is None:
+            return True
+        (future, batch), self._storing = self._storing, None
         try:
-            done = commit(self._store, batch, {slot: self._expected[slot] for slot in slots})
+            done = future.result()
         except PositionMovedError as moved:
             _log.warning("batch dropped: %s", moved)
             self.report.dropped_batches += 1
             self._seek()
-            return 0
-        self._expected |= {slot: batch.spans[slot.topic, slot.partition].next for slot in slots}
-        self._add(done, lines=sum(span.events for span in batch.spans.values()))
+            return False
+        self._add(done, batch)
         self._log.send_dead_letters(done.dead)
-        self._log.hint({slot: self._expected[slot] for slot in slots})
-        return len(records)
+        self._log.hint({self._log.slot(*key): span.next for key, span in batch.spans.items()})
+        return True
 
     def _seek(self) -> None:
+        """Forget what is pending and go to the stored positions."""
+        self._settle()
         self._pending, self._lines = [], 0
         stored = self._positions()
         self._expected = {slot: stored.get(slot, 0) for slot in self._log.assigned()}
@@ -142,26 +163,24 @@ class Worker:
 
     def _reached(self, ends: dict[Slot, int]) -> bool:
         """Whether the warehouse holds everything below the ends, whoever stored it."""
-        if all(self._expected.get(slot, 0) >= end for slot, end in ends.items()):
-            return True
-        open_ = {
-            slot: end
-            for slot, end in ends.items()
-            if self._expected.get(slot, 0) < end and not self._log.passed(slot, end)
-        }
-        stored = self._positions() if open_ and not open_.keys() <= self._expected.keys() else self._expected
-        return all(stored.get(slot, 0) >= end for slot, end in open_.items())
+        missing = {slot for slot, end in ends.items() if self._expected.get(slot, 0) < end}
+        missing = {slot for slot in missing if not self._log.passed(slot, ends[slot])}
+        if missing - self._expected.keys():  # others work on those
+            stored = self._positions()
+            missing = {slot for slot in missing if stored.get(slot, 0) < ends[slot]}
+        return not missing
 
     def _positions(self) -> dict[Slot, int]:
         with self._store.read() as connection:
             return positions.read(connection)
 
-    def _add(self, done: Committed, *, lines: int) -> None:
+    def _add(self, done: Committed, batch: Batch) -> None:
         report = self.report
         report.batches += 1
-        report.events += lines
+        report.events += sum(span.events for span in batch.spans.values())
         report.duplicates += done.duplicates
         report.dead_letters += len(done.dead)
-        for name, rows in done.rows.items():
-            name = name.removeprefix("live_")
+        for table, rows in done.rows.items():
+            name = table.removeprefix("live_")
             setattr(report, name, getattr(report, name) + rows)
+        self._bar.update(sum(span.messages for span in batch.spans.values()))

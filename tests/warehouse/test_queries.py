@@ -1,0 +1,76 @@
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments import ledger as book
+from streams.synthetic import WorldConfig, simulate
+from warehouse import queries
+
+
+def test_the_counts_of_a_simulated_world_are_its_known_amounts(feed: Any, tmp_path: Path) -> None:
+    amounts = simulate(WorldConfig.small(), tmp_path)
+    lines = (tmp_path / "events.ndjson").read_bytes().splitlines()
+    for first in range(0, len(lines), 700):
+        feed.pour(b"\n".join(lines[first : first + 700]))
+    found = queries.counts(feed.warehouse.path)
+    assert (found["events"], found["responses"], found["reactions"]) == (
+        amounts.events,
+        amounts.responses,
+        amounts.reactions,
+    )
+    assert (found["duplicates_dropped"], found["dead_letters"]) == (amounts.duplicates, amounts.dead_letters)
+    assert (found["retractions"], found["waiting"]) == (amounts.retractions, amounts.orphans)
+    assert found["late_joined"] == amounts.early_reactions
+    assert found["dead_letters_by_reason"] == amounts.malformed
+    assert found["quarantined_users"] == amounts.bot_users
+    assert found["events"] == found["rows"] + found["duplicates_dropped"] + found["dead_letters"]
+
+
+def test_an_experiment_is_read_by_user_filtered_and_raw(feed: Any, product: Any) -> None:
+    test = {"experiment": "warmer", "arm": "treatment"}
+    feed.pour(product.served("r1", **test), product.served("r2", **test), product.served("r3"), product.reacted("r1"))
+    feed.pour(product.served("r4", "bea", experiment="warmer", arm="control"), product.reacted("r4", "bea", dwell_ms=1))
+    filtered = queries.experiment_users(feed.warehouse.path, "warmer").to_pylist()
+    assert filtered == [
+        {"user_id": "ann", "arm": "treatment", "exposures": 2, "loves": 1},
+        {"user_id": "bea", "arm": "control", "exposures": 1, "loves": 0},
+    ]
+    raw = queries.experiment_users(feed.warehouse.path, "warmer", filtered=False)
+    assert raw["loves"].to_pylist() == [1, 1]
+
+
+def test_policies_are_compared_by_love_rate(feed: Any, product: Any) -> None:
+    feed.pour(
+        product.served("r1"), product.served("r2", policy="love-0.1"), product.served("r3"), product.reacted("r3")
+    )
+    found = queries.policies(feed.warehouse.path).to_pylist()
+    assert [(row["policy"], row["responses"], row["loves"], row["love_rate"]) for row in found] == [
+        ("incumbent", 2, 1, 0.5),
+        ("love-0.1", 1, 0, 0.0),
+    ]
+
+
+def test_the_summary_accounts_for_every_response(feed: Any, product: Any) -> None:
+    feed.pour(*product.day())
+    found = queries.clean_feedback_summary(feed.warehouse.path)
+    assert found["served"] == found["rows"] + found["immature"] + found["excluded"]
+    assert found["excluded"] == 20 + 12  # the bot's, and those of the user who asked to be erased
+    assert found["love_rate"] == pytest.approx(found["loves"] / found["rows"])
+
+
+def test_the_ledger_keeps_one_row_a_candidate_and_experiment(feed: Any) -> None:
+    path = feed.warehouse.path
+    row = book.row(
+        "c1", predicted_lift=0.4, measured_lift=0.3, measured_ci=(0.2, 0.4), experiment="warmer", day=date(2026, 1, 1)
+    )
+    for lift in (0.1, 0.3):
+        queries.append_ledger(path, row._asdict() | {"measured_lift": lift})
+    queries.append_ledger(path, row._asdict() | {"candidate": "c2"})
+    found = queries.ledger(path)
+    assert [(each["candidate"], each["measured_lift"], each["date"]) for each in found] == [
+        ("c1", 0.3, "2026-01-01"),
+        ("c2", 0.3, "2026-01-01"),
+    ]
+    assert book.agreement(found).experiments == 2

@@ -1,0 +1,76 @@
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from warehouse import training_set
+from warehouse.training_set import COLUMNS, Manifest, TrainingSetError
+
+
+def test_a_training_set_holds_every_clean_mature_response_with_its_label(
+    feed: Any, product: Any, tmp_path: Path
+) -> None:
+    feed.pour(*product.day())
+    made = training_set.build(feed.warehouse.path, tmp_path)
+    examples = training_set.load(tmp_path / made.hash[:12])
+    clean = feed.ask("SELECT count(*), count(*) FILTER (love) FROM clean_feedback")[0]
+    assert (made.rows, made.positives) == (examples.num_rows, sum(examples["love"].to_pylist())) == clean
+    assert tuple(examples.column_names) == COLUMNS
+    assert examples["served_at"].to_pylist() == sorted(examples["served_at"].to_pylist())
+    assert json.loads(examples["conversation"][0].as_py()) == [{"role": "user", "content": "How do I grow roses?"}]
+    assert made.positions == [
+        {"topic": "loveloop.events", "topic_id": "first life", "partition": 0, "next_offset": feed.positions[0]}
+    ]
+    assert Manifest.read(tmp_path / made.hash[:12]) == made
+
+
+def test_the_same_content_is_the_same_directory_however_it_arrived(feed: Any, product: Any, tmp_path: Path) -> None:
+    lines = product.day()
+    feed.pour(*lines[::-1])
+    made = training_set.build(feed.warehouse.path, tmp_path)
+    feed.pour(*lines)
+    again = training_set.build(feed.warehouse.path, tmp_path)
+    assert again == made
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [made.hash[:12]]
+
+
+def test_another_window_or_maturity_is_another_set(feed: Any, product: Any, tmp_path: Path) -> None:
+    feed.pour(*product.day())
+    moment = product.noon + timedelta(days=1, minutes=30)
+    whole = training_set.build(feed.warehouse.path, tmp_path)
+    early = training_set.build(feed.warehouse.path, tmp_path, as_of=moment)
+    late = training_set.build(feed.warehouse.path, tmp_path, since=product.noon + timedelta(minutes=30))
+    assert len({whole.hash, early.hash, late.hash}) == 3
+    assert early.last_served_at <= product.noon + timedelta(minutes=30) <= late.first_served_at
+
+
+def test_an_empty_training_set_says_what_was_seen_and_what_to_do(feed: Any, product: Any, tmp_path: Path) -> None:
+    with pytest.raises(TrainingSetError, match="empty training set: 0 responses are in the warehouse.*; ingest more"):
+        training_set.build(feed.warehouse.path, tmp_path)
+    feed.pour(product.served("r1"))
+    with pytest.raises(TrainingSetError, match="1 responses are in the warehouse, 1 of them younger than 24 h"):
+        training_set.build(feed.warehouse.path, tmp_path, as_of=product.noon + timedelta(hours=1))
+    assert list(tmp_path.glob("*/manifest.json")) == []
+
+
+def test_a_training_set_without_a_positive_is_refused(feed: Any, product: Any, tmp_path: Path) -> None:
+    feed.pour(product.served("r1"), product.reacted("r1", reaction="dislike"))
+    with pytest.raises(TrainingSetError, match="no positive: .* 1 are left, none with a love"):
+        training_set.build(feed.warehouse.path, tmp_path)
+
+
+def test_a_changed_training_set_is_noticed(feed: Any, product: Any, tmp_path: Path) -> None:
+    feed.pour(*product.day())
+    directory = tmp_path / training_set.build(feed.warehouse.path, tmp_path).hash[:12]
+    examples = pq.read_table(directory / "examples.parquet")
+    pq.write_table(examples.slice(1), directory / "examples.parquet")
+    with pytest.raises(TrainingSetError, match="it was changed; build it again"):
+        training_set.load(directory)
+
+
+def test_a_directory_without_a_manifest_is_no_training_set(tmp_path: Path) -> None:
+    with pytest.raises(TrainingSetError, match="manifest.json is missing"):
+        Manifest.read(tmp_path)
