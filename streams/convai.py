@@ -1,8 +1,8 @@
 """Rated dialogues of people with chat bots (ConvAI), told again as contract events.
 
-Every message of a bot becomes a served response with the bot as its policy; a thumb up becomes a `love`, a thumb down a `dislike`.
-The files give a start and an end of each dialogue but no time per message, so messages are spread evenly between them. Ids are made
-from the content: converting twice gives the same bytes.
+Every message of a bot becomes a served response with the bot as its policy; a thumb up becomes a `love`, a thumb down
+a `dislike`. The files give a start and an end of each dialogue but no time per message, so messages are spread evenly
+between them. Ids are made from the content: converting twice gives the same bytes.
 """
 
 import hashlib
@@ -10,13 +10,13 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from streams.events import Event, Message, ReactionChanged, ResponseServed, encode, moment_of, new_event_id
 
 FILE = "dialogues.jsonl"
 REACTIONS = {1: "love", 0: "dislike"}
-_ROLES = {"Human": "user", "Bot": "assistant"}
+_ROLES: dict[str, Literal["user", "assistant"]] = {"Human": "user", "Bot": "assistant"}
 _OPENING = Message("system", "The assistant speaks first.")
 """Stands for the conversation before a bot's opening message: the contract asks for at least one turn."""
 
@@ -70,7 +70,9 @@ def _read(line: str, where: str) -> list[Event] | None:
         return dialogue_events(json.loads(line))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         kind = type(error).__name__
-        raise ValueError(f"{where} is no dialogue ({kind}: {error}): a line holds dialog, both participants, start_time, end_time") from None
+        raise ValueError(
+            f"{where} is no dialogue ({kind}: {error}): a line holds dialog, both participants, start_time, end_time"
+        ) from None
 
 
 def dialogue_events(dialogue: dict[str, Any]) -> list[Event] | None:
@@ -84,7 +86,7 @@ def dialogue_events(dialogue: dict[str, Any]) -> list[Event] | None:
     people = [speaker["user_id"] for speaker in speakers if speaker["class"] != "Bot"]
     if len(bots) != 1:
         return None
-    key = hashlib.sha256(json.dumps(dialogue, sort_keys=True).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps(dialogue, sort_keys=True).encode()).hexdigest()[:16]
     policy = f"convai-{bots[0].lower().replace(' ', '-')}"
     return [*_tell(dialogue, key, user=people[0], policy=policy)]
 
@@ -96,44 +98,37 @@ def _tell(dialogue: dict[str, Any], key: str, *, user: str, policy: str) -> Iter
     said: list[Message] = []
     spoken = 0
     for place, message in enumerate(messages, 1):
-        role = _ROLES[message["sender_class"]]
-        if role == "assistant":
-            served = _response(key, spoken, user, policy, start + place * step, said, message["text"])
-            yield served
-            yield from _reaction(served, message["evaluation_score"], served.served_at + step / 2)
+        now = Message(_ROLES[message["sender_class"]], message["text"])
+        if now.role == "assistant":
+            moment = start + place * step
+            name = f"convai-{key}-{spoken}"
+            yield ResponseServed(
+                event_id=_event_id(moment, name),
+                user_id=user,
+                served_at=moment,
+                response_id=name,
+                conversation_id=f"convai-{key}",
+                turn=spoken,
+                session_id=f"convai-{key}",
+                policy=policy,
+                conversation=said or [_OPENING],
+                response=now.content,
+            )
+            if message["evaluation_score"] is not None:
+                yield _rating(name, user, f"convai-{key}", REACTIONS[message["evaluation_score"]], moment + step / 2)
             spoken += 1
-        said = [*said, Message(role, message["text"])]  # type: ignore[arg-type]
+        said = [*said, now]
 
 
-def _response(
-    key: str, turn: int, user: str, policy: str, served_at: datetime, said: list[Message], text: str
-) -> ResponseServed:
-    response_id = f"convai-{key[:16]}-{turn}"
-    return ResponseServed(
-        event_id=_event_id(served_at, response_id),
+def _rating(response_id: str, user: str, session: str, reaction: str, moment: datetime) -> ReactionChanged:
+    return ReactionChanged(
+        event_id=_event_id(moment, f"{response_id}/rating"),
         user_id=user,
-        served_at=served_at,
-        response_id=response_id,
-        conversation_id=f"convai-{key[:16]}",
-        turn=turn,
-        session_id=f"convai-{key[:16]}",
-        policy=policy,
-        conversation=said or [_OPENING],
-        response=text,
-    )
-
-
-def _reaction(served: ResponseServed, rating: int | None, moment: datetime) -> Iterator[ReactionChanged]:
-    if rating is None:
-        return
-    yield ReactionChanged(
-        event_id=_event_id(moment, f"{served.response_id}/rating"),
-        user_id=served.user_id,
         reacted_at=moment,
-        response_id=served.response_id,
-        reaction=REACTIONS[rating],
+        response_id=response_id,
+        reaction=reaction,
         action="added",
-        session_id=served.session_id,
+        session_id=session,
     )
 
 

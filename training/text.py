@@ -1,7 +1,7 @@
-"""How a conversation and its response become model input, for any tokenizer. Reward models and their callers share this file.
+"""How a conversation and its response become model input, for any tokenizer; reward models and callers share it.
 
-A tokenizer with a chat template speaks its own format. Any other gets numbered, role-marked lines: an encoder reads a window of the end
-of a conversation, and the number tells it how much lies before that window.
+A tokenizer with a chat template speaks its own format. Any other gets numbered, role-marked lines: an encoder reads a
+window of the end of a conversation, and the number tells it how much lies before that window.
 """
 
 import json
@@ -30,7 +30,7 @@ def plain(conversation: Conversation, response: str) -> str:
 
 
 def render(tokenizer: Any, conversation: Conversation, response: str) -> str:
-    """One text of the conversation with its response: the tokenizer's chat template where it has one, plain lines else."""
+    """One text of both: by the tokenizer's chat template where it has one, as plain lines else."""
     if not tokenizer.chat_template:
         return plain(conversation, response)
     turns = [*conversation, {"role": "assistant", "content": response}]

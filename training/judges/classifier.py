@@ -9,7 +9,7 @@ from training.text import Conversation
 
 
 class ClassifierJudge(NamedTuple):
-    """Violates when the model's logit lies below `threshold`: a safety model at 0 vetoes what is more likely unsafe than safe."""
+    """Violates when the model's logit lies below `threshold`; at 0 a safety model vetoes what is more likely unsafe."""
 
     model: RewardModel
     threshold: float = 0.0

@@ -56,6 +56,11 @@ def trip_rates(
     }
 
 
+def straight(text: str) -> str:
+    """The text with typographic apostrophes made plain, so that one pattern finds both."""
+    return text.replace("\u2019", "'")
+
+
 def last_user_message(conversation: Conversation) -> str:
     """What the user said last; empty when they have not spoken."""
     return next((turn["content"] for turn in reversed(conversation) if turn["role"] == "user"), "")

@@ -1,4 +1,4 @@
-"""Does a reward model like what should not matter? The same response with one thing changed, and how far the logit moves."""
+"""Does a reward model like what should not matter? One thing in a response is changed, and the logit is watched."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple

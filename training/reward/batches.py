@@ -27,7 +27,7 @@ def by_length(ids: Ids, *, tokens: int) -> Iterator[Rows]:
 
 
 def shuffled(ids: Ids, *, size: int, random: np.random.Generator, pool: int = 16) -> list[Rows]:
-    """Training batches of `size` rows: shuffled, sorted by length within pools of `pool` batches, and the batches shuffled again."""
+    """Training batches of `size` rows: shuffled, sorted by length within `pool` batches, and shuffled once more."""
     order = random.permutation(len(ids))
     lengths = np.array([len(row) for row in ids], dtype=np.int64)
     batches: list[Rows] = []

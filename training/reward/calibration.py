@@ -1,7 +1,7 @@
 """From raw logits of a model trained on sub-sampled negatives to logits whose sigmoid may be read as a chance.
 
-Two steps, in this order: the prior shift of sub-sampling is subtracted exactly (method.md, 3), then a scale and an offset are fitted on
-held-out rows (Platt). Both are monotone, so they change no ranking.
+Two steps, in this order: the prior shift of sub-sampling is subtracted exactly (method.md, 3), then a scale and an
+offset are fitted on held-out rows (Platt). Both are monotone, so they change no ranking.
 """
 
 import json
@@ -65,8 +65,9 @@ def prior_shift(natural: float, trained: float) -> float:
 def fit_platt(logits: Floats, labels: Floats, weights: Floats, *, steps: int = 50) -> tuple[float, float]:
     """Scale and offset that maximise the weighted likelihood of `sigmoid(scale * logit + offset)` on held-out rows.
 
-    Newton's method on the two parameters with one pseudo-observation of each keeping it finite. A scale that would not be positive (the
-    scores rank no better than a coin) leaves the scale at 1: calibration never turns a ranking round.
+    Newton's method on the two parameters with one pseudo-observation of each keeping it finite. A scale that would
+    not be positive (the scores rank no better than a coin) leaves the scale at 1: calibration never turns a ranking
+    round.
     """
     design = np.stack([logits, np.ones_like(logits)], axis=1)
     start = np.array([1.0, 0.0])

@@ -8,14 +8,16 @@ if TYPE_CHECKING:
 
 _CARD = """# {name}
 
-A sequence classifier with one label: `RewardModel.load(DIRECTORY).logits(conversations, responses)` gives logits whose sigmoid is the
-chance that the label is positive, at the natural rate of the data ({base_rate:.3%} in the test part).
+A sequence classifier with one label: `RewardModel.load(DIRECTORY).logits(conversations, responses)` gives logits
+whose sigmoid is the chance that the label is positive, at the natural rate of the data ({base_rate:.3%} in the test
+part).
 
 ## Made from
 {lineage}
 
-Negatives were sub-sampled to {positive_rate:.0%} positives; the prior shift is subtracted exactly, then scale and offset were fitted on
-validation users (`calibration.json`). {epochs} epochs were planned, {ran} were run, trained in {seconds:.0f} s.
+Negatives were sub-sampled to {positive_rate:.0%} positives; the prior shift is subtracted exactly, then scale and
+offset were fitted on validation users (`calibration.json`). {epochs} epochs were planned, {ran} were run, trained in
+{seconds:.0f} s.
 
 | part | rows | positives |
 |---|---|---|
@@ -32,13 +34,13 @@ validation users (`calibration.json`). {epochs} epochs were planned, {ran} were 
 {audit}
 
 ## Intended use
-Ranking responses to one prompt while a policy is optimised, together with other rewards and under judges, and comparing policies on fixed
-prompts. Not for judging users, and not as the only reward.
+Ranking responses to one prompt while a policy is optimised, together with other rewards and under judges, and
+comparing policies on fixed prompts. Not for judging users, and not as the only reward.
 
 ## Known biases
-Labels say who reacted, not what is good: people in a good mood react more, whatever the answer. A kind of response that changes the chance
-of a reaction (goodbyes, flattery, emoji) raises the score without helping anyone; see the table above. Valid refusals tend to score low.
-Scores of texts unlike the training data mean little.
+Labels say who reacted, not what is good: people in a good mood react more, whatever the answer. A kind of response
+that changes the chance of a reaction (goodbyes, flattery, emoji) raises the score without helping anyone; see the
+table above. Valid refusals tend to score low. Scores of texts unlike the training data mean little.
 """
 
 

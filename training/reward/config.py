@@ -27,6 +27,6 @@ class RewardConfig(BaseModel):
     validation_users: float = Field(0.1, gt=0, lt=1)
     """Share of users for early stopping and calibration."""
     evaluation_rows: int = Field(5_000, gt=0)
-    """At most so many rows are scored for calibration and for the test; all positives are among them, and what a drawn negative
-    stands for is its weight."""
+    """At most so many rows are scored for calibration and for the test. All positives are among them; a drawn negative
+    weighs as many as it stands for."""
     seed: int = 1

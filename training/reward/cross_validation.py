@@ -1,4 +1,4 @@
-"""P[Love] on small real data: every row scored by a model that never saw its user, beside simple predictors on the same folds."""
+"""P[Love] on small data: every row scored by a model that never saw its user, beside simple predictors."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Labelled examples: read, checked, split by user and time, and negatives sub-sampled. Plain numpy; no model in sight."""
+"""Labelled examples: read, checked, split by user and time, negatives sub-sampled. Plain numpy, no model in sight."""
 
 import hashlib
 from typing import Any, NamedTuple
@@ -83,9 +83,10 @@ class Split(NamedTuple):
 
 
 def split(examples: Examples, *, test_users: float, test_time: float, validation_users: float, seed: int) -> Split:
-    """Divide by user (salted hash) and time: the test part is what test users were served after the cut, the rest lies before it.
+    """Divide by user (salted hash) and time: test users after the cut make the test part, all else lies before the cut.
 
-    Rows of test users before the cut and of the others after it belong to no part: they would leak a user or the future.
+    Rows of test users before the cut and of the others after it belong to no part: they would leak a user or the
+    future.
 
     Args:
         examples: What to divide.

@@ -1,6 +1,7 @@
-"""The training loop: unpaired binary cross-entropy on a sequence classifier, fresh negatives each epoch, early stopping.
+"""The training loop: unpaired binary cross-entropy on a sequence classifier, fresh negatives each epoch, early stop.
 
-Left out on purpose: mixed precision (bf16 autocast was slower on these processors), several devices, gradient accumulation.
+Left out on purpose: mixed precision (bf16 autocast was slower on these processors), several devices, gradient
+accumulation.
 """
 
 import math

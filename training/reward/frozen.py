@@ -1,7 +1,7 @@
 """Frozen lower layers run once: their output is kept, and training goes through the upper layers alone.
 
-Works on encoders with `embeddings` and `encoder.layer` (BERT and its kin) and on decoders with `embed_tokens` and `layers` (Llama and
-its kin). Kept states are half precision: 384 numbers a token are 768 bytes.
+Works on encoders with `embeddings` and `encoder.layer` (BERT and its kin) and on decoders with `embed_tokens` and
+`layers` (Llama and its kin). Kept states are half precision: 384 numbers a token are 768 bytes.
 """
 
 from collections.abc import Callable, Iterator
@@ -78,7 +78,8 @@ def keep_states(model: Any, layers: int, ids: Ids, pad_id: int, states: States) 
 def opened(model: Any, layers: int, ids: Ids, pad_id: int, states: States) -> Iterator[Prepare]:
     """Ready the model for these texts; what is yielded makes a batch of some of them.
 
-    With `layers` frozen, the model consists of its upper layers within the context, fed with kept states; afterwards it is whole again.
+    With `layers` frozen, the model consists of its upper layers within the context, fed with kept states; afterwards
+    it is whole again.
     """
     if not layers:
         yield partial(pad, pad_id=pad_id)

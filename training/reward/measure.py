@@ -41,11 +41,11 @@ class Measured(NamedTuple):
         return {name: value for name, value in self._asdict().items() if isinstance(value, Estimate)}
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values: each figure as `NAME` and its interval as `NAME_ci`, and the two reliability curves as lists."""
+        """Plain values: a figure as `NAME`, its interval as `NAME_ci`, and the two reliability curves as lists."""
         figures = {name: estimate.value for name, estimate in self.estimates().items()}
         intervals = {f"{name}_ci": [estimate.low, estimate.high] for name, estimate in self.estimates().items()}
         curves = {
-            name: [list(bin) for bin in getattr(self, name)] for name in ("reliability_before", "reliability_after")
+            name: [list(each) for each in getattr(self, name)] for name in ("reliability_before", "reliability_after")
         }
         return figures | intervals | curves
 

@@ -1,6 +1,7 @@
 """How well scores rank and how far probabilities may be believed, with intervals by a bootstrap over users.
 
-Pure numpy. Rows carry weights, so that a test set with sub-sampled negatives still speaks of the natural rate. Intervals draw whole
+Pure numpy. Rows carry weights, so that a test set with sub-sampled negatives still speaks of the natural rate.
+Intervals draw whole
 users: two responses of one user are not independent (method.md, 8).
 """
 
@@ -67,7 +68,7 @@ def brier(labels: Floats, chances: Floats, weights: Floats | None = None) -> flo
 
 
 def calibration_error(labels: Floats, chances: Floats, weights: Floats | None = None, *, bins: int = 10) -> float:
-    """ECE: mean distance between chance and rate over `bins` bins of equal total weight (rare labels make equal widths useless).
+    """ECE: mean distance between chance and rate over bins of equal weight (rare labels make equal widths useless).
 
     >>> round(calibration_error(np.array([0.0, 1.0]), np.array([0.1, 0.7]), bins=2), 3)
     0.2
@@ -87,7 +88,7 @@ class Bin(NamedTuple):
 
 
 def reliability(labels: Floats, chances: Floats, weights: Floats | None = None, *, bins: int = 10) -> list[Bin]:
-    """Predicted chance against what came true, in bins of equal total weight; weighted counts are rounded, empty bins left out.
+    """Predicted chance against what came true, in bins of equal weight; counts are rounded, empty bins left out.
 
     >>> reliability(np.array([0.0, 1.0]), np.array([0.1, 0.7]), bins=2)
     [Bin(chance=0.1, positives=0, rows=1), Bin(chance=0.7, positives=1, rows=1)]

@@ -1,4 +1,4 @@
-"""Train one reward model: unpaired binary feedback in, a calibrated and measured sequence classifier with its card out."""
+"""Train one reward model: unpaired binary feedback in, a calibrated and measured classifier with its card out."""
 
 import json
 import time
@@ -60,7 +60,8 @@ def train_reward_model(
     Args:
         examples: pyarrow Table with conversation (JSON), response, label, weight (trust in [0, 1]), user_id, served_at.
         out: Directory to write; made if it is missing.
-        base: Directory or hub name of a sequence classifier, an encoder or a causal language model (whose body is taken).
+        base: Directory or hub name of a sequence classifier, an encoder or a causal language model (whose body is
+            taken).
         config: The dials.
         name: What the model is called in its card.
         lineage: What it was made from (training set hash, window, filter version ...), copied into the card.
@@ -134,7 +135,7 @@ def fit_model(
 
 
 def load_classifier(base: str, tokenizer: Any, config: RewardConfig) -> Any:
-    """The base as a sequence classifier with one label, its head freshly drawn, lower layers frozen, on the fastest device."""
+    """The base as a sequence classifier with one label: fresh head, frozen lower layers, on the fastest device."""
     import torch
     from transformers import AutoModelForSequenceClassification
     from transformers.utils import logging
@@ -156,7 +157,7 @@ def load_classifier(base: str, tokenizer: Any, config: RewardConfig) -> Any:
 
 
 def evaluation_sample(examples: Examples, config: RewardConfig) -> tuple[Examples, Floats]:
-    """At most `evaluation_rows` rows with every positive among them, and weights (trust x sampling) that keep the natural rate."""
+    """At most `evaluation_rows` rows, all positives among them, and weights (trust x sampling) for the natural rate."""
     room = max(config.evaluation_rows - int(examples.labels.sum()), 1)
     rate = float(examples.labels.sum() / (examples.labels.sum() + room))
     rows: Rows

@@ -1,0 +1,73 @@
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from training.reward.calibration import prior_shift
+from training.reward.data import read_examples, split, subsample
+
+Draw = Callable[..., pa.Table]
+
+
+def test_no_user_is_in_two_parts_and_the_test_is_later_than_all_else(examples: Draw) -> None:
+    every = read_examples(examples(4_000))
+    parts = split(every, test_users=0.2, test_time=0.2, validation_users=0.1, seed=1)
+    users = [set(every.users[rows]) for rows in parts]
+    assert not users[0] & users[1]
+    assert not users[0] & users[2]
+    assert not users[1] & users[2]
+    earlier = np.concatenate([every.times[parts.train], every.times[parts.validation]])
+    assert every.times[parts.test].min() > earlier.max()
+
+
+def test_the_split_is_the_same_every_time_and_another_for_another_seed(examples: Draw) -> None:
+    every = read_examples(examples(2_000))
+
+    def drawn(seed: int) -> list[int]:
+        return split(every, test_users=0.2, test_time=0.2, validation_users=0.1, seed=seed).train.tolist()
+
+    assert drawn(1) == drawn(1) != drawn(2)
+
+
+def test_sub_sampling_keeps_all_positives_and_says_what_a_negative_stands_for() -> None:
+    labels = np.array([1.0] * 20 + [0.0] * 1_980)
+    rows, stands_for = subsample(labels, 0.1, np.random.default_rng(0))
+    assert labels[rows].sum() == 20
+    assert len(rows) == 200
+    assert stands_for == 1_980 / 180
+    assert np.log(stands_for) == pytest.approx(prior_shift(0.01, 0.1))
+
+
+def test_a_set_with_more_positives_stays_as_it_is() -> None:
+    rows, stands_for = subsample(np.array([1.0, 0, 1, 0]), 0.1, np.random.default_rng(0))
+    assert rows.tolist() == [0, 1, 2, 3]
+    assert stands_for == 1
+
+
+def test_an_empty_set_is_refused(examples: Draw) -> None:
+    with pytest.raises(ValueError, match="0 examples: a reward model needs positives and negatives"):
+        read_examples(examples(1).slice(0, 0))
+
+
+@pytest.mark.parametrize(("rate", "absent"), [(0.0, "positive"), (1.0, "negative")])
+def test_a_set_of_one_kind_is_refused(examples: Draw, rate: float, absent: str) -> None:
+    with pytest.raises(ValueError, match=f"no {absent} among 50 examples"):
+        read_examples(examples(50, rate=rate, warm_rate=rate))
+
+
+def test_a_missing_column_is_named(examples: Draw) -> None:
+    with pytest.raises(ValueError, match="examples lack weight; they need the columns"):
+        read_examples(examples(10).drop_columns(["weight"]))
+
+
+def test_a_trust_above_one_is_refused(examples: Draw) -> None:
+    table = examples(200)
+    table = table.set_column(table.column_names.index("weight"), "weight", pa.array([1.5] * 200))
+    with pytest.raises(ValueError, match=r"weight from 1.5 to 1.5, must be in \[0, 1\]"):
+        read_examples(table)
+
+
+def test_too_few_users_for_a_test_part_is_refused(examples: Draw) -> None:
+    with pytest.raises(ValueError, match=r"part holds 0 positives among .* examples, it needs both kinds"):
+        split(read_examples(examples(60, users=3)), test_users=0.2, test_time=0.2, validation_users=0.1, seed=1)

@@ -1,0 +1,105 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pydantic import ValidationError
+
+from training.reward.audit import counterfactuals
+from training.reward.model import RewardModel
+from training.reward.train import RewardConfig, RewardReport, train_reward_model
+
+Draw = Callable[..., pa.Table]
+CONFIG = RewardConfig(epochs=3, learning_rate=4e-3, batch=32)
+
+
+@pytest.fixture(scope="module")
+def trained(tiny: Path, examples: Draw, tmp_path_factory: pytest.TempPathFactory) -> RewardReport:
+    """A model of examples in which `warm` is loved."""
+    out = tmp_path_factory.mktemp("models") / "p_love"
+    lineage = {"training_set": "abc123"}
+    return train_reward_model(examples(5_000), out, base=tiny, config=CONFIG, name="P[Love]", lineage=lineage)
+
+
+def said(response: str) -> tuple[list[dict[str, str]], str]:
+    return [{"role": "user", "content": "tea ?"}], response
+
+
+def score(model: RewardModel, *responses: str) -> list[float]:
+    return model.logits(*zip(*map(said, responses), strict=True)).tolist()
+
+
+@pytest.mark.slow
+def test_it_learns_what_is_loved(trained: RewardReport) -> None:
+    assert trained.measured.auroc.low > 0.6
+    warm, cold = score(RewardModel.load(trained.directory), "warm tea .", "cold tea .")
+    assert warm > cold + 1
+
+
+@pytest.mark.slow
+def test_its_chances_are_at_the_natural_rate_although_negatives_were_sub_sampled(trained: RewardReport) -> None:
+    """Sub-sampled to 30 % positives from about 12 %, the mean chance must still be about 12 %."""
+    model = RewardModel.load(trained.directory)
+    cold = float(np.mean(score(model, "cold tea .", "bad rain !", "yes no maybe")))
+    assert 1 / (1 + np.exp(-cold)) == pytest.approx(0.02, abs=0.04)
+
+
+@pytest.mark.slow
+def test_a_loaded_model_scores_as_a_padded_batch_does_alone(trained: RewardReport) -> None:
+    model = RewardModel.load(trained.directory)
+    responses = ["warm tea .", "cold", "yes no maybe warm sun rain bad good !"]
+    together = score(model, *responses)
+    assert together == pytest.approx([score(model, each)[0] for each in responses], abs=1e-5)
+    assert model.logits([], []).shape == (0,)
+
+
+@pytest.mark.slow
+def test_the_directory_holds_card_calibration_and_figures(trained: RewardReport) -> None:
+    card = (trained.directory / "README.md").read_text()
+    assert "training_set: `abc123`" in card
+    assert "Intended use" in card
+    assert "closing appended" in card
+    facts = json.loads((trained.directory / "metrics.json").read_text())
+    assert facts["measured"]["auroc"] == trained.measured.auroc.value
+    assert facts["lineage"]["training_set"] == "abc123"
+    assert set(json.loads((trained.directory / "calibration.json").read_text())) == {"prior_shift", "scale", "offset"}
+
+
+@pytest.mark.slow
+def test_the_audit_finds_a_word_that_buys_love(trained: RewardReport) -> None:
+    model = RewardModel.load(trained.directory)
+    conversations, responses = zip(*map(said, ["cold tea .", "bad rain !"] * 10), strict=True)
+    edits = {"warm appended": lambda response: f"{response} warm", "nothing": lambda response: response}
+    bought, nothing = counterfactuals(model, conversations, responses, edits=edits)
+    assert bought.shift > 0.5
+    assert bought.raised == 1
+    assert nothing.shift == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_model(tiny: Path, examples: Draw, tmp_path: Path) -> None:
+    first, second = (
+        train_reward_model(examples(1_500), tmp_path / name, base=tiny, config=CONFIG, name=name, lineage={})
+        for name in ("first", "second")
+    )
+    assert first.losses == second.losses
+    assert score(RewardModel.load(first.directory), "warm sun") == score(RewardModel.load(second.directory), "warm sun")
+
+
+def test_a_missing_model_directory_is_said(tiny: Path, examples: Draw, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nowhere holds no config.json: give the directory of a model"):
+        train_reward_model(
+            examples(100), tmp_path / "out", base=tmp_path / "nowhere", config=CONFIG, name="x", lineage={}
+        )
+    with pytest.raises(FileNotFoundError, match=r"nowhere holds no config.json"):
+        RewardModel.load(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match=r"calibration.json is missing: not a reward model of this project"):
+        RewardModel.load(tiny)
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0, 1.4])
+def test_a_positive_rate_outside_0_1_is_refused(rate: float) -> None:
+    with pytest.raises(ValidationError, match="positive_rate"):
+        RewardConfig(positive_rate=rate)
