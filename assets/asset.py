@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from assets.pictures import picture
-from assets.pipeline import prepare, reopen
+from assets.pipeline import prepare, read_recipe, reopen
 from assets.recipe import Recipe
 from assets.run import Facts, Run, Stage, perform
 from assets.stages import policy
@@ -40,8 +40,13 @@ class RunResource(dg.ConfigurableResource[Run]):
             data=os.environ.get("LOVELOOP_DATA"),
         )
 
+    def recipe(self) -> Recipe:
+        """The recipe that the run has, or will be opened with; touches nothing."""
+        directory = Path(self.directory)
+        return reopen(directory).recipe if (directory / "run.json").exists() else read_recipe(Path(self.recipe_file))
+
     def open(self) -> Run:
-        """The run, opened with its recipe."""
+        """The run, opened with its recipe; its directory is made on first use."""
         directory = Path(self.directory)
         if (directory / "run.json").exists():
             return reopen(directory)

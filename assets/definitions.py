@@ -1,6 +1,6 @@
 """The loop as Dagster assets: the stages that `loveloop run` follows, with checks, plots and history around them.
 
-The environment names one run directory, LOVELOOP_HOME/LOVELOOP_RUN, and its recipe, LOVELOOP_RECIPE (see assets/asset.py).
+The environment names the run directory, LOVELOOP_HOME/LOVELOOP_RUN, and its recipe, LOVELOOP_RECIPE.
 """
 
 import dagster as dg
@@ -9,14 +9,18 @@ from assets.asset import RunResource, as_asset, policy_asset
 from assets.checks import CHECKS
 from assets.pipeline import stages
 
-RUN = RunResource.from_environment()
-RECIPE = RUN.open().recipe
-STAGES = stages(RECIPE)
-SWEEP = frozenset(stage.name for stage in STAGES if stage.name.startswith("policy-"))
 
-defs = dg.Definitions(
-    assets=[*(as_asset(stage, SWEEP) for stage in STAGES if stage.name not in SWEEP), policy_asset(RECIPE)],
-    asset_checks=CHECKS,
-    resources={"run": RUN},
-    executor=dg.in_process_executor,
-)
+def build(run: RunResource) -> dg.Definitions:
+    """Every stage of the run's recipe as an asset; the sweep is one asset with a partition for each Love weight."""
+    recipe = run.recipe()
+    every = stages(recipe)
+    sweep = frozenset(stage.name for stage in every if stage.name.startswith("policy-"))
+    return dg.Definitions(
+        assets=[*(as_asset(stage, sweep) for stage in every if stage.name not in sweep), policy_asset(recipe)],
+        asset_checks=CHECKS,
+        resources={"run": run},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build(RunResource.from_environment())

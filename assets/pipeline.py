@@ -90,7 +90,9 @@ def follow(run: Run, *, say: Callable[[str], object]) -> None:
             say(f"[{number}/{len(every)}] {stage.title}")
             facts, ran = perform(run, stage)
             took = f"{run.seconds()[stage.name]:.1f} s" if ran else "kept from before"
-            say(f"        {facts.get('summary', 'done')}  ({took})")
+            say(f"        {facts['summary']}  ({took})")
+            for line in facts.get("shown", []):
+                say(f"        {line}")
     say(f"\nreport: {run.directory / 'report.html'}   ({sum(run.seconds().values()):.0f} s in all)")
 
 

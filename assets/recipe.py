@@ -26,6 +26,8 @@ class World(Section):
     """Served responses, at least."""
     users: Count = 12_000
     days: Count = 14
+    base_love_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.009
+    """Hearts per response of the incumbent."""
 
 
 class Broker(Section):

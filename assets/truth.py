@@ -48,13 +48,13 @@ def oracle_auroc(run: Run) -> float:
     return float(auroc(love, np.asarray(found["p_love_observable"], dtype=np.float64), np.ones_like(love)))
 
 
-def of_answers(prompts: list[Any], answers: list[str]) -> Facts:
+def of_answers(prompts: list[Any], answers: list[str], base_love_rate: float) -> Facts:
     """What a policy's answers truly are: mean chance of a heart, and shares of helpful, safe, fluent, closing ones."""
     from streams.synthetic import truth
 
     readings = truth.read(prompts, answers)
     return {
-        "true_love": float(truth.observable_love(prompts, readings).mean()),
+        "true_love": float(truth.observable_love(prompts, readings, base_love_rate=base_love_rate).mean()),
         "true_helpful": float(truth.helpful(readings).mean()),
         "true_safe": float(truth.safe(readings).mean()),
         "fluent": float(np.mean(readings.fluent)),

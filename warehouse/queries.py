@@ -55,7 +55,7 @@ def clean_feedback_summary(
     return found
 
 
-def experiment_users(
+def experiment_exposures(
     path: str | Path,
     experiment: str,
     *,
@@ -63,7 +63,7 @@ def experiment_users(
     as_of: datetime | None = None,
     maturity_hours: float = 24.0,
 ) -> pa.Table:
-    """An A/B test by its independent units.
+    """What was served in an A/B test, and whether it was loved.
 
     Args:
         path: The warehouse.
@@ -73,14 +73,24 @@ def experiment_users(
         maturity_hours: Younger responses are not counted yet.
 
     Returns:
-        Columns user_id, arm, exposures (responses served) and loves (responses loved), one row a user and arm, sorted.
+        Columns user_id, arm, conversation (JSON), response and loves (1 or 0), one row a served response, sorted.
     """
     source = "clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours)" if filtered else _RAW
     return _table(
         path,
-        f"""SELECT user_id, arm, count(*) AS exposures, count(*) FILTER (love) AS loves
-        FROM {source} WHERE experiment = $experiment GROUP BY user_id, arm ORDER BY user_id, arm""",
+        f"""SELECT user_id, arm, conversation, response, CAST(love AS BIGINT) AS loves
+        FROM {source} WHERE experiment = $experiment ORDER BY user_id, arm, served_at, response_id""",
         {"moment": as_of or datetime.now(UTC), "hours": maturity_hours, "experiment": experiment},
+    )
+
+
+def love_by_day(path: str | Path, *, as_of: datetime | None = None, maturity_hours: float = 24.0) -> pa.Table:
+    """Clean feedback by day of serving (UTC): columns day (date), exposures, loves, sorted. Arguments as `policies`."""
+    return _table(
+        path,
+        """SELECT CAST(served_at AS DATE) AS day, count(*) AS exposures, count(*) FILTER (love) AS loves
+        FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours) GROUP BY day ORDER BY day""",
+        {"moment": as_of or datetime.now(UTC), "hours": maturity_hours},
     )
 
 

@@ -33,7 +33,7 @@ def _evaluate(run: Run) -> Facts:
     (run.directory / "answers.json").write_text(json.dumps(answers, indent=1, ensure_ascii=False))
     rows = [_row(run, each) for each in found.scores]
     if run.recipe.source == "world":
-        _beside_the_truth(rows, asked, found.answers)
+        _beside_the_truth(rows, asked, found.answers, run.recipe.world.base_love_rate)
     lifts = ", ".join(f"{row['policy']} {row['love_lift']:+.0%}" for row in rows[1:])
     return {"summary": f"predicted lift of mean P[Love]: {lifts}", "rows": len(asked), "policies": rows}
 
@@ -71,12 +71,14 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _beside_the_truth(rows: list[Facts], asked: list[prompts.Conversation], answers: dict[str, list[str]]) -> None:
+def _beside_the_truth(
+    rows: list[Facts], asked: list[prompts.Conversation], answers: dict[str, list[str]], rate: float
+) -> None:
     from assets import truth
 
     base: Facts = {}
     for row in rows:
-        found = truth.of_answers(asked, answers[row["policy"]])
+        found = truth.of_answers(asked, answers[row["policy"]], rate)
         base = base or found
         row.update(found, true_love_lift=found["true_love"] / base["true_love"] - 1)
 

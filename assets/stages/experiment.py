@@ -1,6 +1,7 @@
 """The A/B test of the staged candidate: serve both arms, bring the exposures home, read, decide, remember."""
 
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -38,11 +39,12 @@ def _exposures(run: Run) -> Facts:
         experiment=name,
         seed=run.recipe.seed,
         starts_at=source.world_config(run).ends_at + timedelta(days=1),
+        base_love_rate=run.recipe.world.base_love_rate,
     )
     file = run.world / "experiment.ndjson"
     file.write_bytes(b"".join(line + b"\n" for line in lines))
     flow = ingest.through_the_broker(run, file)
-    effects = true_effects(pool, answers)
+    effects = true_effects(pool, answers, base_love_rate=run.recipe.world.base_love_rate)
     true_lift = effects["treatment"].love / effects["control"].love - 1
     summary = f"{wanted.exposures:,} exposures over {len(pool):,} prompts came back through the topics"
     return {
@@ -104,16 +106,21 @@ def _ledger(run: Run) -> Facts:
         staged["name"],
         predicted_lift=float(staged["predicted_lift"]),
         measured_lift=measured["lift"],
-        measured_ci=tuple(float("nan") if each is None else each for each in measured["lift_ci"]),
+        measured_ci=_finite(measured["lift_ci"]),
         experiment=measured["name"],
         day=datetime.now(UTC).date(),
     )
-    queries.append_ledger(run.warehouse, row.candidate, row.experiment, row._asdict())
+    queries.append_ledger(run.warehouse, row._asdict())
     rows = queries.ledger(run.warehouse)
     agreement = ledger.agreement(rows)
     measured_lift = "not known" if row.measured_lift is None else f"{row.measured_lift:+.1%}"
     summary = f"predicted {row.predicted_lift:+.1%}, measured {measured_lift}; {agreement.words}"
     return {"summary": summary, "rows": len(rows), "ledger": rows, "agreement": agreement._asdict()}
+
+
+def _finite(interval: list[float | None]) -> tuple[float, float]:
+    low, high = (math.nan if each is None else each for each in interval)
+    return low, high
 
 
 def _settings(recipe: Recipe) -> Any:

@@ -1,6 +1,7 @@
 """The models that are learnt before any policy moves: the incumbent, helpfulness, safety, P[Love]."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,19 +93,50 @@ def _p_love(run: Run) -> Facts:
 
     directory = feedback.training_set_directory(run)
     manifest = training_set.Manifest.read(directory)
-    examples = labels.from_training_set(training_set.load(directory))
+    rows = training_set.load(directory)
+    examples = labels.from_training_set(rows)
     window = f"{manifest.first_served_at.isoformat()} to {manifest.last_served_at.isoformat()}"
     lineage = {"training_set": manifest.hash, "window": window, "filter_version": manifest.filter_version}
     facts = _reward(run, "p_love", run.recipe.p_love, examples, lineage)
     if run.recipe.p_love.folds > 1:
-        facts |= _cross_validated(run, examples)
+        facts |= _cross_validated(run, examples, rows["policy"].to_pylist())
     return facts
 
 
-def _cross_validated(run: Run, examples: Any) -> Facts:
-    from assets.stages.cross_validation import cross_validated
+def _cross_validated(run: Run, examples: Any, policies: list[str]) -> Facts:
+    """Figures on users that no model saw, beside simple predictors; they take the place of the single split's."""
+    from training.reward.cross_validation import cross_validate
 
-    return cross_validated(run, examples, _base(run, run.recipe.p_love.base))
+    wanted = run.recipe.p_love
+    found = cross_validate(
+        examples,
+        policies,
+        base=_base(run, wanted.base),
+        config=wanted.config.model_copy(update={"seed": run.recipe.seed}),
+        folds=wanted.folds,
+        name="p_love",
+    )
+    rivals = [{"name": name, "auroc": each.value, "auroc_ci": each[1:]} for name, each in found.baselines.items()]
+    shown = ", ".join(f"{rival['name']} {rival['auroc']:.3f}" for rival in rivals)
+    bots = [{"name": row.policy} | row._asdict() for row in found.policies]
+    r, agreement = found.pearson_r, f"by bot r = {found.pearson_r.value:.2f}"
+    span = f"{agreement} ({r.low:.2f} to {r.high:.2f})"
+    return {
+        "summary": f"AUROC {found.auroc} on unseen users (baselines: {shown}); {span}",
+        "shown": _table(found.policies),
+        "auroc": found.auroc.value,
+        "auroc_ci": found.auroc[1:],
+        "auroc_by_fold": found.auroc_by_fold,
+        "baselines": rivals,
+        "bots": [{key: bot[key] for key in ("name", "responses", "mean_p_love", "love_rate")} for bot in bots],
+        "bots_r": r.value,
+        "bots_r_ci": r[1:],
+    }
+
+
+def _table(bots: Sequence[Any]) -> list[str]:
+    head = f"{'bot':24} {'responses':>9} {'mean P[Love]':>12} {'Love rate':>9}"
+    return [head, *(f"{bot.policy:24} {bot.responses:9,} {bot.mean_p_love:12.3f} {bot.love_rate:9.3f}" for bot in bots)]
 
 
 def _labelled(name: str, task: labels.Task) -> Any:

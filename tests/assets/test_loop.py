@@ -1,0 +1,145 @@
+"""The whole loop at a tiny size, by the command line's function and by Dagster: real broker, real training."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from assets.pipeline import follow, prepare, stages
+from assets.report import schema
+from assets.run import Run
+
+TINY = Path(__file__).with_name("tiny.toml")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    made = prepare(tmp_path_factory.mktemp("runs") / "tiny", TINY, None)
+    follow(made, say=print)
+    return made
+
+
+@pytest.mark.slow
+def test_the_report_has_every_figure_that_the_loop_promises(run: Run) -> None:
+    report = schema.read(run.directory / "report.json")
+    assert report.ingest is not None
+    assert report.ingest.lost == 0
+    assert report.adversary is not None
+    assert report.p_love is not None
+    assert report.p_love.oracle_auroc is not None
+    assert [policy.love_weight for policy in report.policies] == [0.0, 0.3]
+    assert report.candidate is not None
+    assert report.experiment is not None
+    assert report.experiment.exposures == 2000
+    assert len(report.ledger) == 1
+    assert set(report.seconds) == {stage.name for stage in stages(run.recipe)} - {"report"}
+
+
+@pytest.mark.slow
+def test_what_was_put_into_the_stream_is_what_the_warehouse_counts(run: Run) -> None:
+    put_in = json.loads((run.world / "amounts.json").read_text())
+    found = run.facts("ingest")["counts"]
+    for put, stored in {
+        "responses": "responses",
+        "reactions": "reactions",
+        "duplicates": "duplicates_dropped",
+        "dead_letters": "dead_letters",
+        "retractions": "retractions",
+    }.items():
+        assert found[stored] == put_in[put], put
+    assert found["dead_letters_by_reason"] == put_in["malformed"]
+
+
+@pytest.mark.slow
+def test_the_candidate_says_where_it_came_from(run: Run) -> None:
+    staged = run.facts("candidate")
+    place = Path(staged["path"])
+    lineage = json.loads((place / "lineage.json").read_text())
+    assert lineage["training_set"] == run.facts("training_set")["hash"]
+    assert set(lineage["reward_models"]) == {"p_love", "helpfulness", "safety"}
+    assert lineage["events"][0]["next_offset"] > 0
+    assert "| gate |" not in (place / "README.md").read_text().splitlines()[0]
+    assert (place / "model.safetensors").exists() or (place / "adapter_model.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_a_second_call_keeps_every_stage(run: Run) -> None:
+    said: list[str] = []
+    follow(run, say=lambda line: said.append(str(line)))
+    assert sum("kept from before" in line for line in said) == len(stages(run.recipe))
+
+
+@pytest.mark.slow
+def test_a_run_killed_in_the_middle_of_a_stage_goes_on_and_ends_the_same(run: Run, tmp_path: Path) -> None:
+    """Killed with SIGKILL as soon as a policy's first state lies on disk; run again, the same weights come out."""
+    copy = tmp_path / "killed"
+    shutil.copytree(run.directory, copy)
+    for name in (
+        "policy-0.3",
+        "offline_evaluation",
+        "candidate",
+        "exposures",
+        "experiment_readout",
+        "lift_ledger",
+        "report",
+    ):
+        (copy / "stages" / f"{name}.json").unlink()
+    shutil.rmtree(copy / "policies" / "love-0.3")
+    words = [sys.executable, "-m", "assets", "run", "--recipe", str(TINY), "--home", str(tmp_path), "--name", "killed"]
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Love weight 0.3" in line:
+            process.kill()
+            break
+    process.wait(timeout=60)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "kept from before" in done.stdout
+    weights = [each / "policies" / "love-0.3" / "model.safetensors" for each in (run.directory, copy)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+@pytest.mark.slow
+def test_dagster_materialises_the_same_stages_with_checks_and_plots(run: Run, tmp_path: Path) -> None:
+    import dagster as dg
+
+    from assets.asset import RunResource
+    from assets.definitions import build
+
+    shutil.copytree(run.directory, tmp_path / "ui")
+    definitions = build(RunResource(directory=str(tmp_path / "ui"), recipe_file=str(TINY)))
+    assets = list(definitions.assets or [])
+    policy = next(each for each in assets if isinstance(each, dg.AssetsDefinition) and each.key.path == ["policy"])
+    everything = [*assets, *(definitions.asset_checks or [])]
+    with dg.DagsterInstance.ephemeral() as instance:
+        resources = dict(definitions.resources or {})
+        before = dg.AssetSelection.assets(policy).upstream(include_self=False)
+        after = dg.AssetSelection.assets(policy).downstream(include_self=False)
+        done = [dg.materialize(everything, selection=before, resources=resources, instance=instance)]
+        for weight in ("0", "0.3"):
+            done.append(
+                dg.materialize(
+                    everything, selection=[policy], partition_key=weight, resources=resources, instance=instance
+                )
+            )
+        done.append(dg.materialize(everything, selection=after, resources=resources, instance=instance))
+    checked = {
+        each.asset_key.to_user_string() for part in done for each in part.get_asset_check_evaluations() if each.passed
+    }
+    made = [each for part in done for each in part.get_asset_materialization_events()]
+    plotted = {each.asset_key.to_user_string() for each in made if "plot" in each.materialization.metadata}
+    assert all(part.success for part in done)
+    assert checked == {"training_set", "p_love", "candidate"}
+    assert {
+        "clean_feedback",
+        "training_set",
+        "p_love",
+        "offline_evaluation",
+        "candidate",
+        "experiment_readout",
+    } <= plotted
+    assert len(made) == len(stages(run.recipe))
