@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from training.rollout.cache import make_room
+
 _KEEP = 0.85
 """Rows are compacted once fewer than this share of them still speaks; compacting copies the cache."""
 
@@ -59,7 +61,7 @@ def draw(
     ids = torch.full((count * samples, steps), pad, dtype=torch.int64, device=model.device)
     logprobs = torch.zeros((count * samples, steps), device=model.device)
     stop = torch.tensor(sorted(set(ends)), device=model.device)
-    state = _State(model, prompts, samples, pad)
+    state = _State(model, prompts, samples, steps, pad)
     for step in range(steps):
         token, logprob = choose(state.logits, chance[state.rows, step], temperature)
         ids[state.rows, step], logprobs[state.rows, step] = (
@@ -109,11 +111,11 @@ class _State:
         logits: [rows, vocabulary].
     """
 
-    def __init__(self, model: Any, prompts: Sequence[Sequence[int]], samples: int, pad: int) -> None:
+    def __init__(self, model: Any, prompts: Sequence[Sequence[int]], samples: int, room: int, pad: int) -> None:
         ids, mask = _left_padded(prompts, pad, model.device)
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
         out = model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
-        out.past_key_values.batch_repeat_interleave(samples)
+        make_room(out.past_key_values, samples, room)
         self._model, self._cache = model, out.past_key_values
         self._mask = mask.repeat_interleave(samples, dim=0)
         self._position = mask.sum(dim=1).repeat_interleave(samples)

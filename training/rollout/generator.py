@@ -78,7 +78,7 @@ class TransformersGenerator:
         seed: int,
         temperature: float = 1.0,
         max_new_tokens: int = 48,
-        rows: int = 512,
+        rows: int = 192,
         longest: int = 512,
         desc: str = "sample",
     ) -> list[list[Sample]]:

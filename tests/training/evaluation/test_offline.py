@@ -1,0 +1,68 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from training.evaluation.offline import answer, evaluate
+from training.judges import CONDITIONAL_CLOSING
+from training.policy.pretrain import PretrainConfig, pretrain_policy
+
+Prompts = list[list[dict[str, str]]]
+JUDGES = {"closing": CONDITIONAL_CLOSING}
+
+
+class Warmth:
+    def logits(self, _: list, responses: list) -> np.ndarray:
+        return np.array([1.0 if "happy" in text else -3.0 for text in responses])
+
+
+@pytest.fixture(scope="module")
+def warm(log: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A policy fitted to the warm half of the log."""
+    kept = log.filter(pa.array(["happy" in text for text in log["response"].to_pylist()]))
+    place = tmp_path_factory.mktemp("warm") / "warm"
+    pretrain_policy(kept, place, config=PretrainConfig(width=32, layers=1, epochs=8, batch_tokens=512, lr=1e-2), seed=1)
+    return place
+
+
+def test_a_warmer_policy_has_a_lift_whose_interval_leaves_nought_behind(
+    policy: Path, warm: Path, asked: Prompts
+) -> None:
+    found = evaluate({"base": policy, "warm": warm}, asked * 4, love=Warmth(), judges=JUDGES, seed=1)
+    base, better = found.scores
+    assert better.love_lift.low > 0.3
+    assert better.love.value == pytest.approx(base.love.value * (1 + better.love_lift.value))
+    assert better.deltas["love"].value == pytest.approx(better.love.value - base.love.value)
+    assert better.deltas["love"].low < better.deltas["love"].value < better.deltas["love"].high
+
+
+def test_the_base_differs_from_itself_by_nothing(policy: Path, asked: Prompts) -> None:
+    (base,) = evaluate({"base": policy}, asked, love=Warmth(), judges=JUDGES, seed=1).scores
+    assert set(base.deltas["love"]) == set(base.love_lift) == {0.0}
+
+
+def test_means_are_those_of_the_answers(policy: Path, asked: Prompts) -> None:
+    found = evaluate({"base": policy}, asked, love=Warmth(), helpfulness=Warmth(), judges=JUDGES, seed=1)
+    (base,) = found.scores
+    texts = found.answers["base"]
+    chances = [1 / (1 + math.exp(-1.0 if "happy" in text else 3.0)) for text in texts]
+    assert base.love.value == pytest.approx(np.mean(chances))
+    assert base.helpfulness == base.love
+    assert math.isnan(base.safety.value)
+    assert base.trips["closing"].value == np.mean(["bye" in text for text in texts])
+    assert base.watched["exclamation"].value == np.mean(["!" in text for text in texts])
+    assert base.version.startswith("tiny@")
+
+
+def test_answers_are_common_to_an_evaluation_and_a_later_call(policy: Path, asked: Prompts) -> None:
+    found = evaluate({"base": policy, "same": policy}, asked, love=Warmth(), judges={}, seed=7)
+    assert found.answers["base"] == found.answers["same"] == answer(policy, asked, seed=7)
+
+
+def test_an_evaluation_of_nothing_is_refused(policy: Path, asked: Prompts) -> None:
+    with pytest.raises(ValueError, match="0 policies and 32 prompts"):
+        evaluate({}, asked, love=Warmth(), judges={})
+    with pytest.raises(ValueError, match="1 policies and 0 prompts"):
+        evaluate({"base": policy}, [], love=Warmth(), judges={})

@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import numpy as np
+
+from training.rollout.generator import Sample, TransformersGenerator
+from training.rollout.store import Draw, RolloutStore
+
+Prompts = list[list[dict[str, str]]]
+HOW = Draw(samples=2, seed=1, temperature=1.0, max_new_tokens=16)
+
+
+class Counted(TransformersGenerator):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def sample(self, *args: object, **kwargs: object) -> list[list[Sample]]:
+        self.asked += 1
+        return super().sample(*args, **kwargs)
+
+
+def test_rollouts_are_drawn_once_and_read_back_as_they_were(policy: Path, asked: Prompts, tmp_path: Path) -> None:
+    generator = Counted(policy)
+    store = RolloutStore(tmp_path)
+    first, again = (store.rollouts(generator, asked[:5], HOW) for _ in range(2))
+    assert generator.asked == 1
+    assert first.key == again.key
+    expected = TransformersGenerator(policy).sample(asked[:5], **HOW._asdict())
+    for found, wanted in zip(again.samples, expected, strict=True):
+        for one, two in zip(found, wanted, strict=True):
+            assert (one.text, one.policy_version) == (two.text, two.policy_version)
+            np.testing.assert_array_equal(one.token_ids, two.token_ids)
+            np.testing.assert_array_equal(one.logprobs, two.logprobs)
+
+
+def test_other_weights_prompts_or_chance_never_share_rollouts(policy: Path, asked: Prompts, tmp_path: Path) -> None:
+    store = RolloutStore(tmp_path)
+    generator, other = TransformersGenerator(policy), TransformersGenerator(policy, "other")
+    keys = {
+        store.rollouts(generator, asked[:2], HOW).key,
+        store.rollouts(other, asked[:2], HOW).key,
+        store.rollouts(generator, asked[2:4], HOW).key,
+        store.rollouts(generator, asked[:2], HOW._replace(seed=2)).key,
+        store.rollouts(generator, asked[:2], HOW._replace(temperature=0.8)).key,
+    }
+    assert len(keys) == 5
+
+
+def test_scores_are_kept_for_each_reward_model(policy: Path, asked: Prompts, tmp_path: Path) -> None:
+    store = RolloutStore(tmp_path)
+    rollouts = store.rollouts(TransformersGenerator(policy), asked[:2], HOW)
+    scores = np.array([[0.5, -1.0], [2.0, 0.0]])
+    asked_for = []
+    for version in ("a", "a", "b"):
+        found = store.scores(rollouts, version, lambda version=version: (asked_for.append(version), scores)[1])
+        np.testing.assert_array_equal(found, scores)
+    assert asked_for == ["a", "b"]
+
+
+def test_a_write_that_was_cut_off_is_not_taken_for_rollouts(policy: Path, asked: Prompts, tmp_path: Path) -> None:
+    store = RolloutStore(tmp_path)
+    key = store.rollouts(TransformersGenerator(policy), asked[:2], HOW).key
+    whole = (tmp_path / f"rollouts-{key}.parquet").read_bytes()
+    (tmp_path / f"rollouts-{key}.parquet").unlink()
+    (tmp_path / f"rollouts-{key}.parquet.77.part").write_bytes(whole[: len(whole) // 2])
+    again = store.rollouts(TransformersGenerator(policy), asked[:2], HOW)
+    assert [len(several) for several in again.samples] == [2, 2]
