@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from streams.topics import MAX_MESSAGE_BYTES, Topics, create_topics, no_broker
@@ -25,21 +27,28 @@ class Log:
         group: Consumer group.
         topics: Names; those that are missing are created.
         session_seconds: After this long without a sign of life the broker gives the partitions to others.
+        alone: Read all partitions without asking the group for a share.
 
     Raises:
         BrokerUnavailableError: Nobody answers.
     """
 
-    def __init__(self, bootstrap: str, group: str, topics: Topics, session_seconds: float) -> None:
+    def __init__(self, bootstrap: str, group: str, topics: Topics, session_seconds: float, *, alone: bool) -> None:
         self._bootstrap, self._topics = bootstrap, topics
         self._names = [topics.events, topics.flags, topics.live_metrics]
         create_topics(bootstrap, topics=topics)
         self._ids = _topic_ids(bootstrap, self._names)
         self._consumer = _consumer(bootstrap, group, session_seconds)
         self._producer: Any = None
+        self._hinted: dict[Any, Any] = {}
         self._changed = threading.Event()
         self.starts, self.ends = self._bounds()
-        self._consumer.subscribe(self._names, listener=_listener(self._changed))
+        self._patience = time.monotonic() + 3 * session_seconds + 5.0
+        self._unassigned = not alone
+        if alone:
+            self._take_all()
+        else:
+            self._consumer.subscribe(self._names, listener=_listener(self._changed))
 
     def slot(self, topic: str, partition: int) -> Slot:
         """A partition of a topic's present life."""
@@ -53,8 +62,17 @@ class Log:
         ]
 
     def reassigned(self) -> bool:
-        """Whether the assignment changed since the last call: what was read before must be forgotten."""
+        """Whether the assignment changed since the last call: what was read before must be forgotten.
+
+        A coordinator that gives no share in time (Tansu waits for a leader that was killed, for good) is left: the worker then
+        reads all partitions. That is safe beside others, since the warehouse refuses what somebody else has stored.
+        """
+        if self._unassigned and not self._changed.is_set() and time.monotonic() > self._patience:
+            _log.warning("the group's coordinator gives no partitions: reading all of them without it")
+            self._consumer.unsubscribe()
+            self._take_all()
         changed = self._changed.is_set()
+        self._unassigned = self._unassigned and not changed
         self._changed.clear()
         return changed
 
@@ -89,9 +107,8 @@ class Log:
         """Tell Kafka how far we are, for tools that show lag; nothing depends on it."""
         from kafka import OffsetAndMetadata
 
-        self._consumer.commit_async(
-            {_partition(slot): OffsetAndMetadata(offset, "", -1) for slot, offset in offsets.items()}
-        )
+        self._hinted |= {_partition(slot): OffsetAndMetadata(offset, "", -1) for slot, offset in offsets.items()}
+        self._consumer.commit_async(dict(self._hinted))
 
     def send_dead_letters(self, dead: Iterable[DeadLetter]) -> None:
         """Copy dead letters to their topic: the line as it was, the reason and the coordinates as headers. At least once."""
@@ -110,6 +127,11 @@ class Log:
 
     def close(self) -> None:
         """Leave the group, so that others need not wait for the session to time out."""
+        from kafka.errors import KafkaError
+
+        with suppress(KafkaError):  # a hint under way would be cancelled, with an error in the log
+            if self._hinted:
+                self._consumer.commit(self._hinted, timeout_ms=2_000)
         self._consumer.close(autocommit=False, timeout_ms=5_000)
         if self._producer is not None:
             self._producer.close(timeout=5)
@@ -121,7 +143,14 @@ class Log:
             TopicPartition(name, n) for name in self._names for n in self._consumer.partitions_for_topic(name) or ()
         ]
         starts, ends = self._consumer.beginning_offsets(partitions), self._consumer.end_offsets(partitions)
-        return ({self.slot(p.topic, p.partition): offset for p, offset in found.items()} for found in (starts, ends))  # type: ignore
+        return self._slots(starts), self._slots(ends)
+
+    def _slots(self, offsets: Mapping[Any, int]) -> dict[Slot, int]:
+        return {self.slot(partition.topic, partition.partition): offset for partition, offset in offsets.items()}
+
+    def _take_all(self) -> None:
+        self._consumer.assign([_partition(slot) for slot in self.ends])
+        self._changed.set()
 
     def _dead_letters(self) -> Any:
         if self._producer is None:

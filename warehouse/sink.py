@@ -35,7 +35,8 @@ def ingest(
     """Move events from the broker into the warehouse, each exactly once.
 
     1. Migrate the warehouse and read each topic's id and end. A topic that was made anew has another id and is read from its start.
-    2. Join the group. Whenever partitions are assigned, seek to the warehouse's positions.
+    2. Join the group and, whenever partitions are assigned, seek to the warehouse's positions. With `until_caught_up`, take all
+       partitions at once: a bounded read waits for nobody, and the warehouse refuses what another worker has stored.
     3. Collect records until there are `batch_rows` messages' worth of lines or `batch_seconds` have passed.
     4. Decode them, and store rows, flags, dead letters and positions in one transaction (`commit`). When another worker has moved a
        position, drop the batch and seek to what is stored.
@@ -67,9 +68,9 @@ def ingest(
     store.migrate()
     with Worker(
         store, bootstrap, group=group, topics=topics, session_seconds=session_seconds,
-        batch_rows=batch_rows, batch_seconds=batch_seconds, progress=progress,
+        batch_rows=batch_rows, batch_seconds=batch_seconds, until_caught_up=until_caught_up, progress=progress,
     ) as worker:  # fmt: skip
-        worker.run(stop or threading.Event(), until_caught_up=until_caught_up)
+        worker.run(stop or threading.Event())
     store.checkpoint()
     worker.report.seconds = time.monotonic() - started
     return worker.report

@@ -55,12 +55,13 @@ class Worker:
 
     def __init__(
         self, store: Warehouse, bootstrap: str, *, group: str, topics: Topics, session_seconds: float,
-        batch_rows: int, batch_seconds: float, progress: bool,
+        batch_rows: int, batch_seconds: float, until_caught_up: bool, progress: bool,
     ) -> None:  # fmt: skip
         self.report = IngestReport()
         self._store, self._topics = store, topics
         self._batch_rows, self._batch_seconds, self._progress = batch_rows, batch_seconds, progress
-        self._log = log.Log(bootstrap, group, topics, session_seconds)
+        self._log = log.Log(bootstrap, group, topics, session_seconds, alone=until_caught_up)
+        self._until_caught_up = until_caught_up
         self._pool = ThreadPoolExecutor(1, "loveloop-commit")
         self._storing: tuple[Future[Committed], Batch] | None = None
         self._expected: dict[Slot, int] = {}
@@ -77,11 +78,11 @@ class Worker:
         self._pool.shutdown()
         self._log.close()
 
-    def run(self, stop: threading.Event, *, until_caught_up: bool) -> None:
-        """Work until `stop` is set or, with `until_caught_up`, until the warehouse holds what the log held at the start."""
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set or, if so asked, until the warehouse holds what the log held at the start."""
         from tqdm import tqdm
 
-        ends = self._log.ends if until_caught_up else {}
+        ends = self._log.ends if self._until_caught_up else {}
         stored = self._positions()
         log.refuse_shrunken(stored, self._log.ends)
         total = sum(end - stored.get(slot, 0) for slot, end in ends.items()) or None
@@ -90,7 +91,7 @@ class Worker:
                 self._collect()
                 if self._due(ends):
                     self._flush()
-                if until_caught_up and not self._pending and self._settle() and self._reached(ends):
+                if self._until_caught_up and not self._pending and self._settle() and self._reached(ends):
                     return
             self._flush()
             self._settle()

@@ -22,8 +22,9 @@ WORKER = """
 import sys
 from warehouse import sink
 from streams.topics import Topics
-path, bootstrap, prefix = sys.argv[1:]
-sink.ingest(path, bootstrap, topics=Topics.under(prefix), until_caught_up=True, batch_rows=100, session_seconds=1.5, progress=False)
+path, bootstrap, prefix, follow = sys.argv[1:]
+sink.ingest(path, bootstrap, topics=Topics.under(prefix), until_caught_up=not int(follow),
+            batch_rows=100, session_seconds=1.5, progress=False)
 """
 
 
@@ -39,9 +40,11 @@ def ingest(path: Path, bootstrap: str, names: topics.Topics, **options: Any) -> 
     return sink.ingest(path, bootstrap, topics=names, **(plain | options))
 
 
-def start_worker(path: Path, bootstrap: str, names: topics.Topics) -> "subprocess.Popen[bytes]":
+def start_worker(
+    path: Path, bootstrap: str, names: topics.Topics, *, follow: bool = False
+) -> "subprocess.Popen[bytes]":
     prefix = names.events.removesuffix(".events")
-    return subprocess.Popen([sys.executable, "-c", WORKER, str(path), bootstrap, prefix])
+    return subprocess.Popen([sys.executable, "-c", WORKER, str(path), bootstrap, prefix, str(int(follow))])
 
 
 def test_a_stream_arrives_exactly_once_and_its_dead_letters_reach_their_topic(
@@ -77,7 +80,7 @@ def test_ingest_follows_the_stream_until_it_is_stopped(
     try:
         send(broker, stream, [product.served("r1")])
         deadline = time.monotonic() + 60
-        while not _rows(path) and time.monotonic() < deadline:
+        while not _read(path) and time.monotonic() < deadline:
             time.sleep(0.3)
     finally:
         stop.set()
@@ -124,14 +127,27 @@ def test_kill_9_in_the_middle_again_and_again_ends_with_the_identical_tables(
 
 
 @pytest.mark.slow
-def test_two_workers_share_the_partitions_and_lose_nothing(tansu: str, stream: topics.Topics, tmp_path: Path) -> None:
-    simulate(WorldConfig.small(), tmp_path / "world")
-    send(tansu, stream, (tmp_path / "world" / "events.ndjson").read_bytes().splitlines())
-    ingest(tmp_path / "one.duckdb", tansu, stream, group="one")
-    workers = [start_worker(tmp_path / "two.duckdb", tansu, stream) for _ in range(2)]
-    assert [worker.wait(120) for worker in workers] == [0, 0]
-    assert queries.counts(tmp_path / "two.duckdb") == queries.counts(tmp_path / "one.duckdb")
-    assert fingerprints(tmp_path / "two.duckdb") == fingerprints(tmp_path / "one.duckdb")
+def test_of_two_workers_that_share_the_partitions_one_is_killed_and_nothing_is_lost(
+    kafka: str, stream: topics.Topics, tmp_path: Path
+) -> None:
+    simulate(WorldConfig.small(responses=6_000), tmp_path / "world")
+    lines = (tmp_path / "world" / "events.ndjson").read_bytes().splitlines()
+    topics.create_topics(kafka, topics=stream)
+    path = tmp_path / "shared.duckdb"
+    workers = [start_worker(path, kafka, stream, follow=True) for _ in range(2)]
+    try:
+        send(kafka, stream, lines[:4_000])
+        _wait_for(path, 1_000)
+        workers[0].kill()
+        send(kafka, stream, lines[4_000:])
+        _wait_for(path, len(lines))
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+    ingest(tmp_path / "one.duckdb", kafka, stream, group="one")
+    assert queries.counts(path) == queries.counts(tmp_path / "one.duckdb")
+    assert fingerprints(path) == fingerprints(tmp_path / "one.duckdb")
 
 
 def _moments(*, seed: int, count: int) -> list[float]:
@@ -159,8 +175,16 @@ def _trace(path: Path) -> tuple[float, int] | None:
     return found.st_mtime, found.st_size
 
 
-def _rows(path: Path) -> int:
+def _wait_for(path: Path, events: int) -> None:
+    """Return when that many lines have been stored."""
+    deadline = time.monotonic() + 90
+    while _read(path) < events:
+        assert time.monotonic() < deadline, f"{_read(path)} of {events} lines after 90 s"
+        time.sleep(0.3)
+
+
+def _read(path: Path) -> int:
     try:
-        return int(queries.counts(path)["rows"])
+        return int(queries.counts(path)["events"])
     except sink.connection.WarehouseError:
         return 0
