@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from training.policy.batches import Encoded, bucketed, encode_pairs, padded
 from training.policy.schedule import warmup_then_cosine
-from training.policy.tokenizer import build_tokenizer
+from training.policy.tokenizer import ROLES, build_tokenizer
 from training.text import Conversation
 
 
@@ -38,7 +38,7 @@ class PretrainConfig(BaseModel):
     batch_tokens: int = Field(default=4096, ge=64)
     lr: float = Field(default=6e-3, gt=0)
     prompt_share: float = Field(default=0.2, ge=0, le=1)
-    """Weight of a prompt's token in the loss beside a response's."""
+    """Weight of a user's token in the loss beside one of the assistant's, whose earlier turns count in full."""
 
 
 class PretrainReport(NamedTuple):
@@ -48,7 +48,7 @@ class PretrainReport(NamedTuple):
         parameters: Trainable numbers.
         vocabulary: Tokens, the special ones included.
         tokens: Tokens seen in training.
-        loss: Mean negative log-likelihood of a response token over the last tenth of training, in nats.
+        loss: Mean negative log-likelihood of an assistant's token over the last tenth of training, in nats.
         seconds: Wall clock.
     """
 
@@ -82,7 +82,7 @@ def pretrain_policy(
     tokenizer = build_tokenizer(texts, config.vocabulary)
     model = _small_llama(config, tokenizer, seed)
     pairs = encode_pairs(tokenizer, conversations, responses, config.longest)
-    tokens, loss = _fit(model, pairs, tokenizer.pad_token_id, config, seed)
+    tokens, loss = _fit(model, pairs, tokenizer, config, seed)
     model.eval().save_pretrained(out)
     tokenizer.save_pretrained(out)
     report = PretrainReport(model.num_parameters(), len(tokenizer), tokens, loss, time.perf_counter() - started)
@@ -127,7 +127,7 @@ def _small_llama(config: PretrainConfig, tokenizer: Any, seed: int) -> Any:
     return LlamaForCausalLM(shape)
 
 
-def _fit(model: Any, pairs: Sequence[Encoded], pad: int, config: PretrainConfig, seed: int) -> tuple[int, float]:
+def _fit(model: Any, pairs: Sequence[Encoded], tokenizer: Any, config: PretrainConfig, seed: int) -> tuple[int, float]:
     lengths = np.array([len(each.ids) for each in pairs])
     batches = _order(lengths, config, seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.lr, betas=(0.9, 0.95), weight_decay=0.05, fused=True)
@@ -135,8 +135,8 @@ def _fit(model: Any, pairs: Sequence[Encoded], pad: int, config: PretrainConfig,
     losses = []
     model.train()
     for batch in tqdm(batches, desc="pretrain policy", unit="batch", disable=None):
-        ids, response = padded([pairs[index] for index in batch], pad)
-        loss, shown = _loss(model, ids, response, pad, config.prompt_share)
+        ids, _ = padded([pairs[index] for index in batch], tokenizer.pad_token_id)
+        loss, shown = _loss(model, ids, tokenizer, config.prompt_share)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
@@ -154,13 +154,22 @@ def _order(lengths: np.ndarray, config: PretrainConfig, seed: int) -> list[np.nd
     return (batches + rest[: int(len(rest) * part)]) or rest[:1]
 
 
-def _loss(
-    model: Any, ids: torch.Tensor, response: torch.Tensor, pad: int, prompt_share: float
-) -> tuple[torch.Tensor, float]:
+def _loss(model: Any, ids: torch.Tensor, tokenizer: Any, prompt_share: float) -> tuple[torch.Tensor, float]:
     hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
-    target, answers = ids[:, 1:], response[:, 1:]
-    weight = torch.where(answers, 1.0, prompt_share) * (target != pad)
+    target, spoken = ids[:, 1:], assistant_speaks(ids, tokenizer)[:, 1:]
+    weight = torch.where(spoken, 1.0, prompt_share) * (target != tokenizer.pad_token_id)
     wanted = weight > 0
     each = functional.cross_entropy(model.lm_head(hidden[wanted]), target[wanted], reduction="none")
     kept = weight[wanted]
-    return (each * kept).sum() / kept.sum(), float(each.detach()[answers[wanted]].mean())
+    return (each * kept).sum() / kept.sum(), float(each.detach()[spoken[wanted]].mean())
+
+
+def assistant_speaks(ids: torch.Tensor, tokenizer: Any) -> torch.Tensor:
+    """Which tokens the assistant wrote, each turn's end token included: bool, as `ids` [batch, length]."""
+    roles = torch.tensor([tokenizer.convert_tokens_to_ids(role) for role in ROLES.values()])
+    opens = torch.isin(ids, roles)
+    place = torch.arange(ids.shape[1]).expand_as(ids)
+    speaker = ids.gather(1, torch.where(opens, place, 0).cummax(dim=1).values)
+    mine = speaker == tokenizer.convert_tokens_to_ids(ROLES["assistant"])
+    spoken: torch.Tensor = mine & ~opens & (ids != tokenizer.pad_token_id)
+    return spoken

@@ -42,7 +42,7 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
 
 
 def make_room(cache: Any, copies: int, room: int) -> None:
-    """Copy each row of a prefilled cache `copies` times, with room for `room` more tokens where a layer is a plain one."""
+    """Copy each row of a prefilled cache `copies` times; plain layers get room for `room` more tokens."""
     for place, layer in enumerate(cache.layers):
         if type(layer) is DynamicLayer:
             cache.layers[place] = RoomyLayer(layer, copies, room)

@@ -1,13 +1,14 @@
 import shutil
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 
-from training.cgpo import loop
 from training.cgpo.config import CgpoConfig
+from training.cgpo.learn import learn
 from training.cgpo.loop import optimise
 from training.cgpo.report import PolicyReport
 from training.cgpo.tasks import Task
@@ -67,7 +68,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(
     config = SMALL.model_copy(update={"tuning": tuning, "rounds": 3})
     how = {"tasks": tasks(asked), "judges": JUDGES, "config": config, "supervised": log}
     optimise(policy, tmp_path / "whole" / "love", **how)
-    learn, asked_for = loop.learn, []
+    asked_for = []
 
     def killed(*args: object, **kwargs: object) -> tuple[int, float]:
         asked_for.append(1)
@@ -75,8 +76,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(
             raise KeyboardInterrupt
         return learn(*args, **kwargs)
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(loop, "learn", killed)
+    with patch("training.cgpo.loop.learn", killed), pytest.raises(KeyboardInterrupt):
         optimise(policy, tmp_path / "cut" / "love", **how)
     assert not (tmp_path / "cut" / "love").exists()
     torch.manual_seed(12345)  # another process has other chance

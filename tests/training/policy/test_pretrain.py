@@ -3,9 +3,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import torch
 
 from training.policy.load import fingerprint
-from training.policy.pretrain import PretrainConfig, pretrain_policy
+from training.policy.pretrain import PretrainConfig, assistant_speaks, pretrain_policy
+from training.policy.tokenizer import build_tokenizer
 from training.rollout.generator import TransformersGenerator
 
 TINY = PretrainConfig(width=32, layers=1, epochs=0.5, batch_tokens=512)
@@ -24,6 +26,18 @@ def test_its_report_lies_beside_it(policy: Path) -> None:
     assert report["parameters"] > 10_000
     assert report["loss"] < 0.5
     assert report["tokens"] > 0
+
+
+def test_what_the_assistant_said_is_told_from_what_the_user_said() -> None:
+    words = build_tokenizer(["hi tea fine"], size=16)
+    turns = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": "fine tea"},
+        {"role": "user", "content": "tea"},
+    ]
+    ids = torch.tensor([[*words(words.apply_chat_template(turns, tokenize=False)).input_ids, words.pad_token_id]])
+    spoken = assistant_speaks(ids, words)
+    assert words.decode(ids[spoken]) == "fine tea<|end|>"
 
 
 def test_the_same_seed_fits_the_same_weights(log: pa.Table, tmp_path: Path) -> None:
