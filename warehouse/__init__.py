@@ -1,6 +1,7 @@
 """The warehouse: plain SQL on one DuckDB file, filled by exactly-once ingest, read through short transactions.
 
-`open(path)` is the way in; everything else (ingest, training sets, queries) takes the path and opens it for one transaction.
+`open(path)` is the way in; everything else (ingest, training sets, queries) takes the path and opens it for one
+transaction.
 """
 
 from warehouse.connection import Warehouse, WarehouseError, WarehouseInUseError, open  # noqa: A004

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from streams.events import ErasureRequested, Event, ReactionChanged, ResponseServed
 from warehouse import live, positions, rules
-from warehouse.decoding import CONTENT, COORDINATES, Batch, Coordinates, DeadLetter, Slot, dead_table
+from warehouse.decoding import CONTENT, COORDINATES, Batch, dead_table
+from warehouse.records import Coordinates, DeadLetter, Slot
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -46,10 +47,10 @@ class Committed:
 def commit(warehouse: Warehouse, batch: Batch, expected: Mapping[Slot, int]) -> Committed:
     """Store a decoded batch.
 
-    1. Open, begin, and move the position of every partition from the expected offset to the one behind the batch's last. A position
-       that somebody else moved meanwhile ends it here: nothing is stored.
-    2. Drop events whose event_id is in the log, or came twice in the batch; a copy that says something else than the first one is a
-       dead letter (`conflicting_copy`), since nobody can say which is true.
+    1. Open, begin, and move the position of every partition from the expected offset to the one behind the batch's
+       last. A position that somebody else moved meanwhile ends it here: nothing is stored.
+    2. Drop events whose event_id is in the log, or came twice in the batch; a copy that says something else than the
+       first one is a dead letter (`conflicting_copy`), since nobody can say which is true.
     3. Insert the rest, bring the flags up to date, insert the dead letters, count.
     4. Commit and close.
 
@@ -82,7 +83,7 @@ def commit(warehouse: Warehouse, batch: Batch, expected: Mapping[Slot, int]) -> 
 def _store(
     connection: DuckDBPyConnection, kind: type[Event], table: pa.Table, batch: Batch, done: Committed
 ) -> list[Coordinates]:
-    """Insert what is new of one kind, leaving it registered as `new_<table>`; returns where the dropped copies were read."""
+    """Insert what is new of one kind, and leave it registered as `new_<table>`; returns where copies were read."""
     name = TABLES[kind]
     ids = table.column("event_id").to_pylist()
     known = _known(connection, name, ids)
@@ -102,8 +103,8 @@ def _store(
 def _known(connection: DuckDBPyConnection, name: str, ids: list[str]) -> list[str]:
     """Those of a batch's ids that are stored. Only the ranges that the batch covers are scanned.
 
-    Ids are ordered by time (UUIDv7), so that a range meets few row groups. One old straggler would stretch a single range
-    over all of history: ids more than an hour apart start another range, up to eight.
+    Ids are ordered by time (UUIDv7), so that a range meets few row groups. One old straggler would stretch a single
+    range over all of history: ids more than an hour apart start another range, up to eight.
     """
     stored = " UNION ALL ".join(
         f"SELECT event_id FROM {name} WHERE event_id BETWEEN '{first}' AND '{last}'" for first, last in id_ranges(ids)
@@ -111,8 +112,10 @@ def _known(connection: DuckDBPyConnection, name: str, ids: list[str]) -> list[st
     if not stored:
         return []
     connection.register("arrived", pa.table({"event_id": ids}))
-    query = f"SELECT CAST(event_id AS VARCHAR) FROM ({stored}) SEMI JOIN (SELECT CAST(event_id AS UUID) AS event_id FROM arrived) USING (event_id)"
-    found = connection.execute(query).fetchall()
+    found = connection.execute(
+        f"""SELECT CAST(event_id AS VARCHAR) FROM ({stored})
+        SEMI JOIN (SELECT CAST(event_id AS UUID) AS event_id FROM arrived) USING (event_id)"""
+    ).fetchall()
     connection.unregister("arrived")
     return [row[0] for row in found]
 
@@ -122,22 +125,23 @@ def _copies(
 ) -> list[Coordinates]:
     """Tell true copies (returned) from events that took another's id (dead letters)."""
     names = [column for column in CONTENT[kind] if column != "event_id"]
+    where = ", ".join(f"copies.{column}" for column in COORDINATES)
     mine, theirs = (f"row({', '.join(f'{side}.{column}' for column in names)})" for side in ("copies", "kept"))
     ranges = " OR ".join(
         f"event_id BETWEEN '{a}' AND '{b}'" for a, b in id_ranges(copies.column("event_id").to_pylist())
     )
     connection.register("copies", copies)
     found = connection.execute(
-        f"""SELECT {", ".join(f"copies.{column}" for column in COORDINATES)}, {mine} IS DISTINCT FROM {theirs}, copies.event_id
+        f"""SELECT {where}, {mine} IS DISTINCT FROM {theirs}, copies.event_id
         FROM copies
         JOIN (SELECT * FROM {TABLES[kind]} WHERE {ranges}) AS kept ON kept.event_id = CAST(copies.event_id AS UUID)"""
     ).fetchall()
     connection.unregister("copies")
     for *coordinates, conflicting, event_id in found:
         if conflicting:
-            where = Coordinates(*coordinates)
+            place = Coordinates(*coordinates)
             detail = f"event_id {event_id} was taken with other content; an id names one event: give this one its own"
-            done.dead.append(DeadLetter(where, "conflicting_copy", detail, *batch.received(where)))
+            done.dead.append(DeadLetter(place, "conflicting_copy", detail, *batch.received(place)))
     return [Coordinates(*row[:4]) for row in found if not row[4]]
 
 

@@ -1,7 +1,8 @@
 """One DuckDB file, opened for one short transaction and closed again.
 
-DuckDB locks a file to one process, readers too, so nobody keeps it open: every access opens, works and closes, and waits its turn for
-a bounded time. The tables have no primary keys and the SQL is plain, so that a second back end (DuckLake) can run the same files.
+DuckDB locks a file to one process, readers too, so nobody keeps it open: every access opens, works and closes, and
+waits its turn for a bounded time. The tables have no primary keys and the SQL is plain, so that a second back end
+(DuckLake) can run the same files.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ def _transaction(connection: DuckDBPyConnection) -> Iterator[None]:
 
 
 def _wait_for(path: Path, seconds: float, *, read_only: bool) -> DuckDBPyConnection:
-    """Open the file, trying again while another holds it: short random pauses, so that two waiters do not march in step."""
+    """Open the file, trying again while another holds it; random pauses, so that two waiters do not march in step."""
     import duckdb
 
     deadline = time.monotonic() + seconds
@@ -164,4 +165,5 @@ def _held_by_another(error: Exception) -> bool:
 def _in_use(path: Path, seconds: float, seen: str) -> str:
     holder = _HOLDER.search(seen)
     who = f"process {holder['pid']} ({holder['program']})" if holder else "another connection of this process"
-    return f"{path} is in use by {who} and stayed so for {seconds:g} s: end that process, or close its connection, and try again"
+    remedy = "end that process, or close its connection, and try again"
+    return f"{path} is in use by {who} and stayed so for {seconds:g} s: {remedy}"

@@ -1,7 +1,7 @@
 """From Kafka records to Arrow tables, one batch at a time: pure, no Kafka, no database.
 
-Every line is judged by `streams.events.decode`. A line that a strict reading of the contract accepts (no unknown field, all types
-right) needs no second opinion and takes the short way: one pass of msgspec, four times as fast.
+Every line is judged by `streams.events.decode`. A line that a strict reading of the contract accepts (no unknown field,
+all types right) needs no second opinion and takes the short way: one pass of msgspec, four times as fast.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from operator import attrgetter
-from typing import Annotated, Any, NamedTuple, Union
+from typing import Annotated, Any, Union
 
 import msgspec
 import numpy as np
@@ -25,8 +25,8 @@ from streams import events, wire
 from streams.events import ContractError, Decoded, ErasureRequested, ReactionChanged, ResponseServed
 from streams.live_counts import Flag, LoveRate
 from streams.topics import TOPICS, Topics
+from warehouse.records import Coordinates, DeadLetter, Record, Span, received_at
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST = 2**63 - 1
 _MOMENT = pa.timestamp("us", "UTC")
 COORDINATES = {
@@ -87,7 +87,8 @@ _BOUNDED: dict[type[events.Event], list[tuple[str, Any, Any]]] = {
 _STRICT: dict[type[Any], type[events.Event]] = {
     msgspec.defstruct(
         f"Strict{kind.__name__}", [*bounded, ("schema_version", Annotated[int, Meta(ge=1, le=2**63 - 1)], 1)],
-        bases=(kind,), tag_field="type", tag=kind.__struct_config__.tag, kw_only=True, forbid_unknown_fields=True, gc=False,
+        bases=(kind,), tag_field="type", tag=kind.__struct_config__.tag, kw_only=True, forbid_unknown_fields=True,
+        gc=False,
     ): kind
     for kind, bounded in _BOUNDED.items()
 }  # fmt: skip
@@ -99,61 +100,9 @@ _strict = msgspec.json.Decoder(Union[tuple(_STRICT)]).decode  # noqa: UP007
 _encode = msgspec.json.Encoder().encode
 
 
-class Slot(NamedTuple):
-    """One partition of one topic in one life of that topic (a topic made anew has another id)."""
-
-    topic: str
-    topic_id: str
-    partition: int
-
-
-class Record(NamedTuple):
-    """A Kafka message: its coordinates, the broker's time stamp (ms since 1970) and its bytes (None for a tombstone)."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    value: bytes | None
-
-
-class Coordinates(NamedTuple):
-    """Where a line was read."""
-
-    topic: str
-    partition: int
-    offset: int
-    line: int
-
-
-class DeadLetter(NamedTuple):
-    """A line that broke the contract: reason code, what was seen and the rule, its bytes, and when the broker received it."""
-
-    coordinates: Coordinates
-    reason: str
-    detail: str
-    body: bytes
-    received_at: datetime
-
-
-@dataclass
-class Span:
-    """What a batch holds of one topic-partition.
-
-    Attributes:
-        first: Offset of its first message.
-        next: Offset behind its last one.
-    """
-
-    first: int
-    next: int
-    messages: int = 0
-    events: int = 0
-
-
 @dataclass
 class Rows:
-    """Events of one kind: where each was read (index of its record, number of its line) and what no column knows of it."""
+    """Events of one kind, where each was read (index of its record, number of its line), and what no column knows."""
 
     events: list[Any] = field(default_factory=list)
     records: list[int] = field(default_factory=list)
@@ -220,18 +169,12 @@ def decode_batch(records: Sequence[Record], topics: Topics = TOPICS) -> Batch:
     return batch
 
 
-def received_at(record: Record) -> datetime:
-    """The broker's time stamp; a record without one (negative) counts as received now."""
-    return _EPOCH + timedelta(milliseconds=record.timestamp) if record.timestamp >= 0 else datetime.now(UTC)
-
-
 def dead_table(dead: Iterable[DeadLetter]) -> pa.Table:
     """Dead letters as rows of the table `dead_letters`."""
     rows = [(*letter.coordinates, letter.reason, letter.detail, letter.body, letter.received_at) for letter in dead]
-    columns = list(zip(*rows, strict=True)) or [[] for _ in DEAD]
-    return pa.table(
-        [pa.array(list(c), dtype) for c, dtype in zip(columns, DEAD.values(), strict=True)], names=list(DEAD)
-    )
+    columns = list(zip(*rows, strict=True)) or [()] * len(DEAD)
+    arrays = [pa.array(values, dtype) for values, dtype in zip(columns, DEAD.values(), strict=True)]
+    return pa.table(arrays, names=list(DEAD))
 
 
 def decode_line(line: bytes, received: datetime) -> Decoded:
@@ -276,7 +219,7 @@ def _keep_event(kept: dict[type[events.Event], Rows], line: bytes, received: dat
     rows.lines.append(number)
 
 
-def _keep_live(kept: list[Any], kind: type[Any], line: bytes, received: datetime, index: int, number: int) -> None:  # noqa: ARG001
+def _keep_live(kept: list[Any], kind: type[Any], line: bytes, *_: Any) -> None:
     try:
         kept.append(msgspec.json.decode(line, type=kind))
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:

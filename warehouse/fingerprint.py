@@ -1,7 +1,7 @@
-"""What the clean tables say, in one number: equal whenever their content is, in whatever order, batches and copies it arrived.
+"""What the clean tables say, in one number: equal whenever their content is, in whatever order and batches it came.
 
-Left out are coordinates and clocks of the machinery (which copy of an event came first, when a dead letter was received), and
-what the live guard published.
+Left out are coordinates and clocks of the machinery (which copy of an event came first, when a dead letter was
+received), and what the live guard published.
 """
 
 from __future__ import annotations

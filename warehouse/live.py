@@ -1,6 +1,7 @@
-"""What the live guard published (topics `flags` and `live-metrics`), stored to be shown. It never decides what is learnt.
+"""What the live guard published (flags and live metrics), stored to be shown. It never decides what is learnt.
 
-The guard speaks at least once, so a flag that is there already is dropped, and a newer telling of a window replaces the older one.
+The guard speaks at least once, so a flag that is there already is dropped, and a newer telling of a window replaces the
+older one.
 """
 
 from __future__ import annotations

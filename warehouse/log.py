@@ -1,4 +1,4 @@
-"""The Kafka side of ingest: one consumer, the dead-letter producer, and what is known of the topics. Knows no database."""
+"""The Kafka side of ingest: one consumer, the dead-letter producer, what is known of the topics. Knows no database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from streams.topics import MAX_MESSAGE_BYTES, Topics, create_topics, no_broker
-from warehouse.decoding import DeadLetter, Record, Slot
+from warehouse.records import DeadLetter, Record, Slot
 
 _log = logging.getLogger(__name__)
 
@@ -64,8 +64,9 @@ class Log:
     def reassigned(self) -> bool:
         """Whether the assignment changed since the last call: what was read before must be forgotten.
 
-        A coordinator that gives no share in time (Tansu waits for a leader that was killed, for good) is left: the worker then
-        reads all partitions. That is safe beside others, since the warehouse refuses what somebody else has stored.
+        A coordinator that gives no share in time (Tansu waits for a leader that was killed, for good) is left: the
+        worker then reads all partitions. That is safe beside others, since the warehouse refuses what somebody else has
+        stored.
         """
         if self._unassigned and not self._changed.is_set() and time.monotonic() > self._patience:
             _log.warning("the group's coordinator gives no partitions: reading all of them without it")
@@ -81,7 +82,7 @@ class Log:
         return [self.slot(p.topic, p.partition) for p in self._consumer.assignment()]
 
     def seek(self, offsets: Mapping[Slot, int]) -> None:
-        """Read on from these offsets; where retention has deleted them, from the oldest that is left, with a warning."""
+        """Read on from these offsets; where retention has deleted them, from the oldest left, with a warning."""
         for slot, offset in offsets.items():
             start = max(offset, self.starts.get(slot, 0))
             if start > offset:
@@ -111,7 +112,7 @@ class Log:
         self._consumer.commit_async(dict(self._hinted))
 
     def send_dead_letters(self, dead: Iterable[DeadLetter]) -> None:
-        """Copy dead letters to their topic: the line as it was, the reason and the coordinates as headers. At least once."""
+        """Copy dead letters to their topic, at least once: the line as it was; reason and coordinates as headers."""
         for letter in dead:
             where = letter.coordinates
             headers = {
@@ -167,8 +168,9 @@ def refuse_shrunken(stored: Mapping[Slot, int], ends: Mapping[Slot, int]) -> Non
     for slot, end in ends.items():
         if stored.get(slot, 0) > end:
             raise TopicShrankError(
-                f"{slot.topic}/{slot.partition} ends at {end}, the warehouse has read it up to {stored[slot]}: the broker's log was cut "
-                "or replaced. Delete and create the topic, then send everything again (copies are dropped)"
+                f"{slot.topic}/{slot.partition} ends at {end}, the warehouse has read it up to {stored[slot]}: "
+                "the broker's log was cut or replaced. Delete and create the topic, then send everything again "
+                "(copies are dropped)"
             )
 
 

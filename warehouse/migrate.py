@@ -1,4 +1,4 @@
-"""Numbered migrations: plain SQL files, applied in order, each in its own transaction, recorded in `schema_migrations`."""
+"""Numbered migrations: plain SQL files, each applied in its own transaction and recorded in `schema_migrations`."""
 
 from __future__ import annotations
 
@@ -74,13 +74,14 @@ def require_current(connection: DuckDBPyConnection, path: Path) -> None:
     _refuse_newer(now, path)
     if now.pending:
         raise WarehouseError(
-            f"{path} is at schema version {now.version}, this program needs {now.known}: run `loveloop warehouse migrate`"
+            f"{path} is at schema version {now.version}, this program needs {now.known}: "
+            "run `loveloop warehouse migrate`"
         )
 
 
 def _refuse_newer(now: Status, path: Path) -> None:
     if now.version > now.known:
         raise WarehouseError(
-            f"{path} is at schema version {now.version}, this program knows up to {now.known}: install the newer loveloop; "
-            "nothing was changed"
+            f"{path} is at schema version {now.version}, this program knows up to {now.known}: "
+            "install the newer loveloop; nothing was changed"
         )

@@ -1,4 +1,4 @@
-"""How far each partition has been read: stored in the transaction that stores the rows, so that neither can be ahead of the other."""
+"""How far each partition has been read: stored with the rows, in one transaction, so that neither can be ahead."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from warehouse.decoding import Coordinates, DeadLetter, Slot, Span
+from warehouse.records import Coordinates, DeadLetter, Slot, Span
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -40,8 +40,9 @@ def advance(
         span = spans[slot.topic, slot.partition]
         if stored.get(slot, 0) != before:
             raise PositionMovedError(
-                f"{slot.topic}/{slot.partition} is stored up to {stored.get(slot, 0)}, this batch was read from {before}: another "
-                "worker moved it; read the positions again and drop the batch"
+                f"{slot.topic}/{slot.partition} is stored up to {stored.get(slot, 0)}, "
+                f"this batch was read from {before}: another worker moved it; "
+                "read the positions again and drop the batch"
             )
         if slot not in stored:
             connection.execute("INSERT INTO ingest_positions VALUES (?, ?, ?, 0, 0, 0, 0, 0)", list(slot))

@@ -20,9 +20,9 @@ def counts(path: str | Path) -> dict[str, Any]:
 
     Returns:
         `responses`, `reactions`, `erasures` and their sum `rows`; `messages` and `events` read; `duplicates_dropped`;
-        `dead_letters` and `dead_letters_by_reason`; `retractions` (changes that removed a reaction); `late_joined` (reactions read
-        before their response, and joined since) and `waiting` (those still without one); `quarantined_users`,
-        `quarantined_reactions`, `flags_by_rule`; `last_served_at`; `schema_version`; `positions`.
+        `dead_letters` and `dead_letters_by_reason`; `retractions` (changes that removed a reaction); `late_joined`
+        (reactions read before their response, and joined since) and `waiting` (those still without one);
+        `quarantined_users`, `quarantined_reactions`, `flags_by_rule`; `last_served_at`; `schema_version`; `positions`.
 
     Raises:
         WarehouseError: As `Warehouse.read`.
@@ -97,7 +97,7 @@ def love_by_day(path: str | Path, *, as_of: datetime | None = None, maturity_hou
 def policies(
     path: str | Path, *, filtered: bool = True, as_of: datetime | None = None, maturity_hours: float = 24.0
 ) -> pa.Table:
-    """Love rate by policy: columns policy, responses, users, loves, love_rate, sorted by policy. Arguments as `experiment_users`."""
+    """Love rate by policy: columns policy, responses, users, loves, love_rate. Arguments as `experiment_users`."""
     source = "clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours)" if filtered else _RAW
     return _table(
         path,

@@ -1,14 +1,15 @@
 """The online adversary rules: one SQL file each, run inside the ingest transaction over what the batch touched.
 
-A rule's flags are a function of the log alone. For whatever a batch touches (an hour of a user's loves, the reactions of a response)
-the old flags are taken away and the rule is asked anew, so that they come out the same in whatever order and batches the log arrived.
-Event times bound every scan: a reaction and its response are looked for within `NEAR`, which prunes history.
+A rule's flags are a function of the log alone. For whatever a batch touches (an hour of a user's loves, the reactions
+of a response) the old flags are taken away and the rule is asked anew, so that they come out the same in whatever order
+and batches the log arrived. Event times bound every scan: a reaction and its response are looked for within `NEAR`,
+which prunes history.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -53,54 +54,57 @@ def flag(connection: DuckDBPyConnection) -> None:
     2. Take away the flags of exactly those.
     3. Ask every rule about them and store its answers.
     """
-    window = _touch(connection)
-    connection.execute(
-        """DELETE FROM flags WHERE source = 'ingest' AND (
-            (subject = 'user' AND (user_id, date_trunc('hour', flagged_at)) IN (SELECT (user_id, hour) FROM touched_hours))
-            OR (subject = 'reaction' AND event_id IN (SELECT event_id FROM touched_pairs)))"""
-    )
+    moments = "SELECT served_at AS moment FROM new_responses UNION ALL SELECT reacted_at FROM new_reactions"
+    span = connection.execute(f"SELECT min(moment), max(moment) FROM ({moments})").fetchone()
+    if span is None or span[0] is None:
+        return
+    connection.execute(_TOUCHED_HOURS)
+    connection.execute(_TOUCHED_PAIRS, {"earliest": span[0] - NEAR, "latest": span[1] + NEAR})
+    connection.execute(_OUTDATED)
     for rule in rules():
-        parameters = window if rule.subject == "user" else {}
+        window = {"earliest": span[0] - 2 * _HOUR, "latest": span[1] + 2 * _HOUR} if rule.subject == "user" else {}
         connection.execute(
             f"""INSERT INTO flags
-            SELECT 'ingest', '{rule.name}', {rule.version}, '{rule.subject}', user_id, event_id, response_id, score, evidence, flagged_at
+            SELECT 'ingest', '{rule.name}', {rule.version}, '{rule.subject}', user_id, event_id, response_id, score,
+                evidence, flagged_at
             FROM ({rule.sql})""",
-            parameters,
+            window,
         )
 
 
-def _touch(connection: DuckDBPyConnection) -> dict[str, datetime]:
-    """Make `touched_hours` and `touched_pairs`; returns the event times around the hours."""
-    connection.execute(
-        """CREATE OR REPLACE TEMP TABLE touched_hours AS
-        SELECT DISTINCT user_id, date_trunc('hour', unnest([reacted_at, reacted_at + INTERVAL 1 HOUR])) AS hour
-        FROM new_reactions WHERE reaction = 'love' AND action = 'added'"""
-    )
-    connection.execute(
-        """CREATE OR REPLACE TEMP TABLE touched_pairs (event_id UUID, user_id VARCHAR, response_id VARCHAR, reacted_at TIMESTAMPTZ,
-        action VARCHAR, dwell_ms BIGINT, shown_to VARCHAR, served_at TIMESTAMPTZ, response VARCHAR)"""
-    )
-    span = "SELECT min(at_), max(at_) FROM (SELECT served_at AS at_ FROM new_responses UNION ALL SELECT reacted_at FROM new_reactions)"
-    earliest, latest = connection.execute(span).fetchone() or (None, None)
-    if earliest is None:
-        return {"earliest": datetime.min, "latest": datetime.min}
-    connection.execute(_PAIRS, {"earliest": earliest - NEAR, "latest": latest + NEAR})
-    return {"earliest": earliest - 2 * _HOUR, "latest": latest + 2 * _HOUR}
+_TOUCHED_HOURS = """
+CREATE OR REPLACE TEMP TABLE touched_hours AS
+SELECT DISTINCT user_id, date_trunc('hour', unnest([reacted_at, reacted_at + INTERVAL 1 HOUR])) AS hour
+FROM new_reactions
+WHERE reaction = 'love' AND action = 'added'
+"""
 
+_OUTDATED = """
+DELETE FROM flags
+WHERE source = 'ingest' AND (
+    (subject = 'user' AND (user_id, date_trunc('hour', flagged_at)) IN (SELECT (user_id, hour) FROM touched_hours))
+    OR (subject = 'reaction' AND event_id IN (SELECT event_id FROM touched_pairs))
+)
+"""
 
-_PAIRS = f"""
-INSERT INTO touched_pairs
+_TOUCHED_PAIRS = f"""
+CREATE OR REPLACE TEMP TABLE touched_pairs AS
 WITH nearby AS (SELECT * FROM reactions WHERE reacted_at BETWEEN $earliest AND $latest),
 touched AS (
     SELECT response_id FROM new_reactions
     UNION
     SELECT response_id FROM new_responses SEMI JOIN nearby USING (response_id)
 )
-SELECT r.event_id, r.user_id, r.response_id, r.reacted_at, r.action, r.dwell_ms, s.user_id, s.served_at, s.response
+SELECT
+    r.event_id, r.user_id, r.response_id, r.reacted_at, r.action, r.dwell_ms,
+    s.user_id AS shown_to, s.served_at, s.response
 FROM nearby AS r
 SEMI JOIN touched ON touched.response_id = r.response_id
-JOIN (SELECT response_id, user_id, served_at, response FROM responses WHERE served_at BETWEEN $earliest AND $latest) AS s
-    ON s.response_id = r.response_id AND abs(epoch_us(s.served_at) - epoch_us(r.reacted_at)) <= {int(NEAR.total_seconds()) * 1_000_000}
+JOIN (
+    SELECT response_id, user_id, served_at, response FROM responses WHERE served_at BETWEEN $earliest AND $latest
+) AS s
+    ON s.response_id = r.response_id
+    AND abs(epoch_us(s.served_at) - epoch_us(r.reacted_at)) <= {int(NEAR.total_seconds()) * 1_000_000}
 """
 
 

@@ -1,7 +1,8 @@
 """Ingest: a Kafka consumer whose positions live in the warehouse, in the transaction that stores the rows.
 
-Exactly-once effect: shuffle, duplicate, delay, crash and replay the stream in any way, the clean tables come out identical. Kafka's
-committed offsets are only a hint for tools that show lag. Left out: transactions of Kafka (not needed, and not every broker has them).
+Exactly-once effect: shuffle, duplicate, delay, crash and replay the stream in any way, the clean tables come out
+identical. Kafka's committed offsets are only a hint for tools that show lag. Left out: transactions of Kafka (not
+needed, and not every broker has them).
 """
 
 from __future__ import annotations
@@ -34,16 +35,18 @@ def ingest(
 ) -> IngestReport:
     """Move events from the broker into the warehouse, each exactly once.
 
-    1. Migrate the warehouse and read each topic's id and end. A topic that was made anew has another id and is read from its start.
-    2. Join the group and, whenever partitions are assigned, seek to the warehouse's positions. With `until_caught_up`, take all
-       partitions at once: a bounded read waits for nobody, and the warehouse refuses what another worker has stored.
+    1. Migrate the warehouse and read each topic's id and end. A topic that was made anew has another id and is read
+       from its start.
+    2. Join the group and, whenever partitions are assigned, seek to the warehouse's positions. With `until_caught_up`,
+       take all partitions at once: a bounded read waits for nobody, and the warehouse refuses what another worker has
+       stored.
     3. Collect records until there are `batch_rows` messages' worth of lines or `batch_seconds` have passed.
-    4. Decode them, and store rows, flags, dead letters and positions in one transaction (`commit`). When another worker has moved a
-       position, drop the batch and seek to what is stored.
+    4. Decode them, and store rows, flags, dead letters and positions in one transaction (`commit`). When another worker
+       has moved a position, drop the batch and seek to what is stored.
     5. Copy dead letters to their topic: after the commit, so at least once; the warehouse's table is the exact one.
     6. Tell Kafka the offsets, as a hint.
-    7. End when `stop` is set or, with `until_caught_up`, when the warehouse holds everything that the topics held at step 1, whoever
-       stored it.
+    7. End when `stop` is set or, with `until_caught_up`, when the warehouse holds everything that the topics held at
+       step 1, whoever stored it.
 
     Args:
         warehouse_path: A DuckDB file; made when it is not there.

@@ -1,4 +1,4 @@
-"""An immutable training set: the clean feedback of a window, frozen as Parquet beside a manifest, named by its content."""
+"""An immutable training set: the clean feedback of a window as Parquet beside a manifest, named by its content."""
 
 from __future__ import annotations
 
@@ -142,13 +142,14 @@ def load(directory: Path) -> pa.Table:
     found = content_hash(examples, f"{manifest.filter_version}\n{manifest.maturity_hours:g}")
     if found != manifest.hash:
         raise TrainingSetError(
-            f"{directory / EXAMPLES} has content {found[:12]}, its manifest says {manifest.hash[:12]}: it was changed; build it again"
+            f"{directory / EXAMPLES} has content {found[:12]}, its manifest says {manifest.hash[:12]}: "
+            "it was changed; build it again"
         )
     return examples
 
 
 def content_hash(examples: pa.Table, context: str) -> str:
-    """SHA-256 over the values of a table without nulls, column by column, and a context; independent of chunks and files."""
+    """SHA-256 over a context and the values of a table without nulls; independent of chunks and files."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -185,17 +186,22 @@ def _nothing_to_learn(
     reader: DuckDBPyConnection, rows: int, moment: datetime, since: datetime | None, hours: float
 ) -> str:
     held, mature, excluded = reader.execute(
-        """SELECT count(*), count(*) FILTER (served_at <= CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))),
+        """SELECT
+            count(*),
+            count(*) FILTER (
+                served_at <= CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))
+            ),
             count(*) FILTER (user_id IN (SELECT user_id FROM quarantined_users))
         FROM served""",
         {"moment": moment, "hours": hours},
     ).fetchone() or (0, 0, 0)
+    window = f" since {since.isoformat()}" if since else ""
     seen = (
-        f"{held:,} responses are in the warehouse, {held - mature:,} of them younger than {hours:g} h at {moment.isoformat()}, "
-        f"{excluded:,} of users in quarantine; {rows:,} are left{f' since {since.isoformat()}' if since else ''}"
+        f"{held:,} responses are in the warehouse, {held - mature:,} of them younger than {hours:g} h at "
+        f"{moment.isoformat()}, {excluded:,} of users in quarantine; {rows:,} are left{window}"
     )
     if rows:
-        return f"no positive: {seen}, none with a love; a training set needs one at least: ingest reactions, or widen the window"
+        return f"no positive: {seen}, none with a love; ingest reactions, or widen the window"
     return (
         f"empty training set: {seen}; ingest more, wait until responses are mature, or give a shorter --maturity-hours"
     )

@@ -11,10 +11,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from streams.topics import Topics
+from streams.wire import PACK_LINES
 from warehouse import log, positions
 from warehouse.commit import Committed, commit
-from warehouse.decoding import Batch, Record, Slot, decode_batch
+from warehouse.decoding import Batch, decode_batch
 from warehouse.positions import PositionMovedError
+from warehouse.records import Record, Slot
 
 if TYPE_CHECKING:
     from warehouse.connection import Warehouse
@@ -67,6 +69,7 @@ class Worker:
         self._expected: dict[Slot, int] = {}
         self._pending: list[Record] = []
         self._lines = 0
+        self._lines_each = PACK_LINES
         self._since = 0.0
 
     def __enter__(self) -> Worker:
@@ -98,7 +101,9 @@ class Worker:
 
     def _collect(self) -> None:
         """Read some more. After a change of assignment nothing read so far counts: go to the stored positions first."""
-        wanted = (self._batch_rows - self._lines) * max(1, len(self._pending)) // max(1, self._lines)
+        if self._pending:
+            self._lines_each = max(1, self._lines // len(self._pending))
+        wanted = (self._batch_rows - self._lines) // self._lines_each
         records = self._log.poll(min(max(1, wanted), 2_000))
         if self._log.reassigned():
             self._seek()

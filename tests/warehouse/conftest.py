@@ -14,7 +14,8 @@ from streams.events import ErasureRequested, Message, ReactionChanged, ResponseS
 from streams.topics import TOPICS
 from warehouse.commit import Committed, commit
 from warehouse.connection import Warehouse
-from warehouse.decoding import Record, Slot, decode_batch
+from warehouse.decoding import decode_batch
+from warehouse.records import Record, Slot
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RECEIVED = int(datetime(2026, 3, 10, tzinfo=UTC).timestamp() * 1000)

@@ -8,8 +8,9 @@ import pytest
 from streams.live_counts import Flag, LoveRate
 from streams.topics import TOPICS
 from warehouse.commit import commit, id_ranges
-from warehouse.decoding import Record, Slot, decode_batch
+from warehouse.decoding import decode_batch
 from warehouse.positions import PositionMovedError
+from warehouse.records import Record, Slot
 
 SECOND = timedelta(seconds=1)
 

@@ -29,9 +29,13 @@ def test_a_file_held_by_another_process_is_waited_for_and_then_refused_with_its_
 
 
 def test_a_transaction_that_raises_leaves_nothing(warehouse: Warehouse) -> None:
-    with pytest.raises(RuntimeError, match="half way"), warehouse.transaction() as writer:
-        writer.execute("INSERT INTO erasures (user_id) VALUES ('ann')")
-        raise RuntimeError("half way")
+    def stop_half_way() -> None:
+        with warehouse.transaction() as writer:
+            writer.execute("INSERT INTO erasures (user_id) VALUES ('ann')")
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        stop_half_way()
     with warehouse.read() as reader:
         assert reader.execute("SELECT count(*) FROM erasures").fetchone() == (0,)
 
@@ -42,7 +46,7 @@ def test_two_readers_share_the_file(warehouse: Warehouse) -> None:
 
 
 def test_a_warehouse_that_is_not_there_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(WarehouseError, match="no warehouse at .*migrate"), Warehouse(tmp_path / "none.duckdb").read():
+    with pytest.raises(WarehouseError, match=r"no warehouse at .*migrate"), Warehouse(tmp_path / "none.duckdb").read():
         pass
 
 
@@ -78,7 +82,9 @@ def test_a_warehouse_of_a_newer_version_is_refused_and_left_alone(warehouse: War
         lambda: warehouse.read().__enter__(),
         lambda: warehouse.transaction().__enter__(),
     ):
-        with pytest.raises(WarehouseError, match="schema version 999, this program knows up to .* nothing was changed"):
+        with pytest.raises(
+            WarehouseError, match=r"schema version 999, this program knows up to .* nothing was changed"
+        ):
             access()
 
 

@@ -31,7 +31,7 @@ def told(feed_type: type[Any], empty: Path, lines: Sequence[bytes], cuts: Sequen
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 @given(seed=st.integers(0, 2**32), copies=st.floats(0, 1), batches=st.integers(1, 6))
 def test_any_order_batching_and_copies_give_the_same_tables(
-    seed: int, copies: float, batches: int, feed: Any, product: Any, empty: Path
+    seed: int, copies: float, batches: int, *, feed: Any, product: Any, empty: Path
 ) -> None:
     lines = [*type(product)(seed=1).day(users=3, turns=3), *BROKEN]
     plain = told(type(feed), empty, lines, [])

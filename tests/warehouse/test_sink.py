@@ -156,7 +156,7 @@ def _moments(*, seed: int, count: int) -> list[float]:
 
 
 def _run_and_kill(path: Path, bootstrap: str, names: topics.Topics, seconds: float) -> int:
-    """Start a worker, wait until it has begun to write, and kill it so many seconds later; 1 if it was still at work."""
+    """Start a worker, wait until it writes, and kill it so many seconds later; 1 if it was still at work."""
     log = path.with_name(path.name + ".wal")
     before = _trace(path), _trace(log)
     worker = start_worker(path, bootstrap, names)

@@ -48,7 +48,7 @@ def test_another_window_or_maturity_is_another_set(feed: Any, product: Any, tmp_
 
 
 def test_an_empty_training_set_says_what_was_seen_and_what_to_do(feed: Any, product: Any, tmp_path: Path) -> None:
-    with pytest.raises(TrainingSetError, match="empty training set: 0 responses are in the warehouse.*; ingest more"):
+    with pytest.raises(TrainingSetError, match=r"empty training set: 0 responses are in the warehouse.*; ingest more"):
         training_set.build(feed.warehouse.path, tmp_path)
     feed.pour(product.served("r1"))
     with pytest.raises(TrainingSetError, match="1 responses are in the warehouse, 1 of them younger than 24 h"):
@@ -58,7 +58,7 @@ def test_an_empty_training_set_says_what_was_seen_and_what_to_do(feed: Any, prod
 
 def test_a_training_set_without_a_positive_is_refused(feed: Any, product: Any, tmp_path: Path) -> None:
     feed.pour(product.served("r1"), product.reacted("r1", reaction="dislike"))
-    with pytest.raises(TrainingSetError, match="no positive: .* 1 are left, none with a love"):
+    with pytest.raises(TrainingSetError, match=r"no positive: .* 1 are left, none with a love"):
         training_set.build(feed.warehouse.path, tmp_path)
 
 
@@ -72,5 +72,5 @@ def test_a_changed_training_set_is_noticed(feed: Any, product: Any, tmp_path: Pa
 
 
 def test_a_directory_without_a_manifest_is_no_training_set(tmp_path: Path) -> None:
-    with pytest.raises(TrainingSetError, match="manifest.json is missing"):
+    with pytest.raises(TrainingSetError, match=r"manifest\.json is missing"):
         Manifest.read(tmp_path)

@@ -1,0 +1,66 @@
+"""What travels between the consumer and the transaction: messages, coordinates, what was read of each partition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Slot(NamedTuple):
+    """One partition of one topic in one life of that topic (a topic made anew has another id)."""
+
+    topic: str
+    topic_id: str
+    partition: int
+
+
+class Record(NamedTuple):
+    """A Kafka message: coordinates, the broker's time stamp (ms since 1970) and bytes (None for a tombstone)."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    value: bytes | None
+
+
+class Coordinates(NamedTuple):
+    """Where a line was read."""
+
+    topic: str
+    partition: int
+    offset: int
+    line: int
+
+
+class DeadLetter(NamedTuple):
+    """A line that broke the contract: reason code, what was seen and the rule, its bytes, and when it was received."""
+
+    coordinates: Coordinates
+    reason: str
+    detail: str
+    body: bytes
+    received_at: datetime
+
+
+@dataclass
+class Span:
+    """What a batch holds of one topic-partition.
+
+    Attributes:
+        first: Offset of its first message.
+        next: Offset behind its last one.
+    """
+
+    first: int
+    next: int
+    messages: int = 0
+    events: int = 0
+
+
+def received_at(record: Record) -> datetime:
+    """The broker's time stamp; a record without one (negative) counts as received now."""
+    return _EPOCH + timedelta(milliseconds=record.timestamp) if record.timestamp >= 0 else datetime.now(UTC)
