@@ -26,7 +26,7 @@ def ingest(
     group: str = "loveloop-ingest",
     topics: Topics = TOPICS,
     until_caught_up: bool = False,
-    batch_rows: int = 20_000,
+    batch_rows: int = 50_000,
     batch_seconds: float = 1.0,
     session_seconds: float = 6.0,
     wait_seconds: float = 30.0,
