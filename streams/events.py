@@ -25,7 +25,8 @@ LONGEST_LINE = 1_048_576
 EventId = Annotated[str, Meta(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")]
 Key = Annotated[str, Meta(min_length=1, max_length=256)]
 Moment = Annotated[datetime, Meta(tz=True)]
-Version = Annotated[int, Meta(ge=1)]
+Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Whole = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 Reason = Literal[
     "line_too_long",
@@ -70,7 +71,7 @@ class ResponseServed(_Event, frozen=True, tag="response_served", kw_only=True, o
     served_at: Moment
     response_id: Key
     conversation_id: Key
-    turn: Annotated[int, Meta(ge=0)]
+    turn: Whole
     session_id: Key
     policy: Key
     conversation: Annotated[list[Message], Meta(min_length=1)]
@@ -96,7 +97,7 @@ class ReactionChanged(_Event, frozen=True, tag="reaction_changed", kw_only=True,
     session_id: Key
     device_id: Key | None = None
     network_id: Key | None = None
-    dwell_ms: Annotated[int, Meta(ge=0)] | None = None
+    dwell_ms: Whole | None = None
 
 
 class ErasureRequested(_Event, frozen=True, tag="erasure_requested", kw_only=True, omit_defaults=True):
