@@ -12,7 +12,7 @@ from training.reward.bases import check_base
 from training.reward.calibration import Calibration, fit_platt
 from training.reward.card import card
 from training.reward.config import RewardConfig
-from training.reward.data import Examples, Rows, read_examples, split, subsample
+from training.reward.data import Examples, read_examples, split, subsample
 from training.reward.measure import Measured, measure
 from training.reward.metrics import Floats
 from training.reward.model import RewardModel
@@ -157,13 +157,21 @@ def load_classifier(base: str, tokenizer: Any, config: RewardConfig) -> Any:
 
 
 def evaluation_sample(examples: Examples, config: RewardConfig) -> tuple[Examples, Floats]:
-    """At most `evaluation_rows` rows, all positives among them, and weights (trust x sampling) for the natural rate."""
-    room = max(config.evaluation_rows - int(examples.labels.sum()), 1)
-    rate = float(examples.labels.sum() / (examples.labels.sum() + room))
-    rows: Rows
-    rows, stand_for = subsample(examples.labels, rate, np.random.default_rng(config.seed))
-    part = examples.take(rows)
-    return part, part.weights * np.where(part.labels == 1, 1.0, stand_for)
+    """At most `evaluation_rows` rows, and weights (trust x sampling) that keep the natural rate.
+
+    Where positives are rare all of them are kept and negatives fill the rest; else rows are drawn alike.
+    """
+    random = np.random.default_rng(config.seed)
+    rows = len(examples.labels)
+    wanted = float(examples.labels.sum()) / config.evaluation_rows
+    if rows <= config.evaluation_rows:
+        return examples, examples.weights
+    if wanted > 0.5:
+        drawn = examples.take(np.sort(random.choice(rows, config.evaluation_rows, replace=False)))
+        return drawn, drawn.weights
+    kept, stands_for = subsample(examples.labels, wanted, random)
+    part = examples.take(kept)
+    return part, part.weights * np.where(part.labels == 1, 1.0, stands_for)
 
 
 def save(model: RewardModel, report: RewardReport, config: RewardConfig, lineage: dict[str, Any]) -> None:

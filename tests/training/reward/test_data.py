@@ -5,7 +5,9 @@ import pyarrow as pa
 import pytest
 
 from training.reward.calibration import prior_shift
+from training.reward.config import RewardConfig
 from training.reward.data import read_examples, split, subsample
+from training.reward.train import evaluation_sample
 
 Draw = Callable[..., pa.Table]
 
@@ -43,6 +45,14 @@ def test_a_set_with_more_positives_stays_as_it_is() -> None:
     rows, stands_for = subsample(np.array([1.0, 0, 1, 0]), 0.1, np.random.default_rng(0))
     assert rows.tolist() == [0, 1, 2, 3]
     assert stands_for == 1
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.6])
+def test_an_evaluation_sample_speaks_of_the_natural_rate(examples: Draw, rate: float) -> None:
+    every = read_examples(examples(4_000, rate=rate, warm_rate=rate))
+    part, weights = evaluation_sample(every, RewardConfig(evaluation_rows=500))
+    assert len(part.labels) == pytest.approx(500, abs=2)
+    assert np.average(part.labels, weights=weights) == pytest.approx(every.positive_rate, abs=0.06)
 
 
 def test_an_empty_set_is_refused(examples: Draw) -> None:
