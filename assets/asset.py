@@ -21,36 +21,40 @@ class RunResource(dg.ConfigurableResource[Run]):
 
     Attributes:
         directory: Holds the run; made with the recipe when it is not there yet.
-        recipe_file: TOML.
+        recipe_file: TOML; None takes the run's own, and for a new run the demo's.
         data: The user's data, for recipes that read some.
     """
 
     directory: str
-    recipe_file: str
+    recipe_file: str | None = None
     data: str | None = None
 
     @classmethod
     def from_environment(cls) -> "RunResource":
-        """LOVELOOP_HOME (runs), LOVELOOP_RUN (ui), LOVELOOP_RECIPE (deploy/recipes/demo.toml) and LOVELOOP_DATA."""
+        """LOVELOOP_HOME (runs), LOVELOOP_RUN (demo), LOVELOOP_RECIPE (the run's own) and LOVELOOP_DATA."""
         home = Path(os.environ.get("LOVELOOP_HOME", "runs"))
-        recipe = os.environ.get("LOVELOOP_RECIPE", str(RECIPES / "demo.toml"))
         return cls(
-            directory=str(home / os.environ.get("LOVELOOP_RUN", "ui")),
-            recipe_file=recipe,
+            directory=str(home / os.environ.get("LOVELOOP_RUN", "demo")),
+            recipe_file=os.environ.get("LOVELOOP_RECIPE"),
             data=os.environ.get("LOVELOOP_DATA"),
         )
 
     def recipe(self) -> Recipe:
         """The recipe that the run has, or will be opened with; touches nothing."""
-        directory = Path(self.directory)
-        return reopen(directory).recipe if (directory / "run.json").exists() else read_recipe(Path(self.recipe_file))
+        return reopen(Path(self.directory)).recipe if self._resumes() else read_recipe(self._recipe_file())
 
     def open(self) -> Run:
         """The run, opened with its recipe; its directory is made on first use."""
         directory = Path(self.directory)
-        if (directory / "run.json").exists():
+        if self._resumes():
             return reopen(directory)
-        return prepare(directory, Path(self.recipe_file), Path(self.data) if self.data else None)
+        return prepare(directory, self._recipe_file(), Path(self.data) if self.data else None)
+
+    def _resumes(self) -> bool:
+        return self.recipe_file is None and (Path(self.directory) / "run.json").exists()
+
+    def _recipe_file(self) -> Path:
+        return Path(self.recipe_file) if self.recipe_file else RECIPES / "demo.toml"
 
 
 def as_asset(stage: Stage, sweep: frozenset[str] = frozenset()) -> dg.AssetsDefinition:

@@ -55,7 +55,7 @@ def read_recipe(path: Path) -> Recipe:
 def prepare(directory: Path, recipe: Path, data: Path | None) -> Run:
     """Open a run's directory under a recipe; the recipe is kept beside the results."""
     run = Run(directory.resolve(), read_recipe(recipe), data.resolve() if data else None)
-    if run.recipe.source != "world" and run.data is None:
+    if run.recipe.source == "convai" and run.data is None:
         raise ValueError(f"recipe {recipe} reads {run.recipe.source} data; say where it lies with --data DIR")
     run.directory.mkdir(parents=True, exist_ok=True)
     opened = {"recipe": run.recipe.model_dump(mode="json"), "data": str(run.data) if run.data else None}

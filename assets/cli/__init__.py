@@ -57,6 +57,9 @@ def group() -> None:
 
 def main() -> None:
     """The entry point: an expected failure is one clear message and exit code 1, never a traceback."""
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # spinning threads make torch ten times slower on a shared machine
     try:
         group(standalone_mode=False)
     except click.ClickException as error:
