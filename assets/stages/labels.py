@@ -40,7 +40,7 @@ def read(run: Run, task: Task, wanted: Reward) -> Any:
         case "reactions":
             return _rated(run)
         case "diasafety":
-            return _diasafety(run)
+            return _diasafety(run, wanted.count)
         case path:
             import pyarrow.parquet as pq
 
@@ -63,7 +63,8 @@ def _rated(run: Run) -> Any:
     return from_training_set(rows.filter(pc.or_(rows["love"], rows["dislike"])))
 
 
-def _diasafety(run: Run) -> Any:
+def _diasafety(run: Run, count: int) -> Any:
+    """At most `count` labelled pairs, evenly over the files."""
     import pyarrow as pa
 
     assert run.data is not None  # prepare() refuses such a run
@@ -73,6 +74,7 @@ def _diasafety(run: Run) -> Any:
             f"safety labels are looked for in {folder}, which is not there; safety = false goes without"
         )
     rows = [row for name in ("train", "val") for row in json.loads(Path(folder / f"{name}.json").read_text())]
+    rows = rows[:: max(1, len(rows) // count)]
     return pa.table(
         {
             "conversation": [json.dumps([{"role": "user", "content": row["context"]}]) for row in rows],

@@ -47,5 +47,7 @@ def _distinct(texts: list[str]) -> list[str]:
 
 
 def _sample(texts: list[str], count: int, seed: int) -> list[Conversation]:
-    chosen = np.random.default_rng(seed).permutation(len(texts))[:count]
-    return [json.loads(texts[place]) for place in sorted(chosen.tolist())]
+    """Seeded; only conversations in which the user spoke last (a bot that opens has no prompt)."""
+    asked = [found for found in map(json.loads, texts) if found[-1]["role"] == "user"]
+    chosen = np.random.default_rng(seed).permutation(len(asked))[:count]
+    return [asked[place] for place in sorted(chosen.tolist())]
