@@ -1,5 +1,6 @@
 """Brokers for the tests that need one, and the line at the end that says on which brokers they ran."""
 
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from streams import brokers, kafka_jars, topics
+
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "PASSIVE"
+)  # before torch: two spinning threads starve each other on a shared machine
 
 RAN: dict[str, int] = {}
 ABSENT: dict[str, str] = {}
