@@ -10,8 +10,6 @@ import pytest
 from streams import brokers, kafka_jars, topics
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve each other
-    "OMP_WAIT_POLICY", "PASSIVE"
-)  # before torch: two spinning threads starve each other on a shared machine
 
 RAN: dict[str, int] = {}
 ABSENT: dict[str, str] = {}
