@@ -28,6 +28,8 @@ class World(Section):
     days: Count = 14
     base_love_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.009
     """Hearts per response of the incumbent."""
+    bot_share: Annotated[float, Field(ge=0, lt=1)] = 0.005
+    """Share of responses that are served to bots."""
 
 
 class Broker(Section):
