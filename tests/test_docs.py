@@ -1,5 +1,7 @@
 """The documents are true: every command in them exists with its options, every make target and link too."""
 
+import doctest
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -10,6 +12,9 @@ import pytest
 from assets.cli import COMMANDS, group
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("assets", "experiments", "streams", "training", "warehouse")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if ">>> " in path.read_text())
+MODULES = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in SOURCES]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -49,6 +54,11 @@ def test_every_make_target_of_the_page_exists(page: Path) -> None:
 def test_every_local_link_leads_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
         assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_example_of_the_module_runs(module: str) -> None:
+    assert doctest.testmod(importlib.import_module(module)).failed == 0
 
 
 def test_the_readme_names_every_command() -> None:

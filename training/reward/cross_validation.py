@@ -98,8 +98,8 @@ def over_users(examples: Examples, scores: Floats, folds: Rows) -> Estimate:
 def within_folds(labels: Floats, scores: Floats, weights: Floats, folds: Rows) -> float:
     """Chance that a positive outscores a negative of its own fold, every pair counting alike.
 
-    Each fold has a model of its own, whose scores are on a scale of their own: a pair across folds would compare two models
-    with each other (Forman and Scholz, *Apples-to-apples in cross-validation studies*, 2010).
+    Each fold has a model of its own, whose scores are on a scale of their own: a pair across folds would compare two
+    models with each other (Forman and Scholz, *Apples-to-apples in cross-validation studies*, 2010).
 
     >>> labels, scores = np.array([1.0, 0, 1, 0]), np.array([0.2, 0.1, 0.9, 0.8])
     >>> folds = np.array([0, 0, 1, 1])

@@ -1,4 +1,3 @@
-import doctest
 from typing import Any
 
 import pytest
@@ -59,7 +58,3 @@ def test_a_lift_that_is_not_known_is_not_printed_as_a_number() -> None:
 def test_open_intervals_read_as_one_sided() -> None:
     assert words.span((None, 0.5)) == "at most +50.0%"
     assert words.span((0.5, None)) == "at least +50.0%"
-
-
-def test_every_docstring_example_runs() -> None:
-    assert [doctest.testmod(module).failed for module in (words, schema)] == [0, 0]
