@@ -3,7 +3,7 @@
 
 def expected() -> tuple[type[Exception], ...]:
     """The project's own errors; each says what was seen, the rule, and the next step."""
-    from warehouse.connection import WarehouseError
+    from warehouse.transaction import WarehouseError
 
     return (
         WarehouseError,

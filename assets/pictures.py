@@ -3,6 +3,7 @@
 from datetime import date
 from typing import Any
 
+from assets import found
 from assets.run import Run
 
 
@@ -36,35 +37,31 @@ def reliability(run: Run, stage: str) -> bytes | None:
 def pareto(run: Run, _: str = "") -> bytes | None:
     """Love against helpfulness over the sweep."""
     from assets.report import plots
-    from assets.stages.report import policies
 
-    return plots.pareto(policies(run))
+    return plots.pareto(found.policies(run))
 
 
 def forest(run: Run, _: str = "") -> bytes | None:
     """The A/B test's effect with its intervals."""
     from assets.report import plots
-    from assets.stages.report import experiment
 
-    found = experiment(run)
-    return plots.experiment_forest(found) if found else None
+    test = found.experiment(run)
+    return plots.experiment_forest(test) if test else None
 
 
 def ledger(run: Run, _: str = "") -> bytes | None:
     """Predicted against measured lift."""
     from assets.report import plots
-    from assets.stages.report import ledger_rows
 
-    rows = ledger_rows(run)
+    rows = found.ledger_rows(run)
     return plots.predicted_against_measured(rows) if rows else None
 
 
 def bots(run: Run, _: str = "") -> bytes | None:
     """Each logged policy: mean P[Love] against its Love rate."""
     from assets.report import plots
-    from assets.stages.report import logged_bots
 
-    rows = logged_bots(run)
+    rows = found.logged_bots(run)
     return plots.bots(rows) if rows else None
 
 

@@ -4,6 +4,7 @@
 transaction.
 """
 
-from warehouse.connection import Warehouse, WarehouseError, WarehouseInUseError, open  # noqa: A004
+from warehouse.connection import Warehouse, open  # noqa: A004
+from warehouse.transaction import WarehouseError, WarehouseInUseError
 
 __all__ = ["Warehouse", "WarehouseError", "WarehouseInUseError", "open"]

@@ -16,20 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from warehouse import migrate
+from warehouse.transaction import WarehouseError, WarehouseInUseError, in_transaction
+
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from warehouse.migrate import Status
 
 _HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
-
-
-class WarehouseError(RuntimeError):
-    """Something about the warehouse that its user can put right; the text says how."""
-
-
-class WarehouseInUseError(WarehouseError):
-    """Another process held the file for longer than we were willing to wait."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +47,14 @@ class Warehouse:
             WarehouseInUseError: The file stayed locked; names the process that holds it.
             WarehouseError: No warehouse there, or one of another version.
         """
-        from warehouse import migrate
-
         with self.connect() as connection:
             migrate.require_current(connection, self.path)
-            with _transaction(connection):
+            with in_transaction(connection):
                 yield connection
 
     @contextmanager
     def read(self) -> Iterator[DuckDBPyConnection]:
         """A read-only connection; several processes may read at once. Raises as `transaction` does."""
-        from warehouse import migrate
-
         with self.connect(read_only=True) as connection:
             migrate.require_current(connection, self.path)
             yield connection
@@ -89,8 +80,6 @@ class Warehouse:
 
     def migrate(self) -> list[str]:
         """Bring the tables to this version; returns the names of the migrations applied now, in order."""
-        from warehouse import migrate
-
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.connect(create=True) as connection:
             applied = migrate.apply(connection, self.path)
@@ -105,8 +94,6 @@ class Warehouse:
 
     def status(self) -> Status:
         """Which migrations the file has, and which it lacks. Raises as `read` does, but accepts an older version."""
-        from warehouse import migrate
-
         with self.connect(read_only=True) as connection:
             return migrate.status(connection)
 
@@ -126,17 +113,6 @@ def open(path: str | Path, *, wait_seconds: float = 30.0) -> Warehouse:  # noqa:
             f"path == {str(path)!r}: only a DuckDB file can be opened so far, not DuckLake; give a file's path"
         )
     return Warehouse(Path(path), wait_seconds)
-
-
-@contextmanager
-def _transaction(connection: DuckDBPyConnection) -> Iterator[None]:
-    connection.execute("BEGIN")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
 def _wait_for(path: Path, seconds: float, *, read_only: bool) -> DuckDBPyConnection:

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from warehouse.connection import WarehouseError, _transaction
+from warehouse.transaction import WarehouseError, in_transaction
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -60,7 +60,7 @@ def apply(connection: DuckDBPyConnection, path: Path) -> list[str]:
     _refuse_newer(now, path)
     pending = [migration for migration in migrations() if migration.version > now.version]
     for migration in pending:
-        with _transaction(connection):
+        with in_transaction(connection):
             connection.execute(migration.sql)
             connection.execute(
                 "INSERT INTO schema_migrations VALUES (?, ?, now())", [migration.version, migration.name]

@@ -3,12 +3,10 @@
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from assets import found
 from assets.run import Facts, Run, Stage
-
-if TYPE_CHECKING:
-    from assets.report import schema
 
 LIBRARIES = ("loveloop", "duckdb", "kafka-python", "torch", "transformers", "dagster", "pyarrow")
 
@@ -34,56 +32,6 @@ def report(run: Run) -> Facts:
     return {"summary": str(written.html), "html": str(written.html), "json": str(written.json)}
 
 
-def policies(run: Run) -> "list[schema.Policy]":
-    """The sweep as the report shows it."""
-    from assets.report import schema
-
-    found = run.facts("offline_evaluation")["policies"][1:]
-    judged = run.recipe.policy.judges
-    staged = run.facts("candidate") if run.finished("candidate") else None
-    rows = []
-    for each in found:
-        chosen = staged is not None and staged["love_weight"] == each["love_weight"]
-        kept = {name: each[name] for name in schema.Policy.__struct_fields__ if name in each}
-        extra = {"name": each["policy"], "judges": ["closing", "unsafe"] if judged else [], "chosen": chosen}
-        rows.append(kept | extra | {"passed": staged["passed"] if chosen and staged else None})
-    import msgspec
-
-    return msgspec.convert(schema.plain(rows), list[schema.Policy])
-
-
-def experiment(run: Run) -> "schema.Experiment | None":
-    """The readout, where there was an experiment."""
-    import msgspec
-
-    from assets.report import schema
-
-    return (
-        msgspec.convert(run.facts("experiment_readout"), schema.Experiment)
-        if run.finished("experiment_readout")
-        else None
-    )
-
-
-def ledger_rows(run: Run) -> "list[schema.LedgerRow]":
-    """Every row of the ledger."""
-    import msgspec
-
-    from assets.report import schema
-
-    rows = run.facts("lift_ledger")["ledger"] if run.finished("lift_ledger") else []
-    return msgspec.convert(rows, list[schema.LedgerRow])
-
-
-def logged_bots(run: Run) -> "list[schema.Bot]":
-    """Mean P[Love] beside the Love rate of each logged policy, where P[Love] was cross-validated."""
-    import msgspec
-
-    from assets.report import schema
-
-    return msgspec.convert(run.facts("p_love").get("bots", []), list[schema.Bot])
-
-
 def _values(run: Run) -> dict[str, Any]:
     trial = run.finished("lift_ledger") is not None
     p_love = run.facts("p_love")
@@ -95,7 +43,7 @@ def _values(run: Run) -> dict[str, Any]:
         "ingest": _ingest(run),
         "adversary": _adversary(run),
         "p_love": _p_love(run, p_love),
-        "policies": [_struct(each) for each in policies(run)],
+        "policies": [_struct(each) for each in found.policies(run)],
         "candidate": run.facts("candidate"),
         "experiment": run.facts("experiment_readout") if trial else None,
         "ledger": run.facts("lift_ledger")["ledger"] if trial else [],

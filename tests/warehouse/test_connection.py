@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 import warehouse as package
-from warehouse.connection import Warehouse, WarehouseError, WarehouseInUseError
+from warehouse.connection import Warehouse
+from warehouse.transaction import WarehouseError, WarehouseInUseError
 
 HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
 

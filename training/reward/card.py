@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from training.reward.config import RewardConfig
-    from training.reward.train import RewardReport
+    from training.reward.report import RewardReport
 
 _CARD = """# {name}
 

@@ -3,19 +3,20 @@
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training.reward.audit import Effect, counterfactuals
+from training.reward.audit import counterfactuals
 from training.reward.bases import check_base
 from training.reward.calibration import Calibration, fit_platt
 from training.reward.card import card
 from training.reward.config import RewardConfig
 from training.reward.data import Examples, read_examples, split, subsample
-from training.reward.measure import Measured, measure
+from training.reward.measure import measure
 from training.reward.metrics import Floats
 from training.reward.model import RewardModel
+from training.reward.report import RewardReport
 from training.text import load_tokenizer
 
 if TYPE_CHECKING:
@@ -23,27 +24,6 @@ if TYPE_CHECKING:
     from training.reward.frozen import States
 
 __all__ = ["RewardConfig", "RewardReport", "train_reward_model"]
-
-
-class RewardReport(NamedTuple):
-    """What was trained and how good it is."""
-
-    name: str
-    directory: Path
-    rows: dict[str, int]
-    """Rows of each part."""
-    positives: dict[str, int]
-    base_rate: float
-    """Share of positives in the test part."""
-    measured: Measured
-    audit: list[Effect]
-    losses: list[float]
-    seconds: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        plain = {**self._asdict(), "directory": str(self.directory)}
-        return {**plain, "measured": self.measured.as_dict(), "audit": [effect._asdict() for effect in self.audit]}
 
 
 def train_reward_model(

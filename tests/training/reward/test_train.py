@@ -8,8 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from training.reward.audit import counterfactuals
+from training.reward.config import RewardConfig
 from training.reward.model import RewardModel
-from training.reward.train import RewardConfig, RewardReport, train_reward_model
+from training.reward.report import RewardReport
+from training.reward.train import train_reward_model
 
 Draw = Callable[..., pa.Table]
 CONFIG = RewardConfig(epochs=3, learning_rate=4e-3, batch=32)
