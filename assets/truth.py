@@ -4,8 +4,6 @@ What is found here stands in the report beside what was learnt. Nothing that is 
 gate or a decision.
 """
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,7 +60,6 @@ def of_answers(prompts: list[Any], answers: list[str], base_love_rate: float) ->
     }
 
 
-def amounts(run: Run) -> Facts:
-    """What was put into the stream, counted as it was written."""
-    found: Facts = json.loads(Path(run.world / "amounts.json").read_text())
-    return found
+def lift(love: float, base: float) -> float | None:
+    """The true relative lift; None where the base earns nothing at all (a policy whose every answer is garbled)."""
+    return love / base - 1 if base > 0 else None

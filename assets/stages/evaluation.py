@@ -80,7 +80,7 @@ def _beside_the_truth(
     for row in rows:
         found = truth.of_answers(asked, answers[row["policy"]], rate)
         base = base or found
-        row.update(found, true_love_lift=found["true_love"] / base["true_love"] - 1)
+        row.update(found, true_love_lift=truth.lift(found["true_love"], base["true_love"]))
 
 
 def stage(sweep: tuple[str, ...]) -> Stage:

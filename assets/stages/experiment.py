@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from assets import truth
 from assets.recipe import Recipe
 from assets.run import Facts, Run, Stage
 from assets.stages import candidate, ingest, models, prompts, source
@@ -45,7 +46,7 @@ def _exposures(run: Run) -> Facts:
     file.write_bytes(b"".join(line + b"\n" for line in lines))
     flow = ingest.through_the_broker(run, file)
     effects = true_effects(pool, answers, base_love_rate=run.recipe.world.base_love_rate)
-    true_lift = effects["treatment"].love / effects["control"].love - 1
+    true_lift = truth.lift(effects["treatment"].love, effects["control"].love)
     summary = f"{wanted.exposures:,} exposures over {len(pool):,} prompts came back through the topics"
     return {
         "summary": summary,
