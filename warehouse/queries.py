@@ -97,7 +97,7 @@ def love_by_day(path: str | Path, *, as_of: datetime | None = None, maturity_hou
 def policies(
     path: str | Path, *, filtered: bool = True, as_of: datetime | None = None, maturity_hours: float = 24.0
 ) -> pa.Table:
-    """Love rate by policy: columns policy, responses, users, loves, love_rate. Arguments as `experiment_users`."""
+    """Love rate by policy: columns policy, responses, users, loves, love_rate. Arguments as `experiment_exposures`."""
     source = "clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours)" if filtered else _RAW
     return _table(
         path,

@@ -1,6 +1,5 @@
 """The models that are learnt before any policy moves: the incumbent, helpfulness, safety, P[Love]."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,21 +7,12 @@ from typing import Any
 from assets.recipe import Recipe, Reward
 from assets.run import Facts, Run, Stage
 from assets.stages import feedback, labels
+from training.policy.load import fingerprint
 
 
 def incumbent(run: Run) -> Path:
     """Where the policy that wrote the log lies: the user's own, or the small one that was fitted to the log."""
     return Path(run.facts("incumbent")["place"])
-
-
-def fingerprint(directory: Path) -> str:
-    """Names a model by its weights and configuration (first 16 hex digits of SHA-256)."""
-    total = hashlib.sha256()
-    for path in sorted(
-        [*directory.glob("*.safetensors"), *directory.glob("config.json"), *directory.glob("calibration.json")]
-    ):
-        total.update(path.name.encode() + path.read_bytes())
-    return total.hexdigest()[:16]
 
 
 def _incumbent(run: Run) -> Facts:
@@ -31,7 +21,7 @@ def _incumbent(run: Run) -> Facts:
         return {
             "summary": f"{wanted.base}, as it is",
             "place": wanted.base,
-            "fingerprint": fingerprint(Path(wanted.base)),
+            "fingerprint": fingerprint(wanted.base),
         }
     from training.policy.pretrain import PretrainConfig, pretrain_policy
     from warehouse import training_set

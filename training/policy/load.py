@@ -9,6 +9,7 @@ _NAMING = (
     "*.safetensors",
     "*.bin",
     "config.json",
+    "calibration.json",
     ADAPTER,
     "tokenizer*",
     "*.jinja",
