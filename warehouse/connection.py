@@ -43,6 +43,8 @@ class Warehouse:
     def transaction(self) -> Iterator[DuckDBPyConnection]:
         """A connection inside one transaction: committed when the block ends, rolled back when it raises.
 
+        It has the tables only; whoever needs the views asks `migrate.define_views` for them (5 ms).
+
         Raises:
             WarehouseInUseError: The file stayed locked; names the process that holds it.
             WarehouseError: No warehouse there, or one of another version.
@@ -54,9 +56,10 @@ class Warehouse:
 
     @contextmanager
     def read(self) -> Iterator[DuckDBPyConnection]:
-        """A read-only connection; several processes may read at once. Raises as `transaction` does."""
+        """A read-only connection with the views; several processes may read at once. Raises as `transaction` does."""
         with self.connect(read_only=True) as connection:
             migrate.require_current(connection, self.path)
+            migrate.define_views(connection)
             yield connection
 
     @contextmanager

@@ -1,4 +1,7 @@
-"""Numbered migrations: plain SQL files, each applied in its own transaction and recorded in `schema_migrations`."""
+"""Numbered migrations: plain SQL files, each applied in its own transaction and recorded in `schema_migrations`.
+
+They change tables and nothing else. Views and macros are temporary and made on every opening (`define_views`).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 FOLDER = Path(__file__).parent / "migrations"
+VIEWS = Path(__file__).parent / "views"
 
 
 class Migration(NamedTuple):
@@ -52,6 +56,16 @@ def status(connection: DuckDBPyConnection) -> Status:
         newest = connection.execute("SELECT coalesce(max(version), 0) FROM schema_migrations").fetchone()
         version = int(newest[0]) if newest else 0
     return Status(version, migrations()[-1].version, [m.name for m in migrations() if m.version > version])
+
+
+@cache
+def _views() -> str:
+    return "\n".join(path.read_text() for path in sorted(VIEWS.glob("*.sql")))
+
+
+def define_views(connection: DuckDBPyConnection) -> None:
+    """Make the views and macros of `views/*.sql` for this connection alone; they end with it."""
+    connection.execute(_views())
 
 
 def apply(connection: DuckDBPyConnection, path: Path) -> list[str]:
