@@ -59,7 +59,15 @@ def flag(connection: DuckDBPyConnection) -> None:
     if span is None or span[0] is None:
         return
     connection.execute(_TOUCHED_HOURS)
-    connection.execute(_TOUCHED_PAIRS, {"earliest": span[0] - NEAR, "latest": span[1] + NEAR})
+    connection.execute(
+        _TOUCHED_PAIRS,
+        {
+            "earliest": span[0] - NEAR,
+            "latest": span[1] + NEAR,
+            "first_served": span[0] - 2 * NEAR,  # a touched reaction may be NEAR away from us, its response once more
+            "last_served": span[1] + 2 * NEAR,
+        },
+    )
     connection.execute(_OUTDATED)
     for rule in rules():
         window = {"earliest": span[0] - 2 * _HOUR, "latest": span[1] + 2 * _HOUR} if rule.subject == "user" else {}
@@ -101,7 +109,8 @@ SELECT
 FROM nearby AS r
 SEMI JOIN touched ON touched.response_id = r.response_id
 JOIN (
-    SELECT response_id, user_id, served_at, response FROM responses WHERE served_at BETWEEN $earliest AND $latest
+    SELECT response_id, user_id, served_at, response FROM responses
+    WHERE served_at BETWEEN $first_served AND $last_served
 ) AS s
     ON s.response_id = r.response_id
     AND abs(epoch_us(s.served_at) - epoch_us(r.reacted_at)) <= {int(NEAR.total_seconds()) * 1_000_000}
