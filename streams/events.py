@@ -3,6 +3,9 @@
 Three events travel as one JSON object a line, tagged by `type`. Everything else (topics, tables, training sets) is
 derived from them. This module is light on purpose: a product's serving process imports it, so it loads msgspec and
 nothing heavier.
+
+A field that is null counts as absent. A line without `schema_version` is of version 1; lines of older versions are read
+through `streams.upcasters`. Fields that this version does not know are kept beside the event.
 """
 
 import json
@@ -14,7 +17,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
-SCHEMA_VERSION = 1
+from streams.upcasters import CANONICAL, canonical_reaction, upcast
+
+SCHEMA_VERSION = 2
+"""What `encode` writes. Version 2 takes canonical names of reactions only; version 1 took any."""
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """No event may claim to be older than this."""
 LATEST_AHEAD = timedelta(hours=24)
@@ -22,11 +28,14 @@ LATEST_AHEAD = timedelta(hours=24)
 LONGEST_LINE = 1_048_576
 """Bytes of one event on the wire."""
 
-EventId = Annotated[str, Meta(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")]
+EventId = Annotated[
+    str, Meta(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$", max_length=36)
+]
 Key = Annotated[str, Meta(min_length=1, max_length=256)]
 Moment = Annotated[datetime, Meta(tz=True)]
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Whole = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Reaction = Annotated[str, Meta(min_length=1, max_length=64, pattern=CANONICAL)]
 
 Reason = Literal[
     "line_too_long",
@@ -50,7 +59,7 @@ class Message(msgspec.Struct, frozen=True):
 class _Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True, omit_defaults=True):
     event_id: EventId
     user_id: Key
-    schema_version: Version = SCHEMA_VERSION
+    schema_version: Version = msgspec.field(default_factory=lambda: SCHEMA_VERSION)  # a plain default is not written
 
 
 class ResponseServed(_Event, frozen=True, tag="response_served", kw_only=True, omit_defaults=True):
@@ -85,14 +94,14 @@ class ReactionChanged(_Event, frozen=True, tag="reaction_changed", kw_only=True,
 
     Attributes:
         reacted_at: When (time zone required; kept as UTC).
-        reaction: `love`, `like`, `dislike`, or a product's own name.
+        reaction: `love`, `like`, `dislike`, or a product's own name, without upper case (A to Z) and white space.
         device_id: Salted hash, as is `network_id`.
         dwell_ms: Milliseconds between the response being shown and the reaction.
     """
 
     reacted_at: Moment
     response_id: Key
-    reaction: Annotated[str, Meta(min_length=1, max_length=64)]
+    reaction: Reaction
     action: Literal["added", "removed"]
     session_id: Key
     device_id: Key | None = None
@@ -131,6 +140,7 @@ _KINDS: dict[str, type[Event]] = {
     "erasure_requested": ErasureRequested,
 }
 _KNOWN = {name: frozenset((*kind.__struct_fields__, "type")) for name, kind in _KINDS.items()}
+_MESSAGE = frozenset(Message.__struct_fields__)
 
 
 def new_event_id(moment: datetime, randomness: int | None = None) -> str:
@@ -165,6 +175,12 @@ def encode(event: Event) -> bytes:
 def decode(line: bytes, *, received_at: datetime) -> Decoded:
     """Read one line of the wire.
 
+    1. Refuse a line that is too long, no JSON object, or of a type that is none of the three.
+    2. Leave out fields that are null: they count as absent.
+    3. Bring a line of an older version to the present one (`streams.upcasters`).
+    4. Check every known field, and the moment against the clock.
+    5. Keep what this version does not know; when messages hold such fields, the messages as they came.
+
     Args:
         line: One JSON object.
         received_at: The broker's time stamp of the message. Checks against the clock use it instead of the wall clock,
@@ -180,12 +196,31 @@ def decode(line: bytes, *, received_at: datetime) -> Decoded:
     kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise ContractError("unknown_type", f"type == {_shown(name)}, must be one of {', '.join(_KINDS)}")
+    fields = _without_nulls(fields)
     event = _convert(fields, kind)
     _check_moment(event, received_at)
     if isinstance(event, ResponseServed) and (event.experiment is None) != (event.arm is None):
         raise ContractError("invalid_field", "experiment and arm go together: give both or neither")
-    extra = {key: value for key, value in fields.items() if key not in _KNOWN[str(name)]}
-    return Decoded(event, extra)
+    return Decoded(event, unknown_fields(fields))
+
+
+def unknown_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What a line says that this version of the contract does not know; null counts as absent.
+
+    When messages of a served response hold unknown fields, all messages are kept as they came.
+
+    Args:
+        fields: A line that `decode` accepts, as an object.
+
+    >>> unknown_fields({"type": "erasure_requested", "user_id": "u", "ticket": 4711, "note": None})
+    {'ticket': 4711}
+    """
+    known = _KNOWN[fields["type"]]
+    extra = {key: value for key, value in fields.items() if key not in known and value is not None}
+    if fields["type"] != "response_served":
+        return extra
+    messages = [{key: value for key, value in each.items() if value is not None} for each in fields["conversation"]]
+    return extra | {"conversation": messages} if any(each.keys() - _MESSAGE for each in messages) else extra
 
 
 def _object(line: bytes) -> dict[str, Any]:
@@ -198,15 +233,29 @@ def _object(line: bytes) -> dict[str, Any]:
     return fields
 
 
-def _convert(fields: Mapping[str, Any], kind: type[Event]) -> Event:
-    version = fields.get("schema_version", SCHEMA_VERSION)
+def _without_nulls(fields: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _convert(fields: dict[str, Any], kind: type[Event]) -> Event:
+    version = fields.setdefault("schema_version", 1)
+    known = type(version) is int and 1 <= version <= SCHEMA_VERSION  # True is no version
+    present = upcast(fields["type"], version, fields) if known else fields
     try:
-        return msgspec.convert(fields, kind)
+        return msgspec.convert(present, kind)
     except msgspec.ValidationError as error:
-        if version != SCHEMA_VERSION:
+        if not known:
             rule = f"schema_version == {_shown(version)}, known is {SCHEMA_VERSION}; a newer one keeps the known fields"
             raise ContractError("unknown_version", f"{rule} ({error})") from None
-        raise ContractError("invalid_field", str(error)) from None
+        raise ContractError("invalid_field", _rule(present, str(error))) from None
+
+
+def _rule(fields: Mapping[str, Any], error: str) -> str:
+    """What the check said; a long pattern tells nobody which name to write."""
+    name = fields.get("reaction")
+    if not error.endswith("`$.reaction`") or not isinstance(name, str) or canonical_reaction(name) == name:
+        return error
+    return f"reaction == {_shown(name)}, version {SCHEMA_VERSION} writes it {_shown(canonical_reaction(name))}"
 
 
 def _check_moment(event: Event, received_at: datetime) -> None:

@@ -76,6 +76,24 @@ def test_unknown_fields_are_kept_beside_the_event() -> None:
     )
 
 
+def test_unknown_fields_of_messages_are_kept_with_all_messages() -> None:
+    messages = [{"role": "user", "content": "a"}, {"role": "user", "content": "b", "name": "ann", "cut": None}]
+    event, extra = decode(line(conversation=messages), received_at=NOW)
+    assert isinstance(event, ResponseServed)
+    assert event.conversation == [Message("user", "a"), Message("user", "b")]
+    assert extra == {"conversation": [messages[0], {"role": "user", "content": "b", "name": "ann"}]}
+
+
+def test_a_field_that_is_null_counts_as_absent() -> None:
+    nulls = line(REACTED, device_id=None, dwell_ms=None, colour=None, schema_version=None)
+    absent = line(REACTED, dwell_ms=..., schema_version=...)
+    event, extra = decode(nulls, received_at=NOW)
+    assert (event, extra) == decode(absent, received_at=NOW)
+    assert (event.schema_version, extra) == (1, {})
+    assert decode(line(experiment=None, arm=None), received_at=NOW) == (SERVED, {})
+    assert decode(line(conversation=[{"role": "user", "content": "a", "x": None}]), received_at=NOW).extra == {}
+
+
 def test_a_newer_version_is_accepted_when_the_known_fields_parse() -> None:
     event, extra = decode(line(schema_version=7, mood="glad"), received_at=NOW)
     assert (event.schema_version, extra) == (7, {"mood": "glad"})
@@ -113,19 +131,19 @@ def test_an_unknown_type_is_named(kind: object) -> None:
     assert reason_of(line(type=kind)) == "unknown_type"
 
 
-@pytest.mark.parametrize("version", [2, 99])
+@pytest.mark.parametrize("version", [3, 99])
 def test_a_newer_version_that_breaks_a_known_field_is_unknown(version: int) -> None:
     assert reason_of(line(schema_version=version, response=["in", "parts"])) == "unknown_version"
 
 
-@pytest.mark.parametrize("version", [0, -1, "1", 1.5, None])
+@pytest.mark.parametrize("version", [0, -1, "1", 1.5, True, [], 2**31, 2**70])
 def test_a_version_that_is_no_version_is_unknown(version: object) -> None:
     assert reason_of(line(schema_version=version)) == "unknown_version"
 
 
 WRONG = {
     "user_id": [7, None, "", "x" * 10_240, ["u"], ...],
-    "event_id": ["1", "019b76da-a800-4000-8000-000000000001", 5, None, ...],
+    "event_id": ["1", "019b76da-a800-7000-8000-000000000001\n", "019b76da-a800-4000-8000-000000000001", 5, None, ...],
     "served_at": ["yesterday", "2026-03-01T12:00:00", True, None, ...],
     "turn": [-1, "0", 1.5, None, ...],
     "conversation": [[], "hi", [{"role": "robot", "content": "x"}], [{"role": "user"}], None, ...],
