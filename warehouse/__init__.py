@@ -1,10 +1,10 @@
-"""The warehouse: plain SQL on one DuckDB file, filled by exactly-once ingest, read through short transactions.
+"""The warehouse: plain SQL on a DuckDB file or a DuckLake, filled by exactly-once ingest, read in short transactions.
 
-`open(path)` is the way in; everything else (ingest, training sets, queries) takes the path and opens it for one
+`open(target)` is the way in; everything else (ingest, training sets, queries) takes the target and opens it for one
 transaction.
 """
 
 from warehouse.connection import Warehouse, open  # noqa: A004
-from warehouse.transaction import WarehouseError, WarehouseInUseError
+from warehouse.transaction import WarehouseConflictError, WarehouseError, WarehouseInUseError
 
-__all__ = ["Warehouse", "WarehouseError", "WarehouseInUseError", "open"]
+__all__ = ["Warehouse", "WarehouseConflictError", "WarehouseError", "WarehouseInUseError", "open"]

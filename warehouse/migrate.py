@@ -27,7 +27,7 @@ class Migration(NamedTuple):
 
 
 class Status(NamedTuple):
-    """What a file has and lacks.
+    """What a warehouse has and lacks.
 
     Attributes:
         version: Number of the newest migration applied, 0 for none.
@@ -47,14 +47,14 @@ def migrations() -> tuple[Migration, ...]:
 
 
 def status(connection: DuckDBPyConnection) -> Status:
-    """Which migrations the connected file has."""
-    found = connection.execute(
-        "SELECT count(*) FROM information_schema.tables WHERE table_name = 'schema_migrations'"
-    ).fetchone()
-    version = 0
-    if found and found[0]:
+    """Which migrations the connected warehouse has."""
+    import duckdb
+
+    try:
         newest = connection.execute("SELECT coalesce(max(version), 0) FROM schema_migrations").fetchone()
-        version = int(newest[0]) if newest else 0
+    except duckdb.CatalogException:  # no such table: nothing applied yet
+        newest = None
+    version = int(newest[0]) if newest else 0
     return Status(version, migrations()[-1].version, [m.name for m in migrations() if m.version > version])
 
 
@@ -68,10 +68,10 @@ def define_views(connection: DuckDBPyConnection) -> None:
     connection.execute(_views())
 
 
-def apply(connection: DuckDBPyConnection, path: Path) -> list[str]:
-    """Apply what is pending; returns the names. Raises WarehouseError for a file written by a newer program."""
+def apply(connection: DuckDBPyConnection, name: str) -> list[str]:
+    """Apply what is pending; returns the names. Raises WarehouseError for a warehouse written by a newer program."""
     now = status(connection)
-    _refuse_newer(now, path)
+    _refuse_newer(now, name)
     pending = [migration for migration in migrations() if migration.version > now.version]
     for migration in pending:
         with in_transaction(connection):
@@ -82,20 +82,20 @@ def apply(connection: DuckDBPyConnection, path: Path) -> list[str]:
     return [migration.name for migration in pending]
 
 
-def require_current(connection: DuckDBPyConnection, path: Path) -> None:
-    """Raise WarehouseError unless the file has exactly this program's migrations."""
+def require_current(connection: DuckDBPyConnection, name: str) -> None:
+    """Raise WarehouseError unless the warehouse of that name has exactly this program's migrations."""
     now = status(connection)
-    _refuse_newer(now, path)
+    _refuse_newer(now, name)
     if now.pending:
         raise WarehouseError(
-            f"{path} is at schema version {now.version}, this program needs {now.known}: "
+            f"{name} is at schema version {now.version}, this program needs {now.known}: "
             "run `loveloop warehouse migrate`"
         )
 
 
-def _refuse_newer(now: Status, path: Path) -> None:
+def _refuse_newer(now: Status, name: str) -> None:
     if now.version > now.known:
         raise WarehouseError(
-            f"{path} is at schema version {now.version}, this program knows up to {now.known}: "
+            f"{name} is at schema version {now.version}, this program knows up to {now.known}: "
             "install the newer loveloop; nothing was changed"
         )

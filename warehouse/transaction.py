@@ -15,16 +15,31 @@ class WarehouseError(RuntimeError):
 
 
 class WarehouseInUseError(WarehouseError):
-    """Another process held the file for longer than we were willing to wait."""
+    """Another writer held the warehouse for longer than we were willing to wait."""
+
+
+class WarehouseConflictError(WarehouseError):
+    """Another writer committed while this transaction ran. Nothing of it was stored: read again, then work again."""
 
 
 @contextmanager
 def in_transaction(connection: DuckDBPyConnection) -> Iterator[None]:
-    """Commit when the block ends, roll back when it raises."""
+    """Commit when the block ends, roll back when it raises.
+
+    Raises:
+        WarehouseConflictError: Another transaction changed the same; this one is rolled back.
+    """
+    import duckdb
+
     connection.execute("BEGIN")
     try:
         yield
     except BaseException:
         connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
+    try:
+        connection.execute("COMMIT")
+    except duckdb.TransactionException as error:
+        raise WarehouseConflictError(
+            "another writer committed while this transaction ran, nothing of it was stored; try again"
+        ) from error

@@ -17,9 +17,9 @@ def warehouse() -> None:
 @options.warehouse
 def migrate(warehouse: Path) -> None:
     """Bring the warehouse's tables to this version."""
-    from warehouse.connection import Warehouse
+    from warehouse import connection
 
-    applied = Warehouse(warehouse).migrate()
+    applied = connection.open(warehouse).migrate()
     click.echo("\n".join(f"applied {name}" for name in applied) or "nothing to do")
 
 

@@ -1,9 +1,21 @@
-"""A small product that posts events, and a log that carries them into a warehouse without a broker."""
+"""A small product that posts events, a log that carries them into a warehouse without a broker, and both back ends.
 
+A test that asks for `warehouse`, `feed` or `targets` runs on a DuckDB file and, as a slow test, on DuckLake with a
+PostgreSQL server that the tests start for themselves.
+"""
+
+import importlib.util
 import itertools
+import os
 import random
 import shutil
-from collections.abc import Iterable, Sequence
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,9 +24,11 @@ import pytest
 
 from streams.events import ErasureRequested, Message, ReactionChanged, ResponseServed, encode, new_event_id
 from streams.topics import TOPICS
+from warehouse import connection
 from warehouse.commit import Committed, commit
-from warehouse.connection import Warehouse
+from warehouse.connection import Target, Warehouse
 from warehouse.decoding import decode_batch
+from warehouse.lake import LakeWarehouse
 from warehouse.records import Record, Slot
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -114,6 +128,145 @@ class Feed:
             return reader.execute(query, parameters).fetchall()
 
 
+class Postgres:
+    """A PostgreSQL server of the tests' own, on a free port of loopback, with a password."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.password = directory, "not to be shown"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._drop = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
+        secret = directory / "password"
+        secret.write_text(self.password)
+        if self._drop:
+            for path in (directory, secret):
+                shutil.chown(path, "postgres", "postgres")
+        self._run("initdb", "--username=loveloop", "--auth=scram-sha-256", f"--pwfile={secret}", "--no-sync")
+
+    def start(self) -> None:
+        fast = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=32MB")
+        plain = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200", f"port={self.port}")
+        options = [word for option in fast + plain for word in ("-c", option)]
+        self._server = subprocess.Popen(
+            [_postgres("postgres"), "-D", self._data, *options],
+            cwd=self.directory,
+            stderr=subprocess.DEVNULL,
+            **self._drop,
+        )
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                return self.run("SELECT 1")
+            except Exception:
+                assert time.monotonic() < deadline, "PostgreSQL does not come up"
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        self._server.send_signal(signal.SIGINT)  # ends sessions, then itself
+        self._server.wait(30)
+
+    def run(self, query: str, database: str = "postgres") -> Any:
+        """Its rows, or None for a statement that has none."""
+        import psycopg2
+
+        session = psycopg2.connect(self.keywords(database))
+        try:
+            session.autocommit = True
+            cursor = session.cursor()
+            cursor.execute(query)
+            return cursor.fetchall() if cursor.description else None
+        finally:
+            session.close()
+
+    def keywords(self, database: str) -> str:
+        return f"dbname={database} host=127.0.0.1 port={self.port} user=loveloop password='{self.password}'"
+
+    @property
+    def _data(self) -> str:
+        return str(self.directory / "data")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [_postgres(program), "-D", self._data, *arguments]
+        subprocess.run(command, cwd=self.directory, check=True, capture_output=True, **self._drop)
+
+
+def _postgres(program: str) -> str:
+    """Its path, from PATH or from Debian's packages; the newest."""
+    places = [
+        shutil.which(program),
+        *sorted(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{program}")), reverse=True),
+    ]
+    return next(place for place in places if place)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running server; skips where there is none to run."""
+    if importlib.util.find_spec("psycopg2") is None or importlib.util.find_spec("duckdb_extension_ducklake") is None:
+        pytest.skip("no DuckLake: install the extra `lake`")
+    try:
+        _postgres("initdb")
+    except StopIteration:
+        pytest.skip("no PostgreSQL: neither initdb on PATH nor /usr/lib/postgresql (Debian: apt install postgresql)")
+    with tempfile.TemporaryDirectory(prefix="loveloop-postgres-", ignore_cleanup_errors=True) as directory:
+        server = Postgres(Path(directory))
+        server.start()
+        yield server
+        server.stop()
+
+
+@dataclass
+class Files:
+    """Warehouses of one test, as DuckDB files."""
+
+    directory: Path
+    empty: Path
+
+    def new(self, name: str = "warehouse") -> Target:
+        """A place where no warehouse is yet."""
+        return self.directory / f"{name}.duckdb"
+
+    def migrated(self, name: str = "warehouse") -> Warehouse:
+        """A warehouse without rows."""
+        return connection.open(Path(shutil.copy(self.empty, self.directory / f"{name}.duckdb")))
+
+
+@dataclass
+class Lakes:
+    """Warehouses of one test, as lakes: each has a database of its own."""
+
+    server: Postgres
+    directory: Path
+    template: str = "template0"
+    template_data: Path = Path()
+    made: dict[str, str] = field(default_factory=dict)
+
+    def new(self, name: str = "warehouse") -> Target:
+        """A place where no warehouse is yet."""
+        return self._made(name, "template0")
+
+    def migrated(self, name: str = "warehouse") -> Warehouse:
+        """A warehouse without rows: a copy of the template's catalogue and folder."""
+        target = self._made(name, self.template)
+        shutil.copytree(self.template_data, self.directory / name)
+        moved = f"UPDATE ducklake_metadata SET value = '{self.directory / name}/' WHERE key = 'data_path'"
+        self.server.run(moved, list(self.made)[-1])
+        return connection.open(target)
+
+    def drop(self) -> None:
+        """Let go of all of them, and of their databases."""
+        for database, target in self.made.items():
+            LakeWarehouse(target).close()
+            self.server.run(f'DROP DATABASE "{database}" WITH (FORCE)')
+
+    def _made(self, name: str, template: str) -> str:
+        database = f"{self.directory.name}_{name}".lower().replace("-", "_")
+        self.server.run(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
+        self.made[database] = f"ducklake:postgres:{self.server.keywords(database)};data={self.directory / name}"
+        return self.made[database]
+
+
 @pytest.fixture
 def product() -> Product:
     return Product()
@@ -121,15 +274,43 @@ def product() -> Product:
 
 @pytest.fixture(scope="session")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated warehouse without rows, to be copied."""
-    made = Warehouse(tmp_path_factory.mktemp("empty") / "warehouse.duckdb")
-    made.migrate()
-    return made.path
+    """A migrated file without rows, to be copied."""
+    made = tmp_path_factory.mktemp("empty") / "warehouse.duckdb"
+    connection.open(made).migrate()
+    return made
+
+
+@pytest.fixture(scope="session")
+def empty_lake(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """Database and folder of a migrated lake without rows, to be copied."""
+    places = Lakes(postgres, tmp_path_factory.mktemp("empty"))
+    lake = LakeWarehouse(places.new())
+    lake.migrate()
+    lake.close()
+    return next(iter(places.made)), places.directory / "warehouse"
 
 
 @pytest.fixture
-def warehouse(empty: Path, tmp_path: Path) -> Warehouse:
-    return Warehouse(Path(shutil.copy(empty, tmp_path)))
+def lakes(postgres: Postgres, empty_lake: tuple[str, Path], tmp_path: Path) -> Iterator[Lakes]:
+    """Places for lakes."""
+    places = Lakes(postgres, tmp_path, *empty_lake)
+    yield places
+    places.drop()
+
+
+@pytest.fixture(params=["file", pytest.param("lake", marks=pytest.mark.slow)])
+def targets(request: pytest.FixtureRequest, tmp_path: Path) -> Files | Lakes:
+    """Places for warehouses of one back end."""
+    if request.param == "file":
+        return Files(tmp_path, request.getfixturevalue("empty"))
+    lakes: Lakes = request.getfixturevalue("lakes")
+    return lakes
+
+
+@pytest.fixture
+def warehouse(targets: Files | Lakes) -> Warehouse:
+    """A warehouse without rows."""
+    return targets.migrated()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streams.topics import TOPICS
-from warehouse import positions, queries
+from warehouse import connection, positions, queries
 from warehouse.commit import commit
 from warehouse.connection import Warehouse
 from warehouse.decoding import decode_batch
@@ -197,7 +197,7 @@ def chaotic(empty: Path, log: list[list[Record]], how: Chaos) -> tuple[dict[str,
     """Fingerprints and counts after two workers have fought over the log, and one has ended the work in peace."""
     draw = random.Random(how.seed + 1)
     with tempfile.TemporaryDirectory() as directory:
-        warehouse = Warehouse(Path(shutil.copy(empty, directory)))
+        warehouse = connection.open(shutil.copy(empty, directory))
         workers = [Reader(warehouse, log), Reader(warehouse, log)]
         for worker in workers:
             worker.look()
@@ -206,16 +206,16 @@ def chaotic(empty: Path, log: list[list[Record]], how: Chaos) -> tuple[dict[str,
         peace = how._replace(deaths=0, forgets=0, pack=1_000)
         while any(offset < len(log[n]) for n, offset in workers[0].look().items()):
             workers[0].step(draw, peace)
-        return fingerprints(warehouse.path), queries.counts(warehouse.path)
+        return fingerprints(warehouse.target), queries.counts(warehouse.target)
 
 
 def tidy(empty: Path, lines: Sequence[Line]) -> dict[str, str]:
     """Fingerprints of the same lines in time order, once each, in one batch."""
     with tempfile.TemporaryDirectory() as directory:
-        warehouse = Warehouse(Path(shutil.copy(empty, directory)))
+        warehouse = connection.open(shutil.copy(empty, directory))
         records = [Record(TOPICS.events, 0, 0, RECEIVED, b"\n".join(line for _, line in lines))]
         commit(warehouse, decode_batch(records), {Slot(TOPICS.events, "life", 0): 0})
-        return fingerprints(warehouse.path)
+        return fingerprints(warehouse.target)
 
 
 def holds(empty: Path, product: Any, story: Sequence[tuple[str, dict[str, Any]]], how: Chaos) -> None:

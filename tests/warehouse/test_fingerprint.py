@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from warehouse.connection import Warehouse
+from warehouse import connection
 from warehouse.fingerprint import fingerprint, fingerprints
 
 BROKEN = [b"{", b'{"type": "response_served"}']
@@ -21,7 +21,7 @@ def told(feed_type: type[Any], empty: Path, lines: Sequence[bytes], cuts: Sequen
     """Store lines, cut into batches, in a fresh warehouse."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(shutil.copy(empty, directory))
-        feed = feed_type(Warehouse(path))
+        feed = feed_type(connection.open(path))
         for first, last in zip([0, *cuts], [*cuts, len(lines)], strict=True):
             feed.pour(b"\n".join(lines[first:last]))
         return fingerprints(path)
@@ -45,15 +45,15 @@ def test_any_order_batching_and_copies_give_the_same_tables(
 def test_a_replay_of_the_whole_log_changes_nothing(feed: Any, product: Any) -> None:
     lines = [*product.day(), *BROKEN]
     feed.pour(*lines)
-    before = fingerprint(feed.warehouse.path)
+    before = fingerprint(feed.warehouse.target)
     feed.topic_id, feed.positions = "second life", {}
     feed.pour(*lines)
-    assert fingerprint(feed.warehouse.path) == before
+    assert fingerprint(feed.warehouse.target) == before
 
 
 def test_one_changed_reaction_changes_the_fingerprint_and_shows_where(feed: Any, product: Any) -> None:
     feed.pour(product.served("r1"))
-    before = fingerprints(feed.warehouse.path)
+    before = fingerprints(feed.warehouse.target)
     feed.pour(product.reacted("r1"))
-    after = fingerprints(feed.warehouse.path)
+    after = fingerprints(feed.warehouse.target)
     assert {name for name in after if after[name] != before[name]} == {"reactions", "reaction_state", "clean_feedback"}

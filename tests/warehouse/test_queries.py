@@ -14,7 +14,7 @@ def test_the_counts_of_a_simulated_world_are_its_known_amounts(feed: Any, tmp_pa
     lines = (tmp_path / "events.ndjson").read_bytes().splitlines()
     for first in range(0, len(lines), 700):
         feed.pour(b"\n".join(lines[first : first + 700]))
-    found = queries.counts(feed.warehouse.path)
+    found = queries.counts(feed.warehouse.target)
     assert (found["events"], found["responses"], found["reactions"]) == (
         amounts.events,
         amounts.responses,
@@ -32,21 +32,21 @@ def test_an_experiment_is_read_by_response_filtered_and_raw(feed: Any, product: 
     test = {"experiment": "warmer", "arm": "treatment"}
     feed.pour(product.served("r1", **test), product.served("r2", **test), product.served("r3"), product.reacted("r1"))
     feed.pour(product.served("r4", "bea", experiment="warmer", arm="control"), product.reacted("r4", "bea", dwell_ms=1))
-    filtered = queries.experiment_exposures(feed.warehouse.path, "warmer")
+    filtered = queries.experiment_exposures(feed.warehouse.target, "warmer")
     assert [(row["user_id"], row["arm"], row["loves"]) for row in filtered.to_pylist()] == [
         ("ann", "treatment", 1),
         ("ann", "treatment", 0),
         ("bea", "control", 0),
     ]
     assert set(filtered["response"].to_pylist()) == {product.text}
-    raw = queries.experiment_exposures(feed.warehouse.path, "warmer", filtered=False)
+    raw = queries.experiment_exposures(feed.warehouse.target, "warmer", filtered=False)
     assert raw["loves"].to_pylist() == [1, 0, 1]
 
 
 def test_loves_are_counted_by_the_day_of_serving(feed: Any, product: Any) -> None:
     next_day = product.noon + timedelta(days=1)
     feed.pour(product.served("r1"), product.served("r2", at=next_day), product.reacted("r1", at=next_day))
-    found = queries.love_by_day(feed.warehouse.path).to_pylist()
+    found = queries.love_by_day(feed.warehouse.target).to_pylist()
     assert [(row["day"].isoformat(), row["exposures"], row["loves"]) for row in found] == [
         ("2026-03-01", 1, 1),
         ("2026-03-02", 1, 0),
@@ -57,7 +57,7 @@ def test_policies_are_compared_by_love_rate(feed: Any, product: Any) -> None:
     feed.pour(
         product.served("r1"), product.served("r2", policy="love-0.1"), product.served("r3"), product.reacted("r3")
     )
-    found = queries.policies(feed.warehouse.path).to_pylist()
+    found = queries.policies(feed.warehouse.target).to_pylist()
     assert [(row["policy"], row["responses"], row["loves"], row["love_rate"]) for row in found] == [
         ("incumbent", 2, 1, 0.5),
         ("love-0.1", 1, 0, 0.0),
@@ -66,14 +66,14 @@ def test_policies_are_compared_by_love_rate(feed: Any, product: Any) -> None:
 
 def test_the_summary_accounts_for_every_response(feed: Any, product: Any) -> None:
     feed.pour(*product.day())
-    found = queries.clean_feedback_summary(feed.warehouse.path)
+    found = queries.clean_feedback_summary(feed.warehouse.target)
     assert found["served"] == found["rows"] + found["immature"] + found["excluded"]
     assert found["excluded"] == 20 + 12  # the bot's, and those of the user who asked to be erased
     assert found["love_rate"] == pytest.approx(found["loves"] / found["rows"])
 
 
 def test_the_ledger_keeps_one_row_a_candidate_and_experiment(feed: Any) -> None:
-    path = feed.warehouse.path
+    path = feed.warehouse.target
     row = book.row(
         "c1", predicted_lift=0.4, measured_lift=0.3, measured_ci=(0.2, 0.4), experiment="warmer", day=date(2026, 1, 1)
     )

@@ -1,0 +1,133 @@
+"""A warehouse on one machine: one DuckDB file, opened for one short transaction and closed again.
+
+DuckDB locks a file to one process, readers too, so nobody keeps it open: every access opens, works and closes, and
+waits its turn for a bounded time.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from warehouse.backend import Warehouse
+from warehouse.transaction import WarehouseError, WarehouseInUseError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+
+
+@dataclass(frozen=True)
+class FileWarehouse(Warehouse):
+    """A DuckDB file. It is made by the first `migrate()`."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.target)
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.target)
+
+    def turn(self) -> nullcontext[None]:
+        """Nothing to do: the open file is the lock."""
+        return nullcontext()
+
+    @contextmanager
+    def connect(self, *, read_only: bool = False, create: bool = False) -> Iterator[DuckDBPyConnection]:
+        """The open file.
+
+        Raises:
+            WarehouseInUseError: It stayed locked; names the process that holds it.
+            WarehouseError: It is not there, or not DuckDB's.
+        """
+        if create:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        elif not self.path.exists():
+            raise WarehouseError(
+                f"no warehouse at {self.path}: `loveloop ingest` or `loveloop warehouse migrate` makes one"
+            )
+        connection = _wait_for(self.path, self.wait_seconds, read_only=read_only)
+        try:
+            connection.execute("SET TimeZone = 'UTC'")
+            if not read_only:
+                # a checkpoint at every close would rewrite the last row group each time: 380 ms instead of 14
+                connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+                connection.execute("SET checkpoint_threshold = '2MB'")  # every opening reads the log: keep it short
+                connection.execute("SET threads = 1")  # a batch is less than one row group: a second thread only costs
+            yield connection
+        finally:
+            connection.close()
+
+    def migrate(self) -> list[str]:
+        """As `Warehouse.migrate`; what was applied is in the file itself afterwards."""
+        applied = super().migrate()
+        if applied:
+            self.checkpoint()
+        return applied
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the file, so that the file alone is the whole warehouse."""
+        with self.connect() as connection:
+            connection.execute("CHECKPOINT")
+
+
+def _wait_for(path: Path, seconds: float, *, read_only: bool) -> DuckDBPyConnection:
+    """Open the file, trying again while another holds it; random pauses, so that two waiters do not march in step."""
+    import duckdb
+
+    deadline = time.monotonic() + seconds
+    pause = 0.005
+    while True:
+        try:
+            if connection := _open(path, read_only=read_only):
+                return connection
+        except (duckdb.IOException, duckdb.ConnectionException) as error:
+            if not _held_by_another(error):
+                raise WarehouseError(f"{path} does not open as a DuckDB file: {error}") from error
+            if time.monotonic() >= deadline:
+                raise WarehouseInUseError(_in_use(path, seconds, str(error))) from error
+        time.sleep(pause * random.uniform(0.5, 1.5))
+        pause = min(pause * 1.5, 0.1)
+
+
+def _open(path: Path, *, read_only: bool) -> DuckDBPyConnection | None:
+    """The connection; None when the file was replaced under our hands (compaction renames): what opened is the old."""
+    import duckdb
+
+    before = _identity(path)
+    connection = duckdb.connect(path, read_only=read_only)
+    if before in (None, _identity(path)):
+        return connection
+    connection.close()
+    return None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode; None for no file."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _held_by_another(error: Exception) -> bool:
+    """A lock of another process, or a connection of another mode in this one."""
+    return "Could not set lock" in str(error) or "different configuration" in str(error)
+
+
+def _in_use(path: Path, seconds: float, seen: str) -> str:
+    holder = _HOLDER.search(seen)
+    who = f"process {holder['pid']} ({holder['program']})" if holder else "another connection of this process"
+    remedy = "end that process, or close its connection, and try again"
+    return f"{path} is in use by {who} and stayed so for {seconds:g} s: {remedy}"
