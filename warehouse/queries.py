@@ -15,13 +15,26 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-def counts(path: str | Path) -> dict[str, Any]:
+WAITING_ALARM_HOURS = 24.0
+"""A reaction that waits longer than this for its response is a sign that responses are lost on the way."""
+
+
+def counts(
+    path: str | Path, *, as_of: datetime | None = None, alarm_hours: float = WAITING_ALARM_HOURS
+) -> dict[str, Any]:
     """What the warehouse holds and what ingest did with what it read.
+
+    Args:
+        path: The warehouse.
+        as_of: The moment up to which the age of waiting reactions is taken; now if left out.
+        alarm_hours: Reactions that wait longer are counted in `waiting_too_long`.
 
     Returns:
         `responses`, `reactions`, `erasures` and their sum `rows`; `messages` and `events` read; `duplicates_dropped`;
-        `dead_letters` and `dead_letters_by_reason`; `retractions` (changes that removed a reaction); `late_joined`
-        (reactions read before their response, and joined since) and `waiting` (those still without one);
+        `dead_letters` and `dead_letters_by_reason`; `erased`, so that events = rows + duplicates_dropped +
+        dead_letters + erased; `erasures_by_hand` (requests that were no events) and `erasures_pending`; `retractions`
+        (changes that removed a reaction); `late_joined` (reactions read before their response, and joined since) and
+        `waiting` (those still without one), with `waiting_since` (None for none) and `waiting_too_long`;
         `quarantined_users`, `quarantined_reactions`, `flags_by_rule`; `last_served_at`; `schema_version`; `positions`.
 
     Raises:
@@ -31,13 +44,29 @@ def counts(path: str | Path) -> dict[str, Any]:
         found = _row(reader, _COUNTS)
         found["rows"] = found["responses"] + found["reactions"] + found["erasures"]
         found["dead_letters_by_reason"] = _pairs(
-            reader, "SELECT reason, count(*) FROM dead_letters GROUP BY ALL ORDER BY ALL"
+            reader, "SELECT reason, count(*) FROM dead_letters WHERE redriven_at IS NULL GROUP BY ALL ORDER BY ALL"
         )
+        found |= _row(reader, _WAITING, {"moment": as_of or datetime.now(UTC), "hours": alarm_hours})
         found["flags_by_rule"] = _pairs(
             reader, "SELECT source || ': ' || rule, count(*) FROM flags GROUP BY ALL ORDER BY ALL"
         )
         found["positions"] = reader.execute("FROM ingest_positions ORDER BY ALL").to_arrow_table().to_pylist()
     return found
+
+
+def waiting_warning(counted: Mapping[str, Any]) -> str | None:
+    """One line when reactions have been waiting for too long, from what `counts` found; None when all is well.
+
+    >>> waiting_warning({"waiting": 3, "waiting_too_long": 0, "waiting_since": None}) is None
+    True
+    """
+    if not counted["waiting_too_long"]:
+        return None
+    return (
+        f"{counted['waiting_too_long']:,} of {counted['waiting']:,} waiting reactions have waited too long for their "
+        f"response, the oldest since {counted['waiting_since'].isoformat(timespec='minutes')}: responses are lost on "
+        "the way, or their response_id differs; compare the dead letters and the producer of response_served"
+    )
 
 
 def clean_feedback_summary(
@@ -47,7 +76,7 @@ def clean_feedback_summary(
 
     Returns:
         `rows` (the denominator), `users`, `loves`, `love_rate`, `likes`, `dislikes`; `served` of which `immature` and
-        `excluded` (of users in quarantine, or who asked to be erased) are left out.
+        `excluded` (of users in quarantine) are left out.
     """
     with connection.open(path).read() as reader:
         found = _row(reader, _SUMMARY, {"moment": as_of or datetime.now(UTC), "hours": maturity_hours})
@@ -141,11 +170,15 @@ _COUNTS = """
 SELECT
     (SELECT count(*) FROM responses) AS responses,
     (SELECT count(*) FROM reactions) AS reactions,
-    (SELECT count(*) FROM erasures) AS erasures,
+    (SELECT count(*) FROM erasures WHERE kafka_topic IS NOT NULL) AS erasures,
+    (SELECT count(*) FROM erasures WHERE kafka_topic IS NULL) AS erasures_by_hand,
+    (SELECT count(*) FROM pending_erasures) AS erasures_pending,
     (SELECT coalesce(sum(messages), 0)::BIGINT FROM ingest_positions) AS messages,
     (SELECT coalesce(sum(events), 0)::BIGINT FROM ingest_positions) AS events,
     (SELECT coalesce(sum(duplicates), 0)::BIGINT FROM ingest_positions) AS duplicates_dropped,
-    (SELECT count(*) FROM dead_letters) AS dead_letters,
+    (SELECT count(*) FROM dead_letters WHERE redriven_at IS NULL) AS dead_letters,
+    (SELECT count(*) FROM dead_letters WHERE redriven_at IS NOT NULL) AS redriven,
+    (SELECT coalesce(sum(erased), 0)::BIGINT FROM ingest_positions) AS erased,
     (SELECT count(*) FROM reactions WHERE action = 'removed') AS retractions,
     (
         SELECT count(DISTINCT reactions.event_id) FROM reactions
@@ -158,6 +191,13 @@ SELECT
     (SELECT count(*) FROM quarantined_reactions) AS quarantined_reactions,
     (SELECT max(served_at) FROM responses) AS last_served_at,
     (SELECT max(version) FROM schema_migrations) AS schema_version
+"""
+
+_WAITING = """
+SELECT
+    min(reacted_at) AS waiting_since,
+    count(*) FILTER (epoch(waited) > $hours * 3600) AS waiting_too_long
+FROM waiting_reactions_at(CAST($moment AS TIMESTAMPTZ))
 """
 
 _SUMMARY = """

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
@@ -19,15 +19,33 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-EXAMPLES, MANIFEST = "examples.parquet", "manifest.json"
+EXAMPLES, MANIFEST, ERASED = "examples.parquet", "manifest.json", "ERASED.json"
 COLUMNS = (
     "response_id", "event_id", "user_id", "served_at", "conversation", "response", "policy", "love", "dislike", "trust",
+    "credit", "credit_rule",
 )  # fmt: skip
-"""event_id as text, served_at in UTC, conversation as JSON; sorted by served_at, response_id."""
+"""event_id as text, served_at in UTC, conversation as JSON; credit in [0, 1], love is credit > 0; sorted by served_at,
+response_id."""
+Credit = Literal["last_turn", "conversation", "decay"]
+"""Which responses of a conversation a love speaks for; see warehouse/views/4_credit.sql."""
 
 
 class TrainingSetError(ValueError):
     """The feedback cannot make a training set; the text says what was seen and what to do."""
+
+
+class ErasedTrainingSetError(TrainingSetError):
+    """A set whose rows were taken away because a user of it asked to be erased.
+
+    Attributes:
+        replacement: The directory of the same set without that user; None when nothing was left to learn from.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        name = json.loads((directory / ERASED).read_text())["replaced_by"]
+        self.replacement: Path | None = directory.with_name(name) if name else None
+        instead = f"use {self.replacement}" if self.replacement else "nothing was left of it; build another one"
+        super().__init__(f"{directory} was erased: it held a user who asked to be forgotten; {instead}")
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +62,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         filter_version: Rules that decided on quarantine, with their versions.
         positions: How far each topic-partition had been read.
         created_at: When the directory was made.
+        credit: How loves were credited over the turns of a conversation; every row says so too.
+        decay: What is left of the credit one turn earlier, for `decay`; else None.
+        replaces: Hash of the set that this one is, without the users who were erased since.
     """
 
     hash: str
@@ -56,14 +77,20 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     filter_version: str
     positions: list[dict[str, Any]]
     created_at: datetime
+    credit: str = "last_turn"
+    decay: float | None = None
+    replaces: str | None = None
 
     @classmethod
     def read(cls, directory: Path) -> Manifest:
         """The manifest of a training set.
 
         Raises:
+            ErasedTrainingSetError: A user of it was erased; names the set that took its place.
             TrainingSetError: There is none in this directory, or it is damaged.
         """
+        if (directory / ERASED).exists():
+            raise ErasedTrainingSetError(directory)
         try:
             return msgspec.json.decode((directory / MANIFEST).read_bytes(), type=cls)
         except FileNotFoundError:
@@ -88,6 +115,8 @@ def build(
     as_of: datetime | None = None,
     since: datetime | None = None,
     maturity_hours: float = 24.0,
+    credit: Credit = "last_turn",
+    decay: float = 0.5,
 ) -> Manifest:
     """Freeze the clean feedback.
 
@@ -102,20 +131,25 @@ def build(
         as_of: Judge states and maturity at this moment (time zone required); now if left out.
         since: Only responses served at or after this moment.
         maturity_hours: Responses younger than this at `as_of` are left out.
+        credit: Which responses of a conversation a love speaks for: the one that was loved (`last_turn`), also all
+            earlier ones (`conversation`), or those with less the earlier they were (`decay`).
+        decay: For `decay`, what is left of the credit one turn earlier, in (0, 1).
 
     Raises:
-        TrainingSetError: Nothing to learn from; says what was seen.
+        TrainingSetError: Nothing to learn from, or no such rule of credit; says what was seen.
         WarehouseError: The warehouse cannot be read.
     """
+    _check_credit(credit, decay)
     moment = as_of or datetime.now(UTC)
     with connection.open(warehouse_path).read() as reader:
-        examples = _examples(reader, moment, since, maturity_hours)
+        window = {"moment": moment, "earliest": since or datetime(1, 1, 2, tzinfo=UTC), "hours": maturity_hours}
+        examples = _examples(reader, window | {"credit": credit, "decay": decay})
         positives = examples.filter(examples["love"]).num_rows
         if not positives:
             raise TrainingSetError(_nothing_to_learn(reader, examples.num_rows, moment, since, maturity_hours))
         positions = _positions(reader)
     manifest = Manifest(
-        hash=content_hash(examples, f"{filter_version()}\n{maturity_hours:g}"),
+        hash=content_hash(examples, context(filter_version(), maturity_hours)),
         rows=examples.num_rows,
         positives=positives,
         first_served_at=examples["served_at"][0].as_py(),
@@ -125,8 +159,10 @@ def build(
         filter_version=filter_version(),
         positions=positions,
         created_at=datetime.now(UTC),
+        credit=credit,
+        decay=decay if credit == "decay" else None,
     )
-    return _freeze(out, examples, manifest)
+    return freeze(out, examples, manifest)
 
 
 def load(directory: Path) -> pa.Table:
@@ -139,13 +175,28 @@ def load(directory: Path) -> pa.Table:
 
     manifest = Manifest.read(directory)
     examples = pq.read_table(directory / EXAMPLES)
-    found = content_hash(examples, f"{manifest.filter_version}\n{manifest.maturity_hours:g}")
+    found = content_hash(examples, context(manifest.filter_version, manifest.maturity_hours))
     if found != manifest.hash:
         raise TrainingSetError(
             f"{directory / EXAMPLES} has content {found[:12]}, its manifest says {manifest.hash[:12]}: "
             "it was changed; build it again"
         )
     return examples
+
+
+def context(filters: str, maturity_hours: float) -> str:
+    """What the hash of a set covers beside its rows."""
+    return f"{filters}\n{maturity_hours:g}"
+
+
+def _check_credit(credit: str, decay: float) -> None:
+    if credit not in get_args(Credit):
+        raise TrainingSetError(f"credit == {credit!r}, must be one of {', '.join(get_args(Credit))}")
+    if credit == "decay" and not 0 < decay < 1:
+        raise TrainingSetError(
+            f"decay == {decay:g}, must lie in (0, 1): what is left of the credit one turn earlier; "
+            "for all or nothing there are the rules conversation and last_turn"
+        )
 
 
 def content_hash(examples: pa.Table, context: str) -> str:
@@ -166,15 +217,14 @@ def content_hash(examples: pa.Table, context: str) -> str:
     return digest.hexdigest()
 
 
-def _examples(reader: DuckDBPyConnection, moment: datetime, since: datetime | None, hours: float) -> pa.Table:
+def _examples(reader: DuckDBPyConnection, asked: dict[str, Any]) -> pa.Table:
     import pyarrow as pa
 
     columns = ", ".join("CAST(event_id AS VARCHAR) AS event_id" if name == "event_id" else name for name in COLUMNS)
-    earliest = since or datetime(1, 1, 2, tzinfo=UTC)
     found = reader.execute(
-        f"""SELECT {columns} FROM clean_feedback_at(CAST(? AS TIMESTAMPTZ), ?) WHERE served_at >= CAST(? AS TIMESTAMPTZ)
-        ORDER BY served_at, response_id""",
-        [moment, hours, earliest],
+        f"""SELECT {columns} FROM credited_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours, $credit, $decay)
+        WHERE served_at >= CAST($earliest AS TIMESTAMPTZ) ORDER BY served_at, response_id""",
+        asked,
     ).to_arrow_table()
     schema = [
         field.with_type(pa.timestamp("us", "UTC")) if field.name == "served_at" else field for field in found.schema
@@ -214,7 +264,8 @@ def _positions(reader: DuckDBPyConnection) -> list[dict[str, Any]]:
     return [dict(zip(("topic", "topic_id", "partition", "next_offset"), row, strict=True)) for row in rows]
 
 
-def _freeze(out: Path, examples: pa.Table, manifest: Manifest) -> Manifest:
+def freeze(out: Path, examples: pa.Table, manifest: Manifest) -> Manifest:
+    """Write a set under its hash, whole or not at all; a set of that hash that is there already is left as it is."""
     import pyarrow.parquet as pq
 
     target = out / manifest.hash[:12]

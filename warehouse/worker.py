@@ -29,7 +29,8 @@ class IngestReport:
     """What one call of `ingest` did.
 
     Attributes:
-        events: Lines read; = responses + reactions + erasures + flags + metrics + duplicates + dead_letters.
+        events: Lines read; = responses + reactions + erasures + flags + metrics + duplicates + dead_letters + erased.
+        erased: Lines not stored because their user had asked to be erased.
         flags: Lines of the live guard, as are `metrics`.
         batches: Transactions.
         dropped_batches: Batches that another worker had stored already.
@@ -42,6 +43,7 @@ class IngestReport:
     erasures: int = 0
     duplicates: int = 0
     dead_letters: int = 0
+    erased: int = 0
     flags: int = 0
     metrics: int = 0
     batches: int = 0
@@ -186,6 +188,7 @@ class Worker:
         report.events += sum(span.events for span in batch.spans.values())
         report.duplicates += done.duplicates
         report.dead_letters += len(done.dead)
+        report.erased += done.erased
         for table, rows in done.rows.items():
             name = table.removeprefix("live_")
             setattr(report, name, getattr(report, name) + rows)

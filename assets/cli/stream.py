@@ -92,7 +92,8 @@ def ingest(warehouse: Path, bootstrap: str, until_caught_up: bool) -> None:
     report = sink.ingest(warehouse, bootstrap, until_caught_up=until_caught_up)
     click.echo(
         f"{report.events:,} events: {report.responses:,} responses, {report.reactions:,} reactions, "
-        f"{report.duplicates:,} duplicates dropped, {report.dead_letters:,} dead letters"
+        f"{report.duplicates:,} duplicates dropped, {report.dead_letters:,} dead letters, "
+        f"{report.erased:,} of erased users dropped"
     )
 
 

@@ -69,7 +69,7 @@ def _struct(value: Any) -> dict[str, Any]:
 def _ingest(run: Run) -> Facts:
     facts = run.facts("ingest")
     counts = facts["counts"]
-    stored = counts["rows"] + counts["duplicates_dropped"] + counts["dead_letters"]
+    stored = counts["rows"] + counts["duplicates_dropped"] + counts["dead_letters"] + counts.get("erased", 0)
     sent = facts.get("events_sent", stored)
     kept = ("rows", "duplicates_dropped", "retractions", "late_joined", "dead_letters")
     return {

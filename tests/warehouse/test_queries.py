@@ -25,7 +25,7 @@ def test_the_counts_of_a_simulated_world_are_its_known_amounts(feed: Any, tmp_pa
     assert found["late_joined"] == amounts.early_reactions
     assert found["dead_letters_by_reason"] == amounts.malformed
     assert found["quarantined_users"] == amounts.bot_users
-    assert found["events"] == found["rows"] + found["duplicates_dropped"] + found["dead_letters"]
+    assert found["events"] == found["rows"] + found["duplicates_dropped"] + found["dead_letters"] + found["erased"]
 
 
 def test_an_experiment_is_read_by_response_filtered_and_raw(feed: Any, product: Any) -> None:
@@ -68,7 +68,7 @@ def test_the_summary_accounts_for_every_response(feed: Any, product: Any) -> Non
     feed.pour(*product.day())
     found = queries.clean_feedback_summary(feed.warehouse.target)
     assert found["served"] == found["rows"] + found["immature"] + found["excluded"]
-    assert found["excluded"] == 20 + 12  # the bot's, and those of the user who asked to be erased
+    assert found["excluded"] == 20  # the bot's; what the erased user was shown is not there at all
     assert found["love_rate"] == pytest.approx(found["loves"] / found["rows"])
 
 
@@ -86,3 +86,14 @@ def test_the_ledger_keeps_one_row_a_candidate_and_experiment(feed: Any) -> None:
         ("c2", 0.3, "2026-01-01"),
     ]
     assert book.agreement(found).experiments == 2
+
+
+def test_reactions_that_wait_too_long_for_their_response_raise_an_alarm(feed: Any, product: Any) -> None:
+    feed.pour(product.reacted("lost"), product.reacted("late", at=product.noon + timedelta(hours=20)))
+    found = queries.counts(feed.warehouse.target, as_of=product.noon + timedelta(hours=25))
+    assert (found["waiting"], found["waiting_too_long"], found["waiting_since"]) == (2, 1, product.noon)
+    assert "1 of 2 waiting reactions have waited too long" in (queries.waiting_warning(found) or "")
+    feed.pour(product.served("lost"))
+    found = queries.counts(feed.warehouse.target, as_of=product.noon + timedelta(hours=25))
+    assert (found["waiting"], found["waiting_too_long"]) == (1, 0)
+    assert queries.waiting_warning(found) is None

@@ -15,6 +15,12 @@ QUALIFY row_number() OVER (PARTITION BY response_id, user_id, reaction ORDER BY 
 
 CREATE OR REPLACE TEMP VIEW reaction_state AS SELECT * FROM reaction_state_at(now());
 
--- Reactions whose response has not come (yet).
+-- Reactions whose response has not come (yet), and for how long each has been waiting at a moment, by event time.
+CREATE OR REPLACE TEMP MACRO waiting_reactions_at(moment) AS TABLE
+SELECT reactions.*, moment - reacted_at AS waited
+FROM reactions
+ANTI JOIN responses USING (response_id)
+WHERE reacted_at <= moment;
+
 CREATE OR REPLACE TEMP VIEW waiting_reactions AS
 SELECT reactions.* FROM reactions ANTI JOIN responses USING (response_id);

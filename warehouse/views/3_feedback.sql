@@ -1,5 +1,6 @@
 -- Labelled feedback: every served response that is mature at the moment is one row (the denominator), loved or not. Left out: users in
--- quarantine and users who asked to be erased. A reaction counts for the user who was shown the response, and unless quarantined.
+-- quarantine. A reaction counts for the user who was shown the response, and unless quarantined. What erased users did until they asked is
+-- not in the tables.
 CREATE OR REPLACE TEMP MACRO clean_feedback_at(moment, maturity_hours) AS TABLE
 WITH counted AS (
     SELECT
@@ -30,7 +31,6 @@ SELECT
 FROM served
 LEFT JOIN counted ON counted.response_id = served.response_id AND counted.user_id = served.user_id
 ANTI JOIN quarantined_users ON quarantined_users.user_id = served.user_id
-ANTI JOIN erasures ON erasures.user_id = served.user_id
 WHERE served.served_at <= moment - to_microseconds(CAST(maturity_hours * 3600000000 AS BIGINT));
 
 CREATE OR REPLACE TEMP VIEW clean_feedback AS SELECT * FROM clean_feedback_at(now(), 24);
