@@ -1,6 +1,5 @@
 """A recipe: what a run does and how much of it, read from TOML. One dial per stage; the rest is derived."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -44,6 +43,11 @@ class TrainingSet(Section):
 
     maturity_hours: Weight = 24.0
     """Younger responses are unlabelled, not negative."""
+    credit: Literal["last_turn", "conversation", "decay"] = "last_turn"
+    """Which responses of a conversation a love speaks for: the loved one, also all earlier ones in full, or those with
+    less the earlier they were."""
+    decay: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """For `decay`: what is left of the credit one turn earlier."""
 
 
 class Incumbent(Section):
@@ -110,8 +114,9 @@ class Recipe(Section):
     source: Literal["world", "convai", "warehouse"]
     """`world` simulates its events, `convai` reads rated dialogues, `warehouse` reads the live warehouse as it is."""
     seed: int = 1
-    warehouse: Path | None = None
-    """The live warehouse, for source `warehouse`."""
+    warehouse: str | None = None
+    """The live warehouse, for source `warehouse`: a DuckDB file or `ducklake:postgres:KEYWORDS;data=FOLDER`. Leave its
+    password to PGPASSWORD: a run keeps its recipe."""
     world: World = World()
     broker: Broker = Broker()
     training_set: TrainingSet = TrainingSet()

@@ -35,9 +35,14 @@ class Run:
         return self.directory / "world"
 
     @property
-    def warehouse(self) -> Path:
-        """The DuckDB file: the run's own, or the live one that the recipe names."""
-        return self.recipe.warehouse or self.directory / "warehouse.duckdb"
+    def warehouse(self) -> str | Path:
+        """The run's own DuckDB file, or the live warehouse that the recipe names."""
+        return self.recipe.warehouse or self.own_warehouse
+
+    @property
+    def own_warehouse(self) -> Path:
+        """The run's own DuckDB file, whether or not it is used."""
+        return self.directory / "warehouse.duckdb"
 
     @property
     def models(self) -> Path:

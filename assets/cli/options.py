@@ -1,8 +1,21 @@
 """Options that several commands share, each with the environment variable that sets it."""
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+Target = str | Path
+"""A DuckDB file's path, or `ducklake:postgres:KEYWORDS;data=FOLDER`."""
+
+
+class _TargetType(click.Path):
+    """A path, unless it names a lake: that passes as it is."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A lake's target as text, anything else as a path."""
+        return value if str(value).startswith("ducklake:") else super().convert(value, param, ctx)
+
 
 bootstrap = click.option(
     "--bootstrap",
@@ -15,11 +28,11 @@ bootstrap = click.option(
 warehouse = click.option(
     "--warehouse",
     envvar="LOVELOOP_WAREHOUSE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=_TargetType(path_type=Path, dir_okay=False),
     default=Path("data/warehouse.duckdb"),
     show_default=True,
     show_envvar=True,
-    help="The DuckDB file; made on first use.",
+    help="The DuckDB file, or ducklake:postgres:KEYWORDS;data=FOLDER; made on first use.",
 )
 home = click.option(
     "--home",

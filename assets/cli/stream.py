@@ -82,7 +82,7 @@ def send(file: Path, bootstrap: str) -> None:
 @options.warehouse
 @options.bootstrap
 @click.option("--until-caught-up", is_flag=True, help="Stop when everything sent so far is in the warehouse.")
-def ingest(warehouse: Path, bootstrap: str, until_caught_up: bool) -> None:
+def ingest(warehouse: options.Target, bootstrap: str, until_caught_up: bool) -> None:
     """Move events from the broker into the warehouse, each exactly once.
 
     Positions are stored in the same transaction as the rows: stop it, kill it, start it again at any moment.

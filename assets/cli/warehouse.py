@@ -15,7 +15,7 @@ def warehouse() -> None:
 
 @warehouse.command()
 @options.warehouse
-def migrate(warehouse: Path) -> None:
+def migrate(warehouse: options.Target) -> None:
     """Bring the warehouse's tables to this version."""
     from warehouse import connection
 
@@ -25,7 +25,7 @@ def migrate(warehouse: Path) -> None:
 
 @warehouse.command()
 @options.warehouse
-def status(warehouse: Path) -> None:
+def status(warehouse: options.Target) -> None:
     """Show versions, rows, dead letters and positions."""
     import json
 
@@ -51,7 +51,7 @@ def status(warehouse: Path) -> None:
     show_default=True,
     help="Younger responses are unlabelled, not negative.",
 )
-def training_set(warehouse: Path, out: Path, as_of: datetime | None, maturity_hours: float) -> None:
+def training_set(warehouse: options.Target, out: Path, as_of: datetime | None, maturity_hours: float) -> None:
     """Freeze the clean feedback into an immutable training set: Parquet and a manifest named by their content."""
     from datetime import UTC
 
@@ -64,7 +64,7 @@ def training_set(warehouse: Path, out: Path, as_of: datetime | None, maturity_ho
 
 @click.command()
 @options.warehouse
-def ledger(warehouse: Path) -> None:
+def ledger(warehouse: options.Target) -> None:
     """Show predicted beside measured lift, experiment by experiment, and how well the two agree."""
     import json
 

@@ -36,7 +36,7 @@ def _ingest(run: Run) -> Facts:
     if run.recipe.source == "warehouse":
         there = queries.counts(run.warehouse)
         return {"summary": f"{there['responses']:,} responses are there", "counts": there}
-    run.warehouse.unlink(missing_ok=True)  # an attempt that was interrupted; nothing downstream has read it
+    run.own_warehouse.unlink(missing_ok=True)  # an attempt that was interrupted; nothing downstream has read it
     flow = through_the_broker(run, source.events_file(run))
     counts = queries.counts(run.warehouse)
     summary = (
