@@ -1,252 +1,162 @@
 """From Kafka records to Arrow tables, one batch at a time: pure, no Kafka, no database.
 
-Every line is judged by `streams.events.decode`. A line that a strict reading of the contract accepts (no unknown field,
-all types right) needs no second opinion and takes the short way: one pass of msgspec, four times as fast.
+Every line is judged by `streams.events.decode`. Messages whose lines need no second opinion take the set-wise way
+(`warehouse.setwise`), several times as fast; the rest is read line by line.
 """
 
 from __future__ import annotations
 
 import gc
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from operator import attrgetter
-from typing import Annotated, Any, Union
+from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
-from msgspec import Meta
 
 from streams import events, wire
-from streams.events import ContractError, Decoded, ErasureRequested, ReactionChanged, ResponseServed
+from streams.events import ContractError, Decoded, Event
 from streams.live_counts import Flag, LoveRate
 from streams.topics import TOPICS, Topics
+from warehouse import setwise
+from warehouse.columns import CONTENT, COORDINATES, MOMENT
 from warehouse.records import Coordinates, DeadLetter, Record, Span, received_at
 
-_MOMENT = pa.timestamp("us", "UTC")
-COORDINATES = {
-    "kafka_topic": pa.string(),
-    "kafka_partition": pa.int32(),
-    "kafka_offset": pa.int64(),
-    "kafka_line": pa.int32(),
+DEAD = {
+    **COORDINATES,
+    "reason": pa.string(),
+    "detail": pa.string(),
+    "body": pa.binary(),
+    "received_at": MOMENT,
+    "user_id": pa.string(),
 }
-
-CONTENT: dict[type[events.Event], dict[str, pa.DataType]] = {
-    ResponseServed: {
-        "event_id": pa.string(),
-        "user_id": pa.string(),
-        "served_at": _MOMENT,
-        "response_id": pa.string(),
-        "conversation_id": pa.string(),
-        "turn": pa.int64(),
-        "session_id": pa.string(),
-        "policy": pa.string(),
-        "experiment": pa.string(),
-        "arm": pa.string(),
-        "conversation": pa.string(),
-        "response": pa.string(),
-        "schema_version": pa.int64(),
-        "extra": pa.string(),
-    },
-    ReactionChanged: {
-        "event_id": pa.string(),
-        "user_id": pa.string(),
-        "reacted_at": _MOMENT,
-        "response_id": pa.string(),
-        "reaction": pa.string(),
-        "action": pa.string(),
-        "session_id": pa.string(),
-        "device_id": pa.string(),
-        "network_id": pa.string(),
-        "dwell_ms": pa.int64(),
-        "schema_version": pa.int64(),
-        "extra": pa.string(),
-    },
-    ErasureRequested: {
-        "event_id": pa.string(),
-        "user_id": pa.string(),
-        "requested_at": _MOMENT,
-        "schema_version": pa.int64(),
-        "extra": pa.string(),
-    },
-}
-"""Columns of each kind of event, as the tables hold them (before their coordinates)."""
-DEAD = {**COORDINATES, "reason": pa.string(), "detail": pa.string(), "body": pa.binary(), "received_at": _MOMENT}
-
-_Whole = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-_BOUNDED: dict[type[events.Event], list[tuple[str, Any, Any]]] = {
-    ResponseServed: [("turn", _Whole, msgspec.NODEFAULT)],
-    ReactionChanged: [("dwell_ms", _Whole | None, None)],
-    ErasureRequested: [],
-}
-_STRICT: dict[type[Any], type[events.Event]] = {
-    msgspec.defstruct(
-        f"Strict{kind.__name__}", [*bounded, ("schema_version", Annotated[int, Meta(ge=1, le=2**63 - 1)], 1)],
-        bases=(kind,), tag_field="type", tag=kind.__struct_config__.tag, kw_only=True, forbid_unknown_fields=True,
-        gc=False,
-    ): kind
-    for kind, bounded in _BOUNDED.items()
-}  # fmt: skip
-"""The contract read strictly: no unknown field, no number that a column cannot hold."""
-_KIND: dict[type[Any], type[events.Event]] = {**_STRICT, **{kind: kind for kind in CONTENT}}
-_MOMENTS = {kind: next(name for name, dtype in fields.items() if dtype is _MOMENT) for kind, fields in CONTENT.items()}
-_moment = {strict: attrgetter(_MOMENTS[kind]) for strict, kind in _STRICT.items()}
-_strict = msgspec.json.Decoder(Union[tuple(_STRICT)]).decode  # noqa: UP007
-_encode = msgspec.json.Encoder().encode
-
-
-@dataclass
-class Rows:
-    """Events of one kind, where each was read (index of its record, number of its line), and what no column knows."""
-
-    events: list[Any] = field(default_factory=list)
-    records: list[int] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
-    extra: dict[int, str] = field(default_factory=dict)
+_PLACE = {"record": pa.int32(), "kafka_line": pa.int32()}
 
 
 class Batch:
     """Decoded records.
 
     Attributes:
-        kept: Events by kind.
+        tables: Events by kind: columns as in `columns.CONTENT`, then their coordinates; in the order of the log.
         flags: What the live guard flagged, as are `metrics` what it counted.
         dead: Lines that broke their topic's contract.
         spans: What was read of each (topic, partition).
-        tables: The kept events as Arrow tables: columns as in `CONTENT`, then their coordinates.
     """
 
     def __init__(self, records: Sequence[Record]) -> None:
         self.records = records
-        self.kept: dict[type[events.Event], Rows] = {kind: Rows() for kind in CONTENT}
+        self.tables: dict[type[Event], pa.Table] = {}
         self.flags: list[Flag] = []
         self.metrics: list[LoveRate] = []
         self.dead: list[DeadLetter] = []
         self.spans: dict[tuple[str, int], Span] = {}
-        self.tables: dict[type[events.Event], pa.Table] = {}
-
-    def table(self, kind: type[events.Event]) -> pa.Table:
-        """The kept events of a kind, one row each."""
-        rows = self.kept[kind]
-        plain = [name for name in CONTENT[kind] if name not in ("extra", "conversation")]
-        columns = (
-            dict(zip(plain, zip(*map(attrgetter(*plain), rows.events), strict=True), strict=True))
-            if rows.events
-            else {}
-        )
-        arrays = [_array(rows, name, dtype, columns.get(name, ())) for name, dtype in CONTENT[kind].items()]
-        return pa.table([*arrays, *self._coordinates(rows)], names=[*CONTENT[kind], *COORDINATES])
 
     def received(self, where: Coordinates) -> tuple[bytes, datetime]:
         """The bytes of a line of this batch, and when the broker received it."""
         record = next(each for each in self.records if each[:3] == where[:3])
         return wire.unpack(record.value)[where.line], received_at(record)
 
-    def _coordinates(self, rows: Rows) -> list[pa.Array]:
-        found = pa.array(rows.records, pa.int32())
-        places = list(zip(*(record[:3] for record in self.records), strict=True)) or [(), (), ()]
-        columns = [pa.array(list(c), dtype).take(found) for c, dtype in zip(places, COORDINATES.values(), strict=False)]
-        return [*columns, pa.array(rows.lines, pa.int32())]
-
 
 def decode_batch(records: Sequence[Record], topics: Topics = TOPICS) -> Batch:
     """Decode records in order; a line that breaks its topic's contract becomes a dead letter."""
     batch = Batch(records)
-    keep = {
-        topics.events: partial(_keep_event, batch.kept),
-        topics.flags: partial(_keep_live, batch.flags, Flag),
-        topics.live_metrics: partial(_keep_live, batch.metrics, LoveRate),
+    live: dict[str, tuple[list[Any], type[Any]]] = {
+        topics.flags: (batch.flags, Flag),
+        topics.live_metrics: (batch.metrics, LoveRate),
     }
     with _no_garbage_collection():
-        for index, record in enumerate(records):
-            _decode_record(batch, index, record, keep[record.topic])
-        batch.tables = {kind: batch.table(kind) for kind in CONTENT}
+        mine = [i for i, record in enumerate(records) if record.topic == topics.events]
+        read = setwise.read([_pack(i, records[i]) for i in mine])
+        lines = dict(zip(mine, read.lines, strict=True))
+        others = [(i, n) for i in _count(batch, lines) for n in range(len(wire.unpack(records[i].value)))]
+        rows = _judge(batch, sorted([*read.doubtful, *others]), live)
+        for kind in CONTENT:
+            fast = [read.tables[kind]] if kind in read.tables else []
+            batch.tables[kind] = _table(batch, [*fast, *rows[kind]], kind)
     return batch
 
 
 def dead_table(dead: Iterable[DeadLetter]) -> pa.Table:
     """Dead letters as rows of the table `dead_letters`."""
-    rows = [(*letter.coordinates, letter.reason, letter.detail, letter.body, letter.received_at) for letter in dead]
+    rows = [(*each.coordinates, *each[1:], each.user_id) for each in dead]
     columns = list(zip(*rows, strict=True)) or [()] * len(DEAD)
     arrays = [pa.array(values, dtype) for values, dtype in zip(columns, DEAD.values(), strict=True)]
     return pa.table(arrays, names=list(DEAD))
 
 
-def decode_line(line: bytes, received: datetime) -> Decoded:
-    """`streams.events.decode`, by the short way where that is enough.
-
-    Raises:
-        ContractError: As `decode` does.
-    """
-    event = _short_way(line, received + events.LATEST_AHEAD)
-    if event is not None:
-        return Decoded(event, {})
-    return events.decode(line, received_at=received)
+def _pack(index: int, record: Record) -> setwise.Pack:
+    latest = received_at(record) + events.LATEST_AHEAD
+    return setwise.Pack(index, record.value or b"", int(latest.timestamp() * 1e6))
 
 
-def _decode_record(batch: Batch, index: int, record: Record, keep: Callable[[bytes, datetime, int, int], None]) -> None:
-    received = received_at(record)
-    lines = wire.unpack(record.value)
-    span = batch.spans.setdefault((record.topic, record.partition), Span(record.offset, record.offset))
-    span.next = record.offset + 1
-    span.messages += 1
-    span.events += len(lines)
-    for number, line in enumerate(lines):
+def _count(batch: Batch, lines: Mapping[int, int]) -> list[int]:
+    """Note what was read of each partition; returns the records of which the lines are not counted yet (live topics)."""
+    for index, record in enumerate(batch.records):
+        span = batch.spans.setdefault((record.topic, record.partition), Span(record.offset, record.offset))
+        span.next = record.offset + 1
+        span.messages += 1
+        span.events += lines[index] if index in lines else len(wire.unpack(record.value))
+    return [index for index in range(len(batch.records)) if index not in lines]
+
+
+def _judge(
+    batch: Batch, places: Iterable[tuple[int, int]], live: dict[str, tuple[list[Any], type[Any]]]
+) -> dict[type[Event], list[pa.Table]]:
+    """Decode lines one by one, in order: (record index, line number)."""
+    kept: dict[type[Event], list[tuple[Decoded, int, int]]] = {kind: [] for kind in CONTENT}
+    current, lines = -1, []
+    for index, number in places:
+        record = batch.records[index]
+        if index != current:
+            current, lines = index, wire.unpack(record.value)
         try:
-            keep(line, received, index, number)
+            if record.topic in live:
+                _keep_live(*live[record.topic], lines[number])
+            else:
+                found = events.decode(lines[number], received_at=received_at(record))
+                kept[type(found.event)].append((found, index, number))
         except ContractError as error:
             where = Coordinates(record.topic, record.partition, record.offset, number)
-            batch.dead.append(DeadLetter(where, error.reason, error.detail, line, received))
+            batch.dead.append(DeadLetter(where, error.reason, error.detail, lines[number], received_at(record)))
+    return {kind: [_columns(kind, rows)] if rows else [] for kind, rows in kept.items()}
 
 
-def _keep_event(kept: dict[type[events.Event], Rows], line: bytes, received: datetime, index: int, number: int) -> None:
-    event, extra = decode_line(line, received)
-    rows = kept[_KIND[type(event)]]
-    if extra:
-        rows.extra[len(rows.events)] = json.dumps(extra, sort_keys=True, ensure_ascii=False)
-    rows.events.append(event)
-    rows.records.append(index)
-    rows.lines.append(number)
-
-
-def _keep_live(kept: list[Any], kind: type[Any], line: bytes, *_: Any) -> None:
+def _keep_live(kept: list[Any], kind: type[Any], line: bytes) -> None:
     try:
         kept.append(msgspec.json.decode(line, type=kind))
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise ContractError("invalid_field", f"{error}; the live guard writes a {kind.__name__} a line here") from None
 
 
-def _short_way(line: bytes, latest: datetime) -> Any:
-    """The event of a line that needs no second opinion, else None."""
-    if len(line) > events.LONGEST_LINE:
-        return None
-    try:
-        event = _strict(line)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return None
-    kind = type(event)
-    if not events.EARLIEST <= _moment[kind](event) <= latest:
-        return None
-    if _STRICT[kind] is ResponseServed and (event.experiment is None) != (event.arm is None):
-        return None
-    return event
+def _columns(kind: type[Event], rows: Sequence[tuple[Decoded, int, int]]) -> pa.Table:
+    """Events that were read one by one, as columns."""
+    names = [name for name in CONTENT[kind] if name != "extra"]
+    columns: dict[str, Sequence[Any]] = dict(
+        zip(names, zip(*(attrgetter(*names)(found.event) for found, _, _ in rows), strict=True), strict=True)
+    )
+    if "conversation" in columns:
+        columns["conversation"] = [[(each.role, each.content) for each in talk] for talk in columns["conversation"]]
+    columns["extra"] = [setwise.extra_text(found.extra) for found, _, _ in rows]
+    arrays = [pa.array(columns[name], dtype) for name, dtype in CONTENT[kind].items()]
+    places = [pa.array([row[1 + i] for row in rows], pa.int32()) for i in range(2)]
+    return pa.table([*arrays, *places], names=[*CONTENT[kind], *_PLACE])
 
 
-def _array(rows: Rows, name: str, dtype: pa.DataType, values: Sequence[Any]) -> pa.Array:
-    if name == "extra":
-        return pa.array(
-            [rows.extra.get(i) for i in range(len(rows.events))] if rows.extra else [None] * len(rows.events), dtype
-        )
-    if name == "conversation":
-        return pa.array([_encode(event.conversation) for event in rows.events], pa.binary()).cast(dtype)
-    if dtype is _MOMENT:  # seconds as a double tell microseconds apart until the year 2255
-        seconds = np.fromiter((value.timestamp() for value in values), np.float64, len(values))
-        return pa.array(np.rint(seconds * 1e6).astype(np.int64)).cast(dtype)
-    return pa.array(values, dtype)
+def _table(batch: Batch, parts: Sequence[pa.Table], kind: type[Event]) -> pa.Table:
+    """All rows of a kind in the order of the log, with their coordinates."""
+    schema = pa.schema({**CONTENT[kind], **_PLACE})
+    whole = pa.concat_tables([schema.empty_table(), *(part.cast(schema) for part in parts)])
+    if len(parts) > 1:
+        order = np.lexsort((whole["kafka_line"].to_numpy(), whole["record"].to_numpy()))
+        whole = whole.take(pa.array(order))
+    places = list(zip(*(record[:3] for record in batch.records), strict=True)) or [(), (), ()]
+    found = whole["record"]
+    columns = [pa.array(list(c), dtype).take(found) for c, dtype in zip(places, COORDINATES.values(), strict=False)]
+    names = [*CONTENT[kind], *COORDINATES]
+    return pa.table([*(whole[name] for name in CONTENT[kind]), *columns, whole["kafka_line"]], names=names)
 
 
 @contextmanager

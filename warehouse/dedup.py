@@ -1,0 +1,144 @@
+"""Exact deduplication by event_id over all history, at a cost that does not grow with history.
+
+Ids are ordered by time (UUIDv7): a batch's ids span few ranges, and only the row groups that these ranges meet are
+read. Most batches hold no copy at all; they pay for one look.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from warehouse.columns import CONVERSATION, COORDINATES
+from warehouse.records import Coordinates
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_APART_MS = 3_600_000
+_RANGES = 8
+_HEX = np.zeros(128, np.int64)
+_HEX[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
+_POWERS = 16 ** np.arange(11, -1, -1, dtype=np.int64)
+
+
+class Sifted(NamedTuple):
+    """A batch's rows of one kind: those whose event_id is new (the first of several), and the copies."""
+
+    fresh: pa.Table
+    copies: pa.Table
+
+
+class Copy(NamedTuple):
+    """A line whose event_id was there already: where it was read, and whether it says something else."""
+
+    where: Coordinates
+    event_id: str
+    conflicting: bool
+
+
+def sift(connection: DuckDBPyConnection, name: str, table: pa.Table) -> Sifted:
+    """Tell new events from copies.
+
+    Args:
+        connection: Inside the transaction.
+        name: The table of the log.
+        table: Its columns as Arrow, in the order in which they were read; event_id as text.
+    """
+    ids = table["event_id"]
+    known = _known(connection, name, ids) if len(ids) else []
+    is_new = _first(ids)
+    if known:
+        is_new &= ~pc.is_in(ids, pa.array(known, pa.string())).to_numpy()
+    if is_new.all():
+        return Sifted(table, table.slice(0, 0))
+    return Sifted(table.filter(pa.array(is_new)), table.filter(pa.array(~is_new)))
+
+
+def compare(connection: DuckDBPyConnection, name: str, copies: pa.Table) -> list[Copy]:
+    """Each copy beside the stored event of its id, which must be in the log already."""
+    if not copies.num_rows:
+        return []
+    names = [column for column in copies.column_names if column != "event_id" and column not in COORDINATES]
+    where = ", ".join(f"copies.{column}" for column in COORDINATES)
+    mine, theirs = (f"row({', '.join(f'{side}.{column}' for column in names)})" for side in ("copies", "kept"))
+    ranges = " OR ".join(f"event_id BETWEEN '{a}' AND '{b}'" for a, b in id_ranges(copies["event_id"]))
+    connection.register("copies_read", copies)
+    found = connection.execute(
+        f"""SELECT {where}, CAST(copies.event_id AS VARCHAR), {mine} IS DISTINCT FROM {theirs}
+        FROM ({as_stored("copies_read", copies)}) AS copies
+        JOIN (SELECT * FROM {name} WHERE {ranges}) AS kept ON kept.event_id = copies.event_id"""
+    ).fetchall()
+    connection.unregister("copies_read")
+    return [Copy(Coordinates(*row[:4]), row[4], row[5]) for row in found]
+
+
+def as_stored(view: str, table: pa.Table) -> str:
+    """The query that turns a registered batch into rows of the log: ids as UUID, conversations as JSON text."""
+    replaced = ["CAST(event_id AS UUID) AS event_id"]
+    replaced += [
+        f"CAST(to_json({field.name}) AS VARCHAR) AS {field.name}"
+        for field in table.schema
+        if field.type == CONVERSATION
+    ]
+    return f"SELECT * REPLACE ({', '.join(replaced)}) FROM {view}"
+
+
+def id_ranges(ids: pa.ChunkedArray | pa.Array) -> list[tuple[str, str]]:
+    """Few ranges that together cover all the ids, split at their widest gaps (over an hour).
+
+    One old straggler would stretch a single range over all of history: there are up to eight.
+
+    >>> id_ranges(pa.array(["0199c887-d850-7bc6-af1b-e63706ec0504", "0199c888-d850-7bc6-af1b-e63706ec0504"]))
+    [('0199c887-d850-7bc6-af1b-e63706ec0504', '0199c888-d850-7bc6-af1b-e63706ec0504')]
+    >>> len(id_ranges(pa.array(["0199c887-d850-7bc6-af1b-e63706ec0504", "0099c887-d850-7bc6-af1b-e63706ec0504"])))
+    2
+    """
+    ordered = np.sort(_as_bytes(ids))
+    if not len(ordered):
+        return []
+    gaps = np.diff(_milliseconds(ordered))
+    wide = np.flatnonzero(gaps > _APART_MS)
+    cuts = np.sort(wide[np.argsort(gaps[wide])[::-1][: _RANGES - 1]])
+    firsts, lasts = [0, *(cuts + 1)], [*cuts, len(ordered) - 1]
+    return [(ordered[a].decode(), ordered[b].decode()) for a, b in zip(firsts, lasts, strict=True)]
+
+
+def _known(connection: DuckDBPyConnection, name: str, ids: pa.ChunkedArray) -> list[str]:
+    """Those of a batch's ids that are stored."""
+    stored = " UNION ALL ".join(
+        f"SELECT event_id FROM {name} WHERE event_id BETWEEN '{first}' AND '{last}'" for first, last in id_ranges(ids)
+    )
+    connection.register("arrived", pa.table({"event_id": ids}))
+    found = connection.execute(
+        f"""SELECT CAST(event_id AS VARCHAR) FROM ({stored})
+        SEMI JOIN (SELECT CAST(event_id AS UUID) AS event_id FROM arrived) USING (event_id)"""
+    ).fetchall()
+    connection.unregister("arrived")
+    return [row[0] for row in found]
+
+
+def _first(ids: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Whether each id is the first of its kind in the batch."""
+    if pc.count_distinct(ids).as_py() == len(ids):
+        return np.ones(len(ids), np.bool_)
+    first = np.zeros(len(ids), np.bool_)
+    first[np.unique(_as_bytes(ids), return_index=True)[1]] = True
+    return first
+
+
+def _as_bytes(ids: pa.ChunkedArray | pa.Array) -> NDArray[np.bytes_]:
+    """Ids (36 characters each) as one array of bytes, without a Python object an id."""
+    whole = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+    text = whole.cast(pa.binary()).cast(pa.binary(36))
+    return np.frombuffer(text.buffers()[1], "S36", len(text), offset=36 * text.offset)
+
+
+def _milliseconds(ids: NDArray[np.bytes_]) -> NDArray[np.int64]:
+    """The moments in ids: their first 12 hexadecimal digits."""
+    digits = np.frombuffer(ids.tobytes(), np.uint8).reshape(-1, 36)[:, [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12]]
+    return np.asarray(_HEX[digits] @ _POWERS, np.int64)
