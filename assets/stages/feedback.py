@@ -8,8 +8,10 @@ from assets.stages import ingest, source
 
 
 def training_set_directory(run: Run) -> Path:
-    """The run's training set, as its stage recorded it."""
-    return Path(run.facts("training_set")["directory"])
+    """The run's training set, as its stage recorded it; without the users who were erased since."""
+    from warehouse.erased_sets import current
+
+    return current(Path(run.facts("training_set")["directory"]))
 
 
 def _clean_feedback(run: Run) -> Facts:
@@ -25,8 +27,14 @@ def _training_set(run: Run) -> Facts:
     from warehouse import training_set
 
     out = run.directory / "training-sets"
+    wanted = run.recipe.training_set
     manifest = training_set.build(
-        run.warehouse, out, as_of=_as_of(run), maturity_hours=run.recipe.training_set.maturity_hours
+        run.warehouse,
+        out,
+        as_of=_as_of(run),
+        maturity_hours=wanted.maturity_hours,
+        credit=wanted.credit,
+        decay=wanted.decay,
     )
     directory = out / manifest.hash[:12]
     facts = manifest.as_dict()

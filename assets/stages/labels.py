@@ -12,11 +12,11 @@ Task = Literal["helpfulness", "safety"]
 
 
 def from_training_set(rows: Any) -> Any:
-    """P[Love]'s examples: a love is the label, trust the weight."""
+    """P[Love]'s examples: the credit for a love (in older sets the love itself) is the label, trust the weight."""
     import pyarrow as pa
 
     columns = ["conversation", "response", "user_id", "served_at"]
-    table = rows.select(columns).append_column("label", rows["love"])
+    table = rows.select(columns).append_column("label", rows["credit" if "credit" in rows.column_names else "love"])
     return table.append_column("weight", rows["trust"].cast(pa.float64()))
 
 

@@ -86,7 +86,13 @@ def _p_love(run: Run) -> Facts:
     rows = training_set.load(directory)
     examples = labels.from_training_set(rows)
     window = f"{manifest.first_served_at.isoformat()} to {manifest.last_served_at.isoformat()}"
-    lineage = {"training_set": manifest.hash, "window": window, "filter_version": manifest.filter_version}
+    rule = manifest.credit if manifest.decay is None else f"{manifest.credit}({manifest.decay:g})"
+    lineage = {
+        "training_set": manifest.hash,
+        "window": window,
+        "filter_version": manifest.filter_version,
+        "credit": rule,
+    }
     facts = _reward(run, "p_love", run.recipe.p_love, examples, lineage)
     if run.recipe.p_love.folds > 1:
         facts |= _cross_validated(run, examples, rows["policy"].to_pylist())

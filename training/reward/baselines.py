@@ -35,9 +35,9 @@ def baselines() -> Mapping[str, Predict]:
 
 def policy_rate(fitted: Baseline, scored: Baseline, _: int = 0) -> Floats:
     """Love rate of the row's policy among other users, drawn towards the overall rate by ten responses' worth."""
-    overall = fitted.examples.positive_rate
+    overall = float(fitted.examples.positives.mean())
     names, owner = np.unique(fitted.policies, return_inverse=True)
-    loves, rows = np.bincount(owner, fitted.examples.labels), np.bincount(owner)
+    loves, rows = np.bincount(owner, fitted.examples.positives), np.bincount(owner)
     rates = dict(zip(names.tolist(), ((loves + 10 * overall) / (rows + 10)).tolist(), strict=True))
     return np.array([rates.get(name, overall) for name in scored.policies.tolist()], dtype=np.float64)
 
@@ -50,7 +50,7 @@ def tfidf(fitted: Baseline, scored: Baseline, seed: int) -> Floats:
 
     words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
     model = make_pipeline(words, LogisticRegression(C=0.3, max_iter=1000, random_state=seed))
-    model.fit(_texts(fitted.examples), fitted.examples.labels)
+    model.fit(_texts(fitted.examples), fitted.examples.positives)
     return np.asarray(model.decision_function(_texts(scored.examples)), dtype=np.float64)
 
 
@@ -68,4 +68,4 @@ def _place(part: Baseline) -> Floats:
 
 def _direction(part: Baseline, values: Floats) -> float:
     """Which way round the value predicts a positive, on the part to fit on."""
-    return float(np.sign(np.corrcoef(values, part.examples.labels)[0, 1]) or 1.0) if values.std() > 0 else 1.0
+    return float(np.sign(np.corrcoef(values, part.examples.positives)[0, 1]) or 1.0) if values.std() > 0 else 1.0

@@ -63,14 +63,14 @@ def cross_validate(
     every = read_examples(examples)
     owner = user_folds(every.users, folds, config.seed)
     logits = _out_of_fold(every, owner, check_base(base), config, name)
-    table = policy_table(policies, every.labels, sigmoid(logits))
+    table = policy_table(policies, every.positives, sigmoid(logits))
     rivals = {
         rival: over_users(every, scores, owner)
         for rival, scores in _rivals(every, policies, owner, config.seed).items()
     }
     return CrossValidation(
         auroc=over_users(every, logits, owner),
-        auroc_by_fold=[auroc(every.labels[owner == fold], logits[owner == fold]) for fold in range(folds)],
+        auroc_by_fold=[auroc(every.positives[owner == fold], logits[owner == fold]) for fold in range(folds)],
         baselines=rivals,
         policies=table,
         pearson_r=pearson([row.mean_p_love for row in table], [row.love_rate for row in table]),
@@ -90,7 +90,7 @@ def over_users(examples: Examples, scores: Floats, folds: Rows) -> Estimate:
     """AUROC of scores within folds, with its interval over users."""
 
     def figure(rows: Rows) -> float:
-        return within_folds(examples.labels[rows], scores[rows], examples.weights[rows], folds[rows])
+        return within_folds(examples.positives[rows], scores[rows], examples.weights[rows], folds[rows])
 
     return bootstrap_over_users(figure, examples.users)
 

@@ -19,7 +19,7 @@ class Examples(NamedTuple):
     conversations: list[Conversation]
     responses: list[str]
     labels: Floats
-    """1 or 0, shape [rows]."""
+    """The target in [0, 1], shape [rows]: 1 or 0, or a part of the credit for a love that came later."""
     weights: Floats
     """Trust in [0, 1], shape [rows]."""
     users: npt.NDArray[np.str_]
@@ -32,8 +32,13 @@ class Examples(NamedTuple):
         return Examples(picked[0], picked[1], *(column[rows] for column in self[2:]))  # type: ignore[arg-type]
 
     @property
+    def positives(self) -> Floats:
+        """1 where the target is more than 0, else 0, shape [rows]: what ranking figures and samples go by."""
+        return (self.labels > 0).astype(np.float64)
+
+    @property
     def positive_rate(self) -> float:
-        """Share of positives among the rows."""
+        """Mean target of the rows; the share of positives where targets are 1 or 0."""
         return float(self.labels.mean())
 
 
@@ -41,7 +46,7 @@ def read_examples(table: Any) -> Examples:
     """Read a pyarrow Table with the columns conversation (JSON), response, label, weight, user_id, served_at.
 
     Raises:
-        ValueError: A missing column, no row, no positive or no negative, or a weight outside [0, 1].
+        ValueError: A missing column, no row, no positive or no negative, or a label or weight outside [0, 1].
     """
     import pyarrow as pa
 
@@ -62,11 +67,13 @@ def read_examples(table: Any) -> Examples:
 
 
 def _check_labels(labels: Floats) -> None:
-    positives = int(labels.sum())
+    positives = int((labels > 0).sum())
     if not len(labels):
         raise ValueError(
             "0 examples: a reward model needs positives and negatives; widen the window of the training set"
         )
+    if labels.min() < 0 or labels.max() > 1:
+        raise ValueError(f"label from {labels.min():g} to {labels.max():g}, must be in [0, 1]: it is a share of credit")
     if positives in (0, len(labels)):
         absent = "positive" if positives == 0 else "negative"
         raise ValueError(
@@ -109,7 +116,7 @@ def split(examples: Examples, *, test_users: float, test_time: float, validation
 
 
 def _check_part(name: str, labels: Floats) -> None:
-    positives = int(labels.sum())
+    positives = int((labels > 0).sum())
     if positives == 0 or positives == len(labels):
         seen = f"{positives:,} positives among {len(labels):,} examples"
         raise ValueError(f"the {name} part holds {seen}, it needs both kinds: give more examples, users or days")
@@ -125,14 +132,14 @@ def subsample(labels: Floats, positive_rate: float, random: np.random.Generator)
     """All positives and as many random negatives as make `positive_rate`; all negatives when there are fewer.
 
     Args:
-        labels: 1 or 0, shape [rows].
+        labels: Targets, shape [rows]; a positive has more than 0.
         positive_rate: Wanted share of positives, in (0, 1).
         random: Draws the negatives.
 
     Returns:
         Row positions (ascending), and how many negatives of the whole each drawn one stands for (>= 1).
     """
-    positives, negatives = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+    positives, negatives = np.flatnonzero(labels > 0), np.flatnonzero(labels == 0)
     wanted = max(1, round(len(positives) * (1 - positive_rate) / positive_rate))
     if wanted >= len(negatives):
         return np.arange(len(labels)), 1.0

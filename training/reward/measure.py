@@ -64,7 +64,7 @@ def measure(model: RewardModel, test: Examples, weights: Floats, *, seed: int, n
     after = sigmoid(logits)
     before = sigmoid((logits - model.calibration.offset) / model.calibration.scale)
     lengths = np.array([len(response.split()) for response in test.responses], dtype=np.float64)
-    labels = test.labels
+    targets, labels = test.labels, test.positives
 
     def over_users(figure: Callable[..., float], first: Floats, second: Floats) -> Estimate:
         return bootstrap_over_users(
@@ -74,10 +74,10 @@ def measure(model: RewardModel, test: Examples, weights: Floats, *, seed: int, n
     return Measured(
         auroc=over_users(auroc, labels, logits),
         pr_auc=over_users(average_precision, labels, logits),
-        brier=over_users(brier, labels, after),
-        ece_before=over_users(calibration_error, labels, before),
-        ece_after=over_users(calibration_error, labels, after),
+        brier=over_users(brier, targets, after),
+        ece_before=over_users(calibration_error, targets, before),
+        ece_after=over_users(calibration_error, targets, after),
         length_rho=over_users(rank_correlation, lengths, logits),
-        reliability_before=reliability(labels, before, weights),
-        reliability_after=reliability(labels, after, weights),
+        reliability_before=reliability(targets, before, weights),
+        reliability_after=reliability(targets, after, weights),
     )

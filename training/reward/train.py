@@ -32,13 +32,17 @@ def train_reward_model(
     """Fit, calibrate, measure and save one reward model.
 
     1. Examples are split so that the test part is later in time and of other users than what was trained on.
-    2. A sequence classifier with one label is fitted to sub-sampled negatives (unpaired binary cross-entropy).
-    3. The prior shift is subtracted exactly; scale and offset are fitted on the validation users.
-    4. The test part is measured before and after that, and counterfactual edits are scored.
+    2. A sequence classifier with one label is fitted to sub-sampled negatives (unpaired binary cross-entropy, on soft
+       targets where loves were credited in part).
+    3. The prior shift is subtracted (exactly, where targets are 1 or 0); scale and offset are fitted on the validation
+       users.
+    4. The test part is measured before and after that (AUROC and PR-AUC take every target above 0 as a positive,
+       chances are held against the target itself), and counterfactual edits are scored.
     5. Weights, tokenizer, calibration.json, metrics.json and README.md are written to `out`.
 
     Args:
-        examples: pyarrow Table with conversation (JSON), response, label, weight (trust in [0, 1]), user_id, served_at.
+        examples: pyarrow Table with conversation (JSON), response, label (true or false, or a target in [0, 1]), weight
+            (trust in [0, 1]), user_id, served_at.
         out: Directory to write; made if it is missing.
         base: Directory or hub name of a sequence classifier, an encoder or a causal language model (whose body is
             taken).
@@ -70,7 +74,7 @@ def train_reward_model(
         directory=out,
         rows=dict(zip(parts._fields, map(len, parts), strict=True)),
         positives={
-            key: int(part.labels.sum()) for key, part in zip(parts._fields, (train, validation, test), strict=True)
+            key: int(part.positives.sum()) for key, part in zip(parts._fields, (train, validation, test), strict=True)
         },
         base_rate=test.positive_rate,
         measured=measured,
@@ -143,7 +147,7 @@ def evaluation_sample(examples: Examples, config: RewardConfig) -> tuple[Example
     """
     random = np.random.default_rng(config.seed)
     rows = len(examples.labels)
-    wanted = float(examples.labels.sum()) / config.evaluation_rows
+    wanted = float(examples.positives.sum()) / config.evaluation_rows
     if rows <= config.evaluation_rows:
         return examples, examples.weights
     if wanted > 0.5:
@@ -151,7 +155,7 @@ def evaluation_sample(examples: Examples, config: RewardConfig) -> tuple[Example
         return drawn, drawn.weights
     kept, stands_for = subsample(examples.labels, wanted, random)
     part = examples.take(kept)
-    return part, part.weights * np.where(part.labels == 1, 1.0, stands_for)
+    return part, part.weights * np.where(part.labels > 0, 1.0, stands_for)
 
 
 def save(model: RewardModel, report: RewardReport, config: RewardConfig, lineage: dict[str, Any]) -> None:

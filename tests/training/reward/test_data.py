@@ -81,3 +81,21 @@ def test_a_trust_above_one_is_refused(examples: Draw) -> None:
 def test_too_few_users_for_a_test_part_is_refused(examples: Draw) -> None:
     with pytest.raises(ValueError, match=r"part holds 0 positives among .* examples, it needs both kinds"):
         split(read_examples(examples(60, users=3)), test_users=0.2, test_time=0.2, validation_users=0.1, seed=1)
+
+
+def test_a_part_of_the_credit_is_a_positive_for_samples_and_keeps_its_target(examples: Draw) -> None:
+    table = examples(400, rate=0.1)
+    soft = pa.array([0.5 * label for label in table["label"].to_pylist()], pa.float64())
+    every = read_examples(table.set_column(table.column_names.index("label"), "label", soft))
+    assert set(every.labels.tolist()) == {0.0, 0.5}
+    assert every.positives.sum() == sum(table["label"].to_pylist())
+    assert every.positive_rate == pytest.approx(every.positives.mean() / 2)
+    rows, _ = subsample(every.labels, 0.3, np.random.default_rng(0))
+    assert every.positives[rows].sum() == every.positives.sum()
+
+
+def test_a_target_above_one_is_refused(examples: Draw) -> None:
+    table = examples(200)
+    labels = pa.array([1.5] + [0.0] * 199)
+    with pytest.raises(ValueError, match=r"label from 0 to 1.5, must be in \[0, 1\]"):
+        read_examples(table.set_column(table.column_names.index("label"), "label", labels))

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from training.reward.audit import counterfactuals
 from training.reward.config import RewardConfig
+from training.reward.data import read_examples
 from training.reward.model import RewardModel
 from training.reward.report import RewardReport
 from training.reward.train import train_reward_model
@@ -105,3 +106,17 @@ def test_a_missing_model_directory_is_said(tiny: Path, examples: Draw, tmp_path:
 def test_a_positive_rate_outside_0_1_is_refused(rate: float) -> None:
     with pytest.raises(ValidationError, match="positive_rate"):
         RewardConfig(positive_rate=rate)
+
+
+@pytest.mark.slow
+def test_soft_targets_are_learnt_at_their_mean(tiny: Path, examples: Draw, tmp_path: Path) -> None:
+    """Credited by half: the ranking is that of the loves, and the mean chance half as high."""
+    table = examples(5_000)
+    half = pa.array([0.5 * label for label in table["label"].to_pylist()], pa.float64())
+    soft = table.set_column(table.column_names.index("label"), "label", half)
+    report = train_reward_model(soft, tmp_path / "soft", base=tiny, config=CONFIG, name="soft", lineage={})
+    assert report.measured.auroc.low > 0.6
+    model = RewardModel.load(tmp_path / "soft")
+    held = read_examples(table)
+    chances = 1 / (1 + np.exp(-model.logits(held.conversations, held.responses)))
+    assert chances.mean() == pytest.approx(held.positive_rate / 2, rel=0.3)
