@@ -18,7 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "guard": ("stream:guard", "Run the live guard: rates and flags within seconds."),
     "warehouse": ("warehouse:warehouse", "Migrate the warehouse, or show what it holds."),
     "dead-letters": ("dead_letters:dead_letters", "List lines that broke the contract, show one, judge them again."),
-    "training-set": ("warehouse:training_set", "Freeze the clean feedback of a window into a training set."),
+    "training-set": ("training_set:training_set", "Freeze clean feedback into a training set, or compare two sets."),
     "ledger": ("warehouse:ledger", "Show predicted beside measured lift, experiment by experiment."),
     "simulate": ("world:simulate", "Write a synthetic stream of events, with its hidden truth."),
 }

@@ -1,7 +1,4 @@
-"""Commands about the warehouse: migrate, status, training sets, the ledger."""
-
-from datetime import datetime
-from pathlib import Path
+"""Commands about the warehouse: migrate, status, the ledger."""
 
 import click
 
@@ -26,40 +23,16 @@ def migrate(warehouse: options.Target) -> None:
 @warehouse.command()
 @options.warehouse
 def status(warehouse: options.Target) -> None:
-    """Show versions, rows, dead letters and positions."""
+    """Show versions, rows, dead letters and positions; warn of reactions that wait too long for their response."""
     import json
 
     from warehouse import queries
 
-    click.echo(json.dumps(queries.counts(warehouse), indent=2, default=str))
-
-
-@click.command("training-set")
-@options.warehouse
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("data/training-sets"),
-    show_default=True,
-    help="Its parent folder.",
-)
-@click.option("--as-of", type=click.DateTime(), help="The moment (UTC) at which maturity is judged; now if left out.")
-@click.option(
-    "--maturity-hours",
-    type=float,
-    default=24.0,
-    show_default=True,
-    help="Younger responses are unlabelled, not negative.",
-)
-def training_set(warehouse: options.Target, out: Path, as_of: datetime | None, maturity_hours: float) -> None:
-    """Freeze the clean feedback into an immutable training set: Parquet and a manifest named by their content."""
-    from datetime import UTC
-
-    from warehouse import training_set as sets
-
-    moment = as_of.replace(tzinfo=UTC) if as_of else None
-    manifest = sets.build(warehouse, out, as_of=moment, maturity_hours=maturity_hours)
-    click.echo(f"{manifest.rows:,} rows, {manifest.positives:,} loves: {out / manifest.hash[:12]}")
+    found = queries.counts(warehouse)
+    click.echo(json.dumps(found, indent=2, default=str))
+    warning = queries.waiting_warning(found)
+    if warning:
+        click.echo(f"warning: {warning}", err=True)
 
 
 @click.command()
