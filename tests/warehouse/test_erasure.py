@@ -1,0 +1,56 @@
+import json
+from datetime import timedelta
+from typing import Any
+
+from warehouse import erasure, queries
+from warehouse.suppression import user_hash
+
+HOUR = timedelta(hours=1)
+
+
+def test_a_request_by_hand_does_what_an_event_does_and_is_no_event_in_the_sums(feed: Any, product: Any) -> None:
+    feed.pour(product.served("r1", experiment="warmer", arm="control"), product.reacted("r1"), b'{"user_id":"ann", !')
+    feed.pour(product.served("r2", "bea"))
+    asked = erasure.request(feed.warehouse.target, "ann", product.noon + HOUR)
+    assert feed.ask("SELECT user_id FROM responses") == [("bea",)]
+    found = queries.counts(feed.warehouse.target)
+    assert (found["erasures"], found["erasures_by_hand"], found["erasures_pending"]) == (0, 1, 1)
+    assert (found["events"], found["rows"], found["erased"], found["dead_letters"]) == (4, 1, 3, 0)
+    assert erasure.pending(feed.warehouse.target) == {user_hash("ann"): asked.requested_at}
+    assert erasure.effects(feed.warehouse.target, user_hash("ann")) == erasure.Effects(
+        {"dead_letters": 1, "reactions": 1, "responses": 1}, {}, {"warmer/control": 1}, {"incumbent": 1}
+    )
+
+
+def test_a_receipt_ends_a_request_and_a_later_one_is_pending_again(feed: Any, product: Any) -> None:
+    target, name = feed.warehouse.target, user_hash("ann")
+    feed.pour(product.erasure("ann"))
+    erasure.finish(target, name, product.noon, {"user_hash": name})
+    assert erasure.pending(target) == {}
+    assert erasure.receipts(target, "ann") == [{"user_hash": name}]
+    feed.pour(product.erasure("ann", product.noon - HOUR))
+    assert erasure.pending(target) == {}
+    feed.pour(product.erasure("ann", product.noon + HOUR))
+    assert erasure.pending(target) == {name: product.noon + HOUR}
+
+
+def test_another_warehouse_forgets_whom_it_is_told_to_forget(feed: Any, product: Any) -> None:
+    target = feed.warehouse.target
+    feed.pour(product.served("r1"), product.reacted("r1", "eve"), product.served("r2", "bea"), b'{"user_id":"ann", !')
+    for _ in range(2):
+        erasure.adopt(target, {user_hash("ann"): product.noon, user_hash("nobody"): product.noon})
+    assert feed.ask("SELECT count(*) FROM erasures") == [(2,)]
+    assert erasure.forget_pending(target) == {"responses": 1, "dead_letters": 1}
+    assert feed.ask("SELECT user_id FROM responses") == [("bea",)]
+    assert feed.ask("SELECT * FROM flags") == []
+    assert erasure.forget_pending(target) == {}
+    found = queries.counts(target)
+    assert found["events"] == found["rows"] + found["erased"] == 4
+
+
+def test_a_request_by_hand_that_is_also_posted_is_one_request(feed: Any, product: Any) -> None:
+    from streams.events import encode
+
+    asked = erasure.request(feed.warehouse.target, "ann", product.noon)
+    assert feed.pour(encode(asked)).duplicates == 1
+    assert json.loads(json.dumps(feed.ask("SELECT count(*) FROM erasures"))) == [[1]]

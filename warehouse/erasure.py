@@ -1,0 +1,161 @@
+"""Erasure, the warehouse's part: requests by hand, what is pending, and the receipts of what was finished.
+
+The rows of an erased user leave with the transaction that stores the request (see `suppression`); their bytes leave
+with `upkeep.purge`. What else must be done, in training sets and runs, is `assets.erasure`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from streams.events import ErasureRequested, encode, new_event_id
+from streams.topics import TOPICS
+from warehouse import connection, migrate, rules
+from warehouse.columns import COORDINATES
+from warehouse.commit import store
+from warehouse.decoding import decode_batch
+from warehouse.records import Record
+from warehouse.suppression import MOMENTS, SALT, forget, settle, user_hash
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from warehouse.connection import Target
+
+
+class Effects(NamedTuple):
+    """What the warehouse took away of a user, in numbers and names that say nothing about them.
+
+    Attributes:
+        rows: Rows taken out, by table.
+        dropped: Rows that came after the request and were not stored, by table.
+        experiments: Responses that the user had been shown, by `EXPERIMENT/ARM`.
+        policies: The same by policy.
+    """
+
+    rows: dict[str, int]
+    dropped: dict[str, int]
+    experiments: dict[str, int]
+    policies: dict[str, int]
+
+
+def request(target: Target, user_id: str, at: datetime | None = None) -> ErasureRequested:
+    """Store a request for erasure that came by hand, as ingest stores one that came as an event.
+
+    Args:
+        target: The warehouse.
+        user_id: Whom to forget.
+        at: What the user did until this moment goes; now if left out.
+
+    Returns:
+        The request as an event: posted to the broker as well, it is known wherever the log is read again.
+
+    Raises:
+        WarehouseError: As `Warehouse.transaction`.
+    """
+    moment = at or datetime.now(UTC)
+    event = ErasureRequested(event_id=new_event_id(moment), user_id=user_id, requested_at=moment)
+    batch = decode_batch([Record(TOPICS.events, 0, 0, int(moment.timestamp() * 1000), encode(event))])
+    batch.tables[ErasureRequested] = _from_nowhere(batch.tables[ErasureRequested])
+    with connection.open(target).transaction() as writer:
+        store(writer, batch)
+    return event
+
+
+def pending(target: Target) -> dict[str, datetime]:
+    """Users (by their hash) whose erasure has no receipt yet, with the moment of their latest request."""
+    with connection.open(target).read() as reader:
+        return dict(reader.execute("SELECT user_hash, requested_at FROM pending_erasures ORDER BY ALL").fetchall())
+
+
+def forget_pending(target: Target) -> dict[str, int]:
+    """Take out rows that a pending request covers and that are there all the same; returns how many, by table.
+
+    Ingest leaves none. A warehouse does that recorded requests before it could fulfil them, or was told of them by
+    `adopt`.
+
+    Raises:
+        WarehouseError: As `Warehouse.transaction`.
+    """
+    with connection.open(target).transaction() as writer:
+        migrate.define_views(writer)
+        requests = dict(writer.execute(_STILL_THERE).fetchall())
+        if not requests:
+            return {}
+        removed = forget(writer, requests)
+        for name in MOMENTS:
+            writer.register(f"new_{name}", removed.rows[name])
+        rules.flag(writer)
+        settle(writer, removed)
+    return removed.counts()
+
+
+def adopt(target: Target, requests: Mapping[str, datetime]) -> None:
+    """Tell another warehouse (a run's own) of requests by hash, so that it forgets the same users.
+
+    Args:
+        target: The other warehouse.
+        requests: User hashes with the moment of the latest request.
+    """
+    with connection.open(target).transaction() as writer:
+        known = dict(writer.execute("SELECT user_hash, max(requested_at) FROM erasures GROUP BY user_hash").fetchall())
+        for name, moment in requests.items():
+            if name not in known or known[name] < moment:
+                writer.execute(
+                    """INSERT INTO erasures (event_id, user_hash, requested_at, schema_version)
+                    VALUES (?, ?, ?, 1)""",
+                    [new_event_id(moment), name, moment],
+                )
+
+
+def effects(target: Target, name: str) -> Effects:
+    """What was taken away of the user of this hash."""
+    with connection.open(target).read() as reader:
+        rows = reader.execute(
+            """SELECT kind, name, CAST(sum(amount) AS BIGINT) FROM erasure_effects WHERE user_hash = ?
+            GROUP BY ALL ORDER BY ALL""",
+            [name],
+        ).fetchall()
+    found: dict[str, dict[str, int]] = {kind: {} for kind in ("table", "dropped", "experiment", "policy")}
+    for kind, what, amount in rows:
+        found[kind][what] = amount
+    return Effects(found["table"], found["dropped"], found["experiment"], found["policy"])
+
+
+def finish(target: Target, name: str, requested_at: datetime, receipt: Mapping[str, Any]) -> None:
+    """Store a receipt; the request, and every earlier one of that user, is no longer pending."""
+    with connection.open(target).transaction() as writer:
+        values = [name, requested_at, datetime.now(UTC), json.dumps(receipt, default=str)]
+        writer.execute("INSERT INTO erasure_receipts VALUES (?, ?, ?, ?)", values)
+
+
+def receipts(target: Target, user_id: str) -> list[dict[str, Any]]:
+    """The receipts of a user, oldest first."""
+    with connection.open(target).read() as reader:
+        rows = reader.execute(
+            "SELECT receipt FROM erasure_receipts WHERE user_hash = ? ORDER BY finished_at", [user_hash(user_id)]
+        ).fetchall()
+    return [json.loads(text) for (text,) in rows]
+
+
+_STILL_THERE = f"""
+SELECT users.user_id, pending.requested_at
+FROM (
+    SELECT user_id FROM responses UNION SELECT user_id FROM reactions
+    UNION SELECT user_id FROM dead_letters UNION SELECT user_id FROM flags WHERE source = 'live'
+) AS users
+JOIN pending_erasures AS pending ON pending.user_hash = sha256('{SALT}' || users.user_id)
+"""
+
+
+def _from_nowhere(requests: pa.Table) -> pa.Table:
+    """The same rows without coordinates: they were read from no topic."""
+    import pyarrow as pa
+
+    for name, kind in COORDINATES.items():
+        place = requests.column_names.index(name)
+        requests = requests.set_column(place, name, pa.nulls(requests.num_rows, kind))
+    return requests
