@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 from pathlib import Path
 
-from ingest_parts import contenders, environments, tables
+from ingest_parts import contenders, environments, history, latency, memory, tables
 from ingest_parts.bench import Bench
+
+PARTS = {"history": history.measure, "latency": latency.measure, "memory": memory.measure}
+NAMES = (*contenders.NAMES, *PARTS)
 
 
 def main() -> None:
@@ -26,23 +30,39 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="loveloop-bench-", dir=wanted.work) as folder,
         Bench(Path(folder), wanted) as bench,
     ):
-        found = contenders.measure(bench, tuple(wanted.only.split(",")) if wanted.only else contenders.NAMES)
-    print(tables.throughput(found))
+        bench.say(f"{os.cpu_count()} cores, {bench.events:,} events, {wanted.repeats} repeats")
+        found = contenders.measure(bench, [name for name in contenders.NAMES if name in wanted.only])
+        figures = {**tables.rates(found), "runs": found}
+        for name, part in PARTS.items():
+            if name in wanted.only:
+                figures |= part(bench)
+    print("\n" + tables.throughput(found) + "\n\n" + tables.aims(figures))
     if wanted.json:
-        wanted.json.write_text(json.dumps(tables.figures(found), indent=1))
+        wanted.json.write_text(json.dumps(figures, indent=1))
 
 
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="small sizes, rough figures")
-    parser.add_argument("--only", help=f"parts, by comma: {', '.join(contenders.NAMES)}")
-    parser.add_argument("--events", type=int, help="events of the load (400,000; quick 100,000)")
-    parser.add_argument("--repeats", type=int, default=3, help="of every figure; the table shows medians")
-    parser.add_argument("--envs", type=Path, default=environments.DEFAULT, help="where the rivals' environments are")
-    parser.add_argument("--work", type=Path, help="where the temporary files go (the system's folder for them)")
+    parser.add_argument("--quick", action="store_true", help="small sizes and short times: rough figures")
+    parser.add_argument("--only", type=_names, default=NAMES, help=f"some of: {','.join(NAMES)}")
+    parser.add_argument("--events", type=int, help="lines of the load (400,000; quick 100,000)")
+    parser.add_argument("--repeats", type=int, default=3, help="of every rate; medians are shown (3)")
+    parser.add_argument(
+        "--envs", type=Path, default=environments.DEFAULT, help="where the rivals' environments are kept"
+    )
+    parser.add_argument("--work", type=Path, help="folder for temporary files, about 6 GB (the system's)")
     parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--figure", type=Path, help="draw the sink's memory here (PNG)")
     return parser.parse_args()
+
+
+def _names(text: str) -> tuple[str, ...]:
+    wanted = tuple(text.split(","))
+    unknown = [name for name in wanted if name not in NAMES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(NAMES)}")
+    return wanted
 
 
 if __name__ == "__main__":

@@ -58,11 +58,11 @@ def clean(count: int, *, seed: int, start: datetime, step: timedelta = STEP) -> 
     recent: list[ResponseServed] = []
     for number in range(count):
         moment = start + number * step
-        event_id = new_event_id(moment, drawn.getrandbits(74))
         if number % 20 == 19 and len(recent) > 20:
-            yield _reaction(event_id, moment, recent[-drawn.randrange(1, min(900, len(recent)))], drawn)
+            yield _reaction(moment, recent[-drawn.randrange(1, min(900, len(recent)))], drawn)
             continue
-        event = _response(event_id, moment, f"{seed:x}{number:06x}", f"u{seed:x}{drawn.randrange(users):05x}", drawn)
+        name, user = f"{seed:x}{number:06x}", f"u{seed:x}{drawn.randrange(users):05x}"
+        event = response(moment, name, user, drawn)
         recent.append(event)
         if len(recent) > 4_000:
             del recent[:3_000]
@@ -95,17 +95,18 @@ def write(path: Path, count: int, *, seed: int, end: datetime | None = None) -> 
     return truth
 
 
-def _response(event_id: str, moment: datetime, name: str, user: str, drawn: random.Random) -> ResponseServed:
+def response(moment: datetime, name: str, user: str, drawn: random.Random) -> ResponseServed:
+    """A response of that moment; `name` stands in its ids."""
     return ResponseServed(
-        event_id=event_id, user_id=user, served_at=moment, response_id=f"r{name}", conversation_id=f"c{name}", turn=0,
-        session_id=f"s{name}", policy="v7", conversation=[Message("user", drawn.choice(QUESTIONS))],
-        response=drawn.choice(ANSWERS),
+        event_id=new_event_id(moment, drawn.getrandbits(74)), user_id=user, served_at=moment, response_id=f"r{name}",
+        conversation_id=f"c{name}", turn=0, session_id=f"s{name}", policy="v7",
+        conversation=[Message("user", drawn.choice(QUESTIONS))], response=drawn.choice(ANSWERS),
     )  # fmt: skip
 
 
-def _reaction(event_id: str, moment: datetime, shown: ResponseServed, drawn: random.Random) -> ReactionChanged:
+def _reaction(moment: datetime, shown: ResponseServed, drawn: random.Random) -> ReactionChanged:
     return ReactionChanged(
-        event_id=event_id, user_id=shown.user_id, reacted_at=moment, response_id=shown.response_id,
-        reaction=drawn.choice(REACTIONS), action="added", session_id=shown.session_id,
+        event_id=new_event_id(moment, drawn.getrandbits(74)), user_id=shown.user_id, reacted_at=moment,
+        response_id=shown.response_id, reaction=drawn.choice(REACTIONS), action="added", session_id=shown.session_id,
         device_id=f"d{shown.user_id}", network_id=f"n{shown.user_id[-4:]}", dwell_ms=drawn.randrange(1_000, 30_000),
     )  # fmt: skip

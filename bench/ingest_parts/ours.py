@@ -22,14 +22,13 @@ from warehouse import connection, log, sink, worker
 
 
 class Clocks:
-    """Wraps the sink's joints; `commits` tells when each transaction ended and how far it moved each partition."""
+    """Wraps the sink's joints; `commits` tells when each transaction ended, its events, and the positions behind it."""
 
-    def __init__(self, on_commit: Callable[[], None] | None = None) -> None:
+    def __init__(self) -> None:
         self.first_records = self.cpu_started = 0.0
         self.last_commit = 0.0
         self.seconds = {"poll": 0.0, "decode": 0.0, "commit": 0.0}
-        self.commits: list[tuple[float, list[tuple[str, int, int]]]] = []
-        self._on_commit = on_commit
+        self.commits: list[tuple[float, int, dict[str, int]]] = []
         log.Log.poll = self._timed("poll", log.Log.poll)  # type: ignore[method-assign]
         worker.decode_batch = self._timed("decode", worker.decode_batch)
         worker.commit = self._timed("commit", worker.commit)
@@ -52,9 +51,8 @@ class Clocks:
 
     def _note(self, arguments: tuple[Any, ...]) -> None:
         spans = arguments[1].spans
-        self.commits.append((time.time(), [(topic, part, span.next) for (topic, part), span in spans.items()]))
-        if self._on_commit:
-            self._on_commit()
+        next_offsets = {f"{topic}/{partition}": span.next for (topic, partition), span in spans.items()}
+        self.commits.append((time.time(), sum(span.events for span in spans.values()), next_offsets))
 
 
 def rows(warehouse: str) -> dict[str, int]:
@@ -83,13 +81,14 @@ def run(bootstrap: str, prefix: str, warehouse: str, **options: Any) -> dict[str
         "batches": report.batches,
         "rate": report.events / seconds,
         **{f"{joint}_seconds": spent for joint, spent in clocks.seconds.items()},
+        "commits": [(moment, events) for moment, events, _ in clocks.commits],
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "rows": rows(warehouse),
     }
 
 
 def follow(bootstrap: str, prefix: str, warehouse: str) -> dict[str, Any]:
-    """Follow a stream until a line comes on stdin; says `ready` first. Returns when each commit ended."""
+    """Follow a stream until a line comes on stdin; returns when each commit ended."""
     clocks, stop = Clocks(), threading.Event()
     threading.Thread(target=lambda: (sys.stdin.readline(), stop.set()), daemon=True).start()
     sink.ingest(warehouse, bootstrap, topics=Topics.under(prefix), stop=stop, progress=False)
