@@ -33,6 +33,7 @@ DEAD = {
     "received_at": MOMENT,
     "user_id": pa.string(),
 }
+_AHEAD_US = int(events.LATEST_AHEAD.total_seconds() * 1e6)
 _PLACE = {"record": pa.int32(), "kafka_line": pa.int32()}
 
 
@@ -70,12 +71,15 @@ def decode_batch(records: Sequence[Record], topics: Topics = TOPICS) -> Batch:
     with _no_garbage_collection():
         mine = [i for i, record in enumerate(records) if record.topic == topics.events]
         read = setwise.read([_pack(i, records[i]) for i in mine])
-        lines = dict(zip(mine, read.lines, strict=True))
-        others = [(i, n) for i in _count(batch, lines) for n in range(len(wire.unpack(records[i].value)))]
+        lines = [0] * len(records) if len(mine) < len(records) else read.lines
+        for index, count in zip(mine, read.lines, strict=True):
+            lines[index] = count
+        others = _count(batch, lines, {*range(len(records))}.difference(mine))
         rows = _judge(batch, sorted([*read.doubtful, *others]), live)
+        places = _places(records)
         for kind in CONTENT:
             fast = [read.tables[kind]] if kind in read.tables else []
-            batch.tables[kind] = _table(batch, [*fast, *rows[kind]], kind)
+            batch.tables[kind] = _table([*fast, *rows[kind]], kind, places)
     return batch
 
 
@@ -88,18 +92,24 @@ def dead_table(dead: Iterable[DeadLetter]) -> pa.Table:
 
 
 def _pack(index: int, record: Record) -> setwise.Pack:
-    latest = received_at(record) + events.LATEST_AHEAD
-    return setwise.Pack(index, record.value or b"", int(latest.timestamp() * 1e6))
+    received_ms = record.timestamp if record.timestamp >= 0 else received_at(record).timestamp() * 1000
+    return setwise.Pack(index, record.value or b"", int(received_ms) * 1000 + _AHEAD_US)
 
 
-def _count(batch: Batch, lines: Mapping[int, int]) -> list[int]:
-    """Note what was read of each partition; returns the records of which the lines are not counted yet (live topics)."""
-    for index, record in enumerate(batch.records):
-        span = batch.spans.setdefault((record.topic, record.partition), Span(record.offset, record.offset))
+def _count(batch: Batch, lines: list[int], others: Iterable[int]) -> list[tuple[int, int]]:
+    """Note what was read of each partition; returns the lines of other topics, which nobody has counted yet."""
+    found: list[tuple[int, int]] = []
+    for index in others:
+        lines[index] = len(wire.unpack(batch.records[index].value))
+        found += [(index, number) for number in range(lines[index])]
+    for record, count in zip(batch.records, lines, strict=True):
+        span = batch.spans.get((record.topic, record.partition))
+        if span is None:
+            span = batch.spans[record.topic, record.partition] = Span(record.offset, record.offset)
         span.next = record.offset + 1
         span.messages += 1
-        span.events += lines[index] if index in lines else len(wire.unpack(record.value))
-    return [index for index in range(len(batch.records)) if index not in lines]
+        span.events += count
+    return found
 
 
 def _judge(
@@ -145,18 +155,22 @@ def _columns(kind: type[Event], rows: Sequence[tuple[Decoded, int, int]]) -> pa.
     return pa.table([*arrays, *places], names=[*CONTENT[kind], *_PLACE])
 
 
-def _table(batch: Batch, parts: Sequence[pa.Table], kind: type[Event]) -> pa.Table:
+def _places(records: Sequence[Record]) -> dict[str, pa.Array]:
+    """Topic, partition and offset of each record."""
+    columns = zip(*(record[:3] for record in records), strict=True) if records else ((), (), ())
+    return {name: pa.array(values, dtype) for (name, dtype), values in zip(COORDINATES.items(), columns, strict=False)}
+
+
+def _table(parts: Sequence[pa.Table], kind: type[Event], places: Mapping[str, pa.Array]) -> pa.Table:
     """All rows of a kind in the order of the log, with their coordinates."""
     schema = pa.schema({**CONTENT[kind], **_PLACE})
     whole = pa.concat_tables([schema.empty_table(), *(part.cast(schema) for part in parts)])
     if len(parts) > 1:
         order = np.lexsort((whole["kafka_line"].to_numpy(), whole["record"].to_numpy()))
         whole = whole.take(pa.array(order))
-    places = list(zip(*(record[:3] for record in batch.records), strict=True)) or [(), (), ()]
-    found = whole["record"]
-    columns = [pa.array(list(c), dtype).take(found) for c, dtype in zip(places, COORDINATES.values(), strict=False)]
-    names = [*CONTENT[kind], *COORDINATES]
-    return pa.table([*(whole[name] for name in CONTENT[kind]), *columns, whole["kafka_line"]], names=names)
+    coordinates = {name: values.take(whole["record"]) for name, values in places.items()}
+    columns = {name: whole[name] for name in CONTENT[kind]} | coordinates | {"kafka_line": whole["kafka_line"]}
+    return pa.table(columns)
 
 
 @contextmanager

@@ -34,10 +34,11 @@ _SCHEMA = pa.schema(
         if name != "extra"
     }
 )
-_PART_LINES = 400
+_PART_LINES = 800
 """Lines that are parsed together: enough that a call costs little, few enough that a bad line spoils little."""
 _MOST_DOUBTS = 8
-"""Bad lines of a part that are looked for by halving; what is left then is read line by line."""
+"""Bad lines of a part that are looked for by splitting it; what is left then is read line by line."""
+_SPLIT = 8
 _ID = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 _TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$"
 _MAY_BE_ABSENT = {"experiment", "arm", "device_id", "network_id", "dwell_ms", "schema_version", "extra"}
@@ -88,14 +89,13 @@ class _Part(NamedTuple):
     line: NDArray[np.int32]
     latest: NDArray[np.int64]
 
-    def halves(self) -> tuple[_Part, _Part]:
+    def pieces(self) -> list[_Part]:
         lines = self.text.split(b"\n")
-        middle = len(lines) // 2
-        places = self.record, self.line, self.latest
-        return (
-            _Part(b"\n".join(lines[:middle]), *(each[:middle] for each in places)),
-            _Part(b"\n".join(lines[middle:]), *(each[middle:] for each in places)),
-        )
+        size = -(-len(lines) // _SPLIT)
+        return [self._slice(lines, slice(at, at + size)) for at in range(0, len(lines), size)]
+
+    def _slice(self, lines: list[bytes], which: slice) -> _Part:
+        return _Part(b"\n".join(lines[which]), self.record[which], self.line[which], self.latest[which])
 
 
 def read(packs: Sequence[Pack]) -> Read:
@@ -114,50 +114,60 @@ def read(packs: Sequence[Pack]) -> Read:
 
 
 def _parts(packs: Sequence[Pack], read: Read) -> Iterator[_Part]:
-    """Whole messages together until there are lines enough."""
-    texts: list[bytes] = []
-    lines: list[Sequence[int]] = []
-    owners: list[Pack] = []
+    """Whole messages together until there are lines enough; a message with other lines than fit ones alone."""
+    held: list[Pack] = []
+    counts: list[int] = []
+    lines = 0
     for pack in packs:
-        text, numbers, count = _fit(pack.value)
-        read.lines.append(count)
-        if len(numbers) < count:
-            read.doubtful.extend((pack.record, number) for number in sorted({*range(count)} - {*numbers}))
-        if numbers:
-            texts.append(text)
-            lines.append(numbers)
-            owners.append(pack)
-        if sum(map(len, lines)) >= _PART_LINES:
-            yield _part(texts, lines, owners)
-            texts, lines, owners = [], [], []
-    if texts:
-        yield _part(texts, lines, owners)
+        count = _fit_lines(pack.value)
+        if lines >= _PART_LINES or (held and not count):
+            yield _part(held, counts)
+            held, counts, lines = [], [], 0
+        if count:
+            read.lines.append(count)
+            held.append(pack)
+            counts.append(count)
+            lines += count
+        else:
+            yield from _fit_part(pack, read)
+    if held:
+        yield _part(held, counts)
 
 
-def _fit(value: bytes) -> tuple[bytes, Sequence[int], int]:
-    """The text of a message's lines that begin with `{` and end with `}`, their numbers, and how many lines it has."""
-    if value[:1] == b"{" and value[-1:] == b"}" and len(value) <= events.LONGEST_LINE:
-        breaks = value.count(b"\n")
-        if breaks == value.count(b"}\n{"):
-            return value, range(breaks + 1), breaks + 1
-    lines = wire.unpack(value)
-    fit = [n for n, line in enumerate(lines) if line[:1] == b"{" and line[-1:] == b"}"]
-    fit = [n for n in fit if len(lines[n]) <= events.LONGEST_LINE]
-    return b"\n".join([lines[n] for n in fit]), fit, len(lines)
+def _fit_lines(value: bytes) -> int:
+    """How many lines a message has, when each begins with `{` and ends with `}`; else 0."""
+    if value[:1] != b"{" or value[-1:] != b"}" or len(value) > events.LONGEST_LINE:
+        return 0
+    breaks = value.count(b"\n")
+    return breaks + 1 if not breaks or breaks == value.count(b"}\n{") else 0
 
 
-def _part(texts: Sequence[bytes], lines: Sequence[Sequence[int]], owners: Sequence[Pack]) -> _Part:
-    counts = [len(each) for each in lines]
+def _fit_part(pack: Pack, read: Read) -> Iterator[_Part]:
+    """The lines of a message that begin with `{` and end with `}`; the others are doubtful."""
+    lines = wire.unpack(pack.value)
+    read.lines.append(len(lines))
+    fit = [line[:1] == b"{" and line[-1:] == b"}" and len(line) <= events.LONGEST_LINE for line in lines]
+    read.doubtful.extend((pack.record, number) for number, fits in enumerate(fit) if not fits)
+    numbers = np.flatnonzero(fit).astype(np.int32)
+    if len(numbers):
+        text = b"\n".join([lines[number] for number in numbers])
+        yield _Part(text, np.full_like(numbers, pack.record), numbers, np.full(len(numbers), pack.latest_us))
+
+
+def _part(packs: Sequence[Pack], counts: Sequence[int]) -> _Part:
+    records, values, latest = zip(*packs, strict=True)
+    many = np.array(counts)
+    first = np.repeat(np.cumsum(many) - many, many)
     return _Part(
-        b"\n".join(texts),
-        np.repeat(np.array([pack.record for pack in owners], np.int32), counts),
-        np.concatenate([np.asarray(each, np.int32) for each in lines]),
-        np.repeat(np.array([pack.latest_us for pack in owners], np.int64), counts),
+        b"\n".join(values),
+        np.repeat(np.array(records, np.int32), many),
+        (np.arange(len(first)) - first).astype(np.int32),
+        np.repeat(np.array(latest, np.int64), many),
     )
 
 
 def _parse_all(part: _Part, parsed: list[tuple[_Part, pa.Table]], doubtful: list[tuple[int, int]]) -> None:
-    """Parse a part; where that fails its halves, down to the lines that cannot be parsed."""
+    """Parse a part; where that fails its pieces, down to the lines that cannot be parsed."""
     open_, doubts = [part], 0
     while open_:
         part = open_.pop()
@@ -168,7 +178,7 @@ def _parse_all(part: _Part, parsed: list[tuple[_Part, pa.Table]], doubtful: list
             doubtful += zip(part.record.tolist(), part.line.tolist(), strict=True)
             doubts += 1
         else:
-            open_ += reversed(part.halves())
+            open_ += reversed(part.pieces())
 
 
 def _parse(part: _Part) -> pa.Table | None:
