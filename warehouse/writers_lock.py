@@ -33,11 +33,17 @@ def connect(keywords: str, name: str) -> Any:
 
     try:
         return psycopg2.connect(keywords, application_name=f"loveloop {os.getpid()}")
-    except psycopg2.Error as error:
-        seen = (
-            str(error).strip().splitlines()[0] if isinstance(error, psycopg2.OperationalError) else "see its keywords"
-        )
-        raise WarehouseError(f"the catalogue of {name} does not answer ({seen}): is PostgreSQL up?") from None
+    except psycopg2.OperationalError as error:
+        raise WarehouseError(unanswered(name, str(error).strip().splitlines()[0])) from None
+    except psycopg2.Error:  # libpq cannot read the keywords: do not quote what may be the password
+        raise WarehouseError(
+            f"{name} has keywords that libpq cannot read; write dbname=... host=... user=..."
+        ) from None
+
+
+def unanswered(name: str, seen: str) -> str:
+    """What to say when PostgreSQL cannot be reached."""
+    return f"the catalogue of {name} does not answer ({seen}): is PostgreSQL up, and are the keywords right?"
 
 
 class WritersLock:
@@ -90,7 +96,7 @@ class WritersLock:
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             self.close()
             if not kept:
-                raise WarehouseError(f"the catalogue of {self._name} went away: {error}") from None
+                raise WarehouseError(unanswered(self._name, str(error).strip())) from None
             self._lock(deadline, wait_seconds, idle_seconds)  # a kept session had been cut off: take a new one
 
     def _ask(self, deadline: float, idle_seconds: float) -> None:

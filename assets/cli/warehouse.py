@@ -7,7 +7,7 @@ from assets.cli import options
 
 @click.group()
 def warehouse() -> None:
-    """Migrate the warehouse, or show what it holds."""
+    """Migrate or compact the warehouse, or show what it holds."""
 
 
 @warehouse.command()
@@ -33,6 +33,27 @@ def status(warehouse: options.Target) -> None:
     warning = queries.waiting_warning(found)
     if warning:
         click.echo(f"warning: {warning}", err=True)
+
+
+@warehouse.command()
+@options.warehouse
+@click.option(
+    "--keep-days",
+    type=click.FloatRange(min=0),
+    default=7.0,
+    show_default=True,
+    help="How far back a lake can still be read as it was.",
+)
+@click.option("--purge", is_flag=True, help="Also make the bytes of deleted rows vanish now, old snapshots included.")
+@click.option("--dry-run", is_flag=True, help="Change nothing, say what there is to do.")
+def compact(warehouse: options.Target, keep_days: float, *, purge: bool, dry_run: bool) -> None:
+    """Make the warehouse small and quick again: fold small pieces together, delete what nobody reads any more."""
+    from warehouse import upkeep
+
+    if purge and dry_run:
+        raise click.UsageError("--purge and --dry-run exclude each other; leave --purge out to see what there is to do")
+    done = upkeep.purge(warehouse) if purge else upkeep.compact(warehouse, keep_days=keep_days, dry_run=dry_run)
+    click.echo(str(done))
 
 
 @click.command()

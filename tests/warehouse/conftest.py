@@ -316,3 +316,9 @@ def warehouse(targets: Files | Lakes) -> Warehouse:
 @pytest.fixture
 def feed(warehouse: Warehouse) -> Feed:
     return Feed(warehouse)
+
+
+@pytest.fixture
+def feed_on() -> type[Feed]:
+    """`Feed`, for tests that make their own warehouses."""
+    return Feed

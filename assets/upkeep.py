@@ -1,0 +1,48 @@
+"""The nightly upkeep of the warehouse as a Dagster job: compaction, old snapshots, files that nobody reads."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from assets.asset import RunResource
+
+KEEP_DAYS = 7.0
+
+
+@dg.op
+def compact_warehouse(context: dg.OpExecutionContext, run: RunResource) -> None:
+    """Compact the run's warehouse; what it did stands in the run's metadata."""
+    from warehouse import upkeep
+
+    done = upkeep.compact(run.recipe().warehouse or Path(run.directory) / "warehouse.duckdb", keep_days=KEEP_DAYS)
+    context.log.info("%s", done)
+    context.add_output_metadata(
+        {
+            **done.steps,
+            "files": done.after.files,
+            "megabytes": round(done.after.bytes / 1e6, 1),
+            "megabytes_before": round(done.before.bytes / 1e6, 1),
+        }
+    )
+
+
+@dg.job(description="Compacts the warehouse; `loveloop warehouse compact` does the same by hand.")
+def warehouse_upkeep() -> None:
+    """One step."""
+    compact_warehouse()
+
+
+def nightly(*, running: bool) -> dg.ScheduleDefinition:
+    """The schedule: every night at 03:30 UTC.
+
+    Args:
+        running: Whether it is switched on from the start; otherwise someone does so in the UI.
+    """
+    status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
+    return dg.ScheduleDefinition(
+        name="nightly_upkeep",
+        job=warehouse_upkeep,
+        cron_schedule="30 3 * * *",
+        execution_timezone="UTC",
+        default_status=status,
+    )
