@@ -13,7 +13,6 @@ PARTS = Path(__file__).parent
 ROOT = PARTS.parents[1]
 ENVIRONMENT = os.environ | {
     "PYTHONPATH": os.pathsep.join([str(ROOT), str(PARTS.parent)]),
-    "OMP_NUM_THREADS": "1",
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 

@@ -33,12 +33,14 @@ def rival(bench: Bench, name: str, prefix: str) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def limit(bench: Bench, batch_rows: int) -> dict[str, Any]:
-    """Arrow append of the rows that our sink stored."""
+def limit(bench: Bench, batch_rows: int, *, as_ours: bool = False) -> dict[str, Any]:
+    """Arrow append of the rows that our sink stored, to a plain file or through our warehouse's transactions."""
     source = bench.folder / "ours-packed.duckdb"
     if not source.exists():
         ours(bench, "packed")
-    return child.measure("append_limit.py", source=source, file=bench.fresh("limit"), batch_rows=batch_rows)
+    return child.measure(
+        "append_limit.py", source=source, file=bench.fresh("limit"), batch_rows=batch_rows, as_ours=as_ours
+    )
 
 
 CONTENDERS: dict[str, Callable[[Bench], dict[str, Any]]] = {
@@ -48,6 +50,7 @@ CONTENDERS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "quixstreams": partial(rival, name="quixstreams", prefix="single"),
     "append_limit": partial(limit, batch_rows=BATCH_ROWS),
     "append_limit_200k": partial(limit, batch_rows=200_000),
+    "append_as_ours": partial(limit, batch_rows=50_000, as_ours=True),
     "bytewax_packed": partial(rival, name="bytewax", prefix="packed"),
     "quixstreams_packed": partial(rival, name="quixstreams", prefix="packed"),
 }
