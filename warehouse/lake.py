@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warehouse.backend import Warehouse
-from warehouse.transaction import WarehouseError
-from warehouse.writers_lock import WritersLock
+from warehouse.transaction import WarehouseError, enough_room
+from warehouse.writers_lock import WritersLock, unanswered
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -73,7 +73,8 @@ class LakeWarehouse(Warehouse):
         try:
             cursor.execute(f"USE {CATALOG}")
             cursor.execute("SET TimeZone = 'UTC'")
-            yield cursor
+            with enough_room(self.data):
+                yield cursor
         finally:
             cursor.close()
 
@@ -172,6 +173,8 @@ def _why_not(lake: LakeWarehouse, seen: str) -> str:
         return f"no warehouse at {lake.name}: `loveloop ingest` or `loveloop warehouse migrate` makes one"
     if "does not match existing data path" in seen:
         return f"{lake.name} is the wrong folder: {seen.splitlines()[0]}"
+    if "Unable to connect" in seen:  # the last lines are hints
+        return unanswered(lake.name, seen.partition("failed: ")[2].splitlines()[0])
     return f"{lake.name} does not open as a lake: {seen}"
 
 
