@@ -24,6 +24,8 @@ class WorldConfig(BaseModel):
         ends_at: No event happens after it. A fixed moment, so that nothing depends on the wall clock.
         policy: Version of the policy that wrote the responses.
         base_love_rate: Hearts per response, bots left out, in expectation over the incumbent's log.
+        stakes: How much satisfaction decides about coming again: multiplies the log-odds of being pleased, and is the
+            power of how much rarer the others come. From 3 on, whoever was not pleased has as good as left.
         bot_share: Share of responses served to burst bots, which love everything; rounded down to whole bursts.
         burst: Responses of one bot, served within minutes.
         duplicates: Share of events sent twice, byte for byte.
@@ -43,6 +45,7 @@ class WorldConfig(BaseModel):
     ends_at: AwareDatetime = datetime(2026, 1, 31, tzinfo=UTC)
     policy: str = "incumbent"
     base_love_rate: float = Field(default=truth.BASE_LOVE_RATE, gt=0, lt=0.5)
+    stakes: float = Field(default=1.0, ge=0, le=10)
     bot_share: Share = 0.005
     burst: int = Field(default=80, ge=1)
     duplicates: Share = 0.02
@@ -67,6 +70,18 @@ class WorldConfig(BaseModel):
             "orphans": 0.003,
             "malformed": 0.01,
             "base_love_rate": 0.02,
+        }
+        return cls(**(defaults | changes))
+
+    @classmethod
+    def long(cls, **changes: Any) -> Self:
+        """A world that can tell retention: six weeks, few visits, the displeased leave, hearts are not too rare."""
+        defaults: dict[str, Any] = {
+            "responses": 60_000,
+            "users": 10_000,
+            "days": 42,
+            "base_love_rate": 0.1,
+            "stakes": 3.0,
         }
         return cls(**(defaults | changes))
 

@@ -93,7 +93,7 @@ class Life:
 
     def _who(self, count: int) -> Ints:
         users = self._config.users
-        weights = self.people.activity[:users] * np.where(self._pleased, 1.0, COMES_LESS)
+        weights = self.people.activity[:users] * np.where(self._pleased, 1.0, COMES_LESS**self._config.stakes)
         return self._visits.choice(users, size=count, p=weights / weights.sum())
 
     def _times(self, talk: Talk, user: Ints) -> Ints:
@@ -122,7 +122,7 @@ class Life:
         like = ~love & (chance[1] < truth.like_chance(readings, happy))
         dislike = ~love & ~like & (chance[2] < truth.dislike_chance(readings, happy))
         reaction = love * 1 + like * 2 + dislike * 3
-        self._remember(day, chance[3] < truth.return_chance(readings, happy))
+        self._remember(day, chance[3] < truth.return_chance(readings, happy, stakes=config.stakes))
         reacted_at = self._keep(reaction > 0, day.at + self._delays(day, is_bot))
         takes_back = love & ~is_bot & (rng.random(len(love)) < config.retractions) & (reacted_at != NEVER)
         removed_at = self._keep(takes_back, reacted_at + rng.integers(5_000, 2 * HOUR, size=len(love)))
@@ -146,9 +146,19 @@ class Life:
         """Moments that happen before the world ends; the others are `NEVER`."""
         return np.where(happens & (at <= self.begins + self._config.days * DAY), at, NEVER)
 
+    def please(self, users: Ints, pleased: Bools) -> None:
+        """Settle how these users' day ended, each named once; who was not pleased comes less.
+
+        `live` does it by the truth. Whoever calls it again intervenes: that is how the world's own causal effect of a
+        good ending is measured (`retention.effect_of_pleasing`).
+        """
+        self._pleased[users] = pleased
+
     def _remember(self, day: Day, pleased: Bools) -> None:
-        people = ~self.people.is_bot[day.user]
-        self._pleased[day.user[people]] = pleased[people]
+        """The last response that a user saw settles the day."""
+        people = np.flatnonzero(~self.people.is_bot[day.user])[::-1]
+        came, last = np.unique(day.user[people], return_index=True)
+        self.please(came, pleased[people[last]])
 
 
 def _unheard(count: int) -> tuple[Floats, Floats, Ints, Ints, Ints]:

@@ -160,15 +160,15 @@ def dislike_chance(readings: Readings, mood: NDArray[np.bool_]) -> Floats:
     )
 
 
-def return_chance(readings: Readings, mood: NDArray[np.bool_]) -> Floats:
+def return_chance(readings: Readings, mood: NDArray[np.bool_], *, stakes: float = 1.0) -> Floats:
     """Chance that the user comes back the next day if this was the last response they saw, float64[n].
 
-    `s(-.6 + .9 [right] + .6 [warm] + .4 [asks back] + .3 [happy] - .8 [closes needlessly] - .7 [false refusal]
-    - 1.5 [not fluent])`.
+    `s(stakes (-.6 + .9 [right] + .6 [warm] + .4 [asks back] + .3 [happy] - .8 [closes needlessly] - .7 [false refusal]
+    - 1.5 [not fluent]))`.
     """
     good = 0.9 * readings.right + 0.6 * readings.warm + 0.4 * readings.asks_back + 0.3 * mood
     bad = 0.8 * readings.closes_needlessly + 0.7 * readings.false_refusal + 1.5 * ~readings.fluent
-    return np.asarray(expit(-0.6 + good - bad), np.float64)
+    return np.asarray(expit(stakes * (-0.6 + good - bad)), np.float64)
 
 
 def helpful_chance(readings: Readings) -> Floats:

@@ -1,0 +1,106 @@
+-- One row per person and UTC day on which a response was shown: the signals of that day, what may confound them, and whether the
+-- person was still there. $moment: the state of the log; $first and $last: the outcome's days, counted from the row's own day.
+WITH shown AS (
+    SELECT
+        served.response_id,
+        served.user_id,
+        served.conversation_id,
+        epoch_us(served.served_at) AS at_us,
+        epoch_us(served.served_at) // 86400000000 AS day,
+        coalesce(served.experiment || ': ' || served.arm, '') AS arm,
+        epoch_us(lead(served.served_at) OVER talk) AS next_us,
+        lead(served.conversation) OVER talk AS next_conversation
+    FROM served
+    SEMI JOIN clean_feedback_at(CAST($moment AS TIMESTAMPTZ), 0) AS clean ON clean.response_id = served.response_id
+    WINDOW talk AS (
+        PARTITION BY served.user_id, served.conversation_id, served.session_id
+        ORDER BY served.turn, served.served_at, served.response_id
+    )
+),
+
+-- A reaction counts when it stands 24 h after its response, whenever it is looked at: one that comes on a later day would itself be a
+-- sign that the person returned.
+standing AS (
+    SELECT reactions.response_id, reactions.reaction, reactions.action, reactions.event_id
+    FROM reactions
+    JOIN shown ON shown.response_id = reactions.response_id AND shown.user_id = reactions.user_id
+    WHERE epoch_us(reactions.reacted_at) <= shown.at_us + 86400000000
+    QUALIFY row_number() OVER (
+        PARTITION BY reactions.response_id, reactions.reaction ORDER BY reactions.reacted_at DESC, reactions.event_id DESC
+    ) = 1
+),
+
+reacted AS (
+    SELECT
+        response_id,
+        bool_or(reaction = 'love') AS love,
+        bool_or(reaction = 'like') AS liked,
+        bool_or(reaction = 'dislike') AS disliked
+    FROM standing
+    ANTI JOIN quarantined_reactions USING (event_id)
+    WHERE action = 'added'
+    GROUP BY response_id
+),
+
+-- The person went on when the next response of the conversation came in the same session, within half an hour.
+followed AS (
+    SELECT
+        *,
+        next_us IS NOT NULL AND next_us - at_us BETWEEN 0 AND 1800000000 AS went_on,
+        CASE
+            WHEN went_on AND json_extract_string(next_conversation, '$[#-1].role') = 'user'
+                THEN left(json_extract_string(next_conversation, '$[#-1].content'), 500)
+        END AS next_message
+    FROM shown
+),
+
+daily AS (
+    SELECT
+        user_id,
+        day,
+        count(*) AS responses,
+        count(DISTINCT conversation_id) AS conversations,
+        bool_or(coalesce(love, false)) AS love,
+        bool_or(coalesce(liked, false)) AS liked,
+        bool_or(coalesce(disliked, false)) AS disliked,
+        avg(CAST(went_on AS DOUBLE)) AS continues,
+        list(next_message ORDER BY at_us, response_id) FILTER (next_message IS NOT NULL) AS next_messages,
+        CASE WHEN min(arm) = max(arm) THEN min(arm) ELSE 'several' END AS arm
+    FROM followed
+    LEFT JOIN reacted USING (response_id)
+    GROUP BY user_id, day
+),
+
+-- RANGE counts days, not rows: a day without a visit has no row.
+framed AS (
+    SELECT
+        *,
+        CAST(coalesce(sum(responses) OVER before, 0) AS BIGINT) AS earlier_responses,
+        day - min(day) OVER (PARTITION BY user_id) AS tenure_days,
+        count(*) OVER (PARTITION BY user_id ORDER BY day RANGE BETWEEN 1 FOLLOWING AND 1 FOLLOWING) > 0 AS returned,
+        count(*) OVER (PARTITION BY user_id ORDER BY day RANGE BETWEEN $first FOLLOWING AND $last FOLLOWING) > 0 AS retained
+    FROM daily
+    WINDOW before AS (PARTITION BY user_id ORDER BY day RANGE BETWEEN 7 PRECEDING AND 1 PRECEDING)
+)
+
+SELECT
+    user_id,
+    DATE '1970-01-01' + CAST(day AS INTEGER) AS day,
+    responses,
+    conversations,
+    love,
+    liked,
+    disliked,
+    continues,
+    next_messages,
+    returned,
+    earlier_responses,
+    tenure_days,
+    arm,
+    retained
+FROM framed
+WHERE
+    day >= (SELECT min(day) FROM shown) + 7
+    AND (day + $last + 1) * 86400000000 <= epoch_us(CAST($moment AS TIMESTAMPTZ))
+    AND day + $last <= (SELECT max(day) FROM shown)  -- days after the log's end are unknown, not empty
+ORDER BY user_id, day
