@@ -1,0 +1,58 @@
+"""The past that the benchmark makes in the database is one that the sink could have written."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from streams.events import decode
+from warehouse import connection
+
+BENCH = Path(__file__).resolve().parents[2] / "bench"
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+@pytest.fixture
+def past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(str(BENCH))
+    from ingest_parts import history
+
+    history.preload(tmp_path / "past.duckdb", 20_000, NOW)
+    return tmp_path / "past.duckdb"
+
+
+def test_ids_and_moments_of_the_past_run_together_and_every_reaction_has_its_response(past: Path) -> None:
+    with connection.open(past).read() as opened:
+        rows, ids, in_order = opened.execute(
+            """SELECT count(*), count(DISTINCT event_id), bool_and(
+                CAST('0x' || replace(event_id::VARCHAR, '-', '')[1:12] AS BIGINT) = epoch_ms(served_at))
+            FROM responses"""
+        ).fetchall()[0]
+        reactions, shown = opened.execute(
+            """SELECT count(*), count(*) FILTER (EXISTS (
+                FROM responses AS r WHERE r.response_id = reactions.response_id AND r.user_id = reactions.user_id)
+            ) FROM reactions"""
+        ).fetchall()[0]
+    assert (rows, ids, in_order, reactions, shown) == (19_000, 19_000, True, 1_000, 1_000)
+
+
+@pytest.mark.parametrize(("kind", "copied"), [("new_events", False), ("copies_of_all", True), ("retractions", False)])
+def test_a_load_after_the_past_keeps_the_contract_and_counts_its_copies(
+    kind: str, copied: bool, past: Path, tmp_path: Path
+) -> None:
+    from ingest_parts import after
+
+    truths = after.write(tmp_path / "new.ndjson", 2_000, NOW, after.KINDS[kind], past)
+    lines = (tmp_path / "new.ndjson").read_bytes().splitlines()
+    ids = {decode(line, received_at=NOW).event.event_id for line in lines}
+    with connection.open(past).read() as opened:
+        known = {
+            str(row[0])
+            for row in opened.execute(
+                "SELECT event_id FROM responses UNION FROM (SELECT event_id FROM reactions)"
+            ).fetchall()
+        }
+    assert len(ids) == 2_000
+    assert len(ids & known) == truths["loaded"].duplicates
+    assert (truths["loaded"].duplicates > 0) is copied
+    assert truths["empty"].duplicates == 0
