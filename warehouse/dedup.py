@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from warehouse.columns import CONVERSATION, COORDINATES
+from warehouse.ranges import cover
 from warehouse.records import Coordinates
 
 if TYPE_CHECKING:
@@ -99,13 +100,8 @@ def id_ranges(ids: pa.ChunkedArray | pa.Array) -> list[tuple[str, str]]:
     2
     """
     ordered = np.sort(_as_bytes(ids))
-    if not len(ordered):
-        return []
-    gaps = np.diff(_milliseconds(ordered))
-    wide = np.flatnonzero(gaps > _APART_MS)
-    cuts = np.sort(wide[np.argsort(gaps[wide])[::-1][: _RANGES - 1]])
-    firsts, lasts = [0, *(cuts + 1)], [*cuts, len(ordered) - 1]
-    return [(ordered[a].decode(), ordered[b].decode()) for a, b in zip(firsts, lasts, strict=True)]
+    found = cover(_milliseconds(ordered), apart=_APART_MS, most=_RANGES)
+    return [(ordered[first].decode(), ordered[last].decode()) for first, last in found]
 
 
 def _known(connection: DuckDBPyConnection, name: str, ids: pa.ChunkedArray) -> list[str]:

@@ -2,25 +2,34 @@
 
 A rule's flags are a function of the log alone. For whatever a batch touches (an hour of a user's loves, the reactions
 of a response) the old flags are taken away and the rule is asked anew, so that they come out the same in whatever order
-and batches the log arrived. Event times bound every scan: a reaction and its response are looked for within `NEAR`,
-which prunes history.
+and batches the log arrived.
+
+The cost of a batch does not grow with history: event times bound every scan. A rule about a reaction and its response
+sees pairs within `NEAR` of each other; what happens later is for rules that run from time to time, and a love by a user
+to whom a response was not shown never counts in the clean feedback, however late it comes.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from warehouse.ranges import cover
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 FOLDER = Path(__file__).parent / "adversary"
-NEAR = timedelta(days=30)
+NEAR = timedelta(minutes=30)
 """Rules about a reaction and its response see pairs whose event times lie no further apart than this."""
 _HOUR = timedelta(hours=1)
+_WINDOWS = 12
+Window = tuple[datetime, datetime]
 
 
 class Rule(NamedTuple):
@@ -42,7 +51,7 @@ def filter_version() -> str:
     """Names and versions of the rules that decide what is quarantined, for manifests and cards.
 
     >>> filter_version()
-    'faster_than_reading-1+not_shown_to_user-1+rate_per_user-1'
+    'faster_than_reading-2+not_shown_to_user-2+rate_per_user-1'
     """
     return "+".join(f"{rule.name}-{rule.version}" for rule in rules())
 
@@ -54,30 +63,57 @@ def flag(connection: DuckDBPyConnection) -> None:
     2. Take away the flags of exactly those.
     3. Ask every rule about them and store its answers.
     """
-    moments = "SELECT served_at AS moment FROM new_responses UNION ALL SELECT reacted_at FROM new_reactions"
-    span = connection.execute(f"SELECT min(moment), max(moment) FROM ({moments})").fetchone()
-    if span is None or span[0] is None:
+    windows = _windows(connection)
+    if not windows:
         return
     connection.execute(_TOUCHED_HOURS)
     connection.execute(
-        _TOUCHED_PAIRS,
-        {
-            "earliest": span[0] - NEAR,
-            "latest": span[1] + NEAR,
-            "first_served": span[0] - 2 * NEAR,  # a touched reaction may be NEAR away from us, its response once more
-            "last_served": span[1] + 2 * NEAR,
-        },
+        _TOUCHED_PAIRS.format(
+            reactions=_within("reactions", "reacted_at", windows, NEAR),
+            # a touched reaction may be NEAR away from the batch, and its response once more
+            responses=_within("responses", "served_at", windows, 2 * NEAR),
+        )
     )
-    connection.execute(_OUTDATED)
+    hours = _within("reactions", "reacted_at", windows, 2 * _HOUR)
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW reactions_around AS {hours}")
+    connection.execute(_OUTDATED, [windows[0][0] - 2 * _HOUR, windows[-1][1] + 2 * _HOUR])
     for rule in rules():
-        window = {"earliest": span[0] - 2 * _HOUR, "latest": span[1] + 2 * _HOUR} if rule.subject == "user" else {}
         connection.execute(
             f"""INSERT INTO flags
             SELECT 'ingest', '{rule.name}', {rule.version}, '{rule.subject}', user_id, event_id, response_id, score,
                 evidence, flagged_at
-            FROM ({rule.sql})""",
-            window,
+            FROM ({rule.sql})"""
         )
+
+
+def _windows(connection: DuckDBPyConnection) -> list[Window]:
+    """Few spans of event time that hold the batch."""
+    moments = "SELECT served_at AS moment FROM new_responses UNION ALL SELECT reacted_at FROM new_reactions"
+    found = connection.execute(
+        f"""SELECT min(epoch_us(moment)), max(epoch_us(moment)) FROM ({moments})
+        GROUP BY epoch_us(moment) // 3_600_000_000 ORDER BY 1"""
+    ).fetchall()
+    starts = np.array([first for first, _ in found], np.int64)
+    hours = cover(starts, apart=2 * 3_600_000_000, most=_WINDOWS)
+    return [(_moment(found[first][0]), _moment(found[last][1])) for first, last in hours]
+
+
+def _moment(us: int) -> datetime:
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=us)
+
+
+def _within(table: str, moment: str, windows: list[Window], margin: timedelta) -> str:
+    """The rows of a table in the windows and a margin around them; windows that then meet are one."""
+    merged: list[Window] = []
+    for first, last in ((first - margin, last + margin) for first, last in windows):
+        if merged and first <= merged[-1][1]:
+            merged[-1] = merged[-1][0], last
+        else:
+            merged.append((first, last))
+    return " UNION ALL ".join(
+        f"SELECT * FROM {table} WHERE {moment} BETWEEN TIMESTAMPTZ '{a.isoformat()}' AND TIMESTAMPTZ '{b.isoformat()}'"
+        for a, b in merged
+    )
 
 
 _TOUCHED_HOURS = """
@@ -89,7 +125,7 @@ WHERE reaction = 'love' AND action = 'added'
 
 _OUTDATED = """
 DELETE FROM flags
-WHERE source = 'ingest' AND (
+WHERE source = 'ingest' AND flagged_at BETWEEN $1 AND $2 AND (
     (subject = 'user' AND (user_id, date_trunc('hour', flagged_at)) IN (SELECT (user_id, hour) FROM touched_hours))
     OR (subject = 'reaction' AND event_id IN (SELECT event_id FROM touched_pairs))
 )
@@ -97,7 +133,7 @@ WHERE source = 'ingest' AND (
 
 _TOUCHED_PAIRS = f"""
 CREATE OR REPLACE TEMP TABLE touched_pairs AS
-WITH nearby AS (SELECT * FROM reactions WHERE reacted_at BETWEEN $earliest AND $latest),
+WITH nearby AS ({{reactions}}),
 touched AS (
     SELECT response_id FROM new_reactions
     UNION
@@ -108,10 +144,7 @@ SELECT
     s.user_id AS shown_to, s.served_at, s.response
 FROM nearby AS r
 SEMI JOIN touched ON touched.response_id = r.response_id
-JOIN (
-    SELECT response_id, user_id, served_at, response FROM responses
-    WHERE served_at BETWEEN $first_served AND $last_served
-) AS s
+JOIN (SELECT response_id, user_id, served_at, response FROM ({{responses}})) AS s
     ON s.response_id = r.response_id
     AND abs(epoch_us(s.served_at) - epoch_us(r.reacted_at)) <= {int(NEAR.total_seconds()) * 1_000_000}
 """

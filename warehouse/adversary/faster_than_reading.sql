@@ -1,5 +1,5 @@
 -- subject: reaction
--- version: 1
+-- version: 2
 -- A reaction sooner after the response than a very fast reader (1,200 words a minute, 50 ms a word) needs for half of it. The score is
 -- how many times too soon. Input: touched_pairs, every touched reaction beside every response of its response_id.
 WITH timed AS (

@@ -1,5 +1,5 @@
 -- subject: reaction
--- version: 1
+-- version: 2
 -- A reaction by a user to whom nobody showed that response. Input: touched_pairs, every touched reaction beside every response of its
 -- response_id.
 SELECT

@@ -1,7 +1,7 @@
 -- subject: user
 -- version: 1
 -- More than 12 loves by one user within 60 minutes. One flag for each clock hour in which that happens, at the first love too many;
--- the score is how many times the limit was given at worst. Input: touched_hours (user_id, hour), and $earliest, $latest around them.
+-- the score is how many times the limit was given at worst. Input: touched_hours (user_id, hour), and reactions_around them.
 WITH rule AS (SELECT 12 AS loves),
 
 counted AS (
@@ -11,9 +11,9 @@ counted AS (
         count(*) OVER (
             PARTITION BY user_id ORDER BY reacted_at RANGE BETWEEN INTERVAL 1 HOUR PRECEDING AND CURRENT ROW
         ) AS within_the_hour
-    FROM reactions
+    FROM reactions_around
     SEMI JOIN touched_hours USING (user_id)
-    WHERE reaction = 'love' AND action = 'added' AND reacted_at BETWEEN $earliest AND $latest
+    WHERE reaction = 'love' AND action = 'added'
 )
 
 SELECT
