@@ -2,6 +2,7 @@
 
     python healthy.py http://HOST:PORT/PATH
     python healthy.py grpc://HOST:PORT
+    python healthy.py warehouse=TARGET
 
 A script, since the images hold no curl, and `dagster api grpc-health-check` costs ten times the processor time.
 """
@@ -31,10 +32,21 @@ def grpc(address: str) -> bool:
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
+def warehouse(target: str) -> bool:
+    """Whether a warehouse of this version can be read; what it lacks raises."""
+    from warehouse import connection
+
+    with connection.open(target, wait_seconds=SECONDS).read() as reader:
+        return reader.execute("SELECT count(*) FROM ingest_positions").fetchone() is not None
+
+
 def main(url: str) -> int:
     """The exit code; says in one line what is wrong."""
     try:
-        well = grpc(urlsplit(url).netloc) if url.startswith("grpc://") else http(url)
+        if url.startswith("warehouse="):
+            well = warehouse(url.partition("=")[2])
+        else:
+            well = grpc(urlsplit(url).netloc) if url.startswith("grpc://") else http(url)
     except Exception as error:  # whatever it is, it is not healthy
         print(f"{url} does not answer: {type(error).__name__}: {error}", file=sys.stderr)
         return 1

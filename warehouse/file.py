@@ -112,7 +112,7 @@ def _open(path: Path, *, read_only: bool) -> DuckDBPyConnection | None:
     import duckdb
 
     before = _identity(path)
-    connection = duckdb.connect()
+    connection = duckdb.connect(config={"temp_directory": f"{path}.tmp"})
     try:
         how = "READ_ONLY" if read_only else f"ROW_GROUP_SIZE {_ROW_GROUP}"
         quoted = str(path).replace("'", "''")

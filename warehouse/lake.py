@@ -130,7 +130,8 @@ def _attach(lake: LakeWarehouse, *, create: bool) -> DuckDBPyConnection:
     """A DuckDB instance with the lake attached. The password goes into a secret, since errors quote the keywords."""
     import duckdb
 
-    database = duckdb.connect(config={"allow_unsigned_extensions": "true"})
+    settings = {"allow_unsigned_extensions": "true", "temp_directory": lake.data + ".tmp"}
+    database = duckdb.connect(config=settings)
     try:
         _load(database, "postgres_scanner")
         _load(database, "ducklake")

@@ -33,6 +33,7 @@ def test_the_stack_holds_every_part_of_the_loop() -> None:
         "postgres",
         "topics",
         "ingest",
+        "ingest-2",
         "live-guard",
         "dagster-code",
         "dagster-webserver",
@@ -117,7 +118,7 @@ def test_the_dockerfile_copies_only_what_the_build_context_holds() -> None:
 
 
 def test_data_live_on_named_volumes() -> None:
-    mounts = [mount.split(":")[0] for service in SERVICES.values() for mount in service["volumes"]]
+    mounts = [mount.split(":")[0] for service in SERVICES.values() for mount in service["volumes"] if mount[0] != "."]
     assert set(mounts) == set(STACK["volumes"]) == {"kafka-data", "postgres-data", "loveloop-data"}
 
 
@@ -146,6 +147,7 @@ def test_services_wait_for_what_they_need() -> None:
 def test_everything_of_ours_that_reads_events_waits_for_the_topics() -> None:
     assert {name for name, service in OURS.items() if "topics" in service.get("depends_on", {})} == {
         "ingest",
+        "ingest-2",
         "live-guard",
         "replay",
     }
@@ -153,7 +155,18 @@ def test_everything_of_ours_that_reads_events_waits_for_the_topics() -> None:
 
 def test_every_service_of_ours_sees_the_same_warehouse() -> None:
     seen = {(service["environment"]["LOVELOOP_WAREHOUSE"], service["volumes"][0]) for service in OURS.values()}
-    assert seen == {("/data/warehouse.duckdb", "loveloop-data:/data")}
+    assert seen == {("ducklake:postgres:host=postgres dbname=lake user=dagster;data=/data/lake", "loveloop-data:/data")}
+
+
+def test_the_warehouse_has_a_database_beside_dagsters_and_both_sinks_write_to_it() -> None:
+    database = SERVICES["postgres"]
+    assert "./deploy/lake.sql:/docker-entrypoint-initdb.d/lake.sql:ro" in database["volumes"]
+    assert "CREATE DATABASE lake;" in (ROOT / "deploy" / "lake.sql").read_text()
+    sinks = [service for service in OURS.values() if service.get("command") == ["ingest"]]
+    assert len(sinks) == 2
+    for sink in sinks:
+        assert sink["environment"]["PGPASSWORD"] == database["environment"]["POSTGRES_PASSWORD"]
+        assert sink["depends_on"]["postgres"] == {"condition": "service_healthy"}
 
 
 def test_the_assets_that_dagster_shows_read_the_warehouse_that_ingest_fills() -> None:
@@ -189,7 +202,7 @@ def test_passwords_are_said_once_and_come_from_outside() -> None:
     text = COMPOSE_FILE.read_text()
     told = re.findall(r"^\s+\w*PASSWORD: (.+)$", text, re.M)
     assert set(told) == {"${LOVELOOP_POSTGRES_PASSWORD:-loveloop}"}
-    assert len(told) == 2
+    assert len(told) == 3
 
 
 def _stage(name: str) -> str:

@@ -73,6 +73,18 @@ def test_a_code_server_that_serves_is_healthy(code_server: str) -> None:
     assert healthy.main(code_server) == 0
 
 
+def test_a_warehouse_of_this_version_is_healthy(tmp_path: Path) -> None:
+    from warehouse import connection
+
+    connection.open(tmp_path / "w.duckdb").migrate()
+    assert healthy.main(f"warehouse={tmp_path / 'w.duckdb'}") == 0
+
+
+def test_a_warehouse_that_is_not_there_is_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert healthy.main(f"warehouse={tmp_path / 'none.duckdb'}") == 1
+    assert "no warehouse at" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "grpc://127.0.0.1:1"])
 def test_nobody_there_is_not_healthy_and_the_exit_code_says_so(url: str) -> None:
     ended = subprocess.run([sys.executable, str(SCRIPT), url], capture_output=True, text=True, check=False)
