@@ -19,6 +19,9 @@ from warehouse import connection
 
 SQL = (Path(__file__).parent / "history.sql").read_text().split(";\n")[:2]
 SLICE = 1_000_000
+_LINE = (
+    "history: {:16} empty {empty:,}  loaded {loaded:,} = {ratio:.2f}  (CPU us/event {empty_cpu_us}, {loaded_cpu_us})"
+)
 
 _RESPONSES = """
 INSERT INTO responses BY NAME
@@ -84,13 +87,13 @@ def measure(bench: Bench) -> dict[str, Any]:
         truths = after.write(bench.folder / f"{name}.ndjson", new, begin, mixed, past)
         feed.packed(bench.bootstrap, name, bench.folder / f"{name}.ndjson")
         kinds[name] = _in_turns(bench, name, past, truths)
-        ratio = kinds[name]["ratio"]
-        bench.say(f"history: {name:16} empty {kinds[name]['empty']:,}  loaded {kinds[name]['loaded']:,}  = {ratio:.2f}")
+        bench.say(_LINE.format(name, **kinds[name]))
     return {"history_ratio": min(kind["ratio"] for kind in kinds.values()), "history": {"past": count, **kinds}}
 
 
 def _in_turns(bench: Bench, name: str, past: Path, truths: dict[str, load.Truth]) -> dict[str, Any]:
     rates: dict[str, list[float]] = {"empty": [], "loaded": []}
+    cpu: dict[str, list[float]] = {"empty": [], "loaded": []}
     for _ in range(bench.wanted.repeats):
         for where, truth in truths.items():
             path = bench.fresh("new")
@@ -101,8 +104,10 @@ def _in_turns(bench: Bench, name: str, past: Path, truths: dict[str, load.Truth]
             if wrong:
                 raise SystemExit(f"history, {name}, {where} is wrong: {wrong}")
             rates[where].append(found["rate"])
+            cpu[where].append(1e6 * found["cpu_seconds"] / found["events"])
     medians = {where: round(median(each)) for where, each in rates.items()}
-    return {**medians, "ratio": round(medians["loaded"] / medians["empty"], 3), "runs": rates}
+    spent = {f"{where}_cpu_us": round(median(each), 2) for where, each in cpu.items()}
+    return {**medians, "ratio": round(medians["loaded"] / medians["empty"], 3), **spent, "runs": rates}
 
 
 def _without_past(rows: dict[str, int], loaded: bool, past: Path) -> dict[str, int]:
