@@ -48,4 +48,24 @@ def candidate_passed_the_gates(run: RunResource) -> dg.AssetCheckResult:
     )
 
 
-CHECKS = [training_set_is_usable, p_love_beats_chance, candidate_passed_the_gates]
+@dg.asset_check(asset="ingest", description="no reaction has waited for its response for more than a day")
+def reactions_find_their_responses(run: RunResource) -> dg.AssetCheckResult:
+    """Warns: responses are lost on the way, or their response_id differs. The age is taken at the newest response."""
+    from warehouse import queries
+
+    opened = run.open()
+    newest = queries.counts(opened.warehouse)["last_served_at"]
+    found = queries.counts(opened.warehouse, as_of=newest)
+    return dg.AssetCheckResult(
+        passed=found["waiting_too_long"] == 0,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "waiting": found["waiting"],
+            "waiting_too_long": found["waiting_too_long"],
+            "waiting_since": str(found["waiting_since"]),
+            "rule": f"none for more than {queries.WAITING_ALARM_HOURS:g} h",
+        },
+    )
+
+
+CHECKS = [reactions_find_their_responses, training_set_is_usable, p_love_beats_chance, candidate_passed_the_gates]

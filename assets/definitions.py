@@ -7,6 +7,7 @@ import dagster as dg
 
 from assets.asset import RunResource, as_asset, policy_asset
 from assets.checks import CHECKS
+from assets.erasure import job as erasure
 from assets.pipeline import stages
 from assets.upkeep import nightly, warehouse_upkeep
 
@@ -14,7 +15,8 @@ from assets.upkeep import nightly, warehouse_upkeep
 def build(run: RunResource) -> dg.Definitions:
     """Every stage of the run's recipe as an asset; the sweep is one asset with a partition for each Love weight.
 
-    A live warehouse is compacted every night; a run's own, when someone switches that on.
+    A live warehouse is compacted and its pending erasures are finished every night; a run's own, when someone switches
+    that on.
     """
     recipe = run.recipe()
     every = stages(recipe)
@@ -22,8 +24,8 @@ def build(run: RunResource) -> dg.Definitions:
     return dg.Definitions(
         assets=[*(as_asset(stage, sweep) for stage in every if stage.name not in sweep), policy_asset(recipe)],
         asset_checks=CHECKS,
-        jobs=[warehouse_upkeep],
-        schedules=[nightly(running=recipe.source == "warehouse")],
+        jobs=[warehouse_upkeep, erasure.finish_erasures],
+        schedules=[each(running=recipe.source == "warehouse") for each in (nightly, erasure.nightly)],
         resources={"run": run},
         executor=dg.in_process_executor,
     )

@@ -85,7 +85,7 @@ def follow(run: Run, *, say: Callable[[str], object]) -> None:
         ValueError: Another process follows this run.
     """
     every = stages(run.recipe)
-    with _alone(run.directory):
+    with alone(run.directory):
         for number, stage in enumerate(every, start=1):
             say(f"[{number}/{len(every)}] {stage.title}")
             facts, ran = perform(run, stage)
@@ -97,7 +97,12 @@ def follow(run: Run, *, say: Callable[[str], object]) -> None:
 
 
 @contextmanager
-def _alone(directory: Path) -> Iterator[None]:
+def alone(directory: Path) -> Iterator[None]:
+    """Keep other processes from following the run in this directory until the block ends.
+
+    Raises:
+        ValueError: Another one does.
+    """
     with (directory / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

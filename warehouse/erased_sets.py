@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from warehouse.training_set import ERASED, ErasedTrainingSetError, Manifest, content_hash, context, freeze, load
+from warehouse.training_set import (
+    ERASED,
+    EXAMPLES,
+    MANIFEST,
+    ErasedTrainingSetError,
+    Manifest,
+    content_hash,
+    context,
+    freeze,
+    load,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,6 +75,11 @@ def empty(directory: Path, replacement: Manifest | None) -> None:
     part = directory / f".{ERASED}.part"
     part.write_text(json.dumps(note, indent=2) + "\n")
     part.replace(directory / ERASED)
+    clear(directory)
+
+
+def clear(directory: Path) -> None:
+    """Remove what an interrupted erasure left in the directory of a set that was erased."""
     for file in directory.iterdir():
         if file.name != ERASED:
             file.unlink()
@@ -82,3 +97,9 @@ def current(directory: Path) -> Path:
             raise erased
         directory = erased.replacement
     return directory
+
+
+def sets_under(folder: Path) -> list[Path]:
+    """Directories below a folder that hold a training set, whole or half erased."""
+    marks = {file.parent for name in (MANIFEST, ERASED) for file in folder.rglob(name)}
+    return sorted(each for each in marks if (each / ERASED).exists() or (each / EXAMPLES).exists())

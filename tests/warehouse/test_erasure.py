@@ -1,8 +1,9 @@
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
-from warehouse import erasure, queries
+from warehouse import erasure, queries, upkeep
 from warehouse.suppression import user_hash
 
 HOUR = timedelta(hours=1)
@@ -54,3 +55,27 @@ def test_a_request_by_hand_that_is_also_posted_is_one_request(feed: Any, product
     asked = erasure.request(feed.warehouse.target, "ann", product.noon)
     assert feed.pour(encode(asked)).duplicates == 1
     assert json.loads(json.dumps(feed.ask("SELECT count(*) FROM erasures"))) == [[1]]
+
+
+def test_after_request_and_purge_no_byte_of_the_user_is_left_in_files_or_catalogue(
+    feed: Any, product: Any, targets: Any
+) -> None:
+    hers = [product.served("r1", "quokkaphil", response="a zanzibar quokka"), product.reacted("r1", "quokkaphil")]
+    feed.pour(*hers, b'{"user_id":"quokkaphil", zanzibar, broken')
+    feed.pour(*(product.served(f"r-{n}", "bea") for n in range(50)))
+    assert hold(targets, b"quokka", b"zanzibar")
+    feed.pour(product.erasure("quokkaphil", product.noon + HOUR))
+    feed.pour(*hers)
+    upkeep.purge(feed.warehouse.target)
+    assert hold(targets, b"quokka", b"zanzibar") == []
+    assert feed.ask("SELECT DISTINCT user_id FROM clean_feedback") == [("bea",)]
+
+
+def hold(targets: Any, *marks: bytes) -> list[Path]:
+    """Files of the warehouse and, of a lake, of its PostgreSQL server's tables that hold one of these."""
+    places = [targets.directory]
+    if hasattr(targets, "server"):
+        targets.server.run("CHECKPOINT")
+        places.append(targets.server.directory / "data" / "base")
+    files = [file for place in places for file in place.rglob("*") if file.is_file()]
+    return [file for file in files if any(mark in file.read_bytes() for mark in marks)]

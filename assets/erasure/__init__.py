@@ -1,0 +1,122 @@
+"""Erasure from end to end: warehouse, training sets, runs, and a receipt of what went and of what had seen the user.
+
+Requests come by event or by hand; whoever asked is known by a hash from then on. Everything can be interrupted and done
+again: what is not finished has no receipt, and what has none is done again.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from assets.erasure.asked import Asked, Trace
+from assets.erasure.journal import Journal
+from assets.erasure.receipt import write as write_receipt
+from assets.erasure.runs import forget_in_run, forget_in_sets
+
+__all__ = ["erase", "finish_pending"]
+
+
+def erase(
+    target: str | Path, user_id: str, *, homes: Iterable[Path], sets: Iterable[Path], say: Callable[[str], object]
+) -> list[Path]:
+    """Forget a user: store the request, then finish it and every other one that is pending.
+
+    Args:
+        target: The warehouse.
+        user_id: Whom; the name is not written anywhere.
+        homes: Folders in which runs lie.
+        sets: Folders in which other training sets lie.
+        say: Told what happens.
+
+    Returns:
+        The receipts' files.
+
+    Raises:
+        WarehouseError: The warehouse cannot be written; nothing else was touched.
+        ValueError: A process follows one of the runs.
+    """
+    from warehouse import erasure
+
+    erasure.request(target, user_id)
+    return finish_pending(target, homes=homes, sets=sets, say=say)
+
+
+def finish_pending(
+    target: str | Path, *, homes: Iterable[Path], sets: Iterable[Path], say: Callable[[str], object]
+) -> list[Path]:
+    """Finish every request that has no receipt yet, whether it came by event or by hand.
+
+    1. Take out rows that are there all the same, and rewrite the warehouse without the bytes of deleted rows.
+    2. Take the users out of training sets, then out of every run.
+    3. Look into the homes' other files; what still names a user is not ours to change and is listed.
+    4. Write the receipts, and store them in the warehouse: the requests are done.
+
+    Arguments and errors as `erase`.
+    """
+    from tqdm import tqdm
+
+    from warehouse import erasure
+
+    asked = Asked(erasure.pending(target))
+    if not asked.until:
+        return []
+    homes = [home for home in homes if home.exists()]
+    journal = Journal(_folder(target, homes))
+    everyone = list(asked.until)
+    _clean_warehouse(target, everyone, journal)
+    for folder in sets:
+        if folder.exists():
+            forget_in_sets(folder, asked, journal)
+    runs = _runs(homes)
+    traces = [forget_in_run(run, asked, journal) for run in tqdm(runs, desc="erase", unit="run", disable=None)]
+    _name_models_elsewhere(runs, everyone, journal)
+    _list_what_is_left(homes, runs, traces, journal)
+    written = [write_receipt(target, name, asked.until[name], journal) for name in everyone]
+    journal.end()
+    for file in written:
+        say(f"erased: {file}")
+    return written
+
+
+def _folder(target: str | Path, homes: list[Path]) -> Path:
+    """Beside the warehouse's file; a lake has no place of its own, so in the first home."""
+    if not str(target).startswith("ducklake:"):
+        return Path(target).parent / "erasures"
+    return (homes[0] if homes else Path("runs")) / "erasures"
+
+
+def _clean_warehouse(target: str | Path, everyone: list[str], journal: Journal) -> None:
+    from warehouse import erasure, upkeep
+
+    erasure.forget_pending(target)
+    done = upkeep.purge(target)
+    steps = {name: count for name, count in done.steps.items() if count}
+    journal.note("warehouse", everyone, steps=steps, before=str(done.before), after=str(done.after))
+
+
+def _runs(homes: list[Path]) -> list[Path]:
+    found = {file.parent for home in homes for pattern in ("run.json", "*/run.json") for file in home.glob(pattern)}
+    return sorted(run.resolve() for run in found)
+
+
+def _name_models_elsewhere(runs: list[Path], everyone: list[str], journal: Journal) -> None:
+    """Models in any run that were trained on a set that held one of these users, wherever the set lay."""
+    from assets.erasure import lineage
+
+    for name in everyone:
+        sets = {each["old"] for each in journal.of(name).get("training_set", [])}
+        for run in runs:
+            if sets and lineage.trained_on(run, sets):
+                for kind, named in lineage.seen(run):
+                    journal.note(kind, [name], **named)
+
+
+def _list_what_is_left(homes: list[Path], runs: list[Path], traces: list[Trace], journal: Journal) -> None:
+    from assets.erasure.files import holds
+
+    needles = [needle for trace in traces for needle in trace.needles()]
+    users = sorted({name for trace in traces for name in trace.found})
+    for home in homes if needles else ():
+        for file in home.rglob("*"):
+            inside = any(file.resolve().is_relative_to(run) for run in runs)
+            if file.is_file() and not inside and holds(file, needles):
+                journal.note("left", users, path=file, why="it holds an erased user's text and is no file of a run")

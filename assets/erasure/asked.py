@@ -1,0 +1,97 @@
+"""Whom to forget, and what is known of them while they are being forgotten: held in memory, written nowhere."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+_LEAST = 12
+"""Characters of a text that is searched for in files; shorter ones stand everywhere."""
+_WORD = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
+
+
+@dataclass
+class Asked:
+    """Users who asked to be forgotten, by hash.
+
+    Attributes:
+        until: User hash, and the moment until which everything goes.
+    """
+
+    until: dict[str, datetime]
+    _known: dict[str, str] = field(default_factory=dict)
+
+    def whose(self, user: str | None, moment: datetime | None = None) -> str | None:
+        """The hash of a user whose event of this moment goes (of any moment, where none is known), else None."""
+        from warehouse.suppression import user_hash
+
+        if user is None:
+            return None
+        name = self._known.get(user)
+        if name is None:
+            name = self._known[user] = user_hash(user)
+        if name not in self.until or (moment is not None and moment > self.until[name]):
+            return None
+        return name
+
+
+@dataclass
+class Trace:
+    """What the sources of a run say of these users, so that files without a user id can be searched for it.
+
+    Attributes:
+        found: Rows and lines by user hash.
+        users: Their ids.
+        responses: Ids of the responses that they were shown.
+        conversations: Those, as canonical JSON.
+        texts: What they wrote and were shown, where it is long enough to be looked for.
+        words: Every word of it, in lower case.
+    """
+
+    found: Counter[str] = field(default_factory=Counter)
+    users: set[str] = field(default_factory=set)
+    responses: set[str] = field(default_factory=set)
+    conversations: set[str] = field(default_factory=set)
+    texts: set[str] = field(default_factory=set)
+    words: set[str] = field(default_factory=set)
+
+    def add(self, name: str, row: dict[str, Any]) -> None:
+        """Note one row or event of the user of that hash, whatever fields it has."""
+        self.found[name] += 1
+        self.users.add(str(row["user_id"]))
+        if row.get("response_id") is not None and "response" in row:
+            self.responses.add(str(row["response_id"]))
+        conversation = row.get("conversation") or []
+        told = json.loads(conversation) if isinstance(conversation, str) else conversation
+        if told:
+            self.conversations.add(canonical(told))
+        texts = [each["content"] for each in told if each.get("role") == "user"] + [row.get("response") or ""]
+        self.texts.update(text for text in texts if len(text) >= _LEAST)
+        self.words.update(word for text in texts for word in words_of(text))
+
+    def needles(self) -> list[bytes]:
+        """What the bytes of a file must not hold: ids as JSON has them, and texts as they are and as JSON has them."""
+        shown = {json.dumps(user, ensure_ascii=plain) for user in self.users for plain in (True, False)}
+        escaped = {json.dumps(text, ensure_ascii=plain)[1:-1] for text in self.texts for plain in (True, False)}
+        return [each.encode(errors="replace") for each in shown | escaped | self.texts]
+
+
+def canonical(conversation: Iterable[Any]) -> str:
+    """A conversation as JSON that does not depend on who wrote it down.
+
+    >>> canonical([{"role": "user", "content": "Hi"}]) == canonical([{"content": "Hi", "role": "user"}])
+    True
+    """
+    return json.dumps([[each.get("role"), each.get("content")] for each in conversation], ensure_ascii=False)
+
+
+def words_of(text: str) -> set[str]:
+    """The words of a text, as the small policy's tokenizer reads them, without the space before them.
+
+    >>> sorted(words_of("It's Tea, tea!"))
+    ['!', ',', "it's", 'tea']
+    """
+    return set(_WORD.findall(text.lower()))

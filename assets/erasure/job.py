@@ -1,0 +1,40 @@
+"""Erasures as a Dagster job: every night what was asked by event, or was interrupted, is finished."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from assets.asset import RunResource
+
+
+@dg.op
+def finish_pending_erasures(context: dg.OpExecutionContext, run: RunResource) -> None:
+    """Finish what is pending in the warehouse of the run, over all runs of its home."""
+    from assets import erasure
+
+    target = run.recipe().warehouse or Path(run.directory) / "warehouse.duckdb"
+    home = Path(run.directory).parent
+    written = erasure.finish_pending(target, homes=[home], sets=[home / "training-sets"], say=context.log.info)
+    context.add_output_metadata({"erased": len(written), "receipts": [str(file) for file in written]})
+
+
+@dg.job(description="Finishes erasures that are pending; `loveloop erase --pending` does the same by hand.")
+def finish_erasures() -> None:
+    """One step."""
+    finish_pending_erasures()
+
+
+def nightly(*, running: bool) -> dg.ScheduleDefinition:
+    """The schedule: every night at 02:30 UTC, before the upkeep.
+
+    Args:
+        running: Whether it is switched on from the start; otherwise someone does so in the UI.
+    """
+    status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
+    return dg.ScheduleDefinition(
+        name="nightly_erasures",
+        job=finish_erasures,
+        cron_schedule="30 2 * * *",
+        execution_timezone="UTC",
+        default_status=status,
+    )

@@ -1,0 +1,226 @@
+"""One run, without the users who asked to be forgotten: derived files first, their sources last.
+
+The sources (events, tables, training sets, the run's warehouse) say what is to be looked for in files that hold texts
+without a user id. They are cleaned last, so that an interrupted erasure finds in them what it still needs.
+"""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from assets.erasure import files, lineage
+from assets.erasure.asked import Asked, Trace, words_of
+from assets.erasure.journal import Journal
+from assets.pipeline import alone
+
+_NUMBERS = {".safetensors", ".npy", ".png"}
+_CACHES = ("rollouts", "broker")
+_MADE_BY = {
+    "answers.json": "offline_evaluation",
+    "report.html": "report",
+    "report.json": "report",
+    "candidates": "candidate",
+}
+
+
+def forget_in_run(run: Path, asked: Asked, journal: Journal) -> Trace:
+    """Take these users out of a run's files.
+
+    1. Read the sources for what is theirs; a run without any is left as it is.
+    2. Note what had learnt from them or was tried on them.
+    3. Remove caches and half-done work, take their prompts out of the answers, their words out of vocabularies, and
+       remove whatever else still holds their texts; a stage whose file went is marked to be run again.
+    4. Take their rows out of tables, training sets, events and the run's own warehouse.
+
+    Returns:
+        What was found in the sources, to search elsewhere for.
+
+    Raises:
+        ValueError: A process follows the run.
+    """
+    with alone(run):
+        for leftover in run.rglob(f".*{files.PART}"):
+            leftover.unlink()
+        trace = _trace(run, asked)
+        if trace.found:
+            for kind, named in lineage.seen(run):
+                journal.note(kind, list(trace.found), **named)
+            _drop_caches(run, trace, journal)
+            _scrub_derived(run, asked, trace, journal)
+            _scrub_sources(run, asked, trace, journal)
+    return trace
+
+
+def forget_in_sets(folder: Path, asked: Asked, journal: Journal) -> None:
+    """Take these users out of every training set below a folder; the journal names old sets and new ones."""
+    import pyarrow as pa
+
+    from warehouse import erased_sets
+    from warehouse.training_set import ERASED, Manifest, load
+
+    for directory in erased_sets.sets_under(folder):
+        if (directory / ERASED).exists():
+            erased_sets.clear(directory)
+            continue
+        owners = files.owners_of(load(directory), asked)
+        gone = Counter(name for name in owners if name is not None)
+        if gone:
+            old = Manifest.read(directory).hash
+            made = erased_sets.without(directory, pa.array([name is not None for name in owners], pa.bool_()))
+            journal.note("training_set", gone, directory=directory, old=old, new=made.hash if made else None)
+
+
+def _trace(run: Path, asked: Asked) -> Trace:
+    trace = Trace()
+    for file in _files(run):
+        match file.suffix:
+            case ".ndjson" | ".jsonl":
+                files.trace_lines(file, asked, trace)
+            case ".parquet":
+                files.trace_table(file, asked, trace)
+            case ".duckdb":
+                _trace_warehouse(file, asked, trace)
+    return trace
+
+
+def _trace_warehouse(file: Path, asked: Asked, trace: Trace) -> None:
+    from warehouse import connection
+
+    store = connection.open(file)
+    store.migrate()
+    with store.read() as reader:
+        users = reader.execute("SELECT user_id FROM responses UNION SELECT user_id FROM reactions").fetchall()
+        users += reader.execute("SELECT DISTINCT user_id FROM dead_letters WHERE user_id IS NOT NULL").fetchall()
+        for user in {user for (user,) in users if asked.whose(user)}:
+            rows = reader.execute("FROM responses WHERE user_id = ?", [user]).to_arrow_table().to_pylist()
+            for row in [*rows, {"user_id": user}]:
+                name = asked.whose(user, row.get("served_at"))
+                if name:
+                    trace.add(name, row)
+
+
+def _drop_caches(run: Path, trace: Trace, journal: Journal) -> None:
+    for folder in [*(run / name for name in _CACHES), *run.glob("policies/*.work")]:
+        if folder.exists():
+            shutil.rmtree(folder)
+            journal.note("file", list(trace.found), path=folder, did="removed: made again when it is needed")
+
+
+def _scrub_derived(run: Path, asked: Asked, trace: Trace, journal: Journal) -> None:
+    answers = run / "answers.json"
+    if answers.exists():
+        gone = files.scrub_answers(answers, trace)
+        if gone:
+            journal.note("file", list(trace.found), path=answers, did=f"{gone:,} answers taken out")
+    _scrub_vocabularies(run, asked, trace, journal)
+    needles = trace.needles()
+    for file in _files(run):
+        if not file.exists():
+            continue  # the marker of a stage that is to be run again
+        source = file.suffix in {".parquet", ".ndjson", ".jsonl", ".duckdb", ".wal"} or "training-sets" in file.parts
+        if not source and file.suffix not in _NUMBERS and files.holds(file, needles):
+            _run_again(run, file, trace, journal)
+            file.unlink(missing_ok=True)
+            journal.note("file", list(trace.found), path=file, did="removed: it held their texts")
+
+
+def _scrub_vocabularies(run: Path, asked: Asked, trace: Trace, journal: Journal) -> None:
+    """Words that only these users used, in tokenizers that were made from the log."""
+    tokenizers = {file: files.vocabulary(file) for file in _files(run) if file.name == "tokenizer.json"}
+    theirs = trace.words & set().union(*tokenizers.values())
+    for text in _other_texts(run, asked):
+        if not theirs:
+            return
+        theirs -= words_of(text)
+    for file, words in tokenizers.items():
+        if words & theirs:
+            count = files.scrub_vocabulary(file, theirs)
+            journal.note("file", list(trace.found), path=file, did=f"{count:,} words taken out of the vocabulary")
+
+
+def _other_texts(run: Path, asked: Asked) -> Iterator[str]:
+    """Everything that users who stay said and were shown, in the run's training sets."""
+    import pyarrow.parquet as pq
+
+    for file in sorted((run / "training-sets").rglob("*.parquet")):
+        table = pq.read_table(file)
+        columns = [table[name].to_pylist() for name in ("conversation", "response")]
+        for name, conversation, response in zip(files.owners_of(table, asked), *columns, strict=True):
+            if name is None:
+                yield response
+                yield from (message["content"] for message in json.loads(conversation))
+
+
+def _run_again(run: Path, file: Path, trace: Trace, journal: Journal) -> None:
+    """Take away the marker of the stage that made a file: the next `loveloop run` makes it anew."""
+    place = file.relative_to(run).parts
+    match place:
+        case ("models", name, *_):
+            stage = name
+        case ("policies", name, *_):
+            stage = f"policy-{name.removeprefix('love-')}"
+        case ("stages", name):
+            stage = name.removesuffix(".json")
+        case _:
+            stage = _MADE_BY.get(place[0], "")
+    if stage:
+        (run / "stages" / f"{stage}.json").unlink(missing_ok=True)
+        journal.note("stage", list(trace.found), run=run, name=stage)
+
+
+def _scrub_sources(run: Path, asked: Asked, trace: Trace, journal: Journal) -> None:
+    for file in _files(run):
+        if file.suffix == ".parquet" and not (file.parent / "manifest.json").exists():
+            _note_rows(journal, file, files.scrub_table(file, asked, trace))
+    forget_in_sets(run / "training-sets", asked, journal)
+    _point_to_replacement(run, trace, journal)
+    for file in _files(run):
+        if file.suffix in {".ndjson", ".jsonl"}:
+            _note_rows(journal, file, files.scrub_lines(file, asked))
+        if file.suffix == ".duckdb":
+            _note_rows(journal, file, _scrub_warehouse(file, asked, trace))
+
+
+def _scrub_warehouse(file: Path, asked: Asked, trace: Trace) -> Counter[str]:
+    """The run's own warehouse: told of the requests, then rewritten without the bytes."""
+    from warehouse import erasure, upkeep
+
+    mine = {name: asked.until[name] for name in trace.found}
+    erasure.adopt(file, mine)
+    erasure.forget_pending(file)
+    upkeep.purge(file)
+    for name, until in mine.items():
+        erasure.finish(file, name, until, {"user_hash": name, "receipt": "with the warehouse that was asked"})
+    return Counter({name: sum(erasure.effects(file, name).rows.values()) for name in mine})
+
+
+def _point_to_replacement(run: Path, trace: Trace, journal: Journal) -> None:
+    """The record of the training set's stage names what took its place; without that, the stage is to be run again."""
+    from warehouse import erased_sets
+    from warehouse.training_set import ERASED, ErasedTrainingSetError, Manifest
+
+    marker = run / "stages" / "training_set.json"
+    content = json.loads(marker.read_text()) if marker.exists() else {"facts": {"directory": run}}
+    directory = Path(content["facts"]["directory"])
+    if not (directory / ERASED).exists():
+        return
+    try:
+        directory = erased_sets.current(directory)
+    except ErasedTrainingSetError:
+        _run_again(run, marker, trace, journal)
+        return
+    content["facts"] |= {"directory": str(directory), **Manifest.read(directory).as_dict()}
+    part = marker.with_suffix(".part")
+    part.write_text(json.dumps(content, indent=1, default=str))
+    part.replace(marker)
+
+
+def _note_rows(journal: Journal, file: Path, gone: Counter[str]) -> None:
+    if gone:
+        journal.note("file", dict(gone), path=file, did="rows taken out")
+
+
+def _files(run: Path) -> list[Path]:
+    return sorted(file for file in run.rglob("*") if file.is_file() and not file.is_symlink())

@@ -1,0 +1,248 @@
+"""Forgetting a user, over every byte on disk: a warehouse, training sets, and a run with everything that runs hold."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from assets import erasure
+from assets.erasure import runs
+from assets.pipeline import prepare
+from assets.run import Run, perform
+from assets.stages import feedback
+from streams.events import ErasureRequested, Message, ReactionChanged, ResponseServed, encode, new_event_id
+from streams.topics import TOPICS
+from warehouse import connection, training_set
+from warehouse import erasure as requests
+from warehouse.commit import commit
+from warehouse.decoding import decode_batch
+from warehouse.records import Record, Slot
+from warehouse.suppression import user_hash
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+LATER = NOON + timedelta(days=200)
+ANN = "user-quokkaphil"
+SECRET = "my quokka is called zanzibar"
+MARKS = (b"quokka", b"zanzibar")
+pytestmark = pytest.mark.slow
+RECIPE = Path(__file__).with_name("tiny.toml")
+
+
+def said(user: str, text: str, number: int, at: datetime = NOON) -> list[bytes]:
+    """A served response and a love for it."""
+    common: dict[str, Any] = {"user_id": user, "session_id": "s", "response_id": f"r-{user}-{number}"}
+    served = ResponseServed(
+        event_id=new_event_id(at), served_at=at, conversation_id=f"c-{user}", turn=number, policy="incumbent",
+        conversation=[Message("user", text)], response=f"You said: {text}", experiment="warmer", arm="control",
+        **common,
+    )  # fmt: skip
+    love = ReactionChanged(event_id=new_event_id(at), reacted_at=at, reaction="love", action="added", **common)
+    return [encode(served), encode(love)]
+
+
+def log() -> list[bytes]:
+    """Events of the user to be forgotten and of three others, and a line of hers that broke."""
+    lines = [line for n in range(4) for line in said(ANN, f"{SECRET} {n}", n, NOON + timedelta(minutes=n))]
+    for other in ("bea", "cem", "dana"):
+        lines += [line for n in range(4) for line in said(other, f"how do I grow roses {n}?", n)]
+    return [*lines, f'{{"user_id":"{ANN}","text":"{SECRET}", broken'.encode()]
+
+
+def pour(target: Path, lines: list[bytes], first: int = 0) -> None:
+    records = [Record(TOPICS.events, 0, first + n, int(LATER.timestamp() * 1000), line) for n, line in enumerate(lines)]
+    commit(connection.open(target), decode_batch(records), {Slot(TOPICS.events, "t", 0): first})
+
+
+def texts_in(file: Path) -> Iterator[bytes]:
+    """The bytes of a file and, where they are compressed, what they say."""
+    yield file.read_bytes()
+    if file.suffix == ".parquet":
+        yield json.dumps(pq.read_table(file).to_pylist(), default=str).encode()
+    if file.suffix == ".duckdb":
+        with connection.open(file).read() as reader:
+            for (name,) in reader.execute("SELECT table_name FROM duckdb_tables() WHERE NOT temporary").fetchall():
+                yield json.dumps(reader.execute(f'FROM "{name}"').fetchall(), default=str).encode()
+
+
+def holding(place: Path) -> set[str]:
+    """Files below a folder that hold a mark of hers."""
+    files = [file for file in place.rglob("*") if file.is_file()]
+    return {
+        str(file.relative_to(place))
+        for file in files
+        if any(mark in text.lower() for text in texts_in(file) for mark in MARKS)
+    }
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """A warehouse that has read the log, and a training set of it elsewhere."""
+    made = tmp_path / "data" / "warehouse.duckdb"
+    connection.open(made).migrate()
+    pour(made, log())
+    training_set.build(made, tmp_path / "data" / "sets", as_of=LATER)
+    return made
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run as its stages leave it, but for the weights of its models."""
+    made = prepare(tmp_path / "runs" / "r1", RECIPE, None)
+    (made.world / "truth").mkdir(parents=True)
+    (made.world / "events.ndjson").write_bytes(b"".join(line + b"\n" for line in log()))
+    users = [ANN, "bea", "cem", "dana"]
+    pq.write_table(pa.table({"user_id": users, "taste": [1.0] * 4}), made.world / "truth" / "users.parquet")
+    connection.open(made.warehouse).migrate()
+    pour(Path(made.warehouse), log())
+    perform(made, feedback.TRAINING_SET)
+    _models(made)
+    prompts = [[{"content": f"{text} 1", "role": "user"}] for text in (SECRET, "how do I grow roses")]
+    answers = [{"prompt": prompt, "incumbent": "Fine."} for prompt in prompts]
+    (made.directory / "answers.json").write_text(json.dumps(answers))
+    (made.directory / "rollouts").mkdir()
+    pq.write_table(pa.table({"text": [f"Oh, {SECRET}!"]}), made.directory / "rollouts" / "rollouts-1.parquet")
+    (made.directory / "report.html").write_text(f"<p>{SECRET} 3</p>")
+    made.record("report", "k", 0.0, {"summary": "", "html": "report.html"})
+    return made
+
+
+def _models(run: Run) -> None:
+    place, lineage = run.models / "incumbent", {"training_set": run.facts("training_set")["hash"]}
+    words = {"<|unknown|>": 0, " my": 1, " quokka": 2, " is": 3, " called": 4, " zanzibar": 5, " roses": 6}
+    for directory in (place, run.models / "p_love", run.policy(0.3)):
+        directory.mkdir(parents=True)
+        tokenizer = {"model": {"type": "WordLevel", "vocab": words}}
+        (directory / "tokenizer.json").write_text(json.dumps(tokenizer))
+    run.record("incumbent", "k", 0.0, {"summary": "", "place": str(place), "fingerprint": "f0"})
+    run.record("p_love", "k", 0.0, {"summary": "", "fingerprint": "f1"})
+    (run.models / "p_love" / "metrics.json").write_text(json.dumps({"lineage": lineage | {"base": str(place)}}))
+    (run.policy(0.3) / "policy.json").write_text(json.dumps({"policy": "love-0.3-v1"}))
+    candidate = run.directory / "candidates" / "love-0.3-abc"
+    candidate.mkdir(parents=True)
+    (candidate / "lineage.json").write_text(json.dumps(lineage))
+    run.record("exposures", "k", 0.0, {"summary": "", "name": "ab-love-0.3-abc"})
+
+
+def forget(target: Path, run: Run, **options: Any) -> dict[str, Any]:
+    homes, sets = [run.directory.parent], [target.parent / "sets"]
+    files = erasure.erase(target, ANN, homes=homes, sets=sets, say=lambda _: None, **options)
+    receipt: dict[str, Any] = json.loads(files[-1].read_text())
+    return receipt
+
+
+def test_after_an_erasure_no_byte_on_disk_is_the_user_s(target: Path, run: Run, tmp_path: Path) -> None:
+    before = holding(tmp_path)
+    assert {Path(name).name for name in before} >= {
+        "warehouse.duckdb", "examples.parquet", "events.ndjson", "users.parquet", "answers.json", "report.html",
+        "tokenizer.json", "rollouts-1.parquet",
+    }  # fmt: skip
+    forget(target, run)
+    assert holding(tmp_path) == set()
+
+
+def test_everybody_else_stays_where_they_were(target: Path, run: Run) -> None:
+    forget(target, run)
+    for place in (target, Path(run.warehouse)):
+        with connection.open(place).read() as reader:
+            left = reader.execute("SELECT count(*), count(DISTINCT user_id) FROM clean_feedback").fetchone()
+        assert left == (12, 3)
+    directory = feedback.training_set_directory(run)
+    assert training_set.Manifest.read(directory).rows == training_set.load(directory).num_rows == 12
+    assert len((run.world / "events.ndjson").read_bytes().splitlines()) == 24
+    assert pq.read_table(run.world / "truth" / "users.parquet").num_rows == 3
+    assert [each["prompt"][0]["content"] for each in json.loads((run.directory / "answers.json").read_text())] == [
+        "how do I grow roses 1"
+    ]
+    vocabulary = json.loads((run.models / "incumbent" / "tokenizer.json").read_text())["model"]["vocab"]
+    assert (vocabulary[" roses"], vocabulary["<|erased-5|>"], len(vocabulary)) == (6, 5, 7)
+
+
+def test_the_receipt_says_what_went_and_what_had_seen_the_user_and_names_nobody(target: Path, run: Run) -> None:
+    old = run.facts("training_set")["hash"]
+    receipt = forget(target, run)
+    assert receipt["user_hash"] == user_hash(ANN)
+    assert receipt["warehouse"]["rows"] == {"dead_letters": 1, "reactions": 4, "responses": 4}
+    assert receipt["warehouse"]["experiments"] == {"warmer/control": 4}
+    replaced = {each["old"]: each["new"] for each in receipt["training_sets"]}
+    assert replaced[old] == run.facts("training_set")["hash"]
+    seen = {kind: [each["name"] for each in found] for kind, found in receipt["seen_by"].items()}
+    assert seen == {
+        "incumbent": ["incumbent"],
+        "reward_model": ["p_love"],
+        "policy": ["love-0.3"],
+        "candidate": ["love-0.3-abc"],
+        "experiment": ["ab-love-0.3-abc"],
+    }
+    assert [each["name"] for each in receipt["stages_to_run_again"]] == ["report"]
+    assert run.finished("report") is None
+    assert receipt["left"] == []
+    assert any("broker" in line for line in receipt["beyond_reach"])
+    assert not any(mark in json.dumps(receipt).encode() for mark in MARKS)
+    assert requests.receipts(target, ANN) == [receipt]
+    assert requests.pending(target) == {}
+
+
+def test_the_old_training_set_no_longer_opens_and_names_its_replacement(target: Path, run: Run) -> None:
+    old = Path(run.facts("training_set")["directory"])
+    forget(target, run)
+    with pytest.raises(training_set.ErasedTrainingSetError, match="was erased") as error:
+        training_set.load(old)
+    assert error.value.replacement == feedback.training_set_directory(run)
+    assert [file.name for file in old.iterdir()] == ["ERASED.json"]
+
+
+@pytest.mark.parametrize(
+    "step", ["forget_in_sets", "_drop_caches", "_scrub_derived", "_scrub_warehouse", "_point_to_replacement"]
+)
+def test_an_erasure_that_died_in_the_middle_is_finished_by_the_next_and_its_receipt_is_whole(
+    target: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runs, step, die)
+        with pytest.raises(KeyboardInterrupt):
+            forget(target, run)
+    assert list(requests.pending(target)) == [user_hash(ANN)]
+    homes, sets = [run.directory.parent], [target.parent / "sets"]
+    files = erasure.finish_pending(target, homes=homes, sets=sets, say=lambda _: None)
+    assert holding(tmp_path) == set()
+    receipt = json.loads(files[0].read_text())
+    assert len(receipt["training_sets"]) == 2
+    assert [each["name"] for each in receipt["seen_by"]["reward_model"]] == ["p_love"]
+    assert erasure.finish_pending(target, homes=homes, sets=sets, say=lambda _: None) == []
+
+
+def test_a_request_by_event_is_finished_later_and_what_comes_after_it_counts(
+    target: Path, run: Run, tmp_path: Path
+) -> None:
+    request = ErasureRequested(event_id=new_event_id(LATER), user_id=ANN, requested_at=LATER)
+    pour(target, [encode(request)], first=len(log()))
+    erasure.finish_pending(target, homes=[tmp_path / "runs"], sets=[tmp_path / "data" / "sets"], say=lambda _: None)
+    assert holding(tmp_path) == set()
+    pour(target, [*log(), *said(ANN, "good morning", 9, LATER + timedelta(minutes=1))], first=len(log()) + 1)
+    with connection.open(target).read() as reader:
+        found = reader.execute("SELECT response_id FROM responses WHERE user_id = ?", [ANN]).fetchall()
+    assert found == [(f"r-{ANN}-9",)]
+
+
+def test_a_run_that_is_being_followed_is_not_touched(target: Path, run: Run) -> None:
+    from assets.pipeline import alone
+
+    with alone(run.directory), pytest.raises(ValueError, match="another process follows the run"):
+        forget(target, run)
+    assert list(requests.pending(target)) == [user_hash(ANN)]
+
+
+def test_a_strange_file_that_holds_her_text_is_named_and_left(target: Path, run: Run) -> None:
+    notes = run.directory.parent / "notes.txt"
+    notes.write_text(f"Remember: {SECRET} 2")
+    receipt = forget(target, run)
+    assert [each["path"] for each in receipt["left"]] == [str(notes)]
+    assert notes.exists()
