@@ -16,6 +16,7 @@ from streams import brokers, producer, topics
 from streams.consumer import read_to_end
 from streams.synthetic import WorldConfig, simulate
 from warehouse import queries, sink
+from warehouse.connection import Target
 from warehouse.fingerprint import fingerprints
 
 WORKER = """
@@ -35,7 +36,7 @@ def send(bootstrap: str, names: topics.Topics, lines: Sequence[bytes]) -> None:
             out.send_line(line)
 
 
-def ingest(path: Path, bootstrap: str, names: topics.Topics, **options: Any) -> sink.IngestReport:
+def ingest(path: Target, bootstrap: str, names: topics.Topics, **options: Any) -> sink.IngestReport:
     plain = {"until_caught_up": True, "session_seconds": 1.5, "progress": False}
     return sink.ingest(path, bootstrap, topics=names, **(plain | options))
 
@@ -48,11 +49,11 @@ def start_worker(
 
 
 def test_a_stream_arrives_exactly_once_and_its_dead_letters_reach_their_topic(
-    broker: str, stream: topics.Topics, product: Any, tmp_path: Path
+    broker: str, stream: topics.Topics, product: Any, targets: Any
 ) -> None:
     lines = [*product.day(), b"broken", b"\xff"]
     send(broker, stream, [*lines, lines[0], lines[-1]])
-    path = tmp_path / "warehouse.duckdb"
+    path = targets.new()
     first = ingest(path, broker, stream, batch_rows=50)
     assert (first.events, first.duplicates, first.dead_letters) == (len(lines) + 2, 1, 3)
     assert first.events == first.responses + first.reactions + first.erasures + first.duplicates + first.dead_letters

@@ -30,11 +30,11 @@ def test_a_training_set_holds_every_clean_mature_response_with_its_label(
 def test_the_same_content_is_the_same_directory_however_it_arrived(feed: Any, product: Any, tmp_path: Path) -> None:
     lines = product.day()
     feed.pour(*lines[::-1])
-    made = training_set.build(feed.warehouse.target, tmp_path)
+    made = training_set.build(feed.warehouse.target, tmp_path / "sets")
     feed.pour(*lines)
-    again = training_set.build(feed.warehouse.target, tmp_path)
+    again = training_set.build(feed.warehouse.target, tmp_path / "sets")
     assert again == made
-    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [made.hash[:12]]
+    assert [path.name for path in (tmp_path / "sets").iterdir()] == [made.hash[:12]]
 
 
 def test_another_window_or_maturity_is_another_set(feed: Any, product: Any, tmp_path: Path) -> None:
