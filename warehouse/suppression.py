@@ -24,7 +24,7 @@ from warehouse.records import Coordinates, DeadLetter
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from streams.live_counts import Flag
+    from streams.live.messages import Flag
     from warehouse.decoding import Batch
 
 SALT = "loveloop-erasure:"
@@ -103,7 +103,8 @@ class Erasing:
 
     def kept_flags(self, flags: list[Flag]) -> list[Flag]:
         """Flags of the live guard about anything later than their user's request."""
-        kept = [flag for flag in flags if flag.user_id not in self.until or flag.flagged_at > self.until[flag.user_id]]
+        limits = [self.until.get(flag.user_id) if flag.user_id else None for flag in flags]
+        kept = [flag for flag, limit in zip(flags, limits, strict=True) if limit is None or flag.flagged_at > limit]
         self.flags = len(flags) - len(kept)
         return kept
 
