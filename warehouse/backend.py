@@ -80,9 +80,19 @@ class Warehouse(ABC):
             yield connection
 
     def migrate(self) -> list[str]:
-        """Bring the tables to this version, or make them; returns the names of the migrations applied, in order."""
+        """Bring the tables to this version, or make them; returns the names of the migrations applied, in order.
+
+        1. Apply what is pending, each migration in a transaction.
+        2. Judge the log anew by today's rules, in one transaction, when rows or rules have changed.
+        """
+        from warehouse import rules
+
         with self.turn(), self.connect(create=True) as connection:
-            return migrate.apply(connection, self.name)
+            applied = migrate.apply(connection, self.name)
+            if rules.outdated(connection):
+                with in_transaction(connection):
+                    rules.flag_all(connection)
+            return applied
 
     def status(self) -> Status:
         """Which migrations the warehouse has, and which it lacks. Raises as `read` does, but takes an older version."""

@@ -80,10 +80,34 @@ def flag(connection: DuckDBPyConnection) -> None:
     for rule in rules():
         connection.execute(
             f"""INSERT INTO flags
+            (source, rule, rule_version, subject, user_id, event_id, response_id, score, evidence, flagged_at)
             SELECT 'ingest', '{rule.name}', {rule.version}, '{rule.subject}', user_id, event_id, response_id, score,
                 evidence, flagged_at
             FROM ({rule.sql})"""
         )
+
+
+def flag_all(connection: DuckDBPyConnection) -> None:
+    """Judge the whole log anew, a month of event time after the other: after an upgrade that changed rows or rules."""
+    connection.execute("DELETE FROM flags WHERE source = 'ingest'")
+    months = connection.execute(
+        """SELECT DISTINCT date_trunc('month', moment) AS month
+        FROM (SELECT served_at AS moment FROM responses UNION ALL SELECT reacted_at FROM reactions) ORDER BY month"""
+    ).fetchall()
+    for (month,) in months:
+        for table, moment in (("responses", "served_at"), ("reactions", "reacted_at")):
+            connection.execute(
+                f"""CREATE OR REPLACE TEMP VIEW new_{table} AS
+                SELECT * FROM {table} WHERE date_trunc('month', {moment}) = TIMESTAMPTZ '{month.isoformat()}'"""
+            )
+        flag(connection)
+    connection.execute("DROP VIEW IF EXISTS new_responses; DROP VIEW IF EXISTS new_reactions")
+
+
+def outdated(connection: DuckDBPyConnection) -> bool:
+    """Whether flags are stored of which the rule has another version by now, or is gone."""
+    stored = connection.execute("SELECT DISTINCT rule, rule_version FROM flags WHERE source = 'ingest'").fetchall()
+    return not set(stored) <= {(rule.name, rule.version) for rule in rules()}
 
 
 def _windows(connection: DuckDBPyConnection) -> list[Window]:
