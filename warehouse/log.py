@@ -1,18 +1,20 @@
-"""The Kafka side of ingest: one consumer, the dead-letter producer, what is known of the topics. Knows no database."""
+"""The Kafka side of ingest: one consumer, and what is known of the topics. Knows no database."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from streams.topics import MAX_MESSAGE_BYTES, Topics, create_topics, no_broker
-from warehouse.records import DeadLetter, Record, Slot
+from streams.topics import Topics, create_topics
+from warehouse import client
+from warehouse.records import Record, Slot
 
 _log = logging.getLogger(__name__)
+_PATIENCE, _QUIET = 5.0, 3.0
 
 
 class TopicShrankError(RuntimeError):
@@ -20,35 +22,42 @@ class TopicShrankError(RuntimeError):
 
 
 class Log:
-    """A member of the consumer group over the events topic and the live guard's two.
+    """A member of the consumer group over the events topic and the live guard's three.
 
     Args:
         bootstrap: `HOST:PORT`.
         group: Consumer group.
         topics: Names; those that are missing are created.
         session_seconds: After this long without a sign of life the broker gives the partitions to others.
+        poll_seconds: After this long without a call of `poll` or `stay` it does so too.
         alone: Read all partitions without asking the group for a share.
 
     Raises:
         BrokerUnavailableError: Nobody answers.
     """
 
-    def __init__(self, bootstrap: str, group: str, topics: Topics, session_seconds: float, *, alone: bool) -> None:
+    def __init__(
+        self, bootstrap: str, group: str, topics: Topics, session_seconds: float, poll_seconds: float, *, alone: bool
+    ) -> None:
         self._bootstrap, self._topics = bootstrap, topics
-        self._names = [topics.events, topics.flags, topics.live_metrics]
+        self._names = [topics.events, topics.flags, topics.live_metrics, topics.kill_switch]
         create_topics(bootstrap, topics=topics)
-        self._ids = _topic_ids(bootstrap, self._names)
-        self._consumer = _consumer(bootstrap, group, session_seconds)
-        self._producer: Any = None
+        with client.or_no_broker(bootstrap):
+            self._ids = client.topic_ids(bootstrap, self._names)
+            self._consumer = client.consumer(bootstrap, group, session_seconds, poll_seconds)
         self._hinted: dict[Any, Any] = {}
         self._changed = threading.Event()
-        self.starts, self.ends = self._bounds()
+        with client.or_no_broker(bootstrap):
+            self.starts, self.ends = self._bounds()
+        self._unsettled: set[Slot] = set()
+        self._heard = self._asked = self._sought = time.monotonic()
         self._patience = time.monotonic() + 3 * session_seconds + 5.0
+        self._alone = alone
         self._unassigned = not alone
         if alone:
             self._take_all()
         else:
-            self._consumer.subscribe(self._names, listener=_listener(self._changed))
+            self._consumer.subscribe(self._names, listener=client.listener(self._changed))
 
     def slot(self, topic: str, partition: int) -> Slot:
         """A partition of a topic's present life."""
@@ -57,9 +66,38 @@ class Log:
     def poll(self, messages: int) -> list[Record]:
         """Up to so many records, in the order of each partition; waits at most 0.2 s."""
         found = self._consumer.poll(timeout_ms=200, max_records=messages)
+        if found:
+            self._hear()
         return [
             Record(r.topic, r.partition, r.offset, r.timestamp, r.value) for records in found.values() for r in records
         ]
+
+    def stay(self) -> None:
+        """Stay in the group while the worker is busy with something long: answer the coordinator, read nothing."""
+        if self._alone:
+            return
+        held = self._consumer.assignment()
+        self._consumer.pause(*held)
+        self._consumer.poll(timeout_ms=50)
+        self._consumer.resume(*held & self._consumer.assignment())
+
+    def silence(self) -> float:
+        """Seconds for which the broker has not answered; 0 while it does.
+
+        kafka-python goes on trying to reach a broker that went away, and `poll` then returns nothing. So who has read
+        nothing for 5 s asks for an offset, at most once in 5 s.
+        """
+        from kafka.errors import KafkaError
+
+        now = time.monotonic()
+        if now - max(self._heard, self._asked) >= _PATIENCE:
+            try:
+                self._consumer.end_offsets([client.partition(next(iter(self.starts)))], timeout_ms=2_000)
+                self._hear()
+            except KafkaError:
+                _log.warning("%s does not answer for %.0f s; waiting for it", self._bootstrap, now - self._heard)
+            self._asked = time.monotonic()
+        return now - self._heard if self._asked > self._heard else 0.0
 
     def reassigned(self) -> bool:
         """Whether the assignment changed since the last call: what was read before must be forgotten.
@@ -83,6 +121,7 @@ class Log:
 
     def seek(self, offsets: Mapping[Slot, int]) -> None:
         """Read on from these offsets; where retention has deleted them, from the oldest left, with a warning."""
+        self._unsettled, self._sought = set(offsets), time.monotonic()
         for slot, offset in offsets.items():
             start = max(offset, self.starts.get(slot, 0))
             if start > offset:
@@ -93,38 +132,66 @@ class Log:
                     offset,
                     start - 1,
                 )
-            self._consumer.seek(_partition(slot), start)
+            with self._unless_lost():
+                self._consumer.seek(client.partition(slot), start)
+        self.hint(offsets)
+
+    def settle(self, expected: Mapping[Slot, int]) -> bool:
+        """Learn the end of each partition from its first fetch since `seek`; whether all are known.
+
+        Tansu tells the first offset of a partition's last record batch + 1 as its end. That is too low after a batch of
+        several records, and only a fetch tells the truth. A broker that keeps fetch sessions may leave out a partition
+        of which it has told before: after 3 s in which nothing came, what is known counts.
+
+        Raises:
+            TopicShrankError: A partition ends before its expected position.
+        """
+        for slot in list(self._unsettled):
+            with self._unless_lost():
+                high = self._consumer.highwater(client.partition(slot))
+                if high is not None:
+                    self._unsettled.discard(slot)
+                    self.ends[slot] = max(self.ends.get(slot, 0), high)
+                    if high < expected[slot]:
+                        self.check_not_shrunk(slot, expected[slot])
+        if time.monotonic() - max(self._heard, self._sought) > _QUIET:
+            self._unsettled.clear()
+        return not self._unsettled
+
+    def lag(self, expected: Mapping[Slot, int]) -> int:
+        """Messages between the expected positions and the ends of the partitions, as far as fetches have told."""
+        lag = 0
+        for slot, offset in expected.items():
+            with self._unless_lost():
+                lag += max(0, (self._consumer.highwater(client.partition(slot)) or 0) - offset)
+        return lag
 
     def passed(self, slot: Slot, end: int) -> bool:
         """Whether the reader stands at or behind an end (its last offsets may hold nothing to read)."""
-        partition = _partition(slot)
-        return partition in self._consumer.assignment() and (self._consumer.position(partition) or 0) >= end
+        with self._unless_lost():
+            return bool((self._consumer.position(client.partition(slot), timeout_ms=2_000) or 0) >= end)
+        return False
 
     def check_not_shrunk(self, slot: Slot, stored: int) -> None:
-        """Raise TopicShrankError when the partition ends before the stored position."""
-        refuse_shrunken({slot: stored}, {slot: self._consumer.end_offsets([_partition(slot)])[_partition(slot)]})
+        """Raise TopicShrankError when the partition ends before the stored position, by fetch and by question."""
+        partition = client.partition(slot)
+        end = max(self._consumer.highwater(partition) or 0, self._consumer.end_offsets([partition])[partition])
+        if stored > end:
+            raise TopicShrankError(
+                f"{slot.topic}/{slot.partition} ends at {end}, the warehouse has read it up to {stored}: "
+                "the broker's log was cut or replaced. Delete and create the topic, then send everything again "
+                "(copies are dropped)"
+            )
 
     def hint(self, offsets: Mapping[Slot, int]) -> None:
         """Tell Kafka how far we are, for tools that show lag; nothing depends on it."""
         from kafka import OffsetAndMetadata
 
-        self._hinted |= {_partition(slot): OffsetAndMetadata(offset, "", -1) for slot, offset in offsets.items()}
-        self._consumer.commit_async(dict(self._hinted))
-
-    def send_dead_letters(self, dead: Iterable[DeadLetter]) -> None:
-        """Copy dead letters to their topic, at least once: the line as it was; reason and coordinates as headers."""
-        for letter in dead:
-            where = letter.coordinates
-            headers = {
-                "reason": letter.reason,
-                "detail": letter.detail,
-                **{k: str(v) for k, v in where._asdict().items()},
-            }
-            self._dead_letters().send(
-                self._topics.dead_letters, letter.body, headers=[(k, v.encode()) for k, v in headers.items()]
-            )
-        if self._producer is not None:
-            self._producer.flush(timeout=30)
+        held = self._consumer.assignment()
+        self._hinted |= {client.partition(slot): OffsetAndMetadata(offset, "", -1) for slot, offset in offsets.items()}
+        self._hinted = {partition: offset for partition, offset in self._hinted.items() if partition in held}
+        if self._hinted:
+            self._consumer.commit_async(self._hinted)
 
     def close(self) -> None:
         """Leave the group, so that others need not wait for the session to time out."""
@@ -134,8 +201,6 @@ class Log:
             if self._hinted:
                 self._consumer.commit(self._hinted, timeout_ms=2_000)
         self._consumer.close(autocommit=False, timeout_ms=5_000)
-        if self._producer is not None:
-            self._producer.close(timeout=5)
 
     def _bounds(self) -> tuple[dict[Slot, int], dict[Slot, int]]:
         from kafka import TopicPartition
@@ -149,71 +214,21 @@ class Log:
     def _slots(self, offsets: Mapping[Any, int]) -> dict[Slot, int]:
         return {self.slot(partition.topic, partition.partition): offset for partition, offset in offsets.items()}
 
+    def _hear(self) -> None:
+        if self._asked > self._heard and time.monotonic() - self._heard > 2 * _PATIENCE:
+            _log.warning("%s answers again", self._bootstrap)
+        self._heard = time.monotonic()
+
+    @contextmanager
+    def _unless_lost(self) -> Iterator[None]:
+        """Leave the block when the partition was taken from us meanwhile; the next `reassigned` says so."""
+        from kafka.errors import IllegalStateError
+
+        try:
+            yield
+        except (IllegalStateError, ValueError, KeyError):
+            self._changed.set()
+
     def _take_all(self) -> None:
-        self._consumer.assign([_partition(slot) for slot in self.ends])
+        self._consumer.assign([client.partition(slot) for slot in self.ends])
         self._changed.set()
-
-    def _dead_letters(self) -> Any:
-        if self._producer is None:
-            from kafka import KafkaProducer
-
-            self._producer = KafkaProducer(
-                bootstrap_servers=self._bootstrap, acks="all", max_request_size=MAX_MESSAGE_BYTES
-            )
-        return self._producer
-
-
-def refuse_shrunken(stored: Mapping[Slot, int], ends: Mapping[Slot, int]) -> None:
-    """Raise TopicShrankError for a partition that ends before its stored position."""
-    for slot, end in ends.items():
-        if stored.get(slot, 0) > end:
-            raise TopicShrankError(
-                f"{slot.topic}/{slot.partition} ends at {end}, the warehouse has read it up to {stored[slot]}: "
-                "the broker's log was cut or replaced. Delete and create the topic, then send everything again "
-                "(copies are dropped)"
-            )
-
-
-def _consumer(bootstrap: str, group: str, session_seconds: float) -> Any:
-    from kafka import KafkaConsumer
-    from kafka.errors import KafkaTimeoutError
-
-    try:
-        return KafkaConsumer(
-            bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest",
-            session_timeout_ms=int(session_seconds * 1000), heartbeat_interval_ms=int(session_seconds * 1000 / 3),
-            max_partition_fetch_bytes=MAX_MESSAGE_BYTES, fetch_max_wait_ms=100,
-        )  # fmt: skip
-    except (KafkaTimeoutError, OSError):
-        raise no_broker(bootstrap, 30) from None
-
-
-def _topic_ids(bootstrap: str, names: list[str]) -> dict[str, str]:
-    """The id of each topic's present life; a broker that gives none always tells the same."""
-    from kafka.admin import KafkaAdminClient
-
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-    try:
-        return {topic["name"]: str(topic.get("topic_id") or "") for topic in admin.describe_topics(names)}
-    finally:
-        admin.close()
-
-
-def _listener(changed: threading.Event) -> Any:
-    """Runs on the client's own thread, so it only leaves word."""
-    from kafka import ConsumerRebalanceListener
-
-    class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-        def on_partitions_revoked(self, revoked: Any) -> None:  # noqa: ARG002
-            changed.set()
-
-        def on_partitions_assigned(self, assigned: Any) -> None:  # noqa: ARG002
-            changed.set()
-
-    return Listener()
-
-
-def _partition(slot: Slot) -> Any:
-    from kafka import TopicPartition
-
-    return TopicPartition(slot.topic, slot.partition)

@@ -29,6 +29,7 @@ def ingest(
     batch_rows: int = 50_000,
     batch_seconds: float = 1.0,
     session_seconds: float = 6.0,
+    poll_seconds: float = 300.0,
     wait_seconds: float = 30.0,
     stop: threading.Event | None = None,
     progress: bool = True,
@@ -43,7 +44,8 @@ def ingest(
     3. Collect records until there are `batch_rows` messages' worth of lines or `batch_seconds` have passed.
     4. Decode them, and store rows, flags, dead letters and positions in one transaction (`commit`). When another worker
        has moved a position, drop the batch and seek to what is stored.
-    5. Copy dead letters to their topic: after the commit, so at least once; the warehouse's table is the exact one.
+    5. Copy dead letters to their topic: after the commit, which knows whose were erased. A crash in between leaves them
+       out there; the warehouse's table is the exact one.
     6. Tell Kafka the offsets, as a hint.
     7. End when `stop` is set or, with `until_caught_up`, when the warehouse holds everything that the topics held at
        step 1, whoever stored it.
@@ -57,12 +59,13 @@ def ingest(
         batch_rows: Lines of one transaction, at least (a message is never split).
         batch_seconds: How long an incomplete batch waits.
         session_seconds: After this long without a sign of life the broker gives the partitions to others.
+        poll_seconds: After this long without progress in the worker's loop it does so too.
         wait_seconds: How long a transaction waits while another process has the warehouse open.
         stop: Set it to end.
         progress: Show a progress bar on a terminal.
 
     Raises:
-        BrokerUnavailableError: Nobody answers at `bootstrap`.
+        BrokerUnavailableError: Nobody answers at `bootstrap`, or nobody any more (`until_caught_up` only).
         TopicShrankError: A topic ends before the stored position.
         WarehouseError: The warehouse cannot be opened.
     """
@@ -70,7 +73,7 @@ def ingest(
     store = connection.open(warehouse_path, wait_seconds=wait_seconds)
     store.migrate()
     with Worker(
-        store, bootstrap, group=group, topics=topics, session_seconds=session_seconds,
+        store, bootstrap, group=group, topics=topics, session_seconds=session_seconds, poll_seconds=poll_seconds,
         batch_rows=batch_rows, batch_seconds=batch_seconds, until_caught_up=until_caught_up, progress=progress,
     ) as worker:  # fmt: skip
         worker.run(stop or threading.Event())

@@ -5,23 +5,31 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from streams.topics import Topics
+from streams.topics import BrokerUnavailableError, Topics
 from streams.wire import PACK_LINES
 from warehouse import log, positions
 from warehouse.commit import Committed, commit
+from warehouse.dead_letter_topic import DeadLetterTopic
 from warehouse.decoding import Batch, decode_batch
 from warehouse.positions import PositionMovedError
 from warehouse.records import Record, Slot
+from warehouse.transaction import WarehouseConflictError
 
 if TYPE_CHECKING:
     from warehouse.connection import Warehouse
 
 _log = logging.getLogger(__name__)
+_TELL_SECONDS = 10.0
+_UNDER_WAY = 2
+"""Batches that are being decoded or stored, while the next one is read."""
+_SILENCE_SECONDS = 60.0
+"""A bounded read gives up after so long without an answer of the broker; one that follows the stream never does."""
 
 
 @dataclass
@@ -29,9 +37,10 @@ class IngestReport:
     """What one call of `ingest` did.
 
     Attributes:
-        events: Lines read; = responses + reactions + erasures + flags + metrics + duplicates + dead_letters + erased.
+        events: Lines read; = responses + reactions + erasures + flags + metrics + kill_switches + duplicates
+            + dead_letters + erased.
         erased: Lines not stored because their user had asked to be erased.
-        flags: Lines of the live guard, as are `metrics`.
+        flags: Lines of the live guard, as are `metrics` and `kill_switches`.
         batches: Transactions.
         dropped_batches: Batches that another worker had stored already.
         seconds: From the first assignment to the end.
@@ -46,6 +55,7 @@ class IngestReport:
     erased: int = 0
     flags: int = 0
     metrics: int = 0
+    kill_switches: int = 0
     batches: int = 0
     dropped_batches: int = 0
     seconds: float = 0.0
@@ -54,25 +64,32 @@ class IngestReport:
 class Worker:
     """One member of the consumer group. See `sink.ingest` for the arguments.
 
-    While one batch is being stored (DuckDB leaves Python's lock alone), the next one is read and decoded.
+    While one batch is being stored, the next one is decoded and the one after it is read: DuckDB and Arrow leave
+    Python's lock alone.
     """
 
     def __init__(
-        self, store: Warehouse, bootstrap: str, *, group: str, topics: Topics, session_seconds: float,
-        batch_rows: int, batch_seconds: float, until_caught_up: bool, progress: bool,
+        self, store: Warehouse, bootstrap: str, *, group: str, topics: Topics,
+        session_seconds: float, poll_seconds: float, batch_rows: int, batch_seconds: float,
+        until_caught_up: bool, progress: bool,
     ) -> None:  # fmt: skip
         self.report = IngestReport()
         self._store, self._topics = store, topics
         self._batch_rows, self._batch_seconds, self._progress = batch_rows, batch_seconds, progress
-        self._log = log.Log(bootstrap, group, topics, session_seconds, alone=until_caught_up)
+        self._log = log.Log(bootstrap, group, topics, session_seconds, poll_seconds, alone=until_caught_up)
+        self._dead_letters = DeadLetterTopic(bootstrap, topics.dead_letters)
+        self._bootstrap = bootstrap
         self._until_caught_up = until_caught_up
+        self._decoder = ThreadPoolExecutor(1, "loveloop-decode")
         self._pool = ThreadPoolExecutor(1, "loveloop-commit")
-        self._storing: tuple[Future[Committed], Batch] | None = None
+        self._storing: deque[Future[tuple[Committed, Batch]]] = deque()
         self._expected: dict[Slot, int] = {}
         self._pending: list[Record] = []
         self._lines = 0
         self._lines_each = PACK_LINES
+        self._settled = False
         self._since = 0.0
+        self._told = time.monotonic(), 0
 
     def __enter__(self) -> Worker:
         return self
@@ -81,22 +98,30 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.shutdown()
+        self._decoder.shutdown()
         self._log.close()
+        self._dead_letters.close()
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set or, if so asked, until the warehouse holds what the log held at the start."""
+        """Work until `stop` is set or, if so asked, until the warehouse holds what the log held at the start.
+
+        Raises:
+            BrokerUnavailableError: It fell silent for a minute; only if asked to end. Otherwise it is waited for.
+        """
         from tqdm import tqdm
 
         ends = self._log.ends if self._until_caught_up else {}
         stored = self._positions()
-        log.refuse_shrunken(stored, self._log.ends)
         total = sum(end - stored.get(slot, 0) for slot, end in ends.items()) or None
         with tqdm(total=total, desc="ingest", unit="message", disable=None if self._progress else True) as self._bar:
+            if self._log.reassigned():  # all are ours: no fetch before the seek, it would be for nothing
+                self._seek()
             while not stop.is_set():
                 self._collect()
                 if self._due(ends):
                     self._flush()
-                if self._until_caught_up and not self._pending and self._settle() and self._reached(ends):
+                self._tell()
+                if self._until_caught_up and not self._pending and self._reached(ends) and self._settle():
                     return
             self._flush()
             self._settle()
@@ -112,6 +137,12 @@ class Worker:
             return
         for record in records:
             self._take(record)
+        self._settled = self._log.settle(self._expected)
+        if self._log.silence() > _SILENCE_SECONDS and self._until_caught_up:
+            raise BrokerUnavailableError(
+                f"{self._bootstrap} has not answered for {_SILENCE_SECONDS:g} s; {self.report.events:,} events were "
+                "stored; start the broker and run the same again, it goes on there"
+            )
 
     def _take(self, record: Record) -> None:
         slot = self._log.slot(record.topic, record.partition)
@@ -133,44 +164,55 @@ class Worker:
         return bool(ends) and all((self._expected | read).get(slot, 0) >= end for slot, end in ends.items())
 
     def _flush(self) -> None:
-        """Decode what is pending, wait for the batch before it, and start to store it."""
+        """Start to decode and then store what is pending; wait only while two batches are under way."""
         records, self._pending, self._lines = self._pending, [], 0
         if not records:
             return
-        batch = decode_batch(records, self._topics)
-        expected = {(slot := self._log.slot(*key)): self._expected[slot] for key in batch.spans}
-        if not self._settle():
-            return
-        self._expected |= {slot: batch.spans[slot.topic, slot.partition].next for slot in expected}
-        self._storing = self._pool.submit(commit, self._store, batch, expected), batch
+        last = {self._log.slot(record.topic, record.partition): record.offset for record in records}
+        expected = {slot: self._expected[slot] for slot in last}
+        self._expected |= {slot: offset + 1 for slot, offset in last.items()}
+        decoded = self._decoder.submit(decode_batch, records, self._topics)
+        self._storing.append(self._pool.submit(self._commit, decoded, expected))
+        while len(self._storing) > _UNDER_WAY and self._settle_first():
+            pass
+
+    def _commit(self, decoded: Future[Batch], expected: dict[Slot, int]) -> tuple[Committed, Batch]:
+        batch = decoded.result()
+        return commit(self._store, batch, expected), batch
 
     def _settle(self) -> bool:
-        """Wait for the batch that is being stored; false when another worker had stored it and we went back."""
-        if self._storing is None:
-            return True
-        (future, batch), self._storing = self._storing, None
+        """Wait for the batches under way; false when another worker had stored one and we went back."""
+        return all(self._settle_first() for _ in range(len(self._storing)))
+
+    def _settle_first(self) -> bool:
+        future = self._storing.popleft()
+        while not wait([future], timeout=0.5).done:
+            self._log.stay()
         try:
-            done = future.result()
-        except PositionMovedError as moved:
+            done, batch = future.result()
+        except (PositionMovedError, WarehouseConflictError) as moved:
             _log.warning("batch dropped: %s", moved)
             self.report.dropped_batches += 1
             self._seek()
             return False
         self._add(done, batch)
-        self._log.send_dead_letters(done.dead)
+        self._dead_letters.send(done.dead)
         self._log.hint({self._log.slot(*key): span.next for key, span in batch.spans.items()})
         return True
 
     def _seek(self) -> None:
-        """Forget what is pending and go to the stored positions."""
-        self._settle()
-        self._pending, self._lines = [], 0
+        """Forget what is pending and go to the stored positions, once nothing is under way."""
+        while self._storing and self._settle():
+            pass
+        self._pending, self._lines, self._settled = [], 0, False
         stored = self._positions()
         self._expected = {slot: stored.get(slot, 0) for slot in self._log.assigned()}
         self._log.seek(self._expected)
 
     def _reached(self, ends: dict[Slot, int]) -> bool:
         """Whether the warehouse holds everything below the ends, whoever stored it."""
+        if not self._settled:
+            return False
         missing = {slot for slot, end in ends.items() if self._expected.get(slot, 0) < end}
         missing = {slot for slot in missing if not self._log.passed(slot, ends[slot])}
         if missing - self._expected.keys():  # others work on those
@@ -181,6 +223,15 @@ class Worker:
     def _positions(self) -> dict[Slot, int]:
         with self._store.read() as connection:
             return positions.read(connection)
+
+    def _tell(self) -> None:
+        """One line in the log every ten seconds, where no progress bar shows it."""
+        since, before = self._told
+        seconds = time.monotonic() - since
+        if self._bar.disable and seconds >= _TELL_SECONDS:
+            self._told = time.monotonic(), self.report.events
+            rate, lag = (self.report.events - before) / seconds, self._log.lag(self._expected)
+            _log.info("%s events stored, %.0f a second; %s messages to go", f"{self.report.events:,}", rate, f"{lag:,}")
 
     def _add(self, done: Committed, batch: Batch) -> None:
         report = self.report

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from assets.cli import options
+from assets.cli import options, service
 
 
 @click.command()
@@ -85,11 +85,15 @@ def send(file: Path, bootstrap: str) -> None:
 def ingest(warehouse: options.Target, bootstrap: str, until_caught_up: bool) -> None:
     """Move events from the broker into the warehouse, each exactly once.
 
-    Positions are stored in the same transaction as the rows: stop it, kill it, start it again at any moment.
+    Positions are stored in the same transaction as the rows: stop it, kill it, start it again at any moment. Ctrl-C and
+    SIGTERM store what has been read, and leave the group; a second Ctrl-C ends at once. While the broker is away it
+    waits (with --until-caught-up for a minute). Without a terminal it logs one line every ten seconds.
     """
     from warehouse import sink
 
-    report = sink.ingest(warehouse, bootstrap, until_caught_up=until_caught_up)
+    service.log_to_stderr()
+    with service.stop_on_signals() as stop:
+        report = sink.ingest(warehouse, bootstrap, until_caught_up=until_caught_up, stop=stop)
     click.echo(
         f"{report.events:,} events: {report.responses:,} responses, {report.reactions:,} reactions, "
         f"{report.duplicates:,} duplicates dropped, {report.dead_letters:,} dead letters, "

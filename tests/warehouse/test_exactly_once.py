@@ -26,17 +26,21 @@ from warehouse.decoding import decode_batch
 from warehouse.fingerprint import fingerprints
 from warehouse.positions import PositionMovedError
 from warehouse.records import Record, Slot
+from warehouse.rules import NEAR
 from warehouse.transaction import in_transaction
 
 RECEIVED = 1_773_100_800_000  # ms: 2026-03-10
 PARTITIONS = 3
 USERS = ["ann", "bea", "cem", "dov"]
-DAYS = [0, 0, 0, 0, -1, -25, -29, -31, -55, -60, -90]  # rules about pairs look 30 days back and ahead
+STARTS = [timedelta(), timedelta(), -NEAR, -2 * NEAR, timedelta(days=-1), timedelta(days=-40)]
+SECONDS = [0, 1, 60, 1_500, 1_799, 1_800, 1_801, 3_300, 3_599, 3_600, 3_601]  # rules look NEAR or an hour around
 
 Line = tuple[str, bytes]
 users = st.sampled_from(USERS)
 moments = st.builds(
-    lambda day, second: timedelta(days=day, seconds=second), st.sampled_from(DAYS), st.integers(0, 5_400)
+    lambda start, second: start + timedelta(seconds=second),
+    st.sampled_from(STARTS),
+    st.sampled_from(SECONDS) | st.integers(0, 5_400),
 )
 responses = st.integers(0, 4).map("r{}".format)
 
@@ -227,7 +231,8 @@ def holds(empty: Path, product: Any, story: Sequence[tuple[str, dict[str, Any]]]
     assert counts["events"] == sum(
         record.value.count(b"\n") + 1 for partition in log for record in partition if record.value
     )
-    assert counts["events"] == counts["rows"] + counts["duplicates_dropped"] + counts["dead_letters"]
+    parts = ("rows", "duplicates_dropped", "dead_letters", "erased")
+    assert counts["events"] == sum(counts[part] for part in parts)
 
 
 relaxed = settings(
@@ -235,14 +240,14 @@ relaxed = settings(
 )
 
 
-@settings(relaxed, max_examples=4)
+@settings(relaxed, max_examples=3)
 @given(story=stories, how=chaos)
 def test_no_disorder_changes_the_clean_tables(story: Any, how: Chaos, *, product: Any, empty: Path) -> None:
     holds(empty, type(product)(seed=1), story, how)
 
 
 @pytest.mark.slow
-@settings(relaxed, max_examples=100)
+@settings(relaxed, max_examples=60)
 @given(story=stories, how=chaos)
 def test_no_disorder_of_many_kinds_changes_the_clean_tables(
     story: Any, how: Chaos, *, product: Any, empty: Path
@@ -250,8 +255,8 @@ def test_no_disorder_of_many_kinds_changes_the_clean_tables(
     holds(empty, type(product)(seed=1), story, how)
 
 
-def test_a_response_told_twice_months_apart_is_judged_alike_in_any_order(empty: Path, product: Any) -> None:
-    moments = [product.noon + timedelta(days=day) for day in (-57, -29, -2, 0)]
+def test_a_response_told_twice_far_apart_is_judged_alike_in_any_order(empty: Path, product: Any) -> None:
+    moments = [product.noon - NEAR * back for back in (1.9, 0.97, 0.07, 0)]
     first, second = product.served("r", "ann", moments[0]), product.served("r", "bea", moments[2])
     lines = [first, product.reacted("r", "ann", moments[1]), second, product.reacted("r", "bea", moments[3])]
     told = [("ann", line) for line in lines]
