@@ -132,9 +132,11 @@ def contrast(model: Fit, columns: Floats, clusters: Ints, place: int) -> Contras
 def inflation(columns: Floats) -> Floats:
     """Variance inflation of each column, float64[p]: `1 / (1 - R^2)` of its regression on the others; 1 is none.
 
-    >>> a = np.array([0.0, 1.0, 0.0, 1.0, 2.0]); b = np.array([1.0, -1.0, 0.0, 0.5, 1.0])
+    >>> a, b = np.array([0.0, 1.0, 0.0, 1.0]), np.array([0.0, 0.0, 1.0, 1.0])
     >>> inflation(np.column_stack([a, b])).round(2).tolist()
     [1.0, 1.0]
+    >>> inflation(np.column_stack([a, b, a + 0.2 * b])).round().tolist()[0] > 20
+    True
     """
     if columns.shape[1] < 2:
         return np.ones(columns.shape[1])
@@ -156,7 +158,7 @@ def _newton(x: Floats, y: Floats) -> tuple[Floats, Floats]:
             break
         share = 1.0
         found = _at(x, y, beta + step)
-        while found[0] < likelihood and share > 1e-4:
+        while found[0] < likelihood - 1e-9 * abs(likelihood) and share > 1e-4:  # less than that is rounding
             share /= 2
             found = _at(x, y, beta + share * step)
         beta = beta + share * step

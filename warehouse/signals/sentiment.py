@@ -18,7 +18,7 @@ def sentiment(messages: pa.Array) -> pa.Array:
 
     >>> import pyarrow as pa
     >>> sentiment(pa.array(["thank you so much", "no, that is wrong", "bye"])).to_pylist()
-    [0.3612, -0.6486, 0.0]
+    [0.3612, -0.4767, 0.0]
 
     Args:
         messages: string[n], without nulls.

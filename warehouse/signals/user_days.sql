@@ -5,17 +5,14 @@ WITH shown AS (
         served.response_id,
         served.user_id,
         served.conversation_id,
+        served.session_id,
+        served.turn,
         epoch_us(served.served_at) AS at_us,
         epoch_us(served.served_at) // 86400000000 AS day,
         coalesce(served.experiment || ': ' || served.arm, '') AS arm,
-        epoch_us(lead(served.served_at) OVER talk) AS next_us,
-        lead(served.conversation) OVER talk AS next_conversation
+        json_extract_string(served.conversation, ['$[#-1].role', '$[#-1].content']) AS last
     FROM served
     SEMI JOIN clean_feedback_at(CAST($moment AS TIMESTAMPTZ), 0) AS clean ON clean.response_id = served.response_id
-    WINDOW talk AS (
-        PARTITION BY served.user_id, served.conversation_id, served.session_id
-        ORDER BY served.turn, served.served_at, served.response_id
-    )
 ),
 
 -- A reaction counts when it stands 24 h after its response, whenever it is looked at: one that comes on a later day would itself be a
@@ -45,13 +42,11 @@ reacted AS (
 -- The person went on when the next response of the conversation came in the same session, within half an hour.
 followed AS (
     SELECT
-        *,
-        next_us IS NOT NULL AND next_us - at_us BETWEEN 0 AND 1800000000 AS went_on,
-        CASE
-            WHEN went_on AND json_extract_string(next_conversation, '$[#-1].role') = 'user'
-                THEN left(json_extract_string(next_conversation, '$[#-1].content'), 500)
-        END AS next_message
+        * EXCLUDE (last),
+        coalesce(lead(at_us) OVER talk - at_us BETWEEN 0 AND 1800000000, false) AS went_on,
+        CASE WHEN went_on THEN lead(CASE WHEN last[1] = 'user' THEN left(last[2], 500) END) OVER talk END AS next_message
     FROM shown
+    WINDOW talk AS (PARTITION BY user_id, conversation_id, session_id ORDER BY turn, at_us, response_id)
 ),
 
 daily AS (
