@@ -15,7 +15,7 @@ from typing import Any
 from ingest_parts import after, child, feed, load
 from ingest_parts.bench import Bench
 from streams.events import SCHEMA_VERSION
-from warehouse import connection
+from warehouse import connection, rules
 
 SQL = (Path(__file__).parent / "history.sql").read_text().split(";\n")[:2]
 SLICE = 1_000_000
@@ -46,7 +46,7 @@ FROM events WHERE number % 20 = 19
 _FLAGS = """
 INSERT INTO flags BY NAME
 SELECT
-    'ingest' AS source, 'faster_than_reading' AS rule, 1 AS rule_version, 'reaction' AS subject, user_id, event_id,
+    'ingest' AS source, 'faster_than_reading' AS rule, $rule_version AS rule_version, 'reaction' AS subject, user_id, event_id,
     'r' || name AS response_id, 1.5 AS score, '{}' AS evidence, moment AS flagged_at
 FROM events WHERE number % 2000 = 1999
 """
@@ -58,6 +58,7 @@ def preload(path: Path, count: int, end: datetime) -> None:
     store.migrate()
     start = int((end - count * load.STEP).timestamp() * 1e6)
     step = load.STEP // timedelta(microseconds=1)
+    version = next(rule.version for rule in rules.rules() if rule.name == "faster_than_reading")
     words = {"text": " ".join((*load.QUESTIONS, *load.ANSWERS)), "version": SCHEMA_VERSION}
     with store.connect() as opened:
         opened.execute("SET threads = 2; SET checkpoint_threshold = '4GB'")
@@ -68,7 +69,7 @@ def preload(path: Path, count: int, end: datetime) -> None:
             opened.execute("BEGIN")
             opened.execute(_RESPONSES, words)
             opened.execute(_REACTIONS, {"version": SCHEMA_VERSION})
-            opened.execute(_FLAGS)
+            opened.execute(_FLAGS, {"rule_version": version})
             opened.execute("COMMIT")
             opened.execute("CHECKPOINT")
 
