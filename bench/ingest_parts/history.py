@@ -46,8 +46,8 @@ FROM events WHERE number % 20 = 19
 _FLAGS = """
 INSERT INTO flags BY NAME
 SELECT
-    'ingest' AS source, 'faster_than_reading' AS rule, $rule_version AS rule_version, 'reaction' AS subject, user_id, event_id,
-    'r' || name AS response_id, 1.5 AS score, '{}' AS evidence, moment AS flagged_at
+    'ingest' AS source, 'faster_than_reading' AS rule, $rule_version AS rule_version, 'reaction' AS subject,
+    user_id, event_id, 'r' || name AS response_id, 1.5 AS score, '{}' AS evidence, moment AS flagged_at
 FROM events WHERE number % 2000 = 1999
 """
 
