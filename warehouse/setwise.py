@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
@@ -239,11 +240,12 @@ def _accept(kind: type[Event], rows: pa.Table) -> tuple[pa.Table, NDArray[np.boo
     if not pc.all(mask, min_count=0).as_py():
         rows = rows.filter(mask)
     name = MOMENT_OF[kind]
-    moment = rows[name].cast(MOMENT)
+    moment = _moments(rows[name])
     in_range = pc.and_(
         pc.greater_equal(moment, pa.scalar(events.EARLIEST, MOMENT)),
         pc.less_equal(moment.cast(pa.int64()), rows["latest"]),
     )
+    in_range = pc.fill_null(in_range, False)
     accepted = rows.set_column(rows.column_names.index(name), name, moment)
     version = accepted.column_names.index("schema_version")
     accepted = accepted.set_column(version, "schema_version", pc.fill_null(accepted["schema_version"], 1))
@@ -252,6 +254,21 @@ def _accept(kind: type[Event], rows: pa.Table) -> tuple[pa.Table, NDArray[np.boo
         accepted = accepted.filter(in_range)
         chosen[np.flatnonzero(chosen)[~in_range.to_numpy()]] = False
     return accepted.select([*columns, "record", "kafka_line"]), chosen
+
+
+def _moments(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts of the form `_TIME` as moments; null for a day or an hour that does not exist."""
+    try:
+        return texts.cast(MOMENT)
+    except pa.ArrowInvalid:  # one of them is enough
+        return pa.chunked_array([pa.array([_moment(text) for text in texts.to_pylist()], MOMENT)])
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _checks(kind: type[Event], rows: pa.Table) -> Iterator[pa.ChunkedArray]:
