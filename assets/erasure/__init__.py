@@ -56,7 +56,8 @@ def finish_pending(
 
     from warehouse import erasure
 
-    asked = Asked(erasure.pending(target))
+    sets = list(sets)
+    asked = Asked(erasure.pending(target), None if _is_lake(target) else Path(target).resolve())
     if not asked.until:
         return []
     homes = [home for home in homes if home.exists()]
@@ -69,7 +70,8 @@ def finish_pending(
     runs = _runs(homes)
     traces = [forget_in_run(run, asked, journal) for run in tqdm(runs, desc="erase", unit="run", disable=None)]
     _name_models_elsewhere(runs, everyone, journal)
-    _list_what_is_left(homes, runs, traces, journal)
+    ours = [*runs, *sets, journal.folder, *([] if _is_lake(target) else [Path(target)])]
+    _list_what_is_left(homes, [place.resolve() for place in ours], traces, journal)
     written = [write_receipt(target, name, asked.until[name], journal) for name in everyone]
     journal.end()
     for file in written:
@@ -79,9 +81,13 @@ def finish_pending(
 
 def _folder(target: str | Path, homes: list[Path]) -> Path:
     """Beside the warehouse's file; a lake has no place of its own, so in the first home."""
-    if not str(target).startswith("ducklake:"):
+    if not _is_lake(target):
         return Path(target).parent / "erasures"
     return (homes[0] if homes else Path("runs")) / "erasures"
+
+
+def _is_lake(target: str | Path) -> bool:
+    return str(target).startswith("ducklake:")
 
 
 def _clean_warehouse(target: str | Path, everyone: list[str], journal: Journal) -> None:
@@ -110,13 +116,14 @@ def _name_models_elsewhere(runs: list[Path], everyone: list[str], journal: Journ
                     journal.note(kind, [name], **named)
 
 
-def _list_what_is_left(homes: list[Path], runs: list[Path], traces: list[Trace], journal: Journal) -> None:
+def _list_what_is_left(homes: list[Path], ours: list[Path], traces: list[Trace], journal: Journal) -> None:
+    """Files of the homes that are not ours to change, where they hold an id or a text of these users."""
     from assets.erasure.files import holds
 
     needles = [needle for trace in traces for needle in trace.needles()]
     users = sorted({name for trace in traces for name in trace.found})
     for home in homes if needles else ():
         for file in home.rglob("*"):
-            inside = any(file.resolve().is_relative_to(run) for run in runs)
+            inside = any(file.resolve().is_relative_to(place) for place in ours)
             if file.is_file() and not inside and holds(file, needles):
                 journal.note("left", users, path=file, why="it holds an erased user's text and is no file of a run")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 _LEAST = 12
@@ -19,9 +20,11 @@ class Asked:
 
     Attributes:
         until: User hash, and the moment until which everything goes.
+        clean: The warehouse's file that was asked, and has forgotten them already; None for a lake.
     """
 
     until: dict[str, datetime]
+    clean: Path | None = None
     _known: dict[str, str] = field(default_factory=dict)
 
     def whose(self, user: str | None, moment: datetime | None = None) -> str | None:
@@ -71,6 +74,15 @@ class Trace:
         texts = [each["content"] for each in told if each.get("role") == "user"] + [row.get("response") or ""]
         self.texts.update(text for text in texts if len(text) >= _LEAST)
         self.words.update(word for text in texts for word in words_of(text))
+
+    def leave(self, conversation: str, response: str) -> None:
+        """Somebody who stays said and was shown the same: then it is not these users' alone, and is not looked for."""
+        told = json.loads(conversation)
+        self.conversations.discard(canonical(told))
+        for text in [response, *(each["content"] for each in told)]:
+            self.texts.discard(text)
+            if self.words:
+                self.words -= words_of(text)
 
     def needles(self) -> list[bytes]:
         """What the bytes of a file must not hold: ids as JSON has them, and texts as they are and as JSON has them."""

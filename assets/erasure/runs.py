@@ -7,11 +7,10 @@ without a user id. They are cleaned last, so that an interrupted erasure finds i
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 from assets.erasure import files, lineage
-from assets.erasure.asked import Asked, Trace, words_of
+from assets.erasure.asked import Asked, Trace
 from assets.erasure.journal import Journal
 from assets.pipeline import alone
 
@@ -31,7 +30,8 @@ def forget_in_run(run: Path, asked: Asked, journal: Journal) -> Trace:
     1. Read the sources for what is theirs; a run without any is left as it is.
     2. Note what had learnt from them or was tried on them.
     3. Remove caches and half-done work, take their prompts out of the answers, their words out of vocabularies, and
-       remove whatever else still holds their texts; a stage whose file went is marked to be run again.
+       remove whatever else still holds their texts; a stage whose file went is marked to be run again. What somebody
+       else said in the same words is not theirs alone, and stays.
     4. Take their rows out of tables, training sets, events and the run's own warehouse.
 
     Returns:
@@ -45,10 +45,11 @@ def forget_in_run(run: Path, asked: Asked, journal: Journal) -> Trace:
             leftover.unlink()
         trace = _trace(run, asked)
         if trace.found:
+            _leave_what_others_said(run, asked, trace)
             for kind, named in lineage.seen(run):
                 journal.note(kind, list(trace.found), **named)
             _drop_caches(run, trace, journal)
-            _scrub_derived(run, asked, trace, journal)
+            _scrub_derived(run, trace, journal)
             _scrub_sources(run, asked, trace, journal)
     return trace
 
@@ -101,6 +102,18 @@ def _trace_warehouse(file: Path, asked: Asked, trace: Trace) -> None:
                     trace.add(name, row)
 
 
+def _leave_what_others_said(run: Path, asked: Asked, trace: Trace) -> None:
+    """Everything that users who stay said and were shown, in the run's training sets, is not to be looked for."""
+    import pyarrow.parquet as pq
+
+    for file in sorted((run / "training-sets").rglob("*.parquet")):
+        table = pq.read_table(file)
+        columns = [table[name].to_pylist() for name in ("conversation", "response")]
+        for name, conversation, response in zip(files.owners_of(table, asked), *columns, strict=True):
+            if name is None:
+                trace.leave(conversation, response)
+
+
 def _drop_caches(run: Path, trace: Trace, journal: Journal) -> None:
     for folder in [*(run / name for name in _CACHES), *run.glob("policies/*.work")]:
         if folder.exists():
@@ -108,13 +121,13 @@ def _drop_caches(run: Path, trace: Trace, journal: Journal) -> None:
             journal.note("file", list(trace.found), path=folder, did="removed: made again when it is needed")
 
 
-def _scrub_derived(run: Path, asked: Asked, trace: Trace, journal: Journal) -> None:
+def _scrub_derived(run: Path, trace: Trace, journal: Journal) -> None:
     answers = run / "answers.json"
     if answers.exists():
         gone = files.scrub_answers(answers, trace)
         if gone:
             journal.note("file", list(trace.found), path=answers, did=f"{gone:,} answers taken out")
-    _scrub_vocabularies(run, asked, trace, journal)
+    _scrub_vocabularies(run, trace, journal)
     needles = trace.needles()
     for file in _files(run):
         if not file.exists():
@@ -126,31 +139,12 @@ def _scrub_derived(run: Path, asked: Asked, trace: Trace, journal: Journal) -> N
             journal.note("file", list(trace.found), path=file, did="removed: it held their texts")
 
 
-def _scrub_vocabularies(run: Path, asked: Asked, trace: Trace, journal: Journal) -> None:
+def _scrub_vocabularies(run: Path, trace: Trace, journal: Journal) -> None:
     """Words that only these users used, in tokenizers that were made from the log."""
-    tokenizers = {file: files.vocabulary(file) for file in _files(run) if file.name == "tokenizer.json"}
-    theirs = trace.words & set().union(*tokenizers.values())
-    for text in _other_texts(run, asked):
-        if not theirs:
-            return
-        theirs -= words_of(text)
-    for file, words in tokenizers.items():
-        if words & theirs:
-            count = files.scrub_vocabulary(file, theirs)
+    for file in _files(run):
+        if file.name == "tokenizer.json" and files.vocabulary(file) & trace.words:
+            count = files.scrub_vocabulary(file, trace.words)
             journal.note("file", list(trace.found), path=file, did=f"{count:,} words taken out of the vocabulary")
-
-
-def _other_texts(run: Path, asked: Asked) -> Iterator[str]:
-    """Everything that users who stay said and were shown, in the run's training sets."""
-    import pyarrow.parquet as pq
-
-    for file in sorted((run / "training-sets").rglob("*.parquet")):
-        table = pq.read_table(file)
-        columns = [table[name].to_pylist() for name in ("conversation", "response")]
-        for name, conversation, response in zip(files.owners_of(table, asked), *columns, strict=True):
-            if name is None:
-                yield response
-                yield from (message["content"] for message in json.loads(conversation))
 
 
 def _run_again(run: Path, file: Path, trace: Trace, journal: Journal) -> None:
@@ -179,7 +173,7 @@ def _scrub_sources(run: Path, asked: Asked, trace: Trace, journal: Journal) -> N
     for file in _files(run):
         if file.suffix in {".ndjson", ".jsonl"}:
             _note_rows(journal, file, files.scrub_lines(file, asked))
-        if file.suffix == ".duckdb":
+        if file.suffix == ".duckdb" and file.resolve() != asked.clean:
             _note_rows(journal, file, _scrub_warehouse(file, asked, trace))
 
 

@@ -196,9 +196,7 @@ def test_the_old_training_set_no_longer_opens_and_names_its_replacement(target: 
     assert [file.name for file in old.iterdir()] == ["ERASED.json"]
 
 
-@pytest.mark.parametrize(
-    "step", ["forget_in_sets", "_drop_caches", "_scrub_derived", "_scrub_warehouse", "_point_to_replacement"]
-)
+@pytest.mark.parametrize("step", ["forget_in_sets", "_scrub_derived", "_scrub_warehouse", "_point_to_replacement"])
 def test_an_erasure_that_died_in_the_middle_is_finished_by_the_next_and_its_receipt_is_whole(
     target: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -246,3 +244,52 @@ def test_a_strange_file_that_holds_her_text_is_named_and_left(target: Path, run:
     receipt = forget(target, run)
     assert [each["path"] for each in receipt["left"]] == [str(notes)]
     assert notes.exists()
+
+
+def test_what_somebody_else_said_in_the_same_words_stays(target: Path, run: Run) -> None:
+    shared = "how do I grow roses 1?"
+    lines = said(ANN, shared, 8)
+    (run.world / "events.ndjson").write_bytes(b"".join(line + b"\n" for line in [*log(), *lines]))
+    (run.directory / "report.html").write_text(f"<p>{shared}</p>")
+    receipt = forget(target, run)
+    assert (run.directory / "report.html").read_text() == f"<p>{shared}</p>"
+    assert receipt["stages_to_run_again"] == []
+
+
+def test_the_nightly_job_finishes_what_was_asked_by_event(target: Path, run: Run) -> None:
+    import dagster as dg
+
+    from assets.asset import RunResource
+    from assets.erasure.job import finish_erasures
+
+    request = ErasureRequested(event_id=new_event_id(LATER), user_id=ANN, requested_at=LATER)
+    pour(Path(run.warehouse), [encode(request)], first=len(log()))
+    done = finish_erasures.execute_in_process(resources={"run": RunResource(directory=str(run.directory))})
+    assert done.success
+    assert requests.pending(run.warehouse) == {}
+    assert holding(run.directory) == set()
+    (receipt,) = requests.receipts(run.warehouse, ANN)
+    assert [each["name"] for each in receipt["seen_by"]["policy"]] == ["love-0.3"]
+    assert isinstance(finish_erasures, dg.JobDefinition)
+
+
+def test_the_command_forgets_posts_the_request_and_says_where_the_receipt_is(
+    target: Path, run: Run, tmp_path: Path, tansu: str
+) -> None:
+    from click.testing import CliRunner
+
+    from assets.cli.erase import erase
+    from streams import topics
+    from warehouse import queries, sink
+
+    topics.create_topics(tansu, 1)
+    places = ["--warehouse", str(target), "--home", str(tmp_path / "runs"), "--training-sets", str(tmp_path / "data")]
+    done = CliRunner().invoke(erase, [ANN, *places, "--post", "--bootstrap", tansu])
+    assert done.exit_code == 0, done.output
+    assert f"erased: {target.parent / 'erasures'}" in done.output
+    assert holding(tmp_path) == set()
+    sink.ingest(target, tansu, until_caught_up=True)
+    assert queries.counts(target)["duplicates_dropped"] == 1
+    again = CliRunner().invoke(erase, ["--pending", *places])
+    assert "nothing is pending" in again.output
+    assert "give either a USER or --pending" in CliRunner().invoke(erase, places).output
