@@ -28,6 +28,7 @@ class Clocks:
         self.first_records = self.cpu_started = 0.0
         self.last_commit = 0.0
         self.seconds = {"poll": 0.0, "decode": 0.0, "commit": 0.0}
+        self.cpu = dict(self.seconds)
         self.commits: list[tuple[float, int, dict[str, int]]] = []
         log.Log.poll = self._timed("poll", log.Log.poll)  # type: ignore[method-assign]
         worker.decode_batch = self._timed("decode", worker.decode_batch)
@@ -36,10 +37,11 @@ class Clocks:
     def _timed(self, joint: str, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def timed(*arguments: Any, **options: Any) -> Any:
-            started = time.perf_counter()
+            started, cpu = time.perf_counter(), time.thread_time()
             result = function(*arguments, **options)
             ended = time.perf_counter()
             self.seconds[joint] += ended - started
+            self.cpu[joint] += time.thread_time() - cpu
             if joint == "poll" and result and not self.first_records:
                 self.first_records, self.cpu_started = ended, time.process_time()
             if joint == "commit":
@@ -81,6 +83,7 @@ def run(bootstrap: str, prefix: str, warehouse: str, **options: Any) -> dict[str
         "batches": report.batches,
         "rate": report.events / seconds,
         **{f"{joint}_seconds": spent for joint, spent in clocks.seconds.items()},
+        **{f"{joint}_cpu_seconds": spent for joint, spent in clocks.cpu.items()},
         "commits": [(moment, events) for moment, events, _ in clocks.commits],
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "rows": rows(warehouse),
