@@ -10,19 +10,23 @@ malformed."""
 
 
 class Topics(NamedTuple):
-    """The four topics of one stream.
+    """The topics of one stream.
 
     Attributes:
         events: What products post, partitioned by user_id.
         dead_letters: Lines that broke the contract, with their reason.
-        flags: What the live guard found suspicious, keyed by user_id.
-        live_metrics: Windowed counts by the live guard.
+        flags: What the live guard found suspicious, keyed by user, device or network.
+        live_metrics: Windowed counts by the live guard; compacted, the newest message of a key counts.
+        kill_switch: Arms that the live guard tripped, keyed by experiment, arm and metric; compacted.
+        guard_counts: What the guard's workers tell each other of devices and networks, as many partitions as events.
     """
 
     events: str = "loveloop.events"
     dead_letters: str = "loveloop.dead-letters"
     flags: str = "loveloop.flags"
     live_metrics: str = "loveloop.live-metrics"
+    kill_switch: str = "loveloop.kill-switch"
+    guard_counts: str = "loveloop.guard-counts"
 
     @classmethod
     def under(cls, prefix: str) -> "Topics":
@@ -35,7 +39,8 @@ class Topics(NamedTuple):
 
 
 TOPICS = Topics()
-EVENTS, DEAD_LETTERS, FLAGS, LIVE_METRICS = TOPICS
+EVENTS, DEAD_LETTERS, FLAGS, LIVE_METRICS, KILL_SWITCH, GUARD_COUNTS = TOPICS
+_COMPACTED = {"cleanup.policy": "compact", "segment.bytes": str(16 * 1_048_576), "min.cleanable.dirty.ratio": "0.2"}
 
 
 class BrokerUnavailableError(ConnectionError):
@@ -52,7 +57,7 @@ def create_topics(
 
     Args:
         bootstrap: `HOST:PORT` of the broker.
-        partitions: Of the events topic; the other topics are slow and have one.
+        partitions: Of the events topic and of guard-counts; the other topics are slow and have one.
         topics: Names.
         replication: Copies of each partition; 3 on a cluster.
         timeout: Seconds to wait for the broker.
@@ -65,8 +70,13 @@ def create_topics(
     """
     with _admin(bootstrap, timeout) as admin:
         missing = [name for name in topics if name not in set(admin.list_topics())]
+        many, compacted = {topics.events, topics.guard_counts}, {topics.live_metrics, topics.kill_switch}
         return [
-            name for name in missing if _create(admin, name, partitions if name == topics.events else 1, replication)
+            name
+            for name in missing
+            if _create(
+                admin, name, partitions if name in many else 1, replication, _COMPACTED if name in compacted else {}
+            )
         ]
 
 
@@ -96,13 +106,13 @@ def no_broker(bootstrap: str, seconds: float) -> BrokerUnavailableError:
     return BrokerUnavailableError(f"no broker answers at {bootstrap} after {seconds:g} s; {remedy}")
 
 
-def _create(admin: Any, name: str, partitions: int, replication: int) -> bool:
+def _create(admin: Any, name: str, partitions: int, replication: int, configs: dict[str, str]) -> bool:
     from kafka.errors import TopicAlreadyExistsError
 
     settings = {
         "num_partitions": partitions,
         "replication_factor": replication,
-        "configs": {"max.message.bytes": str(MAX_MESSAGE_BYTES)},
+        "configs": {"max.message.bytes": str(MAX_MESSAGE_BYTES), **configs},
     }
     try:
         admin.create_topics({name: settings}, wait_for_metadata=True)

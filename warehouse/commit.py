@@ -90,6 +90,7 @@ def store(connection: DuckDBPyConnection, batch: Batch) -> Committed:
     done.rows |= {
         "flags": live.store_flags(connection, erasing.kept_flags(batch.flags)),
         "live_metrics": live.store_metrics(connection, batch.metrics),
+        "kill_switches": live.store_trips(connection, batch.trips),
     }
     erasing.end(connection)
     done.duplicates, done.erased = len(done.copies), len(done.suppressed) + erasing.flags

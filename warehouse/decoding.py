@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from streams import events, wire
 from streams.events import ContractError, Decoded, Event
-from streams.live_counts import Flag, LoveRate
+from streams.live.messages import ArmWindow, Flag, Trip
 from streams.topics import TOPICS, Topics
 from warehouse import setwise
 from warehouse.columns import CONTENT, COORDINATES, MOMENT
@@ -42,7 +42,7 @@ class Batch:
 
     Attributes:
         tables: Events by kind: columns as in `columns.CONTENT`, then their coordinates; in the order of the log.
-        flags: What the live guard flagged, as are `metrics` what it counted.
+        flags: What the live guard flagged, as are `metrics` what it counted and `trips` whom it stopped.
         dead: Lines that broke their topic's contract.
         spans: What was read of each (topic, partition).
     """
@@ -51,7 +51,8 @@ class Batch:
         self.records = records
         self.tables: dict[type[Event], pa.Table] = {}
         self.flags: list[Flag] = []
-        self.metrics: list[LoveRate] = []
+        self.metrics: list[ArmWindow] = []
+        self.trips: list[Trip] = []
         self.dead: list[DeadLetter] = []
         self.spans: dict[tuple[str, int], Span] = {}
 
@@ -66,7 +67,8 @@ def decode_batch(records: Sequence[Record], topics: Topics = TOPICS) -> Batch:
     batch = Batch(records)
     live: dict[str, tuple[list[Any], type[Any]]] = {
         topics.flags: (batch.flags, Flag),
-        topics.live_metrics: (batch.metrics, LoveRate),
+        topics.live_metrics: (batch.metrics, ArmWindow),
+        topics.kill_switch: (batch.trips, Trip),
     }
     with _no_garbage_collection():
         mine = [i for i, record in enumerate(records) if record.topic == topics.events]

@@ -105,7 +105,8 @@ class _Judged(Batch):
         decoded = decode_batch(records, topics)
         super().__init__(records)
         self.letters = {letter.where: letter for letter in letters}
-        self.flags, self.metrics, self.spans = decoded.flags, decoded.metrics, decoded.spans
+        self.flags, self.metrics, self.trips = decoded.flags, decoded.metrics, decoded.trips
+        self.spans = decoded.spans
         self.dead = [letter._replace(coordinates=letters[letter.coordinates.offset].where) for letter in decoded.dead]
         places = zip(*(letter.where for letter in letters), strict=True)
         columns = [pa.array(values, dtype) for values, dtype in zip(places, COORDINATES.values(), strict=True)]

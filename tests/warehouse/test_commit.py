@@ -6,7 +6,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from streams.live_counts import Flag, LoveRate
+from streams.live.messages import ArmWindow, Flag, Trip, pack
 from streams.topics import TOPICS
 from warehouse.commit import commit
 from warehouse.decoding import decode_batch
@@ -170,7 +170,7 @@ def test_what_the_live_guard_says_is_stored_once_and_never_quarantines(feed: Any
 
 
 def test_a_newer_telling_of_a_live_window_replaces_the_older(feed: Any, product: Any) -> None:
-    row = LoveRate(
+    row = ArmWindow(
         experiment=None, arm=None, policy="incumbent", window_start=product.noon, window_seconds=300,
         served=10, loves=1, value=0.1, measured_at=product.noon, partition=0,
     )  # fmt: skip
@@ -178,6 +178,37 @@ def test_a_newer_telling_of_a_live_window_replaces_the_older(feed: Any, product:
     _tell(feed, TOPICS.live_metrics, 1, msgspec.json.encode(msgspec.structs.replace(row, served=20)))
     assert feed.ask("SELECT policy, served FROM live_metrics") == [("incumbent", 20)]
     assert feed.ask("SELECT reason FROM dead_letters") == [("invalid_field",)]
+
+
+def test_windows_and_flags_are_read_packed_or_one_a_message(feed: Any, product: Any) -> None:
+    rows = [
+        ArmWindow(
+            experiment="e", arm=arm, policy="p", window_start=product.noon, window_seconds=300, served=10, loves=1,
+            closings=3, value=0.1, measured_at=product.noon, partition=0, through=7,
+        )
+        for arm in "abc"
+    ]  # fmt: skip
+    device = Flag(rule="r", subject="device", key="d", score=1.0, evidence={}, flagged_at=product.noon)
+    _tell(feed, TOPICS.live_metrics, 0, pack(rows))
+    _tell(feed, TOPICS.flags, 0, pack([device, device]))
+    _tell(feed, TOPICS.flags, 1, pack([device, msgspec.structs.replace(device, key="other")]))
+    assert feed.ask("SELECT arm, served, closings FROM live_metrics ORDER BY arm") == [(arm, 10, 3) for arm in "abc"]
+    assert feed.ask("SELECT subject, user_id, key FROM flags WHERE source = 'live' ORDER BY key") == [
+        ("device", None, "d"), ("device", None, "other"),
+    ]  # fmt: skip
+
+
+def test_a_trip_is_stored_once_as_it_was_told_first(feed: Any, product: Any) -> None:
+    trip = Trip(
+        experiment="e", arm="b", metric="closing_rate", against="control", rate=0.08, reference=0.01, served=4000,
+        log_evidence=12.5, alpha=0.001, tripped_at=product.noon,
+    )  # fmt: skip
+    _tell(feed, TOPICS.kill_switch, 0, pack([trip]))
+    _tell(feed, TOPICS.kill_switch, 1, pack([msgspec.structs.replace(trip, rate=0.5)]), b"{}")
+    assert feed.ask("SELECT experiment, arm, metric, against, rate, served FROM kill_switches") == [
+        ("e", "b", "closing_rate", "control", 0.08, 4000)
+    ]
+    assert feed.ask("SELECT count(*) FROM dead_letters") == [(1,)]
 
 
 def _tell(feed: Any, topic: str, offset: int, *lines: bytes) -> None:

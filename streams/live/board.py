@@ -1,0 +1,107 @@
+"""The newest telling of every window of every partition: what all guards together have counted.
+
+Each worker follows the whole live-metrics topic. It is the guard's durable memory of counts: a worker that takes over a
+partition takes up its tellings and counts on from the offset that they name.
+"""
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from streams.live.messages import Arm, ArmWindow, unpack
+
+_log = logging.getLogger(__name__)
+BLOCK_WINDOWS = 12
+"""Windows of one message: an hour of windows of five minutes."""
+MOST_ROWS = 200_000
+"""Rows kept, some 60 MB; the oldest blocks are forgotten first."""
+
+Counts = tuple[int, int, int]
+"""Served, loves, closings."""
+Rows = dict[tuple[int, Arm], Counts]
+"""Counts by number of the window (its start over its length) and arm."""
+
+
+class Telling(NamedTuple):
+    """One block of one partition: its rows, and the offset up to which messages were counted."""
+
+    rows: Rows
+    through: int
+
+
+NOTHING = Telling({}, -1)
+
+
+class Board:
+    """Newest tellings, by partition and number of the block (see the module).
+
+    Args:
+        window_seconds: Tellings with windows of another length are left out: whoever changes the length begins anew.
+    """
+
+    def __init__(self, window_seconds: int) -> None:
+        self.window_seconds = window_seconds
+        self.newest = datetime.fromtimestamp(0, UTC)
+        self._told: dict[tuple[int, int], Telling] = {}
+        self._rows = 0
+
+    def take(self, value: bytes | None) -> tuple[int, int] | None:
+        """Read a message of the live-metrics topic; returns the partition and the block that it tells of.
+
+        A telling that had counted less than the one that is here comes from a worker that lost the partition; it is
+        taken all the same, since that is what everybody else saw, and the one who counts on tells it anew.
+        """
+        windows = [row for row in unpack(value, ArmWindow) if row.window_seconds == self.window_seconds]
+        if not windows or windows[0].through < 0:
+            return None
+        first = windows[0]
+        block = first.partition, self._number(first) // BLOCK_WINDOWS
+        rows = {(self._number(w), (w.experiment, w.arm, w.policy)): (w.served, w.loves, w.closings) for w in windows}
+        self.put(*block, Telling(rows, first.through))
+        self.newest = max(self.newest, first.measured_at)
+        return block
+
+    def put(self, partition: int, block: int, telling: Telling) -> None:
+        """Take a telling that is known already, as its writer does."""
+        before = self._told.pop((partition, block), NOTHING)
+        self._told[partition, block] = telling
+        self._rows += len(telling.rows) - len(before.rows)
+        if self._rows > MOST_ROWS:
+            self._forget_oldest()
+
+    def told(self, partition: int, block: int) -> Telling:
+        """The newest telling of a block; empty, through -1, when nobody told."""
+        return self._told.get((partition, block), NOTHING)
+
+    def through(self, partition: int) -> int:
+        """The highest offset that any telling of a partition names, -1 for none."""
+        return max((telling.through for (p, _), telling in self._told.items() if p == partition), default=-1)
+
+    def check_not_ahead(self, partition: int, end: int | None) -> None:
+        """Forget the tellings of a partition that name offsets behind its end: its topic was deleted and made anew."""
+        if end is not None and self.through(partition) >= end:
+            _log.warning("partition %d ends at %d, less than was counted of it: counting it anew", partition, end)
+            for key in [key for key in self._told if key[0] == partition]:
+                self._rows -= len(self._told.pop(key).rows)
+
+    def rows(self) -> Iterator[tuple[int, Arm, Counts]]:
+        """Number of the window, arm and counts of every row; a window has one row from each partition."""
+        for telling in self._told.values():
+            for (window, arm), counts in telling.rows.items():
+                yield window, arm, counts
+
+    def totals(self) -> dict[Arm, Counts]:
+        """Counts per arm over everything that is remembered."""
+        sums: dict[Arm, Counts] = {}
+        for _, arm, (served, loves, closings) in self.rows():
+            before = sums.get(arm, (0, 0, 0))
+            sums[arm] = before[0] + served, before[1] + loves, before[2] + closings
+        return sums
+
+    def _number(self, row: ArmWindow) -> int:
+        return int(row.window_start.timestamp()) // self.window_seconds
+
+    def _forget_oldest(self) -> None:
+        for key in sorted(self._told, key=lambda key: key[1])[: len(self._told) // 10 + 1]:
+            self._rows -= len(self._told.pop(key).rows)

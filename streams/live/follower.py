@@ -1,0 +1,64 @@
+"""Reads the guard's own topics beside Faust, whole and from their beginning: every worker sees what any published."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from streams.live.guard import FLAGS_SHOWN
+from streams.live.messages import ArmWindow, Flag, Trip
+from streams.topics import MAX_MESSAGE_BYTES, Topics
+
+
+class Follower:
+    """Hands every message of the live-metrics and kill-switch topics, and the last flags, to a function.
+
+    Args:
+        bootstrap: `HOST:PORT` of the broker.
+        names: Topics.
+        take: Gets the kind of a message's lines and its value.
+    """
+
+    def __init__(self, bootstrap: str, names: Topics, take: Callable[[type[Any], bytes | None], None]) -> None:
+        self._bootstrap, self._take = bootstrap, take
+        self._kinds: dict[str, type[Any]] = {names.live_metrics: ArmWindow, names.kill_switch: Trip, names.flags: Flag}
+        self._flags = names.flags
+        self._consumer: Any = None
+        self._started = asyncio.Event()
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        from aiokafka import AIOKafkaConsumer
+
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest",
+            max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+        )  # fmt: skip
+        await self._consumer.start()
+        try:
+            await self._seek()
+            self._started.set()
+            while True:
+                for partition, records in (await self._consumer.getmany(timeout_ms=200)).items():
+                    for record in records:
+                        self._take(self._kinds[partition.topic], record.value)
+        finally:
+            await self._consumer.stop()
+
+    async def catch_up(self) -> None:
+        """Wait until everything that was published so far is taken."""
+        await self._started.wait()
+        ends = await self._consumer.end_offsets(self._consumer.assignment())
+        for partition, end in ends.items():
+            while await self._consumer.position(partition) < end:
+                await asyncio.sleep(0.02)
+
+    async def _seek(self) -> None:
+        from aiokafka import TopicPartition
+
+        partitions = [TopicPartition(topic, 0) for topic in self._kinds]
+        self._consumer.assign(partitions)
+        starts = await self._consumer.beginning_offsets(partitions)
+        ends = await self._consumer.end_offsets(partitions)
+        for partition in partitions:
+            skipped = ends[partition] - FLAGS_SHOWN if partition.topic == self._flags else 0
+            self._consumer.seek(partition, max(starts[partition], skipped))

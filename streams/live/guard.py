@@ -1,0 +1,138 @@
+"""All that one worker of the live guard knows, without Kafka or Faust: partitions, the board, flags and trips."""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from streams.live import switch
+from streams.live.board import Board
+from streams.live.messages import Flag, Trip, pack, unpack
+from streams.live.partition import PartitionGuard, taken_changes
+from streams.live.rules import Rules
+from streams.live.shared import SharedRates, spread
+
+FLAGS_SHOWN = 200
+
+
+class Outbox(NamedTuple):
+    """What is to be published before the messages that led to it may be acknowledged.
+
+    Attributes:
+        flags: Key and value of each message.
+        changes: Partition and value of each message of the guard-counts topic.
+    """
+
+    flags: list[tuple[bytes, bytes]]
+    changes: list[tuple[int, bytes]]
+
+
+class Guard:
+    """The state of one worker (see the module).
+
+    Args:
+        rules: Dials.
+
+    Attributes:
+        board: What all workers counted.
+        partitions: Of the events topic, those that this worker holds.
+        shared: The same of the guard-counts topic.
+        trips: Every trip that was published, by (experiment, arm, metric).
+        recent: The latest flags of all workers.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.board = Board(rules.window_seconds)
+        self.partitions: dict[int, PartitionGuard] = {}
+        self.shared: dict[int, SharedRates] = {}
+        self.trips: dict[tuple[str, str, str], Trip] = {}
+        self.recent: deque[Flag] = deque(maxlen=FLAGS_SHOWN)
+        self._released: dict[tuple[bool, int], int] = {}
+
+    def observe(self, message: Any, end: int | None = None) -> None:
+        """Count a message of the events topic (partition, offset, timestamp in s, value).
+
+        Args:
+            message: One that goes back in its partition begins it anew: the partition came back to this worker.
+            end: Offset behind the partition's last message, where it is known.
+        """
+        partition = message.partition
+        if self.begins(message):
+            self.board.check_not_ahead(partition, end)
+            self.partitions[partition] = PartitionGuard(partition, self.rules, self.board, message.offset)
+            self._released[True, partition] = message.offset - 1
+        self.partitions[partition].observe(message)
+
+    def add(self, message: Any) -> None:
+        """Add up a message of the guard-counts topic."""
+        shared = self.shared.get(message.partition)
+        if shared is None or message.offset < shared.next:
+            shared = self.shared[message.partition] = SharedRates(self.rules, message.offset)
+            self._released[False, message.partition] = message.offset - 1
+        shared.observe(message)
+
+    def follow(self, kind: type[Any], value: bytes | None) -> None:
+        """Take what a worker, this one included, has published: `ArmWindow`, `Flag` or `Trip`, as `kind` says."""
+        if kind is Flag:
+            known = {flag.identity for flag in self.recent}
+            self.recent.extend(flag for flag in unpack(value, Flag) if flag.identity not in known)
+        elif kind is Trip:
+            for trip in unpack(value, Trip):
+                self.trips.setdefault(trip.identity, trip)
+        else:
+            told = self.board.take(value)
+            if told and told[0] in self.partitions:
+                self.partitions[told[0]].arms.tell_again(told[1])
+
+    def outbox(self, partitions: int) -> Outbox:
+        """Take the flags and changes that piled up; the guard-counts topic has so many partitions."""
+        found: list[Flag] = []
+        changes: list[tuple[int, bytes]] = []
+        for number, guard in self.partitions.items():
+            found, guard.flags = found + guard.flags, []
+            changes += spread(number, taken_changes(guard), partitions).items()
+        for shared in self.shared.values():
+            found, shared.flags = found + shared.flags, []
+        return Outbox([(flag_key(flag), pack([flag])) for flag in found], changes)
+
+    def tellings(self) -> list[tuple[bytes, bytes]]:
+        """Key and value of one message for each block of windows that changed."""
+        return [
+            telling
+            for guard in self.partitions.values()
+            for telling in guard.arms.tellings(guard.next - 1, guard.newest)
+        ]
+
+    def begins(self, message: Any) -> bool:
+        """Whether a message of the events topic begins a partition: the board must be up to date then."""
+        guard = self.partitions.get(message.partition)
+        return guard is None or message.offset < guard.next
+
+    def new_trips(self) -> list[Trip]:
+        """What trips now and never did; told by the worker that holds partition 0, so by one."""
+        return switch.trips(self.board, self.rules, self.trips) if 0 in self.partitions else []
+
+    def releases(self) -> Iterator[tuple[bool, int, range]]:
+        """What no restarted guard needs any more: whether of the events topic, partition, offsets; each once.
+
+        To be asked when everything is published and nothing was observed since.
+        """
+        lasts = {(True, number): guard.release() for number, guard in self.partitions.items()}
+        lasts |= {(False, number): shared.release() for number, shared in self.shared.items()}
+        for (events, partition), last in lasts.items():
+            before = self._released[events, partition]
+            if last > before:
+                self._released[events, partition] = last
+                yield events, partition, range(before + 1, last + 1)
+
+    def forget(self, *, events: bool, partition: int) -> None:
+        """Drop a partition, of the events topic or of guard-counts, that another worker takes over."""
+        if events:
+            self.partitions.pop(partition, None)
+        else:
+            self.shared.pop(partition, None)
+
+
+def flag_key(flag: Flag) -> bytes:
+    """Key of a flag's message: the user, device or network."""
+    return (flag.user_id or flag.key or "").encode()

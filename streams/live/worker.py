@@ -1,0 +1,209 @@
+"""The Faust application around a guard: two agents, two tasks, the pages. All that is left to it is I/O.
+
+Left out on purpose: Faust's tables, `take` (it loses a batch whose work fails) and `exactly_once` (it is not). An
+exception in the work ends the worker: what is in memory may be half done then, and a start from the log is exact.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from streams import topics
+from streams.live import view
+from streams.live.follower import Follower
+from streams.live.guard import Guard
+from streams.live.messages import Trip, pack
+
+GROUP = "loveloop-guard"
+_POLL = 50
+SECONDS_TO_STOP = 20.0
+_log = logging.getLogger(__name__)
+
+
+class _Place:
+    """Where a message was: all that Faust asks of one that is acknowledged, long after the message was let go."""
+
+    def __init__(self, tp: Any, offset: int) -> None:
+        self.tp, self.topic, self.offset, self.acked = tp, tp.topic, offset, False
+
+
+class Worker:
+    """Moves a guard's messages in and out.
+
+    Args:
+        bootstrap: `HOST:PORT` of the broker.
+        guard: State.
+        names: Topics.
+        web: Host and port of the live view.
+        scratch: For Faust's own files.
+        session_seconds: After so long without a sign of life a worker loses its partitions.
+        counts_partitions: Of the guard-counts topic.
+
+    Attributes:
+        app: To be run.
+        failure: What ended the work, None while it goes well.
+    """
+
+    def __init__(
+        self, bootstrap: str, guard: Guard, *, names: topics.Topics, web: tuple[str, int], scratch: Path,
+        session_seconds: float, counts_partitions: int,
+    ) -> None:  # fmt: skip
+        import faust
+
+        self.guard, self.names = guard, names
+        self._counts_partitions = counts_partitions
+        self.failure: Exception | None = None
+        self._lock, self._broken = asyncio.Lock(), False
+        self.follower = Follower(bootstrap, names, guard.follow)
+        self.app = faust.App(
+            f"{GROUP}-{names.events}", broker=f"kafka://{bootstrap}", store="memory://", datadir=str(scratch),
+            autodiscover=False, topic_disable_leader=True, topic_allow_declare=False, stream_wait_empty=False,
+            key_serializer="raw", value_serializer="raw", producer_max_batch_size=1,
+            producer_max_request_size=topics.MAX_MESSAGE_BYTES, web_bind=web[0], web_port=web[1], web_host=web[0],
+            broker_session_timeout=session_seconds, broker_heartbeat_interval=session_seconds / 3,
+            broker_commit_livelock_soft_timeout=86_400.0, stream_processing_timeout=86_400.0,
+        )  # fmt: skip
+        self._channels = {name: self.app.topic(name, value_type=bytes, value_serializer="raw") for name in names}
+        self._add_agents()
+        self._add_tasks()
+        self._add_pages()
+
+    async def _observe(self, events: list[Any]) -> None:
+        """Count some packs, then publish what they gave rise to, before anything else may count or tell."""
+        async with self._alone():
+            messages = self._present(events)
+            if any(map(self.guard.begins, messages)):
+                await self.follower.catch_up()
+            for message in messages:
+                self.guard.observe(message, self.app.consumer.highwater(message.tp))
+                await asyncio.sleep(0)  # a pack takes milliseconds: let heartbeats and pages through
+            await self._speak()
+
+    async def _add(self, events: list[Any]) -> None:
+        async with self._alone():
+            for message in self._present(events):
+                self.guard.add(message)
+            await self._speak()
+
+    async def _or_end(self, work: Awaitable[None]) -> None:
+        """Do a piece of work to its end, also when Faust cancels the agent; end the worker when it fails.
+
+        Faust would go on with the next messages. SIGTERM stops it in order and leaves the group, where a crash inside
+        an agent can hang it; should that hang, too, the process ends as it is: the log has all that is needed.
+        """
+        await asyncio.shield(asyncio.ensure_future(self._done_or_ended(work)))
+
+    async def _done_or_ended(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            if not self.app.should_stop:
+                self.failure = error
+                _log.exception("the guard ends: start it again, and it goes on from the log")
+                watchdog = threading.Timer(SECONDS_TO_STOP, os._exit, (1,))
+                watchdog.daemon = True
+                watchdog.start()
+                signal.raise_signal(signal.SIGTERM)
+            await asyncio.Event().wait()
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """One piece of work at a time, and none after one has failed: it may have counted half a message."""
+        async with self._lock:
+            if self._broken:
+                await asyncio.Event().wait()
+            self._broken = True
+            yield
+            self._broken = False
+
+    async def _speak(self) -> None:
+        flags, changes = self.guard.outbox(self._counts_partitions)
+        sent = [await self._send(self.names.flags, value, key=key) for key, value in flags]
+        sent += [await self._send(self.names.guard_counts, value, partition=number) for number, value in changes]
+        await asyncio.gather(*sent)
+
+    async def _tell(self) -> None:
+        """Publish the counts that changed and the arms that trip, and acknowledge what no restart needs any more."""
+        async with self._alone():
+            tellings = [
+                await self._send(self.names.live_metrics, value, key=key) for key, value in self.guard.tellings()
+            ]
+            await asyncio.gather(*tellings)
+            for trip in self.guard.new_trips():
+                _log.warning("tripped: %s, arm %s, by its %s", trip.experiment, trip.arm, trip.metric)
+                await (await self._send(self.names.kill_switch, pack([trip]), key=trip.key))
+                self.guard.follow(Trip, pack([trip]))
+            for events, partition, offsets in self.guard.releases():
+                self._acknowledge(self.names.events if events else self.names.guard_counts, partition, offsets)
+
+    def _acknowledge(self, topic: str, partition: int, offsets: range) -> None:
+        from faust.types import TP
+
+        place = TP(topic, partition)
+        for offset in offsets:
+            self.app.consumer.ack(_Place(place, offset))
+
+    async def _send(self, topic: str, value: bytes, *, key: bytes | None = None, partition: int | None = None) -> Any:
+        return await self._channels[topic].send(key=key, value=value, partition=partition)
+
+    def _present(self, events: list[Any]) -> list[Any]:
+        """Messages of partitions that are ours now: a buffer may hold some from before a rebalance."""
+        return [
+            event.message
+            for event in events
+            if self.app.flow_control.is_active() and event.message.generation_id == self.app.consumer_generation_id
+        ]
+
+    def _add_agents(self) -> None:
+        async def watch(stream: Any) -> None:
+            async for events in stream.noack_take(_POLL, within=0.2):
+                await self._or_end(self._observe(events))
+
+        async def add_up(stream: Any) -> None:
+            async for events in stream.noack_take(_POLL, within=0.2):
+                await self._or_end(self._add(events))
+
+        self.app.agent(self._channels[self.names.events])(watch)
+        self.app.agent(self._channels[self.names.guard_counts])(add_up)
+
+        async def revoked(sender: Any, partitions: set[Any], **_: Any) -> None:  # noqa: ARG001
+            for partition in partitions:
+                self.guard.forget(events=partition.topic == self.names.events, partition=partition.partition)
+
+        self.app.on_partitions_revoked.connect(revoked, weak=False)
+
+    def _add_tasks(self) -> None:
+        async def follow() -> None:
+            await self._done_or_ended(self.follower.run())
+
+        async def tell() -> None:
+            while not self.app.should_stop:
+                await self.app.sleep(self.guard.rules.publish_seconds)
+                await self._or_end(self._tell())
+
+        self.app.task(follow)
+        self.app.task(tell)
+
+    def _add_pages(self) -> None:
+        for path, show in (
+            ("/", view.totals), ("/arms", view.arms), ("/flags", view.flags), ("/users", view.users),
+            ("/kill-switch", view.trips),
+        ):  # fmt: skip
+            self._add_page(path, show)
+
+        async def people(web_view: Any, request: Any) -> Any:  # noqa: ARG001
+            return web_view.html(view.page(self.guard))
+
+        self.app.page("/live", name="live")(people)
+
+    def _add_page(self, path: str, show: Any) -> None:
+        async def answer(web_view: Any, request: Any) -> Any:  # noqa: ARG001
+            return web_view.json(show(self.guard))
+
+        self.app.page(path, name=show.__name__)(answer)
