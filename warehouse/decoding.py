@@ -7,15 +7,17 @@ Every line is judged by `streams.events.decode`. Messages whose lines need no se
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from streams import events, wire
 from streams.events import ContractError, Decoded, Event
@@ -34,7 +36,18 @@ DEAD = {
     "user_id": pa.string(),
 }
 _AHEAD_US = int(events.LATEST_AHEAD.total_seconds() * 1e6)
+_PLACES = list(COORDINATES.items())[:3]
 _PLACE = {"record": pa.int32(), "kafka_line": pa.int32()}
+
+
+class _Columns(NamedTuple):
+    """Records, column by column."""
+
+    topics: tuple[str, ...]
+    partitions: tuple[int, ...]
+    offsets: tuple[int, ...]
+    timestamps: tuple[int, ...]
+    values: tuple[bytes | None, ...]
 
 
 class Batch:
@@ -70,15 +83,19 @@ def decode_batch(records: Sequence[Record], topics: Topics = TOPICS) -> Batch:
         topics.live_metrics: (batch.metrics, ArmWindow),
         topics.kill_switch: (batch.trips, Trip),
     }
+    if not records:
+        batch.tables = {kind: _table([], kind, {}) for kind in CONTENT}
+        return batch
     with _no_garbage_collection():
-        mine = [i for i, record in enumerate(records) if record.topic == topics.events]
-        read = setwise.read([_pack(i, records[i]) for i in mine])
-        lines = [0] * len(records) if len(mine) < len(records) else read.lines
-        for index, count in zip(mine, read.lines, strict=True):
-            lines[index] = count
-        others = _count(batch, lines, {*range(len(records))}.difference(mine))
+        columns = _Columns(*zip(*records, strict=True))
+        mine = [i for i, topic in enumerate(columns.topics) if topic == topics.events]
+        read = setwise.read(columns.values, _latest(columns.timestamps), mine)
+        others = [
+            (i, n) for i in {*range(len(records))}.difference(mine) for n in range(len(wire.unpack(records[i].value)))
+        ]
+        batch.spans = _spans(columns, _lines(len(records), mine, read.lines, others))
         rows = _judge(batch, sorted([*read.doubtful, *others]), live)
-        places = _places(records)
+        places = {name: pa.array(each, dtype) for (name, dtype), each in zip(_PLACES, columns, strict=False)}
         for kind in CONTENT:
             fast = [read.tables[kind]] if kind in read.tables else []
             batch.tables[kind] = _table([*fast, *rows[kind]], kind, places)
@@ -93,24 +110,31 @@ def dead_table(dead: Iterable[DeadLetter]) -> pa.Table:
     return pa.table(arrays, names=list(DEAD))
 
 
-def _pack(index: int, record: Record) -> setwise.Pack:
-    received_ms = record.timestamp if record.timestamp >= 0 else received_at(record).timestamp() * 1000
-    return setwise.Pack(index, record.value or b"", int(received_ms) * 1000 + _AHEAD_US)
+def _latest(timestamps: Sequence[int]) -> NDArray[np.int64]:
+    """The latest moment that lines of each record may name (us since 1970); a record without a stamp came now."""
+    received = np.array(timestamps, np.int64) * 1000
+    return np.where(received < 0, int(time.time() * 1e6), received) + _AHEAD_US
 
 
-def _count(batch: Batch, lines: list[int], others: Iterable[int]) -> list[tuple[int, int]]:
-    """Note what was read of each partition; returns the lines of other topics, which nobody has counted yet."""
-    found: list[tuple[int, int]] = []
-    for index in others:
-        lines[index] = len(wire.unpack(batch.records[index].value))
-        found += [(index, number) for number in range(lines[index])]
-    for record, count in zip(batch.records, lines, strict=True):
-        span = batch.spans.get((record.topic, record.partition))
-        if span is None:
-            span = batch.spans[record.topic, record.partition] = Span(record.offset, record.offset)
-        span.next = record.offset + 1
-        span.messages += 1
-        span.events += count
+def _lines(
+    records: int, mine: Sequence[int], counted: Sequence[int], others: Iterable[tuple[int, int]]
+) -> NDArray[np.int64]:
+    """How many lines each record has, int64[records]."""
+    lines = np.zeros(records, np.int64)
+    lines[mine] = counted
+    for index, _ in others:
+        lines[index] += 1
+    return lines
+
+
+def _spans(columns: _Columns, lines: NDArray[np.int64]) -> dict[tuple[str, int], Span]:
+    """What was read of each (topic, partition)."""
+    topics, partitions, offsets = (np.array(each) for each in columns[:3])
+    found: dict[tuple[str, int], Span] = {}
+    for topic, partition in dict.fromkeys(zip(columns.topics, columns.partitions, strict=True)):
+        here = np.flatnonzero((topics == topic) & (partitions == partition))
+        first, last = int(offsets[here[0]]), int(offsets[here[-1]])
+        found[topic, partition] = Span(first, last + 1, len(here), int(lines[here].sum()))
     return found
 
 
@@ -157,12 +181,6 @@ def _columns(kind: type[Event], rows: Sequence[tuple[Decoded, int, int]]) -> pa.
     return pa.table([*arrays, *places], names=[*CONTENT[kind], *_PLACE])
 
 
-def _places(records: Sequence[Record]) -> dict[str, pa.Array]:
-    """Topic, partition and offset of each record."""
-    columns = zip(*(record[:3] for record in records), strict=True) if records else ((), (), ())
-    return {name: pa.array(values, dtype) for (name, dtype), values in zip(COORDINATES.items(), columns, strict=False)}
-
-
 def _table(parts: Sequence[pa.Table], kind: type[Event], places: Mapping[str, pa.Array]) -> pa.Table:
     """All rows of a kind in the order of the log, with their coordinates."""
     schema = pa.schema({**CONTENT[kind], **_PLACE})
@@ -170,7 +188,9 @@ def _table(parts: Sequence[pa.Table], kind: type[Event], places: Mapping[str, pa
     if len(parts) > 1:
         order = np.lexsort((whole["kafka_line"].to_numpy(), whole["record"].to_numpy()))
         whole = whole.take(pa.array(order))
-    coordinates = {name: values.take(whole["record"]) for name, values in places.items()}
+    coordinates = {
+        name: places[name].take(whole["record"]) if places else pa.array([], dtype) for name, dtype in _PLACES
+    }
     columns = {name: whole[name] for name in CONTENT[kind]} | coordinates | {"kafka_line": whole["kafka_line"]}
     return pa.table(columns)
 

@@ -60,14 +60,6 @@ _ACTIONS = pa.array(["added", "removed"])
 _ROLES = pa.array(["system", "user", "assistant"])
 
 
-class Pack(NamedTuple):
-    """A message to read: the index of its record, its bytes, the latest moment that it may name (us since 1970)."""
-
-    record: int
-    value: bytes
-    latest_us: int
-
-
 class Read(NamedTuple):
     """What was read.
 
@@ -83,12 +75,11 @@ class Read(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """Lines to parse together: their text, and of each line its record, its number, the latest moment it may name."""
+    """Lines to parse together: their text, and of each line its record and its number."""
 
     text: bytes
     record: NDArray[np.int32]
     line: NDArray[np.int32]
-    latest: NDArray[np.int64]
 
     def pieces(self) -> list[_Part]:
         lines = self.text.split(b"\n")
@@ -96,43 +87,52 @@ class _Part(NamedTuple):
         return [self._slice(lines, slice(at, at + size)) for at in range(0, len(lines), size)]
 
     def _slice(self, lines: list[bytes], which: slice) -> _Part:
-        return _Part(b"\n".join(lines[which]), self.record[which], self.line[which], self.latest[which])
+        return _Part(b"\n".join(lines[which]), self.record[which], self.line[which])
 
 
-def read(packs: Sequence[Pack]) -> Read:
-    """Read messages into tables."""
+def read(values: Sequence[bytes | None], latest: NDArray[np.int64], mine: Sequence[int]) -> Read:
+    """Read messages into tables.
+
+    Args:
+        values: The bytes of every record of a batch.
+        latest: The latest moment that its lines may name (us since 1970), int64[records].
+        mine: Indices of the records to read.
+    """
     read = Read({}, [], [])
     parsed: list[tuple[_Part, pa.Table]] = []
-    for part in _parts(packs, read):
+    for part in _parts(values, mine, read):
         _parse_all(part, parsed, read.doubtful)
     if parsed:
         whole = pa.concat_tables([table for _, table in parsed]).combine_chunks()
-        for name in ("record", "line", "latest"):
-            values = np.concatenate([getattr(part, name) for part, _ in parsed])
-            whole = whole.append_column("kafka_line" if name == "line" else name, pa.array(values))
+        record = np.concatenate([part.record for part, _ in parsed])
+        line = np.concatenate([part.line for part, _ in parsed])
+        columns = {"record": record, "kafka_line": line, "latest": latest[record]}
+        for name, column in columns.items():
+            whole = whole.append_column(name, pa.array(column))
         _sort_out(whole, read)
     return read
 
 
-def _parts(packs: Sequence[Pack], read: Read) -> Iterator[_Part]:
+def _parts(values: Sequence[bytes | None], mine: Sequence[int], read: Read) -> Iterator[_Part]:
     """Whole messages together until there are lines enough; a message with other lines than fit ones alone."""
-    held: list[Pack] = []
+    held: list[int] = []
     counts: list[int] = []
     lines = 0
-    for pack in packs:
-        count = _fit_lines(pack.value)
+    for record in mine:
+        value = values[record] or b""
+        count = _fit_lines(value)
         if lines >= _PART_LINES or (held and not count):
-            yield _part(held, counts)
+            yield _part(values, held, counts)
             held, counts, lines = [], [], 0
         if count:
-            read.lines.append(count)
-            held.append(pack)
+            held.append(record)
             counts.append(count)
             lines += count
+            read.lines.append(count)
         else:
-            yield from _fit_part(pack, read)
+            yield from _fit_part(record, value, read)
     if held:
-        yield _part(held, counts)
+        yield _part(values, held, counts)
 
 
 def _fit_lines(value: bytes) -> int:
@@ -143,28 +143,22 @@ def _fit_lines(value: bytes) -> int:
     return breaks + 1 if not breaks or breaks == value.count(b"}\n{") else 0
 
 
-def _fit_part(pack: Pack, read: Read) -> Iterator[_Part]:
+def _fit_part(record: int, value: bytes, read: Read) -> Iterator[_Part]:
     """The lines of a message that begin with `{` and end with `}`; the others are doubtful."""
-    lines = wire.unpack(pack.value)
+    lines = wire.unpack(value)
     read.lines.append(len(lines))
     fit = [line[:1] == b"{" and line[-1:] == b"}" and len(line) <= events.LONGEST_LINE for line in lines]
-    read.doubtful.extend((pack.record, number) for number, fits in enumerate(fit) if not fits)
+    read.doubtful.extend((record, number) for number, fits in enumerate(fit) if not fits)
     numbers = np.flatnonzero(fit).astype(np.int32)
     if len(numbers):
-        text = b"\n".join([lines[number] for number in numbers])
-        yield _Part(text, np.full_like(numbers, pack.record), numbers, np.full(len(numbers), pack.latest_us))
+        yield _Part(b"\n".join([lines[number] for number in numbers]), np.full_like(numbers, record), numbers)
 
 
-def _part(packs: Sequence[Pack], counts: Sequence[int]) -> _Part:
-    records, values, latest = zip(*packs, strict=True)
+def _part(values: Sequence[bytes | None], records: Sequence[int], counts: Sequence[int]) -> _Part:
+    text = b"\n".join([values[record] for record in records])  # type: ignore[misc]  # none of them is None
     many = np.array(counts)
     first = np.repeat(np.cumsum(many) - many, many)
-    return _Part(
-        b"\n".join(values),
-        np.repeat(np.array(records, np.int32), many),
-        (np.arange(len(first)) - first).astype(np.int32),
-        np.repeat(np.array(latest, np.int64), many),
-    )
+    return _Part(text, np.repeat(np.array(records, np.int32), many), (np.arange(len(first)) - first).astype(np.int32))
 
 
 def _parse_all(part: _Part, parsed: list[tuple[_Part, pa.Table]], doubtful: list[tuple[int, int]]) -> None:

@@ -85,6 +85,7 @@ class Worker:
         self._storing: deque[Future[tuple[Committed, Batch]]] = deque()
         self._expected: dict[Slot, int] = {}
         self._pending: list[Record] = []
+        self._read: dict[Slot, int] = {}
         self._lines = 0
         self._lines_each = PACK_LINES
         self._settled = False
@@ -131,12 +132,12 @@ class Worker:
         if self._pending:
             self._lines_each = max(1, self._lines // len(self._pending))
         wanted = (self._batch_rows - self._lines) // self._lines_each
-        records = self._log.poll(min(max(1, wanted), 2_000))
+        found = self._log.poll(min(max(1, wanted), 2_000))
         if self._log.reassigned():
             self._seek()
             return
-        for record in records:
-            self._take(record)
+        for slot, records in found.items():
+            self._take(slot, records)
         self._settled = self._log.settle(self._expected)
         if self._log.silence() > _SILENCE_SECONDS and self._until_caught_up:
             raise BrokerUnavailableError(
@@ -144,15 +145,18 @@ class Worker:
                 "stored; start the broker and run the same again, it goes on there"
             )
 
-    def _take(self, record: Record) -> None:
-        slot = self._log.slot(record.topic, record.partition)
-        if record.offset < self._expected[slot]:
-            self._log.check_not_shrunk(slot, self._expected[slot])
+    def _take(self, slot: Slot, records: list[Record]) -> None:
+        expected = self._expected[slot]
+        if records[0].offset < expected:
+            self._log.check_not_shrunk(slot, expected)
+            records = [record for record in records if record.offset >= expected]
+        if not records:
             return
         if not self._pending:
             self._since = time.monotonic()
-        self._pending.append(record)
-        self._lines += record.value.count(b"\n") + 1 if record.value else 0
+        self._pending += records
+        self._read[slot] = records[-1].offset + 1
+        self._lines += len(records) + sum(record.value.count(b"\n") for record in records if record.value)
 
     def _due(self, ends: dict[Slot, int]) -> bool:
         """Whether to store what is pending: enough, waited long enough, or nothing more to wait for."""
@@ -160,21 +164,23 @@ class Worker:
             return False
         if self._lines >= self._batch_rows or time.monotonic() - self._since >= self._batch_seconds:
             return True
-        read = {self._log.slot(record.topic, record.partition): record.offset + 1 for record in self._pending}
-        return bool(ends) and all((self._expected | read).get(slot, 0) >= end for slot, end in ends.items())
+        return bool(ends) and all((self._expected | self._read).get(slot, 0) >= end for slot, end in ends.items())
 
     def _flush(self) -> None:
         """Start to decode and then store what is pending; wait only while two batches are under way."""
-        records, self._pending, self._lines = self._pending, [], 0
+        records, read = self._pending, self._read
+        self._forget()
         if not records:
             return
-        last = {self._log.slot(record.topic, record.partition): record.offset for record in records}
-        expected = {slot: self._expected[slot] for slot in last}
-        self._expected |= {slot: offset + 1 for slot, offset in last.items()}
+        expected = {slot: self._expected[slot] for slot in read}
+        self._expected |= read
         decoded = self._decoder.submit(decode_batch, records, self._topics)
         self._storing.append(self._pool.submit(self._commit, decoded, expected))
         while len(self._storing) > _UNDER_WAY and self._settle_first():
             pass
+
+    def _forget(self) -> None:
+        self._pending, self._read, self._lines = [], {}, 0
 
     def _commit(self, decoded: Future[Batch], expected: dict[Slot, int]) -> tuple[Committed, Batch]:
         batch = decoded.result()
@@ -204,7 +210,8 @@ class Worker:
         """Forget what is pending and go to the stored positions, once nothing is under way."""
         while self._storing and self._settle():
             pass
-        self._pending, self._lines, self._settled = [], 0, False
+        self._forget()
+        self._settled = False
         stored = self._positions()
         self._expected = {slot: stored.get(slot, 0) for slot in self._log.assigned()}
         self._log.seek(self._expected)
