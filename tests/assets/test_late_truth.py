@@ -1,0 +1,96 @@
+"""What a person sees of late truth: the diff of two training sets, and the alarm for reactions that wait."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from assets.cli.training_set import training_set
+from assets.cli.warehouse import warehouse
+from streams.events import Event, Message, ReactionChanged, ResponseServed, encode, new_event_id
+from streams.topics import TOPICS
+from warehouse import connection
+from warehouse.commit import commit
+from warehouse.decoding import decode_batch
+from warehouse.records import Record, Slot
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def served(number: int) -> ResponseServed:
+    at = NOON + timedelta(minutes=number)
+    return ResponseServed(
+        event_id=new_event_id(at), user_id="ann", served_at=at, response_id=f"r{number}", conversation_id="c",
+        turn=number, session_id="s", policy="v7", conversation=[Message("user", "How do I grow roses?")],
+        response="With patience.",
+    )  # fmt: skip
+
+
+def loved(response: str, at: datetime, action: Any = "added") -> ReactionChanged:
+    return ReactionChanged(
+        event_id=new_event_id(at), user_id="ann", reacted_at=at, response_id=response, reaction="love", action=action,
+        session_id="s",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    made = tmp_path / "warehouse.duckdb"
+    connection.open(made).migrate()
+    return made
+
+
+def pour(target: Path, *events: Event) -> None:
+    with connection.open(target).read() as reader:
+        (first,) = reader.execute("SELECT coalesce(max(next_offset), 0) FROM ingest_positions").fetchone() or (0,)
+    stamp = int((NOON + 99 * HOUR).timestamp() * 1000)
+    records = [Record(TOPICS.events, 0, first + n, stamp, encode(event)) for n, event in enumerate(events)]
+    commit(connection.open(target), decode_batch(records), {Slot(TOPICS.events, "t", 0): first})
+
+
+def test_options_alone_build_a_set_and_diff_tells_what_changed_and_why(target: Path, tmp_path: Path) -> None:
+    places = ["--warehouse", str(target)]
+    build = [*places, "--out", str(tmp_path / "sets"), "--as-of"]
+    pour(target, *map(served, range(3)), loved("r0", NOON + HOUR))
+    first = CliRunner().invoke(training_set, [*build, "2026-03-03"])
+    assert first.exit_code == 0, first.output
+    pour(target, loved("r0", NOON + 50 * HOUR, "removed"), loved("r2", NOON + 51 * HOUR))
+    second = CliRunner().invoke(training_set, ["build", *build, "2026-03-05", "--credit", "decay"])
+    sets = [done.output.split()[-1] for done in (first, second)]
+    told = CliRunner().invoke(training_set, ["diff", *places, *sets])
+    assert told.output.startswith("3 rows before, 3 after, 3 changes"), told.output
+    assert "r1                       2026-03-01 12:01      0    0.5  flipped: credit rule" in told.output
+    plain = CliRunner().invoke(training_set, ["build", *build, "2026-03-05"]).output.split()[-1]
+    found = json.loads(CliRunner().invoke(training_set, ["diff", *places, sets[0], plain, "--json"]).output)
+    assert found["counts"] == {"flipped to loved": {"late love": 1}, "flipped to not loved": {"retracted": 1}}
+
+
+def test_the_status_warns_of_reactions_that_wait_for_too_long(target: Path) -> None:
+    pour(target, loved("lost", NOON))
+    done = CliRunner().invoke(warehouse, ["status", "--warehouse", str(target)])
+    assert done.exit_code == 0
+    assert "warning: 1 of 1 waiting reactions have waited too long" in done.stderr
+    assert json.loads(done.stdout)["waiting_since"] == str(NOON)
+
+
+@pytest.mark.slow
+def test_the_asset_check_warns_of_them_too(tmp_path: Path) -> None:
+    from assets.asset import RunResource
+    from assets.checks import reactions_find_their_responses
+    from assets.pipeline import prepare
+
+    run = prepare(tmp_path / "run", Path(__file__).with_name("tiny.toml"), None)
+    connection.open(run.warehouse).migrate()
+    pour(Path(run.warehouse), served(0), loved("lost", NOON - 30 * HOUR))
+    checked = reactions_find_their_responses(run=RunResource(directory=str(run.directory)))
+    assert (checked.passed, checked.severity.value) == (False, "WARN")
+    pour(Path(run.warehouse), ResponseServed(**(_fields(served(1)) | {"response_id": "lost"})))
+    assert reactions_find_their_responses(run=RunResource(directory=str(run.directory))).passed
+
+
+def _fields(event: ResponseServed) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in event.__struct_fields__}
