@@ -15,7 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "topics": ("stream:topics", "Create the topics on a broker."),
     "send": ("stream:send", "Send a file of events to the broker."),
     "ingest": ("stream:ingest", "Move events from the broker into the warehouse, exactly once."),
-    "guard": ("stream:guard", "Run the live guard: rates and flags within seconds."),
+    "guard": ("stream:guard", "Run the live guard: flags, counts of arms and a kill switch, within seconds."),
     "warehouse": ("warehouse:warehouse", "Migrate or compact the warehouse, or show what it holds."),
     "dead-letters": ("dead_letters:dead_letters", "List lines that broke the contract, show one, judge them again."),
     "import": ("transfer:import_", "Store events from files, or rows of another table, exactly once."),

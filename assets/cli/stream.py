@@ -1,6 +1,8 @@
 """Commands about events in motion: broker, topics, send, ingest, guard."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -101,12 +103,48 @@ def ingest(warehouse: options.Target, bootstrap: str, until_caught_up: bool) -> 
     )
 
 
+_DIALS = {
+    "user_line": "Reaction changes by one user within 60 s that raise a flag.",
+    "device_line": "The same through one device within a minute of the clock.",
+    "network_line": "The same through one network.",
+    "window_seconds": "Length of the windows in which the arms are counted.",
+    "memory_seconds": "How long after its response a love counts; a restart reads up to twice as much again.",
+    "publish_seconds": "Changed counts are published so often.",
+    "control": "Name of the arm that the others are compared with.",
+    "closing_limit": "Trip an arm whose share of needless goodbyes is credibly above this,",
+    "closing_factor": "or above so many times the control arm's.",
+    "love_floor": "Trip an arm whose Love rate is credibly below this share of the control arm's.",
+    "settle_seconds": "How long after a window its loves are compared.",
+    "alpha": "Chance that a harmless arm is ever tripped.",
+    "design_effect": "How much the responses of one user repeat each other: variance over that of independent ones.",
+}
+
+
+def _dials(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for each dial of the guard, with its own default."""
+    from streams.live.rules import Rules
+
+    for name, text in reversed(_DIALS.items()):
+        default = getattr(Rules(), name)
+        command = click.option(f"--{name.replace('_', '-')}", default=default, show_default=True, help=text)(command)
+    return command
+
+
 @click.command()
 @options.bootstrap
 @click.option("--web-host", default="127.0.0.1", show_default=True, help="Where the live counts are served.")
 @click.option("--web-port", type=int, default=6066, show_default=True, help="0 picks a free one.")
-def guard(bootstrap: str, web_host: str, web_port: int) -> None:
-    """Run the live guard: flags users who react too fast, and counts the Love rate of each arm, within seconds."""
+@_dials
+def guard(bootstrap: str, web_host: str, web_port: int, **dials: Any) -> None:
+    """Run the live guard: it speaks of hasty users, devices and networks and of failing arms within seconds.
+
+    Flags, counts per arm and trips of the kill switch go to topics of their own, which the sink stores, and to a page
+    (/live) and JSON on the web port. Kill it and start it again at any moment: nothing is lost or doubled.
+    """
     from streams import live_guard
 
-    live_guard.run(bootstrap, web_host=web_host, web_port=web_port)
+    try:
+        rules = live_guard.Rules(**dials)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    live_guard.run(bootstrap, web_host=web_host, web_port=web_port, rules=rules)

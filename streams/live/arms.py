@@ -76,7 +76,7 @@ class ArmCounts:
 
     def _tell(self, number: int, through: int, measured_at: datetime) -> tuple[bytes, bytes]:
         rows = {key: (row[0], row[1], row[2]) for key, row in self._blocks[number].rows.items() if row[SERVED]}
-        self._board.put(self.partition, number, Telling(rows, through))
+        self._board.put(self.partition, number, Telling(rows, through), measured_at)
         start = datetime.fromtimestamp(number * BLOCK_WINDOWS * self.seconds, UTC)
         key = f"{self.partition}/{self.seconds}/{start:%Y-%m-%dT%H:%M:%S}"
         return key.encode(), pack(self._lines(rows.items(), through, measured_at))

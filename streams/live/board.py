@@ -58,12 +58,12 @@ class Board:
         first = windows[0]
         block = first.partition, self._number(first) // BLOCK_WINDOWS
         rows = {(self._number(w), (w.experiment, w.arm, w.policy)): (w.served, w.loves, w.closings) for w in windows}
-        self.put(*block, Telling(rows, first.through))
-        self.newest = max(self.newest, first.measured_at)
+        self.put(*block, Telling(rows, first.through), first.measured_at)
         return block
 
-    def put(self, partition: int, block: int, telling: Telling) -> None:
+    def put(self, partition: int, block: int, telling: Telling, measured_at: datetime) -> None:
         """Take a telling that is known already, as its writer does."""
+        self.newest = max(self.newest, measured_at)
         before = self._told.pop((partition, block), NOTHING)
         self._told[partition, block] = telling
         self._rows += len(telling.rows) - len(before.rows)

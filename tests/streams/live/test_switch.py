@@ -23,8 +23,7 @@ def board(windows: dict[str, list[tuple[int, int, int]]], *, experiment: str = "
             for arm, each in windows.items()
             for number, counts in enumerate(each)
         }
-        found.put(partition, 0, Telling(rows, 0))
-    found.newest = datetime.fromtimestamp(0, UTC) + timedelta(hours=10)
+        found.put(partition, 0, Telling(rows, 0), datetime.fromtimestamp(0, UTC) + timedelta(hours=10))
     return found
 
 
