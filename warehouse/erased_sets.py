@@ -62,7 +62,7 @@ def without(directory: Path, gone: pa.Array) -> Manifest | None:
                 first_served_at=rest["served_at"][0].as_py(),
                 last_served_at=rest["served_at"][-1].as_py(),
                 created_at=datetime.now(UTC),
-                replaces=manifest.hash,
+                replaces=(*manifest.replaces, manifest.hash),
             ),
         )
     empty(directory, made)

@@ -64,7 +64,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         created_at: When the directory was made.
         credit: How loves were credited over the turns of a conversation; every row says so too.
         decay: What is left of the credit one turn earlier, for `decay`; else None.
-        replaces: Hash of the set that this one is, without the users who were erased since.
+        replaces: Hashes of the sets that this one was before users were erased from it, the first one first.
     """
 
     hash: str
@@ -79,7 +79,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     credit: str = "last_turn"
     decay: float | None = None
-    replaces: str | None = None
+    replaces: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, directory: Path) -> Manifest:

@@ -71,7 +71,7 @@ def finish_pending(
     traces = [forget_in_run(run, asked, journal) for run in tqdm(runs, desc="erase", unit="run", disable=None)]
     _name_models_elsewhere(runs, everyone, journal)
     ours = [*runs, *sets, journal.folder, *([] if _is_lake(target) else [Path(target)])]
-    _list_what_is_left(homes, [place.resolve() for place in ours], traces, journal)
+    _list_what_is_left(homes, [place.resolve() for place in ours], asked, traces, journal)
     written = [write_receipt(target, name, asked.until[name], journal) for name in everyone]
     journal.end()
     for file in written:
@@ -109,21 +109,23 @@ def _name_models_elsewhere(runs: list[Path], everyone: list[str], journal: Journ
     from assets.erasure import lineage
 
     for name in everyone:
-        sets = {each["old"] for each in journal.of(name).get("training_set", [])}
+        sets = {old for each in journal.of(name).get("training_set", []) for old in (each["old"], *each["was"])}
         for run in runs:
             if sets and lineage.trained_on(run, sets):
                 for kind, named in lineage.seen(run):
                     journal.note(kind, [name], **named)
 
 
-def _list_what_is_left(homes: list[Path], ours: list[Path], traces: list[Trace], journal: Journal) -> None:
-    """Files of the homes that are not ours to change, where they hold an id or a text of these users."""
-    from assets.erasure.files import holds
+def _list_what_is_left(
+    homes: list[Path], ours: list[Path], asked: Asked, traces: list[Trace], journal: Journal
+) -> None:
+    """Files of the homes that are not ours to change, where they hold an id, a row or a text of these users."""
+    from assets.erasure.files import speaks_of
 
-    needles = [needle for trace in traces for needle in trace.needles()]
-    users = sorted({name for trace in traces for name in trace.found})
-    for home in homes if needles else ():
-        for file in home.rglob("*"):
-            inside = any(file.resolve().is_relative_to(place) for place in ours)
-            if file.is_file() and not inside and holds(file, needles):
-                journal.note("left", users, path=file, why="it holds an erased user's text and is no file of a run")
+    found = [trace for trace in traces if trace.found]
+    for file in sorted(file for home in homes for file in home.rglob("*") if file.is_file()):
+        inside = any(file.resolve().is_relative_to(place) for place in ours)
+        if not inside and speaks_of(file, asked, needles):
+            journal.note(
+                "left", list(asked.until), path=file, why="it speaks of an erased user and is no file of a run"
+            )

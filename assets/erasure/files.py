@@ -126,6 +126,16 @@ def holds(file: Path, needles: Iterable[bytes]) -> bool:
     return bool(pattern) and re.search(pattern, content) is not None
 
 
+def speaks_of(file: Path, asked: Asked, traces: Iterable[Trace]) -> set[str]:
+    """Whose rows, lines, ids or texts a file of whatever kind holds, by hash."""
+    trace = Trace()
+    if file.suffix == ".parquet":
+        trace_table(file, asked, trace)
+    if file.suffix in {".ndjson", ".jsonl"}:
+        trace_lines(file, asked, trace)
+    return set(trace.found).union(*(each.found for each in traces if holds(file, each.needles())))
+
+
 def _lines(file: Path) -> Iterator[bytes]:
     with file.open("rb") as opened:
         yield from opened

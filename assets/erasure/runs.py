@@ -68,9 +68,10 @@ def forget_in_sets(folder: Path, asked: Asked, journal: Journal) -> None:
         owners = files.owners_of(load(directory), asked)
         gone = Counter(name for name in owners if name is not None)
         if gone:
-            old = Manifest.read(directory).hash
+            before = Manifest.read(directory)
             made = erased_sets.without(directory, pa.array([name is not None for name in owners], pa.bool_()))
-            journal.note("training_set", gone, directory=directory, old=old, new=made.hash if made else None)
+            new = made.hash if made else None
+            journal.note("training_set", gone, directory=directory, old=before.hash, new=new, was=before.replaces)
 
 
 def _trace(run: Path, asked: Asked) -> Trace:

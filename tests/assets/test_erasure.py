@@ -239,10 +239,11 @@ def test_a_run_that_is_being_followed_is_not_touched(target: Path, run: Run) -> 
 
 
 def test_a_strange_file_that_holds_her_text_is_named_and_left(target: Path, run: Run) -> None:
-    notes = run.directory.parent / "notes.txt"
+    notes, export = run.directory.parent / "notes.txt", run.directory.parent / "export.parquet"
     notes.write_text(f"Remember: {SECRET} 2")
+    pq.write_table(pa.table({"user_id": [ANN, "bea"]}), export)
     receipt = forget(target, run)
-    assert [each["path"] for each in receipt["left"]] == [str(notes)]
+    assert [each["path"] for each in receipt["left"]] == [str(export), str(notes)]
     assert notes.exists()
 
 

@@ -22,10 +22,11 @@ def test_a_set_without_a_user_says_which_one_it_replaces_and_can_be_cut_again(ma
     old = training_set.Manifest.read(made)
     first = without(made, pa.array([True, False, False]))
     assert first is not None
-    assert (first.rows, first.positives, first.replaces, first.as_of) == (2, 1, old.hash, old.as_of)
+    assert (first.rows, first.positives, first.replaces, first.as_of) == (2, 1, (old.hash,), old.as_of)
     assert training_set.load(current(made))["user_id"].to_pylist() == ["u1", "u2"]
     second = without(current(made), pa.array([False, True]))
     assert second is not None
+    assert second.replaces == (old.hash, first.hash)
     assert training_set.load(current(made))["user_id"].to_pylist() == ["u1"]
     assert len(sets_under(made.parent)) == 3
 
