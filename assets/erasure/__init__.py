@@ -125,7 +125,6 @@ def _list_what_is_left(
     found = [trace for trace in traces if trace.found]
     for file in sorted(file for home in homes for file in home.rglob("*") if file.is_file()):
         inside = any(file.resolve().is_relative_to(place) for place in ours)
-        if not inside and speaks_of(file, asked, needles):
-            journal.note(
-                "left", list(asked.until), path=file, why="it speaks of an erased user and is no file of a run"
-            )
+        users = set() if inside else speaks_of(file, asked, found)
+        if users:
+            journal.note("left", sorted(users), path=file, why="it speaks of the user and is no file of a run")
