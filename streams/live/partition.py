@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from streams import closing, wire
-from streams.events import ContractError, Event, ReactionChanged, ResponseServed, decode, moment_of
+from streams.events import ContractError, Event, ReactionChanged, ResponseServed, moment_of
 from streams.live.arms import CLOSINGS, LOVES, SERVED, ArmCounts
 from streams.live.board import Board
 from streams.live.messages import Arm, Change, Flag, Subject
+from streams.live.reading import read
 from streams.live.rules import Rules
 
 MOST_REMEMBERED = 250_000
@@ -104,7 +105,7 @@ class PartitionGuard:
         for line in wire.unpack(message.value):
             self.lines += 1
             try:
-                event = decode(line, received_at=received).event
+                event = read(line, received)
             except ContractError:  # the sink keeps it as a dead letter
                 self.unreadable += 1
                 continue

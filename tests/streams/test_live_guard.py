@@ -27,13 +27,13 @@ import json, sys
 from streams import live_guard, topics
 from streams.live import partition
 bootstrap, prefix, port, dials, fail_at = json.loads(sys.argv[1])
-decode, seen = partition.decode, []
-def failing(line, received_at):
+read, seen = partition.read, []
+def failing(line, received):
     seen.append(line)
     if len(seen) == fail_at:
         raise OSError("a disk, a network, a bug: anything")
-    return decode(line, received_at=received_at)
-partition.decode = failing
+    return read(line, received)
+partition.read = failing
 names, rules = topics.Topics.under(prefix), live_guard.Rules(**dials)
 live_guard.run(bootstrap, web_port=port, names=names, rules=rules, session_seconds=2.0)
 print("ended in order")

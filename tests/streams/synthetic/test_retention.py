@@ -9,7 +9,7 @@ from streams.synthetic.life import Life
 from streams.synthetic.retention import effect_of_pleasing, lived_days, satisfaction_gaps
 from streams.synthetic.talk import draw_talk, draw_turns
 
-SMALL = WorldConfig.long(responses=12_000, users=2_000)
+SMALL = WorldConfig.long(responses=8_000, users=1_400)
 
 
 @pytest.fixture(scope="module")
