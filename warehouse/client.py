@@ -15,12 +15,16 @@ def consumer(bootstrap: str, group: str, session_seconds: float, poll_seconds: f
     """A consumer whose positions are ours to keep: nothing is committed by itself."""
     from kafka import KafkaConsumer
 
-    return KafkaConsumer(
+    from warehouse.lean_records import read_lean
+
+    made = KafkaConsumer(
         bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest",
         session_timeout_ms=int(session_seconds * 1000), heartbeat_interval_ms=int(session_seconds * 1000 / 3),
         max_poll_interval_ms=int(poll_seconds * 1000), max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
         fetch_max_wait_ms=100, reconnect_backoff_max_ms=1_000,
     )  # fmt: skip
+    read_lean(made)
+    return made
 
 
 @contextmanager

@@ -233,6 +233,7 @@ class Log:
 
 
 def _records(partition: Any, received: list[Any]) -> list[Record]:
+    if isinstance(received[0], Record):
+        return received
     topic, number = partition
-    new = tuple.__new__  # a NamedTuple's own way costs more than reading the message
-    return [new(Record, (topic, number, each.offset, each.timestamp, each.value)) for each in received]
+    return [Record(topic, number, each.offset, each.timestamp, each.value) for each in received]

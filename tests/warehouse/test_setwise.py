@@ -110,7 +110,8 @@ def test_very_many_lines_are_read_as_the_judge_reads_them(messages: list[list[by
     [
         b'{"type":"response_served"', b"\xff", b'{"user_id":"\xff"}', b'{"user_id":"\xed\xa0\x80"}', b"{}", b"{}{}",
         b'{"type":"erasure_requested","type":"erasure_requested"}', b"[" * 3_000,
-        b'{"a":' * 2_000 + b"1" + b"}" * 2_000, b"\xef\xbb\xbf{}", b'{"user_id":"\\ud800"}', b"{'a':1}", b'{"turn":NaN}',
+        b'{"a":' * 2_000 + b"1" + b"}" * 2_000, b"\xef\xbb\xbf{}", b'{"user_id":"\\ud800"}', b"{'a':1}",
+        b'{"turn":NaN}',
     ],
 )  # fmt: skip
 def test_a_broken_line_among_sound_ones_spoils_itself_alone(line: bytes) -> None:
