@@ -72,8 +72,13 @@ def _taken_back(event: Event, moment: datetime) -> Event:
     )
 
 
-def _loved(event: Event, moment: datetime) -> Event:
-    return msgspec.structs.replace(event, event_id=new_event_id(moment), reacted_at=moment, reaction="love")
+def _reacted(event: Event, moment: datetime) -> Event:
+    assert isinstance(event, ResponseServed)
+    return ReactionChanged(
+        event_id=new_event_id(moment), user_id=event.user_id, reacted_at=moment, response_id=event.response_id,
+        reaction=load.REACTIONS[int(event.event_id[-2:], 16) % len(load.REACTIONS)], action="added",
+        session_id=event.session_id, dwell_ms=30_000,
+    )  # fmt: skip
 
 
 def _pool(past: Path, mixed: Mixed, count: int, drawn: random.Random) -> list[Event]:
@@ -111,7 +116,7 @@ KINDS: dict[str, Mixed] = {
     "copies_of_a_day": Mixed((95, 5), f"{{moment}} > {_LATEST}"),
     "copies_of_all": Mixed((95, 5)),
     "retractions": Mixed((0, 100), change=_taken_back),
-    "long_histories": Mixed((0, 100), f"user_id LIKE 'heavy%' AND {{moment}} > {_LATEST}", _loved),
+    "long_histories": Mixed((100, 0), f"user_id LIKE 'heavy%' AND {{moment}} > {_LATEST}", _reacted),
 }
 """Copies of a day: a producer that sent again. Copies of all: a replay of the past in disorder. Retractions: of
-reactions of any age. Long histories: loves by 20 users, each of whom has one in 200 of all events."""
+reactions of any age. Long histories: reactions by 20 users, each of whom has one in 200 of all events."""
