@@ -82,17 +82,22 @@ class Warehouse(ABC):
     def migrate(self) -> list[str]:
         """Bring the tables to this version, or make them; returns the names of the migrations applied, in order.
 
-        1. Apply what is pending, each migration in a transaction.
+        1. Apply what is pending, each migration in a transaction, and arrange new tables as the back end wants them.
         2. Judge the log anew by today's rules, in one transaction, when rows or rules have changed.
         """
         from warehouse import rules
 
         with self.turn(), self.connect(create=True) as connection:
             applied = migrate.apply(connection, self.name)
+            if applied:
+                self._arrange(connection)
             if rules.outdated(connection):
                 with in_transaction(connection):
                     rules.flag_all(connection)
             return applied
+
+    def _arrange(self, connection: DuckDBPyConnection) -> None:  # noqa: B027  (a file has nothing to arrange)
+        """What a back end does, within the same turn, when tables have changed."""
 
     def status(self) -> Status:
         """Which migrations the warehouse has, and which it lacks. Raises as `read` does, but takes an older version."""

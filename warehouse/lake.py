@@ -78,15 +78,11 @@ class LakeWarehouse(Warehouse):
         finally:
             cursor.close()
 
-    def migrate(self) -> list[str]:
-        """As `Warehouse.migrate`; also tells the lake which tables to keep in its catalogue."""
-        applied = super().migrate()
-        if applied:
-            with self.turn(), self.connect() as connection:
-                for table in INLINED:
-                    option = f"'data_inlining_row_limit', 100, table_name => '{table}'"
-                    connection.execute(f"CALL {CATALOG}.set_option({option})")
-        return applied
+    def _arrange(self, connection: DuckDBPyConnection) -> None:
+        """Say which tables are kept in the catalogue; who attaches later, hears of it."""
+        for table in INLINED:
+            option = f"'data_inlining_row_limit', 100, table_name => '{table}'"
+            connection.execute(f"CALL {CATALOG}.set_option({option})")
 
     def checkpoint(self) -> None:
         """Nothing to do: what is committed lies in the catalogue and in files."""
@@ -130,8 +126,8 @@ def _attach(lake: LakeWarehouse, *, create: bool) -> DuckDBPyConnection:
     """A DuckDB instance with the lake attached. The password goes into a secret, since errors quote the keywords."""
     import duckdb
 
-    settings = {"allow_unsigned_extensions": "true", "temp_directory": lake.data + ".tmp"}
-    database = duckdb.connect(config=settings)
+    spilling = lake.data + ".tmp"
+    database = duckdb.connect(config={"allow_unsigned_extensions": "true", "temp_directory": spilling})
     try:
         _load(database, "postgres_scanner")
         _load(database, "ducklake")

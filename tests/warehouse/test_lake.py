@@ -1,5 +1,7 @@
 """What is the lake's own: turns of writers, snapshots of readers, and what its errors say."""
 
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -143,3 +145,17 @@ def test_rows_about_users_lie_in_files_and_never_in_the_catalogue(lake: Warehous
     assert {name for name, held in rows.items() if held} <= set(INLINED)
     assert rows["ingest_positions"] == 1
     assert len(list(lakes.directory.glob("warehouse/main/responses/*.parquet"))) == 1
+
+
+@pytest.mark.slow
+def test_of_two_processes_that_make_a_lake_at_once_both_keep_positions_in_the_catalogue(lakes: Any) -> None:
+    target = lakes.new()
+    script = "import sys; from warehouse import open as o; w = o(sys.argv[1]); w.migrate()\n"
+    script += "with w.transaction() as t: t.execute('INSERT INTO ingest_positions (topic) VALUES (?)', [sys.argv[2]])"
+    commands = [[sys.executable, "-c", script, target, topic] for topic in ("one", "other")]
+    started = [subprocess.Popen(command) for command in commands]
+    assert [each.wait(60) for each in started] == [0, 0]
+    with connection.open(target).read() as reader:
+        assert reader.execute("SELECT topic FROM ingest_positions ORDER BY ALL").fetchall() == [("one",), ("other",)]
+        files = "SELECT sum(file_count) FROM ducklake_table_info('lake') WHERE table_name = 'ingest_positions'"
+        assert reader.execute(files).fetchone() == (0,)
