@@ -37,11 +37,13 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "w.duckdb"
 
 
+@pytest.mark.slow
 def letters(target: Path) -> list[str]:
     rows = loveloop("dead-letters", "list", "--warehouse", target).output.split("\n\n")[1]
     return [row.split()[0] for row in rows.splitlines()]
 
 
+@pytest.mark.slow
 def test_letters_are_listed_shown_put_right_and_redriven(target: Path, tmp_path: Path) -> None:
     listed = loveloop("dead-letters", "list", "--warehouse", target).output
     assert listed.splitlines()[:2] == ["invalid_field          1", "not_json               1"]

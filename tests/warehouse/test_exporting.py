@@ -68,6 +68,8 @@ def test_erased_users_are_gone_and_the_requests_are_told(feed: Any, product: Any
     assert b"ann" not in (tmp_path / "events.jsonl").read_bytes()
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 def test_an_empty_log_is_an_empty_file(warehouse: Any, tmp_path: Path) -> None:
     for name in ("events.jsonl", "events.parquet"):
         assert exporting.export_events(warehouse.target, tmp_path / name, progress=False) == (0, 0)

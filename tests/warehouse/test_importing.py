@@ -70,6 +70,7 @@ def test_the_same_file_again_does_nothing_under_another_name_too(warehouse: Any,
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_other_files_with_the_same_rows_bring_duplicates_only(warehouse: Any, product: Any, tmp_path: Path) -> None:
     lines = [product.served("r1"), product.reacted("r1")]
     bring(warehouse, jsonl(tmp_path / "a.jsonl", lines))
@@ -105,6 +106,7 @@ def test_nanoseconds_and_parts_of_row_groups_are_read(warehouse: Any, tmp_path: 
     assert bring(warehouse, tmp_path / "hearts.parquet", columns=HEARTS).rows["reactions"] == 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["jsonl", "ndjson.gz", "json.zst", "json"])
 def test_lines_are_read_byte_by_byte_whatever_the_compression(product: Any, tmp_path: Path, suffix: str) -> None:
     lines = [product.served(f"r{n}", response="x" * n) for n in range(300)]
@@ -160,6 +162,7 @@ def test_a_file_of_another_kind_is_refused(name: str) -> None:
         files.kind_of(Path(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "content"),
     [("a.parquet", b"PAR1 no"), ("a.jsonl.gz", b"no gzip"), ("a.json", b"[{]"), ("a.jsonl.zst", b"no zstandard")],

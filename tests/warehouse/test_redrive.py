@@ -59,6 +59,7 @@ def test_a_line_that_today_is_good_becomes_what_ingest_would_have_made_of_it(
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_flags_are_brought_up_to_date(feed: Any, product: Any) -> None:
     feed.pour(product.served("r1"))
     refused(feed, product.reacted("r1", at=product.noon + timedelta(milliseconds=100), dwell_ms=100))
@@ -147,6 +148,7 @@ def test_a_dry_run_stores_nothing(feed: Any, product: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_more_letters_than_one_transaction_takes(feed: Any, product: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redrive, "_AT_ONCE", 3)
     refused(feed, *(product.served(f"r{n}") for n in range(4)))
@@ -212,6 +214,7 @@ def test_the_list_shows_open_letters_newest_first_and_counts_them_by_reason(feed
     assert queries.counts(target)["dead_letters_by_reason"] == {"not_an_object": 2, "not_json": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "topic", "topic/0/1", "/0/1/2", "topic/a/1/2", "topic/-1/1/2"])
 def test_an_id_that_names_no_letter_is_refused(text: str) -> None:
     with pytest.raises(WarehouseError, match="TOPIC/PARTITION/OFFSET/LINE"):
