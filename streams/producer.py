@@ -4,6 +4,7 @@ Delivery is at least once: a crash, a retry or a second run of the same file may
 harm, since the sink keeps one row per event_id.
 """
 
+import importlib.util
 import threading
 import time
 from collections import deque
@@ -67,12 +68,14 @@ class EventProducer:
 
     Raises:
         BrokerUnavailableError: Nobody answers there.
-        ModuleNotFoundError: The package crc32c is missing (checksums in plain Python take two thirds of the speed).
+        ModuleNotFoundError: The package crc32c (checksums in plain Python take two thirds of the speed) or zstandard
+            is missing.
         ValueError: The topic does not exist.
     """
 
     def __init__(self, bootstrap: str, *, topic: str = topics.EVENTS, timeout: float = 30.0) -> None:
-        _require_crc32c()
+        _require("crc32c", "without it the producer is three times slower")
+        _require("zstandard", "packs are sent compressed")
         from kafka.partitioner.default import murmur2
 
         topics.wait_for_broker(bootstrap, timeout)
@@ -234,17 +237,16 @@ def _lines(path: Path, progress: bool) -> Iterator[tuple[int, bytes]]:
         bar.update(done)
 
 
-def _require_crc32c() -> None:
-    try:
-        import crc32c  # noqa: F401
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "the package crc32c is missing: without it the producer is three times slower; install loveloop[stream]"
-        ) from None
+def _require(package: str, reason: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise ModuleNotFoundError(f"the package {package} is missing: {reason}; install loveloop[stream]")
 
 
 def _kafka_producer(bootstrap: str, timeout: float) -> Any:
-    """A client that sends every pack as a record batch of its own.
+    """A client that sends every pack as a record batch of its own, compressed.
+
+    Hundreds of like lines shrink eight to nine times. That costs half a microsecond a line here and a third of one at
+    the reader, who gains more by receiving less.
 
     Packs are large enough, and Tansu takes the end of a partition for the first offset of its last batch + 1: readers
     that ask for the end would stop before the rest of a batch with several records.
@@ -256,6 +258,7 @@ def _kafka_producer(bootstrap: str, timeout: float) -> Any:
         bootstrap_servers=bootstrap,
         acks="all",
         batch_size=0,
+        compression_type="zstd",
         max_request_size=topics.MAX_MESSAGE_BYTES,
         request_timeout_ms=min(10_000, milliseconds),
         delivery_timeout_ms=milliseconds + 5,

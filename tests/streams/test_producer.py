@@ -1,4 +1,4 @@
-import builtins
+import importlib.util
 import json
 import time
 from datetime import UTC, datetime, timedelta
@@ -130,16 +130,11 @@ def test_a_missing_topic_is_named_with_the_command_that_makes_it(tansu: str, str
         producer.EventProducer(tansu, topic=stream.events)
 
 
-def test_without_crc32c_the_producer_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: object) -> object:
-        if name == "crc32c":
-            raise ModuleNotFoundError(name)
-        return real(name, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ModuleNotFoundError, match=r"install loveloop\[stream\]"):
+@pytest.mark.parametrize("package", ["crc32c", "zstandard"])
+def test_without_a_package_the_producer_says_what_to_install(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else real(name))
+    with pytest.raises(ModuleNotFoundError, match=rf"the package {package} is missing.*install loveloop\[stream\]"):
         producer.EventProducer("127.0.0.1:1")
 
 
