@@ -143,3 +143,30 @@ def test_dagster_materialises_the_same_stages_with_checks_and_plots(run: Run, tm
         "experiment_readout",
     } <= plotted
     assert len(made) == len(stages(run.recipe))
+
+
+@pytest.mark.slow
+def test_a_user_of_a_whole_run_is_forgotten_and_the_run_goes_on_from_there(run: Run) -> None:
+    """Last in this file: it changes the run."""
+    import pyarrow.parquet as pq
+
+    from assets import erasure
+    from warehouse import training_set
+
+    before = Path(run.facts("training_set")["directory"])
+    user = str(training_set.load(before)["user_id"][0])
+    rows = training_set.load(before)["user_id"].to_pylist().count(user)
+    (receipt,) = erasure.erase(run.warehouse, user, homes=[run.directory.parent], sets=[], say=print)
+    told = json.loads(receipt.read_text())
+    after = Path(run.facts("training_set")["directory"])
+    assert training_set.load(after).num_rows == training_set.Manifest.read(after).rows > 0
+    assert [each["rows"] for each in told["training_sets"]] == [rows]
+    assert {each["name"] for each in told["seen_by"]["policy"]} == {"love-0", "love-0.3"}
+    files = [file for file in run.directory.rglob("*") if file.is_file()]
+    assert [file for file in files if user.encode() in file.read_bytes()] == []
+    tables = [pq.read_table(file) for file in files if file.suffix == ".parquet"]
+    assert not any(user in table["user_id"].to_pylist() for table in tables if "user_id" in table.column_names)
+    said: list[str] = []
+    follow(run, say=lambda line: said.append(str(line)))
+    again = {each["name"] for each in told["stages_to_run_again"]}
+    assert sum("kept from before" in line for line in said) >= len(stages(run.recipe)) - len(again) - 1
