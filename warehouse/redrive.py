@@ -23,7 +23,7 @@ from warehouse.commit import store
 from warehouse.dead_letters import PLACE, Letter, find, select
 from warehouse.decoding import Batch, decode_batch
 from warehouse.records import Coordinates, Record, user_of
-from warehouse.transaction import WarehouseError
+from warehouse.transaction import WarehouseConflictError, WarehouseError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -85,12 +85,18 @@ def redrive(
     warehouse, done = back_end.open(target), Redriven()
     after: tuple[str | int, ...] = ("", "", -1, -1, -1)
     while True:
-        with warehouse.read() if dry_run else warehouse.transaction() as connection:
-            letters = _open_letters(connection, only, reason, after)
-            if not letters:
-                return done
-            batch = _Judged([letter._replace(corrected=corrected) for letter in letters], topics)
-            _judge(connection, batch, done, dry_run=dry_run)
+        try:
+            with warehouse.read() if dry_run else warehouse.transaction() as connection:
+                letters = _open_letters(connection, only, reason, after)
+                if not letters:
+                    return done
+                batch = _Judged([letter._replace(corrected=corrected) for letter in letters], topics)
+                outcomes, failing = _judge(connection, batch, dry_run=dry_run)
+        except WarehouseConflictError:  # nothing of this part was stored: again
+            continue
+        done.judged += len(letters)
+        done.outcomes.update(outcomes.values())
+        done.failing.update(failing.values())
         after = (letters[-1].topic_id or "", *letters[-1].where)
 
 
@@ -121,15 +127,16 @@ class _Judged(Batch):
         return letter.line, letter.received_at
 
 
-def _judge(connection: DuckDBPyConnection, batch: _Judged, done: Redriven, *, dry_run: bool) -> None:
+def _judge(
+    connection: DuckDBPyConnection, batch: _Judged, *, dry_run: bool
+) -> tuple[dict[Coordinates, str], dict[Coordinates, str]]:
+    """Outcomes of the letters that are good, and reasons of the others."""
     failing = {dead.coordinates: dead.reason for dead in batch.dead}
     outcomes = {where: "stored" for where in batch.letters if where not in failing}
     batch.dead = []
     if outcomes and not dry_run:
         _store(connection, batch, outcomes, failing)
-    done.judged += len(batch.letters)
-    done.outcomes.update(outcomes.values())
-    done.failing.update(failing.values())
+    return outcomes, failing
 
 
 def _store(

@@ -64,6 +64,10 @@ def test_the_published_schema_is_the_contract() -> None:
     assert published == schema.text(), "run `python -m streams.schema docs/schema`"
 
 
+def test_another_program_gets_the_schema_by_one_command(tmp_path: Path) -> None:
+    assert schema.write(tmp_path / "new").read_text() == (SCHEMAS / f"event.v{SCHEMA_VERSION}.json").read_text()
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"reaction": "Love"}, {"reaction": "heart"}, {"reaction": "a b"}, {"action": "toggled"}, {"schema_version": 1}],

@@ -2,12 +2,15 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
+from streams.live.messages import Flag
+from streams.topics import TOPICS
 from warehouse import dead_letters, queries, redrive
 from warehouse.fingerprint import fingerprints
 from warehouse.records import Coordinates
-from warehouse.transaction import WarehouseError
+from warehouse.transaction import WarehouseConflictError, WarehouseError
 
 HOUR = timedelta(hours=1)
 
@@ -137,6 +140,37 @@ def test_only_what_is_asked_for_is_judged(feed: Any, product: Any) -> None:
     second = dead_letters.parse_id("loveloop.events/0/0/1")
     assert redrive.redrive(feed.warehouse.target, only=[second]).outcomes == {"stored": 1}
     assert feed.ask("SELECT response_id FROM responses") == [("r2",)]
+
+
+@pytest.mark.slow
+def test_lines_of_the_live_guard_are_judged_by_its_shapes(feed: Any, product: Any) -> None:
+    flag = Flag(
+        rule="reactions_per_minute", user_id="ann", score=2.0, evidence={"reactions": 90}, flagged_at=product.noon
+    )
+    feed.store(feed.records([b"{}", b"x"], topic=TOPICS.flags))
+    where = Coordinates(TOPICS.flags, 0, 0, 0)
+    done = redrive.redrive(feed.warehouse.target, only=[where], corrected=msgspec.json.encode(flag))
+    assert done.outcomes == {"stored": 1}
+    assert feed.ask("SELECT source, rule, user_id FROM flags") == [("live", "reactions_per_minute", "ann")]
+    assert redrive.redrive(feed.warehouse.target).failing == {"invalid_field": 1}
+
+
+@pytest.mark.slow
+def test_a_transaction_that_lost_against_another_writer_is_done_again(
+    feed: Any, product: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused(feed, product.served("r1"), product.served("r2"))
+    store, lost = redrive.store, [WarehouseConflictError("another writer came in between")]
+
+    def contested(*arguments: Any) -> Any:
+        if lost:
+            raise lost.pop()
+        return store(*arguments)
+
+    monkeypatch.setattr(redrive, "store", contested)
+    done = redrive.redrive(feed.warehouse.target)
+    assert (done.judged, done.outcomes) == (2, {"stored": 2})
+    assert sums(feed) == [(0, 2, 0, 0, 0, 2, 0)]
 
 
 @pytest.mark.slow
