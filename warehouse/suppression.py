@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -275,6 +275,9 @@ def _by_user(kind: str, name: str, users: Iterable[str]) -> list[tuple[str, str,
 
 def note(connection: DuckDBPyConnection, rows: Iterable[tuple[str, str, str, int]]) -> None:
     """Write rows of `erasure_effects`."""
-    values: list[Any] = [list(row) for row in rows]
-    if values:
-        connection.executemany("INSERT INTO erasure_effects VALUES (?, ?, ?, ?, now())", values)
+    columns = list(zip(*rows, strict=True))
+    if columns:
+        names = ("user_hash", "kind", "name", "amount")
+        connection.register("noted", pa.table(dict(zip(names, map(pa.array, columns), strict=True))))
+        connection.execute("INSERT INTO erasure_effects SELECT *, now() FROM noted")
+        connection.unregister("noted")

@@ -69,10 +69,14 @@ def finish_pending(
             forget_in_sets(folder, asked, journal)
     runs = _runs(homes)
     traces = [forget_in_run(run, asked, journal) for run in tqdm(runs, desc="erase", unit="run", disable=None)]
-    _name_models_elsewhere(runs, everyone, journal)
+    _name_models_elsewhere(runs, journal)
     ours = [*runs, *sets, journal.folder, *([] if _is_lake(target) else [Path(target)])]
     _list_what_is_left(homes, [place.resolve() for place in ours], asked, traces, journal)
-    written = [write_receipt(target, name, asked.until[name], journal) for name in everyone]
+    findings = journal.findings()
+    written = [
+        write_receipt(target, name, until, journal.folder, findings.get(name, {}))
+        for name, until in asked.until.items()
+    ]
     journal.end()
     for file in written:
         say(f"erased: {file}")
@@ -104,16 +108,19 @@ def _runs(homes: list[Path]) -> list[Path]:
     return sorted(run.resolve() for run in found)
 
 
-def _name_models_elsewhere(runs: list[Path], everyone: list[str], journal: Journal) -> None:
+def _name_models_elsewhere(runs: list[Path], journal: Journal) -> None:
     """Models in any run that were trained on a set that held one of these users, wherever the set lay."""
     from assets.erasure import lineage
 
-    for name in everyone:
-        sets = {old for each in journal.of(name).get("training_set", []) for old in (each["old"], *each["was"])}
-        for run in runs:
-            if sets and lineage.trained_on(run, sets):
-                for kind, named in lineage.seen(run):
-                    journal.note(kind, [name], **named)
+    replaced = {
+        user: {old for each in found.get("training_set", []) for old in (each["old"], *each["was"])}
+        for user, found in journal.findings().items()
+    }
+    for run in runs:
+        sets = lineage.sets_named(run)
+        users = [user for user, old in replaced.items() if old & sets]
+        for kind, named in lineage.seen(run) if users else ():
+            journal.note(kind, users, **named)
 
 
 def _list_what_is_left(

@@ -32,16 +32,17 @@ class Journal:
         with self._file.open("a") as out:
             out.write(json.dumps({"kind": kind, "users": users, **facts}, default=str) + "\n")
 
-    def of(self, user: str) -> dict[str, list[dict[str, Any]]]:
-        """The findings about the user of this hash, by kind; the same finding counts once."""
-        found: dict[str, list[dict[str, Any]]] = {}
+    def findings(self) -> dict[str, dict[str, list[dict[str, Any]]]]:
+        """What was found, by user hash and kind; the same finding counts once."""
+        found: dict[str, dict[str, list[dict[str, Any]]]] = {}
         for line in self._file.read_text().splitlines() if self._file.exists() else ():
             entry = json.loads(line)
             users, kind = entry.pop("users"), entry.pop("kind")
-            if user in users:
-                entry |= {"rows": users[user]} if isinstance(users, dict) else {}
-                if entry not in found.setdefault(kind, []):
-                    found[kind].append(entry)
+            for user in users:
+                told = entry | ({"rows": users[user]} if isinstance(users, dict) else {})
+                known = found.setdefault(user, {}).setdefault(kind, [])
+                if told not in known:
+                    known.append(told)
         return found
 
     def end(self) -> None:

@@ -33,11 +33,11 @@ def seen(run: Path) -> Iterator[Seen]:
         yield "experiment", {"run": str(run), "name": trial["name"], "how": "its candidate had learnt from the user"}
 
 
-def trained_on(run: Path, sets: set[str]) -> bool:
-    """Whether a reward model or a candidate of the run names one of these training sets."""
+def sets_named(run: Path) -> set[str]:
+    """Hashes of the training sets that the run's reward models and candidates name."""
     cards = [json.loads(file.read_text()).get("lineage", {}) for file in run.glob("models/*/metrics.json")]
     cards += [json.loads(file.read_text()) for file in run.glob("candidates/*/lineage.json")]
-    return any(card.get("training_set") in sets for card in cards)
+    return {str(card["training_set"]) for card in cards if card.get("training_set")}
 
 
 def _reward_model(run: Path, card: Path, fitted: bool) -> Iterator[Seen]:

@@ -6,8 +6,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from assets.erasure.journal import Journal
-
 BEYOND_REACH = (
     "the broker's log, until its retention has passed: copies that are read again are dropped by the user's hash",
     "backups, file-system snapshots and freed disk blocks, and of a lake PostgreSQL's write-ahead log",
@@ -18,23 +16,26 @@ BEYOND_REACH = (
 _LEARNT = ("incumbent", "reward_model", "policy", "candidate", "experiment")
 
 
-def write(target: str | Path, user: str, requested_at: datetime, journal: Journal) -> Path:
+def write(
+    target: str | Path, user: str, requested_at: datetime, folder: Path, done: dict[str, list[dict[str, Any]]]
+) -> Path:
     """Write one user's receipt as a file and as a row of the warehouse.
 
     Args:
         target: The warehouse.
         user: The user's hash.
         requested_at: Until when everything went.
-        journal: What was done.
+        folder: Where receipts lie.
+        done: What the journal found about the user, by kind.
 
     Returns:
         The file.
     """
     from warehouse import erasure
 
-    receipt = compose(user, requested_at, erasure.effects(target, user)._asdict(), journal.of(user))
-    journal.folder.mkdir(parents=True, exist_ok=True)
-    file = journal.folder / f"{user[:12]}-{datetime.now(UTC):%Y%m%dT%H%M%S}.json"
+    receipt = compose(user, requested_at, erasure.effects(target, user)._asdict(), done)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{user[:12]}-{datetime.now(UTC):%Y%m%dT%H%M%S}.json"
     part = file.with_suffix(".part")
     part.write_text(json.dumps(receipt, indent=1, default=str) + "\n")
     part.replace(file)
