@@ -86,6 +86,22 @@ class Sinks:
         except WarehouseError:
             return 0
 
+    def positions(self) -> dict[int, int]:
+        """The next offset of each partition of the events topic, by the warehouse."""
+        kept = queries.counts(self.target)["positions"]
+        return {each["partition_id"]: each["next_offset"] for each in kept if each["topic"] == self.names.events}
+
+    def hints(self) -> dict[int, int]:
+        """The same, as Kafka tells it to tools that show lag."""
+        from kafka.admin import KafkaAdminClient
+
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        try:
+            offsets = admin.list_group_offsets(["loveloop-ingest"])["loveloop-ingest"]
+        finally:
+            admin.close()
+        return {key.partition: each.offset for key, each in offsets.items() if key.topic == self.names.events}
+
     def wait_for(self, done: int | Callable[[], bool], seconds: float = 90.0) -> None:
         """Return when so many lines are stored, or when it is true."""
         deadline = time.monotonic() + seconds
