@@ -65,6 +65,10 @@ class Warehouse(ABC):
             migrate.require_current(connection, self.name)
             yield connection
 
+    def session(self) -> Session:
+        """Transactions one after another, for a writer that has much to store."""
+        return Session(self)
+
     @contextmanager
     def read(self) -> Iterator[DuckDBPyConnection]:
         """A read-only connection with the views: one snapshot, whatever is written meanwhile. Readers share.
@@ -103,3 +107,19 @@ class Warehouse(ABC):
         """Which migrations the warehouse has, and which it lacks. Raises as `read` does, but takes an older version."""
         with self.connect(read_only=True) as connection:
             return migrate.status(connection)
+
+
+class Session:
+    """Transactions of one writer, one after another; a back end may keep open what they share."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+
+    @contextmanager
+    def transaction(self) -> Iterator[DuckDBPyConnection]:
+        """As `Warehouse.transaction`."""
+        with self._warehouse.transaction() as connection:
+            yield connection
+
+    def release(self) -> None:
+        """Keep nothing: there is nothing to store for the moment."""

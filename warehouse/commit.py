@@ -16,7 +16,7 @@ from warehouse.records import Coordinates, DeadLetter, Slot
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from warehouse.connection import Warehouse
+    from warehouse.backend import Session, Warehouse
 
 TABLES: dict[type[Event], str] = {
     ResponseServed: "responses",
@@ -47,7 +47,7 @@ class Committed:
     suppressed: list[Coordinates] = field(default_factory=list)
 
 
-def commit(warehouse: Warehouse, batch: Batch, expected: Mapping[Slot, int]) -> Committed:
+def commit(warehouse: Warehouse | Session, batch: Batch, expected: Mapping[Slot, int]) -> Committed:
     """Store a decoded batch.
 
     1. Open, begin, and move the position of every partition from the expected offset to the one behind the batch's

@@ -1,26 +1,32 @@
 """A warehouse on one machine: one DuckDB file, opened for one short transaction and closed again.
 
 DuckDB locks a file to one process, readers too, so nobody keeps it open: every access opens, works and closes, and
-waits its turn for a bounded time.
+waits its turn for a bounded time. A writer with much to store keeps it until somebody waits (`FileSession`).
 """
 
 from __future__ import annotations
 
 import random
 import re
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from warehouse.backend import Warehouse
-from warehouse.transaction import WarehouseError, WarehouseInUseError, enough_room
+from warehouse import migrate
+from warehouse.backend import Session, Warehouse
+from warehouse.transaction import WarehouseError, WarehouseInUseError, enough_room, in_transaction
+from warehouse.waiting import anybody_waits, give_way, wait_in_line
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_LONGEST_HOLD = 1.0
+_LONGEST_LOG = 2_000_000
+"""Bytes of the write-ahead log that stay when the file is closed: every opening reads it."""
 _ROW_GROUP = 30_720
 """Rows: a batch fills whole groups, which are written once; in DuckDB's 122,880 each batch rewrites an open one."""
 _SLOW_COMPRESSION = "dict_fsst,zstd,dictionary"
@@ -75,6 +81,10 @@ class FileWarehouse(Warehouse):
             finally:
                 connection.close()
 
+    def session(self) -> FileSession:
+        """Keeps the file open from one transaction to the next, so long as nobody else waits for it."""
+        return FileSession(self)
+
     def migrate(self) -> list[str]:
         """As `Warehouse.migrate`; what was applied is in the file itself afterwards."""
         applied = super().migrate()
@@ -88,23 +98,81 @@ class FileWarehouse(Warehouse):
             connection.execute("CHECKPOINT")
 
 
+class FileSession(Session):
+    """A writer's open file.
+
+    Opening and closing cost a seventh of storing a batch. So the file stays open while there is more to store, for a
+    second at most, and is closed at the end of a transaction when another process waits for it.
+    """
+
+    def __init__(self, warehouse: FileWarehouse) -> None:
+        super().__init__(warehouse)
+        self._file = warehouse
+        self._open: ExitStack | None = None
+        self._connection: DuckDBPyConnection | None = None
+        self._since = 0.0
+
+    @contextmanager
+    def transaction(self) -> Iterator[DuckDBPyConnection]:
+        """As `Warehouse.transaction`."""
+        connection = self._connection or self._enter()
+        try:
+            with in_transaction(connection):
+                yield connection
+        except BaseException:
+            if not self._leave(*sys.exc_info()):
+                raise
+        if time.monotonic() - self._since > _LONGEST_HOLD or anybody_waits(self._file.path):
+            self.release()
+
+    def release(self) -> None:
+        """Close the file, its log folded in where that is long, and let those go first who wait."""
+        if self._connection is None:
+            return
+        log = self._file.path.with_name(self._file.path.name + ".wal")
+        try:
+            if log.exists() and log.stat().st_size > _LONGEST_LOG:
+                self._connection.execute("CHECKPOINT")
+        except BaseException:
+            if not self._leave(*sys.exc_info()):
+                raise
+        self._leave(None, None, None)
+        give_way(self._file.path)
+
+    def _enter(self) -> DuckDBPyConnection:
+        with ExitStack() as stack:
+            connection = stack.enter_context(self._file.connect())
+            migrate.require_current(connection, self._file.name)
+            connection.execute("SET checkpoint_threshold = '16MB'")
+            self._open = stack.pop_all()
+        self._connection, self._since = connection, time.monotonic()
+        return connection
+
+    def _leave(self, *error: Any) -> bool:
+        """Close; whether that dealt with the error."""
+        stack, self._open, self._connection = self._open, None, None
+        return bool(stack is not None and stack.__exit__(*error))
+
+
 def _wait_for(path: Path, seconds: float, *, read_only: bool) -> DuckDBPyConnection:
     """Open the file, trying again while another holds it; random pauses, so that two waiters do not march in step."""
     import duckdb
 
     deadline = time.monotonic() + seconds
     pause = 0.005
-    while True:
-        try:
-            if connection := _open(path, read_only=read_only):
-                return connection
-        except (duckdb.IOException, duckdb.BinderException) as error:
-            if not _held_by_another(error):
-                raise WarehouseError(f"{path} does not open as a DuckDB file: {error}") from error
-            if time.monotonic() >= deadline:
-                raise WarehouseInUseError(_in_use(path, seconds, str(error))) from error
-        time.sleep(pause * random.uniform(0.5, 1.5))
-        pause = min(pause * 1.5, 0.1)
+    with wait_in_line(path) as still_here:
+        while True:
+            try:
+                if connection := _open(path, read_only=read_only):
+                    return connection
+            except (duckdb.IOException, duckdb.BinderException) as error:
+                if not _held_by_another(error):
+                    raise WarehouseError(f"{path} does not open as a DuckDB file: {error}") from error
+                if time.monotonic() >= deadline:
+                    raise WarehouseInUseError(_in_use(path, seconds, str(error))) from error
+            still_here()
+            time.sleep(pause * random.uniform(0.5, 1.5))
+            pause = min(pause * 1.5, 0.1)
 
 
 def _open(path: Path, *, read_only: bool) -> DuckDBPyConnection | None:

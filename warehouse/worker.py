@@ -74,7 +74,7 @@ class Worker:
         until_caught_up: bool, progress: bool,
     ) -> None:  # fmt: skip
         self.report = IngestReport()
-        self._store, self._topics = store, topics
+        self._store, self._session, self._topics = store, store.session(), topics
         self._batch_rows, self._batch_seconds, self._progress = batch_rows, batch_seconds, progress
         self._log = log.Log(bootstrap, group, topics, session_seconds, poll_seconds, alone=until_caught_up)
         self._dead_letters = DeadLetterTopic(bootstrap, topics.dead_letters)
@@ -99,6 +99,7 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.shutdown()
+        self._session.release()
         self._decoder.shutdown()
         self._log.close()
         self._dead_letters.close()
@@ -184,7 +185,10 @@ class Worker:
 
     def _commit(self, decoded: Future[Batch], expected: dict[Slot, int]) -> tuple[Committed, Batch]:
         batch = decoded.result()
-        return commit(self._store, batch, expected), batch
+        done = commit(self._session, batch, expected)
+        if sum(not each.done() for each in tuple(self._storing)) <= 1:  # none but this one
+            self._session.release()
+        return done, batch
 
     def _settle(self) -> bool:
         """Wait for the batches under way; false when another worker had stored one and we went back."""
