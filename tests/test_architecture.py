@@ -53,5 +53,7 @@ def test_every_command_explains_itself() -> None:
     for name in COMMANDS:
         command = group.get_command(context, name)
         assert command is not None
-        assert command.help, name
-        assert all(option.help for option in command.params if isinstance(option, click.Option)), name
+        for each in [command, *(command.commands.values() if isinstance(command, click.Group) else ())]:
+            assert each.help, each.name
+            assert "\\b" not in each.help, each.name
+            assert all(option.help for option in each.params if isinstance(option, click.Option)), each.name

@@ -42,12 +42,21 @@ class LateGroup(click.Group):
             return None
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(f"assets.cli.{module}"), name)
-        return command
+        return _with_examples(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (click's signature)
         """List the commands from the table above, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+def _with_examples(command: click.Command) -> click.Command:
+    r"""Docstrings are raw, so click's sign for "keep these lines as they are" arrives as a backslash and a b."""
+    if command.help:
+        command.help = command.help.replace("\\b\n", "\b\n")
+    for each in command.commands.values() if isinstance(command, click.Group) else ():
+        _with_examples(each)
+    return command
 
 
 @click.command(cls=LateGroup, context_settings={"help_option_names": ["-h", "--help"]})
