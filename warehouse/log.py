@@ -46,6 +46,8 @@ class Log:
             self._ids = client.topic_ids(bootstrap, self._names)
             self._consumer = client.consumer(bootstrap, group, session_seconds, poll_seconds)
         self._hinted: dict[Any, Any] = {}
+        self._accepted: dict[Any, Any] = {}
+        self._passed_on = 0.0
         self._changed = threading.Event()
         with client.or_no_broker(bootstrap):
             self.starts, self.ends = self._bounds()
@@ -65,6 +67,7 @@ class Log:
 
     def poll(self, messages: int) -> dict[Slot, list[Record]]:
         """Up to so many records by partition, in order; waits at most 0.2 s."""
+        self._pass_hints_on()
         found = self._consumer.poll(timeout_ms=200, max_records=messages)
         if found:
             self._hear()
@@ -182,14 +185,12 @@ class Log:
             )
 
     def hint(self, offsets: Mapping[Slot, int]) -> None:
-        """Tell Kafka how far we are, for tools that show lag; nothing depends on it."""
+        """Have Kafka told how far we are, for tools that show lag; nothing depends on it."""
         from kafka import OffsetAndMetadata
 
         held = self._consumer.assignment()
-        self._hinted |= {client.partition(slot): OffsetAndMetadata(offset, "", -1) for slot, offset in offsets.items()}
-        self._hinted = {partition: offset for partition, offset in self._hinted.items() if partition in held}
-        if self._hinted:
-            self._consumer.commit_async(self._hinted)
+        new = {client.partition(slot): OffsetAndMetadata(offset, "", -1) for slot, offset in offsets.items()}
+        self._hinted = {partition: offset for partition, offset in (self._hinted | new).items() if partition in held}
 
     def close(self) -> None:
         """Leave the group, so that others need not wait for the session to time out."""
@@ -211,6 +212,16 @@ class Log:
 
     def _slots(self, offsets: Mapping[Any, int]) -> dict[Slot, int]:
         return {self.slot(partition.topic, partition.partition): offset for partition, offset in offsets.items()}
+
+    def _pass_hints_on(self) -> None:
+        """At most once a second; again, when a rebalance under way has refused it."""
+        if self._hinted != self._accepted and time.monotonic() - self._passed_on > 1.0:
+            self._passed_on = time.monotonic()
+            self._consumer.commit_async(self._hinted, callback=self._hints_passed_on)
+
+    def _hints_passed_on(self, offsets: dict[Any, Any], outcome: object) -> None:
+        if not isinstance(outcome, Exception):
+            self._accepted = offsets
 
     def _hear(self) -> None:
         if self._asked > self._heard and time.monotonic() - self._heard > 2 * _PATIENCE:

@@ -122,6 +122,7 @@ class Worker:
                 self._collect()
                 if self._due(ends):
                     self._flush()
+                self._settle_done()
                 self._tell()
                 if self._until_caught_up and not self._pending and self._reached(ends) and self._settle():
                     return
@@ -193,6 +194,11 @@ class Worker:
     def _settle(self) -> bool:
         """Wait for the batches under way; false when another worker had stored one and we went back."""
         return all(self._settle_first() for _ in range(len(self._storing)))
+
+    def _settle_done(self) -> None:
+        """Take note of batches that are stored, though nothing waits for them: hints, dead letters, the report."""
+        while self._storing and self._storing[0].done() and self._settle_first():
+            pass
 
     def _settle_first(self) -> bool:
         future = self._storing.popleft()
