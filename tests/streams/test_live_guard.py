@@ -238,21 +238,57 @@ def test_no_way_to_die_loses_or_doubles_the_effect_of_an_event(
 
 
 @pytest.mark.slow
-def test_two_workers_count_as_one(kafka: str, stream: topics.Topics, start: Callable[..., Running]) -> None:
-    """A device in all partitions is added up, and a worker's partitions are taken up by the other when it dies."""
+def test_workers_that_come_and_go_count_as_one(
+    kafka: str, stream: topics.Topics, start: Callable[..., Running]
+) -> None:
+    """Partitions move to a second worker in mid-stream and back when it dies; a device in all of them is added up."""
     topics.create_topics(kafka, topics=stream)
-    pair = [start(kafka, stream), start(kafka, stream)]
-    wait_for(lambda: sorted(guard.view().get("partitions") is not None for guard in pair) == [True, True])
-    sent = send(kafka, stream.events, traffic(2000), *(burst(f"f{n}", 0, 9, device_id="d") for n in range(8)))
-    wait_for(lambda: sum(guard.view()["lines"] for guard in pair) >= sent)
+    first = start(kafka, stream)
+    send(kafka, stream.events, traffic(1000), *(burst(f"f{n}", 0, 4, device_id="d") for n in range(8)), together=40)
+    wait_for(lambda: first.view()["lines"])
+    second = start(kafka, stream)
+    send(kafka, stream.events, traffic(1000, 1000), *(burst(f"f{n}", 4, 4, device_id="d") for n in range(8)))
     wait_for(lambda: totals(kafka, stream) == truth(2000))
-    wait_for(lambda: [flag.key for flag in told(kafka, stream.flags, Flag)] == ["d"])
-    for guard in pair:
+    wait_for(lambda: 0 < len(second.view().get("partitions", ())) < 4)
+    wait_for(lambda: {flag.key for flag in told(kafka, stream.flags, Flag)} == {"d"})
+    for guard in (first, second):
         wait_for(lambda: sum(row["served"] for row in guard.view("/arms")) == 2000)  # noqa: B023
-    pair[0].process.kill()
-    send(kafka, stream.events, traffic(1000, 2000))
+    second.process.kill()
+    send(kafka, stream.events, traffic(1000, 2000), together=40)
     wait_for(lambda: totals(kafka, stream) == truth(3000))
-    assert {flag.key for flag in told(kafka, stream.flags, Flag)} == {"d"}
+    assert first.view()["partitions"] == [0, 1, 2, 3]
+    wait_for(lambda: told(kafka, stream.kill_switch, Trip))
+    assert [trip.identity for trip in told(kafka, stream.kill_switch, Trip)] == [("e", "b", "closing_rate")]
+
+
+def committed(bootstrap: str, names: topics.Topics) -> int:
+    """Messages of the events topic that the group needs no more."""
+    from kafka import KafkaConsumer, TopicPartition
+
+    reader = KafkaConsumer(bootstrap_servers=bootstrap, group_id=f"loveloop-guard-{names.events}")
+    found = sum(reader.committed(TopicPartition(names.events, number)) or 0 for number in range(4))
+    reader.close(autocommit=False)
+    return found
+
+
+@pytest.mark.slow
+def test_what_has_left_the_memory_is_not_read_again(
+    kafka: str, stream: topics.Topics, start: Callable[..., Running]
+) -> None:
+    topics.create_topics(kafka, topics=stream)
+    guard = start(kafka, stream, memory_seconds=1.0)
+    sent: list[int] = []
+
+    def go_on() -> bool:
+        sent.append(send(kafka, stream.events, traffic(100, 100 * len(sent)), together=20))
+        return committed(kafka, stream) > 40
+
+    wait_for(go_on)
+    guard.process.kill()
+    again = start(kafka, stream, memory_seconds=1.0)
+    half = 50 * len(sent)
+    wait_for(lambda: {arm: counts[0] for arm, counts in totals(kafka, stream).items()} == {"control": half, "b": half})
+    assert 0 < wait_for(lambda: again.view()["lines"]) < sum(sent)
 
 
 def test_a_guard_without_a_broker_says_so() -> None:
