@@ -94,3 +94,28 @@ def test_the_asset_check_warns_of_them_too(tmp_path: Path) -> None:
 
 def _fields(event: ResponseServed) -> dict[str, Any]:
     return {name: getattr(event, name) for name in event.__struct_fields__}
+
+
+def test_a_recipe_s_rule_of_credit_is_frozen_and_is_what_p_love_learns(tmp_path: Path) -> None:
+    from assets.pipeline import prepare
+    from assets.run import perform
+    from assets.stages import feedback, labels
+    from warehouse import training_set as sets
+
+    recipe = tmp_path / "decay.toml"
+    recipe.write_text('source = "world"\n[training_set]\ncredit = "decay"\ndecay = 0.25\n')
+    run = prepare(tmp_path / "run", recipe, None)
+    connection.open(run.warehouse).migrate()
+    early = timedelta(days=55)
+    turns = [_moved(served(n), early) for n in range(2)]
+    pour(Path(run.warehouse), *turns, loved("r1", turns[1].served_at))
+    facts, _ = perform(run, feedback.TRAINING_SET)
+    assert (facts["credit"], facts["decay"]) == ("decay", 0.25)
+    rows = sets.load(feedback.training_set_directory(run))
+    assert labels.from_training_set(rows)["label"].to_pylist() == [0.25, 1.0]
+    old = rows.drop_columns(["credit", "credit_rule"])
+    assert labels.from_training_set(old)["label"].to_pylist() == [True, True]
+
+
+def _moved(event: ResponseServed, back: timedelta) -> ResponseServed:
+    return ResponseServed(**(_fields(event) | {"served_at": event.served_at - back}))
