@@ -45,6 +45,8 @@ class ArmCounts:
             amount: 1, or -1 for what is taken back.
         """
         number = window // BLOCK_WINDOWS
+        if number <= self._board.forgotten:
+            return
         block = self._blocks.get(number)
         if block is None:
             block = self._blocks[number] = _Block(self._board.told(self.partition, number))

@@ -38,11 +38,16 @@ class Board:
 
     Args:
         window_seconds: Tellings with windows of another length are left out: whoever changes the length begins anew.
+
+    Attributes:
+        newest: Event time of the newest event that anybody counted.
+        forgotten: Blocks up to this number had to make room; they are not counted any more.
     """
 
     def __init__(self, window_seconds: int) -> None:
         self.window_seconds = window_seconds
         self.newest = datetime.fromtimestamp(0, UTC)
+        self.forgotten = -1
         self._told: dict[tuple[int, int], Telling] = {}
         self._rows = 0
 
@@ -64,6 +69,8 @@ class Board:
     def put(self, partition: int, block: int, telling: Telling, measured_at: datetime) -> None:
         """Take a telling that is known already, as its writer does."""
         self.newest = max(self.newest, measured_at)
+        if block <= self.forgotten:
+            return
         before = self._told.pop((partition, block), NOTHING)
         self._told[partition, block] = telling
         self._rows += len(telling.rows) - len(before.rows)
@@ -105,3 +112,4 @@ class Board:
     def _forget_oldest(self) -> None:
         for key in sorted(self._told, key=lambda key: key[1])[: len(self._told) // 10 + 1]:
             self._rows -= len(self._told.pop(key).rows)
+            self.forgotten = key[1]

@@ -154,6 +154,19 @@ def test_a_block_is_one_message_with_a_key_of_its_own(product: Any) -> None:
     assert [len(unpack(value, ArmWindow)) for _, value in told] == [12, 12]
 
 
+def test_windows_that_made_room_are_not_told_again_with_less(product: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.live.board.MOST_ROWS", 30)
+    board = Board(Rules().window_seconds)
+    guard = product.guard(board=board)
+    for number in range(50):
+        guard.observe(product.message(product.served(f"r{number}", at=3600 * number), offset=number, at=3600 * number))
+        guard.arms.tellings(number, guard.newest)
+    kept = {window for window, _, _ in board.rows()}
+    assert len(kept) <= 30
+    guard.observe(product.message(product.served("late"), product.served("now", at=3600 * 49), offset=50, at=180_000))
+    assert [(row.window_start, row.served) for row in rows(guard)] == [(product.noon + timedelta(hours=49), 2)]
+
+
 def test_made_up_policies_fill_no_memory(product: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.live.arms.MOST_ARMS", 20)
     found = rows(product.guard(product.message(*(product.served(f"r{n}", policy=f"p{n}") for n in range(100)))))
