@@ -15,6 +15,7 @@ from assets.erasure.journal import Journal
 from assets.pipeline import alone
 
 _NUMBERS = {".safetensors", ".npy", ".png"}
+_WAREHOUSE = "warehouse.duckdb"
 _CACHES = ("rollouts", "broker")
 _MADE_BY = {
     "answers.json": "offline_evaluation",
@@ -82,7 +83,7 @@ def _trace(run: Path, asked: Asked) -> Trace:
                 files.trace_lines(file, asked, trace)
             case ".parquet":
                 files.trace_table(file, asked, trace)
-            case ".duckdb":
+            case ".duckdb" if file.name == _WAREHOUSE:
                 _trace_warehouse(file, asked, trace)
     return trace
 
@@ -96,11 +97,18 @@ def _trace_warehouse(file: Path, asked: Asked, trace: Trace) -> None:
         users = reader.execute("SELECT user_id FROM responses UNION SELECT user_id FROM reactions").fetchall()
         users += reader.execute("SELECT DISTINCT user_id FROM dead_letters WHERE user_id IS NOT NULL").fetchall()
         for user in {user for (user,) in users if asked.whose(user)}:
-            rows = reader.execute("FROM responses WHERE user_id = ?", [user]).to_arrow_table().to_pylist()
-            for row in [*rows, {"user_id": user}]:
-                name = asked.whose(user, row.get("served_at"))
+            rows = [row for query in _THEIRS for row in reader.execute(query, [user]).to_arrow_table().to_pylist()]
+            for row in rows:
+                name = asked.whose(user, row.get("served_at") or row.get("reacted_at"))
                 if name:
                     trace.add(name, row)
+
+
+_THEIRS = (
+    "FROM responses WHERE user_id = ?",
+    "SELECT user_id, response_id, reacted_at FROM reactions WHERE user_id = ?",
+    "SELECT user_id FROM dead_letters WHERE user_id = ?",
+)
 
 
 def _leave_what_others_said(run: Path, asked: Asked, trace: Trace) -> None:
@@ -133,7 +141,8 @@ def _scrub_derived(run: Path, trace: Trace, journal: Journal) -> None:
     for file in _files(run):
         if not file.exists():
             continue  # the marker of a stage that is to be run again
-        source = file.suffix in {".parquet", ".ndjson", ".jsonl", ".duckdb", ".wal"} or "training-sets" in file.parts
+        source = file.suffix in {".parquet", ".ndjson", ".jsonl"} or file.name.startswith(_WAREHOUSE)
+        source |= "training-sets" in file.relative_to(run).parts
         if not source and file.suffix not in _NUMBERS and files.holds(file, needles):
             _run_again(run, file, trace, journal)
             file.unlink(missing_ok=True)
@@ -174,7 +183,7 @@ def _scrub_sources(run: Path, asked: Asked, trace: Trace, journal: Journal) -> N
     for file in _files(run):
         if file.suffix in {".ndjson", ".jsonl"}:
             _note_rows(journal, file, files.scrub_lines(file, asked))
-        if file.suffix == ".duckdb" and file.resolve() != asked.clean:
+        if file.name == _WAREHOUSE and file.resolve() != asked.clean:
             _note_rows(journal, file, _scrub_warehouse(file, asked, trace))
 
 

@@ -294,3 +294,19 @@ def test_the_command_forgets_posts_the_request_and_says_where_the_receipt_is(
     again = CliRunner().invoke(erase, ["--pending", *places])
     assert "nothing is pending" in again.output
     assert "give either a USER or --pending" in CliRunner().invoke(erase, places).output
+
+
+def test_a_run_that_holds_only_what_the_user_did_after_the_request_is_left_as_it_is(
+    target: Path, tmp_path: Path
+) -> None:
+    later = prepare(tmp_path / "runs" / "later", RECIPE, None)
+    connection.open(later.warehouse).migrate()
+    lines = said(ANN, SECRET, 20, datetime.now(UTC) + timedelta(hours=1))
+    records = [Record(TOPICS.events, 0, n, int(datetime.now(UTC).timestamp() * 1000), x) for n, x in enumerate(lines)]
+    commit(connection.open(later.warehouse), decode_batch(records), {Slot(TOPICS.events, "t", 0): 0})
+    (later.directory / "rollouts").mkdir()
+    receipt = forget(target, later)
+    assert receipt["seen_by"]["policy"] == receipt["files"] == []
+    assert (later.directory / "rollouts").exists()
+    with connection.open(later.warehouse).read() as reader:
+        assert reader.execute("SELECT count(*) FROM responses").fetchone() == (1,)
