@@ -1,9 +1,10 @@
 """Kill the sink again and again: nothing may be lost or stored twice.
 
 A synthetic stream is sent to a broker of its own. The sink runs as a child process that dies by SIGKILL, over and over:
-at a random moment, right before BEGIN, between two statements of the transaction, within COMMIT (a timer of the child
-fires while it runs), and right after COMMIT, before anything else. At the end every event id is looked up, and counts
-and fingerprints of all clean tables are compared with what one undisturbed reader stores. Exit code 1: they differ.
+at a random moment of its work, right before BEGIN, between two statements of the transaction, within COMMIT (a timer of
+the child fires while it runs), and right after COMMIT, before anything else. At the end every event id is looked up,
+and counts and fingerprints of all clean tables are compared with what one undisturbed reader stores. Exit code 1: they
+differ.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Plan(NamedTuple):
     Attributes:
         place: One of `PLACES`.
         commits: Transactions that it may end first.
-        at: Seconds (a random moment: after the start; within COMMIT: after it was called) or number of a statement.
+        at: Seconds (a random moment: after it began to write; within COMMIT: after it was called) or which statement.
     """
 
     place: str
@@ -51,7 +52,7 @@ class Plan(NamedTuple):
 def plans(kills: int, seed: int) -> list[Plan]:
     """As many plans, all places equally often."""
     draw = random.Random(seed)
-    seconds = {RANDOM: lambda: draw.uniform(0, 2.5), IN_COMMIT: lambda: 10 ** draw.uniform(-4, -1.2)}
+    seconds = {RANDOM: lambda: draw.uniform(0, 0.5), IN_COMMIT: lambda: 10 ** draw.uniform(-4, -1.2)}
     places = [PLACES[n % len(PLACES)] for n in range(kills)]
     return [Plan(p, draw.randint(0, 2), seconds.get(p, lambda: draw.randint(1, STATEMENTS))()) for p in places]
 
@@ -63,6 +64,10 @@ class Doomed:
 
     def __init__(self, connection: Any, plan: Plan, stage: Any) -> None:
         self._connection, self._plan, self._stage, self._statements = connection, plan, stage, 0
+        if plan.place == RANDOM:
+            timer = threading.Timer(plan.at, die)
+            timer.daemon = True  # it need not outlive a sink that had nothing left to do
+            timer.start()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
@@ -129,10 +134,6 @@ def child(life: Life, plan: Plan, stage: Any) -> None:
 
     Doomed.left = plan.commits
     store.connect = doomed  # type: ignore[method-assign, assignment]
-    if plan.place == RANDOM:
-        timer = threading.Timer(plan.at, die)
-        timer.daemon = True
-        timer.start()
     options = {"topics": Topics.under(life.prefix), "batch_rows": life.batch_rows, "progress": False}
     sink.ingest(life.target, life.bootstrap, until_caught_up=True, **options)
 
@@ -223,6 +224,8 @@ def main() -> None:
         figures = measure(wanted, kills, events, Path(scratch))
     if wanted.json:
         wanted.json.write_text(json.dumps(figures, indent=1))
+    if figures["kills"] < kills:
+        sys.exit(f"only {figures['kills']} of {kills} children died: there was too little to read; raise --events")
     wrong = figures["lost"] or figures["duplicated"] or figures["tables_that_differ"] or not figures["counts_equal"]
     sys.exit(int(bool(wrong)))
 
@@ -238,7 +241,7 @@ def measure(wanted: argparse.Namespace, kills: int, events: int, scratch: Path) 
     with brokers.start(wanted.broker, scratch / "broker") as broker:
         send_world(broker.bootstrap, prefix, events, scratch / "world")
         connection.open(target).migrate()
-        life = Life(target, broker.bootstrap, prefix, max(100, events // kills // 2))
+        life = Life(target, broker.bootstrap, prefix, max(100, events // kills // 3))
         died = run_and_kill(plans(kills, wanted.seed), life)
         for place in (target, scratch / "calm.duckdb"):
             options = {"topics": Topics.under(prefix), "until_caught_up": True, "group": "calm"}

@@ -1,7 +1,7 @@
 """A sink is frozen, loses its partitions, and thaws: its commit is refused, it reads again and drops what was done.
 
-On a file the frozen sink is caught between transactions (inside one it holds the file, and all wait for it); on a
-lake inside of one, with its turn at the writers' lock.
+On a file the frozen sink is caught between transactions, with the file closed (else all would wait for it); on a lake
+inside of one, with its turn at the writers' lock.
 """
 
 import signal
@@ -25,6 +25,7 @@ BETWEEN_TRANSACTIONS = """
 commit = worker.commit
 def frozen_first(store, batch, expected):
     if min(expected.values()) > 0:
+        store.release()
         freeze()
     return commit(store, batch, expected)
 worker.commit = frozen_first
