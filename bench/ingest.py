@@ -19,7 +19,7 @@ from pathlib import Path
 from ingest_parts import contenders, environments, history, latency, memory, tables
 from ingest_parts.bench import Bench
 
-PARTS = {"history": history.measure, "latency": latency.measure, "memory": memory.measure}
+PARTS = {"latency": latency.measure, "memory": memory.measure, "history": history.measure}
 NAMES = (*contenders.NAMES, *PARTS)
 
 
@@ -32,13 +32,14 @@ def main() -> None:
     ):
         bench.say(f"{os.cpu_count()} cores, {bench.events:,} events, {wanted.repeats} repeats")
         found = contenders.measure(bench, [name for name in contenders.NAMES if name in wanted.only])
+        print("\n" + tables.throughput(found) + "\n", flush=True)
         figures = {**tables.rates(found), "runs": found}
-        for name, part in PARTS.items():
+        for name in ("", *PARTS):
             if name in wanted.only:
-                figures |= part(bench)
-    print("\n" + tables.throughput(found) + "\n\n" + tables.aims(figures))
-    if wanted.json:
-        wanted.json.write_text(json.dumps(figures, indent=1))
+                figures |= PARTS[name](bench)
+            if wanted.json:  # after every part: an interrupted run keeps what it has
+                wanted.json.write_text(json.dumps(figures, indent=1))
+    print("\n" + tables.aims(figures))
 
 
 def arguments() -> argparse.Namespace:
@@ -46,7 +47,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small sizes and short times: rough figures")
     parser.add_argument("--only", type=_names, default=NAMES, help=f"some of: {','.join(NAMES)}")
-    parser.add_argument("--events", type=int, help="lines of the load (400,000; quick 100,000)")
+    parser.add_argument("--events", type=int, help="lines of the load (1,000,000; quick 100,000)")
     parser.add_argument("--repeats", type=int, default=3, help="of every rate; medians are shown (3)")
     parser.add_argument(
         "--envs", type=Path, default=environments.DEFAULT, help="where the rivals' environments are kept"

@@ -12,58 +12,11 @@ from typing import NamedTuple
 import msgspec
 
 from ingest_parts import load
-from streams.events import Event, Message, ReactionChanged, ResponseServed, encode, new_event_id
-from warehouse import connection
+from ingest_parts.past import Past
+from streams.events import Event, ReactionChanged, ResponseServed, encode, new_event_id
 
 SHARE = 0.05
 """Of the new events, how many are drawn from the past."""
-_TABLES: dict[type[Event], tuple[str, str]] = {
-    ResponseServed: ("responses", "served_at"),
-    ReactionChanged: ("reactions", "reacted_at"),
-}
-_LATEST = "(SELECT max(served_at) FROM responses) - INTERVAL 1 DAY"
-
-
-class Mixed(NamedTuple):
-    """A kind of load.
-
-    Attributes:
-        percent: How many of a hundred events are drawn from responses, and how many from reactions of the past.
-        where: Which ones, of all the past; `{moment}` is their time.
-        change: What becomes of a drawn one at its new moment; None for a plain copy.
-    """
-
-    percent: tuple[int, int]
-    where: str = "true"
-    change: Callable[[Event, datetime], Event] | None = None
-
-
-def write(path: Path, count: int, begin: datetime, mixed: Mixed, past: Path) -> dict[str, load.Truth]:
-    """Write a load of `count` lines from a moment on; returns what is true of it on an empty and a loaded warehouse."""
-    seed = 2 + list(KINDS.values()).index(mixed)
-    drawn = random.Random(seed)
-    pool, plain = _pool(past, mixed, count, drawn), load.clean(count, seed=seed, start=begin)
-    made: dict[type[Event], int] = dict.fromkeys(_TABLES, 0)
-    copies: dict[type[Event], int] = dict.fromkeys(_TABLES, 0)
-    with path.open("wb") as file:
-        for number in range(count):
-            event = next(plain)
-            if pool and drawn.random() < SHARE:
-                event = pool.pop()
-                copies[type(event)] += mixed.change is None
-                event = mixed.change(event, begin + number * load.STEP) if mixed.change else event
-            made[type(event)] += 1
-            file.write(encode(event) + b"\n")
-    empty = load.Truth(events=count, responses=made[ResponseServed], reactions=made[ReactionChanged])
-    return {
-        "empty": empty,
-        "loaded": replace(
-            empty,
-            responses=empty.responses - copies[ResponseServed],
-            reactions=empty.reactions - copies[ReactionChanged],
-            duplicates=sum(copies.values()),
-        ),
-    }
 
 
 def _taken_back(event: Event, moment: datetime) -> Event:
@@ -81,42 +34,65 @@ def _reacted(event: Event, moment: datetime) -> Event:
     )  # fmt: skip
 
 
-def _pool(past: Path, mixed: Mixed, count: int, drawn: random.Random) -> list[Event]:
-    needed = int(count * SHARE * 1.1) // 100 + 1
-    events = [
-        event
-        for kind, percent in zip(_TABLES, mixed.percent, strict=True)
-        if percent
-        for event in _stored(past, kind, mixed.where, percent * needed)
-    ]
-    drawn.shuffle(events)
-    return events
+class Mixed(NamedTuple):
+    """A kind of load.
 
+    Attributes:
+        drawn: Which numbers of the past may be drawn.
+        of_last_day: Whether only the past's last day counts.
+        change: What becomes of a drawn event at its new moment; None for a plain copy.
+    """
 
-def _stored(past: Path, kind: type[Event], where: str, rows: int) -> list[Event]:
-    """Some stored events, as they were sent."""
-    table, moment = _TABLES[kind]
-    names = ", ".join(kind.__struct_fields__)
-    with connection.open(past).read() as opened:
-        found = opened.execute(
-            f"""SELECT {names} FROM (SELECT * FROM {table} WHERE {where.format(moment=moment)})
-            USING SAMPLE reservoir({rows} ROWS) REPEATABLE (7)"""
-        ).to_arrow_table()
-    return [_event(kind, row) for row in found.to_pylist()]
-
-
-def _event(kind: type[Event], row: dict[str, object]) -> Event:
-    if "conversation" in row:
-        row["conversation"] = msgspec.json.decode(str(row["conversation"]), type=list[Message])
-    return kind(**row)
+    drawn: Callable[[int], bool]
+    of_last_day: bool = False
+    change: Callable[[Event, datetime], Event] | None = None
 
 
 KINDS: dict[str, Mixed] = {
-    "new_events": Mixed((0, 0)),
-    "copies_of_a_day": Mixed((95, 5), f"{{moment}} > {_LATEST}"),
-    "copies_of_all": Mixed((95, 5)),
-    "retractions": Mixed((0, 100), change=_taken_back),
-    "long_histories": Mixed((100, 0), f"user_id LIKE 'heavy%' AND {{moment}} > {_LATEST}", _reacted),
+    "new_events": Mixed(lambda number: False),  # noqa: ARG005
+    "copies_of_a_day": Mixed(lambda number: True, of_last_day=True),  # noqa: ARG005
+    "copies_of_all": Mixed(lambda number: True),  # noqa: ARG005
+    "retractions": Mixed(lambda number: number % 20 == 19, change=_taken_back),
+    "long_histories": Mixed(lambda number: number % 20 != 19 and number // 20 % 10 == 0, True, _reacted),
 }
 """Copies of a day: a producer that sent again. Copies of all: a replay of the past in disorder. Retractions: of
 reactions of any age. Long histories: reactions by 20 users, each of whom has one in 200 of all events."""
+
+
+def write(path: Path, count: int, kind: str, past: Past) -> dict[str, load.Truth]:
+    """Write a load of `count` lines that follows on a past; what is true of it on an empty and a loaded warehouse."""
+    seed = 2 + list(KINDS).index(kind)
+    change, drawn = KINDS[kind].change, random.Random(seed)
+    pool, plain = (
+        _pool(KINDS[kind], past, int(count * SHARE * 1.1), drawn),
+        load.clean(count, seed=seed, start=past.end),
+    )
+    made: dict[type[Event], int] = {ResponseServed: 0, ReactionChanged: 0}
+    copies = dict(made)
+    with path.open("wb") as file:
+        for number in range(count):
+            event = next(plain)
+            if pool and drawn.random() < SHARE:
+                event = pool.pop()
+                copies[type(event)] += change is None
+                event = change(event, past.end + number * load.STEP) if change else event
+            made[type(event)] += 1
+            file.write(encode(event) + b"\n")
+    empty = load.Truth(events=count, responses=made[ResponseServed], reactions=made[ReactionChanged])
+    return {
+        "empty": empty,
+        "loaded": replace(
+            empty,
+            responses=empty.responses - copies[ResponseServed],
+            reactions=empty.reactions - copies[ReactionChanged],
+            duplicates=sum(copies.values()),
+        ),
+    }
+
+
+def _pool(mixed: Mixed, past: Past, size: int, drawn: random.Random) -> list[Event]:
+    first = max(0, past.count - load.PER_DAY) if mixed.of_last_day else 0
+    numbers = [number for number in range(first, past.count) if mixed.drawn(number)]
+    events = past.events(drawn.sample(numbers, min(size, len(numbers))))
+    drawn.shuffle(events)
+    return events

@@ -44,7 +44,7 @@ class Bench:
     @cached_property
     def events(self) -> int:
         """Lines of the load."""
-        return int(self.wanted.events or (100_000 if self.wanted.quick else 400_000))
+        return int(self.wanted.events or (100_000 if self.wanted.quick else 1_000_000))
 
     @cached_property
     def load(self) -> tuple[Path, load.Truth]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.events import decode
+from streams.events import ResponseServed, decode, moment_of
 from warehouse import connection
 
 BENCH = Path(__file__).resolve().parents[2] / "bench"
@@ -15,10 +15,29 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 @pytest.fixture
 def past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(str(BENCH))
-    from ingest_parts import history
+    from ingest_parts.past import Past
 
-    history.preload(tmp_path / "past.duckdb", 20_000, NOW)
+    Past(20_000, NOW).preload(tmp_path / "past.duckdb")
     return tmp_path / "past.duckdb"
+
+
+def test_an_event_told_again_is_the_one_that_is_stored(past: Path) -> None:
+    from ingest_parts.past import Past
+
+    told = Past(20_000, NOW).events([7, 19, 19_999])
+    with connection.open(past).read() as opened:
+        stored = {
+            str(row[0]): row[1:]
+            for row in opened.execute(
+                """SELECT event_id, user_id, response_id, served_at, response FROM responses
+                UNION ALL SELECT event_id, user_id, response_id, reacted_at, reaction FROM reactions"""
+            ).fetchall()
+        }
+    assert [type(event).__name__ for event in told] == ["ResponseServed", "ReactionChanged", "ReactionChanged"]
+    for event in told:
+        said = event.response if isinstance(event, ResponseServed) else event.reaction  # type: ignore[union-attr]
+        where = (event.user_id, event.response_id, moment_of(event), said)  # type: ignore[union-attr]
+        assert stored[event.event_id] == where
 
 
 def test_ids_and_moments_of_the_past_run_together_and_every_reaction_has_its_response(past: Path) -> None:
@@ -41,8 +60,9 @@ def test_a_load_after_the_past_keeps_the_contract_and_counts_its_copies(
     kind: str, copied: bool, past: Path, tmp_path: Path
 ) -> None:
     from ingest_parts import after
+    from ingest_parts.past import Past
 
-    truths = after.write(tmp_path / "new.ndjson", 2_000, NOW, after.KINDS[kind], past)
+    truths = after.write(tmp_path / "new.ndjson", 2_000, kind, Past(20_000, NOW))
     lines = (tmp_path / "new.ndjson").read_bytes().splitlines()
     ids = {decode(line, received_at=NOW).event.event_id for line in lines}
     with connection.open(past).read() as opened:
