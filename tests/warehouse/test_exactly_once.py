@@ -247,7 +247,7 @@ def test_no_disorder_changes_the_clean_tables(story: Any, how: Chaos, *, product
 
 
 @pytest.mark.slow
-@settings(relaxed, max_examples=60)
+@settings(relaxed, max_examples=40)
 @given(story=stories, how=chaos)
 def test_no_disorder_of_many_kinds_changes_the_clean_tables(
     story: Any, how: Chaos, *, product: Any, empty: Path

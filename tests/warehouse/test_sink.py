@@ -1,9 +1,5 @@
-"""Ingest from real brokers, and from a process that is killed again and again."""
+"""Ingest from real brokers; see `sinks/` for processes that are killed, frozen and cut off."""
 
-import random
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -14,19 +10,8 @@ import pytest
 
 from streams import brokers, producer, topics
 from streams.consumer import read_to_end
-from streams.synthetic import WorldConfig, simulate
 from warehouse import queries, sink
 from warehouse.connection import Target
-from warehouse.fingerprint import fingerprints
-
-WORKER = """
-import sys
-from warehouse import sink
-from streams.topics import Topics
-path, bootstrap, prefix, follow = sys.argv[1:]
-sink.ingest(path, bootstrap, topics=Topics.under(prefix), until_caught_up=not int(follow),
-            batch_rows=100, session_seconds=1.5, progress=False)
-"""
 
 
 def send(bootstrap: str, names: topics.Topics, lines: Sequence[bytes]) -> None:
@@ -39,13 +24,6 @@ def send(bootstrap: str, names: topics.Topics, lines: Sequence[bytes]) -> None:
 def ingest(path: Target, bootstrap: str, names: topics.Topics, **options: Any) -> sink.IngestReport:
     plain = {"until_caught_up": True, "session_seconds": 1.5, "progress": False}
     return sink.ingest(path, bootstrap, topics=names, **(plain | options))
-
-
-def start_worker(
-    path: Path, bootstrap: str, names: topics.Topics, *, follow: bool = False
-) -> "subprocess.Popen[bytes]":
-    prefix = names.events.removesuffix(".events")
-    return subprocess.Popen([sys.executable, "-c", WORKER, str(path), bootstrap, prefix, str(int(follow))])
 
 
 def test_a_stream_arrives_exactly_once_and_its_dead_letters_reach_their_topic(
@@ -109,80 +87,20 @@ def test_a_broker_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_kill_9_in_the_middle_again_and_again_ends_with_the_identical_tables(
-    broker: str, stream: topics.Topics, tmp_path: Path
+def test_record_batches_of_many_messages_by_another_producer_are_read_to_their_end(
+    broker: str, stream: topics.Topics, product: Any, tmp_path: Path
 ) -> None:
-    simulate(WorldConfig.small(responses=6_000), tmp_path / "world")
-    send(broker, stream, (tmp_path / "world" / "events.ndjson").read_bytes().splitlines())
-    ingest(tmp_path / "calm.duckdb", broker, stream, group="calm")
+    from kafka import KafkaProducer
 
-    path = tmp_path / "killed.duckdb"
-    kills = sum(_run_and_kill(path, broker, stream, moment) for moment in _moments(seed=7, count=4))
-    assert kills == 4
-    assert start_worker(path, broker, stream).wait(120) == 0
-
-    assert fingerprints(path) == fingerprints(tmp_path / "calm.duckdb")
-    counts, calm = queries.counts(path), queries.counts(tmp_path / "calm.duckdb")
-    assert counts == calm
-    parts = ("rows", "duplicates_dropped", "dead_letters", "erased")
-    assert counts["events"] == sum(counts[part] for part in parts)
-
-
-@pytest.mark.slow
-def test_of_two_workers_that_share_the_partitions_one_is_killed_and_nothing_is_lost(
-    kafka: str, stream: topics.Topics, tmp_path: Path
-) -> None:
-    simulate(WorldConfig.small(responses=6_000), tmp_path / "world")
-    lines = (tmp_path / "world" / "events.ndjson").read_bytes().splitlines()
-    topics.create_topics(kafka, topics=stream)
-    path = tmp_path / "shared.duckdb"
-    workers = [start_worker(path, kafka, stream, follow=True) for _ in range(2)]
-    try:
-        send(kafka, stream, lines[:4_000])
-        _wait_for(path, 1_000)
-        workers[0].kill()
-        send(kafka, stream, lines[4_000:])
-        _wait_for(path, len(lines))
-    finally:
-        for worker in workers:
-            worker.kill()
-            worker.wait()
-    ingest(tmp_path / "one.duckdb", kafka, stream, group="one")
-    assert queries.counts(path) == queries.counts(tmp_path / "one.duckdb")
-    assert fingerprints(path) == fingerprints(tmp_path / "one.duckdb")
-
-
-def _moments(*, seed: int, count: int) -> list[float]:
-    draw = random.Random(seed)
-    return [draw.uniform(0.0, 0.4) for _ in range(count)]
-
-
-def _run_and_kill(path: Path, bootstrap: str, names: topics.Topics, seconds: float) -> int:
-    """Start a worker, wait until it writes, and kill it so many seconds later; 1 if it was still at work."""
-    log = path.with_name(path.name + ".wal")
-    before = _trace(path), _trace(log)
-    worker = start_worker(path, bootstrap, names)
-    while worker.poll() is None and (_trace(path), _trace(log)) == before:
-        time.sleep(0.005)
-    time.sleep(seconds)
-    worker.send_signal(signal.SIGKILL)
-    return int(worker.wait() == -signal.SIGKILL)
-
-
-def _trace(path: Path) -> tuple[float, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_mtime, found.st_size
-
-
-def _wait_for(path: Path, events: int) -> None:
-    """Return when that many lines have been stored."""
-    deadline = time.monotonic() + 90
-    while _read(path) < events:
-        assert time.monotonic() < deadline, f"{_read(path)} of {events} lines after 90 s"
-        time.sleep(0.3)
+    topics.create_topics(broker, topics=stream)
+    other = KafkaProducer(bootstrap_servers=broker, linger_ms=500, batch_size=1_000_000)
+    for number in range(60):
+        other.send(stream.events, product.served(f"r{number}"), partition=number % 2)
+    other.flush()
+    other.close()
+    path = tmp_path / "warehouse.duckdb"
+    assert ingest(path, broker, stream).responses == 60
+    assert ingest(path, broker, stream).events == 0  # Tansu says that both partitions end at 1
 
 
 def _read(path: Path) -> int:

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from streams import brokers, kafka_jars, producer, topics
-from warehouse import sink, worker
-from warehouse.log import Log
+from warehouse import log, sink, worker
 
 
 class Mortal:
@@ -64,13 +63,14 @@ def test_a_bounded_read_whose_broker_goes_away_ends_with_a_clear_error(
     topics.create_topics(broker.bootstrap, topics=stream)
     with producer.EventProducer(broker.bootstrap, topic=stream.events) as out:
         out.send_line(product.served("r1"))
-    poll = Log.poll
+    poll = log.Log.poll
 
-    def after_the_end(log: Log, messages: int) -> Any:
+    def after_the_end(reader: log.Log, messages: int) -> Any:
         broker.stop()
-        return poll(log, messages)
+        return poll(reader, messages)
 
-    monkeypatch.setattr(Log, "poll", after_the_end)
-    monkeypatch.setattr(worker, "_SILENCE_SECONDS", 6.0)
+    monkeypatch.setattr(log.Log, "poll", after_the_end)
+    monkeypatch.setattr(log, "_PATIENCE", 0.5)
+    monkeypatch.setattr(worker, "_SILENCE_SECONDS", 1.0)
     with pytest.raises(topics.BrokerUnavailableError, match="0 events were stored; start the broker and run the same"):
         sink.ingest(tmp_path / "w.duckdb", broker.bootstrap, topics=stream, until_caught_up=True, progress=False)
