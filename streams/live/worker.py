@@ -60,6 +60,7 @@ class Worker:
         self._counts_partitions = counts_partitions
         self.failure: Exception | None = None
         self._lock, self._broken = asyncio.Lock(), False
+        self._caught_up: int | None = None
         self.follower = Follower(bootstrap, names, guard.follow)
         self.app = faust.App(
             f"{GROUP}-{names.events}", broker=f"kafka://{bootstrap}", store="memory://", datadir=str(scratch),
@@ -77,18 +78,21 @@ class Worker:
     async def _observe(self, events: list[Any]) -> None:
         """Count some packs, then publish what they gave rise to, before anything else may count or tell."""
         async with self._alone():
-            messages = self._present(events)
-            if any(map(self.guard.begins, messages)):
-                await self.follower.catch_up()
-            for message in messages:
-                self.guard.observe(message, self.app.consumer.highwater(message.tp))
+            for event in events:
+                message = event.message
+                if self._is_ours(message) and self.guard.begins(message) and self._caught_up != message.generation_id:
+                    await self.follower.catch_up()
+                    self._caught_up = message.generation_id
+                if self._is_ours(message):  # asked again after every wait: a partition may have gone meanwhile
+                    self.guard.observe(message, self.app.consumer.highwater(message.tp))
                 await asyncio.sleep(0)  # a pack takes milliseconds: let heartbeats and pages through
             await self._speak()
 
     async def _add(self, events: list[Any]) -> None:
         async with self._alone():
-            for message in self._present(events):
-                self.guard.add(message)
+            for event in events:
+                if self._is_ours(event.message):
+                    self.guard.add(event.message)
             await self._speak()
 
     async def _or_end(self, work: Awaitable[None]) -> None:
@@ -152,13 +156,9 @@ class Worker:
     async def _send(self, topic: str, value: bytes, *, key: bytes | None = None, partition: int | None = None) -> Any:
         return await self._channels[topic].send(key=key, value=value, partition=partition)
 
-    def _present(self, events: list[Any]) -> list[Any]:
-        """Messages of partitions that are ours now: a buffer may hold some from before a rebalance."""
-        return [
-            event.message
-            for event in events
-            if self.app.flow_control.is_active() and event.message.generation_id == self.app.consumer_generation_id
-        ]
+    def _is_ours(self, message: Any) -> bool:
+        """Whether a message's partition is ours now: Faust's buffers may hold some from before a rebalance."""
+        return bool(self.app.flow_control.is_active() and message.generation_id == self.app.consumer_generation_id)
 
     def _add_agents(self) -> None:
         async def watch(stream: Any) -> None:
