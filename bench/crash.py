@@ -133,8 +133,8 @@ def child(life: Life, plan: Plan, stage: Any) -> None:
             yield opened if read_only or create else Doomed(opened, plan, stage)
 
     Doomed.left = plan.commits
-    store.connect = doomed  # type: ignore[method-assign, assignment]
-    options = {"topics": Topics.under(life.prefix), "batch_rows": life.batch_rows, "progress": False}
+    store.connect = doomed  # type: ignore[method-assign]
+    options: dict[str, Any] = {"topics": Topics.under(life.prefix), "batch_rows": life.batch_rows, "progress": False}
     sink.ingest(life.target, life.bootstrap, until_caught_up=True, **options)
 
 
@@ -244,7 +244,7 @@ def measure(wanted: argparse.Namespace, kills: int, events: int, scratch: Path) 
         life = Life(target, broker.bootstrap, prefix, max(100, events // kills // 3))
         died = run_and_kill(plans(kills, wanted.seed), life)
         for place in (target, scratch / "calm.duckdb"):
-            options = {"topics": Topics.under(prefix), "until_caught_up": True, "group": "calm"}
+            options: dict[str, Any] = {"topics": Topics.under(prefix), "until_caught_up": True, "group": "calm"}
             print(sink.ingest(place, broker.bootstrap, **options), flush=True)
     found = verdict(target, scratch / "calm.duckdb")
     show(died, found)

@@ -148,7 +148,9 @@ class Worker:
             )
 
     def _take(self, slot: Slot, records: list[Record]) -> None:
-        expected = self._expected[slot]
+        expected = self._expected.get(slot)
+        if expected is None:  # assigned a moment ago: we go to its stored position next
+            return
         if records[0].offset < expected:
             self._log.check_not_shrunk(slot, expected)
             records = [record for record in records if record.offset >= expected]
