@@ -6,6 +6,7 @@ A `BatchingSink` writes once a partition; this one writes all partitions of a ch
 import json
 import sys
 import uuid
+from pathlib import Path
 
 from quixstreams import Application
 from quixstreams.kafka import consumer as kafka_consumer
@@ -61,6 +62,7 @@ def main(*, bootstrap: str, topic: str, warehouse: str, batch_rows: int, message
     app = Application(
         broker_address=bootstrap, consumer_group=f"quix-{uuid.uuid4().hex}", auto_offset_reset="earliest",
         commit_every=max(1, batch_rows // (400 if packed else 1)), loglevel="ERROR", use_changelog_topics=False,
+        state_dir=Path(warehouse).parent / "quix-state",
     )  # fmt: skip
     stream = app.dataframe(app.topic(topic, key_deserializer="bytes", value_deserializer="bytes"))
     stream.sink(Sink(job, app, messages, packed=packed))
