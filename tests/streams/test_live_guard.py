@@ -163,6 +163,7 @@ def test_flags_counts_and_trips_come_out_within_seconds(
     wait_for(lambda: totals(broker, stream) == truth(2000), 10)
     wait_for(lambda: {row["arm"]: row["loves"] for row in guard.view("/arms")} == {"control": 100, "b": 50}, 10)
     wait_for(lambda: len(guard.view("/flags")) >= 3, 10)
+    wait_for(lambda: len(told(broker, stream.flags, Flag)) >= 3, 10)
     flags = {flag.subject: flag for flag in told(broker, stream.flags, Flag)}
     assert (flags["user"].user_id, flags["user"].score, flags["user"].flagged_at) == (
         "bot", 1.0, START + timedelta(seconds=9),
@@ -230,7 +231,7 @@ def test_no_way_to_die_loses_or_doubles_the_effect_of_an_event(
     users = {f"{(m.key or b'').decode()} {(m.value or b'').decode()}" for m in found if b'"user"' in (m.value or b"")}
     assert users == undisturbed(broker, stream, dials), "none lost, and told again byte by byte"
     assert {flag.split()[0] for flag in users} == {f"bot{n}" for n in range(8)}
-    assert {flag.key for flag in told(broker, stream.flags, Flag) if flag.key} == {"d", "n0", "n1"}
+    wait_for(lambda: {flag.key for flag in told(broker, stream.flags, Flag) if flag.key} == {"d", "n0", "n1"}, 20)
     wait_for(lambda: told(broker, stream.kill_switch, Trip))
     trips = [trip.identity for trip in told(broker, stream.kill_switch, Trip)]
     assert trips == [("e", "b", "closing_rate")]
