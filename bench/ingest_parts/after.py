@@ -39,24 +39,28 @@ class Mixed(NamedTuple):
 
     Attributes:
         drawn: Which numbers of the past may be drawn.
-        of_last_day: Whether only the past's last day counts.
+        since: From which share of the past on; 1 stands for its last day.
+        in_order: Whether they come one after the other, not drawn from everywhere.
         change: What becomes of a drawn event at its new moment; None for a plain copy.
     """
 
     drawn: Callable[[int], bool]
-    of_last_day: bool = False
+    since: float = 0.0
+    in_order: bool = False
     change: Callable[[Event, datetime], Event] | None = None
 
 
 KINDS: dict[str, Mixed] = {
     "new_events": Mixed(lambda number: False),  # noqa: ARG005
-    "copies_of_a_day": Mixed(lambda number: True, of_last_day=True),  # noqa: ARG005
-    "copies_of_all": Mixed(lambda number: True),  # noqa: ARG005
+    "copies_of_a_day": Mixed(lambda number: True, since=1),  # noqa: ARG005
+    "copies_of_old": Mixed(lambda number: True, since=0.2, in_order=True),  # noqa: ARG005
     "retractions": Mixed(lambda number: number % 20 == 19, change=_taken_back),
-    "long_histories": Mixed(lambda number: number % 20 != 19 and number // 20 % 10 == 0, True, _reacted),
+    "long_histories": Mixed(lambda number: number % 20 != 19 and number // 20 % 10 == 0, 1, change=_reacted),
+    "copies_in_disorder": Mixed(lambda number: True),  # noqa: ARG005
 }
-"""Copies of a day: a producer that sent again. Copies of all: a replay of the past in disorder. Retractions: of
-reactions of any age. Long histories: reactions by 20 users, each of whom has one in 200 of all events."""
+"""Copies of a day: a producer that sent again, in any order. Copies of old: a stretch of long ago is replayed in order.
+Copies in disorder: from anywhere in the past, the worst that can be done to deduplication. Retractions: of reactions of
+any age. Long histories: reactions by 20 users, each of whom has one in 200 of all events."""
 
 
 def write(path: Path, count: int, kind: str, past: Past) -> dict[str, load.Truth]:
@@ -91,8 +95,11 @@ def write(path: Path, count: int, kind: str, past: Past) -> dict[str, load.Truth
 
 
 def _pool(mixed: Mixed, past: Past, size: int, drawn: random.Random) -> list[Event]:
-    first = max(0, past.count - load.PER_DAY) if mixed.of_last_day else 0
+    """Events of the past, the first one last."""
+    first = max(0, min(int(mixed.since * past.count), past.count - load.PER_DAY))
     numbers = [number for number in range(first, past.count) if mixed.drawn(number)]
+    if mixed.in_order:
+        return sorted(past.events(numbers[:size]), key=lambda event: event.event_id, reverse=True)
     events = past.events(drawn.sample(numbers, min(size, len(numbers))))
     drawn.shuffle(events)
     return events

@@ -55,7 +55,7 @@ def test_ids_and_moments_of_the_past_run_together_and_every_reaction_has_its_res
     assert (rows, ids, in_order, reactions, shown) == (19_000, 19_000, True, 1_000, 1_000)
 
 
-@pytest.mark.parametrize(("kind", "copied"), [("new_events", False), ("copies_of_all", True), ("retractions", False)])
+@pytest.mark.parametrize(("kind", "copied"), [("new_events", False), ("copies_of_old", True), ("retractions", False)])
 def test_a_load_after_the_past_keeps_the_contract_and_counts_its_copies(
     kind: str, copied: bool, past: Path, tmp_path: Path
 ) -> None:
