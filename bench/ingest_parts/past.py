@@ -57,7 +57,7 @@ class Past(NamedTuple):
     def preload(self, path: Path) -> None:
         """Make a warehouse that holds it, a million events a transaction; one reaction in a hundred is flagged.
 
-        Written by DuckDB as it comes: large row groups and every compression, as `loveloop warehouse compact` leaves it.
+        Written by DuckDB as it comes, as `loveloop warehouse compact` leaves it: large row groups, every compression.
         """
         store = connection.open(path)
         store.migrate()
