@@ -119,7 +119,7 @@ _KEPT: dict[tuple[int, str], _Kept] = {}
 def _kept(lake: LakeWarehouse) -> _Kept:
     """By process, too: a fork must not use its parent's connections."""
     if find_spec("psycopg2") is None:
-        raise WarehouseError(f"{lake.name} needs the extra `lake`, which is not installed: pip install 'loveloop[lake]'")
+        raise WarehouseError(f"{lake.name} needs what the extra `lake` brings: pip install '.[lake]'")
     key = (os.getpid(), str(lake.target))
     return _KEPT.get(key) or _KEPT.setdefault(key, _Kept(WritersLock(lake.keywords, lake.name)))
 
