@@ -52,7 +52,7 @@ class Plan(NamedTuple):
 def plans(kills: int, seed: int) -> list[Plan]:
     """As many plans, all places equally often."""
     draw = random.Random(seed)
-    seconds = {RANDOM: lambda: draw.uniform(0, 0.5), IN_COMMIT: lambda: 10 ** draw.uniform(-4, -1.2)}
+    seconds = {RANDOM: lambda: draw.uniform(0, 0.3), IN_COMMIT: lambda: 10 ** draw.uniform(-4, -2.3)}
     places = [PLACES[n % len(PLACES)] for n in range(kills)]
     return [Plan(p, draw.randint(0, 2), seconds.get(p, lambda: draw.randint(1, STATEMENTS))()) for p in places]
 
@@ -211,7 +211,7 @@ def show(died: Counter[tuple[str, str]], found: dict[str, Any]) -> None:
 def main() -> None:
     """Send, kill, finish, compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="10 kills over 20,000 events")
+    parser.add_argument("--quick", action="store_true", help="10 kills over 40,000 events")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--events", type=int, default=500_000, help="at least so many lines")
     parser.add_argument("--broker", choices=["kafka", "tansu"], default="kafka")
@@ -219,7 +219,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write the figures here too")
     wanted = parser.parse_args()
-    kills, events = (10, 20_000) if wanted.quick else (wanted.kills, wanted.events)
+    kills, events = (10, 40_000) if wanted.quick else (wanted.kills, wanted.events)
     with tempfile.TemporaryDirectory() as scratch:
         figures = measure(wanted, kills, events, Path(scratch))
     if wanted.json:
@@ -241,7 +241,7 @@ def measure(wanted: argparse.Namespace, kills: int, events: int, scratch: Path) 
     with brokers.start(wanted.broker, scratch / "broker") as broker:
         send_world(broker.bootstrap, prefix, events, scratch / "world")
         connection.open(target).migrate()
-        life = Life(target, broker.bootstrap, prefix, max(100, events // kills // 3))
+        life = Life(target, broker.bootstrap, prefix, events // kills // 4)
         died = run_and_kill(plans(kills, wanted.seed), life)
         for place in (target, scratch / "calm.duckdb"):
             options: dict[str, Any] = {"topics": Topics.under(prefix), "until_caught_up": True, "group": "calm"}

@@ -19,7 +19,7 @@ def consumer(bootstrap: str, group: str, session_seconds: float, poll_seconds: f
 
     made = KafkaConsumer(
         bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest",
-        session_timeout_ms=int(session_seconds * 1000), heartbeat_interval_ms=int(session_seconds * 1000 / 3),
+        session_timeout_ms=int(session_seconds * 1000), heartbeat_interval_ms=int(min(session_seconds / 3, 3.0) * 1000),
         max_poll_interval_ms=int(poll_seconds * 1000), max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
         fetch_max_wait_ms=100, reconnect_backoff_max_ms=1_000,
     )  # fmt: skip

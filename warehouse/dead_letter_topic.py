@@ -49,7 +49,8 @@ class DeadLetterTopic:
             self._producer.flush(timeout=10)
         for future in self._waiting:
             self._judge(future)
-        self._producer.close(timeout=1)
+        with suppress(KafkaError):
+            self._producer.close(timeout=1)
 
     def _judge(self, future: Any) -> None:
         if not future.succeeded():

@@ -68,7 +68,7 @@ class Log:
     def poll(self, messages: int) -> dict[Slot, list[Record]]:
         """Up to so many records by partition, in order; waits at most 0.2 s."""
         self._pass_hints_on()
-        found = self._consumer.poll(timeout_ms=200, max_records=messages)
+        found = self._poll(200, messages)
         if found:
             self._hear()
         return {self.slot(*partition): _records(partition, received) for partition, received in found.items()}
@@ -77,10 +77,11 @@ class Log:
         """Stay in the group while the worker is busy with something long: answer the coordinator, read nothing."""
         if self._alone:
             return
-        held = self._consumer.assignment()
-        self._consumer.pause(*held)
-        self._consumer.poll(timeout_ms=50)
-        self._consumer.resume(*held & self._consumer.assignment())
+        with self._unless_lost():
+            held = self._consumer.assignment()
+            self._consumer.pause(*held)
+            self._poll(50, 1)
+            self._consumer.resume(*held & self._consumer.assignment())
 
     def silence(self) -> float:
         """Seconds for which the broker has not answered; 0 while it does.
@@ -175,8 +176,9 @@ class Log:
 
     def check_not_shrunk(self, slot: Slot, stored: int) -> None:
         """Raise TopicShrankError when the partition ends before the stored position, by fetch and by question."""
-        partition = client.partition(slot)
-        end = max(self._consumer.highwater(partition) or 0, self._consumer.end_offsets([partition])[partition])
+        partition, end = client.partition(slot), stored
+        with self._unless_lost():
+            end = max(self._consumer.highwater(partition) or 0, self._consumer.end_offsets([partition])[partition])
         if stored > end:
             raise TopicShrankError(
                 f"{slot.topic}/{slot.partition} ends at {end}, the warehouse has read it up to {stored}: "
@@ -199,7 +201,8 @@ class Log:
         with suppress(KafkaError):  # a hint under way would be cancelled, with an error in the log
             if self._hinted:
                 self._consumer.commit(self._hinted, timeout_ms=2_000)
-        self._consumer.close(autocommit=False, timeout_ms=5_000)
+        with suppress(KafkaError):
+            self._consumer.close(autocommit=False, timeout_ms=5_000)
 
     def _bounds(self) -> tuple[dict[Slot, int], dict[Slot, int]]:
         from kafka import TopicPartition
@@ -230,13 +233,29 @@ class Log:
 
     @contextmanager
     def _unless_lost(self) -> Iterator[None]:
-        """Leave the block when the partition was taken from us meanwhile; the next `reassigned` says so."""
-        from kafka.errors import IllegalStateError
+        """Leave the block when the partition (the next `reassigned` says so) or the broker was lost meanwhile."""
+        from kafka.errors import IllegalStateError, KafkaError
 
         try:
             yield
         except (IllegalStateError, ValueError, KeyError):
             self._changed.set()
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+
+    def _poll(self, milliseconds: int, messages: int) -> dict[Any, list[Any]]:
+        """Nothing, too, while the broker is away: kafka-python goes on trying, and now and then says so by an error."""
+        from kafka.errors import CorruptRecordError, KafkaError
+
+        try:
+            found: dict[Any, list[Any]] = self._consumer.poll(timeout_ms=milliseconds, max_records=messages)
+        except KafkaError as error:
+            if not error.retriable or isinstance(error, CorruptRecordError):
+                raise
+            time.sleep(milliseconds / 1000)
+            return {}
+        return found
 
     def _take_all(self) -> None:
         self._consumer.assign([client.partition(slot) for slot in self.ends])
