@@ -103,12 +103,13 @@ def _store(
 ) -> list[Coordinates]:
     """Insert what is new of one kind, and leave it registered as `new_<table>`; returns where copies were read."""
     name = TABLES[kind]
-    fresh, copies = dedup.sift(connection, name, table)
+    sifted = dedup.sift(connection, name, table)
+    fresh = sifted.fresh
     connection.register(f"new_{name}", fresh)
     if fresh.num_rows:
         connection.execute(f"INSERT INTO {name} {dedup.as_stored(f'new_{name}', fresh)}")
     done.rows[name] = fresh.num_rows
-    found = dedup.compare(connection, name, copies)
+    found = dedup.compare(connection, name, sifted)
     for where, event_id, conflicting in found:
         if conflicting:
             detail = f"event_id {event_id} was taken with other content; an id names one event: give this one its own"

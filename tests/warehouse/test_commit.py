@@ -42,6 +42,17 @@ def test_few_ranges_cover_all_ids() -> None:
     assert id_ranges(pa.array([], pa.string())) == []
 
 
+@pytest.mark.parametrize("known", ["NULL", "content_hash + 1"])
+def test_rows_without_a_true_hash_are_compared_column_by_column(feed: Any, product: Any, known: str) -> None:
+    served, reacted = product.served("r1"), product.reacted("r1")
+    feed.pour(served, reacted)
+    with feed.warehouse.transaction() as writer:
+        writer.execute(f"UPDATE responses SET content_hash = {known}; UPDATE reactions SET content_hash = {known}")
+    done = feed.pour(served, served.replace(b"Roses", b"Tulips"), reacted)
+    assert done.duplicates == 2
+    assert [letter.reason for letter in done.dead] == ["conflicting_copy"]
+
+
 def test_another_event_under_a_taken_id_is_a_dead_letter(feed: Any, product: Any) -> None:
     served = product.served("r1")
     other = served.replace(b"Roses", b"Tulips")
