@@ -17,15 +17,17 @@ import pyarrow as pa
 from ingest_parts import load
 from streams.events import SCHEMA_VERSION, Event, Message, ReactionChanged, ResponseServed
 from warehouse import connection, rules
+from warehouse.columns import CONTENT
 
 SLICE = 1_000_000
 _MAKE = (Path(__file__).parent / "past.sql").read_text().split(";\n\n")
 _RESPONSES = """
 SELECT
-    event_id, user_id, moment AS served_at, 'r' || name AS response_id, 'c' || name AS conversation_id, 0 AS turn,
-    's' || name AS session_id, 'v7' AS policy, $version AS schema_version,
+    event_id, user_id, moment AS served_at, 'r' || name AS response_id, 'c' || name AS conversation_id,
+    0::BIGINT AS turn, 's' || name AS session_id, 'v7' AS policy, NULL::VARCHAR AS experiment, NULL::VARCHAR AS arm,
     '[{"role":"user","content":"' || substr($text, 1 + number * 37 % 200, 25) || '"}]' AS conversation,
     substr($text, 1 + number * 53 % 180, 20 + number % 30) AS response,
+    $version::BIGINT AS schema_version, NULL::VARCHAR AS extra,
     'past' AS kafka_topic, 0 AS kafka_partition, number AS kafka_offset, 0 AS kafka_line
 FROM events WHERE number % 20 <> 19
 """
@@ -34,7 +36,7 @@ SELECT
     event_id, user_id, moment AS reacted_at, 'r' || name AS response_id,
     (['love', 'like', 'like', 'like', 'dislike'])[1 + number // 20 % 5] AS reaction, 'added' AS action,
     's' || name AS session_id, 'd' || user_id AS device_id, 'n' || user_id[-4:] AS network_id,
-    1000 + number % 29000 AS dwell_ms, $version AS schema_version,
+    (1000 + number % 29000)::BIGINT AS dwell_ms, $version::BIGINT AS schema_version, NULL::VARCHAR AS extra,
     'past' AS kafka_topic, 0 AS kafka_partition, number AS kafka_offset, 0 AS kafka_line
 FROM events WHERE number % 20 = 19
 """
@@ -71,8 +73,8 @@ class Past(NamedTuple):
                 )
                 self._fill(opened)
                 opened.execute("BEGIN")
-                opened.execute(f"INSERT INTO responses BY NAME {_RESPONSES}", _TEXT)
-                opened.execute(f"INSERT INTO reactions BY NAME {_REACTIONS}", _VERSION)
+                opened.execute(_insert("responses", ResponseServed, _RESPONSES), _TEXT)
+                opened.execute(_insert("reactions", ReactionChanged, _REACTIONS), _VERSION)
                 opened.execute(f"INSERT INTO flags BY NAME {_FLAGS}", {"rule_version": version})
                 opened.execute("COMMIT")
                 opened.execute("CHECKPOINT")
@@ -96,6 +98,12 @@ class Past(NamedTuple):
         start = int((self.end - self.count * load.STEP).timestamp() * 1e6)
         opened.execute(_MAKE[0], {"start_us": start, "step_us": load.STEP // timedelta(microseconds=1)})
         opened.execute(_MAKE[1], {"users": max(10, self.count // 17)})
+
+
+def _insert(table: str, kind: type[Event], rows: str) -> str:
+    """With the hash of the content that the sink stores beside each row."""
+    content = ", ".join(name for name in CONTENT[kind] if name != "event_id")
+    return f"INSERT INTO {table} BY NAME SELECT *, hash({content}) AS content_hash FROM ({rows})"
 
 
 def _event(kind: type[Event], row: dict[str, Any]) -> Event:
