@@ -3,7 +3,7 @@
 
 def expected() -> tuple[type[Exception], ...]:
     """The project's own errors; each says what was seen, the rule, and the next step."""
-    from warehouse.transaction import WarehouseError
+    from warehouse.storage.transaction import WarehouseError
 
     return (
         WarehouseError,

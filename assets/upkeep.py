@@ -12,7 +12,7 @@ KEEP_DAYS = 7.0
 @dg.op
 def compact_warehouse(context: dg.OpExecutionContext, run: RunResource) -> None:
     """Compact the run's warehouse; what it did stands in the run's metadata."""
-    from warehouse import upkeep
+    from warehouse.storage import upkeep
 
     done = upkeep.compact(run.recipe().warehouse or Path(run.directory) / "warehouse.duckdb", keep_days=KEEP_DAYS)
     context.log.info("%s", done)

@@ -26,9 +26,9 @@ from streams.synthetic import WorldConfig, simulate
 from streams.synthetic.retention import effect_of_pleasing, lived_days
 from streams.topics import TOPICS
 from warehouse import connection
-from warehouse.commit import commit
-from warehouse.decoding import decode_batch
-from warehouse.records import Record, Slot
+from warehouse.ingest.commit import commit
+from warehouse.ingest.decoding import decode_batch
+from warehouse.ingest.records import Record, Slot
 from warehouse.signals import with_sentiment
 
 OF_THE_DAY = [signal for signal in SIGNALS if signal.column != "returned"]

@@ -5,6 +5,6 @@ transaction.
 """
 
 from warehouse.connection import Warehouse, open  # noqa: A004
-from warehouse.transaction import WarehouseConflictError, WarehouseError, WarehouseInUseError
+from warehouse.storage.transaction import WarehouseConflictError, WarehouseError, WarehouseInUseError
 
 __all__ = ["Warehouse", "WarehouseConflictError", "WarehouseError", "WarehouseInUseError", "open"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from warehouse.backend import Target, Warehouse
-from warehouse.file import FileWarehouse
-from warehouse.lake import PREFIX, LakeWarehouse
-from warehouse.transaction import WarehouseError
+from warehouse.storage.backend import Target, Warehouse
+from warehouse.storage.file import FileWarehouse
+from warehouse.storage.lake import PREFIX, LakeWarehouse
+from warehouse.storage.transaction import WarehouseError
 
 __all__ = ["Target", "Warehouse", "WarehouseError", "open"]
 

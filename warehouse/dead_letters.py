@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from warehouse import connection
-from warehouse.records import Coordinates
-from warehouse.transaction import WarehouseError
+from warehouse.ingest.records import Coordinates
+from warehouse.storage.transaction import WarehouseError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

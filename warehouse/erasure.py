@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from streams.events import ErasureRequested, encode, new_event_id
 from streams.topics import TOPICS
-from warehouse import connection, migrate, rules
-from warehouse.columns import COORDINATES
-from warehouse.commit import store
-from warehouse.decoding import decode_batch
-from warehouse.records import Record
-from warehouse.suppression import MOMENTS, SALT, forget, settle, user_hash
+from warehouse import connection, rules
+from warehouse.ingest.columns import COORDINATES
+from warehouse.ingest.commit import store
+from warehouse.ingest.decoding import decode_batch
+from warehouse.ingest.records import Record
+from warehouse.ingest.suppression import MOMENTS, SALT, forget, settle, user_hash
+from warehouse.storage import migrate
 
 if TYPE_CHECKING:
     import pyarrow as pa

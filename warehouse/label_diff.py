@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from warehouse import connection
-from warehouse.suppression import erased_until
+from warehouse.ingest.suppression import erased_until
 
 if TYPE_CHECKING:
     import pyarrow as pa

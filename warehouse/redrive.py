@@ -17,13 +17,13 @@ import pyarrow as pa
 
 from streams.topics import TOPICS, Topics
 from warehouse import connection as back_end
-from warehouse import positions
-from warehouse.columns import COORDINATES
-from warehouse.commit import store
 from warehouse.dead_letters import PLACE, Letter, find, select
-from warehouse.decoding import Batch, decode_batch
-from warehouse.records import Coordinates, Record, user_of
-from warehouse.transaction import WarehouseConflictError, WarehouseError
+from warehouse.ingest import positions
+from warehouse.ingest.columns import COORDINATES
+from warehouse.ingest.commit import store
+from warehouse.ingest.decoding import Batch, decode_batch
+from warehouse.ingest.records import Coordinates, Record, user_of
+from warehouse.storage.transaction import WarehouseConflictError, WarehouseError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

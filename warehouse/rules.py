@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from warehouse.ranges import cover
+from warehouse.ingest.ranges import cover
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

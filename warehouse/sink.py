@@ -13,8 +13,8 @@ from pathlib import Path
 
 from streams.topics import TOPICS, Topics
 from warehouse import connection
-from warehouse.log import TopicShrankError
-from warehouse.worker import IngestReport, Worker
+from warehouse.ingest.log import TopicShrankError
+from warehouse.ingest.worker import IngestReport, Worker
 
 __all__ = ["IngestReport", "TopicShrankError", "ingest"]
 

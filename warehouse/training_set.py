@@ -27,7 +27,7 @@ COLUMNS = (
 """event_id as text, served_at in UTC, conversation as JSON; credit in [0, 1], love is credit > 0; sorted by served_at,
 response_id."""
 Credit = Literal["last_turn", "conversation", "decay"]
-"""Which responses of a conversation a love speaks for; see warehouse/views/4_credit.sql."""
+"""Which responses of a conversation a love speaks for; see warehouse/storage/views/4_credit.sql."""
 
 
 class TrainingSetError(ValueError):

@@ -12,7 +12,7 @@ import click
 from assets.cli import options
 
 if TYPE_CHECKING:
-    from warehouse.foreign import Columns
+    from warehouse.transfer.foreign import Columns
 
 
 class _Pair(click.ParamType):
@@ -72,8 +72,8 @@ def import_(
           --map response_id=message_id --map reacted_at=created --map reaction=emoji \
           --set action=added --set session_id=unknown --zone UTC --dry-run
     """
-    from warehouse import importing
-    from warehouse.foreign import Columns
+    from warehouse.transfer import importing
+    from warehouse.transfer.foreign import Columns
 
     columns = Columns(dict(fields), dict(constants), kind, zone)
     if dry_run:
@@ -111,7 +111,7 @@ def export(
       loveloop export events.parquet
       loveloop export clean.parquet --table clean_feedback --as-of 2026-11-01
     """
-    from warehouse import exporting
+    from warehouse.transfer import exporting
 
     if table is None:
         if as_of is not None:
@@ -129,7 +129,7 @@ def export(
 
 
 def _preview(paths: Iterable[Path], columns: Columns) -> None:
-    from warehouse import importing
+    from warehouse.transfer import importing
 
     for path in paths:
         seen = importing.preview(path, columns)

@@ -29,7 +29,7 @@ class Asked:
 
     def whose(self, user: str | None, moment: datetime | None = None) -> str | None:
         """The hash of a user whose event of this moment goes (of any moment, where none is known), else None."""
-        from warehouse.suppression import user_hash
+        from warehouse.ingest.suppression import user_hash
 
         if user is None:
             return None

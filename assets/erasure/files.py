@@ -143,7 +143,7 @@ def _lines(file: Path) -> Iterator[bytes]:
 
 def _owner(line: bytes, asked: Asked) -> tuple[str | None, dict[str, Any]]:
     """Whose line it is, of those who are to be forgotten, and its fields; a broken one is read leniently."""
-    from warehouse.records import user_of
+    from warehouse.ingest.records import user_of
 
     user = user_of(line)
     if asked.whose(user) is None:

@@ -21,7 +21,7 @@ from ingest_parts.bench import Bench
 from streams.producer import EventProducer
 from streams.topics import Topics, create_topics
 from warehouse import connection
-from warehouse.transaction import WarehouseError
+from warehouse.storage.transaction import WarehouseError
 
 PER_SECOND = 5_000
 TICK = 0.01

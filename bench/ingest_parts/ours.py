@@ -18,7 +18,8 @@ from typing import Any
 import pyarrow.dataset  # noqa: F401  # DuckDB imports it at the first table: part of the start, not of the rate
 
 from streams.topics import Topics
-from warehouse import connection, log, sink, worker
+from warehouse import connection, sink
+from warehouse.ingest import log, worker
 
 
 class Clocks:

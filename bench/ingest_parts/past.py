@@ -17,7 +17,7 @@ import pyarrow as pa
 from ingest_parts import load
 from streams.events import SCHEMA_VERSION, Event, Message, ReactionChanged, ResponseServed
 from warehouse import connection, rules
-from warehouse.columns import CONTENT
+from warehouse.ingest.columns import CONTENT
 
 SLICE = 1_000_000
 _MAKE = (Path(__file__).parent / "past.sql").read_text().split(";\n\n")

@@ -19,10 +19,10 @@ from streams.events import ErasureRequested, Message, ReactionChanged, ResponseS
 from streams.topics import TOPICS
 from warehouse import connection, training_set
 from warehouse import erasure as requests
-from warehouse.commit import commit
-from warehouse.decoding import decode_batch
-from warehouse.records import Record, Slot
-from warehouse.suppression import user_hash
+from warehouse.ingest.commit import commit
+from warehouse.ingest.decoding import decode_batch
+from warehouse.ingest.records import Record, Slot
+from warehouse.ingest.suppression import user_hash
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 LATER = NOON + timedelta(days=200)

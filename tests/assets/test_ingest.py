@@ -11,7 +11,7 @@ import pytest
 
 from streams import brokers, producer, topics
 from warehouse import queries
-from warehouse.transaction import WarehouseError
+from warehouse.storage.transaction import WarehouseError
 
 
 def stored(path: Path) -> int:

@@ -13,9 +13,9 @@ from assets.cli.warehouse import warehouse
 from streams.events import Event, Message, ReactionChanged, ResponseServed, encode, new_event_id
 from streams.topics import TOPICS
 from warehouse import connection
-from warehouse.commit import commit
-from warehouse.decoding import decode_batch
-from warehouse.records import Record, Slot
+from warehouse.ingest.commit import commit
+from warehouse.ingest.decoding import decode_batch
+from warehouse.ingest.records import Record, Slot
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

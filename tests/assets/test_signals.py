@@ -18,9 +18,9 @@ from streams.synthetic import WorldConfig, simulate
 from streams.synthetic.retention import effect_of_pleasing, lived_days
 from streams.topics import TOPICS
 from warehouse import connection
-from warehouse.commit import commit
-from warehouse.decoding import decode_batch
-from warehouse.records import Record, Slot
+from warehouse.ingest.commit import commit
+from warehouse.ingest.decoding import decode_batch
+from warehouse.ingest.records import Record, Slot
 from warehouse.signals import user_days, with_sentiment
 
 WORLD = WorldConfig.long(responses=6_000, users=1_000)

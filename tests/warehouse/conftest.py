@@ -25,11 +25,11 @@ import pytest
 from streams.events import ErasureRequested, Message, ReactionChanged, ResponseServed, encode, new_event_id
 from streams.topics import TOPICS
 from warehouse import connection
-from warehouse.commit import Committed, commit
 from warehouse.connection import Target, Warehouse
-from warehouse.decoding import decode_batch
-from warehouse.lake import LakeWarehouse
-from warehouse.records import Record, Slot
+from warehouse.ingest.commit import Committed, commit
+from warehouse.ingest.decoding import decode_batch
+from warehouse.ingest.records import Record, Slot
+from warehouse.storage.lake import LakeWarehouse
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RECEIVED = int(datetime(2026, 3, 10, tzinfo=UTC).timestamp() * 1000)

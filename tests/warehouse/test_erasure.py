@@ -3,8 +3,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from warehouse import connection, erasure, migrate, queries, upkeep
-from warehouse.suppression import user_hash
+from warehouse import connection, erasure, queries
+from warehouse.ingest.suppression import user_hash
+from warehouse.storage import migrate, upkeep
 
 HOUR = timedelta(hours=1)
 

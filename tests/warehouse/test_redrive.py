@@ -9,8 +9,8 @@ from streams.live.messages import Flag
 from streams.topics import TOPICS
 from warehouse import dead_letters, queries, redrive
 from warehouse.fingerprint import fingerprints
-from warehouse.records import Coordinates
-from warehouse.transaction import WarehouseConflictError, WarehouseError
+from warehouse.ingest.records import Coordinates
+from warehouse.storage.transaction import WarehouseConflictError, WarehouseError
 
 HOUR = timedelta(hours=1)
 

@@ -5,7 +5,7 @@ import pytest
 
 from streams.events import Message
 from warehouse.signals import user_days
-from warehouse.transaction import WarehouseError
+from warehouse.storage.transaction import WarehouseError
 
 INDEX = 8
 """The day, counted from the log's first, on which the tests' users come; its outcome's week is days 16 to 22."""

@@ -17,7 +17,7 @@ from streams.synthetic import WorldConfig, simulate
 from warehouse import queries, sink
 from warehouse.connection import Target
 from warehouse.fingerprint import fingerprints
-from warehouse.transaction import WarehouseError
+from warehouse.storage.transaction import WarehouseError
 
 INGEST = """
 import json, sys

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from streams import brokers, kafka_jars, producer, topics
-from warehouse import log, sink, worker
+from warehouse import sink
+from warehouse.ingest import log, worker
 
 
 class Mortal:

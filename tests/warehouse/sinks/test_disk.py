@@ -12,7 +12,7 @@ import pytest
 
 from warehouse import connection, queries
 from warehouse.fingerprint import fingerprints
-from warehouse.transaction import WarehouseFullError
+from warehouse.storage.transaction import WarehouseFullError
 
 SLOW = """
 #define _GNU_SOURCE
@@ -29,7 +29,7 @@ ssize_t pwrite64(WRITE) { usleep(50000); return NEXT(pwrite64)(fd, from, n, at);
 SOUGHT = "went to the stored positions"
 SAY_WHEN_SEEKING = f"""
 import logging
-from warehouse.worker import Worker
+from warehouse.ingest.worker import Worker
 seek = Worker._seek
 def told(worker):
     logging.getLogger("seek").warning({SOUGHT!r})

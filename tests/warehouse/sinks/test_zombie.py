@@ -14,7 +14,7 @@ import pytest
 FREEZE = """
 import os, signal
 from pathlib import Path
-from warehouse import worker
+from warehouse.ingest import worker
 sign = Path({sign!r})
 def freeze():
     if not sign.exists():
@@ -32,8 +32,8 @@ worker.commit = frozen_first
 """
 INSIDE_A_TRANSACTION = """
 import importlib
-from warehouse.lake import LakeWarehouse
-module = importlib.import_module("warehouse.commit")
+from warehouse.storage.lake import LakeWarehouse
+module = importlib.import_module("warehouse.ingest.commit")
 insert_dead, turn, calls = module._insert_dead, LakeWarehouse.turn, []
 def frozen_last(*arguments):
     insert_dead(*arguments)

@@ -1,0 +1,142 @@
+import json
+import random
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from streams.live.messages import Flag
+from streams.topics import TOPICS
+from warehouse import queries
+from warehouse.fingerprint import fingerprints
+from warehouse.ingest.decoding import decode_batch
+from warehouse.ingest.records import Record, Slot
+from warehouse.ingest.suppression import user_hash
+
+HOUR = timedelta(hours=1)
+
+
+def test_what_a_user_did_until_they_asked_leaves_the_tables_and_the_request_names_nobody(
+    feed: Any, product: Any
+) -> None:
+    feed.pour(product.served("r1"), product.reacted("r1"), product.served("r2", "bea"), b'{"user_id":"ann", broken')
+    done = feed.pour(product.erasure("ann", product.noon + HOUR))
+    assert done.removed == {"responses": 1, "reactions": 1, "dead_letters": 1}
+    assert feed.ask("SELECT user_id FROM responses") == [("bea",)]
+    assert feed.ask("SELECT count(*) FROM reactions") == feed.ask("SELECT count(*) FROM dead_letters") == [(0,)]
+    assert feed.ask("SELECT user_hash, requested_at FROM erasures") == [(user_hash("ann"), product.noon + HOUR)]
+
+
+def test_copies_that_come_after_the_request_are_dropped_and_counted_as_erased(feed: Any, product: Any) -> None:
+    lines = [product.served("r1"), product.reacted("r1"), b'{"user_id":"ann", broken']
+    feed.pour(product.erasure("ann"), *lines[:2])
+    done = feed.pour(*lines)
+    assert (done.rows["responses"], done.duplicates, done.erased, done.dead) == (0, 0, 3, [])
+    assert feed.ask("SELECT events, duplicates, dead_letters, erased FROM ingest_positions") == [(6, 0, 0, 5)]
+
+
+def test_later_events_of_the_same_user_count_again(feed: Any, product: Any) -> None:
+    later = product.noon + HOUR
+    feed.pour(product.served("r1"), product.erasure("ann"))
+    feed.pour(product.served("r2", at=later), product.reacted("r2", at=later))
+    assert feed.ask("SELECT response_id, user_id, love FROM clean_feedback") == [("r2", "ann", True)]
+
+
+def test_the_latest_of_several_requests_is_the_one_that_counts(feed: Any, product: Any) -> None:
+    feed.pour(product.erasure("ann", product.noon + 2 * HOUR), product.erasure("ann", product.noon))
+    feed.pour(product.served("r1", at=product.noon + HOUR), product.served("r2", at=product.noon + 3 * HOUR))
+    assert feed.ask("SELECT response_id FROM responses") == [("r2",)]
+
+
+def test_what_others_said_of_an_erased_response_waits_again_and_its_flags_fall(feed: Any, product: Any) -> None:
+    feed.pour(product.served("r1", "ann"), product.reacted("r1", "eve"))
+    assert feed.ask("SELECT rule FROM flags") == [("not_shown_to_user",)]
+    feed.pour(product.erasure("ann"))
+    assert feed.ask("SELECT * FROM flags") == []
+    assert feed.ask("SELECT user_id FROM waiting_reactions") == [("eve",)]
+
+
+def test_a_quarantine_that_leaned_on_erased_loves_is_lifted(feed: Any, product: Any) -> None:
+    times = [product.noon + timedelta(minutes=4 * n) for n in range(14)]
+    feed.pour(*(product.reacted(f"r{n}", "bot", at) for n, at in enumerate(times)))
+    assert feed.ask("SELECT user_id FROM quarantined_users") == [("bot",)]
+    feed.pour(product.erasure("bot", times[6]))
+    assert feed.ask("SELECT user_id FROM quarantined_users") == []
+
+
+def test_what_the_live_guard_said_goes_and_does_not_come_back(feed: Any, product: Any) -> None:
+    flag = Flag(rule="reactions_per_minute", user_id="ann", score=9.0, evidence={}, flagged_at=product.noon)
+    line = msgspec.json.encode(flag)
+    tell(feed, 0, line)
+    assert feed.ask("SELECT count(*) FROM flags") == [(1,)]
+    feed.pour(product.erasure("ann"))
+    tell(feed, 1, line)
+    assert feed.ask("SELECT count(*) FROM flags") == [(0,)]
+
+
+def test_a_copy_of_a_request_is_a_duplicate_and_one_with_other_content_a_dead_letter(feed: Any, product: Any) -> None:
+    request = product.erasure("ann")
+    feed.pour(product.served("r1", "bea"), request)
+    assert feed.pour(request).duplicates == 1
+    stolen = json.loads(request) | {"user_id": "bea"}
+    assert [letter.reason for letter in feed.pour(json.dumps(stolen).encode()).dead] == ["conflicting_copy"]
+    assert feed.ask("SELECT user_id FROM responses") == [("bea",)]
+
+
+def test_a_request_notes_what_went_by_experiment_and_policy_without_naming_the_user(feed: Any, product: Any) -> None:
+    feed.pour(product.served("r1", experiment="warmer", arm="treatment"), product.reacted("r1"), product.served("r2"))
+    feed.pour(product.erasure("ann"))
+    feed.pour(product.served("r3"))
+    effects = feed.ask("SELECT user_hash, kind, name, amount FROM erasure_effects ORDER BY kind, name")
+    assert {row[0] for row in effects} == {user_hash("ann")}
+    assert [row[1:] for row in effects] == [
+        ("dropped", "responses", 1),
+        ("experiment", "warmer/treatment", 1),
+        ("policy", "incumbent", 2),
+        ("table", "reactions", 1),
+        ("table", "responses", 2),
+    ]
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))])
+def test_in_whatever_order_requests_and_events_come_the_tables_are_those_of_a_log_without_the_erased_events(
+    feed: Any, targets: Any, product: Any, seed: int
+) -> None:
+    lines, broken = product.day(users=5, turns=5), b'{"user_id":"user-1", broken'
+    late = product.noon + timedelta(minutes=20)
+    lines += [product.erasure("user-1", late), product.erasure("bot", late), product.erasure("user-1", product.noon)]
+    lines += [product.reacted("r-1-1", "user-2"), product.reacted("r-2-2", "user-1")]
+    plain = type(feed)(targets.migrated("plain"))
+    plain.pour(*without_the_erased(lines))
+    order = random.Random(seed)
+    shuffled = order.sample([*lines, broken, *order.choices(lines, k=30)], len(lines) + 31)
+    events = len(shuffled)
+    while shuffled:
+        feed.pour(*[shuffled.pop() for _ in range(min(len(shuffled), order.choice([3, 20, 60])))])
+    counted = queries.counts(feed.warehouse.target)
+    parts = ("rows", "duplicates_dropped", "dead_letters", "erased")
+    assert counted["events"] == events == sum(counted[part] for part in parts)
+    assert fingerprints(feed.warehouse.target) == fingerprints(plain.warehouse.target)
+
+
+def without_the_erased(lines: list[bytes]) -> list[bytes]:
+    """The events that stay, found without any of the code under test."""
+    events = [json.loads(line) for line in lines]
+    until: dict[str, str] = {}
+    for event in events:
+        if "requested_at" in event:
+            until[event["user_id"]] = max(event["requested_at"], until.get(event["user_id"], ""))
+    moments = [event.get("served_at") or event.get("reacted_at") or "9999" for event in events]
+    return [
+        line
+        for line, event, moment in zip(lines, events, moments, strict=True)
+        if moment > until.get(event["user_id"], "")
+    ]
+
+
+def tell(feed: Any, offset: int, line: bytes) -> None:
+    from warehouse.ingest.commit import commit
+
+    record = Record(TOPICS.flags, 0, offset, 0, line)
+    commit(feed.warehouse, decode_batch([record]), {Slot(TOPICS.flags, "first life", 0): offset})

@@ -1,0 +1,127 @@
+"""One batch, one transaction: rows, flags, dead letters and the next positions become true together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from streams.events import ErasureRequested, Event, ReactionChanged, ResponseServed
+from warehouse import rules
+from warehouse.ingest import dedup, live, positions, suppression
+from warehouse.ingest.decoding import Batch, dead_table
+from warehouse.ingest.records import Coordinates, DeadLetter, Slot
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from warehouse.storage.backend import Session, Warehouse
+
+TABLES: dict[type[Event], str] = {
+    ResponseServed: "responses",
+    ReactionChanged: "reactions",
+    ErasureRequested: "erasures",
+}
+
+
+@dataclass
+class Committed:
+    """What one transaction did.
+
+    Attributes:
+        rows: New rows by table.
+        duplicates: Copies dropped.
+        erased: Lines dropped because their user had asked to be erased.
+        removed: Rows taken out of the tables by requests of this batch, by table.
+        dead: Dead letters, those included that only the warehouse could see (`conflicting_copy`).
+        copies: Where the duplicates were read, as is `suppressed` of the erased lines.
+    """
+
+    rows: dict[str, int] = field(default_factory=dict)
+    duplicates: int = 0
+    erased: int = 0
+    removed: dict[str, int] = field(default_factory=dict)
+    dead: list[DeadLetter] = field(default_factory=list)
+    copies: list[Coordinates] = field(default_factory=list)
+    suppressed: list[Coordinates] = field(default_factory=list)
+
+
+def commit(warehouse: Warehouse | Session, batch: Batch, expected: Mapping[Slot, int]) -> Committed:
+    """Store a decoded batch.
+
+    1. Open, begin, and move the position of every partition from the expected offset to the one behind the batch's
+       last. A position that somebody else moved meanwhile ends it here: nothing is stored.
+    2. Store requests for erasure first, take out of the tables what they name, and drop what the batch brings of any
+       erased user.
+    3. Drop events whose event_id is in the log, or came twice in the batch; a copy that says something else than the
+       first one is a dead letter (`conflicting_copy`), since nobody can say which is true.
+    4. Insert the rest, bring the flags up to date, insert the dead letters, count.
+    5. Commit and close.
+
+    Args:
+        warehouse: Where to.
+        batch: Decoded records.
+        expected: For each partition of the batch, the stored position from which it was read.
+
+    Raises:
+        PositionMovedError: Another worker has stored (part of) this; read the positions again and drop the batch.
+        WarehouseError: As `Warehouse.transaction`.
+    """
+    with warehouse.transaction() as connection:
+        positions.advance(connection, expected, batch.spans)
+        done = store(connection, batch)
+        _insert_dead(connection, done.dead, expected)
+        positions.count(connection, expected, done.copies, done.dead, done.suppressed)
+    return done
+
+
+def store(connection: DuckDBPyConnection, batch: Batch) -> Committed:
+    """Steps 2 to 4 of `commit` without dead letters and positions, inside a transaction of the caller."""
+    done = Committed(dead=list(batch.dead))
+    requests = batch.tables[ErasureRequested]
+    done.copies = _store(connection, ErasureRequested, suppression.hashed(requests), batch, done)
+    erasing = suppression.Erasing.begin(connection, requests, batch)
+    for kind in (ResponseServed, ReactionChanged):
+        done.copies += _store(connection, kind, erasing.kept(TABLES[kind], batch.tables[kind]), batch, done)
+    done.dead, done.suppressed = erasing.kept_dead(done.dead), erasing.dropped
+    suppression.touch(connection, erasing.removed)
+    rules.flag(connection)
+    done.rows |= {
+        "flags": live.store_flags(connection, erasing.kept_flags(batch.flags)),
+        "live_metrics": live.store_metrics(connection, batch.metrics),
+        "kill_switches": live.store_trips(connection, batch.trips),
+    }
+    erasing.end(connection)
+    done.duplicates, done.erased = len(done.copies), len(done.suppressed) + erasing.flags
+    done.removed = erasing.removed.counts()
+    return done
+
+
+def _store(
+    connection: DuckDBPyConnection, kind: type[Event], table: pa.Table, batch: Batch, done: Committed
+) -> list[Coordinates]:
+    """Insert what is new of one kind, and leave it registered as `new_<table>`; returns where copies were read."""
+    name = TABLES[kind]
+    sifted = dedup.sift(connection, name, table)
+    fresh = sifted.fresh
+    connection.register(f"new_{name}", fresh)
+    if fresh.num_rows:
+        connection.execute(f"INSERT INTO {name} {dedup.as_stored(f'new_{name}', fresh)}")
+    done.rows[name] = fresh.num_rows
+    found = dedup.compare(connection, name, sifted)
+    for where, event_id, conflicting in found:
+        if conflicting:
+            detail = f"event_id {event_id} was taken with other content; an id names one event: give this one its own"
+            done.dead.append(DeadLetter(where, "conflicting_copy", detail, *batch.received(where)))
+    return [copy.where for copy in found if not copy.conflicting]
+
+
+def _insert_dead(connection: DuckDBPyConnection, dead: list[DeadLetter], slots: Iterable[Slot]) -> None:
+    if dead:
+        lives = {(slot.topic, slot.partition): slot.topic_id for slot in slots}
+        ids = pa.array([lives[letter.coordinates[:2]] for letter in dead], pa.string())
+        connection.register("dead", dead_table(dead).append_column("topic_id", ids))
+        connection.execute("INSERT INTO dead_letters BY NAME SELECT * FROM dead")
+        connection.unregister("dead")

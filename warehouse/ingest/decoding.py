@@ -1,0 +1,207 @@
+"""From Kafka records to Arrow tables, one batch at a time: pure, no Kafka, no database.
+
+Every line is judged by `streams.events.decode`. Messages whose lines need no second opinion take the set-wise way
+(`warehouse.ingest.setwise`), several times as fast; the rest is read line by line.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from streams import events, wire
+from streams.events import ContractError, Decoded, Event
+from streams.live.messages import ArmWindow, Flag, Trip
+from streams.topics import TOPICS, Topics
+from warehouse.ingest import setwise
+from warehouse.ingest.columns import CONTENT, COORDINATES, MOMENT
+from warehouse.ingest.records import Coordinates, DeadLetter, Record, Span, received_at
+
+DEAD = {
+    **COORDINATES,
+    "reason": pa.string(),
+    "detail": pa.string(),
+    "body": pa.binary(),
+    "received_at": MOMENT,
+    "user_id": pa.string(),
+}
+_AHEAD_US = int(events.LATEST_AHEAD.total_seconds() * 1e6)
+_PLACES = list(COORDINATES.items())[:3]
+_PLACE = {"record": pa.int32(), "kafka_line": pa.int32()}
+
+
+class _Columns(NamedTuple):
+    """Records, column by column."""
+
+    topics: tuple[str, ...]
+    partitions: tuple[int, ...]
+    offsets: tuple[int, ...]
+    timestamps: tuple[int, ...]
+    values: tuple[bytes | None, ...]
+
+
+class Batch:
+    """Decoded records.
+
+    Attributes:
+        tables: Events by kind: columns as in `columns.CONTENT`, then their coordinates; in the order of the log.
+        flags: What the live guard flagged, as are `metrics` what it counted and `trips` whom it stopped.
+        dead: Lines that broke their topic's contract.
+        spans: What was read of each (topic, partition).
+    """
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self.records = records
+        self.tables: dict[type[Event], pa.Table] = {}
+        self.flags: list[Flag] = []
+        self.metrics: list[ArmWindow] = []
+        self.trips: list[Trip] = []
+        self.dead: list[DeadLetter] = []
+        self.spans: dict[tuple[str, int], Span] = {}
+
+    def received(self, where: Coordinates) -> tuple[bytes, datetime]:
+        """The bytes of a line of this batch, and when the broker received it."""
+        record = next(each for each in self.records if each[:3] == where[:3])
+        return wire.unpack(record.value)[where.line], received_at(record)
+
+
+def decode_batch(records: Sequence[Record], topics: Topics = TOPICS) -> Batch:
+    """Decode records in order; a line that breaks its topic's contract becomes a dead letter."""
+    batch = Batch(records)
+    live: dict[str, tuple[list[Any], type[Any]]] = {
+        topics.flags: (batch.flags, Flag),
+        topics.live_metrics: (batch.metrics, ArmWindow),
+        topics.kill_switch: (batch.trips, Trip),
+    }
+    if not records:
+        batch.tables = {kind: _table([], kind, {}) for kind in CONTENT}
+        return batch
+    with _no_garbage_collection():
+        columns = _Columns(*zip(*records, strict=True))
+        mine = [i for i, topic in enumerate(columns.topics) if topic == topics.events]
+        read = setwise.read(columns.values, _latest(columns.timestamps), mine)
+        others = [
+            (i, n) for i in {*range(len(records))}.difference(mine) for n in range(len(wire.unpack(records[i].value)))
+        ]
+        batch.spans = _spans(columns, _lines(len(records), mine, read.lines, others))
+        rows = _judge(batch, sorted([*read.doubtful, *others]), live)
+        places = {name: pa.array(each, dtype) for (name, dtype), each in zip(_PLACES, columns, strict=False)}
+        for kind in CONTENT:
+            fast = [read.tables[kind]] if kind in read.tables else []
+            batch.tables[kind] = _table([*fast, *rows[kind]], kind, places)
+    return batch
+
+
+def dead_table(dead: Iterable[DeadLetter]) -> pa.Table:
+    """Dead letters as rows of the table `dead_letters`."""
+    rows = [(*each.coordinates, *each[1:], each.user_id) for each in dead]
+    columns = list(zip(*rows, strict=True)) or [()] * len(DEAD)
+    arrays = [pa.array(values, dtype) for values, dtype in zip(columns, DEAD.values(), strict=True)]
+    return pa.table(arrays, names=list(DEAD))
+
+
+def _latest(timestamps: Sequence[int]) -> NDArray[np.int64]:
+    """The latest moment that lines of each record may name (us since 1970); a record without a stamp came now."""
+    received = np.array(timestamps, np.int64) * 1000
+    return np.where(received < 0, int(time.time() * 1e6), received) + _AHEAD_US
+
+
+def _lines(
+    records: int, mine: Sequence[int], counted: Sequence[int], others: Iterable[tuple[int, int]]
+) -> NDArray[np.int64]:
+    """How many lines each record has, int64[records]."""
+    lines = np.zeros(records, np.int64)
+    lines[mine] = counted
+    for index, _ in others:
+        lines[index] += 1
+    return lines
+
+
+def _spans(columns: _Columns, lines: NDArray[np.int64]) -> dict[tuple[str, int], Span]:
+    """What was read of each (topic, partition)."""
+    topics, partitions, offsets = (np.array(each) for each in columns[:3])
+    found: dict[tuple[str, int], Span] = {}
+    for topic, partition in dict.fromkeys(zip(columns.topics, columns.partitions, strict=True)):
+        here = np.flatnonzero((topics == topic) & (partitions == partition))
+        first, last = int(offsets[here[0]]), int(offsets[here[-1]])
+        found[topic, partition] = Span(first, last + 1, len(here), int(lines[here].sum()))
+    return found
+
+
+def _judge(
+    batch: Batch, places: Iterable[tuple[int, int]], live: dict[str, tuple[list[Any], type[Any]]]
+) -> dict[type[Event], list[pa.Table]]:
+    """Decode lines one by one, in order: (record index, line number)."""
+    kept: dict[type[Event], list[tuple[Decoded, int, int]]] = {kind: [] for kind in CONTENT}
+    current, lines = -1, []
+    for index, number in places:
+        record = batch.records[index]
+        if index != current:
+            current, lines = index, wire.unpack(record.value)
+        try:
+            if record.topic in live:
+                _keep_live(*live[record.topic], lines[number])
+            else:
+                found = events.decode(lines[number], received_at=received_at(record))
+                kept[type(found.event)].append((found, index, number))
+        except ContractError as error:
+            where = Coordinates(record.topic, record.partition, record.offset, number)
+            batch.dead.append(DeadLetter(where, error.reason, error.detail, lines[number], received_at(record)))
+    return {kind: [_columns(kind, rows)] if rows else [] for kind, rows in kept.items()}
+
+
+def _keep_live(kept: list[Any], kind: type[Any], line: bytes) -> None:
+    try:
+        kept.append(msgspec.json.decode(line, type=kind))
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise ContractError("invalid_field", f"{error}; the live guard writes a {kind.__name__} a line here") from None
+
+
+def _columns(kind: type[Event], rows: Sequence[tuple[Decoded, int, int]]) -> pa.Table:
+    """Events that were read one by one, as columns."""
+    names = [name for name in CONTENT[kind] if name != "extra"]
+    columns: dict[str, Sequence[Any]] = dict(
+        zip(names, zip(*(attrgetter(*names)(found.event) for found, _, _ in rows), strict=True), strict=True)
+    )
+    if "conversation" in columns:
+        columns["conversation"] = [[(each.role, each.content) for each in talk] for talk in columns["conversation"]]
+    columns["extra"] = [setwise.extra_text(found.extra) for found, _, _ in rows]
+    arrays = [pa.array(columns[name], dtype) for name, dtype in CONTENT[kind].items()]
+    places = [pa.array([row[1 + i] for row in rows], pa.int32()) for i in range(2)]
+    return pa.table([*arrays, *places], names=[*CONTENT[kind], *_PLACE])
+
+
+def _table(parts: Sequence[pa.Table], kind: type[Event], places: Mapping[str, pa.Array]) -> pa.Table:
+    """All rows of a kind in the order of the log, with their coordinates."""
+    schema = pa.schema({**CONTENT[kind], **_PLACE})
+    whole = pa.concat_tables([schema.empty_table(), *(part.cast(schema) for part in parts)])
+    if len(parts) > 1:
+        order = np.lexsort((whole["kafka_line"].to_numpy(), whole["record"].to_numpy()))
+        whole = whole.take(pa.array(order))
+    coordinates = {
+        name: places[name].take(whole["record"]) if places else pa.array([], dtype) for name, dtype in _PLACES
+    }
+    columns = {name: whole[name] for name in CONTENT[kind]} | coordinates | {"kafka_line": whole["kafka_line"]}
+    return pa.table(columns)
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Tens of thousands of new objects, none of them in a cycle: looking for cycles among them halves the speed."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -1,0 +1,181 @@
+"""Exact deduplication by event_id over all history, at a cost that does not grow with history.
+
+Ids are ordered by time (UUIDv7): a batch's ids span few ranges, and only the row groups that these ranges meet are
+read. Most batches hold no copy at all; they pay for one look.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from warehouse.ingest.columns import CONVERSATION, COORDINATES
+from warehouse.ingest.ranges import cover
+from warehouse.ingest.records import Coordinates
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_APART = 3_600_000 >> 16
+_RANGES = 8
+
+
+class Sifted(NamedTuple):
+    """A batch's rows of one kind.
+
+    Attributes:
+        fresh: Those whose event_id is new (the first of several).
+        copies: The others.
+        known: The ids of the batch that are stored, with their content's hash.
+    """
+
+    fresh: pa.Table
+    copies: pa.Table
+    known: dict[str, int | None]
+
+
+class Copy(NamedTuple):
+    """A line whose event_id was there already: where it was read, and whether it says something else."""
+
+    where: Coordinates
+    event_id: str
+    conflicting: bool
+
+
+def sift(connection: DuckDBPyConnection, name: str, table: pa.Table) -> Sifted:
+    """Tell new events from copies.
+
+    Args:
+        connection: Inside the transaction.
+        name: The table of the log.
+        table: Its columns as Arrow, in the order in which they were read; event_id as text.
+    """
+    if not table.num_rows:
+        return Sifted(table, table, {})
+    ids = _as_bytes(table["event_id"])
+    ordered = np.sort(ids)
+    known = _known(connection, name, table["event_id"], ordered)
+    twice = bool((ordered[1:] == ordered[:-1]).any())
+    if not known and not twice:
+        return Sifted(table, table.slice(0, 0), {})
+    is_new = np.zeros(len(ids), np.bool_)
+    is_new[np.unique(ids, return_index=True)[1] if twice else slice(None)] = True
+    is_new &= ~np.isin(ids, np.array(list(known), "S36"))
+    return Sifted(table.filter(pa.array(is_new)), table.filter(pa.array(~is_new)), known)
+
+
+def compare(connection: DuckDBPyConnection, name: str, sifted: Sifted) -> list[Copy]:
+    """Each copy beside the event of its id, which must be in the log already.
+
+    1. Hash the copies, and those new events of which the batch held copies too.
+    2. Read the columns of those alone whose hashes differ or are not known.
+    """
+    if not sifted.copies.num_rows:
+        return []
+    copied = pc.is_in(sifted.fresh["event_id"], sifted.copies["event_id"].combine_chunks())
+    stored = sifted.known | {event_id: mine for *_, event_id, mine in _hashed(connection, sifted.fresh.filter(copied))}
+    copies = _hashed(connection, sifted.copies)
+    doubtful = {event_id for *_, event_id, mine in copies if stored[event_id] != mine}
+    differing = _differing(connection, name, sifted.copies, doubtful) if doubtful else set()
+    return [Copy(Coordinates(*where), event_id, (*where,) in differing) for *where, event_id, _ in copies]
+
+
+def _hashed(connection: DuckDBPyConnection, table: pa.Table) -> list[tuple[Any, ...]]:
+    """Where each row was read, its event_id, its content's hash."""
+    connection.register("hashing", table)
+    found = connection.execute(
+        f"SELECT {', '.join(COORDINATES)}, CAST(event_id AS VARCHAR), content_hash FROM ({as_stored('hashing', table)})"
+    ).fetchall()
+    connection.unregister("hashing")
+    return found
+
+
+def _differing(
+    connection: DuckDBPyConnection, name: str, copies: pa.Table, ids: set[str]
+) -> set[tuple[str, int, int, int]]:
+    """Where copies of these ids were read that differ from the stored event in any column."""
+    table = copies.filter(pc.is_in(copies["event_id"], pa.array(ids)))
+    names = content(table)
+    where = ", ".join(f"copies.{column}" for column in COORDINATES)
+    mine, theirs = (f"row({', '.join(f'{side}.{column}' for column in names)})" for side in ("copies", "kept"))
+    kept = " UNION ALL ".join(
+        f"SELECT * FROM {name} WHERE event_id BETWEEN '{a}' AND '{b}'" for a, b in id_ranges(table["event_id"])
+    )
+    connection.register("copies_read", table)
+    found = connection.execute(
+        f"""SELECT {where} FROM ({as_stored("copies_read", table)}) AS copies
+        JOIN ({kept}) AS kept ON kept.event_id = copies.event_id WHERE {mine} IS DISTINCT FROM {theirs}"""
+    ).fetchall()
+    connection.unregister("copies_read")
+    return set(found)
+
+
+def content(table: pa.Table) -> list[str]:
+    """The columns that say what an event says: without its id and where it was read."""
+    return [column for column in table.column_names if column != "event_id" and column not in COORDINATES]
+
+
+def as_stored(view: str, table: pa.Table) -> str:
+    """The query that turns a registered batch into rows of the log: ids as UUID, conversations as JSON text, a hash."""
+    replaced = ["CAST(event_id AS UUID) AS event_id"]
+    talks = [field.name for field in table.schema if field.type == CONVERSATION]
+    replaced += [f"CAST(to_json({name}) AS VARCHAR) AS {name}" for name in talks]
+    rows = f"SELECT * REPLACE ({', '.join(replaced)}) FROM {view}"
+    return f"SELECT *, hash({', '.join(content(table))}) AS content_hash FROM ({rows})"
+
+
+def id_ranges(ids: pa.ChunkedArray | pa.Array) -> list[tuple[str, str]]:
+    """Few ranges that together cover all the ids, split at their widest gaps (over an hour).
+
+    One old straggler would stretch a single range over all of history: there are up to eight.
+
+    >>> id_ranges(pa.array(["0199c887-d850-7bc6-af1b-e63706ec0504", "0199c888-d850-7bc6-af1b-e63706ec0504"]))
+    [('0199c887-d850-7bc6-af1b-e63706ec0504', '0199c888-d850-7bc6-af1b-e63706ec0504')]
+    >>> len(id_ranges(pa.array(["0199c887-d850-7bc6-af1b-e63706ec0504", "0099c887-d850-7bc6-af1b-e63706ec0504"])))
+    2
+    """
+    return _ranges(np.sort(_as_bytes(ids)))
+
+
+def _ranges(ordered: NDArray[np.bytes_]) -> list[tuple[str, str]]:
+    found = cover(_moments(ordered), apart=_APART, most=_RANGES)
+    return [(ordered[first].decode(), ordered[last].decode()) for first, last in found]
+
+
+def _known(
+    connection: DuckDBPyConnection, name: str, ids: pa.ChunkedArray, ordered: NDArray[np.bytes_]
+) -> dict[str, int | None]:
+    """Those of a batch's ids that are stored, with their content's hash."""
+    stored = " UNION ALL ".join(
+        f"SELECT event_id, content_hash FROM {name} WHERE event_id BETWEEN '{first}' AND '{last}'"
+        for first, last in _ranges(ordered)
+    )
+    connection.register("arrived", pa.table({"event_id": ids}))
+    found = connection.execute(
+        f"""SELECT CAST(event_id AS VARCHAR), content_hash FROM ({stored})
+        SEMI JOIN (SELECT CAST(event_id AS UUID) AS event_id FROM arrived) USING (event_id)"""
+    ).fetchall()
+    connection.unregister("arrived")
+    return dict(found)
+
+
+def _as_bytes(ids: pa.ChunkedArray | pa.Array) -> NDArray[np.bytes_]:
+    """Ids (36 characters each) as one array of bytes, without a Python object an id."""
+    whole = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+    text = whole.cast(pa.binary()).cast(pa.binary(36))
+    return np.frombuffer(text.buffers()[1], "S36", len(text), offset=36 * text.offset)
+
+
+def _moments(ids: NDArray[np.bytes_]) -> NDArray[np.int64]:
+    """The moments in ids, in units of 65.536 s: their first eight hexadecimal digits, all eight of an id at once."""
+    text = np.ndarray(len(ids), ">u8", ids.tobytes() if len(ids) else b"", strides=(36,)).astype(np.uint64)
+    digits = (text & np.uint64(0x0F0F0F0F0F0F0F0F)) + (
+        text >> np.uint64(6) & np.uint64(0x0101010101010101)
+    ) * np.uint64(9)
+    for shift, mask in ((4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF), (16, 0xFFFFFFFF)):
+        digits = (digits | digits >> np.uint64(shift)) & np.uint64(mask)
+    return digits.astype(np.int64)
