@@ -62,3 +62,13 @@ MOMENT_OF = {
     kind: next(name for name, dtype in columns.items() if dtype is MOMENT) for kind, columns in CONTENT.items()
 }
 """The column that says when an event of the kind happened."""
+WIRE = pa.schema(
+    {"type": pa.string()}
+    | {
+        name: pa.string() if dtype is MOMENT else dtype
+        for columns in CONTENT.values()
+        for name, dtype in columns.items()
+        if name != "extra"
+    }
+)
+"""A line as it is parsed: the fields of all kinds, moments as text."""
