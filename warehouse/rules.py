@@ -29,6 +29,8 @@ NEAR = timedelta(minutes=30)
 """Rules about a reaction and its response see pairs whose event times lie no further apart than this."""
 _HOUR = timedelta(hours=1)
 _WINDOWS = 12
+_REACTION = "event_id, user_id, response_id, reacted_at, action, dwell_ms"
+_RESPONSE = "response_id, user_id, served_at, response"
 Window = tuple[datetime, datetime]
 
 
@@ -69,12 +71,12 @@ def flag(connection: DuckDBPyConnection) -> None:
     connection.execute(_TOUCHED_HOURS)
     connection.execute(
         _TOUCHED_PAIRS.format(
-            reactions=_within("reactions", "reacted_at", windows, NEAR),
+            reactions=_within("reactions", _REACTION, "reacted_at", windows, NEAR),
             # a touched reaction may be NEAR away from the batch, and its response once more
-            responses=_within("responses", "served_at", windows, 2 * NEAR),
+            responses=_within("responses", _RESPONSE, "served_at", windows, 2 * NEAR),
         )
     )
-    hours = _within("reactions", "reacted_at", windows, 2 * _HOUR)
+    hours = _within("reactions", "*", "reacted_at", windows, 2 * _HOUR)
     connection.execute(f"CREATE OR REPLACE TEMP VIEW reactions_around AS {hours}")
     connection.execute(_OUTDATED, [windows[0][0] - 2 * _HOUR, windows[-1][1] + 2 * _HOUR])
     for rule in rules():
@@ -126,7 +128,7 @@ def _moment(us: int) -> datetime:
     return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=us)
 
 
-def _within(table: str, moment: str, windows: list[Window], margin: timedelta) -> str:
+def _within(table: str, columns: str, moment: str, windows: list[Window], margin: timedelta) -> str:
     """The rows of a table in the windows and a margin around them; windows that then meet are one."""
     merged: list[Window] = []
     for first, last in ((first - margin, last + margin) for first, last in windows):
@@ -135,7 +137,8 @@ def _within(table: str, moment: str, windows: list[Window], margin: timedelta) -
         else:
             merged.append((first, last))
     return " UNION ALL ".join(
-        f"SELECT * FROM {table} WHERE {moment} BETWEEN TIMESTAMPTZ '{a.isoformat()}' AND TIMESTAMPTZ '{b.isoformat()}'"
+        f"""SELECT {columns} FROM {table}
+        WHERE {moment} BETWEEN TIMESTAMPTZ '{a.isoformat()}' AND TIMESTAMPTZ '{b.isoformat()}'"""
         for a, b in merged
     )
 
@@ -168,7 +171,7 @@ SELECT
     s.user_id AS shown_to, s.served_at, s.response
 FROM nearby AS r
 SEMI JOIN touched ON touched.response_id = r.response_id
-JOIN (SELECT response_id, user_id, served_at, response FROM ({{responses}})) AS s
+JOIN ({{responses}}) AS s
     ON s.response_id = r.response_id
     AND abs(epoch_us(s.served_at) - epoch_us(r.reacted_at)) <= {int(NEAR.total_seconds()) * 1_000_000}
 """

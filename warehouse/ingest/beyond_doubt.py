@@ -1,4 +1,4 @@
-"""The contract's rules on whole columns: which rows keep it beyond doubt; the others are for the judge, line by line."""
+"""The contract's rules on whole columns: which rows keep it beyond doubt. The others are for the judge."""
 
 from __future__ import annotations
 

@@ -112,8 +112,12 @@ def _fit_lines(value: bytes) -> int:
     """How many lines a message has, when each begins with `{` and ends with `}`; else 0."""
     if value[:1] != b"{" or value[-1:] != b"}" or len(value) > events.LONGEST_LINE:
         return 0
-    breaks = value.count(b"\n")
-    return breaks + 1 if not breaks or breaks == value.count(b"}\n{") else 0
+    if b"\n" not in value:
+        return 1
+    signs = np.frombuffer(value, np.uint8)
+    breaks = np.flatnonzero(signs == ord("\n"))
+    fit = (signs[breaks - 1] == ord("}")).all() and (signs[breaks + 1] == ord("{")).all()
+    return len(breaks) + 1 if fit else 0
 
 
 def _fit_part(record: int, value: bytes, read: Read) -> Iterator[_Part]:
