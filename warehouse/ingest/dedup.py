@@ -76,8 +76,11 @@ def compare(connection: DuckDBPyConnection, name: str, sifted: Sifted) -> list[C
     """
     if not sifted.copies.num_rows:
         return []
-    copied = pc.is_in(sifted.fresh["event_id"], sifted.copies["event_id"].combine_chunks())
-    stored = sifted.known | {event_id: mine for *_, event_id, mine in _hashed(connection, sifted.fresh.filter(copied))}
+    stored = dict(sifted.known)
+    first_here = set(sifted.copies["event_id"].to_pylist()) - stored.keys()
+    if first_here:
+        firsts = sifted.fresh.filter(pc.is_in(sifted.fresh["event_id"], pa.array(first_here, pa.string())))
+        stored |= {event_id: mine for *_, event_id, mine in _hashed(connection, firsts)}
     copies = _hashed(connection, sifted.copies)
     doubtful = {event_id for *_, event_id, mine in copies if stored[event_id] != mine}
     differing = _differing(connection, name, sifted.copies, doubtful) if doubtful else set()
