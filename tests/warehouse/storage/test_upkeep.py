@@ -82,7 +82,7 @@ def test_after_a_purge_another_writers_old_statistics_do_not_bring_a_text_back(l
         writer.execute("INSERT INTO responses (response) VALUES ('n')")
         writer.execute("DELETE FROM responses WHERE response LIKE 'zzz%'")
     assert _in_catalogue(lakes.server, database) != {}
-    script = "import sys; from warehouse import upkeep; upkeep.purge(sys.argv[1])"
+    script = "import sys; from warehouse.storage import upkeep; upkeep.purge(sys.argv[1])"
     subprocess.run([sys.executable, "-c", script, str(warehouse.target)], check=True)
     with warehouse.transaction() as writer:
         writer.execute("INSERT INTO responses (response) VALUES ('o')")
