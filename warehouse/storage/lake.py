@@ -32,6 +32,8 @@ CATALOG = "lake"
 INLINED = ("schema_migrations", "ingest_positions", "lift_ledger")
 """Tables whose few small rows lie in the catalogue itself. None that holds a user's text or name: erasure rewrites
 Parquet files, and has to be able to say that nothing stays."""
+_LOCK_SECONDS = 30
+"""How long the catalogue's own statements wait for each other, e.g. upkeep for a reader: not for ever."""
 _PASSWORD = re.compile(r"(password\s*=\s*)('(?:\\.|[^'\\])*'|(?:\\.|[^\s;])+)")
 
 
@@ -163,6 +165,7 @@ def _with_secret(database: DuckDBPyConnection, keywords: str) -> str:
     password = parts.pop("password", None)
     if password is not None:
         database.execute(f"CREATE SECRET (TYPE postgres, PASSWORD {_quoted(password)})")
+    parts.setdefault("options", f"-c lock_timeout={_LOCK_SECONDS * 1000}")
     plain: str = make_dsn(**parts)
     return plain
 

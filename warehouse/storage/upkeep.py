@@ -146,6 +146,19 @@ def _log(path: Path) -> Path:
 
 
 def _tidy_lake(lake: LakeWarehouse, keep_days: float, *, purging: bool) -> Upkeep:
+    import duckdb
+
+    try:
+        return _tidied(lake, keep_days, purging=purging)
+    except duckdb.Error as error:
+        if "lock timeout" not in str(error):
+            raise
+        raise WarehouseInUseError(
+            f"a reader stayed in the catalogue of {lake.name}: let it end, and run the same again ({error})"
+        ) from None
+
+
+def _tidied(lake: LakeWarehouse, keep_days: float, *, purging: bool) -> Upkeep:
     before = _on_disk(lake)
     steps: dict[str, int] = {}
     with lake.turn(idle_seconds=_LONG_SECONDS), lake.connect() as connected:

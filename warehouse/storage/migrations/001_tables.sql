@@ -21,7 +21,8 @@ CREATE TABLE responses (
     kafka_topic VARCHAR,
     kafka_partition INTEGER,
     kafka_offset BIGINT,
-    kafka_line INTEGER
+    kafka_line INTEGER,
+    content_hash UBIGINT            -- of what the event says
 );
 
 CREATE TABLE reactions (
@@ -40,7 +41,8 @@ CREATE TABLE reactions (
     kafka_topic VARCHAR,
     kafka_partition INTEGER,
     kafka_offset BIGINT,
-    kafka_line INTEGER
+    kafka_line INTEGER,
+    content_hash UBIGINT            -- of what the event says
 );
 
 -- Requests only: the erasure itself is not done yet. A user named here is left out of clean_feedback.
@@ -53,7 +55,8 @@ CREATE TABLE erasures (
     kafka_topic VARCHAR,
     kafka_partition INTEGER,
     kafka_offset BIGINT,
-    kafka_line INTEGER
+    kafka_line INTEGER,
+    content_hash UBIGINT            -- of what the event says
 );
 
 -- One row a partition of one topic's life: a topic that was deleted and made again has another topic_id and starts at 0.
