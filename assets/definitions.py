@@ -7,9 +7,9 @@ import dagster as dg
 
 from assets.asset import RunResource, as_asset, policy_asset
 from assets.checks import CHECKS
-from assets.erasure import job as erasure
+from assets.erasure.job import finish_erasures
 from assets.pipeline import stages
-from assets.upkeep import nightly, warehouse_upkeep
+from assets.upkeep import warehouse_upkeep
 
 
 def build(run: RunResource) -> dg.Definitions:
@@ -19,15 +19,27 @@ def build(run: RunResource) -> dg.Definitions:
     that on.
     """
     recipe = run.recipe()
+    live = recipe.source == "warehouse"
     every = stages(recipe)
     sweep = frozenset(stage.name for stage in every if stage.name.startswith("policy-"))
     return dg.Definitions(
         assets=[*(as_asset(stage, sweep) for stage in every if stage.name not in sweep), policy_asset(recipe)],
         asset_checks=CHECKS,
-        jobs=[warehouse_upkeep, erasure.finish_erasures],
-        schedules=[each(running=recipe.source == "warehouse") for each in (nightly, erasure.nightly)],
+        jobs=[warehouse_upkeep, finish_erasures],
+        schedules=[  # erasures before the upkeep
+            _nightly("nightly_erasures", finish_erasures, "30 2 * * *", running=live),
+            _nightly("nightly_upkeep", warehouse_upkeep, "30 3 * * *", running=live),
+        ],
         resources={"run": run},
         executor=dg.in_process_executor,
+    )
+
+
+def _nightly(name: str, job: dg.JobDefinition, cron: str, *, running: bool) -> dg.ScheduleDefinition:
+    """A schedule in UTC; one that does not run from the start is switched on in the UI."""
+    status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
+    return dg.ScheduleDefinition(
+        name=name, job=job, cron_schedule=cron, execution_timezone="UTC", default_status=status
     )
 
 

@@ -30,19 +30,3 @@ def compact_warehouse(context: dg.OpExecutionContext, run: RunResource) -> None:
 def warehouse_upkeep() -> None:
     """One step."""
     compact_warehouse()
-
-
-def nightly(*, running: bool) -> dg.ScheduleDefinition:
-    """The schedule: every night at 03:30 UTC.
-
-    Args:
-        running: Whether it is switched on from the start; otherwise someone does so in the UI.
-    """
-    status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
-    return dg.ScheduleDefinition(
-        name="nightly_upkeep",
-        job=warehouse_upkeep,
-        cron_schedule="30 3 * * *",
-        execution_timezone="UTC",
-        default_status=status,
-    )

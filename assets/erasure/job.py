@@ -22,19 +22,3 @@ def finish_pending_erasures(context: dg.OpExecutionContext, run: RunResource) ->
 def finish_erasures() -> None:
     """One step."""
     finish_pending_erasures()
-
-
-def nightly(*, running: bool) -> dg.ScheduleDefinition:
-    """The schedule: every night at 02:30 UTC, before the upkeep.
-
-    Args:
-        running: Whether it is switched on from the start; otherwise someone does so in the UI.
-    """
-    status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
-    return dg.ScheduleDefinition(
-        name="nightly_erasures",
-        job=finish_erasures,
-        cron_schedule="30 2 * * *",
-        execution_timezone="UTC",
-        default_status=status,
-    )

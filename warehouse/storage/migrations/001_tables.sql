@@ -45,7 +45,7 @@ CREATE TABLE reactions (
     content_hash UBIGINT            -- of what the event says
 );
 
--- Requests only: the erasure itself is not done yet. A user named here is left out of clean_feedback.
+-- Requests; 006 puts a hash in the place of the user.
 CREATE TABLE erasures (
     event_id UUID,
     user_id VARCHAR,
