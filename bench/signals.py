@@ -12,41 +12,21 @@ import argparse
 import json
 import tempfile
 import time
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from stored import store
 
 from assets.signals import COUNTS, SIGNALS, ranked
 from experiments.association import Ranking
 from experiments.design import design
 from streams.synthetic import WorldConfig, simulate
 from streams.synthetic.retention import effect_of_pleasing, lived_days
-from streams.topics import TOPICS
-from warehouse import connection
-from warehouse.ingest.commit import commit
-from warehouse.ingest.decoding import decode_batch
-from warehouse.ingest.records import Record, Slot
 from warehouse.signals import with_sentiment
 
 OF_THE_DAY = [signal for signal in SIGNALS if signal.column != "returned"]
-BATCH = 500
-"""Messages of a hundred lines that one commit stores."""
-
-
-def store(events: Path, warehouse_at: Path, ends: Any) -> None:
-    """Put a file of events into a warehouse, without a broker."""
-    warehouse = connection.open(warehouse_at)
-    warehouse.migrate()
-    lines = events.read_bytes().split(b"\n")[:-1]
-    received = int((ends + timedelta(hours=1)).timestamp() * 1000)
-    messages = [b"\n".join(lines[start : start + 100]) for start in range(0, len(lines), 100)]
-    for first in range(0, len(messages), BATCH):
-        part = enumerate(messages[first : first + BATCH], first)
-        records = [Record(TOPICS.events, 0, offset, received, value) for offset, value in part]
-        commit(warehouse, decode_batch(records), {Slot(TOPICS.events, "life", 0): first})
 
 
 def gaps(lived: pa.Table) -> dict[str, float]:
