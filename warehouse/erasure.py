@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from streams.events import ErasureRequested, encode, new_event_id
 from streams.topics import TOPICS
-from warehouse import connection, rules
+from warehouse import connection
+from warehouse.adversary import online
 from warehouse.ingest.columns import COORDINATES
 from warehouse.ingest.commit import store
 from warehouse.ingest.decoding import decode_batch
@@ -89,7 +90,7 @@ def forget_pending(target: Target) -> dict[str, int]:
         removed = forget(writer, requests)
         for name in MOMENTS:
             writer.register(f"new_{name}", removed.rows[name])
-        rules.flag(writer)
+        online.flag(writer)
         settle(writer, removed)
     return removed.counts()
 

@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from ingest_parts import load
 from streams.events import SCHEMA_VERSION, Event, Message, ReactionChanged, ResponseServed
-from warehouse import connection, rules
+from warehouse import connection
+from warehouse.adversary import online
 from warehouse.ingest.columns import CONTENT
 
 SLICE = 1_000_000
@@ -63,7 +64,7 @@ class Past(NamedTuple):
         """
         store = connection.open(path)
         store.migrate()
-        version = next(rule.version for rule in rules.rules() if rule.name == "faster_than_reading")
+        version = next(rule.version for rule in online.rules() if rule.name == "faster_than_reading")
         with duckdb.connect(path) as opened:
             opened.execute("SET TimeZone = 'UTC'; SET checkpoint_threshold = '4GB'")
             for first in range(0, self.count, SLICE):

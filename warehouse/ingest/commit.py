@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from streams.events import ErasureRequested, Event, ReactionChanged, ResponseServed
-from warehouse import rules
+from warehouse.adversary import online
 from warehouse.ingest import dedup, live, positions, suppression
 from warehouse.ingest.decoding import Batch, dead_table
 from warehouse.ingest.records import Coordinates, DeadLetter, Slot
@@ -87,7 +87,7 @@ def store(connection: DuckDBPyConnection, batch: Batch) -> Committed:
         done.copies += _store(connection, kind, erasing.kept(TABLES[kind], batch.tables[kind]), batch, done)
     done.dead, done.suppressed = erasing.kept_dead(done.dead), erasing.dropped
     suppression.touch(connection, erasing.removed)
-    rules.flag(connection)
+    online.flag(connection)
     done.rows |= {
         "flags": live.store_flags(connection, erasing.kept_flags(batch.flags)),
         "live_metrics": live.store_metrics(connection, batch.metrics),

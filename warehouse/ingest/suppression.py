@@ -192,7 +192,7 @@ def forget(connection: DuckDBPyConnection, requests: Mapping[str, datetime]) -> 
     2. Take away what the live guard said of them, and the flags of the reactions that went or that lost their response.
     3. Note what went, in numbers, and which experiments and policies had served these users.
 
-    The flags of what remains are not asked anew yet: `touch` hands what went to `rules.flag`.
+    The flags of what remains are not asked anew yet: `touch` hands what went to `online.flag`.
 
     Args:
         connection: Inside a transaction.
@@ -240,7 +240,7 @@ def _drop_flags(connection: DuckDBPyConnection, removed: Removed) -> None:
 
 
 def touch(connection: DuckDBPyConnection, removed: Removed) -> None:
-    """Add what went to the tables `new_responses` and `new_reactions`, which tell `rules.flag` where to look again.
+    """Add what went to the tables `new_responses` and `new_reactions`, which tell `online.flag` where to look again.
 
     Conversations are left out: no rule reads them there, and a batch has them in another shape than the table.
     """

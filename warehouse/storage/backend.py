@@ -89,15 +89,15 @@ class Warehouse(ABC):
         1. Apply what is pending, each migration in a transaction, and arrange new tables as the back end wants them.
         2. Judge the log anew by today's rules, in one transaction, when rows or rules have changed.
         """
-        from warehouse import rules
+        from warehouse.adversary import online
 
         with self.turn(), self.connect(create=True) as connection:
             applied = migrate.apply(connection, self.name)
             if applied:
                 self._arrange(connection)
-            if rules.outdated(connection):
+            if online.outdated(connection):
                 with in_transaction(connection):
-                    rules.flag_all(connection)
+                    online.flag_all(connection)
             return applied
 
     def _arrange(self, connection: DuckDBPyConnection) -> None:  # noqa: B027  (a file has nothing to arrange)

@@ -89,7 +89,7 @@ def test_judging_the_log_anew_month_by_month_changes_no_flag(feed: Any, product:
     feed.pour(*product.day(), *lines)
     flags = feed.ask("SELECT * FROM flags ORDER BY ALL")
     with feed.warehouse.transaction() as writer:
-        from warehouse import rules
+        from warehouse.adversary import online
 
-        rules.flag_all(writer)
+        online.flag_all(writer)
     assert feed.ask("SELECT * FROM flags ORDER BY ALL") == flags

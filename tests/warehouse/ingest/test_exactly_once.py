@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from streams.topics import TOPICS
 from warehouse import connection, queries
+from warehouse.adversary.online import NEAR
 from warehouse.connection import Warehouse
 from warehouse.fingerprint import fingerprints
 from warehouse.ingest import positions
@@ -27,7 +28,6 @@ from warehouse.ingest.commit import commit
 from warehouse.ingest.decoding import decode_batch
 from warehouse.ingest.positions import PositionMovedError
 from warehouse.ingest.records import Record, Slot
-from warehouse.rules import NEAR
 from warehouse.storage.transaction import in_transaction
 
 RECEIVED = 1_773_100_800_000  # ms: 2026-03-10

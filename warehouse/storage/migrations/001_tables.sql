@@ -82,10 +82,10 @@ CREATE TABLE dead_letters (
     received_at TIMESTAMPTZ
 );
 
--- Suspicion, always explained. Rows of source 'ingest' are a function of the log alone; 'live' ones come from the live guard, depend
--- on arrival, and never change clean_feedback.
+-- Suspicion, always explained. Rows of source 'ingest' are a function of the log alone, those of 'periodic' come from the daily job; 'live'
+-- ones come from the live guard, depend on arrival, and never change clean_feedback.
 CREATE TABLE flags (
-    source VARCHAR,                 -- ingest | live
+    source VARCHAR,                 -- ingest | periodic | live
     rule VARCHAR,
     rule_version INTEGER,
     subject VARCHAR,                -- user | reaction
@@ -94,7 +94,8 @@ CREATE TABLE flags (
     response_id VARCHAR,
     score DOUBLE,                   -- how many times over the rule's line; 1 and more is quarantined
     evidence VARCHAR,               -- JSON
-    flagged_at TIMESTAMPTZ          -- event time
+    flagged_at TIMESTAMPTZ,         -- event time
+    since TIMESTAMPTZ               -- of a user: what was served or reacted from then on is left out; NULL: all of it
 );
 
 -- The live guard's Love rate per arm and window, the newest telling of each; partition_id is the events topic's.

@@ -1,19 +1,37 @@
--- Labelled feedback: every served response that is mature at the moment is one row (the denominator), loved or not. Left out: users in
--- quarantine. A reaction counts for the user who was shown the response, and unless quarantined. What erased users did until they asked is
--- not in the tables.
+-- Labelled feedback: every served response that is mature at the moment is one row (the denominator), loved or not. Left out: what users in
+-- quarantine were shown since the moment that their flags name. A reaction counts for the user who was shown the response, and unless
+-- quarantined. What erased users did until they asked is not in the tables.
+--
+-- `trust` says how much a row counts: the user's trust in [0, 1], and for a love also the cap on one user's influence. Of n loves by one
+-- user within the same 30 days (counted from 1970) each weighs min(1, cap / n), so that one person never counts for more than `cap` loves.
 CREATE OR REPLACE TEMP MACRO clean_feedback_at(moment, maturity_hours) AS TABLE
-WITH counted AS (
+WITH rule AS (SELECT 40 AS cap),
+
+counted AS (
     SELECT
-        response_id,
-        user_id,
-        bool_or(reaction = 'love') AS love,
+        state.response_id,
+        state.user_id,
+        max(state.reacted_at) FILTER (reaction = 'love') AS loved_at,
         bool_or(reaction = 'like') AS liked,
         bool_or(reaction = 'dislike') AS dislike
     FROM reaction_state_at(moment) AS state
     ANTI JOIN quarantined_reactions USING (event_id)
-    WHERE action = 'added'
-    GROUP BY response_id, user_id
+    LEFT JOIN quarantined_users AS aside ON aside.user_id = state.user_id
+    WHERE action = 'added' AND (aside.user_id IS NULL OR state.reacted_at < aside.since)
+    GROUP BY state.response_id, state.user_id
+),
+
+weighed AS (
+    SELECT
+        *,
+        CASE
+            WHEN loved_at IS NULL THEN 1.0
+            ELSE least(1.0, rule.cap / count(*) OVER (PARTITION BY user_id, epoch_us(loved_at) // 2_592_000_000_000))
+        END AS weight
+    FROM counted
+    CROSS JOIN rule
 )
+
 SELECT
     served.response_id,
     served.event_id,
@@ -24,13 +42,14 @@ SELECT
     served.policy,
     served.experiment,
     served.arm,
-    coalesce(counted.love, false) AS love,
-    coalesce(counted.liked, false) AS "like",
-    coalesce(counted.dislike, false) AS dislike,
-    CAST(1.0 AS DOUBLE) AS trust
+    weighed.loved_at IS NOT NULL AS love,
+    coalesce(weighed.liked, false) AS "like",
+    coalesce(weighed.dislike, false) AS dislike,
+    CAST(coalesce(weighed.weight, 1.0) AS DOUBLE) AS trust
 FROM served
-LEFT JOIN counted ON counted.response_id = served.response_id AND counted.user_id = served.user_id
-ANTI JOIN quarantined_users ON quarantined_users.user_id = served.user_id
-WHERE served.served_at <= moment - to_microseconds(CAST(maturity_hours * 3600000000 AS BIGINT));
+LEFT JOIN weighed ON weighed.response_id = served.response_id AND weighed.user_id = served.user_id
+LEFT JOIN quarantined_users AS aside ON aside.user_id = served.user_id
+WHERE served.served_at <= moment - to_microseconds(CAST(maturity_hours * 3600000000 AS BIGINT))
+    AND (aside.user_id IS NULL OR served.served_at < aside.since);
 
 CREATE OR REPLACE TEMP VIEW clean_feedback AS SELECT * FROM clean_feedback_at(now(), 24);

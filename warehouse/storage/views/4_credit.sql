@@ -3,7 +3,7 @@
 --   conversation  that one and every earlier turn of the conversation that the same user was shown, in full;
 --   decay         the same turns, each gamma to the power of how many turns before the loved one it was.
 -- Of several loves the strongest credit counts. `love` is credit > 0; `credit_rule` says in every row how it was given. Another response to
--- the loved turn itself (a regeneration) earns nothing. A love counts from its own moment, whether the loved response is mature or not.
+-- the loved turn itself (a regeneration) earns nothing. What a love earns for others counts no more than the love itself. A love counts from its own moment, whether the loved response is mature or not.
 CREATE OR REPLACE TEMP MACRO credited_feedback_at(moment, maturity_hours, how, gamma) AS TABLE
 WITH told AS (
     SELECT feedback.*, served.conversation_id, served.turn
@@ -11,10 +11,13 @@ WITH told AS (
     INNER JOIN served ON served.response_id = feedback.response_id
 ),
 
-loved AS (SELECT user_id, conversation_id, turn FROM told WHERE love AND how <> 'last_turn'),
+loved AS (SELECT user_id, conversation_id, turn, trust FROM told WHERE love AND how <> 'last_turn'),
 
 nearest AS (
-    SELECT told.response_id, min(loved.turn - told.turn) AS turns_later
+    SELECT
+        told.response_id,
+        min(loved.turn - told.turn) AS turns_later,
+        max(loved.trust) AS trust  -- loves of one user in one conversation: the same but for the edge of a month
     FROM told
     INNER JOIN loved
         ON loved.user_id = told.user_id
@@ -25,7 +28,7 @@ nearest AS (
 
 credited AS (
     SELECT
-        told.* EXCLUDE (conversation_id, turn),
+        told.* EXCLUDE (conversation_id, turn) REPLACE (least(told.trust, coalesce(nearest.trust, 1.0)) AS trust),
         CASE
             WHEN told.love THEN 1.0
             WHEN nearest.turns_later IS NULL THEN 0.0

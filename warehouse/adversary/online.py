@@ -24,7 +24,7 @@ from warehouse.ingest.ranges import cover
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-FOLDER = Path(__file__).parent / "adversary"
+FOLDER = Path(__file__).parent / "rules"
 NEAR = timedelta(minutes=30)
 """Rules about a reaction and its response see pairs whose event times lie no further apart than this."""
 _HOUR = timedelta(hours=1)
@@ -35,7 +35,7 @@ Window = tuple[datetime, datetime]
 
 
 class Rule(NamedTuple):
-    """One file of `adversary/`: its name, its header (`-- subject:`, `-- version:`) and its query."""
+    """One file of `rules/`: its name, its header (`-- subject:`, `-- version:`) and its query."""
 
     name: str
     subject: str
@@ -81,11 +81,10 @@ def flag(connection: DuckDBPyConnection) -> None:
     connection.execute(_OUTDATED, [windows[0][0] - 2 * _HOUR, windows[-1][1] + 2 * _HOUR])
     for rule in rules():
         connection.execute(
-            f"""INSERT INTO flags
-            (source, rule, rule_version, subject, user_id, event_id, response_id, score, evidence, flagged_at)
-            SELECT 'ingest', '{rule.name}', {rule.version}, '{rule.subject}', user_id, event_id, response_id, score,
-                evidence, flagged_at
-            FROM ({rule.sql})"""
+            f"""INSERT INTO flags BY NAME
+            SELECT 'ingest' AS source, '{rule.name}' AS rule, {rule.version} AS rule_version,
+                '{rule.subject}' AS subject, found.*
+            FROM ({rule.sql}) AS found"""
         )
 
 

@@ -2,7 +2,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from warehouse.rules import filter_version, rules
+from warehouse.adversary.online import filter_version, rules
 
 
 def loves(product: Any, user: str, count: int, apart: timedelta) -> list[bytes]:
