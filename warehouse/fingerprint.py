@@ -21,8 +21,8 @@ _CONTENT = {
     "reactions": f"SELECT * EXCLUDE ({_COORDINATES}) FROM reactions",
     "erasures": f"SELECT * EXCLUDE ({_COORDINATES}) FROM erasures",
     "dead_letters": "SELECT DISTINCT reason, base64(body) AS body FROM dead_letters WHERE redriven_at IS NULL",
-    "flags": """SELECT rule, rule_version, subject, user_id, event_id, response_id, key, score, evidence, flagged_at, since
-        FROM flags WHERE source = 'ingest'""",
+    "flags": """SELECT rule, rule_version, subject, user_id, event_id, response_id, key, score, evidence, flagged_at,
+        since FROM flags WHERE source = 'ingest'""",
     "reaction_state": "SELECT * FROM reaction_state_at(TIMESTAMPTZ '2999-01-01 00:00:00Z')",
     "clean_feedback": "SELECT * FROM clean_feedback_at(TIMESTAMPTZ '2999-01-01 00:00:00Z', 0)",
 }

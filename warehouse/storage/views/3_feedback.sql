@@ -7,6 +7,12 @@
 CREATE OR REPLACE TEMP MACRO clean_feedback_at(moment, maturity_hours) AS TABLE
 WITH rule AS (SELECT 40 AS cap),
 
+trusted AS (
+    SELECT user_id, trust
+    FROM user_trust
+    ANTI JOIN (FROM standing_decisions WHERE subject = 'user' AND decision = 'released') AS released USING (user_id)
+),
+
 counted AS (
     SELECT
         state.response_id,
@@ -45,10 +51,11 @@ SELECT
     weighed.loved_at IS NOT NULL AS love,
     coalesce(weighed.liked, false) AS "like",
     coalesce(weighed.dislike, false) AS dislike,
-    CAST(coalesce(weighed.weight, 1.0) AS DOUBLE) AS trust
+    CAST(coalesce(trusted.trust, 1.0) * coalesce(weighed.weight, 1.0) AS DOUBLE) AS trust
 FROM served
 LEFT JOIN weighed ON weighed.response_id = served.response_id AND weighed.user_id = served.user_id
 LEFT JOIN quarantined_users AS aside ON aside.user_id = served.user_id
+LEFT JOIN trusted ON trusted.user_id = served.user_id
 WHERE served.served_at <= moment - to_microseconds(CAST(maturity_hours * 3600000000 AS BIGINT))
     AND (aside.user_id IS NULL OR served.served_at < aside.since);
 
