@@ -22,13 +22,13 @@ class World(Section):
     """How much of the synthetic world is simulated."""
 
     responses: Count = 200_000
-    """Served responses, at least."""
+    """Responses served to people."""
     users: Count = 12_000
     days: Count = 14
-    base_love_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.009
-    """Hearts per response of the incumbent."""
-    bot_share: Annotated[float, Field(ge=0, lt=1)] = 0.005
-    """Share of responses that are served to bots."""
+    base_love_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.005
+    """Loves per response of the incumbent."""
+    attacks: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
+    """Each attack's loves as a share of all loves, by its name; see docs/attacks.md."""
 
 
 class Broker(Section):

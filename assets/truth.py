@@ -13,24 +13,23 @@ from assets.stages import feedback
 
 
 def adversary(run: Run) -> Facts:
-    """What the adversary filter left out: shares of loves, of bots (recall) and of people (honest_loss)."""
+    """What the adversary filter left out: shares of loves, of attacks (recall) and of people (honest_loss)."""
     from warehouse import open as open_warehouse
 
     query = """
-        SELECT truth.is_bot, count(*) AS loves,
+        SELECT truth.attack IS NOT NULL, count(*) AS loves,
             count(*) FILTER (caught.event_id IS NOT NULL OR gone.user_id IS NOT NULL) AS left_out
         FROM reactions
-        JOIN read_parquet(?) AS truth USING (user_id)
+        JOIN read_parquet(?) AS truth USING (event_id)
         LEFT JOIN quarantined_reactions AS caught USING (event_id)
         LEFT JOIN quarantined_users AS gone ON gone.user_id = reactions.user_id
-        WHERE reaction = 'love' AND action = 'added'
-        GROUP BY truth.is_bot
+        GROUP BY truth.attack IS NOT NULL
     """
     with open_warehouse(run.warehouse).read() as connection:
-        rows = connection.execute(query, [str(run.world / "truth" / "users.parquet")]).fetchall()
-    shares = {is_bot: (loves, left_out / loves) for is_bot, loves, left_out in rows}
-    bots, people = shares.get(True, (0, None)), shares.get(False, (0, None))
-    return {"recall": bots[1], "honest_loss": people[1], "bot_loves": bots[0], "honest_loves": people[0]}
+        rows = connection.execute(query, [str(run.world / "truth" / "loves.parquet")]).fetchall()
+    shares = {foul: (loves, left_out / loves) for foul, loves, left_out in rows}
+    attacks, people = shares.get(True, (0, None)), shares.get(False, (0, None))
+    return {"recall": attacks[1], "honest_loss": people[1], "attack_loves": attacks[0], "honest_loves": people[0]}
 
 
 def oracle_auroc(run: Run) -> float:

@@ -1,20 +1,20 @@
-"""A day in the life of the synthetic world: who comes, what is said, and how it is received."""
+"""The honest life of the synthetic world: who comes, what is said, and how it is received."""
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streams.synthetic import truth
 from streams.synthetic.config import WorldConfig
-from streams.synthetic.lines import milliseconds
-from streams.synthetic.people import People, draw_people
+from streams.synthetic.day import HONEST, NEVER, NO_ARM, REACTIONS, Bools, Day, Floats, Ints
+from streams.synthetic.lines import milliseconds, names_of
+from streams.synthetic.people import NOTHING, People, arms_of, draw_people
 from streams.synthetic.talk import Talk, draw_talk, draw_turns
-from streams.synthetic.truth import Readings
+from streams.synthetic.text import INCUMBENT, Habits, MixedHabits, mixed
 
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
+__all__ = ["DAY", "HONEST", "HOUR", "NEVER", "REACTIONS", "Day", "Life"]
 
 DAY: Final = 86_400_000
 """Milliseconds."""
@@ -23,128 +23,51 @@ COMES_LESS: Final = 0.3
 """How much rarer a user comes whose last conversation did not please."""
 LONGEST_PAUSE: Final = 300_000
 """Milliseconds between two turns at most; with the last hour of a day kept free, no conversation outlasts its day."""
-NEVER: Final = -1
-REACTIONS: Final = ("", "love", "like", "dislike")
+STRETCH: Final = 8_192
+"""Responses that are lived at once, about: what memory holds of a world, however large."""
+AT_HOME: Final = 0.65
+"""Share of conversations on the network at home; `USUAL_DEVICE`: on the usual device, of those who have two."""
+USUAL_DEVICE: Final = 0.75
 
 
-class Day(NamedTuple):
-    """What happened on one day, one entry a response.
+class _Visits(NamedTuple):
+    """A day's conversations in the order in which they begin: who, how many turns, when (milliseconds of the day)."""
 
-    Attributes:
-        first: Number of the day's first response among all.
-        talk: What was said; `talk.owner` numbers the day's conversations.
-        readings: What it really did.
-        user: int64[n], number of the user.
-        at: int64[n], when it was served, milliseconds since 1970.
-        p_love: float64[n], chance of a heart by the full oracle (1 for bots); `p_observable`: by the observable one.
-        reaction: int64[n], place in `REACTIONS`; 0 for none.
-        reacted_at: int64[n], milliseconds since 1970, or `NEVER`; `removed_at` likewise.
-    """
-
-    first: int
-    talk: Talk
-    readings: Readings
     user: Ints
-    at: Ints
-    p_love: Floats
-    p_observable: Floats
-    reaction: Ints
-    reacted_at: Ints
-    removed_at: Ints
+    turns: Ints
+    starts: Ints
+
+    def cut(self, first: int, last: int) -> "_Visits":
+        return _Visits(*(column[first:last] for column in self))
 
 
 class Life:
-    """The users of a world, and what changes from day to day: who was pleased."""
+    """The people of a world, and what changes from day to day: who was pleased."""
 
     def __init__(self, config: WorldConfig, rng: np.random.Generator) -> None:
         self._config = config
-        people, self._visits, self._hearts = rng.spawn(3)
-        self.people: People = draw_people(people, config.users, config.bots)
+        people, self._visits, self._hearts, self._names, self._ties = rng.spawn(5)
+        self.people: People = draw_people(people, config.users, days=config.days)
         self.begins = milliseconds(config.ends_at) - config.days * DAY
         self._pleased = np.ones(config.users, bool)
-        self._bot_days = self._visits.integers(0, config.days, size=config.bots)
-        honest = config.responses - config.bots * config.burst
-        self._quotas = np.diff(np.linspace(0, honest, config.days + 1).astype(np.int64))
-        self._lived = 0
+        self._quotas = np.diff(np.linspace(0, config.responses, config.days + 1).astype(np.int64))
+        test = config.experiment
+        self._arms = arms_of(test.name, self.people.ids) if test else np.full(config.users, NO_ARM, np.int64)
 
-    def live(self, number: int) -> Day:
-        """Live through day `number`, from 0 on and in order."""
-        bots = self._config.users + np.flatnonzero(self._bot_days == number)
-        visits = self._visitors(int(self._quotas[number]))
-        turns = np.concatenate([visits, np.ones(len(bots) * self._config.burst, np.int64)])
-        visitors = np.concatenate([self._who(len(visits)), np.repeat(bots, self._config.burst)])
-        talk = draw_talk(self._visits, turns)
-        user = visitors[talk.owner]
-        readings = truth.read(talk.conversations, talk.responses)
-        at = self.begins + number * DAY + self._times(talk, user)
-        day = self._receive(Day(self._lived, talk, readings, user, at, *_unheard(len(user))))
-        self._lived += len(user)
-        return day
+    def live(self, number: int) -> Iterator[Day]:
+        """Live through day `number`, from 0 on and in order, in stretches that hold at most about `STRETCH` responses.
 
-    def _visitors(self, quota: int) -> Ints:
-        """Turns of as many conversations as fill the day's quota of responses exactly."""
-        turns = draw_turns(self._visits, quota)
-        reached = np.cumsum(turns)
-        count = int(np.searchsorted(reached, quota)) + 1 if quota else 0
-        turns = turns[:count]
-        if count:
-            turns[-1] -= reached[count - 1] - quota
-        return turns
-
-    def _who(self, count: int) -> Ints:
-        users = self._config.users
-        weights = self.people.activity[:users] * np.where(self._pleased, 1.0, COMES_LESS**self._config.stakes)
-        return self._visits.choice(users, size=count, p=weights / weights.sum())
-
-    def _times(self, talk: Talk, user: Ints) -> Ints:
-        """When each response is served, in milliseconds of the day; bots ask again within two seconds."""
-        rng, people = self._visits, self.people
-        count = len(talk.turn)
-        is_bot = people.is_bot[user]
-        read_ms = 1_000 * np.array([len(response) for response in talk.responses]) / (5 * people.speed[user])
-        pause = np.minimum(read_ms + 1_000 * np.exp(rng.normal(np.log(9), 0.6, size=count)), LONGEST_PAUSE)
-        pause[is_bot] = rng.uniform(900, 2_000, size=int(is_bot.sum()))
-        hours = (people.peak[user] + rng.normal(0, 2.5, size=count)) % 23
-        starts = (talk.turn == 0) & ~(is_bot & (np.diff(user, prepend=-1) == 0))
-        first = np.flatnonzero(starts)[np.cumsum(starts) - 1]
-        passed = np.cumsum(pause) - pause
-        return np.asarray(hours[first] * HOUR + passed - passed[first], np.int64)
-
-    def _receive(self, day: Day) -> Day:
-        """Let the users react, by the truth; bots love everything before they could have read it."""
-        rng, config, readings, happy = self._hearts, self._config, day.readings, day.talk.happy
-        is_bot = self.people.is_bot[day.user]
-        rate = config.base_love_rate
-        p_love = truth.love_chance(readings, happy, self.people.taste[day.user], base_love_rate=rate)
-        p_love = np.where(is_bot, 1.0, p_love)
-        chance = rng.random((4, len(is_bot)))
-        love = chance[0] < p_love
-        like = ~love & (chance[1] < truth.like_chance(readings, happy))
-        dislike = ~love & ~like & (chance[2] < truth.dislike_chance(readings, happy))
-        reaction = love * 1 + like * 2 + dislike * 3
-        self._remember(day, chance[3] < truth.return_chance(readings, happy, stakes=config.stakes))
-        reacted_at = self._keep(reaction > 0, day.at + self._delays(day, is_bot))
-        takes_back = love & ~is_bot & (rng.random(len(love)) < config.retractions) & (reacted_at != NEVER)
-        removed_at = self._keep(takes_back, reacted_at + rng.integers(5_000, 2 * HOUR, size=len(love)))
-        return day._replace(
-            p_love=p_love,
-            p_observable=truth.observable_love(day.talk.conversations, readings, base_love_rate=rate),
-            reaction=np.where(reacted_at != NEVER, reaction, 0),
-            reacted_at=reacted_at,
-            removed_at=removed_at,
-        )
-
-    def _delays(self, day: Day, is_bot: Bools) -> Ints:
-        """Milliseconds between a response and the reaction to it."""
-        rng, count = self._hearts, len(is_bot)
-        delay = 1_000 * (day.readings.words / self.people.speed[day.user] + np.exp(rng.normal(1.0, 0.7, size=count)))
-        late = rng.random(count) < self._config.late
-        delay = np.where(late, HOUR * np.exp(rng.uniform(0, np.log(60), size=count)), np.minimum(delay, HOUR - 1))
-        return np.where(is_bot, rng.uniform(150, 700, size=count), delay).astype(np.int64)
-
-    def _keep(self, happens: Bools, at: Ints) -> Ints:
-        """Moments that happen before the world ends; the others are `NEVER`."""
-        return np.where(happens & (at <= self.begins + self._config.days * DAY), at, NEVER)
+        1. Draw who comes, how many turns they stay and when they begin.
+        2. For each stretch, draw what is said and let them react.
+        3. Remember how it ended for them (`please`).
+        """
+        visits = self._draw_visits(number)
+        opens = self.begins + number * DAY
+        cuts = _cuts(visits.turns)
+        moments = [opens, *(opens + visits.starts[cuts[1:-1]]).tolist(), opens + DAY]
+        for place, (first, last) in enumerate(pairwise(cuts.tolist())):
+            day = self._happen(visits.cut(first, last), opens)._replace(begins=moments[place], ends=moments[place + 1])
+            yield self._receive(day)
 
     def please(self, users: Ints, pleased: Bools) -> None:
         """Settle how these users' day ended, each named once; who was not pleased comes less.
@@ -154,13 +77,119 @@ class Life:
         """
         self._pleased[users] = pleased
 
+    def _draw_visits(self, number: int) -> _Visits:
+        turns = self._turns(int(self._quotas[number]))
+        user = self._who(number, len(turns))
+        hours = (self.people.peak[user] + self._visits.normal(0, 2.5, size=len(user))) % 23
+        order = np.argsort(hours, kind="stable")
+        return _Visits(user[order], turns, np.asarray(hours[order] * HOUR, np.int64))
+
+    def _turns(self, quota: int) -> Ints:
+        """Turns of as many conversations as fill the day's quota of responses exactly."""
+        turns = draw_turns(self._visits, quota)
+        reached = np.cumsum(turns)
+        count = int(np.searchsorted(reached, quota)) + 1 if quota else 0
+        turns = turns[:count]
+        if count:
+            turns[-1] -= reached[count - 1] - quota
+        return turns
+
+    def _who(self, number: int, count: int) -> Ints:
+        here = self.people.tenure_days > -(number + 1)
+        weights = self.people.activity * here * np.where(self._pleased, 1.0, COMES_LESS**self._config.stakes)
+        return self._visits.choice(len(weights), size=count, p=weights / weights.sum())
+
+    def _happen(self, visits: _Visits, opens: int) -> Day:
+        arm = np.repeat(self._arms[visits.user], visits.turns)
+        talk = draw_talk(self._visits, visits.turns, habits=self._habits(arm))
+        user = visits.user[talk.owner]
+        at = opens + visits.starts[talk.owner] + self._passed(talk, user)
+        device, network = (column[talk.owner] for column in self._held(visits.user))
+        names = names_of(self._names, at)
+        return Day(
+            begins=opens,
+            ends=opens + DAY,
+            names=names,
+            sessions=[names[first] for first in (np.arange(len(user)) - talk.turn).tolist()],
+            talk=talk,
+            readings=truth.read(talk.conversations, talk.responses),
+            user=user,
+            attack=np.full(len(user), HONEST, np.int64),
+            at=at,
+            arm=arm,
+            device=device,
+            network=network,
+            **_unheard(len(user)),
+        )
+
+    def _habits(self, arm: Ints) -> Habits | MixedHabits:
+        test = self._config.experiment
+        return mixed((test.control, test.treatment), arm) if test else INCUMBENT
+
+    def _held(self, user: Ints) -> tuple[Ints, Ints]:
+        """Device and network of each of these users' conversations."""
+        chance = self._ties.random((2, len(user)))
+        second = (chance[0] >= USUAL_DEVICE) & (self.people.devices[user, 1] != NOTHING)
+        away = chance[1] >= AT_HOME
+        return self.people.devices[user, second.astype(np.int64)], self.people.networks[user, away.astype(np.int64)]
+
+    def _passed(self, talk: Talk, user: Ints) -> Ints:
+        """Milliseconds from the beginning of a conversation to each of its responses: they read, think and write."""
+        rng, count = self._visits, len(talk.turn)
+        letters = np.fromiter(map(len, talk.responses), np.int64, count)
+        read_ms = 1_000 * letters / (5 * self.people.speed[user])
+        pause = np.minimum(read_ms + 1_000 * np.exp(rng.normal(np.log(9), 0.6, size=count)), LONGEST_PAUSE)
+        passed = np.cumsum(pause) - pause
+        return np.asarray(passed - passed[np.arange(count) - talk.turn], np.int64)
+
+    def _receive(self, day: Day) -> Day:
+        """Let the users react, by the truth."""
+        rng, config, readings, happy = self._hearts, self._config, day.readings, day.talk.happy
+        rate, count = config.base_love_rate, len(day.user)
+        p_love = truth.love_chance(readings, happy, self.people.taste[day.user], base_love_rate=rate)
+        chance = rng.random((4, count))
+        love = chance[0] < p_love
+        like = ~love & (chance[1] < truth.like_chance(readings, happy))
+        dislike = ~love & ~like & (chance[2] < truth.dislike_chance(readings, happy))
+        reaction = love * 1 + like * 2 + dislike * 3
+        self._remember(day, chance[3] < truth.return_chance(readings, happy, stakes=config.stakes))
+        reacted_at = self._keep(reaction > 0, day.at + self._delays(day))
+        takes_back = love & (rng.random(count) < config.retractions) & (reacted_at != NEVER)
+        removed_at = self._keep(takes_back, reacted_at + rng.integers(5_000, 2 * HOUR, size=count))
+        return day._replace(
+            p_love=p_love,
+            p_observable=truth.observable_love(day.talk.conversations, readings, base_love_rate=rate),
+            reaction=np.where(reacted_at != NEVER, reaction, 0),
+            reacted_at=reacted_at,
+            removed_at=removed_at,
+        )
+
+    def _delays(self, day: Day) -> Ints:
+        """Milliseconds between a response and the reaction to it."""
+        rng, count = self._hearts, len(day.user)
+        delay = 1_000 * (day.readings.words / self.people.speed[day.user] + np.exp(rng.normal(1.0, 0.7, size=count)))
+        late = rng.random(count) < self._config.late
+        delay = np.where(late, HOUR * np.exp(rng.uniform(0, np.log(60), size=count)), np.minimum(delay, HOUR - 1))
+        return delay.astype(np.int64)
+
+    def _keep(self, happens: Bools, at: Ints) -> Ints:
+        """Moments that happen before the world ends; the others are `NEVER`."""
+        return np.where(happens & (at <= self.begins + self._config.days * DAY), at, NEVER)
+
     def _remember(self, day: Day, pleased: Bools) -> None:
         """The last response that a user saw settles the day."""
-        people = np.flatnonzero(~self.people.is_bot[day.user])[::-1]
-        came, last = np.unique(day.user[people], return_index=True)
-        self.please(came, pleased[people[last]])
+        came, last = np.unique(day.user[::-1], return_index=True)
+        self.please(came, pleased[::-1][last])
 
 
-def _unheard(count: int) -> tuple[Floats, Floats, Ints, Ints, Ints]:
+def _cuts(turns: Ints) -> Ints:
+    """Where stretches begin and end among conversations with these turns; a stretch has at least one."""
+    parts = max(1, round(int(turns.sum()) / STRETCH))
+    inner = np.searchsorted(np.cumsum(turns), np.linspace(0, turns.sum(), parts + 1)[1:-1])
+    return np.concatenate([[0], inner, [len(turns)]]).astype(np.int64)
+
+
+def _unheard(count: int) -> dict[str, Floats | Ints]:
     never = np.full(count, NEVER, np.int64)
-    return np.zeros(count), np.zeros(count), np.zeros(count, np.int64), never, never
+    chances = {name: np.zeros(count) for name in ("p_love", "p_observable")}
+    return chances | {"reaction": np.zeros(count, np.int64), "reacted_at": never, "removed_at": never}

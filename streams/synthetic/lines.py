@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from streams.events import Event, Message, ReactionChanged, ResponseServed, encode, new_event_id
+from streams.events import Event, Message, ReactionChanged, ResponseServed, encode
 from streams.synthetic.talk import Conversation
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,10 +27,29 @@ def milliseconds(at: datetime) -> int:
     return (at - EPOCH) // timedelta(milliseconds=1)
 
 
-def random_bits(rng: np.random.Generator, count: int) -> list[int]:
-    """`count` numbers of 74 bits, for event ids."""
-    pairs = rng.integers(0, 2**62, size=(count, 2)).tolist()
-    return [high << 12 | low >> 50 for high, low in pairs]
+def event_ids(rng: np.random.Generator, at: NDArray[np.int64]) -> list[str]:
+    """A UUIDv7 for each of these moments (milliseconds since 1970); the same as `streams.events.new_event_id`, sooner.
+
+    >>> event_ids(np.random.default_rng(1), np.array([1_767_225_600_000]))[0][:15]
+    '019b76da-a800-7'
+    """
+    count = len(at)
+    words = np.empty((count, 2), ">u8")
+    chance = rng.integers(0, 2**62, size=(count, 2))
+    words[:, 0] = (at << 16) | (7 << 12) | (chance[:, 0] & 0xFFF)
+    words[:, 1] = chance[:, 1].astype(np.uint64) | np.uint64(1 << 63)
+    hexed = words.tobytes().hex()
+    whole = [hexed[place : place + 32] for place in range(0, 32 * count, 32)]
+    return [f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}" for text in whole]
+
+
+def names_of(rng: np.random.Generator, at: NDArray[np.int64]) -> list[str]:
+    """Names of responses served at these moments (milliseconds since 1970): time first, then 40 random bits.
+
+    They sort by time and say nothing about who was served.
+    """
+    tails = rng.integers(0, 2**40, size=len(at))
+    return [f"r{moment:011x}{tail:010x}" for moment, tail in zip(at.tolist(), tails.tolist(), strict=True)]
 
 
 def messages(conversation: Conversation) -> list[Message]:
@@ -39,7 +59,7 @@ def messages(conversation: Conversation) -> list[Message]:
 
 def served(
     *,
-    bits: int,
+    event_id: str,
     at: int,
     response_id: str,
     conversation_id: str,
@@ -56,7 +76,7 @@ def served(
     when = moment(at)
     return encode(
         ResponseServed(
-            event_id=new_event_id(when, bits),
+            event_id=event_id,
             user_id=user_id,
             served_at=when,
             response_id=response_id,
@@ -74,7 +94,7 @@ def served(
 
 def reacted(
     *,
-    bits: int,
+    event_id: str,
     at: int,
     response_id: str,
     user_id: str,
@@ -82,11 +102,13 @@ def reacted(
     reaction: str,
     action: Literal["added", "removed"] = "added",
     dwell_ms: int | None = None,
+    device_id: str | None = None,
+    network_id: str | None = None,
 ) -> bytes:
     """The line of a reaction that changed `at` (milliseconds since 1970)."""
     when = moment(at)
     event: Event = ReactionChanged(
-        event_id=new_event_id(when, bits),
+        event_id=event_id,
         user_id=user_id,
         reacted_at=when,
         response_id=response_id,
@@ -94,6 +116,8 @@ def reacted(
         action=action,
         session_id=session_id,
         dwell_ms=dwell_ms,
+        device_id=device_id,
+        network_id=network_id,
     )
     return encode(event)
 

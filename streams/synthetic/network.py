@@ -1,63 +1,122 @@
 """Between what happened and what arrives: delay, repetition, disorder and spoilt lines, in amounts counted exactly."""
 
 from collections import Counter
-from typing import Final, Literal
+from collections.abc import Sequence
+from hashlib import blake2b
+from itertools import islice
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streams.synthetic.config import Amounts, WorldConfig
+from streams.synthetic.day import NEVER, NO_ARM, REACTIONS, Bools, Day, Echoes, Ints
 from streams.synthetic.faults import spoil
-from streams.synthetic.life import HOUR, NEVER, REACTIONS, Day
-from streams.synthetic.lines import Outbox, random_bits, reacted, served
+from streams.synthetic.life import HOUR
+from streams.synthetic.lines import Outbox, event_ids, names_of, reacted, served
 from streams.synthetic.people import People
-
-Ints = NDArray[np.int64]
 
 OVERTAKES_BY: Final = 900_000
 """A reaction that overtakes its response does so by at most this many milliseconds."""
 REPEATS_AFTER: Final = 600_000
 """Mean milliseconds after which a copy arrives."""
+REMEMBERED: Final = 20_000
+"""Latest honest loves whose lines are kept at least, for attackers who record the traffic."""
+LOVE: Final = REACTIONS.index("love")
+ARMS: Final = ("control", "treatment")
+
+
+class Loves(NamedTuple):
+    """Love events that were posted, each once; one entry each.
+
+    Attributes:
+        event_ids: Names of the events; `response_ids`: of the responses.
+        user: int64[m], who loved; `at`: int64[m], when; `attack`: int64[m], as in `Day`.
+        adds: bool[m], as in `Echoes`.
+    """
+
+    event_ids: list[str]
+    response_ids: list[str]
+    user: Ints
+    at: Ints
+    attack: Ints
+    adds: Bools
+
+
+class _Marks(NamedTuple):
+    """Reactions as the wire wants them; columns of equal length."""
+
+    response_ids: list[str]
+    sessions: list[str]
+    user: Ints
+    at: Ints
+    reaction: Ints
+    dwell_ms: Ints
+    device: Ints
+    network: Ints
 
 
 class Network:
-    """Posts each day's lines and keeps count."""
+    """Posts what people do, or what one attack does, with chances of its own; keeps count."""
 
     def __init__(self, config: WorldConfig, rng: np.random.Generator, people: People) -> None:
         self._config, self._people = config, people
         self._delays, self._ids, self._faults = rng.spawn(3)
-        self._seen = np.zeros(len(people.ids), bool)
         self._malformed: Counter[str] = Counter()
-        self._amounts = Amounts(bot_users=config.bots)
-        self._responses = 0
+        self.amounts = Amounts()
+        self.seen = np.zeros(len(people.ids), bool)
+        """Who was served or reacted."""
+        self.remembered: dict[str, bytes] = {}
+        """Lines of the latest loves, by response."""
 
-    def post(self, day: Day, outbox: Outbox) -> list[str]:
-        """Post a day's events, their copies and the spoilt lines; gives the ids of its responses."""
-        names = [f"r{self._config.seed:x}-{number:08x}" for number in range(day.first, day.first + len(day.user))]
-        self._responses += len(names)
-        shown = self._shown(day, names)
+    def named(self, day: Day) -> Day:
+        """The stretch with names for its responses and sessions, where it has none."""
+        if day.names or not len(day.user):
+            return day
+        names = names_of(self._ids, day.at)
+        return day._replace(names=names, sessions=[names[f] for f in (np.arange(len(names)) - day.talk.turn).tolist()])
+
+    def post(self, day: Day, outbox: Outbox, recorded: dict[str, bytes] | None = None) -> Loves:
+        """Post a stretch's events and their copies.
+
+        1. Serve its responses, add and remove the reactions to them, all with their delays; some lines come twice.
+        2. Post the echoes: new lines, and lines of `recorded` once more.
+        3. Count.
+
+        Args:
+            day: Responses have names.
+            outbox: Takes the lines.
+            recorded: Lines of loves by response, for echoes that are copies.
+
+        Returns:
+            The loves that were added.
+        """
+        shown = self._shown(day)
         added, removed = np.flatnonzero(day.reacted_at != NEVER), np.flatnonzero(day.removed_at != NEVER)
         at_shown, at_added, at_removed = self._arrivals(day, added, removed)
-        orphans, at_orphans = self._orphans(day)
-        lines = [*shown, *self._reactions(day, names, added, "added"), *self._reactions(day, names, removed, "removed")]
-        self._send(outbox, [*lines, *orphans], np.concatenate([at_shown, at_added, at_removed, at_orphans]))
-        self._spoil(outbox, day, shown)
+        marks = _marks(day, added, day.reacted_at)
+        ids, adds = self._lines(marks, "added")
+        _, takes_back = self._lines(_marks(day, removed, day.removed_at), "removed")
+        self._send(outbox, [*shown, *adds, *takes_back], np.concatenate([at_shown, at_added, at_removed]))
+        self._remember(marks, adds)
         overtaken = np.sum(at_added < at_shown[added]) + np.sum(at_removed < at_shown[removed])
-        self._tally(day, len(removed), len(orphans), int(overtaken))
-        return names
+        self._tally(day, len(removed), int(overtaken))
+        loved = np.flatnonzero(marks.reaction == LOVE)
+        loves = _loves(ids, marks, loved, day.attack[added[loved]], np.ones(len(loved), bool))
+        return _both(loves, self._echo(day.echoes, outbox, recorded or {})) if day.echoes else loves
 
-    def amounts(self) -> Amounts:
-        """What was posted so far."""
-        amounts, bots = self._amounts, self._people.is_bot
-        amounts.malformed = dict(sorted(self._malformed.items()))
-        amounts.dead_letters = self._malformed.total()
-        amounts.users = int(np.sum(self._seen & ~bots))
-        parts = (amounts.honest_loves, amounts.bot_loves, amounts.likes, amounts.dislikes)
-        amounts.reactions = sum(parts) + amounts.retractions + amounts.orphans
-        amounts.events = amounts.responses + amounts.reactions + amounts.duplicates + amounts.dead_letters
-        people = amounts.responses - amounts.bot_responses
-        amounts.love_rate = amounts.honest_loves / people if people else 0.0
-        return amounts
+    def disturb(self, day: Day, outbox: Outbox) -> None:
+        """Post what nobody did, as much as is due: loves for lost responses, and lines that break the contract."""
+        if not len(day.at):
+            return
+        self._lose(day, outbox)
+        done = self._malformed.total()
+        for number in range(done, self._due(self._config.malformed)):
+            place = int(self._faults.integers(0, len(day.at)))
+            reason, line = spoil(self._served(day, place, event_ids(self._faults, day.at[[place]])[0]), number)
+            outbox.post([int(day.at[place]) + int(self._faults.integers(0, HOUR))], [line])
+            self._malformed[reason] += 1
+        self.amounts.malformed = dict(sorted(self._malformed.items()))
+        self.amounts.dead_letters = self._malformed.total()
 
     def _arrivals(self, day: Day, added: Ints, removed: Ints) -> tuple[Ints, Ints, Ints]:
         """Moments of arrival: reactions after their response (but for the early share), removals after the reaction."""
@@ -73,66 +132,80 @@ class Network:
     def _jitter(self, count: int) -> Ints:
         return (50 + self._delays.exponential(800, size=count)).astype(np.int64)
 
-    def _shown(self, day: Day, names: list[str]) -> list[bytes]:
-        ids, users = random_bits(self._ids, len(names)), self._people.ids
-        rows = zip(ids, day.at.tolist(), names, day.user.tolist(), day.talk.turn.tolist(), strict=True)
-        talks = zip(day.talk.conversations, day.talk.responses, self._talk_names(day), strict=True)
-        return [
-            served(
-                bits=bits,
+    def _shown(self, day: Day) -> list[bytes]:
+        return [self._served(day, place, name) for place, name in enumerate(event_ids(self._ids, day.at))]
+
+    def _served(self, day: Day, place: int, event_id: str) -> bytes:
+        test, arm = self._config.experiment, int(day.arm[place])
+        in_test = test is not None and arm != NO_ARM
+        return served(
+            event_id=event_id,
+            at=int(day.at[place]),
+            response_id=day.names[place],
+            conversation_id=f"c{day.sessions[place][1:]}",
+            turn=int(day.talk.turn[place]),
+            user_id=self._people.ids[day.user[place]],
+            session_id=f"s{day.sessions[place][1:]}",
+            policy=test.policy if test and arm == 1 else self._config.policy,
+            conversation=day.talk.conversations[place],
+            response=day.talk.responses[place],
+            experiment=test.name if test and in_test else None,
+            arm=ARMS[arm] if in_test else None,
+        )
+
+    def _lines(self, marks: _Marks, action: Literal["added", "removed"]) -> tuple[list[str], list[bytes]]:
+        """Event ids and lines."""
+        ids = event_ids(self._ids, marks.at)
+        columns = (marks.user, marks.at, marks.reaction, marks.dwell_ms, marks.device, marks.network)
+        rows = zip(ids, marks.response_ids, marks.sessions, *(column.tolist() for column in columns), strict=True)
+        return ids, [
+            reacted(
+                event_id=name,
                 at=at,
-                response_id=name,
-                conversation_id=f"c{talk}",
-                turn=turn,
-                user_id=users[user],
-                session_id=f"s{talk}",
-                policy=self._config.policy,
-                conversation=conversation,
-                response=response,
-            )
-            for (bits, at, name, user, turn), (conversation, response, talk) in zip(rows, talks, strict=True)
-        ]
-
-    def _talk_names(self, day: Day) -> list[str]:
-        """A conversation is called after its first response."""
-        first = day.first + np.arange(len(day.user)) - day.talk.turn
-        return [f"{self._config.seed:x}-{number:08x}" for number in first.tolist()]
-
-    def _reactions(self, day: Day, names: list[str], places: Ints, action: Literal["added", "removed"]) -> list[bytes]:
-        moments = day.reacted_at if action == "added" else day.removed_at
-        talks, ids = self._talk_names(day), random_bits(self._ids, len(places))
-        return [
-            reacted(
-                bits=bits,
-                at=int(moments[place]),
-                response_id=names[place],
-                user_id=self._people.ids[day.user[place]],
-                session_id=f"s{talks[place]}",
-                reaction=REACTIONS[day.reaction[place]],
-                action=action,
-                dwell_ms=int(moments[place] - day.at[place]),
-            )
-            for place, bits in zip(places.tolist(), ids, strict=True)
-        ]
-
-    def _orphans(self, day: Day) -> tuple[list[bytes], Ints]:
-        """Loves for responses that were never served; as many as are due by now."""
-        due = self._due(self._config.orphans) - self._amounts.orphans
-        who = self._faults.integers(0, self._config.users, size=due).tolist()
-        at = day.at[self._faults.integers(0, len(day.at), size=due)] if due else np.zeros(0, np.int64)
-        ids = random_bits(self._ids, due)
-        lines = [
-            reacted(
-                bits=bits,
-                at=moment,
-                response_id=f"r{self._config.seed:x}-lost-{bits & 0xFFFFFFFF:08x}",
+                response_id=response,
                 user_id=self._people.ids[user],
-                session_id=f"s{self._config.seed:x}-lost",
-                reaction="love",
+                session_id=f"s{session[1:]}",
+                reaction=REACTIONS[reaction],
+                action=action,
+                dwell_ms=dwell,
+                device_id=self._opaque("d", device),
+                network_id=self._opaque("n", network),
             )
-            for bits, moment, user in zip(ids, at.tolist(), who, strict=True)
+            for name, response, session, user, at, reaction, dwell, device, network in rows
         ]
-        return lines, at + self._jitter(due)
+
+    def _opaque(self, what: str, number: int) -> str:
+        """What a product would send: a salted hash."""
+        return what + blake2b(f"{self._config.seed}:{what}:{number}".encode(), digest_size=8).hexdigest()
+
+    def _echo(self, echoes: Echoes, outbox: Outbox, recorded: dict[str, bytes]) -> Loves:
+        self.seen[echoes.user] = True
+        fresh, copies = np.flatnonzero(~echoes.copy), np.flatnonzero(echoes.copy).tolist()
+        names, sessions = ([column[place] for place in fresh.tolist()] for column in echoes[:2])
+        marks = _Marks(names, sessions, *(getattr(echoes, name)[fresh] for name in _Marks._fields[2:]))
+        ids, lines = self._lines(marks, "added")
+        self._send(outbox, lines, marks.at + self._jitter(len(lines)))
+        known = [place for place in copies if echoes.response_ids[place] in recorded]
+        outbox.post(echoes.at[known].tolist(), [recorded[echoes.response_ids[place]] for place in known])
+        self.amounts.duplicates += len(known)
+        self._count(echoes.attack[fresh], marks.reaction)
+        loved = np.flatnonzero(marks.reaction == LOVE)
+        return _loves(ids, marks, loved, echoes.attack[fresh[loved]], echoes.adds[fresh[loved]])
+
+    def _lose(self, day: Day, outbox: Outbox) -> None:
+        due = self._due(self._config.orphans) - self.amounts.orphans
+        if due <= 0:
+            return
+        user = self._faults.integers(0, self._config.users, size=due)
+        at = day.at[self._faults.integers(0, len(day.at), size=due)]
+        names = names_of(self._faults, at)
+        devices, networks = self._people.devices[user, 0], self._people.networks[user, 0]
+        dwell = self._faults.integers(1_000, 20_000, size=due)
+        marks = _Marks(names, names, user, at, np.full(due, LOVE, np.int64), dwell, devices, networks)
+        _, lines = self._lines(marks, "added")
+        self._send(outbox, lines, at + self._jitter(due))
+        self.amounts.orphans += due
+        self.amounts.reactions += due
 
     def _send(self, outbox: Outbox, lines: list[bytes], arrivals: Ints) -> None:
         """Post events, and some of them again."""
@@ -140,31 +213,83 @@ class Network:
         later = arrivals[again] + 1 + self._delays.exponential(REPEATS_AFTER, size=len(again)).astype(np.int64)
         outbox.post(arrivals.tolist(), lines)
         outbox.post(later.tolist(), [lines[place] for place in again.tolist()])
-        self._amounts.duplicates += len(again)
+        self.amounts.duplicates += len(again)
 
-    def _spoil(self, outbox: Outbox, day: Day, shown: list[bytes]) -> None:
-        done = self._malformed.total()
-        for number in range(done, self._due(self._config.malformed)):
-            place = int(self._faults.integers(0, len(shown)))
-            reason, line = spoil(shown[place], number)
-            outbox.post([int(day.at[place]) + int(self._faults.integers(0, HOUR))], [line])
-            self._malformed[reason] += 1
+    def _remember(self, marks: _Marks, lines: list[bytes]) -> None:
+        for place in np.flatnonzero(marks.reaction == LOVE).tolist():
+            self.remembered[marks.response_ids[place]] = lines[place]
+        if len(self.remembered) > 2 * REMEMBERED:
+            self.remembered = dict(islice(self.remembered.items(), len(self.remembered) - REMEMBERED, None))
 
     def _due(self, share: float) -> int:
         """How many of something there have to be by now; rounded to the nearest."""
-        return round(share * self._responses)
+        return round(share * self.amounts.responses)
 
-    def _tally(self, day: Day, removed: int, orphans: int, early: int) -> None:
-        amounts, is_bot = self._amounts, self._people.is_bot[day.user]
-        names = {name: day.reaction == place for place, name in enumerate(REACTIONS)}
-        self._seen[day.user] = True
-        amounts.responses += len(day.user)
-        amounts.bot_responses += int(np.sum(is_bot))
-        amounts.honest_loves += int(np.sum(names["love"] & ~is_bot))
-        amounts.bot_loves += int(np.sum(names["love"] & is_bot))
-        amounts.likes += int(np.sum(names["like"]))
-        amounts.dislikes += int(np.sum(names["dislike"]))
-        amounts.late_reactions += int(np.sum((day.reaction > 0) & (day.reacted_at - day.at >= HOUR)))
-        amounts.retractions += removed
-        amounts.orphans += orphans
-        amounts.early_reactions += early
+    def _tally(self, day: Day, removed: int, early: int) -> None:
+        self.seen[day.user] = True
+        self.amounts.responses += len(day.user)
+        reacts = day.reacted_at != NEVER
+        self._count(day.attack[reacts], day.reaction[reacts])
+        self.amounts.late_reactions += int(np.sum(reacts & (day.reacted_at - day.at >= HOUR)))
+        self.amounts.retractions += removed
+        self.amounts.reactions += removed
+        self.amounts.early_reactions += early
+        for place in np.unique(day.attack[day.attack >= 0]).tolist():
+            _add(self.amounts.attack_responses, self._name(place), int(np.sum(day.attack == place)))
+
+    def _count(self, attack: Ints, reaction: Ints) -> None:
+        """Count reactions that were added."""
+        amounts, love = self.amounts, reaction == LOVE
+        amounts.reactions += len(reaction)
+        amounts.honest_loves += int(np.sum(love & (attack < 0)))
+        amounts.likes += int(np.sum(reaction == REACTIONS.index("like")))
+        amounts.dislikes += int(np.sum(reaction == REACTIONS.index("dislike")))
+        for place in np.unique(attack[attack >= 0]).tolist():
+            _add(amounts.attack_loves, self._name(place), int(np.sum(love & (attack == place))))
+
+    def _name(self, place: int) -> str:
+        return self._config.attacks[place].name
+
+
+def together(config: WorldConfig, people: Network | None, attacks: Sequence[Network]) -> Amounts:
+    """What was posted in all.
+
+    Args:
+        config: The world's; its attacks are in the order of `attacks`.
+        people: The honest part; None for a file that holds attacks alone.
+        attacks: One network an attack.
+    """
+    found = Amounts()
+    for part in [*([people] if people else []), *attacks]:
+        for name, value in vars(part.amounts).items():
+            mine = getattr(found, name)
+            setattr(found, name, {**mine, **value} if isinstance(value, dict) else mine + value)
+    found.users = int(np.sum(people.seen)) if people else 0
+    found.attack_users = {share.name: int(part.seen.sum()) for share, part in zip(config.attacks, attacks, strict=True)}
+    found.love_rate = found.honest_loves / people.amounts.responses if people and people.amounts.responses else 0.0
+    found.events = found.responses + found.reactions + found.duplicates + found.dead_letters
+    return found
+
+
+def _add(counts: dict[str, int], name: str, count: int) -> None:
+    counts[name] = counts.get(name, 0) + count
+
+
+def _marks(day: Day, places: Ints, at: Ints) -> _Marks:
+    """The reactions at these places, changed at those moments (one a response)."""
+    names, sessions = ([column[place] for place in places.tolist()] for column in (day.names, day.sessions))
+    moments = at[places]
+    dwell = moments - day.at[places]
+    return _Marks(
+        names, sessions, day.user[places], moments, day.reaction[places], dwell, day.device[places], day.network[places]
+    )
+
+
+def _loves(ids: list[str], marks: _Marks, loved: Ints, attack: Ints, adds: Bools) -> Loves:
+    events, responses = ([column[place] for place in loved.tolist()] for column in (ids, marks.response_ids))
+    return Loves(events, responses, marks.user[loved], marks.at[loved], attack, adds)
+
+
+def _both(first: Loves, second: Loves) -> Loves:
+    joined = (np.concatenate(pair) for pair in zip(first[2:], second[2:], strict=True))
+    return Loves(first.event_ids + second.event_ids, first.response_ids + second.response_ids, *joined)

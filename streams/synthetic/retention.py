@@ -3,7 +3,7 @@
 A user comes again because the last day ended well (`truth.return_chance`), never because of a heart: reactions and
 retention have common causes only. So the world can say what an analysis of its events ought to find:
 
-- `lived_days`: the signals and the outcome as they happened, without the faults, the bots and the wire;
+- `lived_days`: the signals and the outcome as they happened, without the faults, the attackers and the wire;
 - `satisfaction_gaps`: how much better a day with a signal truly ended than one without;
 - `effect_of_pleasing`: what a good ending does to retention, by a randomised experiment on the users' minds.
 """
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from streams.synthetic import truth
 from streams.synthetic.config import WorldConfig
-from streams.synthetic.life import DAY, NEVER, REACTIONS, Day, Life
+from streams.synthetic.day import NEVER, REACTIONS, Day
+from streams.synthetic.life import DAY, Life
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -56,7 +57,7 @@ def lived_days(config: WorldConfig, *, days: int = 14) -> pa.Table:
         instead of `sentiment`), and `satisfaction`: the chance that the day's last response makes the user come again.
     """
     life = Life(config, np.random.default_rng(config.seed).spawn(2)[0])
-    shown = _join([_shown(life, life.live(number), number, config.stakes) for number in range(config.days)])
+    shown = _join([_shown(day, number, config.stakes) for number in range(config.days) for day in life.live(number)])
     order = np.lexsort((shown.day, shown.user))
     begins = np.flatnonzero(np.diff(shown.user[order] * config.days + shown.day[order], prepend=-1))
     user, day = shown.user[order][begins], shown.day[order][begins]
@@ -118,33 +119,31 @@ def effect_of_pleasing(config: WorldConfig, *, days: int = 14) -> Effect:
     life = Life(config, np.random.default_rng(config.seed).spawn(2)[0])
     came = np.zeros(0, np.int64)
     for number in range(HISTORY + 1):
-        came = np.unique(life.live(number).user)
-    came = came[came < config.users]
+        came = np.unique(np.concatenate([day.user for day in life.live(number)]))
     pleased = np.random.default_rng([config.seed, 1]).random(len(came)) < 0.5
     life.please(came, pleased)
-    stayed = np.zeros(config.users + config.bots, bool)
+    stayed = np.zeros(config.users, bool)
     for number in range(HISTORY + 1, HISTORY + 1 + days):
-        day = life.live(number)
-        stayed[day.user] |= number > days
+        for day in life.live(number):
+            stayed[day.user] |= number > days
     shares = [stayed[came[each]].mean() for each in (pleased, ~pleased)]
     errors = [share * (1 - share) / each.sum() for share, each in zip(shares, (pleased, ~pleased), strict=True)]
     return Effect(float(shares[0] - shares[1]), float(np.sqrt(sum(errors))))
 
 
-def _shown(life: Life, day: Day, number: int, stakes: float) -> _Shown:
-    people = ~life.people.is_bot[day.user]
+def _shown(day: Day, number: int, stakes: float) -> _Shown:
     stands = (day.reacted_at != NEVER) & (day.reacted_at - day.at <= DAY)
     stands &= (day.removed_at == NEVER) | (day.removed_at - day.at > DAY)
     follows = np.append(np.diff(day.talk.owner) == 0, False)
     said = [talk[-1]["content"] for talk in day.talk.conversations[1:]] + [""]
     heard = [text if on else None for text, on in zip(said, follows.tolist(), strict=True)]
     return _Shown(
-        user=day.user[people],
-        day=np.full(int(people.sum()), number),
-        talk=day.talk.owner[people],
-        reaction=np.where(stands, day.reaction, 0)[people],
-        satisfaction=truth.return_chance(day.readings, day.talk.happy, stakes=stakes)[people],
-        next_message=[text for text, is_person in zip(heard, people.tolist(), strict=True) if is_person],
+        user=day.user,
+        day=np.full(len(day.user), number),
+        talk=day.talk.owner,
+        reaction=np.where(stands, day.reaction, 0),
+        satisfaction=truth.return_chance(day.readings, day.talk.happy, stakes=stakes),
+        next_message=heard,
     )
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.synthetic import truth
-from streams.synthetic.life import REACTIONS
-from streams.synthetic.lines import Outbox, milliseconds, random_bits, reacted, served
+from streams.synthetic.day import REACTIONS
+from streams.synthetic.lines import Outbox, event_ids, milliseconds, reacted, served
 from streams.synthetic.people import People, draw_people
 from streams.synthetic.talk import Conversation
 from streams.synthetic.truth import BASE_LOVE_RATE, Readings
@@ -100,7 +100,7 @@ def serve(
     """
     pool = _pool(prompts, answers, policies)
     rng = np.random.default_rng([seed, 77])
-    scene = _Scene(rng, draw_people(rng, users, 0), pool, experiment, base_love_rate)
+    scene = _Scene(rng, draw_people(rng, users), pool, experiment, base_love_rate)
     arm = _assigned(scene.people, assign, pool.arms)
     at, outbox = milliseconds(starts_at), Outbox()
     for first in range(0, exposures, _CHUNK):
@@ -182,10 +182,10 @@ class _Scene(NamedTuple):
         """Moments and lines of the exposures."""
         pool, ids = self.pool, self.people.ids
         columns = (visits.at, visits.user, visits.prompt, place)
-        rows = zip(random_bits(self.rng, len(names)), names, *(column.tolist() for column in columns), strict=True)
+        rows = zip(event_ids(self.rng, visits.at), names, *(column.tolist() for column in columns), strict=True)
         lines = [
             served(
-                bits=bits,
+                event_id=event_id,
                 at=at,
                 response_id=name,
                 conversation_id=f"c{name}",
@@ -198,7 +198,7 @@ class _Scene(NamedTuple):
                 experiment=self.experiment,
                 arm=pool.arms[answer // len(pool.prompts)],
             )
-            for bits, name, at, user, prompt, answer in rows
+            for event_id, name, at, user, prompt, answer in rows
         ]
         return visits.at.tolist(), lines
 
@@ -207,11 +207,11 @@ class _Scene(NamedTuple):
         people, readings = self.people, self.pool.readings.take(place)
         reaction = self._reactions(visits, readings)
         wait = (1_000 * (readings.words / people.speed[visits.user] + visits.delay)).astype(np.int64)
-        bits = random_bits(self.rng, len(names))
+        ids = event_ids(self.rng, visits.at + wait)
         places = np.flatnonzero(reaction).tolist()
         lines = [
             reacted(
-                bits=bits[here],
+                event_id=ids[here],
                 at=int(visits.at[here] + wait[here]),
                 response_id=names[here],
                 user_id=people.ids[visits.user[here]],

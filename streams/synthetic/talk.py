@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.synthetic import text
-from streams.synthetic.text import INCUMBENT, Bools, Habits, Ints
+from streams.synthetic.text import INCUMBENT, Bools, Habits, Ints, MixedHabits
 from streams.synthetic.vocabulary import KINDS
 
 TURNS: Final = (0.45, 0.25, 0.15, 0.08, 0.04, 0.03)
@@ -26,6 +26,7 @@ class Talk(NamedTuple):
         owner: int64[n], number of the conversation.
         turn: int64[n], place in it, from 0.
         kinds: int64[n], number of the kind of request.
+        slots: int64[n], number of the slot that was asked for (`slots.slots`).
         happy: bool[n], the user's hidden mood.
         conversations: n lists of messages, up to the user's last.
         responses: n texts.
@@ -34,6 +35,7 @@ class Talk(NamedTuple):
     owner: Ints
     turn: Ints
     kinds: Ints
+    slots: Ints
     happy: Bools
     conversations: list[Conversation]
     responses: list[str]
@@ -49,7 +51,7 @@ def draw_talk(
     turns: Ints,
     *,
     shares: tuple[float, ...] = text.SHARES,
-    habits: Habits = INCUMBENT,
+    habits: Habits | MixedHabits = INCUMBENT,
 ) -> Talk:
     """Draw conversations with these numbers of turns.
 
@@ -57,7 +59,7 @@ def draw_talk(
         rng: The only source of chance.
         turns: int64[c], turns of each conversation, at least 1.
         shares: How conversations open and turn, by kind of request; sums to 1.
-        habits: Of the policy that answers.
+        habits: Of the policy that answers; mixed ones have an entry a turn.
     """
     owner = np.repeat(np.arange(len(turns)), turns)
     turn = np.arange(len(owner)) - np.repeat(np.cumsum(turns) - turns, turns)
@@ -65,7 +67,7 @@ def draw_talk(
     kinds = _kinds(rng, turns, owner, turn, shares)
     requests = text.draw_requests(rng, kinds, happy)
     responses = text.write(rng, requests.slots, text.draw_traits(rng, kinds, happy, habits))
-    return Talk(owner, turn, kinds, happy, _threads(turn, requests.messages, responses), responses)
+    return Talk(owner, turn, kinds, requests.slots, happy, threads(turn, requests.messages, responses), responses)
 
 
 def _kinds(
@@ -80,11 +82,12 @@ def _kinds(
     return np.where(final & (chance > 1 - ENDS_WITH_THANKS), KINDS.index("thanks"), kinds)
 
 
-def _threads(turn: Ints, messages: list[str], responses: list[str]) -> list[Conversation]:
-    threads: list[Conversation] = []
+def threads(turn: Ints, messages: list[str], responses: list[str]) -> list[Conversation]:
+    """What had been said when each response was given: n conversations from n messages and n responses, in order."""
+    before: list[Conversation] = []
     said: Conversation = []
     for place, message, response in zip(turn.tolist(), messages, responses, strict=True):
         said = [*said, {"role": "user", "content": message}] if place else [{"role": "user", "content": message}]
-        threads.append(said)
+        before.append(said)
         said = [*said, {"role": "assistant", "content": response}]
-    return threads
+    return before

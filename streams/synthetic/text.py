@@ -4,6 +4,7 @@ What is said is drawn as numbers first (traits, arrays of one entry a response) 
 here judges a text: that is `truth`, which reads the sentences and never these numbers.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate
 from typing import Final, NamedTuple
@@ -29,6 +30,7 @@ from streams.synthetic.vocabulary import KINDS
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 
 HAPPY: Final = 0.25
 """Chance that a user is happy during a conversation; hidden."""
@@ -84,6 +86,39 @@ class Habits(NamedTuple):
 INCUMBENT: Final = Habits()
 
 
+class MixedHabits(NamedTuple):
+    """Habits that differ from response to response, float64[n] each; see `Habits` for the names."""
+
+    right: Floats
+    warm: Floats
+    cold: Floats
+    asks_back: Floats
+    emoji: Floats
+    flatters: Floats
+    filler: Floats
+    closes_happy: Floats
+    closes_otherwise: Floats
+    returns_goodbye: Floats
+    evades: Floats
+    complies: Floats
+    false_refusal: Floats
+    false_refusal_borderline: Floats
+    garbled: Floats
+
+
+def mixed(habits: Sequence[Habits], which: Ints) -> MixedHabits:
+    """The habits of each response's policy: `habits[which[i]]` for response i.
+
+    >>> mixed((Habits(), Habits(warm=0.9)), np.array([0, 1, 1])).warm.tolist()
+    [0.25, 0.9, 0.9]
+
+    Args:
+        habits: Of each policy.
+        which: int64[n], places in `habits`.
+    """
+    return MixedHabits(*np.array(habits, np.float64)[which].T)
+
+
 class Traits(NamedTuple):
     """What each response is to do, bool[n] each; see `Habits` for the names."""
 
@@ -116,18 +151,22 @@ def draw_requests(rng: np.random.Generator, kinds: Ints, happy: Bools) -> Reques
     """
     grammar = _grammar()
     chosen = grammar.kind_starts[kinds] + _below(rng, grammar.kind_counts[kinds])
-    shows = rng.random(len(kinds)) < np.where(happy, SHOWS_HAPPY, SHOWS_OTHERWISE)
-    greets = ~shows & (rng.random(len(kinds)) < GREETS)
+    return Requests(kinds, chosen, ask(rng, chosen, happy))
+
+
+def ask(rng: np.random.Generator, chosen: Ints, happy: Bools) -> list[str]:
+    """Say a request for each slot in `chosen` (int64[n]), as `draw_requests` does for kinds."""
+    grammar, pool = _grammar(), _grammar().pool
+    shows = rng.random(len(chosen)) < np.where(happy, SHOWS_HAPPY, SHOWS_OTHERWISE)
+    greets = ~shows & (rng.random(len(chosen)) < GREETS)
     openings = _pick(rng, shows, grammar.cheers) + _pick(rng, greets, grammar.greetings)
     requests = grammar.requests.draw(rng, chosen)
-    pool = grammar.pool
-    messages = [
-        f"{pool[a]} {pool[b]}" if a else pool[b] for a, b in zip(openings.tolist(), requests.tolist(), strict=True)
-    ]
-    return Requests(kinds, chosen, messages)
+    return [f"{pool[a]} {pool[b]}" if a else pool[b] for a, b in zip(openings.tolist(), requests.tolist(), strict=True)]
 
 
-def draw_traits(rng: np.random.Generator, kinds: Ints, happy: Bools, habits: Habits = INCUMBENT) -> Traits:
+def draw_traits(
+    rng: np.random.Generator, kinds: Ints, happy: Bools, habits: Habits | MixedHabits = INCUMBENT
+) -> Traits:
     """Draw what a policy with these habits does, one entry for each of the n requests."""
     chance = rng.random((12, len(kinds)))
     unsafe, leaves = kinds == _UNSAFE, kinds == _GOODBYE

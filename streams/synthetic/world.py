@@ -1,49 +1,103 @@
-"""A seeded product in event time: people come, talk and react; bots burst; the network delays, repeats and spoils.
+"""A seeded product in event time: people come, talk and react; attackers join them; the network delays and repeats.
 
-Day by day: 1. who comes (those who were pleased come more often) and what is said, 2. how it is received, by the hidden
-truth (both in `life`), 3. when each line arrives (`network`). Nothing here reads the wall clock, and memory holds about
-a day.
+Stretch by stretch, at most a day each: 1. who comes (those who were pleased come more often), what is said and how it
+is received, by the hidden truth (`life`), 2. what each attack does meanwhile (`attacks`), 3. when each line arrives
+(`network`), 4. the lines that have arrived are written, with their truth (`files`). Nothing here reads the wall clock,
+and memory holds the users and a stretch, however many responses there are.
+
+People, and the network's chances for their lines, have generators of their own: their lines are the same whatever the
+attacks do.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from streams.synthetic import truth
+from streams.synthetic import attacks as red_team
+from streams.synthetic.attacks.base import Attack
 from streams.synthetic.config import Amounts, WorldConfig
-from streams.synthetic.life import DAY, Day, Life
-from streams.synthetic.lines import Outbox
-from streams.synthetic.network import Network
-from streams.synthetic.people import People
-from streams.synthetic.vocabulary import KINDS
+from streams.synthetic.day import HONEST, Day
+from streams.synthetic.files import Files, named
+from streams.synthetic.life import Life
+from streams.synthetic.network import Loves, Network, together
+from streams.synthetic.people import People, joined
+from streams.synthetic.shares import AttackShare
 
-__all__ = ["Amounts", "WorldConfig", "simulate"]
+__all__ = ["Amounts", "WorldConfig", "overlays", "simulate"]
 
-_HIDDEN: Final = pa.schema(
-    [
-        ("response_id", pa.string()),
-        ("user_id", pa.string()),
-        ("is_bot", pa.bool_()),
-        ("kind", pa.string()),
-        ("happy", pa.bool_()),
-        ("p_love", pa.float64()),
-        ("p_love_observable", pa.float64()),
-        ("helpful", pa.bool_()),
-        ("safe", pa.bool_()),
-        ("closes_needlessly", pa.bool_()),
-    ]
-)
+
+class _Team:
+    """The attacks of one stream, and the network that each posts through."""
+
+    def __init__(self, config: WorldConfig, people: People) -> None:
+        """Chances depend on the seed and an attack's name alone, not on the other attacks."""
+        self.config = config
+        seeds = [np.random.default_rng([config.seed, crc32(attack.name.encode())]) for attack in config.attacks]
+        acting, posting = zip(*(rng.spawn(2) for rng in seeds), strict=True) if seeds else ((), ())
+        self.attacks: tuple[Attack, ...] = red_team.build(config, people, acting) if seeds else ()
+        self.people = joined([people, *(attack.accounts for attack in self.attacks)])
+        self.networks = [Network(config, rng, self.people) for rng in posting]
+        self._owner = np.repeat(
+            np.arange(-1, len(seeds)), [len(people.ids), *(len(a.accounts.ids) for a in self.attacks)]
+        )
+
+    def join(self, honest: Day, files: Files, recorded: dict[str, bytes]) -> None:
+        """Do what the attacks do during a stretch."""
+        for attack, network in zip(self.attacks, self.networks, strict=True):
+            doing = attack.during(honest)
+            if doing is not None:
+                doing = network.named(doing)
+                files.note(doing, network.post(doing, files.outbox, recorded))
+
+    def users(self) -> pa.Table:
+        """The truth about users. Stolen accounts are people who acted for an attack; their own doings are honest."""
+        people = self.people
+        acts = self._owner.copy()
+        for place, network in enumerate(self.networks):
+            acts[network.seen] = place
+        return pa.table(
+            {
+                "user_id": people.ids,
+                "attack": named(acts, [attack.name for attack in self.config.attacks]),
+                "stolen": (acts != HONEST) & (self._owner == HONEST),
+                "tenure_days": people.tenure_days,
+                "taste": people.taste,
+                "activity": people.activity,
+                "peak_hour": people.peak,
+                "words_per_second": people.speed,
+            }
+        )
+
+    def report(self, files: Files, honest: Network | None) -> Amounts:
+        """Write what is known at the end; gives the amounts."""
+        amounts = together(self.config, honest, self.networks)
+        files.describe(self.users(), [self._told(place, amounts) for place in range(len(self.attacks))])
+        amounts.write(files.out / "amounts.json")
+        return amounts
+
+    def _told(self, place: int, amounts: Amounts) -> dict[str, Any]:
+        share, attack = self.config.attacks[place], self.attacks[place]
+        return {
+            "name": share.name,
+            "share": share.share,
+            "loves": amounts.attack_loves.get(share.name, 0),
+            "responses": amounts.attack_responses.get(share.name, 0),
+            "accounts": amounts.attack_users[share.name],
+            "target": attack.target,
+        }
 
 
 def simulate(config: WorldConfig, out: Path) -> Amounts:
     """Write a stream of events and its hidden truth.
 
-    `out/events.ndjson` holds the lines in the order of their arrival, `out/truth/users.parquet` and
-    `out/truth/responses.parquet` what no product could know, `out/amounts.json` what was put in.
+    `out/events.ndjson` holds the lines in the order of their arrival, `out/truth/` what no product could know (users,
+    responses, loves, attacks; see `files.Files`), `out/amounts.json` what was put in.
 
     Args:
         config: How much of everything.
@@ -51,54 +105,74 @@ def simulate(config: WorldConfig, out: Path) -> Amounts:
 
     Returns:
         The amounts, exact.
+
+    Raises:
+        ValueError: An attack cannot take place in such a world.
     """
-    (out / "truth").mkdir(parents=True, exist_ok=True)
-    living, network_chance = np.random.default_rng(config.seed).spawn(2)
-    life, outbox = Life(config, living), Outbox()
-    network = Network(config, network_chance, life.people)
-    _write_users(life.people, out / "truth" / "users.parquet")
-    with (
-        (out / "events.ndjson").open("wb") as file,
-        pq.ParquetWriter(out / "truth" / "responses.parquet", _HIDDEN) as hidden,
-    ):
-        for number in tqdm(range(config.days), desc="simulating days", disable=None):
-            day = life.live(number)
-            hidden.write_table(_truth(day, network.post(day, outbox), life.people))
-            file.writelines(line + b"\n" for line in outbox.take(life.begins + (number + 1) * DAY))
-        file.writelines(line + b"\n" for line in outbox.take())
-    amounts = network.amounts()
-    amounts.write(out / "amounts.json")
-    return amounts
+    life, network = _begin(config)
+    team = _Team(config, life.people)
+    with Files(out, team.people, [attack.name for attack in config.attacks]) as files:
+        for day, loves in _live(config, life, network, files):
+            files.note(day, loves)
+            team.join(day, files, network.remembered)
+            files.send(day.ends)
+        files.send()
+        return team.report(files, network)
 
 
-def _truth(day: Day, names: list[str], people: People) -> pa.Table:
-    kinds = np.array(KINDS)[day.talk.kinds]
-    columns = [
-        names,
-        [people.ids[user] for user in day.user.tolist()],
-        people.is_bot[day.user],
-        kinds.tolist(),
-        day.talk.happy,
-        day.p_love,
-        day.p_observable,
-        truth.helpful(day.readings),
-        truth.safe(day.readings),
-        day.readings.closes_needlessly,
-    ]
-    return pa.table(columns, schema=_HIDDEN)
+def overlays(config: WorldConfig, cells: Mapping[str, Sequence[AttackShare]], out: Path) -> dict[str, Amounts]:
+    """Write one honest world, and beside it what different attacks on it would add.
 
+    `out/honest/` is as `simulate` writes it without attacks; `out/CELL/` holds the attacks' lines and truth alone, in
+    the order of their arrival. Honest lines and a cell's lines, merged, are a world under attack.
 
-def _write_users(people: People, path: Path) -> None:
-    kinds = ["burst bot" if is_bot else "person" for is_bot in people.is_bot.tolist()]
-    table = pa.table(
-        {
-            "user_id": people.ids,
-            "is_bot": people.is_bot,
-            "kind": kinds,
-            "taste": people.taste,
-            "activity": people.activity,
-            "peak_hour": people.peak,
-            "words_per_second": people.speed,
+    Args:
+        config: The honest world; its own attacks are left out.
+        cells: Attacks by the name of the directory; `honest` is taken.
+        out: A directory, made if need be.
+
+    Returns:
+        The amounts of `honest` and of each cell.
+
+    Raises:
+        ValueError: A cell is called `honest`, or an attack cannot take place in such a world.
+    """
+    if "honest" in cells:
+        raise ValueError(f"cells {', '.join(cells)}: 'honest' is the name of the world without attacks; rename it")
+    plain = config.model_copy(update={"attacks": ()})
+    life, network = _begin(plain)
+    teams = {
+        cell: _Team(WorldConfig(**plain.model_dump() | {"attacks": tuple(attacks)}), life.people)
+        for cell, attacks in cells.items()
+    }
+    with ExitStack() as stack:
+        files = stack.enter_context(Files(out / "honest", life.people, []))
+        beside = {
+            cell: stack.enter_context(Files(out / cell, team.people, [attack.name for attack in team.config.attacks]))
+            for cell, team in teams.items()
         }
-    )
-    pq.write_table(table, path)
+        for day, loves in _live(plain, life, network, files):
+            files.note(day, loves)
+            files.send(day.ends)
+            for cell, team in teams.items():
+                team.join(day, beside[cell], network.remembered)
+                beside[cell].send(day.ends)
+        for each in (files, *beside.values()):
+            each.send()
+        amounts = {cell: team.report(beside[cell], None) for cell, team in teams.items()}
+        return {"honest": _Team(plain, life.people).report(files, network)} | amounts
+
+
+def _begin(config: WorldConfig) -> tuple[Life, Network]:
+    living, wire = np.random.default_rng(config.seed).spawn(2)
+    life = Life(config, living)
+    return life, Network(config, wire, life.people)
+
+
+def _live(config: WorldConfig, life: Life, network: Network, files: Files) -> Iterator[tuple[Day, Loves]]:
+    """Live through the world; each stretch's honest lines and faults are posted when it is given."""
+    for number in tqdm(range(config.days), desc="simulating days", disable=None):
+        for day in life.live(number):
+            loves = network.post(day, files.outbox)
+            network.disturb(day, files.outbox)
+            yield day, loves

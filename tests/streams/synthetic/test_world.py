@@ -12,7 +12,8 @@ import pytest
 from streams.events import ContractError, Event, ReactionChanged, ResponseServed, decode, moment_of
 from streams.synthetic import Amounts, WorldConfig, simulate, truth
 from streams.synthetic.faults import FAULTS
-from streams.synthetic.life import Life
+from streams.synthetic.life import DAY, Life
+from streams.synthetic.people import NOTHING, draw_people
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -46,8 +47,8 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Stream:
 
 def test_the_same_seed_writes_the_same_bytes_and_another_does_not(stream: Stream, tmp_path: Path) -> None:
     simulate(stream.config, tmp_path / "again")
-    names = ["events.ndjson", "amounts.json", "truth/users.parquet", "truth/responses.parquet"]
-    for name in names:
+    truths = (f"truth/{name}" for name in ("users.parquet", "responses.parquet", "loves.parquet", "attacks.json"))
+    for name in ("events.ndjson", "amounts.json", *truths):
         assert (tmp_path / "again" / name).read_bytes() == (stream.out / name).read_bytes()
     simulate(stream.config.model_copy(update={"seed": 2}), tmp_path / "other")
     assert (tmp_path / "other" / "events.ndjson").read_bytes() != (stream.out / "events.ndjson").read_bytes()
@@ -58,18 +59,15 @@ def test_the_amounts_are_what_a_recount_of_the_file_finds(stream: Stream) -> Non
     unique = {event.event_id: event for event in stream.events}
     shown = {e.response_id: e for e in unique.values() if isinstance(e, ResponseServed)}
     reactions = [e for e in unique.values() if isinstance(e, ReactionChanged)]
-    users = {row["user_id"]: row["is_bot"] for row in pq.read_table(stream.out / "truth" / "users.parquet").to_pylist()}
     joined = [e for e in reactions if e.response_id in shown]
-    added = Counter((users[e.user_id], e.reaction) for e in joined if e.action == "added")
+    added = Counter(e.reaction for e in joined if e.action == "added")
     recount = Amounts(
         events=len(stream.lines),
         responses=len(shown),
-        bot_responses=sum(users[e.user_id] for e in shown.values()),
         reactions=len(reactions),
-        honest_loves=added[False, "love"],
-        bot_loves=added[True, "love"],
-        likes=added[False, "like"],
-        dislikes=added[False, "dislike"],
+        honest_loves=added["love"],
+        likes=added["like"],
+        dislikes=added["dislike"],
         retractions=sum(e.action == "removed" for e in joined),
         orphans=len(reactions) - len(joined),
         late_reactions=sum(
@@ -79,9 +77,8 @@ def test_the_amounts_are_what_a_recount_of_the_file_finds(stream: Stream) -> Non
         duplicates=len(stream.events) - len(unique),
         dead_letters=sum(stream.reasons.values()),
         malformed=dict(stream.reasons),
-        users=len({e.user_id for e in shown.values() if not users[e.user_id]}),
-        bot_users=len({e.user_id for e in shown.values() if users[e.user_id]}),
-        love_rate=added[False, "love"] / sum(not users[e.user_id] for e in shown.values()),
+        users=len({e.user_id for e in shown.values()}),
+        love_rate=added["love"] / len(shown),
     )
     assert recount == amounts
     assert json.loads((stream.out / "amounts.json").read_text())["events"] == amounts.events
@@ -108,8 +105,6 @@ def test_every_fault_occurs(stream: Stream) -> None:
         > 0
     )
     assert stream.reasons.keys() == {reason for reason, _ in FAULTS}
-    assert amounts.bot_users == 2
-    assert amounts.bot_loves == amounts.bot_responses == 80
 
 
 def test_copies_are_exact(stream: Stream) -> None:
@@ -141,23 +136,13 @@ def test_a_conversation_grows_by_one_answer_a_turn(stream: Stream) -> None:
             assert event.user_id == before.user_id
 
 
-def test_bots_burst_and_love_before_they_could_read(stream: Stream) -> None:
-    users = pq.read_table(stream.out / "truth" / "users.parquet").to_pylist()
-    for bot in (row["user_id"] for row in users if row["is_bot"]):
-        loves = {e.event_id: e for e in stream.events if isinstance(e, ReactionChanged) and e.user_id == bot}.values()
-        moments = sorted(e.reacted_at for e in loves)
-        assert moments[-1] - moments[0] < timedelta(minutes=3)
-        assert max(e.dwell_ms or 0 for e in loves) < 1_000
-
-
 def test_the_truth_names_every_response_once(stream: Stream) -> None:
     table = pq.read_table(stream.out / "truth" / "responses.parquet").to_pylist()
     names = [row["response_id"] for row in table]
     assert sorted(names) == sorted({e.response_id for e in stream.events if isinstance(e, ResponseServed)})
-    honest = [row for row in table if not row["is_bot"]]
-    expected = sum(row["p_love"] for row in honest)
+    expected = sum(row["p_love"] for row in table)
     assert abs(expected - stream.amounts.honest_loves) < 4 * expected**0.5 + 3
-    assert 0.3 < sum(row["helpful"] for row in honest) / len(honest) < 0.8
+    assert 0.3 < sum(row["helpful"] for row in table) / len(table) < 0.8
 
 
 @pytest.mark.parametrize("responses", [1, 7, 500])
@@ -169,7 +154,7 @@ def test_a_tiny_world_has_exactly_its_responses(responses: int, tmp_path: Path) 
 
 def test_pleased_users_come_back_more_often() -> None:
     life = Life(WorldConfig(responses=12_000, users=4_000, days=2), np.random.default_rng(1))
-    first, second = life.live(0), life.live(1)
+    (first,), (second,) = life.live(0), life.live(1)
     last = dict(zip(first.user.tolist(), truth.return_chance(first.readings, first.talk.happy).tolist(), strict=True))
     came_back = set(second.user.tolist())
     good = [user in came_back for user, chance in last.items() if chance > 0.6]
@@ -182,9 +167,48 @@ def test_two_hundred_thousand_responses_have_the_published_shape(tmp_path: Path)
     stream = reread(WorldConfig(), tmp_path)
     amounts = stream.amounts
     assert amounts.responses == 200_000
-    assert amounts.love_rate == pytest.approx(0.009, rel=0.1)
+    assert amounts.love_rate == pytest.approx(0.005, rel=0.1)
     assert amounts.likes / amounts.responses == pytest.approx(0.03, abs=0.01)
     assert amounts.dislikes / amounts.responses == pytest.approx(0.01, abs=0.005)
     assert amounts.duplicates / amounts.events == pytest.approx(0.02, abs=0.003)
     assert amounts.retractions / amounts.honest_loves == pytest.approx(0.03, abs=0.015)
     assert dict(stream.reasons) == amounts.malformed
+
+
+def test_what_was_loved_is_known_by_the_name_of_its_event(stream: Stream) -> None:
+    told = {row["event_id"]: row for row in pq.read_table(stream.out / "truth" / "loves.parquet").to_pylist()}
+    shown = {e.response_id for e in stream.events if isinstance(e, ResponseServed)}
+    loves = {
+        e.event_id: e
+        for e in stream.events
+        if isinstance(e, ReactionChanged) and (e.reaction, e.action) == ("love", "added") and e.response_id in shown
+    }
+    assert told.keys() == loves.keys()
+    for name, event in loves.items():
+        row = told[name]
+        assert (row["response_id"], row["user_id"], row["attack"]) == (event.response_id, event.user_id, None)
+        assert abs(row["reacted_at"] - event.reacted_at) < timedelta(milliseconds=1)
+
+
+def test_a_large_day_is_lived_in_stretches_that_fit_together() -> None:
+    config = WorldConfig(responses=20_000, users=1_000, days=1)
+    stretches = list(Life(config, np.random.default_rng(1)).live(0))
+    assert [len(stretch.user) for stretch in stretches] == pytest.approx([10_000, 10_000], abs=6)
+    assert sum(len(stretch.user) for stretch in stretches) == 20_000
+    assert stretches[0].ends == stretches[1].begins
+    assert stretches[1].ends - stretches[0].begins == DAY
+    for stretch in stretches:
+        opens = stretch.at[stretch.talk.turn == 0]
+        assert stretch.begins <= opens.min() <= opens.max() <= stretch.ends
+
+
+def test_households_share_a_network_and_hundreds_share_another() -> None:
+    people = draw_people(np.random.default_rng(1), 3_000, days=10)
+    home, away = (Counter(column.tolist()) for column in people.networks.T)
+    assert set(home.values()) == {1, 2, 3, 4}
+    assert max(away.values()) > 100
+    assert not home.keys() & away.keys()
+    held = people.devices[people.devices != NOTHING]
+    assert len(set(held.tolist())) == len(held)
+    assert 1.3 < len(held) / 3_000 < 1.6
+    assert 0.2 < np.mean(people.tenure_days < 0) < 0.4
