@@ -11,6 +11,7 @@ from streams.synthetic.config import WorldConfig
 from streams.synthetic.day import HONEST, NEVER, NO_ARM, REACTIONS, Bools, Day, Floats, Ints
 from streams.synthetic.lines import milliseconds, names_of
 from streams.synthetic.people import NOTHING, People, arms_of, draw_people
+from streams.synthetic.social import Society
 from streams.synthetic.talk import Talk, draw_talk, draw_turns
 from streams.synthetic.text import INCUMBENT, Habits, MixedHabits, mixed
 
@@ -52,6 +53,8 @@ class Life:
         self._pleased = np.ones(config.users, bool)
         self._quotas = np.diff(np.linspace(0, config.responses, config.days + 1).astype(np.int64))
         test = config.experiment
+        self.society = Society(config.social, config.users, rng.spawn(1)[0]) if config.social else None
+        self._came = np.zeros(config.users, bool)
         self._arms = arms_of(test.name, self.people.ids) if test else np.full(config.users, NO_ARM, np.int64)
 
     def live(self, number: int) -> Iterator[Day]:
@@ -60,7 +63,10 @@ class Life:
         1. Draw who comes, how many turns they stay and when they begin.
         2. For each stretch, draw what is said and let them react.
         3. Remember how it ended for them (`please`).
+
+        With social influence, what friends make of the day before comes first.
         """
+        self._talk_it_over(number - 1)
         visits = self._draw_visits(number)
         opens = self.begins + number * DAY
         cuts = _cuts(visits.turns)
@@ -76,6 +82,14 @@ class Life:
         good ending is measured (`retention.effect_of_pleasing`).
         """
         self._pleased[users] = pleased
+        self._came[users] = True
+
+    def _talk_it_over(self, number: int) -> None:
+        """Let friends influence each other after day `number`."""
+        came = np.flatnonzero(self._came)
+        self._came[:] = False
+        if self.society and number >= 0:
+            self.society.step(number, came, self._pleased[came])
 
     def _draw_visits(self, number: int) -> _Visits:
         turns = self._turns(int(self._quotas[number]))
@@ -97,6 +111,8 @@ class Life:
     def _who(self, number: int, count: int) -> Ints:
         here = self.people.tenure_days > -(number + 1)
         weights = self.people.activity * here * np.where(self._pleased, 1.0, COMES_LESS**self._config.stakes)
+        if self.society:
+            weights = weights * self.society.leaves
         return self._visits.choice(len(weights), size=count, p=weights / weights.sum())
 
     def _happen(self, visits: _Visits, opens: int) -> Day:
@@ -146,7 +162,7 @@ class Life:
         """Let the users react, by the truth."""
         rng, config, readings, happy = self._hearts, self._config, day.readings, day.talk.happy
         rate, count = config.base_love_rate, len(day.user)
-        p_love = truth.love_chance(readings, happy, self.people.taste[day.user], base_love_rate=rate)
+        p_love = self._loves(day)
         chance = rng.random((4, count))
         love = chance[0] < p_love
         like = ~love & (chance[1] < truth.like_chance(readings, happy))
@@ -163,6 +179,13 @@ class Life:
             reacted_at=reacted_at,
             removed_at=removed_at,
         )
+
+    def _loves(self, day: Day) -> Floats:
+        """The chances of a love, by the truth and by what friends have made of it."""
+        taste, rate = self.people.taste[day.user], self._config.base_love_rate
+        taste = taste * self.society.taste[day.user] if self.society else taste
+        p_love = truth.love_chance(day.readings, day.talk.happy, taste, base_love_rate=rate)
+        return self.society.rally(p_love, day.user, day.talk.slots) if self.society else p_love
 
     def _delays(self, day: Day) -> Ints:
         """Milliseconds between a response and the reaction to it."""

@@ -18,14 +18,12 @@ def drawn(nodes: int = 20_000, seed: int = 1, **changes: float) -> Multiplex:
     homophily=st.floats(0, 1),
     correlation=st.floats(0, 1),
     spread=st.floats(0, 2),
-    seed=st.integers(0, 99),
 )
 def test_every_layer_is_a_simple_graph_over_the_same_people(
-    nodes: int, friends: float, homophily: float, correlation: float, spread: float, seed: int
+    nodes: int, friends: float, homophily: float, correlation: float, spread: float
 ) -> None:
-    rng = np.random.default_rng(seed)
     dials = {"friends": friends, "homophily": homophily, "correlation": correlation, "spread": spread}
-    for layer in draw_multiplex(rng, nodes, communities=2, **dials):
+    for layer in draw_multiplex(np.random.default_rng(nodes), nodes, communities=2, **dials):
         assert layer.links.shape == (nodes, nodes)
         assert layer.community.shape == (nodes,)
         assert set(layer.links.data.tolist()) <= {1.0}
