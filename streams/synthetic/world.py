@@ -28,6 +28,7 @@ from streams.synthetic.life import Life
 from streams.synthetic.network import Loves, Network, together
 from streams.synthetic.people import People, joined
 from streams.synthetic.shares import AttackShare
+from streams.synthetic.social import Society, members
 
 __all__ = ["Amounts", "WorldConfig", "overlays", "simulate"]
 
@@ -35,9 +36,9 @@ __all__ = ["Amounts", "WorldConfig", "overlays", "simulate"]
 class _Team:
     """The attacks of one stream, and the network that each posts through."""
 
-    def __init__(self, config: WorldConfig, people: People) -> None:
+    def __init__(self, config: WorldConfig, people: People, society: Society | None) -> None:
         """Chances depend on the seed and an attack's name alone, not on the other attacks."""
-        self.config = config
+        self.config, self.society = config, society
         seeds = [np.random.default_rng([config.seed, crc32(attack.name.encode())]) for attack in config.attacks]
         acting, posting = zip(*(rng.spawn(2) for rng in seeds), strict=True) if seeds else ((), ())
         self.attacks: tuple[Attack, ...] = red_team.build(config, people, acting) if seeds else ()
@@ -71,6 +72,7 @@ class _Team:
                 "activity": people.activity,
                 "peak_hour": people.peak,
                 "words_per_second": people.speed,
+                **(members(self.society, len(people.ids)) if self.society else {}),
             }
         )
 
@@ -110,7 +112,7 @@ def simulate(config: WorldConfig, out: Path) -> Amounts:
         ValueError: An attack cannot take place in such a world.
     """
     life, network = _begin(config)
-    team = _Team(config, life.people)
+    team = _Team(config, life.people, life.society)
     with Files(out, team.people, [attack.name for attack in config.attacks]) as files:
         for day, loves in _live(config, life, network, files):
             files.note(day, loves)
@@ -142,7 +144,7 @@ def overlays(config: WorldConfig, cells: Mapping[str, Sequence[AttackShare]], ou
     plain = config.model_copy(update={"attacks": ()})
     life, network = _begin(plain)
     teams = {
-        cell: _Team(WorldConfig(**plain.model_dump() | {"attacks": tuple(attacks)}), life.people)
+        cell: _Team(WorldConfig(**plain.model_dump() | {"attacks": tuple(attacks)}), life.people, life.society)
         for cell, attacks in cells.items()
     }
     with ExitStack() as stack:
@@ -160,7 +162,7 @@ def overlays(config: WorldConfig, cells: Mapping[str, Sequence[AttackShare]], ou
         for each in (files, *beside.values()):
             each.send()
         amounts = {cell: team.report(beside[cell], None) for cell, team in teams.items()}
-        return {"honest": _Team(plain, life.people).report(files, network)} | amounts
+        return {"honest": _Team(plain, life.people, life.society).report(files, network)} | amounts
 
 
 def _begin(config: WorldConfig) -> tuple[Life, Network]:

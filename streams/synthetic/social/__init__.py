@@ -5,6 +5,7 @@ couples them to the world. The equations stand in docs/influence.md.
 """
 
 from streams.synthetic.social.config import SocialConfig
+from streams.synthetic.social.members import members
 from streams.synthetic.social.society import Society
 
-__all__ = ["SocialConfig", "Society"]
+__all__ = ["SocialConfig", "Society", "members"]
