@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
@@ -19,6 +20,7 @@ from warehouse.adversary.co_reactions import (
     Actions,
     Floats,
     Ints,
+    Matches,
     Pairs,
     Rhythm,
     in_order,
@@ -33,6 +35,10 @@ LEAST = 3
 FLOORS = (2.0, 4.0, 8.0, 16.0, 32.0)
 """What a pair must weigh to be a link, in nats: low floors see large groups that met once, high ones see few users that
 met often. Each floor has its own line, and an equal share of the loss."""
+NEIGHBOURS = 64
+"""Later actions on the same object that an action is held against, at most."""
+ROUNDS = 4
+"""How often the lines are laid anew without the users above them."""
 
 
 class Group(NamedTuple):
@@ -85,12 +91,12 @@ def null_draws(actions: Actions, beat: Rhythm, draws: int, seed: int) -> Iterato
 
 
 def lines(null: Sequence[Sequence[Group]], share: Floats, budget: float, floors: Sequence[float] = FLOORS) -> Floats:
-    """What a group must reach at each floor, so that null groups lose at most `budget` of the actions, by expectation.
+    """What a group must reach at each floor, so that null groups lose at most `budget` of all deeds, by expectation.
 
     Args:
         null: The groups of each draw.
-        share: Of each user in all actions, float64 [users].
-        budget: Expected share of actions in groups above the lines, all floors together.
+        share: Of each user in all deeds, float64 [users].
+        budget: Expected share of deeds of the users above the lines, all floors together.
         floors: As `groups` had them.
 
     Returns:
@@ -116,24 +122,36 @@ class Found(NamedTuple):
     """What lockstep search found.
 
     Attributes:
-        groups: Those above their line, the users of each not in one before it; strongest first.
-        scores: Of each group: surprise by its line, above 1.
+        groups: Above their line, none within another, in no two the same user; the strongest first.
+        scores: Of each user, float64 [users]: the strongest group above its line, by that line; 0 for users in none.
         lines: By floor, float64.
-        pairs: All pairs of users, flagged or not.
-        capped: Pairs of actions that were not looked at.
+        matches: All pairs of actions that matched, flagged or not.
+        pairs: All pairs of users.
     """
 
     groups: list[Group]
-    scores: list[float]
+    scores: Floats
     lines: Floats
+    matches: Matches
     pairs: Pairs
-    capped: int
 
 
 def find(
-    actions: Actions, *, budget: float, within: int = 3 * HOUR, draws: int = 20, seed: int = 0, most: int = 64
+    actions: Actions, *, budget: float, within: int = 3 * HOUR, draws: int = 20, seed: int = 0, most: int = NEIGHBOURS
 ) -> Found:
-    """Groups that act in lockstep, at an expected loss of `budget` of all actions of independent users.
+    """Groups that act in lockstep, at an expected loss of `budget` of all deeds of independent users.
+
+    1. Weigh the pairs of users, and cut the heaviest forest at every floor.
+    2. Deal the days anew, `draws` times, and lay the lines so that these groups lose `budget` at most.
+    3. Do 2. again without the users above a line, until nobody joins: an attack's own crowd must not raise the line.
+
+    Args:
+        actions: As `encode` gives them.
+        budget: Expected share of deeds (sources) lost if all users are independent.
+        within: How far apart two actions may be and match (us).
+        draws: Of the null.
+        seed: Of the null.
+        most: Neighbours that an action is held against.
 
     Example:
         Five accounts choose the same three rare objects within minutes, among 200 who choose on their own:
@@ -150,34 +168,57 @@ def find(
         [['bot0', 'bot1', 'bot2', 'bot3', 'bot4']]
     """
     users = len(actions.users)
-    if not len(actions.at):
+    if not users:
         nobody = np.zeros(0, np.int64)
-        return Found([], [], np.array(FLOORS), Pairs(nobody, nobody, nobody, nobody.astype(float), nobody), 0)
+        none = Pairs(nobody, nobody, nobody, np.zeros(0), nobody)
+        return Found([], np.zeros(0), np.array(FLOORS), Matches(nobody, nobody, 0), none)
     beat = rhythm(actions.at)
+    met, real = weighed(actions, beat, within, most)
+    candidates = groups(real, users)
+    found = Found([], np.zeros(users), np.array(FLOORS), met, real)
+    for _ in range(ROUNDS):
+        rest = without(actions, found.scores > 0)
+        if not len(rest.at):
+            break
+        null = [groups(weighed(draw, beat, within, most)[1], users) for draw in null_draws(rest, beat, draws, seed)]
+        line = lines(null, _shares(rest), budget)
+        before, found = found, _above(candidates, line, found)
+        if (found.scores > 0).sum() == (before.scores > 0).sum():
+            break
+    return found
 
-    def weighed(some: Actions) -> tuple[Pairs, int]:
-        found = matches(some, within=within, most=most)
-        return pairs(some, found, surprise(some, found, beat)), found.capped
 
-    share = np.bincount(actions.user, minlength=users) / len(actions.at)
-    null = [groups(weighed(draw)[0], users) for draw in null_draws(actions, beat, draws, seed)]
-    line = lines(null, share, budget)
-    real, capped = weighed(actions)
-    return _above(groups(real, users), line, real, capped)
+def without(actions: Actions, users: NDArray[np.bool_]) -> Actions:
+    """The actions of other users than some; numbers stay what they are."""
+    kept = ~users[actions.user]
+    columns = {name: getattr(actions, name)[kept] for name in ("user", "object", "at", "source")}
+    return actions._replace(**columns)
 
 
-def _above(candidates: list[Group], line: Floats, real: Pairs, capped: int) -> Found:
-    """The groups above their line; of groups that share users the strongest is kept."""
-    scored = [(group.surprise / line[FLOORS.index(group.floor)], group) for group in candidates]
-    scored = sorted((each for each in scored if each[0] > 1), key=lambda each: -each[0])
-    taken: set[int] = set()
-    kept = []
-    for score, group in scored:
-        rest = [user for user in group.members.tolist() if user not in taken]
-        if rest:
-            kept.append((score, group._replace(members=np.array(rest))))
-            taken.update(rest)
-    return Found([group for _, group in kept], [score for score, _ in kept], line, real, capped)
+def weighed(actions: Actions, beat: Rhythm, within: int, most: int) -> tuple[Matches, Pairs]:
+    """All matches, and the pairs of users that they make."""
+    met = matches(actions, within=within, most=most)
+    return met, pairs(actions, met, surprise(actions, met, beat))
+
+
+def _shares(actions: Actions) -> Floats:
+    """Of each user in all deeds."""
+    _, first = np.unique(actions.source, return_index=True)
+    return np.bincount(actions.user[first], minlength=len(actions.users)) / max(len(first), 1)
+
+
+def _above(candidates: list[Group], line: Floats, found: Found) -> Found:
+    """The groups above their line: components of low floors hold those of higher ones, and the widest are named."""
+    scores = np.zeros_like(found.scores)
+    widest: list[Group] = []
+    for group in candidates:  # floors ascend
+        score = group.surprise / line[FLOORS.index(group.floor)]
+        if score > 1:
+            if not scores[group.members].any():
+                widest.append(group)
+            scores[group.members] = np.maximum(scores[group.members], score)
+    widest.sort(key=lambda group: -float(scores[group.members].max()))
+    return found._replace(groups=widest, scores=scores, lines=line)
 
 
 def _forest(found: Pairs, users: int) -> tuple[Ints, Ints, Floats]:

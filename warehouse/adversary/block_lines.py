@@ -1,0 +1,116 @@
+"""How dense a block of users and objects must be to be no accident: blocks of the same loves, dealt to other users."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warehouse.adversary.co_reactions import Ints
+from warehouse.adversary.dense_blocks import Block, blocks
+
+MOST = 8
+"""Blocks that are looked for, one after the other."""
+LEAST = 3
+"""Users that make a block worth naming."""
+ROUNDS = 4
+_EULER = 0.5772156649
+
+
+class Deeds(NamedTuple):
+    """Who chose what; a deed may have several sides (the prompt and the response of a love).
+
+    Attributes:
+        user: int64 [n].
+        sides: Objects of each side, int64 [n] each, numbered together from 0; -1 for none.
+    """
+
+    user: Ints
+    sides: Sequence[Ints]
+
+    def edges(self) -> tuple[Ints, Ints]:
+        """Users and objects of the bipartite graph, each pair once."""
+        users = np.concatenate([self.user[side >= 0] for side in self.sides])
+        objects = np.concatenate([side[side >= 0] for side in self.sides])
+        edges = np.unique(np.stack([users, objects]), axis=1)
+        return edges[0], edges[1]
+
+    def of(self, kept: NDArray[np.bool_]) -> Deeds:
+        """Some of the deeds."""
+        return Deeds(self.user[kept], [side[kept] for side in self.sides])
+
+
+class Found(NamedTuple):
+    """What the search for blocks found.
+
+    Attributes:
+        blocks: Denser than the line, in the order in which they were found.
+        line: What g must pass, by the null without the users of these blocks.
+    """
+
+    blocks: list[Block]
+    line: float
+
+
+def find(deeds: Deeds, *, budget: float, draws: int = 20, seed: int = 0) -> Found:
+    """Blocks denser than chance makes them, at an expected loss of `budget` of all deeds.
+
+    1. Look for up to `MOST` blocks.
+    2. Deal the deeds anew `draws` times and lay the line (`line`).
+    3. Do 2. again without the users of blocks above the line, until no block joins.
+    """
+    found = Found([], math.inf)
+    if not len(deeds.user):
+        return found
+    candidates = blocks(*deeds.edges(), most=MOST, least_users=LEAST)
+    for _ in range(ROUNDS):
+        gone = np.unique(np.concatenate([np.zeros(0, np.int64), *(block.users for block in found.blocks)]))
+        rest = deeds.of(~np.isin(deeds.user, gone))
+        if not len(rest.user):
+            break
+        above = line(rest, budget, draws, seed)
+        before, found = found, Found([block for block in candidates if block.g > above], above)
+        if len(found.blocks) == len(before.blocks):
+            break
+    return found
+
+
+def line(deeds: Deeds, budget: float, draws: int, seed: int) -> float:
+    """The g that the densest block of deeds dealt anew passes so rarely that it costs at most `budget` of them.
+
+    The greatest of many nearly independent densities follows a Gumbel law, fitted by moments to the draws: `budget` is
+    met far beyond what so few draws show themselves. P(g > line) = budget / (share of the deeds in such a block).
+    """
+    best, sizes = [], []
+    for draw in range(draws):
+        dealt = deal(deeds, np.random.default_rng([seed, draw]))
+        found = blocks(*dealt.edges(), most=1)
+        if found:
+            best.append(found[0].g)
+            sizes.append(float(np.isin(dealt.user, found[0].users).mean()))
+    if not best:
+        return 0.0
+    chance = min(0.5, budget / max(np.mean(sizes), budget))
+    scale = float(np.std(best)) * math.sqrt(6) / math.pi
+    gumbel = float(np.mean(best)) - _EULER * scale - scale * math.log(-math.log1p(-chance))
+    return max(gumbel, *best)
+
+
+def deal(deeds: Deeds, random: np.random.Generator) -> Deeds:
+    """The same deeds by other users: what users do who do not agree on objects.
+
+    Every user keeps how many deeds they did, and how many of them on objects as popular as these (classes of powers of
+    two); every object keeps its popularity, every deed its sides. Dealing times, as the null of lockstep groups does,
+    would leave the graph as it is.
+    """
+    side = deeds.sides[0]
+    count = np.bincount(side[side >= 0], minlength=int(side.max(initial=0)) + 1)
+    popularity = np.where(side >= 0, np.log2(np.maximum(count[side], 1)).astype(np.int64), -1)
+    user = deeds.user.copy()
+    for stratum in np.unique(popularity):
+        mine = np.flatnonzero(popularity == stratum)
+        user[mine] = user[random.permutation(mine)]
+    return Deeds(user, deeds.sides)
