@@ -1,0 +1,73 @@
+"""Two pictures for the docs: recall, and what attacks do to a model that learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+Found = dict[str, Any]
+COLOURS = ("#9ecae1", "#4292c6", "#084594")
+
+
+def recall(found: Found, path: Path) -> None:
+    """Recall of each attack at each share, with intervals over seeds and the aims."""
+    shares = found["intervals"]["recall_by_share"]
+    names = list(found["recall"])
+    figure, axes = plt.subplots(figsize=(9, 0.5 * len(names) + 1.4), layout="constrained")
+    for place, (share, own) in enumerate(shares.items()):
+        known = [(row, own[name]) for row, name in enumerate(names) if name in own]
+        heights = [row + 0.26 * (place - (len(shares) - 1) / 2) for row, _ in known]
+        values = [each["mean"] for _, each in known]
+        ends = [_reach(each) for _, each in known]
+        axes.barh(
+            heights,
+            values,
+            height=0.24,
+            color=COLOURS[place % len(COLOURS)],
+            label=f"{float(share):.0%} of all loves",
+            xerr=[[low for low, _ in ends], [high for _, high in ends]],
+            error_kw={"elinewidth": 0.8},
+        )
+    for aim, words in ((0.7, "least"), (0.9, "mean")):
+        axes.axvline(aim, color="#a50f15", linewidth=0.8, linestyle="--")
+        axes.text(aim, -0.75, f"aim: {words} {aim:g}", color="#a50f15", fontsize=8, ha="center")
+    axes.set(xlim=(0, 1), yticks=range(len(names)), yticklabels=[name.replace("_", " ") for name in names])
+    axes.set_xlabel(f"share of the attack's loves that do not count; honest loves lost: {found['honest_loss']:.2%}")
+    axes.invert_yaxis()
+    axes.legend(loc="lower left", fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def shift(found: Found, path: Path) -> None:
+    """Shift of mean P[Love] on each attack's target, without the filter and with it."""
+    rows = found["shifts"]
+    figure, axes = plt.subplots(figsize=(9, 0.24 * len(rows) + 1.4), layout="constrained")
+    for place, row in enumerate(rows):
+        before, after = row["open"]["mean"], row["filtered"]["mean"]
+        axes.plot([before, after], [place, place], color="#bdbdbd", linewidth=1)
+        axes.plot(before, place, "o", color="#a50f15", markersize=4, label="" if place else "without the filter")
+        axes.plot(after, place, "o", color="#084594", markersize=4, label="" if place else "with the filter")
+    labels = [f"{row['attack'].replace('_', ' ')}, {row['share']:.0%}" for row in rows]
+    axes.set(
+        yticks=range(len(rows)), yticklabels=labels, xlabel="shift of mean P[Love] on what the attack wants to lift"
+    )
+    axes.set_xscale("symlog", linthresh=0.002)
+    axes.tick_params(axis="y", labelsize=7)
+    axes.axvline(0, color="black", linewidth=0.6)
+    axes.invert_yaxis()
+    axes.legend(loc="lower right", fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _reach(each: Found) -> tuple[float, float]:
+    """How far an interval reaches down and up from its mean, within [0, 1]."""
+    if each["low"] is None:
+        return 0.0, 0.0
+    return each["mean"] - max(0.0, each["low"]), min(1.0, each["high"]) - each["mean"]

@@ -1,0 +1,95 @@
+"""The figures as tables in words, each aim beside what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from adversary_parts.cells import UNSEEN
+
+Found = dict[str, Any]
+MEAN_RECALL, LEAST_RECALL, HONEST_LOSS, SHIFT_CUT, AUROC_LOSS = 0.9, 0.7, 0.01, 0.9, 0.01
+
+
+def lines(found: Found) -> Iterator[str]:
+    """Everything that a reader needs, line by line."""
+    shares = list(found["recall_by_share"])
+    yield "recall (share of an attack's loves left out), by the attack's share of all loves"
+    head = ("attack", *(f"{float(share):.0%}" for share in shares), "mean", "at 1 % loss", "precision", "honest loss")
+    yield from table([head, *(_recalls(found, name, shares) for name in found["recall"])])
+    yield ""
+    yield "hours: from a love to its being left out (median), from the first love to the first alarm; never found"
+    yield from table([("attack", "share", "love", "alarm", "never"), *_times(found)])
+    yield ""
+    yield "mean P[Love] on what the attack wants to lift: clean model, and shift without and with the filter"
+    yield from table([("attack", "share", "clean", "without", "with", "cut"), *map(_shift, found["shifts"])])
+    yield ""
+    yield "rules, as the share of an attack's loves that each leaves out"
+    for name, rules in (*found["rules"].items(), ("honest loves", found["honest_rules"])):
+        yield f"  {name}: " + (", ".join(f"{rule} {share:.2%}" for rule, share in rules.items()) or "none")
+    yield ""
+    yield from aims(found)
+    if UNSEEN:
+        yield "not seen before: recall " + ", ".join(f"{name} {_plain(value)}" for name, value in _unseen(found))
+
+
+def aims(found: Found) -> Iterator[str]:
+    """Each aim beside what was measured."""
+    worst = min(found["recall"], key=lambda name: found["recall"][name]) if found["recall"] else None
+    checks = [
+        ("mean recall", found["intervals"]["mean_recall"], "at least", MEAN_RECALL),
+        ("honest loss", found["intervals"]["honest_loss"], "at most", HONEST_LOSS),
+        ("shift of the target cut by", found["intervals"]["target_shift_cut"], "at least", SHIFT_CUT),
+        ("honest AUROC lost", found["intervals"]["honest_auroc_loss"], "at most", AUROC_LOSS),
+    ]
+    if worst:
+        checks.insert(1, (f"least recall ({worst})", found["intervals"]["recall"][worst], "at least", LEAST_RECALL))
+    for name, value, rule, aim in checks:
+        if value["mean"] is not None:
+            kept = value["mean"] >= aim if rule == "at least" else value["mean"] <= aim
+            yield f"{name} = {_with_interval(value)}, aim: {rule} {aim:g}: {'KEPT' if kept else 'MISSED'}"
+
+
+def table(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    """Rows with columns of equal width, the first one to the left.
+
+    >>> print(*table([("attack", "share"), ("burst", "1 %")]), sep="|")
+      attack  share|  burst     1 %
+    """
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    for row in rows:
+        yield "  " + "  ".join((row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:]))).rstrip()
+
+
+def _recalls(found: Found, name: str, shares: list[str]) -> tuple[str, ...]:
+    each = [_plain(found["recall_by_share"][share].get(name)) for share in shares]
+    figures = ("recall", "recall_at_loss", "precision", "honest_loss_by_attack")
+    last = [_plain(found[key][name], 4 if key == "honest_loss_by_attack" else 3) for key in figures]
+    return (name, *each, *last)
+
+
+def _times(found: Found) -> Iterator[tuple[str, ...]]:
+    for name, shares in found["time_to_detection"].items():
+        for share, each in shares.items():
+            hours = [_plain(each[key], 1) for key in ("median", "alarm")]
+            yield name, f"{float(share):.0%}", *hours, f"{each['censored']:.0%}"
+
+
+def _shift(row: Found) -> tuple[str, ...]:
+    cut = "no shift" if row["within_noise"] else _plain(row["cut"])
+    shifts = [f"{row[key]['mean']:+.4f}" for key in ("open", "filtered")]
+    return row["attack"], f"{row['share']:.0%}", f"{row['clean']:.4f}", *shifts, cut
+
+
+def _unseen(found: Found) -> list[tuple[str, float | None]]:
+    return list(found["unseen_recall"].items())
+
+
+def _plain(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _with_interval(value: Found) -> str:
+    if value["low"] is None:
+        return f"{value['mean']:.4f} (one seed)"
+    return f"{value['mean']:.4f} [{value['low']:.4f}, {value['high']:.4f}]"
