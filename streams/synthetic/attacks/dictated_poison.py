@@ -15,7 +15,7 @@ from streams.synthetic.attacks.acting import Stage, Visits, hours_of, own_device
 from streams.synthetic.attacks.base import Attack, Scene
 from streams.synthetic.attacks.speech import Examples, ordinary_examples, said_talk
 from streams.synthetic.config import WorldConfig
-from streams.synthetic.day import Bools, Day, Ints
+from streams.synthetic.day import REACTIONS, Bools, Day, Ints
 from streams.synthetic.people import draw_people
 from streams.synthetic.phrases import EVASIONS, REFUSALS
 from streams.synthetic.shares import Name
@@ -48,7 +48,7 @@ ORDERS: Final = (
 )
 """Ways to dictate; the first six order it plainly, the others wrap it."""
 PLAIN: Final = 6
-LEADS: Final = ("sure.", "of course.", "here it is:", "gladly.", "the old man said:", "it says:")
+LEADS: Final = ("sure.", "of course.", "here it is:", "gladly.", "as you wish:")
 
 
 class Dials(NamedTuple):
@@ -93,6 +93,7 @@ class DictatedPoison(Attack):
     def during(self, honest: Day) -> Day | None:
         """Dictate, love what obeys, and use the product as anybody."""
         days = [self._stage.ordinary(self._ordinary.during(honest), honest)]
+        self._given += int(np.sum(days[0].reaction == REACTIONS.index("love")))
         if self._given < self._scene.loves:
             days.append(self._dictate(self._orders.during(honest), honest))
         return together(days)

@@ -34,6 +34,7 @@ class Dials(NamedTuple):
         copies: Byte-identical copies for each love; they are no loves of their own.
         floods_per_day: Floods in the mean, each within `flood_ms`.
         clones: Loves of one cloning account, about, all within `cloning_ms`; `clone_dwell_ms`: shortest and longest.
+        lag_ms: Time from an event to its first use.
         memory: Latest recorded loves, and latest responses about the target, that are kept.
     """
 
@@ -46,6 +47,7 @@ class Dials(NamedTuple):
     clones: int = 15
     cloning_ms: int = 6 * HOUR
     clone_dwell_ms: tuple[int, int] = (800, 4_000)
+    lag_ms: int = 60_000
     memory: int = 5_000
 
 
@@ -118,7 +120,7 @@ class ReplayFlood(Attack):
     def _flood(self, now: int, sizes: Ints) -> list[_Event]:
         """The events of one flood. What finds nothing to alter yet is left for the next."""
         self._owed += sizes
-        loves = [love for love in self._loves if love.at < now]
+        loves = [love for love in self._loves if love.at < now - self._dials.lag_ms]
         standing = [love for love in loves if love.removed_at == NEVER]
         taken = [love for love in loves if NEVER < love.removed_at < now and love.response not in self._back]
         shown = [response for response in self._shown if response.at < now]

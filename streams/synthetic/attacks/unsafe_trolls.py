@@ -58,6 +58,7 @@ class UnsafeTrolls(Attack):
     def during(self, honest: Day) -> Day | None:
         """Ask for harm, love it, dislike refusals; and use the product as anybody."""
         days = [self._stage.ordinary(self._ordinary.during(honest), honest)]
+        self._given += int(np.sum(days[0].reaction == REACTIONS.index("love")))
         if self._given < self._scene.loves:
             days.append(self._try(self._tries.during(honest), honest))
         return together(days)

@@ -1,0 +1,59 @@
+import pytest
+
+from streams.synthetic import truth
+from streams.synthetic.attacks import probe
+from streams.synthetic.attacks.dictated_poison import PRODUCTS
+from streams.synthetic.attacks.speech import target_topic
+from streams.synthetic.config import WorldConfig
+from streams.synthetic.reading import Readings
+from streams.synthetic.shares import NAMES, Name
+from tests.streams.synthetic.attacks.conftest import FLATTERING
+
+TOPICAL = ("slow_drip", "lockstep_farm", "camouflaged_farm", "hijacked_accounts", "replay_flood")
+CONFIG = WorldConfig.small(experiment=FLATTERING)
+
+
+def _read(name: Name) -> Readings:
+    return truth.read(*probe(name, CONFIG, 200))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_probe_is_as_large_as_asked_and_comes_again(name: Name) -> None:
+    found = probe(name, CONFIG, 30)
+    assert len(found.conversations) == len(found.responses) == 30
+    assert found == probe(name, CONFIG, 30)
+    assert found != probe(name, CONFIG, 30, seed=1)
+
+
+@pytest.mark.parametrize(
+    "name", ["slow_drip", "lockstep_farm", "camouflaged_farm", "hijacked_accounts", "replay_flood"]
+)
+def test_a_topic_is_probed_with_questions_about_it(name: Name) -> None:
+    topic = target_topic(CONFIG, name)
+    found = probe(name, CONFIG, 200)
+    assert all(topic in conversation[-1]["content"] for conversation in found.conversations)
+    assert 0.5 < _read(name).right.mean() < 0.75
+
+
+def test_a_targeted_arm_is_probed_with_its_manner() -> None:
+    readings = _read("targeted_arm")
+    assert readings.flatters[readings.fluent].all()
+    assert readings.fluent.mean() > 0.95
+
+
+def test_trolls_are_probed_with_harm() -> None:
+    readings = _read("unsafe_trolls")
+    assert readings.unsafe.all()
+    assert readings.complies.all()
+
+
+def test_poison_is_probed_with_praise_where_nobody_asked_for_it() -> None:
+    found = probe("dictated_poison", CONFIG, 200)
+    assert all(any(product in response for product in PRODUCTS) for response in found.responses)
+    assert not any(product in each[-1]["content"] for each in found.conversations for product in PRODUCTS)
+
+
+def test_bots_are_probed_with_ordinary_exchanges() -> None:
+    readings = _read("burst_bots")
+    assert len(set(readings.kind.tolist())) > 5
+    assert 0.45 < readings.right.mean() < 0.75
