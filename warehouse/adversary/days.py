@@ -1,0 +1,170 @@
+"""What the daily job reads of one day of event time, and what it remembers: the tables behind `periodic`.
+
+Nothing here scans the log: event times bound every read of it, a window of days bounds the rest.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+WINDOW = 28
+"""Days over which the evidence about a user is added up."""
+LATE = timedelta(days=3)
+"""A love counts in the evidence if it comes no later than this after the day in which it was given."""
+ONE = timedelta(days=1)
+
+
+class Seen(NamedTuple):
+    """What one day's judgement rests on, out of one snapshot.
+
+    Attributes:
+        day: Which day, UTC.
+        previous: The last day that was judged before it, None for none.
+        responses: What was served on it: response_id, user_id, conversation_id, served_at, conversation, response.
+        loves: Loves that are not counted yet, of the day or late: user_id, response_id, reacted_at.
+        loved: Responses of those loves that were served on earlier days; columns as `responses`.
+        past: Evidence of the window's earlier days, of users whom the day speaks of: user_id, day, part and the sums.
+        flagged: Users with a standing flag of this job's own rules: user_id, rule, score, flagged_at, since.
+        quarantined: Users in quarantine, by whatever rule.
+        model: The models as the day before left them; None for none.
+    """
+
+    day: date
+    previous: date | None
+    responses: pa.Table
+    loves: pa.Table
+    loved: pa.Table
+    past: pa.Table
+    flagged: pa.Table
+    quarantined: frozenset[str]
+    model: bytes | None
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """How many rows were read, by kind."""
+        tables = {"responses": self.responses, "loves": self.loves, "late": self.loved, "evidence": self.past}
+        return {name: table.num_rows for name, table in tables.items()}
+
+
+def start(day: date) -> datetime:
+    """The first moment of a day."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def last_judged(connection: DuckDBPyConnection) -> date | None:
+    """The last day that was judged."""
+    found = connection.execute("SELECT max(day) FROM adversary_days").fetchone()
+    return found[0] if found else None
+
+
+def next_day(connection: DuckDBPyConnection, after: date | None, until: date) -> date | None:
+    """The first day after `after`, and no later than `until`, on which something was served or loved."""
+    earliest = start(after) + ONE if after else datetime(1, 1, 2, tzinfo=UTC)
+    found = connection.execute(
+        """SELECT CAST(min(moment) AS DATE) FROM (
+            SELECT min(served_at) AS moment FROM responses WHERE served_at >= $1 AND served_at < $2
+            UNION ALL SELECT min(reacted_at) FROM reactions WHERE reacted_at >= $1 AND reacted_at < $2
+        )""",
+        [earliest, start(until) + ONE],
+    ).fetchone()
+    return found[0] if found else None
+
+
+def last_over(connection: DuckDBPyConnection, lateness: timedelta) -> date | None:
+    """The last day that is over by the log's own clock, with a margin for what comes late."""
+    found = connection.execute("SELECT max(served_at) FROM responses").fetchone()
+    return (found[0].astimezone(UTC) - lateness).date() - ONE if found and found[0] else None
+
+
+def read(reader: DuckDBPyConnection, day: date) -> Seen:
+    """Read what the judgement of a day needs.
+
+    Args:
+        reader: A snapshot with the views.
+        day: The day after the last one judged, or a later one if nothing happened in between.
+    """
+    first, last = start(day), start(day) + ONE
+    responses = reader.execute(
+        f"SELECT {_COLUMNS} FROM responses WHERE served_at >= ? AND served_at < ? {_FIRST_TELLING}", [first, last]
+    ).to_arrow_table()
+    loves = reader.execute(_LOVES, {"first": first - LATE, "last": last}).to_arrow_table()
+    reader.register("new_loves", loves)
+    loved = reader.execute(
+        f"""SELECT {_COLUMNS} FROM responses SEMI JOIN new_loves USING (response_id, user_id)
+        WHERE served_at >= ? AND served_at < ? {_FIRST_TELLING}""",
+        [first - 2 * LATE, first],
+    ).to_arrow_table()
+    reader.register("the_day", responses.select(["user_id"]))
+    about = "(SELECT user_id FROM the_day UNION SELECT user_id FROM new_loves)"
+    past = reader.execute(
+        f"""SELECT user_id, day, part, exposures, expected, loves, surprise FROM user_evidence
+        WHERE day > ? AND day < ? AND user_id IN {about} ORDER BY ALL""",
+        [day - WINDOW * ONE, day],
+    ).to_arrow_table()
+    flagged = reader.execute(
+        """SELECT user_id, rule, score, flagged_at, since FROM flags
+        WHERE source = 'periodic' AND subject = 'user' ORDER BY ALL"""
+    ).to_arrow_table()
+    aside = frozenset(row[0] for row in reader.execute("SELECT user_id FROM quarantined_users").fetchall())
+    model = reader.execute("SELECT model FROM adversary_models ORDER BY day DESC LIMIT 1").fetchone()
+    return Seen(
+        day, last_judged(reader), responses, loves, loved, past, flagged, aside, bytes(model[0]) if model else None
+    )
+
+
+class Learnt(NamedTuple):
+    """What a day adds to the memory.
+
+    Attributes:
+        evidence: Rows of `user_evidence`.
+        counted: Rows of `counted_loves`.
+        trust: Rows of `user_trust`, of every user that was judged; those with trust 1 are not kept.
+        model: What the models are after the day.
+    """
+
+    evidence: pa.Table
+    counted: pa.Table
+    trust: pa.Table
+    model: bytes
+
+
+def write(writer: DuckDBPyConnection, day: date, learnt: Learnt) -> None:
+    """Add a day to the memory, and forget what is older than the window.
+
+    1. Add the day's evidence and the loves that are counted now.
+    2. Put the trust of the users judged in the place of what it was.
+    3. Put the models in the place of the last ones.
+    4. Forget evidence beyond the window, and counted loves of which no late copy may come any more.
+    """
+    for name, rows in {"user_evidence": learnt.evidence, "counted_loves": learnt.counted}.items():
+        writer.register("learnt", rows)
+        writer.execute(f"INSERT INTO {name} SELECT * FROM learnt")
+        writer.unregister("learnt")
+    writer.register("learnt", learnt.trust)
+    writer.execute("DELETE FROM user_trust WHERE user_id IN (SELECT user_id FROM learnt)")
+    writer.execute("INSERT INTO user_trust SELECT * FROM learnt WHERE trust < 1")
+    writer.unregister("learnt")
+    writer.execute("DELETE FROM adversary_models")
+    writer.execute("INSERT INTO adversary_models VALUES (?, ?)", [day, learnt.model])
+    writer.execute("DELETE FROM user_evidence WHERE day <= ?", [day - (WINDOW - 1) * ONE])
+    writer.execute("DELETE FROM counted_loves WHERE reacted_at < ?", [start(day) + ONE - LATE])
+
+
+_COLUMNS = "response_id, user_id, conversation_id, served_at, conversation, response"
+_FIRST_TELLING = """
+QUALIFY row_number() OVER (PARTITION BY response_id ORDER BY served_at, event_id) = 1 ORDER BY served_at, response_id
+"""
+
+_LOVES = """
+SELECT user_id, response_id, min(reacted_at) AS reacted_at
+FROM reactions
+ANTI JOIN counted_loves USING (user_id, response_id)
+WHERE reaction = 'love' AND action = 'added' AND reacted_at >= $first AND reacted_at < $last
+GROUP BY user_id, response_id
+ORDER BY reacted_at, user_id, response_id
+"""

@@ -1,0 +1,95 @@
+"""Where the line lies: how much evidence honest users gather by chance, drawn from the fitted null.
+
+Markov's inequality alone puts the line at `1 / budget`. That holds whatever the e-values' distribution is, and is far
+off: a mixture over hundreds of alternatives rarely gets anywhere while the null holds. So users of random loves are
+drawn from the null (`evidence`: one love as a gift, taste Gamma(a + 1), the days and chances of real users), their
+evidence is followed through the window as the job follows it, and the line is the quantile of its highest value: a
+share `budget` of honest loves belongs to users who ever reach it. It is never above Markov's.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warehouse.adversary.evidence import Null, Sums, weigh
+
+Floats = NDArray[np.float64]
+DRAWS: Final = 4_000
+_LEAST: Final = 1.0
+"""Natural logarithm: no line is lower, however little chance does."""
+_MOST_LOVES: Final = 40
+
+
+class Chances(NamedTuple):
+    """Chances of a love as they occur; a love falls on each in proportion to it.
+
+    Attributes:
+        values: float64[n], each in (0, 1).
+        unlikely: What lies below makes the second part.
+    """
+
+    values: Floats
+    unlikely: float
+
+    @property
+    def share(self) -> float:
+        """Of the expected loves, the share on what is unlikely to be loved."""
+        return float(self.values[self.values < self.unlikely].sum() / self.values.sum())
+
+
+def calibrate(everything: Sums, chances: Chances, null: Null, budget: float, rng: np.random.Generator) -> float:
+    """The line of a day, as the natural logarithm of an e-value.
+
+    Args:
+        everything: What real users were shown in the window, of which `exposures` and `expected` are read.
+        chances: Of a love, over what was shown.
+        null: What honest users are like.
+        budget: Share of honest loves that may be lost, in (0, 1).
+        rng: Where the draws come from.
+    """
+    expected = everything.expected.sum(axis=1)
+    if not expected.sum() or not len(chances.values):
+        return -math.log(budget)
+    who = rng.choice(len(expected), DRAWS, p=expected / expected.sum())
+    shown = Sums(*(each[who] for each in everything))
+    taste = rng.gamma(null.shape + 1, null.mean / null.shape, DRAWS)
+    loves = np.minimum(1 + rng.poisson(taste * expected[who]), _MOST_LOVES)
+    highest = _highest(shown, loves, chances, null, rng)
+    return float(np.clip(np.quantile(highest, 1 - budget), _LEAST, -math.log(budget)))
+
+
+def _highest(shown: Sums, loves: NDArray[np.int64], chances: Chances, null: Null, rng: np.random.Generator) -> Floats:
+    """The most evidence that each drawn user ever has: float64[users], looked at after each day with a love."""
+    user = np.repeat(np.arange(len(loves)), loves)
+    day = _days(shown.expected, user, rng)
+    p = rng.choice(chances.values, len(user), p=chances.values / chances.values.sum())
+    grids = []
+    for mine in (np.ones(len(p), bool), p < chances.unlikely):
+        count, surprise = np.zeros_like(shown.expected), np.zeros_like(shown.expected)
+        np.add.at(count, (user[mine], day[mine]), 1.0)
+        np.add.at(surprise, (user[mine], day[mine]), -np.log(p[mine]))
+        grids.append((count, surprise))
+    share = chances.share
+    seldom = float((chances.values < chances.unlikely).mean())
+    parts = (
+        Sums(shown.exposures, shown.expected, *grids[0]),
+        Sums(shown.exposures * seldom, shown.expected * share, *grids[1]),
+    )
+    looked, until = np.nonzero(grids[0][0])
+    past = np.arange(shown.expected.shape[1]) <= until[:, None]
+    several = loves[looked] > 1  # with one love alone nobody gets far
+    looked, past = looked[several], past[several]
+    found = weigh(tuple(Sums(*(each[looked] * past for each in part)) for part in parts), null).log_e
+    highest = np.full(len(loves), -np.inf)
+    np.maximum.at(highest, looked, found)
+    return highest
+
+
+def _days(expected: Floats, user: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """The day of each love, in proportion to what the user was shown on it."""
+    passed = np.cumsum(expected, axis=1)[user]
+    return np.asarray((passed < (rng.random(len(user)) * passed[:, -1])[:, None]).sum(axis=1), np.int64)

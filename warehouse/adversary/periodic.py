@@ -1,0 +1,280 @@
+"""The daily job against adversaries: what takes longer to see than one batch.
+
+One call judges every day of event time that is over and not judged yet, in order. A day costs in proportion to the day
+and to a window of days before it, whatever the length of the log. The warehouse is held only while it is read and while
+it is written; the work in between holds nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warehouse import connection
+from warehouse.adversary import days, group_flags, groups, judging, sums
+from warehouse.adversary.days import Learnt, Seen
+from warehouse.adversary.flagged import UserFlag
+from warehouse.adversary.judging import Judged
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+    from warehouse.connection import Target
+
+VERSIONS: Final = judging.VERSIONS | {"lockstep": group_flags.VERSION, "dense_block": group_flags.VERSION}
+"""The periodic rules with their versions; part of the filter version of training sets."""
+SHARES: Final = {"evidence": 0.5, "lockstep": 0.2, "dense_block": 0.2}
+"""How the honest loss is split over the rules that have a line to derive; the rest is left to the online rules."""
+LATENESS: Final = timedelta(hours=2)
+"""A day is over when the log's newest response is so much younger than its end."""
+Floats = NDArray[np.float64]
+
+
+class LoveModel(Protocol):
+    """Which responses are loved, for each user by what other users taught it; `training.trust.CrossFit` is one."""
+
+    days: int
+
+    def score(self, responses: pa.Table) -> Floats:
+        """The chance that each response is loved; reads user_id, conversation and response."""
+
+    def learn(self, responses: pa.Table, love: NDArray[np.bool_], weight: Floats) -> None:
+        """Learn one day's responses, each as far as its weight allows."""
+
+    def dump(self) -> bytes:
+        """Everything the model is."""
+
+
+class DayReport(NamedTuple):
+    """What the judgement of one day did.
+
+    Attributes:
+        day: Which day, UTC.
+        rows: Rows read, by kind.
+        users: Users who were judged.
+        flags: Users flagged for the first time, by rule.
+        seconds: CPU seconds by part: read, score, evidence, groups, learn, write.
+        null: The spread of honest users' tastes: shape and mean.
+        lines: Where the lines lay, by rule (natural logarithm of the e-value, and what `groups` says of its own).
+        sentences: What may remain undetected.
+    """
+
+    day: date
+    rows: dict[str, int]
+    users: int
+    flags: dict[str, int]
+    seconds: dict[str, float]
+    null: tuple[float, float]
+    lines: dict[str, float]
+    sentences: tuple[str, ...]
+
+
+def run(
+    target: Target,
+    model_from: Callable[[bytes | None], LoveModel],
+    *,
+    until: date | None = None,
+    honest_loss: float = 0.01,
+    say: Callable[[str], object] = lambda _: None,
+) -> list[DayReport]:
+    """Judge all days that are pending, in order.
+
+    Args:
+        target: The warehouse.
+        model_from: Makes the model from what was stored of it; None for a fresh one.
+        until: The last day to judge; if left out, the last one that is over by the log's own clock.
+        honest_loss: The expected share of honest loves that the filter may cost; the one dial.
+        say: Gets one line a day.
+
+    Returns:
+        One report for each day judged.
+
+    Raises:
+        ValueError: `honest_loss` is no share.
+        WarehouseError: As `Warehouse.read` and `Warehouse.transaction`.
+    """
+    if not 0 < honest_loss < 0.5:
+        raise ValueError(f"honest_loss == {honest_loss:g}, must lie in (0, 0.5): the share of honest loves to be lost")
+    reports = []
+    while (report := judge_next(target, model_from, until=until, honest_loss=honest_loss)) is not None:
+        say(f"{report.day}: {report.users:,} users judged, flagged {report.flags or 'nobody'}")
+        reports.append(report)
+    return reports
+
+
+def judge_next(
+    target: Target, model_from: Callable[[bytes | None], LoveModel], *, until: date | None, honest_loss: float
+) -> DayReport | None:
+    """Judge the earliest pending day; None when there is none. Arguments as `run`.
+
+    1. Read what the day needs, in one snapshot, and let the warehouse go.
+    2. Score the day by models that learnt from earlier days of other users. The very first day teaches them beforehand.
+    3. Judge the users, each on their own; look for groups.
+    4. Let the models learn the day from those who are trusted.
+    5. Write all of it in one transaction, unless somebody else judged the day meanwhile: then nothing is written.
+    """
+    clock = _Clock()
+    warehouse = connection.open(target)
+    with warehouse.read() as reader:
+        last = until or days.last_over(reader, LATENESS)
+        day = days.next_day(reader, days.last_judged(reader), last) if last else None
+        if day is None:
+            return None
+        seen, window = days.read(reader, day), groups.read(reader, day)
+    clock.lap("read")
+    model = model_from(seen.model)
+    work = _work(seen, window, model, honest_loss, clock)
+    with warehouse.transaction() as writer:
+        if days.last_judged(writer) == seen.previous:
+            _write(writer, work, honest_loss, clock)
+    return work.report(clock)
+
+
+class _Work(NamedTuple):
+    """Everything that a day comes to, before it is written."""
+
+    seen: Seen
+    learnt: Learnt
+    judged: Judged
+    groups: groups.Judgement
+    new: list[UserFlag]
+
+    @property
+    def flags(self) -> list[UserFlag]:
+        """All flags of the day."""
+        return self.judged.flags + self.groups.flags
+
+    def report(self, clock: _Clock) -> DayReport:
+        counts = {name: sum(flag.rule == name for flag in self.new) for name in VERSIONS}
+        return DayReport(
+            self.seen.day,
+            self.seen.rows | {"group_loves": self.groups.window.loves.num_rows},
+            len(self.judged.users),
+            {name: count for name, count in counts.items() if count},
+            clock.seconds,
+            (self.judged.null.shape, self.judged.null.mean),
+            {judging.EVIDENCE: self.judged.line, **self.groups.lines},
+            self.groups.sentences,
+        )
+
+
+def _work(seen: Seen, window: groups.Window, model: LoveModel, honest_loss: float, clock: _Clock) -> _Work:
+    love = sums.loved_at_all(seen.responses, seen.loves)
+    fresh = model.days == 0
+    if fresh:
+        model.learn(seen.responses, love, _teaches(seen, {}))
+    chance, chance_loved = model.score(seen.responses), model.score(seen.loved)
+    clock.lap("score")
+    today = sums.day_sums(seen, chance, chance_loved)
+    judged = judging.judge(seen, today, chance, SHARES["evidence"] * honest_loss)
+    clock.lap("evidence")
+    found = groups.judge(
+        window, lockstep_loss=SHARES["lockstep"] * honest_loss, block_loss=SHARES["dense_block"] * honest_loss
+    )
+    clock.lap("groups")
+    flags = judged.flags + found.flags
+    if not fresh:
+        trusted = dict(zip(judged.users.to_pylist(), judged.trust.tolist(), strict=True))
+        model.learn(seen.responses, love, _teaches(seen, trusted | {flag.user_id: 0.0 for flag in flags}))
+    learnt = Learnt(today, _counted(seen), _trust_rows(seen, judged, flags), model.dump())
+    clock.lap("learn")
+    known = set(zip(seen.flagged["user_id"].to_pylist(), seen.flagged["rule"].to_pylist(), strict=True))
+    return _Work(seen, learnt, judged, found, [flag for flag in flags if (flag.user_id, flag.rule) not in known])
+
+
+def _teaches(seen: Seen, trust: dict[str, float]) -> Floats:
+    """How much each response of the day may teach: its user's trust, nothing in quarantine."""
+    users = seen.responses["user_id"].to_pylist()
+    return np.array([0.0 if user in seen.quarantined else trust.get(user, 1.0) for user in users])
+
+
+def _counted(seen: Seen) -> pa.Table:
+    """The loves whose response is known: they are in the evidence now."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    told = pa.concat_arrays([each["response_id"].combine_chunks() for each in (seen.responses, seen.loved)])
+    return seen.loves.filter(pc.is_in(seen.loves["response_id"], told))
+
+
+def _trust_rows(seen: Seen, judged: Judged, flags: list[UserFlag]) -> pa.Table:
+    """Rows of `user_trust`. Whose flag names a moment is trusted before it: quarantine does the rest."""
+    import pyarrow as pa
+
+    dated = {flag.user_id for flag in flags if flag.since is not None}
+    users = judged.users.to_pylist()
+    weights = [1.0 if user in dated else weight for user, weight in zip(users, judged.trust.tolist(), strict=True)]
+    reasons = [json.dumps({judging.EVIDENCE: {"log_e": round(log_e, 2)}}) for log_e in judged.log_e.tolist()]
+    columns = [judged.users, pa.array(weights, pa.float64()), pa.array([seen.day] * len(users), pa.date32()), reasons]
+    return pa.table(columns, names=["user_id", "trust", "day", "reasons"])
+
+
+def _write(writer: DuckDBPyConnection, work: _Work, honest_loss: float, clock: _Clock) -> None:
+    """One day, in the order in which it can be followed.
+
+    1. The memory: evidence, counted loves, trust, models; the groups' state.
+    2. Flags: those that do not bear out fall; a stronger one takes the place of a weaker one; the others stay.
+    3. The day's row, which says that it is done.
+    """
+    days.write(writer, work.seen.day, work.learnt)
+    groups.store(writer, work.groups)
+    _write_flags(writer, work)
+    clock.lap("write")
+    report: dict[str, Any] = work.report(clock)._asdict()
+    versions = "+".join(f"{name}-{version}" for name, version in VERSIONS.items())
+    values = [work.seen.day, versions, honest_loss, json.dumps(report, default=str)]
+    writer.execute("INSERT INTO adversary_days VALUES (?, ?, ?, ?)", values)
+
+
+def _write_flags(writer: DuckDBPyConnection, work: _Work) -> None:
+    standing = {(row["user_id"], row["rule"]): row for row in work.seen.flagged.to_pylist()}
+    gone = set(work.judged.cleared)
+    written = []
+    for flag in work.flags:
+        before = standing.get((flag.user_id, flag.rule))
+        if before is None or flag.score > before["score"] or _earlier(flag, before["since"]):
+            gone.add((flag.user_id, flag.rule))
+            written.append(flag if before is None else _at_its_strongest(flag, before))
+    for user, rule in sorted(gone & standing.keys()):
+        writer.execute("DELETE FROM flags WHERE source = 'periodic' AND user_id = ? AND rule = ?", [user, rule])
+    for flag in written:
+        writer.execute(_INSERT, [*flag._replace(evidence=json.dumps(flag.evidence, default=str))])  # type: ignore[arg-type]
+
+
+def _earlier(flag: UserFlag, since: Any) -> bool:
+    return since is not None and (flag.since is None or flag.since < since)
+
+
+def _at_its_strongest(flag: UserFlag, before: dict[str, Any]) -> UserFlag:
+    """A flag goes on from the first moment that it ever named, and from the first time that it was given."""
+    since = None if flag.since is None or before["since"] is None else min(flag.since, before["since"])
+    return flag._replace(
+        score=max(flag.score, before["score"]), since=since, flagged_at=min(flag.flagged_at, before["flagged_at"])
+    )
+
+
+_INSERT = """
+INSERT INTO flags (source, subject, rule, rule_version, user_id, score, evidence, flagged_at, since, key)
+VALUES ('periodic', 'user', ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+class _Clock:
+    """CPU seconds by part."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.process_time()
+
+    def lap(self, name: str) -> None:
+        """What was used since the last lap was `name`'s."""
+        now = time.process_time()
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + now - self._last, 3)
+        self._last = now
