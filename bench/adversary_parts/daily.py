@@ -41,6 +41,11 @@ class Remembering:
     def __init__(self, model: CrossFit, texts: Texts) -> None:
         self._model, self._texts = model, texts
 
+    @property
+    def days(self) -> int:
+        """How many days were learnt."""
+        return self._model.days
+
     def score(self, responses: pa.Table) -> Floats:
         """As the product's models score."""
         return self._model.score(responses, self._texts.of(responses))
