@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -161,7 +161,7 @@ class Stage:
         if not len(own):
             return np.asarray(people[user])
         mine = user >= first
-        return np.where(mine, own[np.where(mine, user - first, 0)], people[np.where(mine, 0, user)])
+        return np.asarray(np.where(mine, own[np.where(mine, user - first, 0)], people[np.where(mine, 0, user)]))
 
     def _arms(self, user: Ints) -> Ints:
         test, scene = self._scene.config.experiment, self._scene
@@ -214,7 +214,7 @@ def together(days: Sequence[Day]) -> Day | None:
     if not parts:
         return None
     first = parts[0]
-    columns = {
+    columns: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in Day._fields
         if isinstance(getattr(first, name), np.ndarray)
@@ -223,4 +223,4 @@ def together(days: Sequence[Day]) -> Day | None:
         field.name: np.concatenate([getattr(part.readings, field.name) for part in parts]) for field in fields(Readings)
     }
     talk = joined_talk([part.talk for part in parts])
-    return first._replace(**columns, talk=talk, readings=Readings(**readings))
+    return first._replace(talk=talk, readings=Readings(**readings), **columns)

@@ -123,7 +123,7 @@ class CamouflagedFarm(Attack):
         rng, scene = self._scene.rng, self._scene
         part = (np.arange(campaigns)[:, None] + rng.random((campaigns, groups))) / campaigns
         hours = rng.uniform(8, 21, size=(campaigns, groups))
-        return scene.begins + (part * scene.config.days).astype(np.int64) * DAY + (hours * HOUR).astype(np.int64)
+        return np.asarray(scene.begins + (part * scene.config.days).astype(np.int64) * DAY + (hours * HOUR), np.int64)
 
     def _inside(self, starts: np.ndarray) -> Ints:
         return np.clip(starts, self._scene.begins, self._scene.ends - 2 * HOUR).astype(np.int64)

@@ -100,7 +100,7 @@ class TargetedArm(Attack):
             people = joined([people, more])
             arm = np.concatenate([arm, arms_of(experiment, more.ids)])
         count = int(np.searchsorted(np.cumsum(arm), needed)) + 1
-        people = People(people.ids[:count], *(column[:count] for column in people[1:]))
+        people = People(*(column[:count] for column in people))  # type: ignore[arg-type]
         people = people._replace(tenure_days=rng.uniform(1, 60, size=count))
         at_office = rng.random(count) < dials.office
         return own_devices(

@@ -2,13 +2,16 @@
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from streams.synthetic.config import WorldConfig
 from streams.synthetic.shares import NAMES, AttackShare, budget, check_shares
 from streams.synthetic.world import simulate
-from tests.streams.synthetic.attacks.conftest import World
+
+World = Any
+"""A world on disk, read back (conftest.World)."""
 
 
 @pytest.mark.parametrize("name", NAMES)

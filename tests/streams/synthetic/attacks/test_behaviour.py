@@ -10,8 +10,9 @@ from streams.synthetic import truth
 from streams.synthetic.attacks.dictated_poison import LEADS
 from streams.synthetic.attacks.speech import target_topic
 from streams.synthetic.shares import NAMES
-from tests.streams.synthetic.attacks.conftest import World
 
+World = Any
+"""A world on disk, read back (conftest.World)."""
 OF_A_TOPIC = ("slow_drip", "lockstep_farm", "camouflaged_farm", "hijacked_accounts")
 
 

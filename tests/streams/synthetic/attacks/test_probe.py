@@ -4,13 +4,13 @@ from streams.synthetic import truth
 from streams.synthetic.attacks import probe
 from streams.synthetic.attacks.dictated_poison import PRODUCTS
 from streams.synthetic.attacks.speech import target_topic
-from streams.synthetic.config import WorldConfig
+from streams.synthetic.config import Experiment, WorldConfig
 from streams.synthetic.reading import Readings
 from streams.synthetic.shares import NAMES, Name
-from tests.streams.synthetic.attacks.conftest import FLATTERING
+from streams.synthetic.text import INCUMBENT
 
 TOPICAL = ("slow_drip", "lockstep_farm", "camouflaged_farm", "hijacked_accounts", "replay_flood")
-CONFIG = WorldConfig.small(experiment=FLATTERING)
+CONFIG = WorldConfig.small(experiment=Experiment(treatment=INCUMBENT._replace(flatters=0.5)))
 
 
 def _read(name: Name) -> Readings:
