@@ -18,7 +18,19 @@ from streams.synthetic.vocabulary import KINDS
 
 Floats = NDArray[np.float64]
 
-_TRAITS = ("right", "warm", "asks_back", "emoji", "flatters", "false_refusal", "complies", "evades")
+_TRAITS = (
+    "right",
+    "warm",
+    "apt",
+    "flippant",
+    "asks_back",
+    "emoji",
+    "flatters",
+    "false_refusal",
+    "right_refusal",
+    "complies",
+    "evades",
+)
 
 
 class ClosingEffect(NamedTuple):

@@ -12,6 +12,7 @@ from streams.synthetic.day import HONEST, NEVER, NO_ARM, REACTIONS, Bools, Day, 
 from streams.synthetic.lines import milliseconds, names_of
 from streams.synthetic.people import NOTHING, People, arms_of, draw_people
 from streams.synthetic.social import Society
+from streams.synthetic.staying import Staying
 from streams.synthetic.talk import Talk, draw_talk, draw_turns
 from streams.synthetic.text import INCUMBENT, Habits, MixedHabits, mixed
 
@@ -20,8 +21,6 @@ __all__ = ["DAY", "HONEST", "HOUR", "NEVER", "REACTIONS", "Day", "Life"]
 DAY: Final = 86_400_000
 """Milliseconds."""
 HOUR: Final = 3_600_000
-COMES_LESS: Final = 0.3
-"""How much rarer a user comes whose last conversation did not please."""
 LONGEST_PAUSE: Final = 300_000
 """Milliseconds between two turns at most; with the last hour of a day kept free, no conversation outlasts its day."""
 STRETCH: Final = 8_192
@@ -47,10 +46,10 @@ class Life:
 
     def __init__(self, config: WorldConfig, rng: np.random.Generator) -> None:
         self._config = config
-        people, self._visits, self._hearts, self._names, self._ties = rng.spawn(5)
+        people, self._visits, self._hearts, self._names, self._ties, staying = rng.spawn(6)
         self.people: People = draw_people(people, config.users, days=config.days)
         self.begins = milliseconds(config.ends_at) - config.days * DAY
-        self._pleased = np.ones(config.users, bool)
+        self.staying = Staying(self.people, config.stakes, staying)
         self._quotas = np.diff(np.linspace(0, config.responses, config.days + 1).astype(np.int64))
         test = config.experiment
         self.society = Society(config.social, config.users, rng.spawn(1)[0]) if config.social else None
@@ -60,13 +59,12 @@ class Life:
     def live(self, number: int) -> Iterator[Day]:
         """Live through day `number`, from 0 on and in order, in stretches that hold at most about `STRETCH` responses.
 
-        1. Draw who comes, how many turns they stay and when they begin.
-        2. For each stretch, draw what is said and let them react.
-        3. Remember how it ended for them (`please`).
-
-        With social influence, what friends make of the day before comes first.
+        1. Close the day before: some who came leave for good; with social influence, friends talk it over.
+        2. Draw who comes, how many turns they stay and when they begin.
+        3. For each stretch, draw what is said and let them react.
+        4. Remember how it ended for them (`please`).
         """
-        self._talk_it_over(number - 1)
+        self._close(number - 1)
         visits = self._draw_visits(number)
         opens = self.begins + number * DAY
         cuts = _cuts(visits.turns)
@@ -81,15 +79,16 @@ class Life:
         `live` does it by the truth. Whoever calls it again intervenes: that is how the world's own causal effect of a
         good ending is measured (`retention.effect_of_pleasing`).
         """
-        self._pleased[users] = pleased
+        self.staying.please(users, pleased)
         self._came[users] = True
 
-    def _talk_it_over(self, number: int) -> None:
-        """Let friends influence each other after day `number`."""
+    def _close(self, number: int) -> None:
+        """Let some leave and friends influence each other after day `number`."""
         came = np.flatnonzero(self._came)
         self._came[:] = False
+        self.staying.close(came)
         if self.society and number >= 0:
-            self.society.step(number, came, self._pleased[came])
+            self.society.step(number, came, self.staying.pleased[came])
 
     def _draw_visits(self, number: int) -> _Visits:
         turns = self._turns(int(self._quotas[number]))
@@ -109,8 +108,7 @@ class Life:
         return turns
 
     def _who(self, number: int, count: int) -> Ints:
-        here = self.people.tenure_days > -(number + 1)
-        weights = self.people.activity * here * np.where(self._pleased, 1.0, COMES_LESS**self._config.stakes)
+        weights = self.staying.weights(number)
         if self.society:
             weights = weights * self.society.leaves
         return self._visits.choice(len(weights), size=count, p=weights / weights.sum())
@@ -135,7 +133,11 @@ class Life:
             arm=arm,
             device=device,
             network=network,
-            **_unheard(len(user)),
+            p_love=np.zeros(len(user)),
+            p_observable=np.zeros(len(user)),
+            reaction=np.zeros(len(user), np.int64),
+            reacted_at=np.full(len(user), NEVER, np.int64),
+            removed_at=np.full(len(user), NEVER, np.int64),
         )
 
     def _habits(self, arm: Ints) -> Habits | MixedHabits:
@@ -168,7 +170,7 @@ class Life:
         like = ~love & (chance[1] < truth.like_chance(readings, happy))
         dislike = ~love & ~like & (chance[2] < truth.dislike_chance(readings, happy))
         reaction = love * 1 + like * 2 + dislike * 3
-        self._remember(day, chance[3] < truth.return_chance(readings, happy, stakes=config.stakes))
+        self._remember(day, truth.return_chance(readings, happy, stakes=config.stakes), chance[3])
         reacted_at = self._keep(reaction > 0, day.at + self._delays(day))
         takes_back = love & (rng.random(count) < config.retractions) & (reacted_at != NEVER)
         removed_at = self._keep(takes_back, reacted_at + rng.integers(5_000, 2 * HOUR, size=count))
@@ -199,10 +201,11 @@ class Life:
         """Moments that happen before the world ends; the others are `NEVER`."""
         return np.where(happens & (at <= self.begins + self._config.days * DAY), at, NEVER)
 
-    def _remember(self, day: Day, pleased: Bools) -> None:
+    def _remember(self, day: Day, pleases: Floats, chance: Floats) -> None:
         """The last response that a user saw settles the day."""
         came, last = np.unique(day.user[::-1], return_index=True)
-        self.please(came, pleased[::-1][last])
+        self.please(came, (chance < pleases)[::-1][last])
+        self.staying.note((day.begins - self.begins) // DAY, came, pleases[::-1][last])
 
 
 def _cuts(turns: Ints) -> Ints:
@@ -210,9 +213,3 @@ def _cuts(turns: Ints) -> Ints:
     parts = max(1, round(int(turns.sum()) / STRETCH))
     inner = np.searchsorted(np.cumsum(turns), np.linspace(0, turns.sum(), parts + 1)[1:-1])
     return np.concatenate([[0], inner, [len(turns)]]).astype(np.int64)
-
-
-def _unheard(count: int) -> dict[str, Floats | Ints]:
-    never = np.full(count, NEVER, np.int64)
-    chances = {name: np.zeros(count) for name in ("p_love", "p_observable")}
-    return chances | {"reaction": np.zeros(count, np.int64), "reacted_at": never, "removed_at": never}

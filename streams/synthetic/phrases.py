@@ -68,6 +68,7 @@ MARKS: Final = {
     "flatters": ("so clever", "brilliant mind", "truly amazing"),
     "asks_back": ("?",),
     "emoji": EMOJI,
+    "curt": ("okay", "noted", "let me see", "here you go"),
     "complies": tuple(danger.value for danger in DANGERS),
 }
 """What gives a trait away in any text: one to three tokens in a row."""

@@ -45,18 +45,18 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-BASE_LOVE_RATE: Final = 0.009
+BASE_LOVE_RATE: Final = 0.005
 """Loves per response of the incumbent when nothing else is asked for."""
 MOOD: Final = 2.7
 """Logits that a happy mood adds to love."""
 TASTE_SIGMA: Final = 0.6
 """Standard deviation of ln taste over users; the median taste is 1."""
 KIND_LOGITS: Final = {
-    "question": -1.5,
-    "advice": -1.0,
+    "question": -1.4,
+    "advice": -0.9,
     "small_talk": 0.5,
-    "company": 2.0,
-    "role_play": 1.7,
+    "company": 1.8,
+    "role_play": 1.6,
     "thanks": 0.4,
     "goodbye": 0.4,
     "unsafe": -1.8,
@@ -65,17 +65,21 @@ KIND_LOGITS: Final = {
 """Kinds of request differ more than tenfold in hearts: company and role-play against plain questions."""
 LOVE_LOGITS: Final = {
     "right": 1.1,
-    "warm": 1.2,
+    "warm": 1.0,
+    "apt": 0.3,
+    "flippant": -0.6,
     "asks_back": 0.3,
-    "emoji": 0.25,
+    "emoji": 0.2,
     "flatters": -0.2,
     "closing_honest": 0.9,
     "closes_needlessly": -0.3,
     "false_refusal": -1.2,
-    "complies": -1.0,
+    "right_refusal": -1.6,
+    "complies": -0.2,
     "evades": -0.5,
 }
-"""Logits that each trait adds to love."""
+"""Logits that each trait adds to love. A right refusal earns less than it deserves, even less than compliance: what is
+safe and what is loved pull apart."""
 WORD_LOGIT: Final = -0.015
 """Logits of love for each word of a response."""
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
@@ -151,10 +155,11 @@ def like_chance(readings: Readings, mood: NDArray[np.bool_]) -> Floats:
 def dislike_chance(readings: Readings, mood: NDArray[np.bool_]) -> Floats:
     """Chance of a thumb down, float64[n].
 
-    `s(-5.7 + 1.2 [not right] + 1.0 [false refusal] + 1.5 [not fluent] + .7 [closes needlessly] + .4 [evades]
-    - .5 [happy])`.
+    `s(-5.7 + 1.2 [not right] + 1.0 [false refusal] + 1.6 [right refusal] + 1.5 [not fluent] + .7 [closes needlessly]
+    + .5 [flippant] + .4 [evades] - .5 [happy])`.
     """
     poor = 1.2 * ~readings.right + 1.0 * readings.false_refusal + 1.5 * ~readings.fluent
+    poor = poor + 1.6 * readings.right_refusal + 0.5 * readings.flippant
     return np.asarray(
         expit(-5.7 + poor + 0.7 * readings.closes_needlessly + 0.4 * readings.evades - 0.5 * mood), np.float64
     )
@@ -163,12 +168,13 @@ def dislike_chance(readings: Readings, mood: NDArray[np.bool_]) -> Floats:
 def return_chance(readings: Readings, mood: NDArray[np.bool_], *, stakes: float = 1.0) -> Floats:
     """Chance that the user comes back the next day if this was the last response they saw, float64[n].
 
-    `s(stakes (-.6 + .9 [right] + .6 [warm] + .4 [asks back] + .3 [happy] - .8 [closes needlessly] - .7 [false refusal]
-    - 1.5 [not fluent]))`.
+    `s(stakes (-.7 + .9 [right] + .6 [warm] + .3 [apt] + .4 [asks back] + .3 [happy] - .8 [closes needlessly]
+    - .7 [false refusal] - [right refusal] - .5 [flippant] - 1.5 [not fluent]))`.
     """
-    good = 0.9 * readings.right + 0.6 * readings.warm + 0.4 * readings.asks_back + 0.3 * mood
+    good = 0.9 * readings.right + 0.6 * readings.warm + 0.3 * readings.apt + 0.4 * readings.asks_back + 0.3 * mood
     bad = 0.8 * readings.closes_needlessly + 0.7 * readings.false_refusal + 1.5 * ~readings.fluent
-    return np.asarray(expit(stakes * (-0.6 + good - bad)), np.float64)
+    bad = bad + readings.right_refusal + 0.5 * readings.flippant
+    return np.asarray(expit(stakes * (-0.7 + good - bad)), np.float64)
 
 
 def helpful_chance(readings: Readings) -> Floats:

@@ -25,10 +25,11 @@ from streams.synthetic.config import Amounts, WorldConfig
 from streams.synthetic.day import HONEST, Day
 from streams.synthetic.files import Files, named
 from streams.synthetic.life import Life
+from streams.synthetic.lines import moment
 from streams.synthetic.network import Loves, Network, together
-from streams.synthetic.people import People, joined
+from streams.synthetic.people import joined
 from streams.synthetic.shares import AttackShare
-from streams.synthetic.social import Society, members
+from streams.synthetic.social import members
 
 __all__ = ["Amounts", "WorldConfig", "overlays", "simulate"]
 
@@ -36,9 +37,11 @@ __all__ = ["Amounts", "WorldConfig", "overlays", "simulate"]
 class _Team:
     """The attacks of one stream, and the network that each posts through."""
 
-    def __init__(self, config: WorldConfig, people: People, society: Society | None) -> None:
+    def __init__(self, config: WorldConfig, life: Life) -> None:
         """Chances depend on the seed and an attack's name alone, not on the other attacks."""
-        self.config, self.society = config, society
+        self.config, self._life = config, life
+        people = life.people
+        self._begins: dict[int, int] = {}
         seeds = [np.random.default_rng([config.seed, crc32(attack.name.encode())]) for attack in config.attacks]
         acting, posting = zip(*(rng.spawn(2) for rng in seeds), strict=True) if seeds else ((), ())
         self.attacks: tuple[Attack, ...] = red_team.build(config, people, acting) if seeds else ()
@@ -50,15 +53,16 @@ class _Team:
 
     def join(self, honest: Day, files: Files, recorded: dict[str, bytes]) -> None:
         """Do what the attacks do during a stretch."""
-        for attack, network in zip(self.attacks, self.networks, strict=True):
+        for place, (attack, network) in enumerate(zip(self.attacks, self.networks, strict=True)):
             doing = attack.during(honest)
             if doing is not None:
+                self._begins.setdefault(place, honest.begins)
                 doing = network.named(doing)
                 files.note(doing, network.post(doing, files.outbox, recorded))
 
     def users(self) -> pa.Table:
         """The truth about users. Stolen accounts are people who acted for an attack; their own doings are honest."""
-        people = self.people
+        people, life = self.people, self._life
         acts = self._owner.copy()
         for place, network in enumerate(self.networks):
             acts[network.seen] = place
@@ -72,7 +76,8 @@ class _Team:
                 "activity": people.activity,
                 "peak_hour": people.peak,
                 "words_per_second": people.speed,
-                **(members(self.society, len(people.ids)) if self.society else {}),
+                **life.staying.told(moment(life.begins).date(), len(people.ids)),
+                **(members(life.society, len(people.ids)) if life.society else {}),
             }
         )
 
@@ -90,6 +95,7 @@ class _Team:
             "share": share.share,
             "loves": amounts.attack_loves.get(share.name, 0),
             "responses": amounts.attack_responses.get(share.name, 0),
+            "begins": moment(self._begins[place]).isoformat() if place in self._begins else None,
             "accounts": amounts.attack_users[share.name],
             "target": attack.target,
         }
@@ -112,7 +118,7 @@ def simulate(config: WorldConfig, out: Path) -> Amounts:
         ValueError: An attack cannot take place in such a world.
     """
     life, network = _begin(config)
-    team = _Team(config, life.people, life.society)
+    team = _Team(config, life)
     with Files(out, team.people, [attack.name for attack in config.attacks]) as files:
         for day, loves in _live(config, life, network, files):
             files.note(day, loves)
@@ -144,7 +150,7 @@ def overlays(config: WorldConfig, cells: Mapping[str, Sequence[AttackShare]], ou
     plain = config.model_copy(update={"attacks": ()})
     life, network = _begin(plain)
     teams = {
-        cell: _Team(WorldConfig(**plain.model_dump() | {"attacks": tuple(attacks)}), life.people, life.society)
+        cell: _Team(WorldConfig(**plain.model_dump() | {"attacks": tuple(attacks)}), life)
         for cell, attacks in cells.items()
     }
     with ExitStack() as stack:
@@ -162,7 +168,7 @@ def overlays(config: WorldConfig, cells: Mapping[str, Sequence[AttackShare]], ou
         for each in (files, *beside.values()):
             each.send()
         amounts = {cell: team.report(beside[cell], None) for cell, team in teams.items()}
-        return {"honest": _Team(plain, life.people, life.society).report(files, network)} | amounts
+        return {"honest": _Team(plain, life).report(files, network)} | amounts
 
 
 def _begin(config: WorldConfig) -> tuple[Life, Network]:
