@@ -16,7 +16,7 @@ from streams.synthetic.attacks.acting import Stage, Visits, hours_of, own_device
 from streams.synthetic.attacks.base import Attack, Scene
 from streams.synthetic.attacks.speech import Examples, examples_about, slots_about, target_topic
 from streams.synthetic.config import WorldConfig
-from streams.synthetic.day import REACTIONS, Day, Ints
+from streams.synthetic.day import REACTIONS, Day, Floats, Ints
 from streams.synthetic.life import DAY, HOUR
 from streams.synthetic.people import draw_people
 from streams.synthetic.shares import Name
@@ -125,8 +125,8 @@ class CamouflagedFarm(Attack):
         hours = rng.uniform(8, 21, size=(campaigns, groups))
         return np.asarray(scene.begins + (part * scene.config.days).astype(np.int64) * DAY + (hours * HOUR), np.int64)
 
-    def _inside(self, starts: np.ndarray) -> Ints:
-        return np.clip(starts, self._scene.begins, self._scene.ends - 2 * HOUR).astype(np.int64)
+    def _inside(self, starts: Floats) -> Ints:
+        return np.asarray(np.clip(starts, self._scene.begins, self._scene.ends - 2 * HOUR), np.int64)
 
     def _plan_use(self, count: int, *, several: bool = False) -> Visits:
         """Visits at the accounts' usual hours; of one turn, or of several as people's are."""
