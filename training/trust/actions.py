@@ -4,7 +4,8 @@ Nothing here knows labels. `of_counts` reads tallies by kind of action; `of_acti
 when, with which value: a rating, a reaction, or none). Figures that cannot be told are NaN.
 """
 
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,8 +133,8 @@ class _Groups:
     def mean(self, values: Floats) -> Floats:
         """Mean by user of what is known."""
         known = ~np.isnan(values)
-        sums = np.bincount(self.user[known], values[known], minlength=self.users)
-        return _divided(sums, np.bincount(self.user[known], minlength=self.users))
+        sums = np.asarray(np.bincount(self.user[known], values[known], minlength=self.users), np.float64)
+        return _divided(sums, np.asarray(np.bincount(self.user[known], minlength=self.users), np.float64))
 
     def spread(self, values: Floats) -> Floats:
         """Standard deviation by user."""
@@ -224,15 +225,15 @@ def _values(actions: Actions, value: Floats, groups: _Groups) -> dict[str, Float
     }
 
 
-def _divided(values: Floats, by: NDArray[np.number]) -> Floats:
+def _divided(values: Floats, by: Floats) -> Floats:
     """Quotients; NaN where the divisor is 0."""
-    return np.divide(values, by, out=np.full(len(values), np.nan), where=np.asarray(by) != 0)
+    return np.asarray(np.divide(values, by, out=np.full(len(values), np.nan), where=by != 0))
 
 
 def _alike(rows: Floats) -> Floats:
     _, where, count = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
-    return count[where.reshape(-1)].astype(np.float64)
+    return np.asarray(count[where.reshape(-1)], np.float64)
 
 
-def _features(columns: dict[str, NDArray[np.number]]) -> Features:
+def _features(columns: Mapping[str, NDArray[Any]]) -> Features:
     return Features(tuple(columns), np.column_stack([np.asarray(each, np.float64) for each in columns.values()]))

@@ -53,7 +53,7 @@ class Behaviour:
             raise ValueError(
                 f"{fewest} decisions of the rarer kind, must be at least {FEWEST}: decide more cases first"
             )
-        columns = np.isfinite(features).any(axis=0)
+        columns = np.asarray(np.isfinite(features).any(axis=0), np.bool_)
         known = _known(features, columns)
         return cls(tuple(model.fit(known, confirmed) for model in _models(len(confirmed), seed)), columns)
 
