@@ -52,6 +52,7 @@ def draw_talk(
     *,
     shares: tuple[float, ...] = text.SHARES,
     habits: Habits | MixedHabits = INCUMBENT,
+    asked: Ints | None = None,
 ) -> Talk:
     """Draw conversations with these numbers of turns.
 
@@ -60,12 +61,14 @@ def draw_talk(
         turns: int64[c], turns of each conversation, at least 1.
         shares: How conversations open and turn, by kind of request; sums to 1.
         habits: Of the policy that answers; mixed ones have an entry a turn.
+        asked: int64[c], the slot that each conversation opens with; -1 for any.
     """
     owner = np.repeat(np.arange(len(turns)), turns)
     turn = np.arange(len(owner)) - np.repeat(np.cumsum(turns) - turns, turns)
     happy = (rng.random(len(turns)) < text.HAPPY)[owner]
-    kinds = _kinds(rng, turns, owner, turn, shares)
-    requests = text.draw_requests(rng, kinds, happy)
+    opens = None if asked is None else np.where(turn == 0, asked[owner], -1)
+    requests = text.draw_requests(rng, _kinds(rng, turns, owner, turn, shares), happy, opens)
+    kinds = requests.kinds
     responses = text.write(rng, requests.slots, text.draw_traits(rng, kinds, happy, habits))
     return Talk(owner, turn, kinds, requests.slots, happy, threads(turn, requests.messages, responses), responses)
 

@@ -141,16 +141,20 @@ def draw_kinds(rng: np.random.Generator, count: int) -> Ints:
     return rng.choice(len(KINDS), size=count, p=SHARES)
 
 
-def draw_requests(rng: np.random.Generator, kinds: Ints, happy: Bools) -> Requests:
+def draw_requests(rng: np.random.Generator, kinds: Ints, happy: Bools, asked: Ints | None = None) -> Requests:
     """Say a request of each kind; a happy mood shows in some (`SHOWS_HAPPY`, `SHOWS_OTHERWISE`).
 
     Args:
         rng: The only source of chance.
         kinds: int64[n], numbers of `KINDS`.
         happy: bool[n], the hidden mood.
+        asked: int64[n], slots that are asked for whatever the kind; -1 for any slot of the kind.
     """
     grammar = _grammar()
     chosen = grammar.kind_starts[kinds] + _below(rng, grammar.kind_counts[kinds])
+    if asked is not None:
+        chosen = np.where(asked >= 0, asked, chosen)
+        kinds = np.array([slot.kind for slot in slots()])[chosen]
     return Requests(kinds, chosen, ask(rng, chosen, happy))
 
 

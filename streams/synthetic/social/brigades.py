@@ -6,6 +6,7 @@ be able to live with them. The rule is ours:
 - a caller starts one, for a topic when the caller's opinion is +1, against it when it is -1; it ends on a given day;
 - every day each person hears one friend of the first layer, and joins that friend's brigade with some chance when their
   own opinion is on its side;
+- who is in a brigade opens a conversation with its topic with chance `ASKS`;
 - on the topic, who is for it loves what they are shown with chance `LOVES` at least; who is against it never loves.
 """
 
@@ -26,6 +27,8 @@ LASTS: Final = 4
 """Days of a brigade."""
 LOVES: Final = 0.5
 """Chance of a heart from somebody who is for the topic."""
+ASKS: Final = 0.5
+"""Chance that somebody in a brigade opens a conversation with its topic."""
 NO_TOPIC: Final = -1
 
 
@@ -68,6 +71,14 @@ class Brigades:
         subjects = rng.integers(0, len(set(topics().tolist())), size=int(callers.sum()))
         self._enter(callers, subjects, opinion[callers], day + LASTS)
 
+    def asks(self, user: Ints, rng: np.random.Generator) -> Ints:
+        """The slot with which each of these users opens a conversation, int64[m]; -1 for any."""
+        chance, which = rng.random((2, len(user)))
+        members, begins, counts = _slots_by_topic()
+        topic = self.topic[user]
+        chosen = members[begins[topic] + (which * counts[topic]).astype(np.int64)]
+        return np.where((topic != NO_TOPIC) & (chance < ASKS), chosen, -1)
+
     def rally(self, p_love: Floats, user: Ints, topic: Ints) -> Floats:
         """The chances of a heart once brigades have their way.
 
@@ -89,6 +100,13 @@ def topics() -> Ints:
     names = [slot.topic or f"slot {number}" for number, slot in enumerate(slots())]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     return np.array([numbers[name] for name in names], np.int64)
+
+
+@lru_cache(maxsize=1)
+def _slots_by_topic() -> tuple[Ints, Ints, Ints]:
+    """Slots in the order of their topics, where each topic's begin among them, and how many it has."""
+    counts = np.bincount(topics())
+    return np.argsort(topics(), kind="stable"), np.cumsum(counts) - counts, counts
 
 
 def _one_friend(layer: Layer, rng: np.random.Generator) -> Ints:

@@ -28,22 +28,22 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
-HERDING: Final = 0.35
+HERDING: Final = 0.8
 """Log-odds of love that an opinion of +1 adds and one of -1 takes."""
-MOODS: Final = 0.9
+MOODS: Final = 1.0
 """Log-odds that enthusiasm adds and disenchantment takes."""
-SPARKS: Final = 0.03
+SPARKS: Final = 0.3
 """Rate at which a day that ended well (badly) makes an enthusiast (a disenchanted user)."""
-PASSES: Final = 0.02
+PASSES: Final = 0.06
 """Rate a day at which one friend passes either on, at 12 friends; with more friends each counts less."""
-FORGETS: Final = 0.15
-"""Rate a day at which either passes; above, each holds for a week."""
+FORGETS: Final = 0.4
+"""Rate a day at which either wears off."""
 GIVES_UP: Final = 0.003
 """Rate at which a day that ended badly makes somebody begin to leave."""
 LEAVES: Final = Leaving(catch=0.02, go=0.2, slows=0.4, hastens=2.5, win_back=0.05)
 COMES: Final = np.array([1.0, 0.5, 0.02])
 """Factor on the weight of coming: staying, leaving, left."""
-JOINS: Final = 0.3
+JOINS: Final = 0.7
 """Chance to join the brigade of the friend that one hears on a day, when of the same opinion."""
 WARM_UP: Final = 30
 """Rounds of votes before the first day."""
@@ -116,6 +116,10 @@ class Society:
         self.brigades.step(day, self.opinion, network.first, self._calls, calls=calls, joins=joins)
         self.taste, self.leaves = self._felt()
 
+    def asks(self, user: Ints) -> Ints:
+        """The slot with which each of these users opens a conversation, int64[m]; -1 for any."""
+        return self.brigades.asks(user, self._calls)
+
     def rally(self, p_love: Floats, user: Ints, slot: Ints) -> Floats:
         """The chances of a heart once brigades have their way, float64[m].
 
@@ -127,7 +131,8 @@ class Society:
         return self.brigades.rally(p_love, user, np.where(slot >= 0, topics()[slot], NO_TOPIC))
 
     def _felt(self) -> tuple[Floats, Floats]:
-        """`taste` and `leaves`, from the states."""
+        """`taste` and `leaves`, from the states; where as many are for as are against, the mean taste is 1."""
         mood = (self.mood == PRO) * 1.0 - (self.mood == ANTI)
-        taste = np.exp(self._config.influence * (HERDING * self.opinion + MOODS * mood))
-        return taste, COMES[self.leaving]
+        herding, moods = self._config.influence * HERDING, self._config.influence * MOODS
+        balanced = np.cosh(herding) * (1 + np.abs(mood).mean() * (np.cosh(moods) - 1))
+        return np.exp(herding * self.opinion + moods * mood) / balanced, COMES[self.leaving]
