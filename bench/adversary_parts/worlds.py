@@ -127,6 +127,7 @@ class Seed(NamedTuple):
         self.folder.mkdir(parents=True)
         overlays(self.config, {cell.name: cell.attacks for cell in cells if cell.attacks}, self.folder / "streams")
         store(self.stream("honest") / "events.ndjson", self.honest, self.config.ends_at)
+        connection.open(self.honest).checkpoint()  # so that a copy of the file is all of it
         self._read_texts().keep(self.folder / "trust.npz")
         exam = self._set_exam(sorted({attack.name for cell in cells for attack in cell.attacks}))
         (self.folder / "clean.json").write_text(json.dumps(self._clean(exam)))
