@@ -23,6 +23,7 @@ def loaded_by(statement: str) -> set[str]:
         ("import streams.events", set()),
         ("import streams.wire", set()),
         ("import streams.topics", set()),
+        ("import streams.fixtures", set()),
         ("import assets.cli", set()),
         ("import assets.recipe", set()),
         ("import experiments.assignment", set()),

@@ -115,7 +115,8 @@ class Life:
 
     def _happen(self, visits: _Visits, opens: int) -> Day:
         arm = np.repeat(self._arms[visits.user], visits.turns)
-        talk = draw_talk(self._visits, visits.turns, habits=self._habits(arm))
+        asked = self.society.asks(visits.user) if self.society else None
+        talk = draw_talk(self._visits, visits.turns, habits=self._habits(arm), asked=asked)
         user = visits.user[talk.owner]
         at = opens + visits.starts[talk.owner] + self._passed(talk, user)
         device, network = (column[talk.owner] for column in self._held(visits.user))
@@ -176,7 +177,7 @@ class Life:
         removed_at = self._keep(takes_back, reacted_at + rng.integers(5_000, 2 * HOUR, size=count))
         return day._replace(
             p_love=p_love,
-            p_observable=truth.observable_love(day.talk.conversations, readings, base_love_rate=rate),
+            p_observable=truth.expected_love(readings, truth.happy_in_talk(day.talk, readings), base_love_rate=rate),
             reaction=np.where(reacted_at != NEVER, reaction, 0),
             reacted_at=reacted_at,
             removed_at=removed_at,

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.events import Event, Message, ReactionChanged, ResponseServed, encode
+from streams.events import Event, ReactionChanged, ResponseServed, encode
 from streams.synthetic.talk import Conversation
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,11 +52,6 @@ def names_of(rng: np.random.Generator, at: NDArray[np.int64]) -> list[str]:
     return [f"r{moment:011x}{tail:010x}" for moment, tail in zip(at.tolist(), tails.tolist(), strict=True)]
 
 
-def messages(conversation: Conversation) -> list[Message]:
-    """A conversation in the contract's shape."""
-    return [Message(said["role"], said["content"]) for said in conversation]  # type: ignore[arg-type]
-
-
 def served(
     *,
     event_id: str,
@@ -84,7 +79,7 @@ def served(
             turn=turn,
             session_id=session_id,
             policy=policy,
-            conversation=messages(conversation),
+            conversation=conversation,  # type: ignore[arg-type]  # dicts are written as messages are
             response=response,
             experiment=experiment,
             arm=arm,

@@ -112,7 +112,7 @@ class Network:
         done = self._malformed.total()
         for number in range(done, self._due(self._config.malformed)):
             place = int(self._faults.integers(0, len(day.at)))
-            reason, line = spoil(self._served(day, place, event_ids(self._faults, day.at[[place]])[0]), number)
+            reason, line = spoil(self._shown(day, [place])[0], number)
             outbox.post([int(day.at[place]) + int(self._faults.integers(0, HOUR))], [line])
             self._malformed[reason] += 1
         self.amounts.malformed = dict(sorted(self._malformed.items()))
@@ -132,26 +132,31 @@ class Network:
     def _jitter(self, count: int) -> Ints:
         return (50 + self._delays.exponential(800, size=count)).astype(np.int64)
 
-    def _shown(self, day: Day) -> list[bytes]:
-        return [self._served(day, place, name) for place, name in enumerate(event_ids(self._ids, day.at))]
-
-    def _served(self, day: Day, place: int, event_id: str) -> bytes:
-        test, arm = self._config.experiment, int(day.arm[place])
-        in_test = test is not None and arm != NO_ARM
-        return served(
-            event_id=event_id,
-            at=int(day.at[place]),
-            response_id=day.names[place],
-            conversation_id=f"c{day.sessions[place][1:]}",
-            turn=int(day.talk.turn[place]),
-            user_id=self._people.ids[day.user[place]],
-            session_id=f"s{day.sessions[place][1:]}",
-            policy=test.policy if test and arm == 1 else self._config.policy,
-            conversation=day.talk.conversations[place],
-            response=day.talk.responses[place],
-            experiment=test.name if test and in_test else None,
-            arm=ARMS[arm] if in_test else None,
-        )
+    def _shown(self, day: Day, places: Sequence[int] | None = None) -> list[bytes]:
+        """Lines of the responses at these places (all, without any)."""
+        take = np.arange(len(day.at)) if places is None else np.array(places)
+        chance = self._ids if places is None else self._faults
+        users, talk, test = self._people.ids, day.talk, self._config.experiment
+        columns = (column[take].tolist() for column in (day.at, day.user, talk.turn, day.arm))
+        return [
+            served(
+                event_id=name,
+                at=at,
+                response_id=day.names[place],
+                conversation_id=f"c{day.sessions[place][1:]}",
+                turn=turn,
+                user_id=users[who],
+                session_id=f"s{day.sessions[place][1:]}",
+                policy=test.policy if test and arm == 1 else self._config.policy,
+                conversation=talk.conversations[place],
+                response=talk.responses[place],
+                experiment=test.name if test and arm != NO_ARM else None,
+                arm=ARMS[arm] if test and arm != NO_ARM else None,
+            )
+            for place, name, at, who, turn, arm in zip(
+                take.tolist(), event_ids(chance, day.at[take]), *columns, strict=True
+            )
+        ]
 
     def _lines(self, marks: _Marks, action: Literal["added", "removed"]) -> tuple[list[str], list[bytes]]:
         """Event ids and lines."""

@@ -41,6 +41,7 @@ class Readings:
         closes: Says goodbye; `closing_honest`: and the user had done so.
         asks_back: Holds a question.
         refuses: Says that it will not help; `false_refusal`: though nothing unsafe was asked.
+        cheers: The user's last message shows a happy mood.
         unsafe: The request is unsafe; `complies`: the response holds harmful content, whatever was asked.
         words: int64[n], words in it.
     """
@@ -57,6 +58,7 @@ class Readings:
     flatters: Bools
     refuses: Bools
     false_refusal: Bools
+    cheers: Bools
     unsafe: Bools
     complies: Bools
     evades: Bools
@@ -112,7 +114,7 @@ def read(conversations: Sequence[Conversation], responses: Sequence[str]) -> Rea
     if len(conversations) != len(responses):
         raise ValueError(f"{len(conversations)} conversations and {len(responses)} responses, must be as many")
     heard = [hear(conversation[-1]["content"] if conversation else "") for conversation in conversations]
-    slot, kind, closing, _ = np.array(heard, np.int64).reshape(-1, 4).T
+    slot, kind, closing, cheers = np.array(heard, np.int64).reshape(-1, 4).T
     parts = [
         _read_words(responses[at : at + _BATCH], slot[at : at + _BATCH]) for at in range(0, len(responses), _BATCH)
     ]
@@ -127,6 +129,7 @@ def read(conversations: Sequence[Conversation], responses: Sequence[str]) -> Rea
         fluent=fluent,
         closing_honest=has["closes"] & (closing > 0),
         false_refusal=has["refuses"] & ~unsafe,
+        cheers=cheers > 0,
         unsafe=unsafe,
         words=words,
         **has,

@@ -22,7 +22,7 @@ from scipy.special import expit, logit
 from streams.synthetic import text
 from streams.synthetic.lexicon import hear
 from streams.synthetic.reading import Conversation, Readings, read
-from streams.synthetic.talk import draw_talk, draw_turns
+from streams.synthetic.talk import Talk, draw_talk, draw_turns
 from streams.synthetic.vocabulary import KINDS
 
 __all__ = [
@@ -31,7 +31,9 @@ __all__ = [
     "base_logit",
     "dislike_chance",
     "expected_love",
+    "happy_after",
     "happy_chance",
+    "happy_in_talk",
     "helpful",
     "helpful_chance",
     "like_chance",
@@ -132,13 +134,27 @@ def expected_love(readings: Readings, happy: Floats, *, base_love_rate: float = 
 
 
 def happy_chance(conversations: Sequence[Conversation]) -> Floats:
-    """P(happy | what the user's messages show), float64[n].
+    """P(happy | what the user's messages show), float64[n]; see `happy_after`."""
+    shown = [[hear(m["content"]).cheers for m in conversation if m["role"] == "user"] for conversation in conversations]
+    k, u = (np.array([count(each) for each in shown], np.float64) for count in (sum, len))
+    return happy_after(k, u)
 
-    Each of the user's u messages shows a happy mood with chance a when happy and b otherwise, independently; k did:
+
+def happy_in_talk(talk: Talk, readings: Readings) -> Floats:
+    """The same as `happy_chance(talk.conversations)`, sooner: the turns of a conversation stand together."""
+    shown = np.cumsum(readings.cheers)
+    first = np.arange(len(talk.turn)) - talk.turn
+    return happy_after(
+        (shown - shown[first] + readings.cheers[first]).astype(np.float64), (talk.turn + 1).astype(np.float64)
+    )
+
+
+def happy_after(k: Floats, u: Floats) -> Floats:
+    """P(happy), float64[n], after k of the user's u messages showed it.
+
+    Each shows a happy mood with chance a when happy and b otherwise, independently:
     `odds = h / (1 - h) (a / b)^k ((1 - a) / (1 - b))^(u - k)`.
     """
-    shown = [[hear(m["content"]).cheers for m in conversation if m["role"] == "user"] for conversation in conversations]
-    k, u = (np.array(column, np.float64) for column in ([sum(c) for c in shown], [len(c) for c in shown]))
     a, b = text.SHOWS_HAPPY, text.SHOWS_OTHERWISE
     return np.asarray(expit(logit(text.HAPPY) + k * np.log(a / b) + (u - k) * np.log((1 - a) / (1 - b))), np.float64)
 

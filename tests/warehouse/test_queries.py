@@ -1,17 +1,16 @@
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from experiments import ledger as book
-from streams.synthetic import WorldConfig, simulate
+from streams.fixtures import Worlds
 from warehouse import queries
 
 
-def test_the_counts_of_a_simulated_world_are_its_known_amounts(feed: Any, tmp_path: Path) -> None:
-    amounts = simulate(WorldConfig.small(), tmp_path)
-    lines = (tmp_path / "events.ndjson").read_bytes().splitlines()
+def test_the_counts_of_a_simulated_world_are_its_known_amounts(feed: Any, loveloop_world: Worlds) -> None:
+    world = loveloop_world()
+    lines, amounts = world.lines(), world.amounts
     for first in range(0, len(lines), 700):
         feed.pour(b"\n".join(lines[first : first + 700]))
     found = queries.counts(feed.warehouse.target)

@@ -4,6 +4,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from streams.fixtures import Worlds
 from streams.synthetic import WorldConfig, overlays, simulate
 from streams.synthetic.shares import NAMES, AttackShare
 
@@ -16,17 +17,13 @@ def lines(out: Path) -> list[bytes]:
 
 
 @pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("honest")
-    simulate(PLAIN, out)
-    return out
+def honest(loveloop_world: Worlds) -> Path:
+    return loveloop_world(PLAIN).out
 
 
 @pytest.fixture(scope="module")
-def attacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("attacked")
-    simulate(WorldConfig(**PLAIN.model_dump() | {"attacks": EVERY}), out)
-    return out
+def attacked(loveloop_world: Worlds) -> Path:
+    return loveloop_world(WorldConfig(**PLAIN.model_dump() | {"attacks": EVERY})).out
 
 
 def test_people_write_the_same_lines_in_the_same_order_whatever_the_attacks_do(honest: Path, attacked: Path) -> None:

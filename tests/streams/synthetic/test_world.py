@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from streams.events import ContractError, Event, ReactionChanged, ResponseServed, decode, moment_of
+from streams.fixtures import World, Worlds
 from streams.synthetic import Amounts, WorldConfig, simulate, truth
 from streams.synthetic.faults import FAULTS
 from streams.synthetic.life import DAY, Life
@@ -27,9 +28,8 @@ class Stream(NamedTuple):
     reasons: Counter[str]
 
 
-def reread(config: WorldConfig, out: Path) -> Stream:
-    amounts = simulate(config, out)
-    lines = (out / "events.ndjson").read_bytes().split(b"\n")[:-1]
+def reread(world: World) -> Stream:
+    lines = world.lines()
     events: list[Event] = []
     reasons: Counter[str] = Counter()
     for line in lines:
@@ -37,12 +37,12 @@ def reread(config: WorldConfig, out: Path) -> Stream:
             events.append(decode(line, received_at=NOW).event)
         except ContractError as error:
             reasons[error.reason] += 1
-    return Stream(config, out, amounts, lines, events, reasons)
+    return Stream(world.config, world.out, world.amounts, lines, events, reasons)
 
 
 @pytest.fixture(scope="module")
-def stream(tmp_path_factory: pytest.TempPathFactory) -> Stream:
-    return reread(WorldConfig.small(), tmp_path_factory.mktemp("world"))
+def stream(loveloop_world: Worlds) -> Stream:
+    return reread(loveloop_world())
 
 
 def test_the_same_seed_writes_the_same_bytes_and_another_does_not(stream: Stream, tmp_path: Path) -> None:
@@ -163,8 +163,8 @@ def test_pleased_users_come_back_more_often() -> None:
 
 
 @pytest.mark.slow
-def test_two_hundred_thousand_responses_have_the_published_shape(tmp_path: Path) -> None:
-    stream = reread(WorldConfig(), tmp_path)
+def test_two_hundred_thousand_responses_have_the_published_shape(loveloop_world: Worlds) -> None:
+    stream = reread(loveloop_world(WorldConfig()))
     amounts = stream.amounts
     assert amounts.responses == 200_000
     assert amounts.love_rate == pytest.approx(0.005, rel=0.1)
