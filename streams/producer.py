@@ -209,7 +209,7 @@ def send_file(
     refused: list[int] = []
     started = time.monotonic()
     with EventProducer(bootstrap, topic=topic, timeout=timeout) as producer:
-        for number, line in _lines(path, progress):
+        for number, line in numbered_lines(path, progress):
             if len(line) > LONGEST_SENDABLE:
                 refused.append(number)
             else:
@@ -217,14 +217,15 @@ def send_file(
     return SendReport(producer.events, producer.messages, producer.bytes, time.monotonic() - started, tuple(refused))
 
 
-def _lines(path: Path, progress: bool) -> Iterator[tuple[int, bytes]]:
+def numbered_lines(path: Path, progress: bool, *, does: str = "send") -> Iterator[tuple[int, bytes]]:
+    """Lines of a file that are not blank, with their numbers (from 1); a bar on a terminal says what is done."""
     from tqdm import tqdm
 
     done, step = 0, 1_048_576
     off = None if progress else True  # None: only where stderr is a terminal
     with (
         path.open("rb") as file,
-        tqdm(total=path.stat().st_size, desc="send", unit="B", unit_scale=True, disable=off) as bar,
+        tqdm(total=path.stat().st_size, desc=does, unit="B", unit_scale=True, disable=off) as bar,
     ):
         for number, raw in enumerate(file, start=1):
             line = raw.strip()

@@ -1,4 +1,4 @@
-"""Commands about events in motion: broker, topics, send, ingest, guard."""
+"""Commands about events in motion: broker, topics, send, replay, ingest, guard."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -73,10 +73,87 @@ def send(file: Path, bootstrap: str) -> None:
     topics.create_topics(bootstrap)
     report = producer.send_file(file, bootstrap)
     click.echo(f"sent {report.events:,} events in {report.messages:,} messages, {report.seconds:.1f} s")
-    if report.refused:
-        lines = ", ".join(map(str, report.refused[:10]))
+    _say_refused(report.refused)
+
+
+class _Speed(click.ParamType):
+    """A number above 0, or `max`."""
+
+    name = "speed"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
+        """None for as fast as possible."""
+        if value == "max" or value is None:
+            return None
+        try:
+            speed = float(value)
+        except ValueError:
+            speed = 0.0
+        if not 0 < speed < float("inf"):
+            self.fail(f"{value!r} must be a number above 0 (event seconds per second), or max", param, ctx)
+        return speed
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@options.bootstrap
+@click.option("--speed", type=_Speed(), default="60", show_default=True, help="Event seconds per second, or max.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Events per second, instead of a speed.")
+@click.option("--shift-to-now", is_flag=True, help="Move event times so that the first event happens now.")
+@click.option("--shift", type=float, metavar="SECONDS", help="Move event times by this much, forwards or backwards.")
+@click.option("--skip", type=click.IntRange(0), default=0, help="Lines of FILE that were sent before.")
+def replay(
+    file: Path,
+    bootstrap: str,
+    *,
+    speed: float | None,
+    rate: float | None,
+    shift_to_now: bool,
+    shift: float | None,
+    skip: int,
+) -> None:
+    r"""Send FILE (one event a line, in the order of arrival) at the pace at which it happened.
+
+    Lines that break the contract leave with the line before them. Ctrl-C waits until what was sent has arrived, and
+    says how to go on. Moved events keep their gaps; sent once more with another shift they are new events.
+
+    \b
+    Example:
+      loveloop simulate --out data/world --attack lockstep_farm:0.1
+      loveloop replay data/world/events.ndjson --speed 3600
+      loveloop replay data/world/events.ndjson --speed 1 --shift-to-now
+    """
+    from datetime import timedelta
+
+    from streams import replay as again
+    from streams import topics
+
+    if shift_to_now and shift is not None:
+        raise click.UsageError("--shift-to-now finds the shift itself; give it or --shift, not both")
+    topics.create_topics(bootstrap)
+    with service.stop_on_signals() as stop:
+        click.echo(f"replaying {file} to {bootstrap}; Ctrl-C stops it")
+        report = again.replay(
+            file,
+            bootstrap,
+            pace=again.Pace(rate=rate) if rate else again.Pace(speed=speed),
+            skip=skip,
+            shift=timedelta(milliseconds=round(1_000 * shift)) if shift else None,
+            to_now=shift_to_now,
+            clock=again.WallClock(stop),
+        )
+    click.echo(f"sent {report.events:,} events in {report.seconds:.1f} s, at most {report.behind:.1f} s behind")
+    _say_refused(report.refused)
+    if report.stopped:
+        moved = f" --shift {report.shift.total_seconds():.3f}" if report.shift else ""
+        click.echo(f"stopped after line {report.last:,}; go on with --skip {report.last}{moved}", err=True)
+
+
+def _say_refused(refused: tuple[int, ...]) -> None:
+    if refused:
+        lines = ", ".join(map(str, refused[:10]))
         click.echo(
-            f"{len(report.refused):,} lines are longer than any broker takes and were not sent: lines {lines}", err=True
+            f"{len(refused):,} lines are longer than any broker takes and were not sent: lines {lines}", err=True
         )
 
 
