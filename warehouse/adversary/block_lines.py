@@ -8,14 +8,17 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 from warehouse.adversary.co_reactions import Ints
-from warehouse.adversary.dense_blocks import Block, blocks
+from warehouse.adversary.dense_blocks import Block, blocks, column_weights
 
 MOST = 8
 """Blocks that are looked for, one after the other."""
 LEAST = 3
 """Users that make a block worth naming."""
+LEAST_DEEDS = 2
+"""Of a user who is looked at: one deed agrees with nothing."""
 ROUNDS = 4
 _EULER = 0.5772156649
 
@@ -38,6 +41,13 @@ class Deeds(NamedTuple):
         edges = np.unique(np.stack([users, objects]), axis=1)
         return edges[0], edges[1]
 
+    def blocks(self, most: int) -> list[Block]:
+        """Dense blocks of the users with at least `LEAST_DEEDS` deeds, by the popularity that all give to objects."""
+        users, objects = self.edges()
+        weights = column_weights(objects)
+        busy = np.bincount(self.user)[users] >= LEAST_DEEDS
+        return blocks(users[busy], objects[busy], most=most, least_users=LEAST, weights=weights)
+
     def of(self, kept: NDArray[np.bool_]) -> Deeds:
         """Some of the deeds."""
         return Deeds(self.user[kept], [side[kept] for side in self.sides])
@@ -47,7 +57,7 @@ class Found(NamedTuple):
     """What the search for blocks found.
 
     Attributes:
-        blocks: Denser than the line, in the order in which they were found.
+        blocks: Denser than the line, in the order in which they were found, with the users who are `members` alone.
         line: What g must pass, by the null without the users of these blocks.
     """
 
@@ -60,12 +70,14 @@ def find(deeds: Deeds, *, budget: float, draws: int = 20, seed: int = 0) -> Foun
 
     1. Look for up to `MOST` blocks.
     2. Deal the deeds anew `draws` times and lay the line (`line`).
-    3. Do 2. again without the users of blocks above the line, until no block joins.
+    3. Do 2. again without the members of blocks above the line, until no block joins.
     """
     found = Found([], math.inf)
     if not len(deeds.user):
         return found
-    candidates = blocks(*deeds.edges(), most=MOST, least_users=LEAST)
+    whole = deeds.blocks(MOST)
+    trimmed = (block._replace(users=members(deeds, block, budget)) for block in whole)
+    candidates = [block for block in trimmed if len(block.users) >= LEAST]
     for _ in range(ROUNDS):
         gone = np.unique(np.concatenate([np.zeros(0, np.int64), *(block.users for block in found.blocks)]))
         rest = deeds.of(~np.isin(deeds.user, gone))
@@ -78,6 +90,22 @@ def find(deeds: Deeds, *, budget: float, draws: int = 20, seed: int = 0) -> Foun
     return found
 
 
+def members(deeds: Deeds, block: Block, budget: float) -> Ints:
+    """The users of a block who chose its objects more often than others do, beyond chance.
+
+    A dense block draws in honest users who chose something of it once or twice. One who chooses like the users outside,
+    a share q of whose deeds are on the block's objects, has k of n deeds there with the chance P(Binomial(n, q) >= k);
+    members are those for whom it is at most `budget`. Whatever a block looks like, it costs an honest user no more.
+    """
+    inside = np.any([np.isin(side, block.objects) for side in deeds.sides], axis=0)
+    mine = np.isin(deeds.user, block.users)
+    share = (inside[~mine].sum() + 1.0) / ((~mine).sum() + 2.0)
+    all_of = np.bincount(deeds.user)[block.users]
+    there = np.bincount(deeds.user[inside], minlength=int(deeds.user.max()) + 1)[block.users]
+    kept: Ints = block.users[binom.sf(there - 1, all_of, share) <= budget]
+    return kept
+
+
 def line(deeds: Deeds, budget: float, draws: int, seed: int) -> float:
     """The g that the densest block of deeds dealt anew passes so rarely that it costs at most `budget` of them.
 
@@ -87,7 +115,7 @@ def line(deeds: Deeds, budget: float, draws: int, seed: int) -> float:
     best, sizes = [], []
     for draw in range(draws):
         dealt = deal(deeds, np.random.default_rng([seed, draw]))
-        found = blocks(*dealt.edges(), most=1)
+        found = dealt.blocks(1)
         if found:
             best.append(found[0].g)
             sizes.append(float(np.isin(dealt.user, found[0].users).mean()))

@@ -91,7 +91,7 @@ def blocks(
     *,
     most: int,
     least_users: int = 2,
-    least_g: float = 0.0,
+    weights: NDArray[np.float64] | None = None,
 ) -> list[Block]:
     """Dense blocks one after the other: each is found after the edges inside the ones before it were taken away.
 
@@ -102,16 +102,16 @@ def blocks(
         objects: As `densest` wants it.
         most: How many to look for.
         least_users: Smaller ones are left out; they count towards `most`.
-        least_g: End at the first block below.
+        weights: Of each object's edges, float64 [objects], where the graph is part of a greater one.
     """
     found: list[Block] = []
     if not len(users):
         return found
-    weights = column_weights(objects)
+    weights = column_weights(objects) if weights is None else weights
     left = np.ones(len(users), np.bool_)
     for _ in range(most):
         block = densest(users[left], objects[left], weights=weights)
-        if block is None or block.g < least_g:
+        if block is None:
             break
         if len(block.users) >= least_users:
             found.append(block)

@@ -1,5 +1,5 @@
 -- The loves of one day, with fingerprints of the prompt and the response: letters only, so that neither case nor digits, blanks or signs tell
--- one wording from another. $begin and $end bound the day; a response is looked for in the two days before its love.
+-- one wording from another. Loves for what somebody else was shown are left out: they count nowhere. $begin and $end bound the day; a response is looked for in the two days before its love.
 WITH loved AS (
     SELECT event_id, user_id, response_id, reacted_at, device_id, network_id
     FROM reactions
@@ -9,6 +9,7 @@ WITH loved AS (
 told AS (
     SELECT
         response_id,
+        user_id AS shown_to,
         lower(regexp_replace(response, '[^\p{L}]+', ' ', 'g')) AS response,
         json_extract_string(conversation, '$[#-1].content') AS label,
         lower(regexp_replace(json_extract_string(conversation, '$[#-1].content'), '[^\p{L}]+', ' ', 'g')) AS prompt
@@ -29,4 +30,5 @@ SELECT
     left(told.label, 80) AS label
 FROM loved
 LEFT JOIN told USING (response_id)
+WHERE coalesce(told.shown_to = loved.user_id, true)
 ORDER BY loved.reacted_at, loved.event_id

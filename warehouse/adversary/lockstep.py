@@ -137,7 +137,14 @@ class Found(NamedTuple):
 
 
 def find(
-    actions: Actions, *, budget: float, within: int = 3 * HOUR, draws: int = 20, seed: int = 0, most: int = NEIGHBOURS
+    actions: Actions,
+    *,
+    budget: float,
+    within: int = 3 * HOUR,
+    draws: int = 20,
+    seed: int = 0,
+    most: int = NEIGHBOURS,
+    known: NDArray[np.bool_] | None = None,
 ) -> Found:
     """Groups that act in lockstep, at an expected loss of `budget` of all deeds of independent users.
 
@@ -152,6 +159,7 @@ def find(
         draws: Of the null.
         seed: Of the null.
         most: Neighbours that an action is held against.
+        known: Users who are not honest for other reasons, bool [users]: they may be found, and stay out of the null.
 
     Example:
         Five accounts choose the same three rare objects within minutes, among 200 who choose on their own:
@@ -175,9 +183,10 @@ def find(
     beat = rhythm(actions.at)
     met, real = weighed(actions, beat, within, most)
     candidates = groups(real, users)
+    aside = np.zeros(users, np.bool_) if known is None else known
     found = Found([], np.zeros(users), np.array(FLOORS), met, real)
     for _ in range(ROUNDS):
-        rest = without(actions, found.scores > 0)
+        rest = without(actions, (found.scores > 0) | aside)
         if not len(rest.at):
             break
         null = [groups(weighed(draw, beat, within, most)[1], users) for draw in null_draws(rest, beat, draws, seed)]
