@@ -21,7 +21,7 @@ from adversary_parts.run import measure_all
 from adversary_parts.worlds import Seed, Size
 
 NAMES = (cells.NONE, *cells.ATTACKS, *cells.UNSEEN, cells.ALL)
-QUICK = Size(responses=60_000, users=4_000, later=30_000, draws=2)
+QUICK, QUICK_SHARES = Size(responses=60_000, users=4_000, later=30_000, draws=2), (0.05, 0.2)
 
 
 def main() -> None:
@@ -44,21 +44,24 @@ def measured(folder: Path, wanted: argparse.Namespace) -> dict[str, Any]:
     began = time.perf_counter()
     size = QUICK if wanted.quick else Size()
     numbers = list(range(1, wanted.seeds + 1))
-    every = cells.cells(wanted.only)
+    shares = QUICK_SHARES if wanted.quick else cells.SHARES
+    every = cells.cells(wanted.only, shares)
     done = list(measure_all(folder, numbers, every, size, honest_loss=wanted.honest_loss, jobs=wanted.jobs))
     seeds = {number: Seed(number, folder / f"seed-{number}", size) for number in numbers}
     found = figures.summary(done, {number: seed.clean() for number, seed in seeds.items()})
     confirmed = [cell for cell in every if cell.name in product.CELLS]
     if wanted.trainer and confirmed:
         found["trainer"] = product.confirm(seeds[1], confirmed, honest_loss=wanted.honest_loss)
-    settings = {**size._asdict(), "shares": cells.SHARES, "honest_loss": wanted.honest_loss, "only": wanted.only}
+    settings = {**size._asdict(), "shares": shares, "honest_loss": wanted.honest_loss, "only": wanted.only}
     return found | {"seeds": numbers, "settings": settings, "seconds": round(time.perf_counter() - began)}
 
 
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one seed of 60,000 responses: rough figures")
+    parser.add_argument(
+        "--quick", action="store_true", help="one seed of 60,000 responses, without the smallest share: rough figures"
+    )
     parser.add_argument("--only", type=_names, default=NAMES, help=f"some of: {','.join(NAMES)}")
     parser.add_argument("--seeds", type=int, help="worlds (5; quick 1)")
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")

@@ -18,7 +18,7 @@ def recall(found: Found, path: Path) -> None:
     """Recall of each attack at each share, with intervals over seeds and the aims."""
     shares = found["intervals"]["recall_by_share"]
     names = list(found["recall"])
-    figure, axes = plt.subplots(figsize=(9, 0.5 * len(names) + 1.4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(9, 0.5 * len(names) + 2), layout="constrained")
     for place, (share, own) in enumerate(shares.items()):
         known = [(row, own[name]) for row, name in enumerate(names) if name in own]
         heights = [row + 0.26 * (place - (len(shares) - 1) / 2) for row, _ in known]
@@ -47,7 +47,7 @@ def recall(found: Found, path: Path) -> None:
 def shift(found: Found, path: Path) -> None:
     """Shift of mean P[Love] on each attack's target, without the filter and with it."""
     rows = found["shifts"]
-    figure, axes = plt.subplots(figsize=(9, 0.24 * len(rows) + 1.4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(9, 0.24 * len(rows) + 2), layout="constrained")
     for place, row in enumerate(rows):
         before, after = row["open"]["mean"], row["filtered"]["mean"]
         axes.plot([before, after], [place, place], color="#bdbdbd", linewidth=1)
