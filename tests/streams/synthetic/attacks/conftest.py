@@ -1,15 +1,13 @@
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow.parquet as pq
 import pytest
 
+from streams.fixtures import Worlds
 from streams.synthetic.config import Amounts, Experiment, WorldConfig
 from streams.synthetic.shares import NAMES
 from streams.synthetic.text import INCUMBENT
-from streams.synthetic.world import simulate
 
 FLATTERING = Experiment(name="flattering", treatment=INCUMBENT._replace(flatters=0.5))
 
@@ -29,17 +27,15 @@ class World(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., World]:
-    """Simulate a small world with many loves, and read it back."""
+def live(loveloop_world: Worlds) -> Callable[..., World]:
+    """A small world with many loves, read back."""
 
     def simulated(**changes: Any) -> World:
-        out: Path = tmp_path_factory.mktemp("world")
         defaults = {"responses": 2_500, "users": 160, "days": 6, "base_love_rate": 0.1, "malformed": 0.0}
-        config = WorldConfig.small(**(defaults | {"experiment": FLATTERING} | changes))
-        amounts = simulate(config, out)
-        tables = {path.stem: pq.read_table(path).to_pylist() for path in (out / "truth").glob("*.parquet")}
-        told = {"attacks": json.loads((out / "truth" / "attacks.json").read_text())}
-        return World(config, amounts, (out / "events.ndjson").read_bytes().splitlines(), tables | told)
+        made = loveloop_world(**(defaults | {"experiment": FLATTERING} | changes))
+        tables = {name: made.truth(name).to_pylist() for name in ("users", "responses", "loves")}
+        told = {"attacks": json.loads((made.out / "truth" / "attacks.json").read_text())}
+        return World(made.config, made.amounts, made.lines(), tables | told)
 
     return simulated
 
