@@ -59,9 +59,7 @@ def measured(folder: Path, wanted: argparse.Namespace) -> dict[str, Any]:
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--quick", action="store_true", help="one seed of 60,000 responses, without the smallest share: rough figures"
-    )
+    parser.add_argument("--quick", action="store_true", help="one small world, two shares: rough")
     parser.add_argument("--only", type=_names, default=NAMES, help=f"some of: {','.join(NAMES)}")
     parser.add_argument("--seeds", type=int, help="worlds (5; quick 1)")
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
