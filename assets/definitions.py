@@ -5,6 +5,7 @@ The environment names the run directory, LOVELOOP_HOME/LOVELOOP_RUN, and its rec
 
 import dagster as dg
 
+from assets.adversary import adversary_days
 from assets.asset import RunResource, as_asset, policy_asset
 from assets.checks import CHECKS
 from assets.erasure.job import finish_erasures
@@ -15,8 +16,8 @@ from assets.upkeep import warehouse_upkeep
 def build(run: RunResource) -> dg.Definitions:
     """Every stage of the run's recipe as an asset; the sweep is one asset with a partition for each Love weight.
 
-    A live warehouse is compacted and its pending erasures are finished every night; a run's own, when someone switches
-    that on.
+    Every night a live warehouse is judged for adversaries, its pending erasures are finished and it is compacted; a
+    run's own, when someone switches that on.
     """
     recipe = run.recipe()
     live = recipe.source == "warehouse"
@@ -25,8 +26,9 @@ def build(run: RunResource) -> dg.Definitions:
     return dg.Definitions(
         assets=[*(as_asset(stage, sweep) for stage in every if stage.name not in sweep), policy_asset(recipe)],
         asset_checks=CHECKS,
-        jobs=[warehouse_upkeep, finish_erasures],
+        jobs=[adversary_days, warehouse_upkeep, finish_erasures],
         schedules=[  # erasures before the upkeep
+            _nightly("nightly_adversary_days", adversary_days, "15 2 * * *", running=live),
             _nightly("nightly_erasures", finish_erasures, "30 2 * * *", running=live),
             _nightly("nightly_upkeep", warehouse_upkeep, "30 3 * * *", running=live),
         ],

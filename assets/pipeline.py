@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from assets.recipe import Recipe
 from assets.run import Run, Stage, perform
-from assets.stages import candidate, evaluation, experiment, feedback, ingest, models, policy, report, source
+from assets.stages import adversary, candidate, evaluation, experiment, feedback, ingest, models, policy, report, source
 
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
@@ -21,6 +21,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
     return (
         source.STAGE,
         ingest.STAGE,
+        adversary.STAGE,
         feedback.CLEAN,
         feedback.TRAINING_SET,
         models.INCUMBENT,

@@ -38,6 +38,13 @@ class Broker(Section):
     partitions: Count = 4
 
 
+class Adversary(Section):
+    """The filter against those who game the feedback."""
+
+    honest_loss: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    """Share of honest loves that it may cost, in expectation."""
+
+
 class TrainingSet(Section):
     """Which feedback is frozen."""
 
@@ -119,6 +126,7 @@ class Recipe(Section):
     password to PGPASSWORD: a run keeps its recipe."""
     world: World = World()
     broker: Broker = Broker()
+    adversary: Adversary = Adversary()
     training_set: TrainingSet = TrainingSet()
     incumbent: Incumbent = Incumbent()
     p_love: Reward = Reward()

@@ -9,27 +9,61 @@ from typing import Any
 import numpy as np
 
 from assets.run import Facts, Run
-from assets.stages import feedback
+from assets.stages import feedback, source
 
 
 def adversary(run: Run) -> Facts:
-    """What the adversary filter left out: shares of loves, of attacks (recall) and of people (honest_loss)."""
+    """What the adversary filter left out of the clean feedback, by mass: 1 - trust of a love that is weighed down.
+
+    Counted are mature loves: of people those that were not taken back, of attacks those that say something new (a copy
+    of a love on the same response does not). A love on what somebody else was shown never counts and is caught.
+
+    Returns:
+        recall (share of the attacks' loves), recall_by_attack, attack_loves, honest_loves, honest_loss; None for a
+        share of nothing.
+    """
     from warehouse import open as open_warehouse
 
-    query = """
-        SELECT truth.attack IS NOT NULL, count(*) AS loves,
-            count(*) FILTER (caught.event_id IS NOT NULL OR gone.user_id IS NOT NULL) AS left_out
-        FROM reactions
-        JOIN read_parquet(?) AS truth USING (event_id)
-        LEFT JOIN quarantined_reactions AS caught USING (event_id)
-        LEFT JOIN quarantined_users AS gone ON gone.user_id = reactions.user_id
-        GROUP BY truth.attack IS NOT NULL
-    """
+    maturity = run.recipe.training_set.maturity_hours
+    asked = {
+        "file": str(run.world / "truth" / "loves.parquet"),
+        "moment": source.world_config(run).ends_at,
+        "hours": maturity,
+    }
     with open_warehouse(run.warehouse).read() as connection:
-        rows = connection.execute(query, [str(run.world / "truth" / "loves.parquet")]).fetchall()
-    shares = {foul: (loves, left_out / loves) for foul, loves, left_out in rows}
-    attacks, people = shares.get(True, (0, None)), shares.get(False, (0, None))
-    return {"recall": attacks[1], "honest_loss": people[1], "attack_loves": attacks[0], "honest_loves": people[0]}
+        rows = connection.execute(_LEFT_OUT, asked).fetchall()
+    shares = {attack: (loves, left_out / loves) for attack, loves, left_out in rows}
+    honest, lost = shares.pop(None, (0, None))
+    foul = sum(loves for loves, _ in shares.values())
+    return {
+        "recall": sum(loves * share for loves, share in shares.values()) / foul if foul else None,
+        "recall_by_attack": {attack: share for attack, (_, share) in sorted(shares.items())},
+        "honest_loss": lost,
+        "attack_loves": foul,
+        "honest_loves": honest,
+    }
+
+
+_LEFT_OUT = """
+WITH standing AS (
+    SELECT response_id, user_id FROM reaction_state_at(CAST($moment AS TIMESTAMPTZ))
+    WHERE reaction = 'love' AND action = 'added'
+),
+mature AS (
+    SELECT response_id FROM served
+    WHERE served_at <= CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))
+),
+counted AS (
+    SELECT response_id, user_id, trust FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours) WHERE love
+)
+SELECT CAST(truth.attack AS VARCHAR) AS attack, count(*) AS loves, sum(1 - coalesce(counted.trust, 0)) AS left_out
+FROM read_parquet($file) AS truth
+SEMI JOIN mature ON mature.response_id = truth.response_id
+LEFT JOIN standing ON standing.response_id = truth.response_id AND standing.user_id = truth.user_id
+LEFT JOIN counted ON counted.response_id = truth.response_id AND counted.user_id = truth.user_id
+WHERE truth.adds AND (truth.attack IS NOT NULL OR standing.response_id IS NOT NULL)
+GROUP BY truth.attack
+"""
 
 
 def oracle_auroc(run: Run) -> float:

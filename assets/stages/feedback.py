@@ -4,7 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 from assets.run import Facts, Run, Stage
-from assets.stages import ingest, source
+from assets.stages import adversary, source
 
 
 def training_set_directory(run: Run) -> Path:
@@ -54,7 +54,7 @@ CLEAN = Stage(
     "clean_feedback",
     "clean feedback: mature, deduplicated, without adversaries",
     _clean_feedback,
-    (ingest.STAGE.name,),
+    (adversary.STAGE.name,),
     lambda recipe: recipe.training_set,
 )
 TRAINING_SET = Stage(

@@ -24,7 +24,9 @@ FALSE_DISCOVERIES: Final = 0.1
 """Whom e-BH rejects at this level is `proven`: of all such users this share is honest, in expectation."""
 SHARE: Final = 0.5
 LOVES: Final = 6.0
-"""Who has given so many loves in the window, on this share of what was shown, loves everything."""
+TIMES: Final = 5.0
+"""Who has given so many loves in the window, on this share of what was shown and so many times more than others would,
+loves everything."""
 _WORDS: Final = {"all": "everything", "unlikely": "what others seldom love"}
 Floats = NDArray[np.float64]
 
@@ -115,7 +117,8 @@ class _Told(NamedTuple):
         flags = [self._too_much(user, bool(proven[user])) for user in over.tolist()]
         loves, shown = (self.parts[0].loves.sum(axis=1), self.parts[0].exposures.sum(axis=1))
         share = loves / np.maximum(shown, 1)
-        every = np.flatnonzero((loves >= LOVES) & (share >= SHARE) & (shown >= LOVES))
+        expected = self.parts[0].expected.sum(axis=1)
+        every = np.flatnonzero((loves >= LOVES) & (share >= SHARE) & (shown >= LOVES) & (loves >= TIMES * expected))
         return flags + [self._everything(user, float(share[user])) for user in every.tolist()]
 
     def cleared(self) -> frozenset[tuple[str, str]]:
