@@ -5,13 +5,16 @@ retention have common causes only. So the world can say what an analysis of its 
 
 - `lived_days`: the signals and the outcome as they happened, without the faults, the attackers and the wire;
 - `satisfaction_gaps`: how much better a day with a signal truly ended than one without;
-- `effect_of_pleasing`: what a good ending does to retention, by a randomised experiment on the users' minds.
+- `effect_of_pleasing`: what a good ending does to retention, by a randomised experiment on the users' minds;
+- `retention_curve`: how many are still there after k days, by how content their first day left them.
 """
 
+from datetime import date
 from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from streams.synthetic import truth
@@ -129,6 +132,43 @@ def effect_of_pleasing(config: WorldConfig, *, days: int = 14) -> Effect:
     shares = [stayed[came[each]].mean() for each in (pleased, ~pleased)]
     errors = [share * (1 - share) / each.sum() for share, each in zip(shares, (pleased, ~pleased), strict=True)]
     return Effect(float(shares[0] - shares[1]), float(np.sqrt(sum(errors))))
+
+
+def retention_curve(users: pa.Table, *, until: date, days: int = 30) -> pa.Table:
+    """Who is still there after k days, by how content the first day left them.
+
+    The first day that a user was seen is no consequence of their staying, so the groups may be compared; of the mean
+    over all days (`satisfaction`) that could not be said.
+
+    Args:
+        users: `truth/users.parquet` of a world without social influence; who never came, and attackers, are left out.
+        until: The world's last day.
+        days: Longest stay asked for; only users who were first seen that long before `until` count.
+
+    Returns:
+        Columns group (`low`, `middle`, `high`: thirds of `first_satisfaction`), day (0 to `days`), users, and share of
+        them that was seen on that day after the first, or later.
+    """
+    came = users.filter(pc.is_valid(users["first_seen"]))
+    first, last = (came[name].cast(pa.int32()).to_numpy() for name in ("first_seen", "last_seen"))
+    old = first + days <= (until - date(1970, 1, 1)).days
+    stayed, content = (last - first)[old], came["first_satisfaction"].to_numpy()[old]
+    group = np.searchsorted(np.quantile(content, [1 / 3, 2 / 3]), content) if len(content) else np.zeros(0, np.int64)
+    rows = [
+        {
+            "group": name,
+            "day": day,
+            "users": int(np.sum(group == place)),
+            "share": _share(stayed[group == place] >= day),
+        }
+        for place, name in enumerate(("low", "middle", "high"))
+        for day in range(days + 1)
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+def _share(holds: Bools) -> float | None:
+    return float(holds.mean()) if len(holds) else None
 
 
 def _shown(day: Day, number: int, stakes: float) -> _Shown:

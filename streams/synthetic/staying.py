@@ -24,9 +24,9 @@ LEARNS: Final = 0.3
 """Share of a day in the stock."""
 USUAL: Final = 0.54
 """Mean of the stock, and share of the days that end well."""
-LEAVES: Final = 0.02
+LEAVES: Final = 0.03
 """Chance to leave for good after a day, with the usual stock."""
-HURTS: Final = 2.0
+HURTS: Final = 2.5
 """Log chances of leaving that one unit of stock is worth, times the stakes."""
 GOES_AT_MOST: Final = 0.5
 

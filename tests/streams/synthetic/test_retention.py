@@ -1,12 +1,15 @@
-from datetime import timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from streams.fixtures import Worlds
 from streams.synthetic import WorldConfig, truth
 from streams.synthetic.life import Life
-from streams.synthetic.retention import effect_of_pleasing, lived_days, satisfaction_gaps
+from streams.synthetic.people import draw_people
+from streams.synthetic.retention import effect_of_pleasing, lived_days, retention_curve, satisfaction_gaps
+from streams.synthetic.staying import Staying
 from streams.synthetic.talk import draw_talk, draw_turns
 
 SMALL = WorldConfig.long(responses=8_000, users=1_400)
@@ -46,12 +49,56 @@ def test_the_days_are_those_that_life_lived(days: pa.Table) -> None:
         assert len(row["next_messages"]) == row["responses"] - row["conversations"]
 
 
-def test_hearts_and_likes_go_with_satisfaction_dislikes_against_it_and_going_on_with_neither(days: pa.Table) -> None:
-    gaps = satisfaction_gaps(days, ("love", "liked", "disliked", "continues"))
-    assert gaps["love"] > 0.05
-    assert gaps["liked"] > 0.02
-    assert gaps["disliked"] < -0.02
-    assert abs(gaps["continues"]) < 0.03
+@pytest.mark.slow
+def test_hearts_and_likes_go_with_satisfaction_dislikes_against_it_and_going_on_with_neither() -> None:
+    gaps = satisfaction_gaps(lived_days(WorldConfig.long()), ("love", "liked", "disliked", "continues"))
+    assert gaps["love"] > 0.08
+    assert gaps["liked"] > 0.04
+    assert gaps["disliked"] < -0.05
+    assert abs(gaps["continues"]) < 0.02
+
+
+@pytest.mark.slow
+def test_whoever_is_content_on_the_first_day_is_more_often_there_after_thirty(loveloop_world: Worlds) -> None:
+    world = loveloop_world(WorldConfig.long())
+    users = world.truth("users")
+    curve = retention_curve(users, until=date(2026, 1, 30)).to_pylist()
+    share = {(row["group"], row["day"]): row["share"] for row in curve}
+    assert all(share[group, 0] == 1 for group in ("low", "middle", "high"))
+    assert all(share[g, day] >= share[g, day + 1] for g in ("low", "middle", "high") for day in range(30))
+    assert share["low", 7] < share["middle", 7] - 0.1
+    assert share["low", 30] < share["high", 30] - 0.03
+    assert sum(row["users"] for row in curve if row["day"] == 30) > 3_000
+
+
+def test_newcomers_come_after_they_joined_and_nobody_comes_after_they_left(loveloop_world: Worlds) -> None:
+    config = WorldConfig.small(responses=4_000, users=400, days=12)
+    life = Life(config, np.random.default_rng(2))
+    gone: set[int] = set()
+    for number in range(config.days):
+        for day in life.live(number):
+            assert (life.people.tenure_days[day.user] > -(number + 1)).all()
+            assert not gone & set(day.user.tolist())
+        gone |= set(np.flatnonzero(life.staying.left).tolist())
+    assert len(gone) > 10
+    rows = [row for row in loveloop_world().truth("users").to_pylist() if row["first_seen"]]
+    assert all(row["joined"] <= row["first_seen"] <= row["last_seen"] for row in rows)
+    assert any(row["joined"] == row["first_seen"] > date(2026, 1, 28) for row in rows)
+
+
+def test_a_bad_week_weighs_more_than_a_bad_day() -> None:
+    people = draw_people(np.random.default_rng(1), 1)
+    both = []
+    for endings in ([True] * 6 + [False], [False] * 7):
+        staying = Staying(people, 1.0, np.random.default_rng(1))
+        for pleased in endings:
+            staying.please(np.array([0]), np.array([not pleased]))
+            staying.please(np.array([0]), np.array([pleased]))  # overrules what was settled before
+            staying.close(np.zeros(0, np.int64))
+        both.append((staying.stock[0], staying.weights(7)[0]))
+    assert both[0][0] > 0.5
+    assert both[1][0] < 0.1
+    assert both[0][1] > 1.1 * both[1][1]
 
 
 @pytest.mark.slow
