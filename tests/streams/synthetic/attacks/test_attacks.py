@@ -109,6 +109,12 @@ def test_an_attack_is_the_same_beside_others(live: Callable[..., World]) -> None
     assert farm == {love["event_id"] for love in both.truth["loves"] if love["attack"] == "lockstep_farm"}
 
 
+def test_the_least_that_an_attack_gives_is_one_love_on_one_day(live: Callable[..., World]) -> None:
+    tiny = live(attacks=dict.fromkeys(NAMES, 0.0001), days=1, responses=400, base_love_rate=0.01)
+    assert set(tiny.amounts.attack_loves) == set(NAMES)
+    assert max(tiny.amounts.attack_loves.values()) <= 2
+
+
 def test_a_targeted_arm_needs_an_experiment(tmp_path: Path) -> None:
     config = WorldConfig.small(attacks={"targeted_arm": 0.1})
     with pytest.raises(ValueError, match="targeted_arm needs an A/B test"):
