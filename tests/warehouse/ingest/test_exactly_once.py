@@ -18,9 +18,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from streams.events import Message
 from streams.topics import TOPICS
 from warehouse import connection, queries
-from warehouse.adversary.online import NEAR
+from warehouse.adversary.touched import NEAR, SITTING
 from warehouse.connection import Warehouse
 from warehouse.fingerprint import fingerprints
 from warehouse.ingest import positions
@@ -32,9 +33,24 @@ from warehouse.storage.transaction import in_transaction
 
 RECEIVED = 1_773_100_800_000  # ms: 2026-03-10
 PARTITIONS = 3
-USERS = ["ann", "bea", "cem", "dov"]
-STARTS = [timedelta(), timedelta(), -NEAR, -2 * NEAR, timedelta(days=-1), timedelta(days=-40)]
+USERS = ["ann", "bea", "cem", "dov", "eve", "fay"]
+NIGHT = timedelta(hours=11, minutes=15)  # people are judged by the day
+STARTS = [
+    timedelta(),
+    timedelta(),
+    -NEAR,
+    -2 * NEAR,
+    NIGHT,
+    NIGHT,
+    NIGHT - SITTING,
+    timedelta(days=-1),
+    timedelta(days=-40),
+]
 SECONDS = [0, 1, 60, 1_500, 1_799, 1_800, 1_801, 3_300, 3_599, 3_600, 3_601]  # rules look NEAR or an hour around
+TEXTS = [
+    "Roses like sun, water and a little patience, and they thank you.",
+    "Tea is best, said the queen to the king of all tea.",
+]
 
 Line = tuple[str, bytes]
 users = st.sampled_from(USERS)
@@ -44,6 +60,7 @@ moments = st.builds(
     st.sampled_from(SECONDS) | st.integers(0, 5_400),
 )
 responses = st.integers(0, 4).map("r{}".format)
+dwells = st.sampled_from([90, 90, 20_000, None])
 
 
 class Killed(BaseException):
@@ -53,18 +70,31 @@ class Killed(BaseException):
 @st.composite
 def lines_of_one_act(draw: Any) -> tuple[str, dict[str, Any]]:
     """What one user does: (method of the product, its arguments)."""
-    what = draw(st.sampled_from(["served", "served", "reacted", "reacted", "reacted", "burst", "erasure", "broken"]))
+    acts = ["served", "served", "reacted", "reacted", "reacted", "talk", "talk", "burst", "crowd", "erasure", "broken"]
+    what = draw(st.sampled_from(acts))
     common = {"user": draw(users), "at": draw(moments)}
+    shown = {
+        "response_id": draw(responses),
+        "conversation": [Message("user", draw(st.sampled_from(["Roses?", f"Say this: {TEXTS[1]}"])))],
+        "response": draw(st.sampled_from(TEXTS)),
+    }
     if what == "served":
-        return what, common | {"response_id": draw(responses)}
+        return what, common | shown
+    if what == "talk":
+        changes = st.tuples(st.sampled_from(SECONDS[:4]), st.sampled_from(["added", "added", "removed"]), dwells)
+        return what, common | {"shown": shown, "changes": draw(st.lists(changes, min_size=1, max_size=4)), "other": draw(users)}
     if what == "reacted":
         return what, common | {
             "response_id": draw(responses),
+            "device_id": draw(st.sampled_from([None, "d1"])),
+            "network_id": draw(st.sampled_from([None, "n1"])),
             "reaction": draw(st.sampled_from(["love", "love", "like", "dislike", "wow"])),
             "action": draw(st.sampled_from(["added", "added", "removed"])),
-            "dwell_ms": draw(st.sampled_from([None, 90, 20_000])),
+            "dwell_ms": draw(dwells),
         }
-    return what, common | ({"loves": draw(st.integers(11, 15))} if what == "burst" else {})
+    if what in ("burst", "crowd"):
+        return what, common | {"loves": draw(st.integers(9, 15)), "shown": draw(st.integers(0, 3))}
+    return what, common
 
 
 stories = st.lists(lines_of_one_act(), min_size=1, max_size=25)
@@ -77,11 +107,10 @@ def tell(product: Any, story: Sequence[tuple[str, dict[str, Any]]]) -> list[Line
         fields = dict(arguments)
         user, offset = fields.pop("user"), fields.pop("at")
         at = product.noon + offset
-        if what == "burst":
-            loves = [at + timedelta(minutes=5 * n) for n in range(fields["loves"])]
-            told += [
-                (moment - product.noon, user, product.reacted(f"b{n}", user, moment)) for n, moment in enumerate(loves)
-            ]
+        if what in ("burst", "crowd"):
+            told += _spree(product, what, user, offset, **fields)
+        elif what == "talk":
+            told += _talk(product, user, offset, **fields)
         elif what == "broken":
             told.append((offset, user, f'{{"type": "wave", "user_id": "{user}", "n": {number}}}'.encode()))
         elif what == "erasure":
@@ -89,6 +118,31 @@ def tell(product: Any, story: Sequence[tuple[str, dict[str, Any]]]) -> list[Line
         else:
             told.append((offset, user, getattr(product, what)(user=user, at=at, **fields)))
     return [(user, line) for _, user, line in sorted(told, key=lambda each: each[0])]
+
+
+def _talk(
+    product: Any, user: str, start: timedelta, *, shown: dict[str, Any], changes: list[Any], other: str
+) -> Iterator[tuple[timedelta, str, bytes]]:
+    """A response and what its user does with it, the last change perhaps by somebody else."""
+    yield start, user, product.served(user=user, at=product.noon + start, **shown)
+    for number, (second, action, dwell) in enumerate(changes):
+        who, at = other if number == 3 else user, start + timedelta(seconds=second)
+        moment = product.noon + at
+        yield at, who, product.reacted(shown["response_id"], who, moment, action=action, dwell_ms=dwell)
+
+
+def _spree(
+    product: Any, what: str, user: str, start: timedelta, *, loves: int, shown: int
+) -> Iterator[tuple[timedelta, str, bytes]]:
+    """Many loves by one user every five minutes, or one by each user from one device; some were shown more."""
+    for number in range(loves):
+        who = user if what == "burst" else USERS[number % len(USERS)]
+        for name in range(shown):
+            at = start + timedelta(minutes=5 * number, seconds=-name)
+            yield at, who, product.served(f"{who} {number} {name}", who, product.noon + at)
+        at = start + timedelta(minutes=5 * number, seconds=10)
+        place = {"device_id": "d1", "network_id": "n1"} if what == "crowd" else {}
+        yield at, who, product.reacted(f"{who} {number} 0", who, product.noon + at, **place)
 
 
 class Chaos(NamedTuple):

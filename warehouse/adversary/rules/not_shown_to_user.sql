@@ -1,4 +1,5 @@
 -- subject: reaction
+-- input: touched_pairs
 -- version: 2
 -- A reaction by a user to whom nobody showed that response. Input: touched_pairs, every touched reaction beside every response of its
 -- response_id.

@@ -1,30 +1,43 @@
 -- subject: user
--- version: 1
--- More than 12 loves by one user within 60 minutes. One flag for each clock hour in which that happens, at the first love too many;
--- the score is how many times the limit was given at worst. Input: touched_hours (user_id, hour), and reactions_around them.
-WITH rule AS (SELECT 12 AS loves),
-
-counted AS (
+-- input: user_moments
+-- version: 2
+-- A user loves much within an hour: more than 60 responses, which nobody reads in that time, or far more of what they were shown in that sitting
+-- (the three hours before) than a fan would, who loves three in ten. With k loves of n shown the evidence against a fan is
+-- n KL(k/n || 0.3), which bounds -ln of a fan's chance to love k or more (Chernoff); the line is 12, ten of ten. The score is how many times over a
+-- line it was at worst, the flag stands at the first love over it. One flag a day; feedback of the week before counts as suspect, too.
+WITH running AS (
     SELECT
         user_id,
-        reacted_at,
-        count(*) OVER (
-            PARTITION BY user_id ORDER BY reacted_at RANGE BETWEEN INTERVAL 1 HOUR PRECEDING AND CURRENT ROW
-        ) AS within_the_hour
-    FROM reactions_around
-    SEMI JOIN touched_hours USING (user_id)
-    WHERE reaction = 'love' AND action = 'added'
+        day,
+        moment,
+        today AND loved AS asked,
+        count(*) FILTER (loved) OVER hour AS loves,
+        greatest(count(*) FILTER (loved) OVER hour, count(*) FILTER (NOT loved) OVER sitting) AS shown
+    FROM user_moments
+    WINDOW
+        hour AS (PARTITION BY user_id, day ORDER BY moment RANGE BETWEEN INTERVAL 1 HOUR PRECEDING AND CURRENT ROW),
+        sitting AS (PARTITION BY user_id, day ORDER BY moment RANGE BETWEEN INTERVAL 3 HOUR PRECEDING AND CURRENT ROW)
+),
+
+judged AS (
+    SELECT
+        *,
+        greatest(
+            loves / 60.5,
+            CASE WHEN loves > 0.3 * shown
+                THEN loves * ln(loves / (0.3 * shown)) + (shown - loves) * ln(greatest(shown - loves, 1) / (0.7 * shown))
+            END / 12.0
+        ) AS score
+    FROM running
+    WHERE asked
 )
 
 SELECT
-    counted.user_id,
-    CAST(NULL AS UUID) AS event_id,
-    CAST(NULL AS VARCHAR) AS response_id,
-    max(within_the_hour) / rule.loves AS score,
-    json_object('loves_within_the_hour', max(within_the_hour), 'limit', rule.loves) AS evidence,
-    min(reacted_at) AS flagged_at
-FROM counted
-CROSS JOIN rule
-INNER JOIN touched_hours ON touched_hours.user_id = counted.user_id AND touched_hours.hour = date_trunc('hour', counted.reacted_at)
-WHERE within_the_hour > rule.loves
-GROUP BY counted.user_id, touched_hours.hour, rule.loves
+    user_id,
+    max(score) AS score,
+    json_object('loves_within_the_hour', arg_max(loves, score), 'shown_in_the_sitting', arg_max(shown, score)) AS evidence,
+    min(moment) AS flagged_at,
+    to_timestamp((day - 7) * 86400) AS since
+FROM judged
+WHERE score >= 1
+GROUP BY user_id, day

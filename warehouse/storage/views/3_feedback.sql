@@ -1,6 +1,6 @@
 -- Labelled feedback: every served response that is mature at the moment is one row (the denominator), loved or not. Left out: what users in
--- quarantine were shown since the moment that their flags name. A reaction counts for the user who was shown the response, and unless
--- quarantined. What erased users did until they asked is not in the tables.
+-- quarantine were shown since the moment that their flags name. A reaction counts for the user who was shown the response; one that is
+-- quarantined is as if it had never come. What erased users did until they asked is not in the tables.
 --
 -- `trust` says how much a row counts: the user's trust in [0, 1], and for a love also the cap on one user's influence. Of n loves by one
 -- user within the same 30 days (counted from 1970) each weighs min(1, cap / n), so that one person never counts for more than `cap` loves.
@@ -13,18 +13,42 @@ trusted AS (
     ANTI JOIN (FROM standing_decisions WHERE subject = 'user' AND decision = 'released') AS released USING (user_id)
 ),
 
+-- A change that is told again under a fresh event_id (same session, same dwell_ms) happened when it was first told, or a copy would bring
+-- back what the user has taken away since.
+told AS (
+    SELECT
+        reactions.response_id,
+        reactions.user_id,
+        reaction,
+        action,
+        event_id,
+        CASE WHEN dwell_ms IS NULL THEN reacted_at ELSE min(reacted_at) OVER (
+            PARTITION BY reactions.response_id, reactions.user_id, reaction, action, session_id, dwell_ms
+        ) END AS reacted_at
+    FROM reactions
+    ANTI JOIN quarantined_reactions USING (event_id)
+    LEFT JOIN quarantined_users AS aside ON aside.user_id = reactions.user_id
+    WHERE reacted_at <= moment AND (aside.user_id IS NULL OR reacted_at < aside.since)
+),
+
+standing AS (
+    SELECT response_id, user_id, reaction, reacted_at
+    FROM (
+        FROM told
+        QUALIFY row_number() OVER (PARTITION BY response_id, user_id, reaction ORDER BY reacted_at DESC, event_id DESC) = 1
+    )
+    WHERE action = 'added'
+),
+
 counted AS (
     SELECT
-        state.response_id,
-        state.user_id,
-        max(state.reacted_at) FILTER (reaction = 'love') AS loved_at,
+        response_id,
+        user_id,
+        max(reacted_at) FILTER (reaction = 'love') AS loved_at,
         bool_or(reaction = 'like') AS liked,
         bool_or(reaction = 'dislike') AS dislike
-    FROM reaction_state_at(moment) AS state
-    ANTI JOIN quarantined_reactions USING (event_id)
-    LEFT JOIN quarantined_users AS aside ON aside.user_id = state.user_id
-    WHERE action = 'added' AND (aside.user_id IS NULL OR state.reacted_at < aside.since)
-    GROUP BY state.response_id, state.user_id
+    FROM standing
+    GROUP BY response_id, user_id
 ),
 
 weighed AS (

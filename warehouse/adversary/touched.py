@@ -1,0 +1,261 @@
+"""What a batch touches, as temporary tables that the online rules read, and the flags that fall with it.
+
+- `touched_pairs`: every touched reaction beside every response of its response_id served within `NEAR` of it.
+- `user_moments`: loves of, and responses shown to, users with many loves in a touched day.
+- `loved_texts`: what was said, beside each love of a touched user-day with several loves.
+- `crowds`: who loved from a touched device or network within a day, where there are several.
+
+An event at t says something about moments up to `SITTING` later, so it touches the day of t and that of t + SITTING.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+NEAR = timedelta(minutes=30)
+"""Rules about a reaction and its response see pairs whose event times lie no further apart than this."""
+SITTING = timedelta(hours=3)
+"""Loves of an hour are held against what was shown within this time."""
+DAY = timedelta(days=1)
+Window = tuple[datetime, datetime]
+
+_REACTION = "event_id, user_id, response_id, reacted_at, reaction, action, dwell_ms, session_id"
+_RESPONSE = "response_id, user_id, served_at, response, conversation"
+_LOVE = "event_id, user_id, response_id, reacted_at, device_id, network_id"
+
+
+def take_down(connection: DuckDBPyConnection, windows: list[Window]) -> dict[str, int]:
+    """Make the tables for the batch in `new_responses` and `new_reactions`; returns how many rows each has.
+
+    Args:
+        connection: Inside the ingest transaction.
+        windows: Few spans of event time that hold the batch.
+    """
+    connection.execute(
+        _TOUCHED_PAIRS.format(
+            reactions=within("reactions", _REACTION, "reacted_at", spread(windows, NEAR)),
+            # a touched reaction may be NEAR away from the batch, and its response once more
+            responses=within("responses", _RESPONSE, "served_at", spread(windows, 2 * NEAR)),
+        )
+    )
+    days = [(first - SITTING, last + NEAR) for first, last in whole_days(windows)]
+    loves = within("reactions", _LOVE, "reacted_at", days, "reaction = 'love' AND action = 'added'")
+    connection.execute(_DAY_LOVES.format(loves=loves))
+    shown = within("responses", "user_id, served_at", "served_at", days)
+    texts = within("responses", _RESPONSE, "served_at", days)
+    connection.execute(_TOUCHED_DAYS)
+    connection.execute(_TOUCHED_KEYS)
+    found = {"touched_pairs": _count(connection, "touched_pairs")}
+    for name, few, query in _PEOPLE:
+        connection.execute(few)
+        found[name] = 0
+        if _count(connection, "few"):  # there seldom are any, and then the day's responses need not be read
+            connection.execute(query.format(shown=shown, texts=texts))
+            found[name] = _count(connection, name)
+    return found
+
+
+def clear(connection: DuckDBPyConnection, windows: list[Window], rules: Mapping[str, list[str]]) -> None:
+    """Take away the flags that the rules are asked about anew.
+
+    Args:
+        connection: After `take_down`.
+        windows: As there.
+        rules: Names of rules by their input.
+    """
+    days = whole_days(windows)
+    connection.execute(
+        _OUTDATED,
+        {
+            "first": days[0][0] - NEAR,
+            "last": days[-1][1] + NEAR,
+            "touched_pairs": rules["touched_pairs"],
+            "touched_days": rules["user_moments"] + rules["loved_texts"],
+            "touched_keys": rules["crowds"],
+        },
+    )
+
+
+def _count(connection: DuckDBPyConnection, table: str) -> int:
+    """Rows of a table."""
+    found = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return int(found[0]) if found else 0
+
+
+def spread(windows: list[Window], margin: timedelta) -> list[Window]:
+    """The windows with a margin around them; those that then meet are one.
+
+    >>> [noon] = [datetime(2026, 3, 1, 12)]
+    >>> [(a.hour, b.hour) for a, b in spread([(noon, noon), (noon + 2 * SITTING, noon + 2 * SITTING)], SITTING)]
+    [(9, 21)]
+    """
+    merged: list[Window] = []
+    for first, last in ((first - margin, last + margin) for first, last in windows):
+        if merged and first <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(last, merged[-1][1])
+        else:
+            merged.append((first, last))
+    return merged
+
+
+def whole_days(windows: list[Window]) -> list[Window]:
+    """The UTC days that events in the windows say something about, neighbours as one span (the end excluded)."""
+    days = [(_midnight(first), _midnight(last + SITTING) + DAY) for first, last in windows]
+    return spread(days, timedelta())
+
+
+def within(table: str, columns: str, moment: str, spans: list[Window], also: str = "true") -> str:
+    """A query for the rows of a table in spans of event time that do not overlap."""
+    return " UNION ALL ".join(
+        f"""SELECT {columns} FROM {table}
+        WHERE {moment} >= TIMESTAMPTZ '{a.isoformat()}' AND {moment} <= TIMESTAMPTZ '{b.isoformat()}' AND {also}"""
+        for a, b in spans
+    )
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+_TOUCHED_PAIRS = f"""
+CREATE OR REPLACE TEMP TABLE touched_pairs AS
+WITH nearby AS ({{reactions}}),
+touched AS (
+    SELECT response_id FROM new_reactions
+    UNION
+    SELECT response_id FROM new_responses SEMI JOIN nearby USING (response_id)
+)
+SELECT
+    r.event_id, r.user_id, r.response_id, r.reacted_at, r.reaction, r.action, r.dwell_ms, r.session_id,
+    s.user_id AS shown_to, s.served_at, s.response, s.conversation
+FROM nearby AS r
+SEMI JOIN touched ON touched.response_id = r.response_id
+JOIN ({{responses}}) AS s
+    ON s.response_id = r.response_id
+    AND abs(epoch_us(s.served_at) - epoch_us(r.reacted_at)) <= {int(NEAR.total_seconds()) * 1_000_000}
+"""
+
+_DAY = "epoch_us({moment}) // 86_400_000_000"
+
+_DAY_LOVES = f"""
+CREATE OR REPLACE TEMP TABLE day_loves AS
+SELECT *, {_DAY.format(moment="reacted_at")} AS day FROM ({{loves}})
+"""
+
+_TOUCHED_DAYS = f"""
+CREATE OR REPLACE TEMP TABLE touched_days AS
+WITH moments AS (
+    SELECT user_id, reacted_at AS moment FROM new_reactions WHERE reaction = 'love' AND action = 'added'
+    UNION ALL
+    SELECT user_id, served_at FROM new_responses SEMI JOIN day_loves USING (user_id)
+)
+SELECT DISTINCT
+    user_id,
+    unnest([{_DAY.format(moment="moment")}, {_DAY.format(moment=f"moment + INTERVAL {SITTING.seconds} SECOND")}]) AS day
+FROM moments
+"""
+
+_TOUCHED_KEYS = f"""
+CREATE OR REPLACE TEMP TABLE touched_keys AS
+WITH loves AS (
+    SELECT device_id, network_id, day FROM day_loves SEMI JOIN touched_days USING (user_id, day)
+    UNION ALL
+    SELECT device_id, network_id, {_DAY.format(moment="reacted_at")} FROM new_reactions
+    WHERE reaction = 'love' AND action = 'added'
+)
+SELECT DISTINCT 'device' AS kind, device_id AS key, day FROM loves WHERE device_id IS NOT NULL
+UNION ALL
+SELECT DISTINCT 'network', network_id, day FROM loves WHERE network_id IS NOT NULL
+"""
+
+_BUSY = """
+CREATE OR REPLACE TEMP TABLE few AS
+SELECT touched_days.user_id, touched_days.day
+FROM touched_days
+INNER JOIN day_loves ON day_loves.user_id = touched_days.user_id
+WHERE epoch_us(reacted_at) // 3_600_000_000 BETWEEN touched_days.day * 24 - 1 AND touched_days.day * 24 + 23
+GROUP BY ALL
+HAVING count(*) >= 10
+"""
+
+_USER_MOMENTS = """
+CREATE OR REPLACE TEMP TABLE user_moments AS
+WITH moments AS (
+    SELECT user_id, reacted_at AS moment, true AS loved FROM day_loves SEMI JOIN few USING (user_id)
+    UNION ALL
+    SELECT user_id, served_at, false FROM ({shown}) SEMI JOIN few USING (user_id)
+)
+SELECT few.user_id, few.day, moment, loved, epoch_us(moment) >= few.day * 86_400_000_000 AS today
+FROM few
+INNER JOIN moments ON moments.user_id = few.user_id
+WHERE epoch_us(moment) // 3_600_000_000 BETWEEN few.day * 24 - 3 AND few.day * 24 + 23
+"""
+
+_FOND = """
+CREATE OR REPLACE TEMP TABLE few AS
+SELECT user_id, day FROM day_loves SEMI JOIN touched_days USING (user_id, day)
+GROUP BY user_id, day
+HAVING count(DISTINCT response_id) >= 3
+"""
+
+_LOVED_TEXTS = f"""
+CREATE OR REPLACE TEMP TABLE loved_texts AS
+WITH loves AS (FROM day_loves SEMI JOIN few USING (user_id, day))
+SELECT
+    loves.user_id, loves.day, loves.event_id, loves.response_id, loves.reacted_at, texts.response,
+    json_extract_string(texts.conversation, '$[#-1].content') AS prompt
+FROM loves
+INNER JOIN ({{texts}}) AS texts
+    ON texts.response_id = loves.response_id
+    AND texts.user_id = loves.user_id
+    AND epoch_us(loves.reacted_at) - epoch_us(texts.served_at) BETWEEN 0 AND {int(NEAR.total_seconds()) * 1_000_000}
+"""
+
+_TOGETHER = """
+CREATE OR REPLACE TEMP TABLE few AS
+WITH places AS (
+    SELECT user_id, day, reacted_at, 'device' AS kind, device_id AS key FROM day_loves
+    UNION ALL
+    SELECT user_id, day, reacted_at, 'network', network_id FROM day_loves
+)
+SELECT kind, key, day, user_id, count(*) AS loves, min(reacted_at) AS first_at
+FROM places
+SEMI JOIN touched_keys USING (kind, key, day)
+GROUP BY kind, key, day, user_id
+QUALIFY count(*) OVER (PARTITION BY kind, key, day) >= 5
+"""
+
+_CROWDS = """
+CREATE OR REPLACE TEMP TABLE crowds AS
+WITH seen AS (
+    SELECT user_id, epoch_us(served_at) // 86_400_000_000 AS day, count(*) AS shown
+    FROM ({shown}) SEMI JOIN few USING (user_id)
+    GROUP BY ALL
+)
+SELECT few.*, coalesce(seen.shown, 0) AS shown
+FROM few
+LEFT JOIN seen ON seen.user_id = few.user_id AND seen.day = few.day
+"""
+
+_PEOPLE = (
+    ("user_moments", _BUSY, _USER_MOMENTS),
+    ("loved_texts", _FOND, _LOVED_TEXTS),
+    ("crowds", _TOGETHER, _CROWDS),
+)
+"""Input of rules about people, the few whom it is about, and what is known of them."""
+
+_OUTDATED = """
+DELETE FROM flags
+WHERE source = 'ingest' AND flagged_at BETWEEN $first AND $last AND (
+    (rule IN $touched_pairs AND event_id IN (SELECT event_id FROM touched_pairs))
+    OR (rule IN $touched_days
+        AND (user_id, epoch_us(flagged_at) // 86_400_000_000) IN (SELECT (user_id, day) FROM touched_days))
+    OR (rule IN $touched_keys
+        AND (key, epoch_us(flagged_at) // 86_400_000_000) IN (SELECT (key, day) FROM touched_keys))
+)
+"""
