@@ -92,7 +92,7 @@ class ReplayReport(NamedTuple):
         events: Lines that the broker acknowledged; `bytes` of them.
         last: Number (from 1) of the last line of the file that was sent, or skipped; 0 for none.
         seconds: Of the clock.
-        behind: Seconds by which the latest line left after it was due.
+        behind: Most seconds by which a line left after it was due; says nothing without a pace.
         shift: By which event times were moved.
         stopped: Whether it was stopped before the end.
         refused: Numbers of lines that are longer than a broker takes; they were not sent.

@@ -142,7 +142,8 @@ def replay(
             to_now=shift_to_now,
             clock=again.WallClock(stop),
         )
-    click.echo(f"sent {report.events:,} events in {report.seconds:.1f} s, at most {report.behind:.1f} s behind")
+    late = f", at most {report.behind:.1f} s late" if rate or speed else ""
+    click.echo(f"sent {report.events:,} events in {report.seconds:.1f} s{late}")
     _say_refused(report.refused)
     if report.stopped:
         moved = f" --shift {report.shift.total_seconds():.3f}" if report.shift else ""
