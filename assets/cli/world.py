@@ -35,7 +35,9 @@ def _attack(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tu
     multiple=True,
     callback=_attack,
     metavar="NAME:SHARE",
-    help="Add an attack whose loves are this share of all loves; may be given several times (see docs/attacks.md).",
+    help="Add an attack whose loves are this share of all loves; may be given several times. Attacks: burst_bots, "
+    "slow_drip, lockstep_farm, camouflaged_farm, hijacked_accounts, targeted_arm, dictated_poison, unsafe_trolls, "
+    "replay_flood (docs/attacks.md).",
 )
 @click.option("--social", is_flag=True, help="People influence each other: tastes, brigades and leaving spread.")
 @click.option("--experiment", is_flag=True, help="Serve everything in an A/B test: arm `treatment` is warmer.")
@@ -69,4 +71,4 @@ def simulate(out: Path, attacks: tuple[Any, ...], social: bool, experiment: bool
         f"Love rate {amounts.love_rate:.2%}"
     )
     for name, loves in amounts.attack_loves.items():
-        click.echo(f"{name}: {loves:,} loves by {amounts.attack_users[name]:,} users")
+        click.echo(f"{name}: loves {loves:,}, accounts {amounts.attack_users[name]:,}")

@@ -3,6 +3,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from assets.cli.world import simulate
+from streams.synthetic.shares import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,3 +52,16 @@ def test_simulate_writes_what_it_says(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     lines = (tmp_path / "world" / "events.ndjson").read_bytes().splitlines()
     assert f"{len(lines):,} event lines" in done.stdout
+
+
+def test_simulate_names_every_attack_and_refuses_what_cannot_be() -> None:
+    run = CliRunner()
+    assert all(name in run.invoke(simulate, ["--help"]).output for name in NAMES)
+    for words, message in {
+        ("--attack", "burst_bots"): "in (0, 0.9]",
+        ("--attack", "burst_bots:0.5", "--attack", "slow_drip:0.5"): "lower the shares",
+        ("--love-rate", "0.2"): "0.0005<=x<=0.05",
+    }.items():
+        done = run.invoke(simulate, words)
+        assert done.exit_code == 2
+        assert message in done.output
