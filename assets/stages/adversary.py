@@ -52,7 +52,8 @@ def _quarantine(run: Run) -> Facts:
 
     with open_warehouse(run.warehouse).read() as connection:
         rules = connection.execute(
-            "SELECT rule, count(*) FROM (SELECT unnest(rules) AS rule FROM quarantined_users) GROUP BY rule ORDER BY rule"
+            """SELECT rule, count(*) FROM (SELECT unnest(rules) AS rule FROM quarantined_users)
+            GROUP BY rule ORDER BY rule"""
         ).fetchall()
         users, aside = connection.execute(
             "SELECT (SELECT count(*) FROM quarantined_users), (SELECT count(*) FROM quarantined_reactions)"

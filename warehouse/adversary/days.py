@@ -17,6 +17,15 @@ WINDOW = 28
 LATE = timedelta(days=3)
 """A love counts in the evidence if it comes no later than this after the day in which it was given."""
 ONE = timedelta(days=1)
+LESSONS = 7
+"""Days that the models learn anew when they were lost, as every erasure of a user lets them be."""
+
+
+class Lesson(NamedTuple):
+    """An earlier day that the models learn again: columns as in `Seen`."""
+
+    responses: pa.Table
+    loves: pa.Table
 
 
 class Seen(NamedTuple):
@@ -32,6 +41,8 @@ class Seen(NamedTuple):
         flagged: Users with a standing flag of this job's own rules: user_id, rule, score, flagged_at, since.
         quarantined: Users in quarantine, by whatever rule.
         model: The models as the day before left them; None for none.
+        erasures: Requests for erasure that were stored.
+        lessons: Days before this one, oldest first, where the models were lost.
     """
 
     day: date
@@ -43,12 +54,16 @@ class Seen(NamedTuple):
     flagged: pa.Table
     quarantined: frozenset[str]
     model: bytes | None
+    erasures: int = 0
+    lessons: tuple[Lesson, ...] = ()
 
     @property
     def rows(self) -> dict[str, int]:
         """How many rows were read, by kind."""
         tables = {"responses": self.responses, "loves": self.loves, "late": self.loved, "evidence": self.past}
-        return {name: table.num_rows for name, table in tables.items()}
+        read = {name: table.num_rows for name, table in tables.items()}
+        again = sum(lesson.responses.num_rows for lesson in self.lessons)
+        return read | ({"lessons": again} if again else {})
 
 
 def start(day: date) -> datetime:
@@ -60,6 +75,12 @@ def last_judged(connection: DuckDBPyConnection) -> date | None:
     """The last day that was judged."""
     found = connection.execute("SELECT max(day) FROM adversary_days").fetchone()
     return found[0] if found else None
+
+
+def erasures(connection: DuckDBPyConnection) -> int:
+    """How many requests for erasure were stored: what was read before one of them must not be written after it."""
+    found = connection.execute("SELECT count(*) FROM erasures").fetchone()
+    return int(found[0]) if found else 0
 
 
 def next_day(connection: DuckDBPyConnection, after: date | None, until: date) -> date | None:
@@ -89,9 +110,7 @@ def read(reader: DuckDBPyConnection, day: date) -> Seen:
         day: The day after the last one judged, or a later one if nothing happened in between.
     """
     first, last = start(day), start(day) + ONE
-    responses = reader.execute(
-        f"SELECT {_COLUMNS} FROM responses WHERE served_at >= ? AND served_at < ? {_FIRST_TELLING}", [first, last]
-    ).to_arrow_table()
+    responses = _served(reader, day)
     loves = reader.execute(_LOVES, {"first": first - LATE, "last": last}).to_arrow_table()
     reader.register("new_loves", loves)
     loved = reader.execute(
@@ -112,9 +131,39 @@ def read(reader: DuckDBPyConnection, day: date) -> Seen:
     ).to_arrow_table()
     aside = frozenset(row[0] for row in reader.execute("SELECT user_id FROM quarantined_users").fetchall())
     model = reader.execute("SELECT model FROM adversary_models ORDER BY day DESC LIMIT 1").fetchone()
-    return Seen(
-        day, last_judged(reader), responses, loves, loved, past, flagged, aside, bytes(model[0]) if model else None
-    )
+    previous, stored = last_judged(reader), bytes(model[0]) if model else None
+    lessons = _lessons(reader, day) if previous and stored is None else ()
+    return Seen(day, previous, responses, loves, loved, past, flagged, aside, stored, erasures(reader), lessons)
+
+
+def _served(reader: DuckDBPyConnection, day: date) -> pa.Table:
+    return reader.execute(
+        f"SELECT {_COLUMNS} FROM responses WHERE served_at >= ? AND served_at < ? {_FIRST_TELLING}",
+        [start(day), start(day) + ONE],
+    ).to_arrow_table()
+
+
+def _lessons(reader: DuckDBPyConnection, day: date) -> tuple[Lesson, ...]:
+    """The last days before this one on which something was served."""
+    found = []
+    for before in range(LESSONS, 0, -1):
+        responses = _served(reader, day - before * ONE)
+        first = start(day) - before * ONE
+        loves = reader.execute(
+            """SELECT DISTINCT user_id, response_id FROM reactions
+            WHERE reaction = 'love' AND action = 'added' AND reacted_at >= ? AND reacted_at < ? ORDER BY ALL""",
+            [first, min(first + LATE, start(day))],
+        ).to_arrow_table()
+        if responses.num_rows:
+            found.append(Lesson(responses, loves))
+    return tuple(found)
+
+
+def forget(connection: DuckDBPyConnection) -> None:
+    """Take out erased users, named by the registered table `requests`; the models, which learnt from them, go too."""
+    for table in ("user_evidence", "counted_loves", "user_trust"):
+        connection.execute(f"DELETE FROM {table} WHERE user_id IN (SELECT user_id FROM requests)")
+    connection.execute("DELETE FROM adversary_models")
 
 
 class Learnt(NamedTuple):

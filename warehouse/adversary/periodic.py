@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warehouse import connection
-from warehouse.adversary import days, group_flags, groups, judging, sums
+from warehouse.adversary import days, group_flags, groups, judging, standing, sums
 from warehouse.adversary.days import Learnt, Seen
 from warehouse.adversary.flagged import UserFlag
 from warehouse.adversary.judging import Judged
+from warehouse.storage.transaction import WarehouseConflictError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +35,7 @@ SHARES: Final = {"evidence": 0.5, "lockstep": 0.2, "dense_block": 0.2}
 """How the honest loss is split over the rules that have a line to derive; the rest is left to the online rules."""
 LATENESS: Final = timedelta(hours=2)
 """A day is over when the log's newest response is so much younger than its end."""
+ATTEMPTS: Final = 5
 Floats = NDArray[np.float64]
 
 
@@ -115,26 +117,45 @@ def judge_next(
     """Judge the earliest pending day; None when there is none. Arguments as `run`.
 
     1. Read what the day needs, in one snapshot, and let the warehouse go.
-    2. Score the day by models that learnt from earlier days of other users. The very first day teaches them beforehand.
+    2. Score the day by models that learnt from earlier days of other users. Lost models learn the last days again; the
+       very first day teaches them beforehand.
     3. Judge the users, each on their own; look for groups.
     4. Let the models learn the day from those who are trusted.
-    5. Write all of it in one transaction, unless somebody else judged the day meanwhile: then nothing is written.
+    5. Write all of it in one transaction, unless somebody else judged the day meanwhile, or a user asked to be erased:
+       then nothing is written, and it begins anew.
+
+    Raises:
+        WarehouseConflictError: That happened `ATTEMPTS` times over.
     """
+    for _ in range(ATTEMPTS):
+        report, stored = _attempt(target, model_from, until, honest_loss)
+        if stored:
+            return report
+    raise WarehouseConflictError(
+        f"the warehouse changed {ATTEMPTS} times while a day was judged, nothing of it was stored; try again"
+    )
+
+
+def _attempt(
+    target: Target, model_from: Callable[[bytes | None], LoveModel], until: date | None, honest_loss: float
+) -> tuple[DayReport | None, bool]:
+    """One attempt at the next day: what it found, None for no day, and whether that is settled."""
     clock = _Clock()
     warehouse = connection.open(target)
     with warehouse.read() as reader:
         last = until or days.last_over(reader, LATENESS)
         day = days.next_day(reader, days.last_judged(reader), last) if last else None
         if day is None:
-            return None
+            return None, True
         seen, window = days.read(reader, day), groups.read(reader, day)
     clock.lap("read")
     model = model_from(seen.model)
     work = _work(seen, window, model, honest_loss, clock)
     with warehouse.transaction() as writer:
-        if days.last_judged(writer) == seen.previous:
-            _write(writer, work, honest_loss, clock)
-    return work.report(clock)
+        if (days.last_judged(writer), days.erasures(writer)) != (seen.previous, seen.erasures):
+            return None, False
+        _write(writer, work, honest_loss, clock)
+    return work.report(clock), True
 
 
 class _Work(NamedTuple):
@@ -167,9 +188,11 @@ class _Work(NamedTuple):
 
 def _work(seen: Seen, window: groups.Window, model: LoveModel, honest_loss: float, clock: _Clock) -> _Work:
     love = sums.loved_at_all(seen.responses, seen.loves)
+    for lesson in seen.lessons:
+        model.learn(lesson.responses, sums.loved_at_all(*lesson), _teaches(lesson.responses, seen.quarantined, {}))
     fresh = model.days == 0
     if fresh:
-        model.learn(seen.responses, love, _teaches(seen, {}))
+        model.learn(seen.responses, love, _teaches(seen.responses, seen.quarantined, {}))
     chance, chance_loved = model.score(seen.responses), model.score(seen.loved)
     clock.lap("score")
     today = sums.day_sums(seen, chance, chance_loved)
@@ -182,17 +205,21 @@ def _work(seen: Seen, window: groups.Window, model: LoveModel, honest_loss: floa
     flags = judged.flags + found.flags
     if not fresh:
         trusted = dict(zip(judged.users.to_pylist(), judged.trust.tolist(), strict=True))
-        model.learn(seen.responses, love, _teaches(seen, trusted | {flag.user_id: 0.0 for flag in flags}))
+        model.learn(
+            seen.responses,
+            love,
+            _teaches(seen.responses, seen.quarantined, trusted | {flag.user_id: 0.0 for flag in flags}),
+        )
     learnt = Learnt(today, _counted(seen), _trust_rows(seen, judged, flags), model.dump())
     clock.lap("learn")
     known = set(zip(seen.flagged["user_id"].to_pylist(), seen.flagged["rule"].to_pylist(), strict=True))
     return _Work(seen, learnt, judged, found, [flag for flag in flags if (flag.user_id, flag.rule) not in known])
 
 
-def _teaches(seen: Seen, trust: dict[str, float]) -> Floats:
-    """How much each response of the day may teach: its user's trust, nothing in quarantine."""
-    users = seen.responses["user_id"].to_pylist()
-    return np.array([0.0 if user in seen.quarantined else trust.get(user, 1.0) for user in users])
+def _teaches(responses: pa.Table, quarantined: frozenset[str], trust: dict[str, float]) -> Floats:
+    """How much each response may teach: its user's trust, nothing in quarantine."""
+    users = responses["user_id"].to_pylist()
+    return np.array([0.0 if user in quarantined else trust.get(user, 1.0) for user in users], np.float64)
 
 
 def _counted(seen: Seen) -> pa.Table:
@@ -225,45 +252,12 @@ def _write(writer: DuckDBPyConnection, work: _Work, honest_loss: float, clock: _
     """
     days.write(writer, work.seen.day, work.learnt)
     groups.store(writer, work.groups)
-    _write_flags(writer, work)
+    standing.write(writer, work.flags, work.seen.flagged.to_pylist(), work.judged.cleared)
     clock.lap("write")
     report: dict[str, Any] = work.report(clock)._asdict()
     versions = "+".join(f"{name}-{version}" for name, version in VERSIONS.items())
     values = [work.seen.day, versions, honest_loss, json.dumps(report, default=str)]
     writer.execute("INSERT INTO adversary_days VALUES (?, ?, ?, ?)", values)
-
-
-def _write_flags(writer: DuckDBPyConnection, work: _Work) -> None:
-    standing = {(row["user_id"], row["rule"]): row for row in work.seen.flagged.to_pylist()}
-    gone = set(work.judged.cleared)
-    written = []
-    for flag in work.flags:
-        before = standing.get((flag.user_id, flag.rule))
-        if before is None or flag.score > before["score"] or _earlier(flag, before["since"]):
-            gone.add((flag.user_id, flag.rule))
-            written.append(flag if before is None else _at_its_strongest(flag, before))
-    for user, rule in sorted(gone & standing.keys()):
-        writer.execute("DELETE FROM flags WHERE source = 'periodic' AND user_id = ? AND rule = ?", [user, rule])
-    for flag in written:
-        writer.execute(_INSERT, [*flag._replace(evidence=json.dumps(flag.evidence, default=str))])  # type: ignore[arg-type]
-
-
-def _earlier(flag: UserFlag, since: Any) -> bool:
-    return since is not None and (flag.since is None or flag.since < since)
-
-
-def _at_its_strongest(flag: UserFlag, before: dict[str, Any]) -> UserFlag:
-    """A flag goes on from the first moment that it ever named, and from the first time that it was given."""
-    since = None if flag.since is None or before["since"] is None else min(flag.since, before["since"])
-    return flag._replace(
-        score=max(flag.score, before["score"]), since=since, flagged_at=min(flag.flagged_at, before["flagged_at"])
-    )
-
-
-_INSERT = """
-INSERT INTO flags (source, subject, rule, rule_version, user_id, score, evidence, flagged_at, since, key)
-VALUES ('periodic', 'user', ?, ?, ?, ?, ?, ?, ?, ?)
-"""
 
 
 class _Clock:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from warehouse.adversary import days
 from warehouse.ingest import positions
 from warehouse.ingest.records import Coordinates, DeadLetter
 
@@ -209,6 +210,7 @@ def forget(connection: DuckDBPyConnection, requests: Mapping[str, datetime]) -> 
     if dead:
         connection.execute(f"DELETE FROM dead_letters {mine}")
     _drop_flags(connection, removed)
+    days.forget(connection)
     note(connection, [*effects(removed), *_by_user("table", "dead_letters", (row[4] for row in dead))])
     connection.unregister("requests")
     return removed
