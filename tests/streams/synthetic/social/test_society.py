@@ -7,6 +7,7 @@ import pytest
 from streams.synthetic import WorldConfig, simulate
 from streams.synthetic.config import Experiment
 from streams.synthetic.life import Life
+from streams.synthetic.retention import lived_days
 from streams.synthetic.social import SocialConfig, Society
 from streams.synthetic.social.brigades import LASTS, LOVES, NO_TOPIC, Brigades, topics
 from streams.synthetic.social.contagion import ANTI, PRO
@@ -150,3 +151,10 @@ def test_neighbours_carry_an_experiments_effect_into_the_other_arm() -> None:
     social = SocialConfig(brigades=0.0)
     gains = [control_taste(seed, better, social) - control_taste(seed, INCUMBENT, social) for seed in range(4)]
     assert np.mean(gains) - 2 * np.std(gains, ddof=1) / np.sqrt(4) > 0
+
+
+def test_retention_is_told_of_a_social_world_as_of_any_other() -> None:
+    sizes = {"responses": 3_000, "users": 300, "days": 24}
+    plain, social = (lived_days(WorldConfig(**sizes, social=one)) for one in (None, SocialConfig()))
+    assert social.schema == plain.schema
+    assert social.num_rows > 100
