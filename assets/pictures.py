@@ -1,10 +1,13 @@
 """The one plot of each stage, drawn from what the run recorded; the report and Dagster show the same."""
 
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assets import found
 from assets.run import Run
+
+if TYPE_CHECKING:
+    from assets.report.adversary_schema import Adversary
 
 
 def picture(run: Run, stage: str) -> bytes | None:
@@ -63,6 +66,24 @@ def bots(run: Run, _: str = "") -> bytes | None:
 
     rows = found.logged_bots(run)
     return plots.bots(rows) if rows else None
+
+
+def adversary(found: "Adversary | None") -> dict[str, bytes]:
+    """What the adversary filter did, by the names that the report has places for; nothing is drawn of nothing."""
+    from assets.report import adversary_plots, group_plot
+
+    if found is None:
+        return {}
+    drawn: dict[str, bytes] = {}
+    if found.left_out_by_rule and found.loves:
+        drawn["left_out"] = adversary_plots.left_out(found.left_out_by_rule, found.loves)
+    if found.recall_by_attack and found.honest_loss is not None:
+        drawn["attacks"] = adversary_plots.attacks(found.recall_by_attack, found.honest_loss)
+    if any(found.trust):
+        drawn["trust"] = adversary_plots.trust(found.trust)
+    if len(found.days) > 1:
+        drawn["judged_days"] = adversary_plots.judged_days(found.days)
+    return drawn | {f"group_{place}": group_plot.group(each) for place, each in enumerate(found.groups) if each.loves}
 
 
 def seconds(run: Run, _: str = "") -> bytes | None:

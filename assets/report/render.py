@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from assets.report import words
+from assets.report import adversary_words, group_plot, words
 from assets.report.schema import Report
 from assets.report.style import DENSITY
 
@@ -20,8 +20,13 @@ CAPTIONS = {
     "experiment": "The lift of the Love rate in the A/B test, with 95% intervals.",
     "ledger": "Predicted against measured lift, experiment by experiment; on the dashed line both agree.",
     "seconds": "Wall clock of each stage.",
+    "left_out": "Loves left out of what is learnt, by rule; one that several rules left out is in each.",
+    "attacks": "Against the hidden truth: the share of each attack's loves left out, and of the honest ones.",
+    "trust": "Users whose feedback is weighed down, by trust. Everybody else has trust 1.",
+    "judged_days": "Users that the daily job flagged for the first time, day by day.",
 }
-"""The figures that the page has a place for, and what is written under them."""
+"""The figures that the page has a place for, and what is written under them; beside them `group_0`, `group_1` and so
+on, one for each group of the report."""
 
 
 class Written(NamedTuple):
@@ -39,7 +44,7 @@ def write_report(report: Report, figures: Mapping[str, bytes], out_dir: Path) ->
 
     Args:
         report: The run's figures.
-        figures: PNG bytes by name; names as in `CAPTIONS`.
+        figures: PNG bytes by name; names as in `CAPTIONS`, and `group_N`.
         out_dir: Made if it is not there.
 
     Raises:
@@ -65,21 +70,38 @@ def render(report: Report, figures: Mapping[str, bytes]) -> str:
     """
     import jinja2
 
-    strangers = sorted(set(figures) - set(CAPTIONS))
+    captions = _captions(report)
+    strangers = sorted(set(figures) - set(captions))
     if strangers:
-        raise ValueError(f"figures {strangers} have no place in the report, must be among {sorted(CAPTIONS)}")
+        raise ValueError(f"figures {strangers} have no place in the report, must be among {sorted(captions)}")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     for word in (words.percent, words.rate, words.number, words.signed, words.span, words.typeset, words.sentence):
         environment.filters[word.__name__] = word
     environment.filters["count"] = lambda value: f"{value:,}"
+    environment.filters |= {"rule": adversary_words.rule, "colour": group_plot.colour, "quoted": _quoted}
+    environment.globals["nobody"] = adversary_words.nobody
     template = environment.from_string(Path(__file__).with_name("template.html.j2").read_text(encoding="utf-8"))
-    return template.render(report=report, summary=words.summary(report), figures=_embedded(figures))
+    return template.render(report=report, summary=words.summary(report), figures=_embedded(figures, captions))
 
 
-def _embedded(figures: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
-    return {name: {"caption": CAPTIONS[name], **_image(name, content)} for name, content in figures.items()}
+def _quoted(text: str) -> Any:
+    """A user's words for the page: markup is defused, quotation marks stay, so that an erasure finds the words."""
+    import html
+
+    from markupsafe import Markup
+
+    return Markup(html.escape(text, quote=False))
+
+
+def _captions(report: Report) -> dict[str, str]:
+    groups = report.adversary.groups if report.adversary else []
+    return CAPTIONS | {f"group_{place}": adversary_words.caption(each) for place, each in enumerate(groups)}
+
+
+def _embedded(figures: Mapping[str, bytes], captions: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    return {name: {"caption": captions[name], **_image(name, content)} for name, content in figures.items()}
 
 
 def _image(name: str, content: bytes) -> dict[str, Any]:

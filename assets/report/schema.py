@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from assets.report.adversary_schema import Adversary
+
 Pair = tuple[float | None, float | None]
 """An interval; None on a side without a limit."""
 
@@ -35,13 +37,6 @@ class Ingest(msgspec.Struct, kw_only=True, frozen=True):
     dead_letters: int
     lost: int
     by_reason: dict[str, int] | None = None
-
-
-class Adversary(msgspec.Struct, kw_only=True, frozen=True):
-    """The filter against the truth: share of bots' loves it caught, and of honest loves that went with them."""
-
-    recall: float
-    honest_loss: float
 
 
 class PLove(msgspec.Struct, kw_only=True, frozen=True):

@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple
 
+from assets.report import adversary_words
 from assets.report.schema import Candidate, Experiment, Pair, Policy, Report
 
 
@@ -121,8 +122,7 @@ def _feedback(report: Report) -> list[str]:
         f"and {seen.dead_letters:,} malformed lines kept aside with a reason."
     ]
     if report.adversary is not None:
-        caught, took = rate(report.adversary.recall, 0), rate(report.adversary.honest_loss)
-        lines.append(f"The filter caught {caught} of the bots' loves and took {took} of the honest ones with them.")
+        lines.extend(adversary_words.adversary(report.adversary))
     return lines
 
 

@@ -17,7 +17,8 @@ def report(run: Run) -> Facts:
     from assets.report.render import write_report
     from assets.report.schema import from_plain
 
-    drawn = {
+    found = from_plain(_values(run))
+    drawn = pictures.adversary(found.adversary) | {
         "love_by_day": pictures.love_by_day(run),
         "reliability": pictures.reliability(run, "p_love"),
         "bots": pictures.bots(run),
@@ -26,9 +27,7 @@ def report(run: Run) -> Facts:
         "ledger": pictures.ledger(run),
         "seconds": pictures.seconds(run),
     }
-    written = write_report(
-        from_plain(_values(run)), {name: image for name, image in drawn.items() if image is not None}, run.directory
-    )
+    written = write_report(found, {name: image for name, image in drawn.items() if image is not None}, run.directory)
     return {"summary": str(written.html), "html": str(written.html), "json": str(written.json)}
 
 
@@ -80,13 +79,17 @@ def _ingest(run: Run) -> Facts:
     }
 
 
-def _adversary(run: Run) -> Facts | None:
+def _adversary(run: Run) -> Facts:
+    from assets.caught import caught
+    from assets.stages import source
+
+    moment = source.world_config(run).ends_at if run.recipe.source == "world" else datetime.now(UTC)
+    found = caught(run.warehouse, moment=moment, maturity_hours=run.recipe.training_set.maturity_hours)
     if run.recipe.source != "world":
-        return None
+        return found
     from assets import truth
 
-    found = truth.adversary(run)
-    return {name: found[name] for name in ("recall", "honest_loss")} if found["recall"] is not None else None
+    return found | truth.adversary(run)
 
 
 def _p_love(run: Run, facts: Facts) -> Facts:

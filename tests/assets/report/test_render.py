@@ -10,7 +10,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from assets.report import convert, plots, schema
+from assets.report import adversary_plots, convert, group_plot, plots, schema
 from assets.report.render import CAPTIONS, render, write_report
 from experiments import gates, ledger
 from experiments.plan import Guardrail, Plan
@@ -67,7 +67,7 @@ def figures() -> dict[str, Any]:
         "created_at": "2026-03-02T10:00:00+00:00",
         "source": "a synthetic world",
         "ingest": dict.fromkeys(KEYS["ingest"], 7) | {"lost": 0},
-        "adversary": {"recall": 0.8, "honest_loss": 0.005},
+        "adversary": caught(),
         "p_love": dict.fromkeys(KEYS["p_love"], 0.6) | {"auroc_ci": [0.58, 0.62]},
         "policies": [policy | {"love_weight": 0.1, "judges": ["closing"], "chosen": True, "true_love_lift": 0.28}],
         "candidate": {
@@ -90,6 +90,46 @@ def figures() -> dict[str, Any]:
     }
 
 
+def caught() -> dict[str, Any]:
+    """What the filter did: two rules, two days, and a group of three that met on one question, twice."""
+    met = [(account, 0, f"2026-02-0{day}T10:0{account}:00+00:00") for day in (2, 4) for account in range(3)]
+    group = {
+        "name": "lockstep-1",
+        "rule": "lockstep",
+        "members": 3,
+        "score": 4.2,
+        "surprise": 69.1,
+        "density": None,
+        "line": None,
+        "flagged_at": "2026-02-03T00:00:00+00:00",
+        "begins": met[0][2],
+        "ends": met[-1][2],
+        "objects": [{"side": "prompt", "words": "what's new?", "accounts": 3, "loves": 6}],
+        "loves": [*met, (1, None, "2026-02-05T09:00:00+00:00")],
+        "ties": [(0, 1, 30.0), (0, 2, 25.0), (1, 2, 14.1)],
+    }
+    day = {"users": 9, "loves": 30, "flags": {"lockstep": 3}, "cpu_s": 0.4}
+    return {
+        "recall": 0.8,
+        "honest_loss": 0.005,
+        "recall_by_attack": {"lockstep_farm": 0.9, "slow_drip": 0.7},
+        "loves": 200,
+        "left_out": 12.5,
+        "left_out_by_rule": {"lockstep": 7.0, "weighed down": 5.5},
+        "users": 100,
+        "users_aside": 3,
+        "users_by_rule": {"lockstep": 3},
+        "reactions_aside": 0,
+        "released": 0,
+        "confirmed": 0,
+        "trust": [0, 1, 0, 0, 0, 0, 0, 0, 2, 0],
+        "days": [day | {"day": "2026-02-02"}, day | {"day": "2026-02-03", "flags": {}}],
+        "groups": [group],
+        "sentences": ["A block of 20 accounts stays undetected below 8.8 loves each."],
+        "dial": 0.01,
+    }
+
+
 def bare() -> dict[str, Any]:
     """A run that got no further than its events."""
     nothing = dict.fromkeys(("adversary", "p_love", "candidate", "experiment", "ledger_agreement"))
@@ -109,6 +149,21 @@ def drawn(report: schema.Report) -> dict[str, bytes]:
         "ledger": plots.predicted_against_measured(report.ledger),
         "bots": plots.bots([schema.Bot(name="a", responses=9, **rates)]),
         "seconds": plots.seconds(report.seconds),
+        **adversaries(report),
+    }
+
+
+def adversaries(report: schema.Report) -> dict[str, bytes]:
+    found = report.adversary
+    assert found is not None
+    assert found.loves is not None
+    assert found.honest_loss is not None
+    return {
+        "left_out": adversary_plots.left_out(found.left_out_by_rule, found.loves),
+        "attacks": adversary_plots.attacks(found.recall_by_attack, found.honest_loss),
+        "trust": adversary_plots.trust(found.trust),
+        "judged_days": adversary_plots.judged_days(found.days),
+        "group_0": group_plot.group(found.groups[0]),
     }
 
 
@@ -145,7 +200,7 @@ def images(report: schema.Report) -> dict[str, bytes]:
 
 
 def test_every_figure_is_a_png_with_a_caption(images: dict[str, bytes]) -> None:
-    assert set(images) == set(CAPTIONS)
+    assert set(images) == {*CAPTIONS, "group_0"}
     assert all(image.startswith(b"\x89PNG") for image in images.values())
 
 
@@ -154,7 +209,7 @@ def test_a_report_is_one_page_that_fetches_nothing(
 ) -> None:
     written = write_report(report, {name: image for name, image in images.items() if name != "bots"}, tmp_path / "run")
     page = Page(written.html.read_text())
-    assert (page.fetched, page.open, page.images) == ([], [], 6)
+    assert (page.fetched, page.open, page.images) == ([], [], 11)
     assert "url(" not in written.html.read_text()
     assert "@import" not in written.html.read_text()
     assert sorted(path.name for path in written.html.parent.iterdir()) == ["report.html", "report.json"]
@@ -178,6 +233,34 @@ def test_the_page_says_the_runs_own_figures(report: schema.Report) -> None:
     assert f"{test.lift:+.1%}" in html
     assert "0.65%" in html
     assert "\N{MINUS SIGN}0.005" in html
+
+
+def test_a_group_is_told_in_words_beside_its_picture(report: schema.Report, images: dict[str, bytes]) -> None:
+    html = render(report, images)
+    assert "3 accounts within 2 days, from 2 February 10:00 on." in html
+    assert "6 of their 7 loves are on one thing that more than one of them loved" in html
+    assert "1 in 10^30" in html
+    assert "what's new?" in html  # as it was said: an erasure looks for it letter by letter
+
+
+def test_no_group_is_said_together_with_what_that_means() -> None:
+    nobody = figures() | {"adversary": caught() | {"groups": []}}
+    html = render(schema.from_plain(nobody), {})
+    assert "No group was found in 2 judged days" in html
+    assert "stays undetected below 8.8 loves each" in html
+    html = render(schema.from_plain(figures() | {"adversary": caught() | {"groups": [], "days": []}}), {})
+    assert "No day was judged" in html
+
+
+def test_a_figure_of_a_group_that_the_report_does_not_have_is_refused(report: schema.Report) -> None:
+    with pytest.raises(ValueError, match="group_1"):
+        render(report, {"group_1": b"\x89PNG"})
+
+
+def test_a_report_from_before_the_section_still_reads() -> None:
+    html = render(schema.from_plain(figures() | {"adversary": {"recall": 0.8, "honest_loss": 0.005}}), {})
+    assert "80.0%" in html
+    Page(html)
 
 
 def test_a_run_without_an_experiment_still_has_a_page() -> None:

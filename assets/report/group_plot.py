@@ -1,0 +1,130 @@
+"""A flagged group, drawn: who loved what when, and who is tied to whom."""
+
+from collections import defaultdict
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, Final
+
+from assets.report.adversary_schema import Group
+from assets.report.style import CONTROL, GOOD, GRID, INK, LOVE, QUIET, canvas, png
+
+PALETTE: Final = (LOVE, CONTROL, GOOD, "#c08a2e", "#7a5aa6", "#3f8fb5")
+"""Colours of the objects that most accounts share; the others are `REST`."""
+REST: Final = "#b9b6c2"
+ROWS: Final = 60
+"""Accounts that are drawn, those with the earliest loves."""
+NEAR: Final = 3 * 3_600
+"""Seconds within which loves on one object are joined by a line: as far apart as the search lets them be."""
+
+
+def group(found: Group) -> bytes:
+    """A raster of accounts against time with a mark a love, and the ties between the same accounts as a ring; a PNG.
+
+    Filled marks are loves on objects that the accounts share, coloured by object, and joined where they coincide;
+    small grey ones are whatever else the accounts loved. The dotted line is the moment of the first flag.
+    """
+    rows = min(ROWS, 1 + max(account for account, _, _ in found.loves))
+    figure, first = canvas(9.2, 1.6 + 0.11 * max(rows, 18))
+    first.remove()
+    raster, ring = figure.subplots(1, 2, width_ratios=(2.1, 1))
+    _raster(raster, found, rows)
+    _ring(ring, found, rows)
+    return png(figure)
+
+
+def colour(place: int | None) -> str:
+    """The colour of an object, by its place among those of its group."""
+    return REST if place is None or place >= len(PALETTE) else PALETTE[place]
+
+
+def _raster(axes: Any, found: Group, rows: int) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    shown = [(account, place, datetime.fromisoformat(at)) for account, place, at in found.loves if account < rows]
+    for account in range(rows):
+        axes.axhline(account, color=GRID, linewidth=0.6, zorder=0)
+    for place, low, high, ends in _coincidences(shown):
+        axes.plot(ends, (low, high), color=colour(place), linewidth=1.1, alpha=0.45, zorder=1, solid_capstyle="round")
+    alone = [(account, at) for account, place, at in shown if place is None]
+    axes.plot([at for _, at in alone], [account for account, _ in alone], "o", color=REST, markersize=2.4, zorder=2)
+    for place in sorted({place for _, place, _ in shown if place is not None}, reverse=True):
+        mine = [(account, at) for account, its, at in shown if its == place]
+        moments, accounts = [at for _, at in mine], [account for account, _ in mine]
+        axes.plot(
+            moments, accounts, "o", color=colour(place), markersize=5.2, markeredgecolor="white",
+            markeredgewidth=0.7, zorder=3 if place < len(PALETTE) else 2.5,
+        )  # fmt: skip
+    axes.axvline(datetime.fromisoformat(found.flagged_at), color=INK, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
+    axes.annotate(
+        "flagged", (datetime.fromisoformat(found.flagged_at), 1.0), xycoords=("data", "axes fraction"),
+        xytext=(0, 3), textcoords="offset points", ha="center", fontsize=8.5, color=INK,
+    )  # fmt: skip
+    locator = AutoDateLocator(maxticks=7)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.set_ylim(rows - 0.3, -0.7)
+    axes.set_yticks([place for place in range(rows) if place in (0, rows - 1) or (place + 1) % 5 == 0])
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value + 1:.0f}")
+    axes.set_ylabel("account, by first love")
+    _quiet(axes)
+
+
+def _coincidences(
+    shown: list[tuple[int, int | None, datetime]],
+) -> list[tuple[int, int, int, tuple[datetime, datetime]]]:
+    """Lines between loves on one object that follow each other closely: (object, account, account, moments)."""
+    by_object: dict[int, list[tuple[datetime, int]]] = defaultdict(list)
+    for account, place, at in shown:
+        if place is not None:
+            by_object[place].append((at, account))
+    return [
+        (place, before[1], after[1], (before[0], after[0]))
+        for place, loves in by_object.items()
+        for before, after in pairwise(sorted(loves))
+        if before[1] != after[1] and (after[0] - before[0]).total_seconds() <= NEAR
+    ]
+
+
+def _ring(axes: Any, found: Group, rows: int) -> None:
+    import numpy as np
+
+    angles = np.pi / 2 - 2 * np.pi * np.arange(rows) / rows
+    x, y = np.cos(angles), np.sin(angles)
+    ties = [tie for tie in found.ties if max(tie[0], tie[1]) < rows]
+    heaviest = max((weight for *_, weight in ties), default=1.0)
+    for a, b, weight in reversed(ties):
+        bend = 0.35  # chords bow towards the centre, so that neighbours' ties stay apart from the rim
+        steps = np.linspace(0, 1, 24)
+        curve = [
+            (1 - steps) ** 2 * e[a] + 2 * steps * (1 - steps) * bend * (e[a] + e[b]) / 2 + steps**2 * e[b]
+            for e in (x, y)
+        ]
+        strength = weight / heaviest
+        axes.plot(*curve, color=LOVE, linewidth=0.5 + 1.8 * strength, alpha=0.08 + 0.5 * strength, zorder=1)
+    matched = np.bincount(
+        [account for account, place, _ in found.loves if place is not None and account < rows], minlength=rows
+    )
+    axes.scatter(
+        x, y, s=14 + 70 * matched / max(matched.max(), 1), color=INK, edgecolor="white", linewidth=0.8, zorder=3
+    )
+    if rows <= 24:
+        for account in range(rows):
+            axes.text(
+                1.16 * x[account],
+                1.16 * y[account],
+                f"{account + 1}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color=QUIET,
+            )
+    axes.set(xlim=(-1.3, 1.3), ylim=(-1.3, 1.3), aspect="equal")
+    axes.axis("off")
+
+
+def _quiet(axes: Any) -> None:
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(GRID)
+    axes.tick_params(axis="y", length=0)
+    axes.tick_params(colors=QUIET, labelcolor=INK)
+    axes.grid(visible=False)
