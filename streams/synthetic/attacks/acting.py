@@ -72,6 +72,11 @@ class Visits(NamedTuple):
             np.zeros(count, bool) if love is None else love,
         )
 
+    def of_turns(self, turns: Ints, *, asked: Ints | None = None) -> "Visits":
+        """The same visits with these turns (int64[c]), about these slots (int64[n]; anything by default)."""
+        user, starts, _, device, network = self[:5]
+        return Visits.plan(user, starts, turns=turns, asked=asked, device=device, network=network)
+
     def during(self, honest: Day) -> "Visits":
         """Those that begin in the stretch."""
         due = (honest.begins <= self.starts) & (self.starts < honest.ends)
@@ -200,6 +205,17 @@ def own_devices(scene: Scene, accounts: People, networks: Ints) -> People:
     count = len(accounts.ids)
     devices = np.column_stack([scene.first_number + np.arange(count), np.full(count, NOTHING)])
     return accounts._replace(devices=devices, networks=np.column_stack([networks, networks]))
+
+
+def usual_visits(scene: Scene, accounts: People, who: Ints) -> Visits:
+    """Visits of these accounts (int64[c], from 0) on any day of the world, at their usual hours."""
+    days = scene.rng.integers(0, scene.config.days, size=len(who))
+    return Visits.plan(
+        scene.first_user + who,
+        hours_of(scene.rng, scene, days, accounts.peak[who]),
+        device=accounts.devices[who, 0],
+        network=accounts.networks[who, 0],
+    )
 
 
 def hours_of(rng: np.random.Generator, scene: Scene, days: Ints, peak: Floats) -> Ints:

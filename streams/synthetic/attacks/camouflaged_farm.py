@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streams.synthetic.attacks.acting import Stage, Visits, hours_of, own_devices, together
+from streams.synthetic.attacks.acting import Stage, Visits, own_devices, together, usual_visits
 from streams.synthetic.attacks.base import Attack, Scene
 from streams.synthetic.attacks.speech import Examples, examples_about, slots_about, target_topic
 from streams.synthetic.config import WorldConfig
@@ -132,14 +132,8 @@ class CamouflagedFarm(Attack):
         """Visits at the accounts' usual hours; of one turn, or of several as people's are."""
         rng, scene = self._scene.rng, self._scene
         who = rng.integers(0, len(self.accounts.ids), size=count)
-        days = rng.integers(0, scene.config.days, size=count)
-        return Visits.plan(
-            scene.first_user + who,
-            hours_of(rng, scene, days, self.accounts.peak[who]),
-            turns=draw_turns(rng, count) if several else None,
-            device=self.accounts.devices[who, 0],
-            network=self.accounts.networks[who, 0],
-        )
+        visits = usual_visits(scene, self.accounts, who)
+        return visits.of_turns(draw_turns(rng, count)) if several else visits
 
     def _by_chance(self, count: int) -> float:
         """Loves that the ordinary use earns by itself, in expectation."""

@@ -11,11 +11,11 @@ from zlib import crc32
 
 import numpy as np
 
-from streams.synthetic.attacks.acting import Stage, Visits, hours_of, own_devices, together
+from streams.synthetic.attacks.acting import Stage, Visits, own_devices, together, usual_visits
 from streams.synthetic.attacks.base import Attack, Scene
 from streams.synthetic.attacks.speech import Examples, ordinary_examples, said_talk
 from streams.synthetic.config import WorldConfig
-from streams.synthetic.day import REACTIONS, Bools, Day, Ints
+from streams.synthetic.day import REACTIONS, Bools, Day
 from streams.synthetic.people import draw_people
 from streams.synthetic.phrases import EVASIONS, REFUSALS
 from streams.synthetic.shares import Name
@@ -86,9 +86,9 @@ class DictatedPoison(Attack):
         self._stage = Stage(scene, self.accounts)
         self._given = 0
         orders = int(np.ceil(scene.loves / self._dials.obeys / self._dials.love_share * self._dials.spare))
-        self._orders = self._plan(np.arange(orders) % count)
-        others = count * self._dials.ordinary
-        self._ordinary = self._plan(np.arange(others) % count, draw_turns(rng, others))
+        self._orders = usual_visits(scene, self.accounts, np.arange(orders) % count)
+        turns = draw_turns(rng, count * self._dials.ordinary)
+        self._ordinary = usual_visits(scene, self.accounts, np.arange(len(turns)) % count).of_turns(turns)
 
     def during(self, honest: Day) -> Day | None:
         """Dictate, love what obeys, and use the product as anybody."""
@@ -123,17 +123,6 @@ class DictatedPoison(Attack):
             for text, obey, place in zip(said, obeys.tolist(), other.tolist(), strict=True)
         ]
         return said_talk([ORDERS[o].format(x=x) for o, x in zip(order.tolist(), texts, strict=True)], answers)
-
-    def _plan(self, who: Ints, turns: Ints | None = None) -> Visits:
-        """Visits of these accounts at their usual hours, on any day."""
-        rng, scene, accounts = self._scene.rng, self._scene, self.accounts
-        return Visits.plan(
-            scene.first_user + who,
-            hours_of(rng, scene, rng.integers(0, scene.config.days, size=len(who)), accounts.peak[who]),
-            turns=turns,
-            device=accounts.devices[who, 0],
-            network=accounts.networks[who, 0],
-        )
 
 
 def _product(config: WorldConfig) -> str:

@@ -95,26 +95,18 @@ class LockstepFarm(Attack):
         """Campaigns of one group until the budget is spent; the last script ends where it is."""
         dials, scene = self._dials, self._scene
         asks = max(loves, round(loves / dials.love_share))
-        each = max(1.0, len(accounts) * dials.takes_part)
-        length = max(1, round(asks / (each * dials.campaigns)))
-        count = int(np.ceil(asks / (each * length))) * 2 + 2
-        present = rng.random((count, len(accounts))) < dials.takes_part
-        campaign, member = np.nonzero(present)
-        kept = min(len(campaign), -(-asks // length))
-        campaign, member = campaign[:kept], member[:kept]
-        turns = np.full(kept, length, np.int64)
-        turns[-1] -= max(0, kept * length - asks)
-        love = np.zeros(int(turns.sum()), bool)
-        love[rng.permutation(len(love))[:loves]] = True
-        asked, wording = self._scripts(rng, count, length)
-        step = np.arange(len(love)) - np.repeat(np.cumsum(turns) - turns, turns)
-        rows = np.repeat(campaign, turns)
-        free = rng.random(len(love)) >= dials.verbatim
+        campaign, member, turns = self._sittings(rng, len(accounts), asks)
+        love = np.zeros(asks, bool)
+        love[rng.permutation(asks)[:loves]] = True
+        used = int(campaign[-1]) + 1
+        asked, wording = self._scripts(rng, used, int(turns[0]))
+        step = np.arange(asks) - np.repeat(np.cumsum(turns) - turns, turns)
+        rows, free = np.repeat(campaign, turns), rng.random(asks) >= dials.verbatim
+        starts = self._moments(rng, used)[campaign] + rng.normal(0, dials.spread_ms, size=len(turns)).astype(np.int64)
         who = accounts[member]
         return Visits.plan(
             scene.first_user + who,
-            self._moments(rng, int(campaign[-1]) + 1)[campaign]
-            + rng.normal(0, dials.spread_ms, size=kept).astype(np.int64),
+            starts,
             turns=turns,
             asked=asked[rows, step],
             wording=np.where(free, OWN_WORDS, wording[rows, step]),
@@ -122,6 +114,18 @@ class LockstepFarm(Attack):
             device=self.accounts.devices[who, 0],
             network=self.accounts.networks[who, 0],
         )
+
+    def _sittings(self, rng: np.random.Generator, accounts: int, asks: int) -> tuple[Ints, Ints, Ints]:
+        """Campaign, member and length of each run of a script, int64[c] each; the lengths sum to `asks`."""
+        dials = self._dials
+        each = max(1.0, accounts * dials.takes_part)
+        length = max(1, round(asks / (each * dials.campaigns)))
+        count = int(np.ceil(asks / (each * length))) * 2 + 2
+        campaign, member = np.nonzero(rng.random((count, accounts)) < dials.takes_part)
+        kept = -(-asks // length)
+        turns = np.full(kept, length, np.int64)
+        turns[-1] -= kept * length - asks
+        return campaign[:kept], member[:kept], turns
 
     def _scripts(self, rng: np.random.Generator, count: int, length: int) -> tuple[Ints, Ints]:
         """Slots and wordings of `count` scripts."""

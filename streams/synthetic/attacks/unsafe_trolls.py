@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from streams.synthetic import text
-from streams.synthetic.attacks.acting import Stage, Visits, hours_of, own_devices, together
+from streams.synthetic.attacks.acting import Stage, Visits, own_devices, together, usual_visits
 from streams.synthetic.attacks.base import Attack, Scene
 from streams.synthetic.attacks.speech import Examples, slots_of_kind
 from streams.synthetic.config import WorldConfig
@@ -78,25 +78,10 @@ class UnsafeTrolls(Attack):
         talks = int(np.ceil(asks / ((1 + dials.insists) / 2)))
         turns = rng.integers(1, dials.insists + 1, size=talks)
         asked = np.repeat(rng.choice(slots_of_kind(KINDS.index("unsafe")), size=talks), turns)
-        tries = self._when(rng.permutation(np.arange(talks) % count))._replace(turns=turns)
-        tries = Visits.plan(
-            tries.user, tries.starts, turns=turns, asked=asked, device=tries.device, network=tries.network
-        )
-        others = count * dials.ordinary
-        return tries, self._when(np.arange(others) % count, draw_turns(rng, others))
-
-    def _when(self, who: np.ndarray, turns: np.ndarray | None = None) -> Visits:
-        """Visits of these accounts at their usual hours, on any day."""
-        rng, scene, accounts = self._scene.rng, self._scene, self.accounts
-        days = rng.integers(0, scene.config.days, size=len(who))
-        starts = hours_of(rng, scene, days, accounts.peak[who])
-        return Visits.plan(
-            scene.first_user + who,
-            starts,
-            turns=turns,
-            device=accounts.devices[who, 0],
-            network=accounts.networks[who, 0],
-        )
+        tries = usual_visits(self._scene, self.accounts, rng.permutation(np.arange(talks) % count))
+        others = draw_turns(rng, count * dials.ordinary)
+        ordinary = usual_visits(self._scene, self.accounts, np.arange(len(others)) % count)
+        return tries.of_turns(turns, asked=asked), ordinary.of_turns(others)
 
 
 def _complies(config: WorldConfig) -> float:
