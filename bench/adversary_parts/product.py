@@ -21,9 +21,9 @@ from training.reward.train import train_reward_model
 from warehouse import connection
 
 CELLS = ("dictated_poison-0.2", "lockstep_farm-0.2")
-CONFIG = RewardConfig(positive_rate=0.2, epochs=2, frozen_layers=4, max_tokens=64, evaluation_rows=1_500)
-"""The encoder's upper two layers, on four negatives a love: a minute or two a model on one core."""
-UNLOVED = 2_000
+CONFIG = RewardConfig(positive_rate=0.4, epochs=2, frozen_layers=5, max_tokens=48, evaluation_rows=800)
+"""The encoder's uppermost layer, on three negatives to two loves: a minute or two a model on one core."""
+UNLOVED = 1_000
 """Responses without a love that the AUROC is taken on, beside all that were loved."""
 
 
