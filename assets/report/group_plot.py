@@ -59,7 +59,7 @@ def _raster(axes: Any, found: Group, rows: int) -> None:
         "flagged", (datetime.fromisoformat(found.flagged_at), 1.0), xycoords=("data", "axes fraction"),
         xytext=(0, 3), textcoords="offset points", ha="center", fontsize=8.5, color=INK,
     )  # fmt: skip
-    locator = AutoDateLocator(maxticks=7)
+    locator = AutoDateLocator(minticks=3, maxticks=9)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     axes.set_ylim(rows - 0.3, -0.7)
