@@ -1,6 +1,5 @@
 """Between what happened and what arrives: delay, repetition, disorder and spoilt lines, in amounts counted exactly."""
 
-from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import islice
@@ -8,12 +7,13 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from streams.synthetic.config import Amounts, WorldConfig
+from streams.synthetic.config import WorldConfig
 from streams.synthetic.day import NEVER, NO_ARM, REACTIONS, Bools, Day, Echoes, Ints
 from streams.synthetic.faults import spoil
 from streams.synthetic.life import HOUR
 from streams.synthetic.lines import Outbox, event_ids, names_of, reacted, served
 from streams.synthetic.people import People
+from streams.synthetic.tally import LOVE, Tally
 
 OVERTAKES_BY: Final = 900_000
 """A reaction that overtakes its response does so by at most this many milliseconds."""
@@ -21,7 +21,6 @@ REPEATS_AFTER: Final = 600_000
 """Mean milliseconds after which a copy arrives."""
 REMEMBERED: Final = 20_000
 """Latest honest loves whose lines are kept at least, for attackers who record the traffic."""
-LOVE: Final = REACTIONS.index("love")
 ARMS: Final = ("control", "treatment")
 
 
@@ -61,10 +60,7 @@ class Network:
     def __init__(self, config: WorldConfig, rng: np.random.Generator, people: People) -> None:
         self._config, self._people = config, people
         self._delays, self._ids, self._faults = rng.spawn(3)
-        self._malformed: Counter[str] = Counter()
-        self.amounts = Amounts()
-        self.seen = np.zeros(len(people.ids), bool)
-        """Who was served or reacted."""
+        self.tally = Tally(config, len(people.ids))
         self.remembered: dict[str, bytes] = {}
         """Lines of the latest loves, by response."""
 
@@ -99,7 +95,7 @@ class Network:
         self._send(outbox, [*shown, *adds, *takes_back], np.concatenate([at_shown, at_added, at_removed]))
         self._remember(marks, adds)
         overtaken = np.sum(at_added < at_shown[added]) + np.sum(at_removed < at_shown[removed])
-        self._tally(day, len(removed), int(overtaken))
+        self.tally.day(day, len(removed), int(overtaken))
         loved = np.flatnonzero(marks.reaction == LOVE)
         loves = _loves(ids, marks, loved, day.attack[added[loved]], np.ones(len(loved), bool))
         return _both(loves, self._echo(day.echoes, outbox, recorded or {})) if day.echoes else loves
@@ -109,14 +105,11 @@ class Network:
         if not len(day.at):
             return
         self._lose(day, outbox)
-        done = self._malformed.total()
-        for number in range(done, self._due(self._config.malformed)):
+        for number in range(self.tally.amounts.dead_letters, self._due(self._config.malformed)):
             place = int(self._faults.integers(0, len(day.at)))
             reason, line = spoil(self._shown(day, [place])[0], number)
             outbox.post([int(day.at[place]) + int(self._faults.integers(0, HOUR))], [line])
-            self._malformed[reason] += 1
-        self.amounts.malformed = dict(sorted(self._malformed.items()))
-        self.amounts.dead_letters = self._malformed.total()
+            self.tally.spoilt(reason)
 
     def _arrivals(self, day: Day, added: Ints, removed: Ints) -> tuple[Ints, Ints, Ints]:
         """Moments of arrival: reactions after their response (but for the early share), removals after the reaction."""
@@ -184,7 +177,6 @@ class Network:
         return what + blake2b(f"{self._config.seed}:{what}:{number}".encode(), digest_size=8).hexdigest()
 
     def _echo(self, echoes: Echoes, outbox: Outbox, recorded: dict[str, bytes]) -> Loves:
-        self.seen[echoes.user] = True
         fresh, copies = np.flatnonzero(~echoes.copy), np.flatnonzero(echoes.copy).tolist()
         names, sessions = ([column[place] for place in fresh.tolist()] for column in echoes[:2])
         marks = _Marks(names, sessions, *(getattr(echoes, name)[fresh] for name in _Marks._fields[2:]))
@@ -192,13 +184,13 @@ class Network:
         self._send(outbox, lines, marks.at + self._jitter(len(lines)))
         known = [place for place in copies if echoes.response_ids[place] in recorded]
         outbox.post(echoes.at[known].tolist(), [recorded[echoes.response_ids[place]] for place in known])
-        self.amounts.duplicates += len(known)
-        self._count(echoes.attack[fresh], marks.reaction)
+        self.tally.amounts.duplicates += len(known)
+        self.tally.reactions(echoes.user, echoes.attack[fresh], marks.reaction)
         loved = np.flatnonzero(marks.reaction == LOVE)
         return _loves(ids, marks, loved, echoes.attack[fresh[loved]], echoes.adds[fresh[loved]])
 
     def _lose(self, day: Day, outbox: Outbox) -> None:
-        due = self._due(self._config.orphans) - self.amounts.orphans
+        due = self._due(self._config.orphans) - self.tally.amounts.orphans
         if due <= 0:
             return
         user = self._faults.integers(0, self._config.users, size=due)
@@ -209,8 +201,8 @@ class Network:
         marks = _Marks(names, names, user, at, np.full(due, LOVE, np.int64), dwell, devices, networks)
         _, lines = self._lines(marks, "added")
         self._send(outbox, lines, at + self._jitter(due))
-        self.amounts.orphans += due
-        self.amounts.reactions += due
+        self.tally.amounts.orphans += due
+        self.tally.amounts.reactions += due
 
     def _send(self, outbox: Outbox, lines: list[bytes], arrivals: Ints) -> None:
         """Post events, and some of them again."""
@@ -218,7 +210,7 @@ class Network:
         later = arrivals[again] + 1 + self._delays.exponential(REPEATS_AFTER, size=len(again)).astype(np.int64)
         outbox.post(arrivals.tolist(), lines)
         outbox.post(later.tolist(), [lines[place] for place in again.tolist()])
-        self.amounts.duplicates += len(again)
+        self.tally.amounts.duplicates += len(again)
 
     def _remember(self, marks: _Marks, lines: list[bytes]) -> None:
         for place in np.flatnonzero(marks.reaction == LOVE).tolist():
@@ -228,56 +220,7 @@ class Network:
 
     def _due(self, share: float) -> int:
         """How many of something there have to be by now; rounded to the nearest."""
-        return round(share * self.amounts.responses)
-
-    def _tally(self, day: Day, removed: int, early: int) -> None:
-        self.seen[day.user] = True
-        self.amounts.responses += len(day.user)
-        reacts = day.reacted_at != NEVER
-        self._count(day.attack[reacts], day.reaction[reacts])
-        self.amounts.late_reactions += int(np.sum(reacts & (day.reacted_at - day.at >= HOUR)))
-        self.amounts.retractions += removed
-        self.amounts.reactions += removed
-        self.amounts.early_reactions += early
-        for place in np.unique(day.attack[day.attack >= 0]).tolist():
-            _add(self.amounts.attack_responses, self._name(place), int(np.sum(day.attack == place)))
-
-    def _count(self, attack: Ints, reaction: Ints) -> None:
-        """Count reactions that were added."""
-        amounts, love = self.amounts, reaction == LOVE
-        amounts.reactions += len(reaction)
-        amounts.honest_loves += int(np.sum(love & (attack < 0)))
-        amounts.likes += int(np.sum(reaction == REACTIONS.index("like")))
-        amounts.dislikes += int(np.sum(reaction == REACTIONS.index("dislike")))
-        for place in np.unique(attack[attack >= 0]).tolist():
-            _add(amounts.attack_loves, self._name(place), int(np.sum(love & (attack == place))))
-
-    def _name(self, place: int) -> str:
-        return self._config.attacks[place].name
-
-
-def together(config: WorldConfig, people: Network | None, attacks: Sequence[Network]) -> Amounts:
-    """What was posted in all.
-
-    Args:
-        config: The world's; its attacks are in the order of `attacks`.
-        people: The honest part; None for a file that holds attacks alone.
-        attacks: One network an attack.
-    """
-    found = Amounts()
-    for part in [*([people] if people else []), *attacks]:
-        for name, value in vars(part.amounts).items():
-            mine = getattr(found, name)
-            setattr(found, name, {**mine, **value} if isinstance(value, dict) else mine + value)
-    found.users = int(np.sum(people.seen)) if people else 0
-    found.attack_users = {share.name: int(part.seen.sum()) for share, part in zip(config.attacks, attacks, strict=True)}
-    found.love_rate = found.honest_loves / people.amounts.responses if people and people.amounts.responses else 0.0
-    found.events = found.responses + found.reactions + found.duplicates + found.dead_letters
-    return found
-
-
-def _add(counts: dict[str, int], name: str, count: int) -> None:
-    counts[name] = counts.get(name, 0) + count
+        return round(share * self.tally.amounts.responses)
 
 
 def _marks(day: Day, places: Ints, at: Ints) -> _Marks:

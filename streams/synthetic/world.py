@@ -26,10 +26,11 @@ from streams.synthetic.day import HONEST, Day
 from streams.synthetic.files import Files, named
 from streams.synthetic.life import Life
 from streams.synthetic.lines import moment
-from streams.synthetic.network import Loves, Network, together
+from streams.synthetic.network import Loves, Network
 from streams.synthetic.people import joined
 from streams.synthetic.shares import AttackShare
 from streams.synthetic.social import members
+from streams.synthetic.tally import together
 
 __all__ = ["Amounts", "WorldConfig", "overlays", "simulate"]
 
@@ -65,7 +66,7 @@ class _Team:
         people, life = self.people, self._life
         acts = self._owner.copy()
         for place, network in enumerate(self.networks):
-            acts[network.seen] = place
+            acts[network.tally.seen] = place
         return pa.table(
             {
                 "user_id": people.ids,
@@ -83,7 +84,7 @@ class _Team:
 
     def report(self, files: Files, honest: Network | None) -> Amounts:
         """Write what is known at the end; gives the amounts."""
-        amounts = together(self.config, honest, self.networks)
+        amounts = together(self.config, honest.tally if honest else None, [each.tally for each in self.networks])
         files.describe(self.users(), [self._told(place, amounts) for place in range(len(self.attacks))])
         amounts.write(files.out / "amounts.json")
         return amounts
