@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from warehouse.adversary.co_reactions import Ints
-from warehouse.adversary.dense_blocks import Block, blocks, column_weights
+from warehouse.adversary.dense_blocks import Block, C, blocks, column_weights
 
 MOST = 8
 """Blocks that are looked for, one after the other."""
 LEAST = 3
 """Users that make a block worth naming."""
-LEAST_DEEDS = 2
-"""Of a user who is looked at: one deed agrees with nothing."""
+LEAST_VISITS = 3
+"""Of a user who is looked at: people who come twice for one subject do so by taste."""
 ROUNDS = 4
 _EULER = 0.5772156649
 
@@ -28,10 +28,13 @@ class Deeds(NamedTuple):
 
     Attributes:
         user: int64 [n].
+        visit: What was chosen in one visit hangs together (people stay with a subject), so that visits are what chance
+            deals; numbered from 0, each of one user, int64 [n].
         sides: Objects of each side, int64 [n] each, numbered together from 0; -1 for none.
     """
 
     user: Ints
+    visit: Ints
     sides: Sequence[Ints]
 
     def edges(self) -> tuple[Ints, Ints]:
@@ -42,15 +45,22 @@ class Deeds(NamedTuple):
         return edges[0], edges[1]
 
     def blocks(self, most: int) -> list[Block]:
-        """Dense blocks of the users with at least `LEAST_DEEDS` deeds, by the popularity that all give to objects."""
+        """Dense blocks of the users with at least `LEAST_VISITS`, by the popularity that all give to objects."""
         users, objects = self.edges()
+        if not len(users):
+            return []
         weights = column_weights(objects)
-        busy = np.bincount(self.user)[users] >= LEAST_DEEDS
+        busy = np.bincount(self.visits().user)[users] >= LEAST_VISITS
         return blocks(users[busy], objects[busy], most=most, least_users=LEAST, weights=weights)
 
     def of(self, kept: NDArray[np.bool_]) -> Deeds:
         """Some of the deeds."""
-        return Deeds(self.user[kept], [side[kept] for side in self.sides])
+        return Deeds(self.user[kept], self.visit[kept], [side[kept] for side in self.sides])
+
+    def visits(self) -> Deeds:
+        """The first deed of each visit."""
+        first = np.unique(self.visit, return_index=True)[1]
+        return Deeds(self.user[first], self.visit[first], [side[first] for side in self.sides])
 
 
 class Found(NamedTuple):
@@ -94,15 +104,18 @@ def members(deeds: Deeds, block: Block, budget: float) -> Ints:
     """The users of a block who chose its objects more often than others do, beyond chance.
 
     A dense block draws in honest users who chose something of it once or twice. One who chooses like the users outside,
-    a share q of whose deeds are on the block's objects, has k of n deeds there with the chance P(Binomial(n, q) >= k);
+    a share q of whose visits touch the block's objects, has k of n visits there with the chance P(Binomial(n, q) >= k);
     members are those for whom it is at most `budget`. Whatever a block looks like, it costs an honest user no more.
     """
-    inside = np.any([np.isin(side, block.objects) for side in deeds.sides], axis=0)
-    mine = np.isin(deeds.user, block.users)
+    touched = np.any([np.isin(side, block.objects) for side in deeds.sides], axis=0)
+    visits = deeds.visits()
+    inside = np.isin(visits.visit, deeds.visit[touched])
+    mine = np.isin(visits.user, block.users)
     share = (inside[~mine].sum() + 1.0) / ((~mine).sum() + 2.0)
-    all_of = np.bincount(deeds.user)[block.users]
-    there = np.bincount(deeds.user[inside], minlength=int(deeds.user.max()) + 1)[block.users]
-    kept: Ints = block.users[binom.sf(there - 1, all_of, share) <= budget]
+    users = int(deeds.user.max()) + 1
+    all_of = np.bincount(visits.user, minlength=users)[block.users]
+    there = np.bincount(visits.user[inside], minlength=users)[block.users]
+    kept: Ints = block.users[(there >= LEAST_VISITS) & (binom.sf(there - 1, all_of, share) <= budget)]
     return kept
 
 
@@ -119,26 +132,29 @@ def line(deeds: Deeds, budget: float, draws: int, seed: int) -> float:
         if found:
             best.append(found[0].g)
             sizes.append(float(np.isin(dealt.user, found[0].users).mean()))
+    tree = 1.0 / math.log(LEAST + C)  # fewer than one edge a node: users who met once or never
     if not best:
-        return 0.0
+        return tree
     chance = min(0.5, budget / max(np.mean(sizes), budget))
     scale = float(np.std(best)) * math.sqrt(6) / math.pi
     gumbel = float(np.mean(best)) - _EULER * scale - scale * math.log(-math.log1p(-chance))
-    return max(gumbel, *best)
+    return max(tree, gumbel, *best)
 
 
 def deal(deeds: Deeds, random: np.random.Generator) -> Deeds:
-    """The same deeds by other users: what users do who do not agree on objects.
+    """The same visits by other users: what users do who do not agree on objects.
 
-    Every user keeps how many deeds they did, and how many of them on objects as popular as these (classes of powers of
-    two); every object keeps its popularity, every deed its sides. Dealing times, as the null of lockstep groups does,
-    would leave the graph as it is.
+    Every user keeps how many visits they made, and how many of them to objects as popular as these (classes of powers
+    of two, of the visit's first object); every object keeps its popularity, every visit its deeds. Dealing days, as the
+    null of lockstep groups does, would leave the graph as it is.
     """
-    side = deeds.sides[0]
-    count = np.bincount(side[side >= 0], minlength=int(side.max(initial=0)) + 1)
+    visits = deeds.visits()
+    side = visits.sides[0]
+    every = deeds.sides[0]
+    count = np.bincount(every[every >= 0], minlength=int(side.max(initial=0)) + 1)
     popularity = np.where(side >= 0, np.log2(np.maximum(count[side], 1)).astype(np.int64), -1)
-    user = deeds.user.copy()
+    user = visits.user.copy()
     for stratum in np.unique(popularity):
         mine = np.flatnonzero(popularity == stratum)
         user[mine] = user[random.permutation(mine)]
-    return Deeds(user, deeds.sides)
+    return deeds._replace(user=user[np.searchsorted(visits.visit, deeds.visit)])

@@ -78,7 +78,7 @@ def encode(table: pa.Table) -> Actions:
     """
     codes = {name: pc.dictionary_encode(_whole(table[name])) for name in ("user", "object")}
     user, item = (codes[name].indices.to_numpy(zero_copy_only=False).astype(np.int64) for name in ("user", "object"))
-    at = _micros(_whole(table["at"]))
+    at = micros(_whole(table["at"]))
     source = table["source"].to_numpy() if "source" in table.column_names else np.arange(len(at))
     return in_order(Actions(user, item, at, source, codes["user"].dictionary, codes["object"].dictionary))
 
@@ -188,7 +188,8 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks()
 
 
-def _micros(column: pa.Array) -> Ints:
+def micros(column: pa.Array) -> Ints:
+    """Moments as numbers (us since 1970)."""
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64())
     return column.to_numpy(zero_copy_only=False).astype(np.int64)

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from warehouse.adversary import block_lines, lockstep
 from warehouse.adversary.block_lines import Deeds
-from warehouse.adversary.co_reactions import HOUR, Actions, Ints, encode, rhythm
+from warehouse.adversary.co_reactions import HOUR, Actions, Ints, encode, micros, rhythm
 from warehouse.adversary.dense_blocks import bound_in_words
 from warehouse.adversary.group_flags import Gathered, Matched, Window, add_block, moment
 
@@ -33,6 +33,8 @@ WINDOW = 28
 WITHIN = 3 * HOUR
 HOUSEHOLD = 4
 """A device or network with no more people than this says nothing: they live together."""
+PAUSE = HOUR // 2
+"""Loves of one user that are closer than this belong to one visit (us)."""
 _SIDES = ("prompt", "response", "device", "network")
 _LOVES = ("event_id", "user_id", "reacted_at", *_SIDES, "label")
 
@@ -170,7 +172,8 @@ def _lockstep(into: Gathered, budget: float, draws: int) -> tuple[dict[str, floa
 def _blocks(into: Gathered, budget: float, draws: int) -> tuple[dict[str, float], tuple[str, ...]]:
     loves = into.window.loves
     names = pc.dictionary_encode(loves["user_id"].combine_chunks())
-    deeds = Deeds(names.indices.to_numpy(zero_copy_only=False).astype(np.int64), _content(loves))
+    user = names.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    deeds = Deeds(user, _visits(user, micros(loves["reacted_at"].combine_chunks())), _content(loves))
     found = block_lines.find(deeds, budget=budget, draws=draws, seed=into.window.day.toordinal())
     seen: set[int] = set()
     for block in found.blocks:
@@ -198,6 +201,16 @@ def _actions(loves: pa.Table) -> Actions:
         named = pc.binary_join_element_wise(f"{side} ", part["object"].cast(pa.string()), "")
         parts.append(part.set_column(1, "object", named))
     return encode(pa.concat_tables(parts).combine_chunks())
+
+
+def _visits(user: Ints, at: Ints) -> Ints:
+    """Numbers of visits: a user's loves with no pause longer than `PAUSE` between them are one."""
+    order = np.lexsort((at, user))
+    fresh = np.ones(len(order), np.int64)
+    fresh[1:] = (np.diff(user[order]) != 0) | (np.diff(at[order]) > PAUSE)
+    visit = np.empty(len(order), np.int64)
+    visit[order] = np.cumsum(fresh) - 1
+    return visit
 
 
 def _content(loves: pa.Table) -> list[Ints]:
