@@ -21,8 +21,12 @@ __all__ = ["DAY", "HONEST", "HOUR", "NEVER", "REACTIONS", "Day", "Life"]
 DAY: Final = 86_400_000
 """Milliseconds."""
 HOUR: Final = 3_600_000
-LONGEST_PAUSE: Final = 300_000
+LONGEST_PAUSE: Final = 600_000
 """Milliseconds between two turns at most; with the last hour of a day kept free, no conversation outlasts its day."""
+THINKS: Final = (np.log(14), 1.25)
+"""Mean and standard deviation of the ln of the seconds between reading an answer and writing again."""
+HOURS: Final = 4.0
+"""Standard deviation of the hour of a visit around the person's own."""
 STRETCH: Final = 8_192
 """Responses that are lived at once, about: what memory holds of a world, however large."""
 AT_HOME: Final = 0.65
@@ -93,7 +97,7 @@ class Life:
     def _draw_visits(self, number: int) -> _Visits:
         turns = self._turns(int(self._quotas[number]))
         user = self._who(number, len(turns))
-        hours = (self.people.peak[user] + self._visits.normal(0, 2.5, size=len(user))) % 23
+        hours = (self.people.peak[user] + self._visits.normal(0, HOURS, size=len(user))) % 23
         order = np.argsort(hours, kind="stable")
         return _Visits(user[order], turns, np.asarray(hours[order] * HOUR, np.int64))
 
@@ -157,7 +161,7 @@ class Life:
         rng, count = self._visits, len(talk.turn)
         letters = np.fromiter(map(len, talk.responses), np.int64, count)
         read_ms = 1_000 * letters / (5 * self.people.speed[user])
-        pause = np.minimum(read_ms + 1_000 * np.exp(rng.normal(np.log(9), 0.6, size=count)), LONGEST_PAUSE)
+        pause = np.minimum(read_ms + 1_000 * np.exp(rng.normal(*THINKS, size=count)), LONGEST_PAUSE)
         passed = np.cumsum(pause) - pause
         return np.asarray(passed - passed[np.arange(count) - talk.turn], np.int64)
 

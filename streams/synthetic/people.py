@@ -21,6 +21,8 @@ ELSEWHERE: Final = 150
 """People on one workplace's network, and on one exit of a mobile carrier, in the mean; at least one of each."""
 MOBILE: Final = 0.6
 """Share of people whose network away from home is a mobile carrier's; the others' is a workplace's."""
+ACTIVITY_SIGMA: Final = 1.2
+"""Standard deviation of ln activity: a few people come many times as often as most."""
 NEWCOMERS: Final = 0.3
 """Share of people who join while the world lives."""
 _WORKPLACES, _CARRIERS = 1 << 38, 1 << 39
@@ -65,8 +67,8 @@ def draw_people(rng: np.random.Generator, users: int, *, days: int = 0) -> Peopl
     return People(
         ids=[f"u{name:016x}" for name in names],
         taste=np.exp(TASTE_SIGMA * rng.standard_normal(users)),
-        activity=np.exp(0.8 * rng.standard_normal(users)),
-        peak=rng.normal(18.0, 4.0, size=users) % 24,
+        activity=np.exp(ACTIVITY_SIGMA * rng.standard_normal(users)),
+        peak=rng.normal(18.0, 2.0, size=users) % 24,
         speed=np.exp(rng.normal(np.log(4.0), 0.25, size=users)),
         tenure_days=_tenure(ties, users, days),
         devices=devices,

@@ -162,9 +162,9 @@ def happy_after(k: Floats, u: Floats) -> Floats:
 def like_chance(readings: Readings, mood: NDArray[np.bool_]) -> Floats:
     """Chance of a thumb up, float64[n].
 
-    `[fluent] s(-4.9 + 1.6 [right] + .5 [warm] + .5 [happy] - 1.5 [false refusal])`.
+    `[fluent] s(-4.05 + 1.6 [right] + .5 [warm] + .5 [happy] - 1.5 [false refusal])`.
     """
-    eta = -4.9 + 1.6 * readings.right + 0.5 * readings.warm + 0.5 * mood - 1.5 * readings.false_refusal
+    eta = -4.05 + 1.6 * readings.right + 0.5 * readings.warm + 0.5 * mood - 1.5 * readings.false_refusal
     return np.asarray(readings.fluent * expit(eta), np.float64)
 
 

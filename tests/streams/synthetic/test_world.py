@@ -168,7 +168,7 @@ def test_two_hundred_thousand_responses_have_the_published_shape(loveloop_world:
     amounts = stream.amounts
     assert amounts.responses == 200_000
     assert amounts.love_rate == pytest.approx(0.005, rel=0.1)
-    assert amounts.likes / amounts.responses == pytest.approx(0.03, abs=0.01)
+    assert amounts.likes / amounts.responses == pytest.approx(0.07, abs=0.01)
     assert amounts.dislikes / amounts.responses == pytest.approx(0.01, abs=0.005)
     assert amounts.duplicates / amounts.events == pytest.approx(0.02, abs=0.003)
     assert amounts.retractions / amounts.honest_loves == pytest.approx(0.03, abs=0.015)
