@@ -8,9 +8,11 @@ the arms swapped, everybody in A, everybody in B. Then
     total  = loves a response where everybody is in B less where everybody is in A
     bias   = naive / total - 1
 
-Loves are expected ones (the chance of each by the full oracle), so that what is left is the design and not the coins;
-real loves are used for how they cluster: the intraclass correlation by community (analysis of variance) and the design
-effect, that is the variance of the love rate with communities as clusters over the binomial one.
+To leave the design and take out the chance, loves are expected ones (by the full oracle), as a user of average taste
+would give them, and the rates are standardised to the same mix of requests and moods (none of which B changes).
+`one_test` is what a single test shows without all that. Real loves are used for how they cluster: the intraclass
+correlation by community (analysis of variance) and the design effect, that is the variance of the love rate with
+communities as clusters over the binomial one.
 
 The phase diagram runs the majority vote from communities of opposite opinions, over homophily, noise and the
 correlation of the layers' communities.
@@ -29,10 +31,12 @@ from tqdm import tqdm
 from streams.synthetic import WorldConfig
 from streams.synthetic.config import Experiment
 from streams.synthetic.day import REACTIONS
+from streams.synthetic.habits import INCUMBENT, Habits
 from streams.synthetic.life import Life
 from streams.synthetic.social import SocialConfig, majority
 from streams.synthetic.social.multiplex import draw_multiplex
-from streams.synthetic.text import INCUMBENT, Habits
+from streams.synthetic.truth import TASTE_SIGMA
+from streams.synthetic.vocabulary import KINDS
 
 Floats = NDArray[np.float64]
 
@@ -44,11 +48,18 @@ HOMOPHILY, NOISE = np.linspace(0.4, 1.0, 7), np.linspace(0.02, 0.34, 9)
 CORRELATIONS = (0.0, 0.5, 1.0)
 REGIMES = ("mixed", "consensus", "polarised")
 LOVE = REACTIONS.index("love")
+MIXES = 2 * len(KINDS)
 
 
 class Lived(NamedTuple):
-    """What a world showed: float64[2] sums by arm, and by community responses and real loves."""
+    """What a world showed: sums by arm, kind of request and mood (float64[2, MIXES]), and by community.
 
+    Attributes:
+        plain: Expected loves; `loves`: of users of average taste; `responses`: how many.
+        community_loves: Real loves; `community_responses`: how many responses.
+    """
+
+    plain: Floats
     loves: Floats
     responses: Floats
     community_loves: Floats
@@ -60,12 +71,17 @@ def live(config: WorldConfig) -> Lived:
     life = Life(config, np.random.default_rng(config.seed).spawn(2)[0])
     assert life.society is not None
     community = life.society.network.first.community
-    sums = Lived(np.zeros(2), np.zeros(2), np.zeros(community.max() + 1), np.zeros(community.max() + 1))
+    by_arm, by_community = (2, MIXES), community.max() + 1
+    sums = Lived(*(np.zeros(shape) for shape in (by_arm, by_arm, by_arm, by_community, by_community)))
+    average = np.exp(TASTE_SIGMA**2 / 2)
     for number in range(config.days):
         for day in life.live(number):
             if number >= SETTLES:
-                sums.loves[:] += np.bincount(day.arm, day.p_love, minlength=2)
-                sums.responses[:] += np.bincount(day.arm, minlength=2)
+                odds = day.p_love / (1 - day.p_love) * average / life.people.taste[day.user]
+                place = day.arm, 2 * day.talk.kinds + day.talk.happy
+                np.add.at(sums.plain, place, day.p_love)
+                np.add.at(sums.loves, place, odds / (1 + odds))
+                np.add.at(sums.responses, place, 1)
                 np.add.at(sums.community_loves, community[day.user], day.reaction == LOVE)
                 np.add.at(sums.community_responses, community[day.user], 1)
     return sums
@@ -81,11 +97,15 @@ def four_worlds(seed: int, influence: float, responses: int) -> dict[str, float]
 
     test, swapped = world(INCUMBENT, ASKS_BACK), world(ASKS_BACK, INCUMBENT)
     all_a, all_b = world(INCUMBENT, INCUMBENT), world(ASKS_BACK, ASKS_BACK)
-    rates, swapped_rates = (one.loves / one.responses for one in (test, swapped))
-    in_a, in_b = (one.loves.sum() / one.responses.sum() for one in (all_a, all_b))
+    worlds = (test, swapped, all_a, all_b)
+    mix = np.sum([one.responses.sum(axis=0) for one in worlds], axis=0)
+    mix /= mix.sum()
+    shown = test.plain.sum(axis=1) / test.responses.sum(axis=1)
+    rates, swapped_rates = (standard(one.loves, one.responses, mix) for one in (test, swapped))
+    in_a, in_b = (standard(one.loves.sum(axis=0), one.responses.sum(axis=0), mix) for one in (all_a, all_b))
     icc, design = clustering(all_a.community_loves, all_a.community_responses)
     return {
-        "one_test": float(rates[1] - rates[0]),
+        "one_test": float(shown[1] - shown[0]),
         "naive": float(rates[1] - rates[0] + swapped_rates[0] - swapped_rates[1]) / 2,
         "total": float(in_b - in_a),
         "all_in_a": float(in_a),
@@ -93,6 +113,11 @@ def four_worlds(seed: int, influence: float, responses: int) -> dict[str, float]
         "icc": icc,
         "design_effect": design,
     }
+
+
+def standard(loves: Floats, responses: Floats, mix: Floats) -> Any:
+    """Love rates at the same mix of requests and moods: `sum_s mix_s loves_s / responses_s`, over the last axis."""
+    return (mix * loves / np.maximum(responses, 1)).sum(axis=-1)
 
 
 def clustering(loves: Floats, responses: Floats) -> tuple[float, float]:

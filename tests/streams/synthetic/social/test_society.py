@@ -6,13 +6,13 @@ import pytest
 
 from streams.synthetic import WorldConfig, simulate
 from streams.synthetic.config import Experiment
+from streams.synthetic.habits import INCUMBENT
 from streams.synthetic.life import Life
 from streams.synthetic.retention import lived_days
 from streams.synthetic.social import SocialConfig, Society
 from streams.synthetic.social.brigades import LASTS, LOVES, NO_TOPIC, Brigades, topics
 from streams.synthetic.social.contagion import ANTI, PRO
 from streams.synthetic.social.multiplex import Layer, draw_multiplex
-from streams.synthetic.text import INCUMBENT
 
 PEOPLE = 1_500
 
