@@ -91,12 +91,17 @@ def beyond(suspicion: Floats, line: tuple[float, float]) -> Floats:
 
 
 def by_rule(loves: Loves, own: Bools) -> dict[str, float]:
-    """How many of these loves each rule leaves out (several may), and what trust alone takes away, by mass."""
-    rules = Counter(rule for place in np.flatnonzero(own).tolist() for rule in loves.rules[place])
-    unflagged = own & (loves.score < 1)
+    """How many of these loves each rule leaves out (several may), and what is left out without any rule.
+
+    `trust` takes away a part, by mass; a love is `not counted` at all for a response that its user was never shown, or
+    when it only tells again what was told before.
+    """
+    out = own & (loves.left_out > 0)
+    rules = Counter(rule for place in np.flatnonzero(out).tolist() for rule in loves.rules[place])
+    unflagged = out & (loves.score < 1)
     found = {
-        "trust": float(loves.left_out[unflagged & loves.shown].sum()),
-        "never shown": int((unflagged & ~loves.shown).sum()),
+        "trust": float(loves.left_out[unflagged & (loves.left_out < 1)].sum()),
+        "not counted": int((unflagged & (loves.left_out == 1)).sum()),
     }
     return dict(sorted(rules.items())) | {name: amount for name, amount in found.items() if amount}
 

@@ -53,8 +53,12 @@ class Loves(NamedTuple):
 
     @property
     def suspicion(self) -> Floats:
-        """float64[n]: one order of all loves, the flags' scores above what trust alone takes away."""
-        return np.where(self.score > 0, np.maximum(self.score, self.left_out), self.left_out)
+        """float64[n]: one order of all loves, the flags' scores above what trust alone takes away.
+
+        A love that counts although it was told once more by a flagged event is not under suspicion.
+        """
+        counts = (self.left_out == 0) & (self.score >= 1)
+        return np.where(counts, 0.0, np.maximum(self.score, self.left_out))
 
 
 def read(reader: DuckDBPyConnection, truth: pa.Table, moment: datetime) -> Loves:

@@ -76,6 +76,12 @@ def test_loves_that_were_never_found_wait_longer_than_all_others() -> None:
     assert hours(at, np.full(4, NEVER))["alarm"] is None
 
 
+def test_an_honest_love_that_a_flagged_replay_repeats_is_neither_lost_nor_under_suspicion() -> None:
+    given = loves(["", "farm"], [0, 1], [5, 2])
+    assert judged(given)["honest"] == {"loves": 1, "lost": 0.0, "loss": 0.0, "rules": {}}
+    assert given.suspicion.tolist() == [0, 2]
+
+
 def test_an_honest_love_that_no_filter_would_count_is_no_loss() -> None:
     given = loves(["", ""], [1, 0])
     given = given._replace(shown=np.array([False, True]))
