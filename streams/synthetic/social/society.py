@@ -34,8 +34,10 @@ MOODS: Final = 1.0
 """Log-odds that enthusiasm adds and disenchantment takes."""
 SPARKS: Final = 0.3
 """Rate at which a day that ended well (badly) makes an enthusiast (a disenchanted user)."""
+USUAL_FRIENDS: Final = 12
+"""Friends for whom the rates of passing on hold; with more friends each counts less."""
 PASSES: Final = 0.06
-"""Rate a day at which one friend passes either on, at 12 friends; with more friends each counts less."""
+"""Rate a day at which one friend passes either on."""
 FORGETS: Final = 0.4
 """Rate a day at which either wears off."""
 GIVES_UP: Final = 0.003
@@ -94,26 +96,12 @@ class Society:
             came: int64[m], who came, each once.
             pleased: bool[m], whether their day ended well.
         """
-        config, network, share = self._config, self.network, self._config.influence
-        spark = np.zeros((2, len(self.mood)))
-        spark[0, came], spark[1, came] = pleased, ~pleased
-        passes = share * PASSES * 12 / config.friends
-        self.mood = contagion.spread_opinions(
-            self.mood,
-            network.first,
-            Opinion(passes, passes, FORGETS),
-            self._moods,
-            pro_spark=SPARKS * spark[0],
-            anti_spark=SPARKS * spark[1],
-        )
-        rates = LEAVES._replace(catch=share * LEAVES.catch * 12 / config.friends)
-        self.leaving = contagion.spread_leaving(
-            self.leaving, self.mood, network.second, rates, self._moods, spark=share * GIVES_UP * spark[1]
-        )
-        voted = majority.step(self.opinion, network, self._vote, self._votes)
-        self.opinion = np.select([self.mood == PRO, self.mood == ANTI], [1, -1], voted).astype(np.int8)
-        calls, joins = share * config.brigades, min(1.0, share * JOINS)
-        self.brigades.step(day, self.opinion, network.first, self._calls, calls=calls, joins=joins)
+        well, badly = np.zeros((2, len(self.mood)))
+        well[came], badly[came] = pleased, ~pleased
+        self._spread_moods(well, badly)
+        self._spread_leaving(badly)
+        self._vote_on_taste()
+        self._gather(day)
         self.taste, self.leaves = self._felt()
 
     def asks(self, user: Ints) -> Ints:
@@ -129,6 +117,27 @@ class Society:
             slot: int64[m], number of the slot that the user asked for; -1 for none.
         """
         return self.brigades.rally(p_love, user, np.where(slot >= 0, topics()[slot], NO_TOPIC))
+
+    def _spread_moods(self, well: Floats, badly: Floats) -> None:
+        passes = self._per_friend(PASSES)
+        rates, sparks = Opinion(passes, passes, FORGETS), {"pro_spark": SPARKS * well, "anti_spark": SPARKS * badly}
+        self.mood = contagion.spread_opinions(self.mood, self.network.first, rates, self._moods, **sparks)
+
+    def _spread_leaving(self, badly: Floats) -> None:
+        rates, spark = LEAVES._replace(catch=self._per_friend(LEAVES.catch)), self._config.influence * GIVES_UP * badly
+        layer = self.network.second
+        self.leaving = contagion.spread_leaving(self.leaving, self.mood, layer, rates, self._moods, spark=spark)
+
+    def _vote_on_taste(self) -> None:
+        voted = majority.step(self.opinion, self.network, self._vote, self._votes)
+        self.opinion = np.select([self.mood == PRO, self.mood == ANTI], [1, -1], voted).astype(np.int8)
+
+    def _gather(self, day: int) -> None:
+        calls, joins = self._config.influence * self._config.brigades, min(1.0, self._config.influence * JOINS)
+        self.brigades.step(day, self.opinion, self.network.first, self._calls, calls=calls, joins=joins)
+
+    def _per_friend(self, rate: float) -> float:
+        return self._config.influence * rate * USUAL_FRIENDS / self._config.friends
 
     def _felt(self) -> tuple[Floats, Floats]:
         """`taste` and `leaves`, from the states; where as many are for as are against, the mean taste is 1."""
