@@ -147,7 +147,8 @@ _STILL_THERE = f"""
 SELECT users.user_id, pending.requested_at
 FROM (
     SELECT user_id FROM responses UNION SELECT user_id FROM reactions
-    UNION SELECT user_id FROM dead_letters UNION SELECT user_id FROM flags WHERE source = 'live'
+    UNION SELECT user_id FROM dead_letters UNION SELECT user_id FROM flags WHERE source <> 'ingest'
+    UNION SELECT user_id FROM quarantine_decisions
 ) AS users
 JOIN pending_erasures AS pending ON pending.user_hash = sha256('{SALT}' || users.user_id)
 """

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dead-letters": ("dead_letters:dead_letters", "List lines that broke the contract, show one, judge them again."),
     "import": ("transfer:import_", "Store events from files, or rows of another table, exactly once."),
     "export": ("transfer:export", "Write all events, or one table, to a file."),
+    "quarantine": ("quarantine:quarantine", "Show who is left out as an adversary and why; release or confirm."),
     "training-set": ("training_set:training_set", "Freeze clean feedback into a training set, or compare two sets."),
     "erase": ("erase:erase", "Forget a user: warehouse, training sets, runs, bytes included; with a receipt."),
     "signals": ("signals:signals", "Rank feedback signals by how well they foretell that users stay."),

@@ -190,7 +190,8 @@ def forget(connection: DuckDBPyConnection, requests: Mapping[str, datetime]) -> 
     """Take out of the tables what users did until they asked.
 
     1. Take responses and reactions out, and dead letters whenever they came.
-    2. Take away what the live guard said of them, and the flags of the reactions that went or that lost their response.
+    2. Take away what the live guard, the daily job and people said of them, whenever they did, and the flags of the
+       reactions that went or that lost their response.
     3. Note what went, in numbers, and which experiments and policies had served these users.
 
     The flags of what remains are not asked anew yet: `touch` hands what went to `online.flag`.
@@ -211,6 +212,8 @@ def forget(connection: DuckDBPyConnection, requests: Mapping[str, datetime]) -> 
         connection.execute(f"DELETE FROM dead_letters {mine}")
     _drop_flags(connection, removed)
     days.forget(connection)
+    for table in ("quarantine_decisions", "group_loves", "group_members"):
+        connection.execute(f"DELETE FROM {table} WHERE user_id IN (SELECT user_id FROM requests)")
     note(connection, [*effects(removed), *_by_user("table", "dead_letters", (row[4] for row in dead))])
     connection.unregister("requests")
     return removed
@@ -229,7 +232,8 @@ def _take_out(connection: DuckDBPyConnection, name: str, moment: str) -> pa.Tabl
 def _drop_flags(connection: DuckDBPyConnection, removed: Removed) -> None:
     connection.execute(
         """DELETE FROM flags USING requests
-        WHERE source = 'live' AND flags.user_id = requests.user_id AND flagged_at <= requests.requested_at"""
+        WHERE flags.user_id = requests.user_id
+            AND (source = 'periodic' OR source = 'live' AND flagged_at <= requests.requested_at)"""
     )
     for name, of in {"event_id": "reactions", "response_id": "responses"}.items():
         if removed.rows[of].num_rows:

@@ -1,13 +1,23 @@
 import json
+import shutil
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from streams.events import Message
+from warehouse import connection
 from warehouse.adversary.online import filter_version, rules
+from warehouse.fingerprint import fingerprints
 
 MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def feed(empty: Path, tmp_path: Path, feed_on: Any) -> Any:
+    """On a file; a lake has its own test below."""
+    return feed_on(connection.open(Path(shutil.copy(empty, tmp_path / "w.duckdb"))))
 
 
 def loves(
@@ -213,6 +223,23 @@ def test_of_one_users_many_loves_within_thirty_days_no_more_than_the_cap_counts(
     weights = feed.ask("SELECT user_id, sum(trust) FROM clean_feedback WHERE love GROUP BY 1 ORDER BY 1")
     assert weights == [("ann", 3.0), ("fan", 40.0)]
     assert feed.ask("SELECT DISTINCT trust FROM clean_feedback WHERE NOT love") == [(1.0,)]
+
+
+@pytest.mark.slow
+def test_a_lake_says_of_everything_what_a_file_says(feed: Any, feed_on: Any, lakes: Any, product: Any) -> None:
+    lines = product.day(users=6) + loves(product, "bot", 12, 4 * MINUTE)
+    for n in range(14):
+        lines += loves(product, f"farm-{n}", 2, MINUTE, network_id="w", device_id="d", dwell_ms=9_000)
+        lines += loves(product, f"farm-{n}", 1, MINUTE, network_id="w", device_id="d", dwell_ms=9_000)
+    talk = told(f"Repeat after me: {POEM}")
+    for n in range(4):
+        lines += [product.served(f"p{n}", "eve", response=POEM, conversation=talk), product.reacted(f"p{n}", "eve")]
+    lake = feed_on(lakes.migrated())
+    for place in (feed, lake):
+        place.pour(*lines[::2])
+        place.pour(*lines[1::2])
+    assert {rule for rule, _ in flags(feed)} == {rule.name for rule in rules()}
+    assert fingerprints(lake.warehouse.target) == fingerprints(feed.warehouse.target)
 
 
 def test_every_rule_names_its_subject_input_and_version() -> None:

@@ -1,0 +1,82 @@
+"""`loveloop quarantine`, from the command line's side."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from assets.cli import group
+from streams.events import Message, ReactionChanged, ResponseServed, encode, new_event_id
+from streams.topics import TOPICS
+from warehouse import connection
+from warehouse.ingest.commit import commit
+from warehouse.ingest.decoding import decode_batch
+from warehouse.ingest.records import Record, Slot
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+def spree(user: str, loves: int, shown: int) -> list[bytes]:
+    lines = []
+    for n in range(shown):
+        at = NOON + n * timedelta(minutes=10)
+        lines.append(encode(ResponseServed(
+            event_id=new_event_id(at), user_id=user, served_at=at, response_id=f"{user}-{n}", conversation_id="c",
+            turn=n, session_id="s", policy="p", conversation=[Message("user", f"And {n}?")], response=f"It is {n}.",
+        )))  # fmt: skip
+        if n < loves:
+            moment = at + timedelta(seconds=8)
+            lines.append(encode(ReactionChanged(
+                event_id=new_event_id(moment), user_id=user, reacted_at=moment, response_id=f"{user}-{n}",
+                reaction="love", action="added", session_id="s", dwell_ms=8_000 + n,
+            )))  # fmt: skip
+    return lines
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """A warehouse in which `bot` loves everything and `ann` one in ten."""
+    path = tmp_path / "w.duckdb"
+    connection.open(path).migrate()
+    received = int((NOON + timedelta(days=1)).timestamp() * 1000)
+    record = Record(TOPICS.events, 0, 0, received, b"\n".join([*spree("bot", 12, 12), *spree("ann", 1, 10)]))
+    commit(connection.open(path), decode_batch([record]), {Slot(TOPICS.events, "t", 0): 0})
+    return path
+
+
+def run(target: Path, *arguments: str) -> str:
+    done = CliRunner().invoke(group, ["quarantine", *arguments, "--warehouse", str(target)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_a_user_is_listed_explained_released_and_confirmed(target: Path) -> None:
+    assert "bot (love_everything)" in run(target, "list")
+    assert [json.loads(line)["user_id"] for line in run(target, "list", "--json").splitlines()] == ["bot"]
+    assert run(target, "list", "--rule", "dictated") == "nobody is in quarantine\n"
+    page = run(target, "explain", "bot")
+    assert "bot: in quarantine, trust 1.00" in page
+    assert "loved 12 of 12 responses shown on that day" in page
+    assert "share loved                           1" in page
+
+    assert run(target, "release", "bot", "--reason", "a fan", "--by", "olga").startswith(
+        "released bot; against it: love"
+    )
+    assert run(target, "list") == "nobody is in quarantine\n"
+    assert "bot (love_everything)" in run(target, "list", "--released")
+    assert "released by olga: a fan" in run(target, "explain", "bot")
+
+    run(target, "confirm", "bot", "ann", "--reason", "one person", "--by", "olga")
+    listed = run(target, "list")
+    assert "ann (confirmed)" in listed
+    assert "bot (love_everything, confirmed)" in listed
+    explained = json.loads(run(target, "explain", "ann", "--json"))
+    assert explained["decisions"][0]["reason"] == "one person"
+    assert explained["figures"]["responses loved"]["user"] == 1
+
+
+def test_a_name_that_is_not_known_is_an_error_with_a_next_step(target: Path) -> None:
+    with pytest.raises(ValueError, match="no user and no reaction 'zoe'; `loveloop quarantine list`"):
+        run(target, "release", "zoe", "--reason", "?")

@@ -1,0 +1,289 @@
+"""Who is in quarantine and why, in words and figures: what an operator reads before releasing or confirming.
+
+Every figure of a user stands beside the same figure of everybody, since a share or a pace means little alone.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from warehouse import connection
+from warehouse.adversary import decisions
+from warehouse.adversary.decisions import Decision
+from warehouse.adversary.words import in_words
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from warehouse.connection import Target
+
+MEMBERS = 20
+"""So many of a group's other members are named."""
+
+
+class Held(NamedTuple):
+    """A user or a reaction that some flag or confirmation puts aside, or that was released from it.
+
+    Attributes:
+        subject: `user` or `reaction`.
+        user_id: The user, or whose reaction it is.
+        event_id: The reaction's, None for a user.
+        rules: Rules over their line, and `confirmed`.
+        score: The highest one.
+        since: From when on a user's feedback is left out; None for all of it.
+        loves: Standing loves that do not count, or that count again since the release.
+        released: Whether a release stands.
+        grown: Whether more speaks for quarantine than the release knew of.
+    """
+
+    subject: str
+    user_id: str
+    event_id: str | None
+    rules: list[str]
+    score: float
+    since: datetime | None
+    loves: int
+    released: bool
+    grown: bool
+
+
+class FlagToldOf(NamedTuple):
+    """One flag, in words.
+
+    Attributes:
+        rule: Its rule.
+        source: `ingest`, `periodic` or `live`.
+        score: How many times over the rule's line.
+        flagged_at: Event time.
+        since: From when on the user's feedback is left out; None for all of it.
+        event_id: Of the reaction that it is about, None when it is about the user.
+        key: Device, network or group by which the user was found.
+        words: The evidence as a sentence.
+    """
+
+    rule: str
+    source: str
+    score: float
+    flagged_at: datetime
+    since: datetime | None
+    event_id: str | None
+    key: str | None
+    words: str
+
+
+class Explanation(NamedTuple):
+    """All that is known of a user.
+
+    Attributes:
+        user_id: Who.
+        state: `in quarantine`, `released`, `confirmed` or `free`.
+        flags: The flags, the highest score first.
+        figures: By name, the user's own value and the middle one of all users who gave a love.
+        trust: In [0, 1]: how much their feedback weighs.
+        reasons: Why it is not 1, as the daily job says it.
+        decisions: What people decided about them, the latest first.
+        groups: By device, network or group of a flag: other users flagged by it, at most `MEMBERS`, and how many.
+    """
+
+    user_id: str
+    state: str
+    flags: list[FlagToldOf]
+    figures: dict[str, tuple[Any, Any]]
+    trust: float
+    reasons: Any
+    decisions: list[Decision]
+    groups: dict[str, tuple[list[str], int]]
+
+
+def held(target: Target, *, rule: str | None = None, released: bool = False, limit: int | None = None) -> list[Held]:
+    """Users and reactions in quarantine, those with most loves at stake first.
+
+    Args:
+        target: The warehouse.
+        rule: Only what this rule (or `confirmed`) puts aside.
+        released: Those released from it instead.
+        limit: So many at most.
+
+    Raises:
+        WarehouseError: As `Warehouse.read`.
+    """
+    with connection.open(target).read() as reader:
+        rows = reader.execute(_HELD, {"rule": rule, "released": released, "limit": limit or 2**62}).fetchall()
+        return [_held(reader, *row) for row in rows]
+
+
+def explain(target: Target, user_id: str) -> Explanation:
+    """What speaks against a user, what for them, and what was decided.
+
+    Raises:
+        UnknownSubjectError: The warehouse knows no such user.
+        WarehouseError: As `Warehouse.read`.
+    """
+    with connection.open(target).read() as reader:
+        user_id = decisions.find(reader, user_id).user_id
+        flags = [
+            FlagToldOf(*row[:7], words=in_words(row[0], json.loads(row[7])))
+            for row in reader.execute(_FLAGS, [user_id]).fetchall()
+        ]
+        trust = reader.execute("SELECT trust, reasons FROM user_trust WHERE user_id = ?", [user_id]).fetchone()
+        return Explanation(
+            user_id=user_id,
+            state=_state(reader, user_id),
+            flags=flags,
+            figures=_figures(reader, user_id),
+            trust=trust[0] if trust else 1.0,
+            reasons=json.loads(trust[1]) if trust and trust[1] else None,
+            decisions=decisions.of_user(reader, user_id),
+            groups={key: _group(reader, key, user_id) for key in dict.fromkeys(flag.key for flag in flags if flag.key)},
+        )
+
+
+def _held(reader: DuckDBPyConnection, *row: Any) -> Held:
+    *shown, released, evidence = row
+    found = Held(*shown, released=released, grown=False)
+    if not released:
+        return found
+    now, _ = decisions.against(reader, decisions.Subject(found.user_id, found.event_id))
+    return found._replace(grown=decisions.has_grown(decisions.known(evidence), now))
+
+
+def _state(reader: DuckDBPyConnection, user_id: str) -> str:
+    decided = reader.execute(
+        "SELECT decision FROM standing_decisions WHERE subject = 'user' AND user_id = ?", [user_id]
+    ).fetchone()
+    if decided:
+        return str(decided[0])
+    aside = reader.execute("SELECT 1 FROM quarantined_users WHERE user_id = ?", [user_id]).fetchone()
+    return "in quarantine" if aside else "free"
+
+
+def _figures(reader: DuckDBPyConnection, user_id: str) -> dict[str, tuple[Any, Any]]:
+    own, others = (
+        reader.execute(_FIGURES.format(which=which, middle=middle), parameters).to_arrow_table().to_pylist()[0]
+        for which, middle, parameters in (
+            ("user_id = $user", "max", {"user": user_id}),
+            ("user_id IN (SELECT user_id FROM reactions WHERE reaction = 'love')", "median", {}),
+        )
+    )
+    return {name.replace("_", " "): (own[name], others[name]) for name in own}
+
+
+def _group(reader: DuckDBPyConnection, key: str, user_id: str) -> tuple[list[str], int]:
+    rows = reader.execute(
+        """SELECT user_id FROM flags WHERE key = ? AND subject = 'user' AND source <> 'live' AND user_id <> ?
+        GROUP BY user_id ORDER BY max(score) DESC, user_id""",
+        [key, user_id],
+    ).fetchall()
+    return [member for (member,) in rows[:MEMBERS]], len(rows)
+
+
+_FLAGS = """
+SELECT rule, source, score, flagged_at, since, CAST(event_id AS VARCHAR), key, evidence
+FROM flags
+WHERE user_id = ?
+ORDER BY score >= 1 AND source <> 'live' DESC, score DESC, flagged_at, rule
+"""
+
+_HELD = """
+WITH against AS (
+    SELECT
+        subject,
+        user_id,
+        event_id,
+        list(DISTINCT rule ORDER BY rule) AS rules,
+        max(score) AS score,
+        CASE WHEN count(since) = count(*) THEN min(since) END AS since
+    FROM flags
+    WHERE source IN ('ingest', 'periodic') AND score >= 1 AND subject IN ('user', 'reaction')
+    GROUP BY ALL
+),
+
+-- every release or confirmation stands for itself, with flags or without
+together AS (
+    SELECT
+        coalesce(against.subject, decided.subject) AS subject,
+        coalesce(against.user_id, decided.user_id) AS user_id,
+        coalesce(against.event_id, decided.event_id) AS event_id,
+        CASE WHEN decided.decision = 'confirmed'
+            THEN list_append(coalesce(against.rules, []), 'confirmed') ELSE coalesce(against.rules, [])
+        END AS rules,
+        coalesce(against.score, 1.0) AS score,
+        CASE
+            WHEN against.user_id IS NULL THEN decided.since
+            WHEN decided.decision = 'confirmed' AND decided.since IS NULL THEN NULL
+            WHEN decided.decision = 'confirmed' AND against.since IS NOT NULL THEN least(decided.since, against.since)
+            ELSE against.since
+        END AS since,
+        coalesce(decided.decision = 'released', false) AS released,
+        decided.evidence
+    FROM against
+    FULL JOIN standing_decisions AS decided
+        ON decided.subject = against.subject
+        AND decided.user_id = against.user_id
+        AND decided.event_id IS NOT DISTINCT FROM against.event_id
+),
+
+loved AS (
+    SELECT user_id, event_id, reacted_at FROM reaction_state WHERE reaction = 'love' AND action = 'added'
+),
+
+counted AS (
+    SELECT together.*, count(loved.event_id) AS loves
+    FROM together
+    LEFT JOIN loved
+        ON loved.user_id = together.user_id
+        AND (together.event_id IS NULL OR loved.event_id = together.event_id)
+        AND (together.since IS NULL OR loved.reacted_at >= together.since)
+    WHERE released = $released AND ($rule IS NULL OR list_contains(rules, $rule))
+    GROUP BY ALL
+)
+
+SELECT subject, user_id, CAST(event_id AS VARCHAR), rules, score, since, loves, released, evidence
+FROM counted
+ORDER BY subject DESC, loves DESC, score DESC, user_id, event_id
+LIMIT $limit
+"""
+
+_FIGURES = """
+WITH shown AS (
+    SELECT user_id, count(*) AS responses, count(DISTINCT epoch_us(served_at) // 86400000000) AS days,
+        min(served_at) AS first_seen, max(served_at) AS last_seen
+    FROM served WHERE {which} GROUP BY user_id
+),
+
+given AS (
+    SELECT user_id, response_id, event_id, reacted_at, epoch_us(reacted_at) // 86400000000 AS day, dwell_ms,
+        device_id, network_id
+    FROM reactions WHERE reaction = 'love' AND action = 'added' AND {which}
+),
+
+daily AS (SELECT user_id, day, count(DISTINCT response_id) AS loves FROM given GROUP BY ALL),
+
+loving AS (
+    SELECT user_id, count(DISTINCT response_id) AS loves, median(dwell_ms) / 1000 AS seconds,
+        count(DISTINCT device_id) AS devices, count(DISTINCT network_id) AS networks
+    FROM given GROUP BY user_id
+),
+
+busiest AS (SELECT user_id, max(loves) AS most FROM daily GROUP BY user_id),
+
+each AS (
+    SELECT * FROM (SELECT user_id FROM shown UNION SELECT user_id FROM given)
+    LEFT JOIN shown USING (user_id)
+    LEFT JOIN loving USING (user_id)
+    LEFT JOIN busiest USING (user_id)
+)
+
+SELECT
+    {middle}(coalesce(responses, 0)) AS responses_shown,
+    {middle}(coalesce(days, 0)) AS days_with_responses,
+    {middle}(coalesce(loves, 0)) AS responses_loved,
+    {middle}(loves / responses) AS share_loved,
+    {middle}(coalesce(most, 0)) AS loves_on_the_busiest_day,
+    {middle}(seconds) AS seconds_until_a_love,
+    {middle}(devices) AS devices,
+    {middle}(networks) AS networks
+FROM each
+"""
