@@ -154,7 +154,7 @@ def of_user(reader: DuckDBPyConnection, user_id: str) -> list[Decision]:
         FROM quarantine_decisions WHERE user_id = ? ORDER BY decided_at DESC, decision""",
         [user_id],
     ).fetchall()
-    return [Decision(Subject(*row[:2]), *row[2:7], known(row[7])) for row in rows]
+    return [Decision._make([Subject(user, event), *told, known(text)]) for user, event, *told, text in rows]
 
 
 def known(evidence: str) -> Evidence:

@@ -124,8 +124,8 @@ def explain(target: Target, user_id: str) -> Explanation:
     with connection.open(target).read() as reader:
         user_id = decisions.find(reader, user_id).user_id
         flags = [
-            FlagToldOf(*row[:7], words=in_words(row[0], json.loads(row[7])))
-            for row in reader.execute(_FLAGS, [user_id]).fetchall()
+            FlagToldOf._make([rule, *told, in_words(rule, json.loads(evidence))])
+            for rule, *told, evidence in reader.execute(_FLAGS, [user_id]).fetchall()
         ]
         trust = reader.execute("SELECT trust, reasons FROM user_trust WHERE user_id = ?", [user_id]).fetchone()
         return Explanation(
@@ -141,9 +141,9 @@ def explain(target: Target, user_id: str) -> Explanation:
 
 
 def _held(reader: DuckDBPyConnection, *row: Any) -> Held:
-    *shown, released, evidence = row
-    found = Held(*shown, released=released, grown=False)
-    if not released:
+    *shown, evidence = row
+    found = Held._make([*shown, False])
+    if not found.released:
         return found
     now, _ = decisions.against(reader, decisions.Subject(found.user_id, found.event_id))
     return found._replace(grown=decisions.has_grown(decisions.known(evidence), now))

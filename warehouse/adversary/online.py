@@ -52,12 +52,15 @@ def rules() -> tuple[Rule, ...]:
 
 
 def filter_version() -> str:
-    """Names and versions of the rules that decide what is quarantined, for manifests and cards.
+    """Names and versions of the rules that decide what is quarantined, for manifests and cards: the sink's, the job's.
 
     >>> filter_version().split("+")[0]
     'device_crowd-1'
     """
-    return "+".join(f"{rule.name}-{rule.version}" for rule in rules())
+    from warehouse.adversary import periodic  # needs scipy, which ingest does not
+
+    online = [(rule.name, rule.version) for rule in rules()]
+    return "+".join(f"{name}-{version}" for name, version in online + sorted(periodic.VERSIONS.items()))
 
 
 def flag(connection: DuckDBPyConnection) -> None:

@@ -14,3 +14,8 @@ CREATE TABLE quarantine_decisions (
     since TIMESTAMPTZ,              -- of a confirmation: from when on the user's feedback is left out; NULL: all of it
     evidence VARCHAR                -- JSON: flags and highest score by rule at that moment, to tell when there is more
 );
+
+-- There are more rules now: a flag of a rule that is no more makes `migrate` judge the log anew.
+INSERT INTO flags (source, rule, rule_version)
+SELECT 'ingest', 'rules_changed', 0
+WHERE EXISTS (SELECT 1 FROM reactions);
