@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -19,6 +20,8 @@ from typing import Any
 from adversary_parts import cells, figures, pictures, product, words
 from adversary_parts.run import measure_all
 from adversary_parts.worlds import Seed, Size
+
+from warehouse.adversary.online import filter_version
 
 NAMES = (cells.NONE, *cells.ATTACKS, *cells.UNSEEN, cells.ALL)
 QUICK, QUICK_SHARES = Size(responses=60_000, users=4_000, later=30_000, draws=2), (0.05, 0.2)
@@ -42,18 +45,31 @@ def main() -> None:
 def measured(folder: Path, wanted: argparse.Namespace) -> dict[str, Any]:
     """All figures, with the settings that they were measured under."""
     began = time.perf_counter()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the jobs share the processors
     size = QUICK if wanted.quick else Size()
     numbers = list(range(1, wanted.seeds + 1))
     shares = QUICK_SHARES if wanted.quick else cells.SHARES
     every = cells.cells(wanted.only, shares)
+    settings = {**size._asdict(), "honest_loss": wanted.honest_loss, "filter": filter_version()}
+    check(folder / "settings.json", settings)
     done = list(measure_all(folder, numbers, every, size, honest_loss=wanted.honest_loss, jobs=wanted.jobs))
     seeds = {number: Seed(number, folder / f"seed-{number}", size) for number in numbers}
     found = figures.summary(done, {number: seed.clean() for number, seed in seeds.items()})
     confirmed = [cell for cell in every if cell.name in product.CELLS]
     if wanted.trainer and confirmed:
         found["trainer"] = product.confirm(seeds[1], confirmed, honest_loss=wanted.honest_loss)
-    settings = {**size._asdict(), "shares": shares, "honest_loss": wanted.honest_loss, "only": wanted.only}
+    settings |= {"shares": shares, "together": cells.TOGETHER, "only": wanted.only}
     return found | {"seeds": numbers, "settings": settings, "seconds": round(time.perf_counter() - began)}
+
+
+def check(kept: Path, settings: dict[str, Any]) -> None:
+    """What lies in the work folder must have been measured in the same way."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    if not kept.exists():
+        kept.write_text(json.dumps(settings))
+    elif (before := json.loads(kept.read_text())) != settings:
+        other = ", ".join(f"{name} {before.get(name)}" for name in settings if before.get(name) != settings[name])
+        raise SystemExit(f"{kept.parent} was begun with {other}: take the same options and code, or another folder")
 
 
 def arguments() -> argparse.Namespace:

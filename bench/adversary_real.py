@@ -1,6 +1,6 @@
 """The general parts of the adversary filter on real fraud, cross-validated, beside the figures to beat.
 
-    .venv/bin/python bench/adversary_real.py [--quick] [--data DIR] [--json FILE]
+    .venv/bin/python bench/adversary_real.py [--quick] [--data DIR] [--json FILE] | --figure FILE.png
 
 starscout, accounts: the behaviour model (`training.trust`) on tallies of events, suspected accounts against a sample.
 bitcoin_otc: the same model on timed ratings, fraudsters against trusted users; labels are not ratings.
@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from adversary_real_parts import crossing, sets
+from adversary_real_parts import crossing, picture, sets
 
+from assets.report import adversary_words, group_plot
 from warehouse.adversary import co_reactions, lockstep
 
 DATA = Path("../shared/data")
 ACCOUNTS = {"auroc": 0.893, "recall_at_0.95": 0.66}
 RATERS = {"auroc": 0.904, "recall_at_0.9": 0.56}
+ACCOUNTS_DRAWN = 41
+"""As many fit on a page with their numbers."""
 BUDGET = 0.01
 """Expected share of honest stars that lockstep groups may cost."""
 
@@ -32,10 +35,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one repeat of each cross-validation instead of five")
     parser.add_argument("--data", type=Path, default=DATA, help=f"folder of the real data ({DATA})")
     parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--figure", type=Path, help="draw a group of real stars here (PNG), and do nothing else")
     wanted = parser.parse_args()
     for name in ("starscout", "bitcoin_otc"):
         if not (wanted.data / name).is_dir():
             raise SystemExit(f"{wanted.data} has no folder {name}: say with --data where the real data are")
+    if wanted.figure:
+        actions = sets.stars(wanted.data / "starscout")
+        group = picture.drawn(actions, lockstep.find(actions, budget=BUDGET), ACCOUNTS_DRAWN)
+        wanted.figure.write_bytes(group_plot.group(group))
+        print(adversary_words.caption(group))
+        return
     repeats = 1 if wanted.quick else 5
     figures: dict[str, Any] = {"repeats": repeats, "bitcoin_otc": {}}
     figures["stars"] = in_lockstep(sets.stars(wanted.data / "starscout"), 2 if wanted.quick else 5)

@@ -119,12 +119,18 @@ class Seed(NamedTuple):
         4. Write the exam: a later week of other people, and probes of every attack.
         5. Fit the clean models, and write their marks: what the first one read is kept for all cells.
 
-        A seed that is ready stays as it is.
+        A seed that is ready for all of these cells stays as it is; else it is made anew, to the same bytes.
         """
-        if (self.folder / "clean.json").exists():
+        if (self.folder / "clean.json").exists() and all(
+            self.stream(cell.name).exists() for cell in cells if cell.attacks
+        ):
             return
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
+        for leftover in self.folder.glob("*"):
+            if leftover.name == "streams":
+                shutil.rmtree(leftover)
+            elif leftover.is_file():
+                leftover.unlink()
+        self.folder.mkdir(parents=True, exist_ok=True)
         overlays(self.config, {cell.name: cell.attacks for cell in cells if cell.attacks}, self.folder / "streams")
         store(self.stream("honest") / "events.ndjson", self.honest, self.config.ends_at)
         connection.open(self.honest).checkpoint()  # so that a copy of the file is all of it

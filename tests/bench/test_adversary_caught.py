@@ -1,5 +1,6 @@
 """How the benchmark counts: what was caught, at which cost and how soon, and figures over seeds."""
 
+import doctest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,14 @@ def judged(given: "Loves", honest_loss: float = 0.01) -> dict[str, Any]:
 
     seen_at = np.where(given.left_out > 0.5, given.at + HOUR, NEVER)
     return caught.judge(given, seen_at, honest_loss=honest_loss)
+
+
+def test_examples_in_the_docstrings_hold() -> None:
+    from adversary_parts import caught, cells, figures, words
+
+    results = [doctest.testmod(module) for module in (caught, cells, figures, words)]
+    assert [result.failed for result in results] == [0] * 4
+    assert all(result.attempted for result in results)
 
 
 def test_recall_loss_and_precision_are_masses() -> None:
