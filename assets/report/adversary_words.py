@@ -110,4 +110,7 @@ def _how_unlikely(found: Group) -> str:
     if found.surprise is None:
         return f"{line} Density {found.density:.2f}." if found.density is not None else line
     tens = found.surprise / math.log(10)
-    return f"Accounts that know nothing of each other would coincide so with a chance of 1 in 10^{tens:.0f}. {line}"
+    return (
+        f"{line} Were the coincidences independent, accounts that know nothing of each other would show them with a "
+        f"chance of 1 in 10^{tens:.0f}."
+    )

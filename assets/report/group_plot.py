@@ -1,6 +1,7 @@
 """A flagged group, drawn: who loved what when, and who is tied to whom."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
@@ -24,7 +25,7 @@ def group(found: Group) -> bytes:
     small grey ones are whatever else the accounts loved. The dotted line is the moment of the first flag.
     """
     rows = min(ROWS, 1 + max(account for account, _, _ in found.loves))
-    figure, first = canvas(9.2, 1.6 + 0.11 * max(rows, 18))
+    figure, first = canvas(9.2, 1.9 + 0.075 * max(rows, 20))
     first.remove()
     raster, ring = figure.subplots(1, 2, width_ratios=(2.1, 1))
     _raster(raster, found, rows)
@@ -43,16 +44,18 @@ def _raster(axes: Any, found: Group, rows: int) -> None:
     shown = [(account, place, datetime.fromisoformat(at)) for account, place, at in found.loves if account < rows]
     for account in range(rows):
         axes.axhline(account, color=GRID, linewidth=0.6, zorder=0)
+    lift, size = _lift(found), 5.2 if rows <= 30 else 3.8
     for place, low, high, ends in _coincidences(shown):
-        axes.plot(ends, (low, high), color=colour(place), linewidth=1.1, alpha=0.45, zorder=1, solid_capstyle="round")
+        heights = (low + lift(place), high + lift(place))
+        axes.plot(ends, heights, color=colour(place), linewidth=1.1, alpha=0.45, zorder=1, solid_capstyle="round")
     alone = [(account, at) for account, place, at in shown if place is None]
     axes.plot([at for _, at in alone], [account for account, _ in alone], "o", color=REST, markersize=2.4, zorder=2)
     for place in sorted({place for _, place, _ in shown if place is not None}, reverse=True):
         mine = [(account, at) for account, its, at in shown if its == place]
-        moments, accounts = [at for _, at in mine], [account for account, _ in mine]
+        moments, accounts = [at for _, at in mine], [account + lift(place) for account, _ in mine]
         axes.plot(
-            moments, accounts, "o", color=colour(place), markersize=5.2, markeredgecolor="white",
-            markeredgewidth=0.7, zorder=3 if place < len(PALETTE) else 2.5,
+            moments, accounts, "o", color=colour(place), markersize=size, markeredgecolor="white",
+            markeredgewidth=0.6, zorder=3 if place < len(PALETTE) else 2.5,
         )  # fmt: skip
     axes.axvline(datetime.fromisoformat(found.flagged_at), color=INK, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
     axes.annotate(
@@ -63,10 +66,16 @@ def _raster(axes: Any, found: Group, rows: int) -> None:
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     axes.set_ylim(rows - 0.3, -0.7)
-    axes.set_yticks([place for place in range(rows) if place in (0, rows - 1) or (place + 1) % 5 == 0])
+    axes.set_yticks([0, *range(4, rows, 5 if rows <= 45 else 10)] if rows > 4 else range(rows))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value + 1:.0f}")
     axes.set_ylabel("account, by first love")
     _quiet(axes)
+
+
+def _lift(found: Group) -> Callable[[int], float]:
+    """How far a mark stands off its account's line, by object: loves of one moment on several things stay apart."""
+    several = min(len(found.objects), len(PALETTE))
+    return lambda place: 0.5 * (place / (several - 1) - 0.5) if several > 1 and place < several else 0.0
 
 
 def _coincidences(
@@ -92,6 +101,7 @@ def _ring(axes: Any, found: Group, rows: int) -> None:
     x, y = np.cos(angles), np.sin(angles)
     ties = [tie for tie in found.ties if max(tie[0], tie[1]) < rows]
     heaviest = max((weight for *_, weight in ties), default=1.0)
+    thin = min(1.0, 90 / max(len(ties), 1))
     for a, b, weight in reversed(ties):
         bend = 0.35  # chords bow towards the centre, so that neighbours' ties stay apart from the rim
         steps = np.linspace(0, 1, 24)
@@ -100,12 +110,20 @@ def _ring(axes: Any, found: Group, rows: int) -> None:
             for e in (x, y)
         ]
         strength = weight / heaviest
-        axes.plot(*curve, color=LOVE, linewidth=0.5 + 1.8 * strength, alpha=0.08 + 0.5 * strength, zorder=1)
+        axes.plot(
+            *curve, color=LOVE, linewidth=0.5 + 1.8 * strength * thin, alpha=0.06 + 0.5 * strength * thin, zorder=1
+        )
     matched = np.bincount(
         [account for account, place, _ in found.loves if place is not None and account < rows], minlength=rows
     )
     axes.scatter(
-        x, y, s=14 + 70 * matched / max(matched.max(), 1), color=INK, edgecolor="white", linewidth=0.8, zorder=3
+        x,
+        y,
+        s=(14 + 70 * matched / max(matched.max(), 1)) * min(1.0, 20 / rows),
+        color=INK,
+        edgecolor="white",
+        linewidth=0.8,
+        zorder=3,
     )
     if rows <= 24:
         for account in range(rows):
