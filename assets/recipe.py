@@ -29,6 +29,8 @@ class World(Section):
     """Loves per response of the incumbent."""
     attacks: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
     """Each attack's loves as a share of all loves, by its name; see docs/attacks.md."""
+    social: dict[str, float] | None = None
+    """People influence each other, with these dials (an empty table takes the defaults); see docs/influence.md."""
 
 
 class Broker(Section):

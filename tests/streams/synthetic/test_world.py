@@ -14,6 +14,8 @@ from streams.fixtures import World, Worlds
 from streams.synthetic import Amounts, WorldConfig, simulate, truth
 from streams.synthetic.faults import FAULTS
 from streams.synthetic.life import DAY, Life
+from streams.synthetic.lines import Outbox
+from streams.synthetic.network import Network
 from streams.synthetic.people import NOTHING, draw_people
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -200,6 +202,20 @@ def test_a_large_day_is_lived_in_stretches_that_fit_together() -> None:
     for stretch in stretches:
         opens = stretch.at[stretch.talk.turn == 0]
         assert stretch.begins <= opens.min() <= opens.max() <= stretch.ends
+
+
+def test_lines_leave_as_the_world_goes_on() -> None:
+    config = WorldConfig(responses=40_000, users=500, days=1, late=0.2)
+    life, outbox = Life(config, np.random.default_rng(1)), Outbox()
+    network = Network(config, np.random.default_rng(2), life.people)
+    waiting, gone = [], 0
+    for stretch in life.live(0):
+        network.post(stretch, outbox)
+        gone += len(outbox.take(stretch.ends))
+        waiting.append(network.tally.amounts.responses + network.tally.amounts.reactions)
+        waiting[-1] += network.tally.amounts.duplicates - gone
+    assert len(waiting) == 5
+    assert max(waiting) < 4_000  # conversations that go on, late reactions and copies
 
 
 def test_households_share_a_network_and_hundreds_share_another() -> None:
