@@ -55,14 +55,15 @@ def caught(warehouse: str | Path, *, moment: datetime, maturity_hours: float) ->
     return {
         **{name: getattr(found, name) for name in found._fields if name not in ("days", "by_rule")},
         "left_out_by_rule": found.by_rule,
-        "days": [_day(report) for report in days],
+        "days": [day(report) for report in days],
         "groups": groups,
         "sentences": days[-1]["sentences"] if days else [],
         "dial": days[-1]["dial"] if days else None,
     }
 
 
-def _day(report: dict[str, Any]) -> dict[str, Any]:
+def day(report: dict[str, Any]) -> dict[str, Any]:
+    """A day's report by the daily job, as `assets.report.adversary_schema.JudgedDay` has it."""
     seconds = round(sum(report["seconds"].values()), 3)
     loves = report["rows"].get("loves", 0)
     return {"day": report["day"], "users": report["users"], "loves": loves, "flags": report["flags"], "cpu_s": seconds}

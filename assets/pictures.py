@@ -68,6 +68,19 @@ def bots(run: Run, _: str = "") -> bytes | None:
     return plots.bots(rows) if rows else None
 
 
+def judged_days(run: Run, _: str = "") -> bytes | None:
+    """Users that the daily job flagged for the first time, day by day."""
+    import msgspec
+
+    from assets.caught import day
+    from assets.report import adversary_plots
+    from assets.report.adversary_schema import JudgedDay
+    from warehouse.adversary import left_out
+
+    days = [msgspec.convert(day(report), JudgedDay) for report in left_out.judged_days(run.warehouse)]
+    return adversary_plots.judged_days(days) if len(days) > 1 else None
+
+
 def adversary(found: "Adversary | None") -> dict[str, bytes]:
     """What the adversary filter did, by the names that the report has places for; nothing is drawn of nothing."""
     from assets.report import adversary_plots, group_plot
@@ -94,6 +107,7 @@ def seconds(run: Run, _: str = "") -> bytes | None:
 
 
 _DRAWN_BY: dict[str, Any] = {
+    "adversary": judged_days,
     "clean_feedback": love_by_day,
     "training_set": love_by_day,
     "p_love": reliability,

@@ -81,6 +81,12 @@ def left_out(target: Target, *, moment: datetime, maturity_hours: float) -> Left
         )
 
 
+def judged_days(target: Target) -> list[dict[str, Any]]:
+    """What the daily job reported of each day that it judged (`warehouse.adversary.periodic.DayReport`), in order."""
+    with connection.open(target).read() as reader:
+        return _days(reader)
+
+
 def _counts(reader: DuckDBPyConnection) -> dict[str, int]:
     found = reader.execute(
         """SELECT
