@@ -10,7 +10,7 @@ from streams.synthetic import truth
 from streams.synthetic.attacks.base import Scene
 from streams.synthetic.attacks.speech import joined_talk, talk_of
 from streams.synthetic.day import NEVER, NO_ARM, Bools, Day, Floats, Ints
-from streams.synthetic.life import DAY, HOUR, LONGEST_PAUSE
+from streams.synthetic.life import DAY, HOUR, HOURS, LONGEST_PAUSE, THINKS
 from streams.synthetic.people import NOTHING, People, arms_of
 from streams.synthetic.slots import slots
 from streams.synthetic.talk import Talk, draw_talk
@@ -195,7 +195,7 @@ def passed(rng: np.random.Generator, talk: Talk, speed: Floats) -> Ints:
     """Milliseconds from the beginning of a conversation to each of its responses: people read, think and write."""
     count = len(talk.turn)
     read_ms = 1_000 * np.fromiter(map(len, talk.responses), np.int64, count) / (5 * speed)
-    pause = np.minimum(read_ms + 1_000 * np.exp(rng.normal(np.log(9), 0.6, size=count)), LONGEST_PAUSE)
+    pause = np.minimum(read_ms + 1_000 * np.exp(rng.normal(*THINKS, size=count)), LONGEST_PAUSE)
     passed = np.cumsum(pause) - pause
     return np.asarray(passed - passed[np.arange(count) - talk.turn], np.int64)
 
@@ -220,7 +220,7 @@ def usual_visits(scene: Scene, accounts: People, who: Ints) -> Visits:
 
 def hours_of(rng: np.random.Generator, scene: Scene, days: Ints, peak: Floats) -> Ints:
     """Moments on these days of the world (int64[n], from 0) around these hours (float64[n]), as people come."""
-    hours = (peak + rng.normal(0, 2.5, size=len(days))) % 23
+    hours = (peak + rng.normal(0, HOURS, size=len(days))) % 23
     return np.asarray(scene.begins + days * DAY + hours * HOUR, np.int64)
 
 
