@@ -84,7 +84,12 @@ def of_actions(actions: Actions, users: int) -> Features:
     Amount and span; regularity (gaps, days, the fullest day); company (others on the same object within the hour and
     the day, how early one comes to an object, how busy the objects are); and where values are given: their level,
     spread and evenness, and the disagreement with the others on the same object, each judged without one's own.
+
+    Raises:
+        ValueError: There is no action, or one by an account outside 0 to `users` - 1.
     """
+    if not len(actions.user) or not 0 <= actions.user.min() <= actions.user.max() < users:
+        raise ValueError(f"{len(actions.user)} actions of {users} accounts: at least one, by accounts 0 to {users - 1}")
     order = np.lexsort((actions.at, actions.user))
     sorted_ = Actions(*(None if column is None else column[order] for column in actions))  # type: ignore[arg-type]
     groups = _Groups(sorted_.user, users)

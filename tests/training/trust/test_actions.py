@@ -90,3 +90,10 @@ def test_fairness_without_values_is_refused() -> None:
 def test_being_acted_upon_is_the_same_log_without_the_values() -> None:
     seen = Actions(np.array([0, 1]), np.array([1, 2]), np.array([0.0, 5.0]), np.array([1.0, -1.0])).received()
     assert (seen.user.tolist(), seen.target.tolist(), seen.value) == ([1, 2], [0, 1], None)
+
+
+@pytest.mark.parametrize("user", [[], [2], [-1]])
+def test_actions_of_nobody_or_of_strangers_are_refused(user: list[int]) -> None:
+    who = np.array(user, np.int64)
+    with pytest.raises(ValueError, match="by accounts 0 to 1"):
+        of_actions(Actions(who, who, who.astype(float)), 2)
