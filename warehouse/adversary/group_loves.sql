@@ -1,5 +1,5 @@
--- The loves of one day, with fingerprints of the prompt and the response: letters only, so that neither case nor digits, blanks or signs tell
--- one wording from another. Loves for what somebody else was shown are left out: they count nowhere. $begin and $end bound the day; a response is looked for in the two days before its love.
+-- The loves of one day, with fingerprints of the prompt (its last sentence: what comes before is often a greeting) and of the response:
+-- letters only, so that neither case nor digits, blanks or signs tell one wording from another. Loves for what somebody else was shown are left out: they count nowhere. $begin and $end bound the day; a response is looked for in the two days before its love.
 WITH loved AS (
     SELECT event_id, user_id, response_id, reacted_at, device_id, network_id
     FROM reactions
@@ -12,7 +12,7 @@ told AS (
         user_id AS shown_to,
         lower(regexp_replace(response, '[^\p{L}]+', ' ', 'g')) AS response,
         json_extract_string(conversation, '$[#-1].content') AS label,
-        lower(regexp_replace(json_extract_string(conversation, '$[#-1].content'), '[^\p{L}]+', ' ', 'g')) AS prompt
+        lower(regexp_replace(regexp_extract(label, '[^.!?\n]+[.!?\s]*$'), '[^\p{L}]+', ' ', 'g')) AS prompt
     FROM responses
     SEMI JOIN loved USING (response_id)
     WHERE served_at >= $begin - INTERVAL 2 DAY AND served_at < $end + INTERVAL 1 DAY

@@ -6,6 +6,7 @@ pairs above a floor. What a group must reach is told by a permutation null: the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -32,9 +33,8 @@ from warehouse.adversary.co_reactions import (
 
 LEAST = 3
 """Users that make a group: two friends are none."""
-FLOORS = (2.0, 4.0, 8.0, 16.0, 32.0)
-"""What a pair must weigh to be a link, in nats: low floors see large groups that met once, high ones see few users that
-met often. Each floor has its own line, and an equal share of the loss."""
+TIMES = (1, 2, 4, 8)
+"""Floors, as multiples of the lowest."""
 NEIGHBOURS = 64
 """Later actions on the same object that an action is held against, at most."""
 ROUNDS = 4
@@ -55,7 +55,19 @@ class Group(NamedTuple):
     floor: float
 
 
-def groups(found: Pairs, users: int, floors: Sequence[float] = FLOORS, least: int = LEAST) -> list[Group]:
+def floors_of(budget: float) -> tuple[float, ...]:
+    """What a pair must weigh to be a link, in nats.
+
+    Low floors see large groups that met once, high ones a few users that met often. Each floor has its own line, and an
+    equal share of the loss. Nobody is linked by what happens to an independent user with a chance above the budget: the lowest is -log(budget).
+
+    >>> [round(floor, 1) for floor in floors_of(0.0025)]
+    [6.0, 12.0, 24.0, 47.9]
+    """
+    return tuple(-math.log(budget) * times for times in TIMES)
+
+
+def groups(found: Pairs, users: int, floors: Sequence[float], least: int = LEAST) -> list[Group]:
     """Connected components of at least `least` users, of the pairs above each floor, floor by floor.
 
     The heaviest spanning forest has the components of the whole graph at every floor, and is cut there.
@@ -90,7 +102,7 @@ def null_draws(actions: Actions, beat: Rhythm, draws: int, seed: int) -> Iterato
         yield in_order(actions._replace(at=moved))
 
 
-def lines(null: Sequence[Sequence[Group]], share: Floats, budget: float, floors: Sequence[float] = FLOORS) -> Floats:
+def lines(null: Sequence[Sequence[Group]], share: Floats, budget: float, floors: Sequence[float]) -> Floats:
     """What a group must reach at each floor, so that null groups lose at most `budget` of all deeds, by expectation.
 
     Args:
@@ -124,13 +136,15 @@ class Found(NamedTuple):
     Attributes:
         groups: Above their line, none within another, in no two the same user; the strongest first.
         scores: Of each user, float64 [users]: the strongest group above its line, by that line; 0 for users in none.
-        lines: By floor, float64.
+        floors: What a link had to weigh (nats).
+        lines: What a group had to reach at each floor, float64 [floors].
         matches: All pairs of actions that matched, flagged or not.
         pairs: All pairs of users.
     """
 
     groups: list[Group]
     scores: Floats
+    floors: tuple[float, ...]
     lines: Floats
     matches: Matches
     pairs: Pairs
@@ -175,22 +189,24 @@ def find(
         >>> [sorted(actions.users[int(user)].as_py() for user in group.members) for group in found.groups]
         [['bot0', 'bot1', 'bot2', 'bot3', 'bot4']]
     """
-    users = len(actions.users)
+    users, floors = len(actions.users), floors_of(budget)
     if not users:
         nobody = np.zeros(0, np.int64)
         none = Pairs(nobody, nobody, nobody, np.zeros(0), nobody)
-        return Found([], np.zeros(0), np.array(FLOORS), Matches(nobody, nobody, 0), none)
+        return Found([], np.zeros(0), floors, np.array(floors), Matches(nobody, nobody, 0), none)
     beat = rhythm(actions.at)
     met, real = weighed(actions, beat, within, most)
-    candidates = groups(real, users)
+    candidates = groups(real, users, floors)
     aside = np.zeros(users, np.bool_) if known is None else known
-    found = Found([], np.zeros(users), np.array(FLOORS), met, real)
+    found = Found([], np.zeros(users), floors, np.array(floors), met, real)
     for _ in range(ROUNDS):
         rest = without(actions, (found.scores > 0) | aside)
         if not len(rest.at):
             break
-        null = [groups(weighed(draw, beat, within, most)[1], users) for draw in null_draws(rest, beat, draws, seed)]
-        line = lines(null, _shares(rest), budget)
+        null = [
+            groups(weighed(draw, beat, within, most)[1], users, floors) for draw in null_draws(rest, beat, draws, seed)
+        ]
+        line = lines(null, _shares(rest), budget, floors)
         before, found = found, _above(candidates, line, found)
         if (found.scores > 0).sum() == (before.scores > 0).sum():
             break
@@ -221,7 +237,7 @@ def _above(candidates: list[Group], line: Floats, found: Found) -> Found:
     scores = np.zeros_like(found.scores)
     widest: list[Group] = []
     for group in candidates:  # floors ascend
-        score = group.surprise / line[FLOORS.index(group.floor)]
+        score = group.surprise / line[found.floors.index(group.floor)]
         if score > 1:
             if not scores[group.members].any():
                 widest.append(group)
