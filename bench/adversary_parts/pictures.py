@@ -10,7 +10,16 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+from adversary_parts.words import LEAST_RECALL, MEAN_RECALL
+
 Found = dict[str, Any]
+ABOVE: dict[str, Any] = {
+    "loc": "lower center",
+    "bbox_to_anchor": (0.5, 1.0),
+    "ncols": 3,
+    "fontsize": 8,
+    "frameon": False,
+}
 COLOURS = ("#9ecae1", "#4292c6", "#084594")
 
 
@@ -33,13 +42,15 @@ def recall(found: Found, path: Path) -> None:
             xerr=[[low for low, _ in ends], [high for _, high in ends]],
             error_kw={"elinewidth": 0.8},
         )
-    for aim, words in ((0.7, "least"), (0.9, "mean")):
+    for aim in (LEAST_RECALL, MEAN_RECALL):
         axes.axvline(aim, color="#a50f15", linewidth=0.8, linestyle="--")
-        axes.text(aim, -0.75, f"aim: {words} {aim:g}", color="#a50f15", fontsize=8, ha="center")
     axes.set(xlim=(0, 1), yticks=range(len(names)), yticklabels=[name.replace("_", " ") for name in names])
-    axes.set_xlabel(f"share of the attack's loves that do not count; honest loves lost: {found['honest_loss']:.2%}")
+    axes.set_xlabel(
+        f"share of the attack's loves that do not count, while {found['honest_loss']:.2%} of honest ones are lost\n"
+        f"(dashed: the aims, at least {LEAST_RECALL:g} for each attack and {MEAN_RECALL:g} in the mean)"
+    )
     axes.invert_yaxis()
-    axes.legend(loc="lower left", fontsize=8)
+    axes.legend(**ABOVE)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
@@ -57,11 +68,11 @@ def shift(found: Found, path: Path) -> None:
     axes.set(
         yticks=range(len(rows)), yticklabels=labels, xlabel="shift of mean P[Love] on what the attack wants to lift"
     )
-    axes.set_xscale("symlog", linthresh=0.002)
+    axes.set_xscale("symlog", linthresh=0.001)
     axes.tick_params(axis="y", labelsize=7)
     axes.axvline(0, color="black", linewidth=0.6)
     axes.invert_yaxis()
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(**ABOVE)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
