@@ -77,9 +77,8 @@ def judge(seen: Seen, today: pa.Table, chance: Floats, budget: float) -> Judged:
     everything = _of(parts[0], honest)
     null = evidence.fit(everything.loves.sum(axis=1), everything.expected.sum(axis=1))
     usual = float(chance.mean()) if len(chance) else 0.0
-    floored = np.clip(chance, usual / sums.LEAST, sums.MOST)
     rng = np.random.default_rng(seen.day.toordinal())
-    line = lines.calibrate(everything, Chances(floored, usual / sums.UNLIKELY), null, budget, rng)
+    line = lines.calibrate(everything, Chances(chance, sums.held(chance, usual), usual / sums.UNLIKELY), null, budget, rng)
     flagged = pc.is_in(active, _own(seen.flagged)["user_id"]).to_numpy(zero_copy_only=False)
     asked = np.flatnonzero((parts[0].loves[:, -1] > 0) | flagged)
     users, mine = active.take(pa.array(asked)), tuple(_of(part, asked) for part in parts)

@@ -18,27 +18,32 @@ from numpy.typing import NDArray
 from warehouse.adversary.evidence import Null, Sums, weigh
 
 Floats = NDArray[np.float64]
-DRAWS: Final = 4_000
-_LEAST: Final = 1.0
+DRAWS: Final = 6_000
+LOOKS: Final = 0.5
+"""The line is drawn anew each day and wavers, and the lowest of many is below their mean: so much of the budget is laid
+out for one day's."""
+_LEAST: Final = 1.2
 """Natural logarithm: no line is lower, however little chance does."""
 _MOST_LOVES: Final = 40
 
 
 class Chances(NamedTuple):
-    """Chances of a love as they occur; a love falls on each in proportion to it.
+    """Chances of a love as they occur.
 
     Attributes:
-        values: float64[n], each in (0, 1).
-        unlikely: What lies below makes the second part.
+        values: float64[n], each in (0, 1); a love falls on each in proportion to it.
+        held: float64[n], what a love on each is held against.
+        unlikely: What is held against less than this makes the second part.
     """
 
     values: Floats
+    held: Floats
     unlikely: float
 
     @property
     def share(self) -> float:
-        """Of the expected loves, the share on what is unlikely to be loved."""
-        return float(self.values[self.values < self.unlikely].sum() / self.values.sum())
+        """Of the chances held against, the share of what is unlikely to be loved."""
+        return float(self.held[self.held < self.unlikely].sum() / self.held.sum())
 
 
 def calibrate(everything: Sums, chances: Chances, null: Null, budget: float, rng: np.random.Generator) -> float:
@@ -59,14 +64,14 @@ def calibrate(everything: Sums, chances: Chances, null: Null, budget: float, rng
     taste = rng.gamma(null.shape + 1, null.mean / null.shape, DRAWS)
     loves = np.minimum(1 + rng.poisson(taste * expected[who]), _MOST_LOVES)
     highest = _highest(shown, loves, chances, null, rng)
-    return float(np.clip(np.quantile(highest, 1 - budget), _LEAST, -math.log(budget)))
+    return float(np.clip(np.quantile(highest, 1 - LOOKS * budget), _LEAST, -math.log(budget)))
 
 
 def _highest(shown: Sums, loves: NDArray[np.int64], chances: Chances, null: Null, rng: np.random.Generator) -> Floats:
     """The most evidence that each drawn user ever has: float64[users], looked at after each day with a love."""
     user = np.repeat(np.arange(len(loves)), loves)
     day = _days(shown.expected, user, rng)
-    p = rng.choice(chances.values, len(user), p=chances.values / chances.values.sum())
+    p = rng.choice(chances.held, len(user), p=chances.values / chances.values.sum())
     grids = []
     for mine in (np.ones(len(p), bool), p < chances.unlikely):
         count, surprise = np.zeros_like(shown.expected), np.zeros_like(shown.expected)
@@ -74,7 +79,7 @@ def _highest(shown: Sums, loves: NDArray[np.int64], chances: Chances, null: Null
         np.add.at(surprise, (user[mine], day[mine]), -np.log(p[mine]))
         grids.append((count, surprise))
     share = chances.share
-    seldom = float((chances.values < chances.unlikely).mean())
+    seldom = float((chances.held < chances.unlikely).mean())
     parts = (
         Sums(shown.exposures, shown.expected, *grids[0]),
         Sums(shown.exposures * seldom, shown.expected * share, *grids[1]),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 VERSIONS: Final = judging.VERSIONS | {"lockstep": group_flags.VERSION, "dense_block": group_flags.VERSION}
 """The periodic rules with their versions; part of the filter version of training sets."""
-SHARES: Final = {"evidence": 0.5, "lockstep": 0.2, "dense_block": 0.2}
+SHARES: Final = {"evidence": 0.6, "lockstep": 0.2, "dense_block": 0.2}
 """How the honest loss is split over the rules that have a line to derive; the rest is left to the online rules."""
 LATENESS: Final = timedelta(hours=2)
 """A day is over when the log's newest response is so much younger than its end."""
@@ -204,7 +204,7 @@ def _work(seen: Seen, window: groups.Window, model: LoveModel, honest_loss: floa
     clock.lap("groups")
     flags = judged.flags + found.flags
     if not fresh:
-        trusted = dict(zip(judged.users.to_pylist(), judged.trust.tolist(), strict=True))
+        trusted = dict(zip(judged.users.to_pylist(), np.exp(-np.maximum(judged.log_e, 0)).tolist(), strict=True))
         model.learn(
             seen.responses,
             love,
@@ -217,7 +217,7 @@ def _work(seen: Seen, window: groups.Window, model: LoveModel, honest_loss: floa
 
 
 def _teaches(responses: pa.Table, quarantined: frozenset[str], trust: dict[str, float]) -> Floats:
-    """How much each response may teach: its user's trust, nothing in quarantine."""
+    """How much each response may teach: one over its user's e-value where that is above 1, nothing in quarantine."""
     users = responses["user_id"].to_pylist()
     return np.array([0.0 if user in quarantined else trust.get(user, 1.0) for user in users], np.float64)
 

@@ -23,6 +23,9 @@ MOOD: Final = 5.0
 """Who has loved a response of a conversation is in the mood: how many times likelier another love is after it there.
 On honest synthetic worlds 4.8 (pairs of loves within a conversation over those expected)."""
 MOST: Final = 0.5
+LOVABLE: Final = 2.0
+"""And none more than so many times greater: what looks that lovable may have been made to, by those who are looked for.
+What honest users lose by it, the line gives back (`lines`)."""
 Floats = NDArray[np.float64]
 
 
@@ -41,7 +44,7 @@ def day_sums(seen: Seen, chance: Floats, chance_loved: Floats) -> pa.Table:
 
     served, late = loved_at_all(seen.responses, seen.loves), loved_at_all(seen.loved, seen.loves)
     usual = float(chance.mean()) if len(chance) else float(chance_loved.mean()) if len(chance_loved) else 0.0
-    chance, chance_loved = (np.clip(each, usual / LEAST, MOST) for each in (chance, chance_loved))
+    chance, chance_loved = held(chance, usual), held(chance_loved, usual)
     unlikely = np.concatenate([chance, chance_loved]) < usual / UNLIKELY
     moody = np.minimum(np.where(after_a_love(seen.responses, served), MOOD, 1.0) * chance, MOST)
     p, love = np.concatenate([moody, chance_loved]), np.concatenate([served, late])
@@ -56,6 +59,16 @@ def day_sums(seen: Seen, chance: Floats, chance_loved: Floats) -> pa.Table:
         columns = [pa.array(each[there]) for each in sums]
         tables.append(_rows(users.dictionary.take(pa.array(there)), seen.day, part, columns))
     return pa.concat_tables(tables).sort_by([("user_id", "ascending"), ("part", "ascending")])
+
+
+def held(chance: Floats, usual: float) -> Floats:
+    """Chances as loves are held against them, float64[n].
+
+    Args:
+        chance: float64[n], by the models.
+        usual: Their mean over a day.
+    """
+    return np.clip(chance, usual / LEAST, min(usual * LOVABLE, MOST))
 
 
 def _rows(users: pa.Array, day: date, part: str, sums: list[pa.Array]) -> pa.Table:
