@@ -57,11 +57,11 @@ def _raster(axes: Any, found: Group, rows: int) -> None:
             moments, accounts, "o", color=colour(place), markersize=size, markeredgecolor="white",
             markeredgewidth=0.6, zorder=3 if place < len(PALETTE) else 2.5,
         )  # fmt: skip
-    axes.axvline(datetime.fromisoformat(found.flagged_at), color=INK, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
-    axes.annotate(
-        "flagged", (datetime.fromisoformat(found.flagged_at), 1.0), xycoords=("data", "axes fraction"),
-        xytext=(0, 3), textcoords="offset points", ha="center", fontsize=8.5, color=INK,
-    )  # fmt: skip
+    if found.flagged_at:
+        flagged = datetime.fromisoformat(found.flagged_at)
+        axes.axvline(flagged, color=INK, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
+        above = {"xycoords": ("data", "axes fraction"), "xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
+        axes.annotate("flagged", (flagged, 1.0), fontsize=8.5, color=INK, **above)
     locator = AutoDateLocator(minticks=3, maxticks=9)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))

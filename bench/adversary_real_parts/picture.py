@@ -33,7 +33,7 @@ def drawn(actions: Actions, found: Found, size: int) -> Group:
         surprise=chosen.surprise,
         density=None,
         line=None,
-        flagged_at=moments[-1],
+        flagged_at=None,
         begins=moments[0],
         ends=moments[-1],
         objects=[SharedObject(side="item", words=None, accounts=len(who[s]), loves=len(who[s])) for s in shared],
