@@ -195,7 +195,7 @@ def draw_effects(figures: dict[str, Any], at: Path) -> None:
     """Naive and total effects with their intervals, off and on."""
     from matplotlib import pyplot as plt
 
-    figure, axis = plt.subplots(figsize=(5, 2.4), layout="constrained")
+    figure, axis = plt.subplots(figsize=(5, 2.2), layout="constrained")
     for shift, name, label in ((0.1, "naive", "A/B test"), (-0.1, "total", "everybody in B less everybody in A")):
         means, lows, highs = np.array([figures[which][name] for which in ("off", "on")]).T * 1_000
         axis.errorbar(means, np.arange(2) + shift, xerr=[means - lows, highs - means], fmt="o", capsize=3, label=label)
@@ -203,7 +203,7 @@ def draw_effects(figures: dict[str, Any], at: Path) -> None:
     axis.set_xlim(left=0)
     axis.set_ylim(-0.6, 1.6)
     axis.set_xlabel("loves that B adds, per 1,000 responses")
-    axis.legend(fontsize=8, loc="lower right")
+    figure.legend(fontsize=8, loc="outside upper center", ncols=2)
     figure.savefig(at, dpi=80)
     plt.close(figure)
 
