@@ -2,9 +2,9 @@
 -- input: touched_pairs
 -- version: 1
 -- A love for words that the user said first, in one of their last two messages. Case and punctuation do not matter. Held against them are the
--- response's runs of four words: four fifths of them came from the user, of at least five; or three fifths, of at least thirteen, so
--- that a sentence around the dictation does not hide it. Short responses come back honestly (a greeting, a yes, a bot that echoes), so
--- three to seven words count only where the user set them apart: in quotation marks, or after a colon to the message's end.
+-- response's runs of four words: four fifths of them came from the user, or three fifths and eight at least, so that a sentence around
+-- the dictation does not hide it. Short responses come back honestly (a greeting, a yes, a bot that echoes), so three to seven words
+-- count only where the user set them apart: in quotation marks, or after a colon to the message's end.
 WITH said AS (
     SELECT
         event_id,
