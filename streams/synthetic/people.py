@@ -86,7 +86,7 @@ def arms_of(experiment: str, ids: list[str]) -> Ints:
     """The arm of each user, int64[n]: 0 control, 1 treatment, by the first bit of `sha256(experiment:user)`.
 
     >>> arms_of("warmer", ["ada", "bob", "cleo", "dan"]).tolist()
-    [1, 1, 1, 0]
+    [1, 0, 0, 1]
     """
     return np.array([hashlib.sha256(f"{experiment}:{name}".encode()).digest()[0] >> 7 for name in ids], np.int64)
 
