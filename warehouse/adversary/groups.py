@@ -115,12 +115,6 @@ def store(connection: DuckDBPyConnection, judgement: Judgement) -> None:
     connection.unregister("day_members")
 
 
-def forget(connection: DuckDBPyConnection) -> None:
-    """Take out erased users, named by the registered table `requests`, whenever they loved."""
-    for table in ("group_loves", "group_members"):
-        connection.execute(f"DELETE FROM {table} WHERE user_id IN (SELECT user_id FROM requests)")
-
-
 def drawn(window: Window, users: Iterable[str]) -> dict[str, Any]:
     """What a picture of one group needs.
 

@@ -33,8 +33,8 @@ from warehouse.adversary.co_reactions import (
 
 LEAST = 3
 """Users that make a group: two friends are none."""
-TIMES = (1, 2, 4, 8)
-"""Floors, as multiples of the lowest."""
+TIMES = (0.5, 1, 2, 4, 8)
+"""Floors, as multiples of what a member must bring (`strength`)."""
 NEIGHBOURS = 64
 """Later actions on the same object that an action is held against, at most."""
 ROUNDS = 4
@@ -58,11 +58,11 @@ class Group(NamedTuple):
 def floors_of(budget: float) -> tuple[float, ...]:
     """What a pair must weigh to be a link, in nats.
 
-    Low floors see large groups that met once, high ones a few users that met often. Each floor has its own line, and an
-    equal share of the loss. Nobody is linked by what happens to an independent user with a chance above the budget: the lowest is -log(budget).
+    Low floors see large groups that met loosely, high ones a few users that met often. Each floor has its own line, and
+    an equal share of the loss.
 
     >>> [round(floor, 1) for floor in floors_of(0.0025)]
-    [6.0, 12.0, 24.0, 47.9]
+    [3.0, 6.0, 12.0, 24.0, 47.9]
     """
     return tuple(-math.log(budget) * times for times in TIMES)
 
@@ -83,6 +83,42 @@ def groups(found: Pairs, users: int, floors: Sequence[float], least: int = LEAST
             by_label = np.argsort(label, kind="stable")
             begins = np.searchsorted(label[by_label], np.stack([big, big + 1]))
             result += [Group(by_label[i:j], float(total[k]), floor) for k, i, j in zip(big, *begins, strict=True)]
+    return result
+
+
+def members(candidates: list[Group], actions: Actions, met: Matches, nats: Floats, least: float) -> list[Group]:
+    """The groups without users who brought too little themselves: an honest user may brush against a group once.
+
+    Args:
+        candidates: Groups of any floors.
+        actions: Theirs.
+        met: All matches.
+        nats: The surprise of each match.
+        least: What a user's matches with the group sum up to at least, the strongest of each of their deeds.
+    """
+    kept = []
+    for group in candidates:
+        inside = np.zeros(len(actions.users), np.bool_)
+        inside[group.members] = True
+        while True:
+            weak = inside & (_brought(inside, actions, met, nats) < least)
+            if not weak.any():
+                break
+            inside &= ~weak
+        if inside.sum() >= LEAST:
+            kept.append(group._replace(members=np.flatnonzero(inside)))
+    return kept
+
+
+def _brought(inside: NDArray[np.bool_], actions: Actions, met: Matches, nats: Floats) -> Floats:
+    """What each user's deeds in step with others of some users sum up to, the strongest match of each deed."""
+    both = np.flatnonzero(inside[actions.user[met.first]] & inside[actions.user[met.second]])
+    ends = np.concatenate([met.first[both], met.second[both]])
+    deeds, place = np.unique(actions.source[ends], return_inverse=True)
+    best, user = np.zeros(len(deeds)), np.zeros(len(deeds), np.int64)
+    np.maximum.at(best, place, np.tile(nats[both], 2))
+    user[place] = actions.user[ends]
+    result: Floats = np.bincount(user, best, len(actions.users))
     return result
 
 
@@ -196,7 +232,7 @@ def find(
         return Found([], np.zeros(0), floors, np.array(floors), Matches(nobody, nobody, 0), none)
     beat = rhythm(actions.at)
     met, real = weighed(actions, beat, within, most)
-    candidates = groups(real, users, floors)
+    candidates = members(groups(real, users, floors), actions, met, surprise(actions, met, beat), -math.log(budget))
     aside = np.zeros(users, np.bool_) if known is None else known
     found = Found([], np.zeros(users), floors, np.array(floors), met, real)
     for _ in range(ROUNDS):
