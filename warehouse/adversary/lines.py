@@ -19,11 +19,8 @@ from warehouse.adversary.evidence import Null, Sums, weigh
 
 Floats = NDArray[np.float64]
 DRAWS: Final = 6_000
-LOOKS: Final = 0.5
-"""The line is drawn anew each day and wavers, and the lowest of many is below their mean: so much of the budget is laid
-out for one day's."""
-_LEAST: Final = 1.2
-"""Natural logarithm: no line is lower, however little chance does."""
+_LEAST: Final = 1.5
+"""Natural logarithm: no line is lower, however little chance does; the line is drawn anew each day and wavers."""
 _MOST_LOVES: Final = 40
 
 
@@ -64,7 +61,7 @@ def calibrate(everything: Sums, chances: Chances, null: Null, budget: float, rng
     taste = rng.gamma(null.shape + 1, null.mean / null.shape, DRAWS)
     loves = np.minimum(1 + rng.poisson(taste * expected[who]), _MOST_LOVES)
     highest = _highest(shown, loves, chances, null, rng)
-    return float(np.clip(np.quantile(highest, 1 - LOOKS * budget), _LEAST, -math.log(budget)))
+    return float(np.clip(np.quantile(highest, 1 - budget), _LEAST, -math.log(budget)))
 
 
 def _highest(shown: Sums, loves: NDArray[np.int64], chances: Chances, null: Null, rng: np.random.Generator) -> Floats:
