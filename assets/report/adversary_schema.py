@@ -47,7 +47,8 @@ class Group(msgspec.Struct, kw_only=True, frozen=True):
         score: How many times the line it reaches.
         surprise: Of lockstep: -ln of the chance that independent accounts coincide so (nats).
         density: Of a dense block: FRAUDAR's g, and `line` what it had to pass.
-        flagged_at: When the first of them was flagged, None if nobody was yet; `begins` and `ends` bound their loves in common.
+        flagged_at: When the first of them was flagged, None if nobody was yet.
+        begins: First love in common; `ends` the last one.
         objects: What they have in common, the most shared first.
         loves: (account, place in `objects` or None, moment), in order of time.
         ties: (account, account, surprise in nats), the strongest first.
