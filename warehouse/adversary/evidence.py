@@ -110,7 +110,7 @@ def weigh(parts: tuple[Sums, ...], null: Null) -> Evidence:
     prior = np.full(count, 0.5 / max(count - 1, 1)) if count > 1 else np.ones(1)
     prior[0] = 0.5 if count > 1 else 1.0
     weighted = ratios + np.log(prior)[:, None, None] - np.log(alternatives * days)
-    flat = weighted.reshape(users, -1)
+    flat = weighted.reshape(users, count * alternatives * days)
     best = flat.argmax(axis=1)
     part, _, start = np.unravel_index(best, (count, alternatives, days))
     return Evidence(np.asarray(logsumexp(flat, axis=1), np.float64), start.astype(np.int64), part.astype(np.int64))
