@@ -92,6 +92,37 @@ def confirm(warehouse: options.Target, subjects: tuple[str, ...], reason: str, b
     _decide(warehouse, subjects, "confirmed", reason, by)
 
 
+@quarantine.command()
+@options.warehouse
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The last day (UTC); the last one that is over.")
+@click.option(
+    "--honest-loss",
+    type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
+    default=0.01,
+    show_default=True,
+    help="Share of honest loves that the filter may cost, in expectation.",
+)
+def update(warehouse: options.Target, until: datetime | None, honest_loss: float) -> None:
+    r"""Judge every day that is over and was not judged yet: evidence over time, groups, trust.
+
+    What takes longer to see than one batch of ingest is found here, once a day of event time.
+
+    \b
+    Example:
+      loveloop quarantine update --until 2026-01-30
+      loveloop quarantine list
+    """
+    from training.trust import CrossFit
+    from warehouse.adversary import periodic
+
+    day = until.date() if until else None
+    reports = periodic.run(warehouse, CrossFit.load, until=day, honest_loss=honest_loss, say=click.echo)
+    if not reports:
+        click.echo("no day is pending")
+    for sentence in reports[-1].sentences if reports else ():
+        click.echo(sentence)
+
+
 def _decide(target: options.Target, subjects: tuple[str, ...], decision: Word, reason: str, by: str) -> None:
     from warehouse.adversary import decisions
 
