@@ -1,5 +1,6 @@
 -- The loves of one day, with fingerprints of the prompt (its last sentence: what comes before is often a greeting) and of the response:
--- letters only, so that neither case nor digits, blanks or signs tell one wording from another. Loves for what somebody else was shown are left out: they count nowhere. $begin and $end bound the day; a response is looked for in the two days before its love.
+-- letters only, so that neither case nor digits, blanks or signs tell one wording from another. Loves for what somebody else was shown are
+-- left out: they count nowhere. $begin and $end bound the day; a response is looked for in the two days before its love.
 WITH loved AS (
     SELECT event_id, user_id, response_id, reacted_at, device_id, network_id
     FROM reactions
@@ -10,9 +11,9 @@ told AS (
     SELECT
         response_id,
         user_id AS shown_to,
-        lower(regexp_replace(response, '[^\p{L}]+', ' ', 'g')) AS response,
+        lower(trim(regexp_replace(response, '[^\p{L}]+', ' ', 'g'))) AS response,
         json_extract_string(conversation, '$[#-1].content') AS label,
-        lower(regexp_replace(regexp_extract(label, '[^.!?\n]+[.!?\s]*$'), '[^\p{L}]+', ' ', 'g')) AS prompt
+        lower(trim(regexp_replace(regexp_extract(label, '[^.!?\n]+[.!?\s]*$'), '[^\p{L}]+', ' ', 'g'))) AS prompt
     FROM responses
     SEMI JOIN loved USING (response_id)
     WHERE served_at >= $begin - INTERVAL 2 DAY AND served_at < $end + INTERVAL 1 DAY
@@ -23,8 +24,8 @@ SELECT
     CAST(loved.event_id AS VARCHAR) AS event_id,
     loved.user_id,
     loved.reacted_at,
-    CASE WHEN trim(told.prompt) <> '' THEN left(md5(told.prompt), 16) END AS prompt,
-    CASE WHEN trim(told.response) <> '' THEN left(md5(told.response), 16) END AS response,
+    CASE WHEN told.prompt <> '' THEN left(md5(told.prompt), 16) END AS prompt,
+    CASE WHEN told.response <> '' THEN left(md5(told.response), 16) END AS response,
     loved.device_id AS device,
     loved.network_id AS network,
     left(told.label, 80) AS label

@@ -158,6 +158,7 @@ def test_the_null_keeps_who_chose_what_at_which_hour_and_how_often() -> None:
     assert set((moved.at // DAY).tolist()) <= set(range(28))
 
 
+@pytest.mark.slow
 def test_independent_users_lose_no_more_than_the_budget() -> None:
     budget, lost, deeds = 0.01, 0, 0
     for seed in range(5):
