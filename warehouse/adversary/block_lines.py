@@ -135,7 +135,7 @@ def line(deeds: Deeds, budget: float, draws: int, seed: int) -> float:
     tree = 1.0 / math.log(LEAST + C)  # fewer than one edge a node: users who met once or never
     if not best:
         return tree
-    chance = min(0.5, budget / max(np.mean(sizes), budget))
+    chance = min(0.5, budget / max(float(np.mean(sizes)), budget))
     scale = float(np.std(best)) * math.sqrt(6) / math.pi
     gumbel = float(np.mean(best)) - _EULER * scale - scale * math.log(-math.log1p(-chance))
     return max(tree, gumbel, *best)

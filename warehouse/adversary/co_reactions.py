@@ -169,9 +169,8 @@ def pairs(actions: Actions, found: Matches, nats: Floats) -> Pairs:
     keys, place, amount = np.unique(pair[kept], return_inverse=True, return_counts=True)
     since = np.full(len(keys), np.iinfo(np.int64).max)
     np.minimum.at(since, place, actions.at[found.first[kept]])
-    return Pairs(
-        keys // max(people, 1), keys % max(people, 1), amount, np.bincount(place, nats[kept], len(keys)), since
-    )
+    total: Floats = np.bincount(place, nats[kept], len(keys)).astype(np.float64)
+    return Pairs(keys // max(people, 1), keys % max(people, 1), amount, total, since)
 
 
 def jaccard(actions: Actions, found: Matches) -> dict[tuple[int, int], float]:
@@ -192,7 +191,8 @@ def micros(column: pa.Array) -> Ints:
     """Moments as numbers (us since 1970)."""
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64())
-    return column.to_numpy(zero_copy_only=False).astype(np.int64)
+    numbers: Ints = column.to_numpy(zero_copy_only=False).astype(np.int64)
+    return numbers
 
 
 def in_order(actions: Actions) -> Actions:

@@ -48,7 +48,8 @@ def column_weights(objects: NDArray[np.int64], c: float = C) -> NDArray[np.float
     """
     if c <= 1:
         raise ValueError(f"c is {c}, must be greater than 1: the weights 1 / log(d + c) must be positive for d >= 0")
-    return 1.0 / np.log(np.bincount(objects) + c)
+    weights: NDArray[np.float64] = 1.0 / np.log(np.bincount(objects) + c)
+    return weights
 
 
 def densest(

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from warehouse.adversary.flagged import UserFlag
 
+__all__ = ["PAUSE", "WINDOW", "WITHIN", "Judgement", "Window", "drawn", "judge", "read", "store"]
+
 WINDOW = 28
 """Days that are looked at together, the judged day among them."""
 WITHIN = 3 * HOUR

@@ -118,7 +118,7 @@ def _brought(inside: NDArray[np.bool_], actions: Actions, met: Matches, nats: Fl
     best, user = np.zeros(len(deeds)), np.zeros(len(deeds), np.int64)
     np.maximum.at(best, place, np.tile(nats[both], 2))
     user[place] = actions.user[ends]
-    result: Floats = np.bincount(user, best, len(actions.users))
+    result: Floats = np.bincount(user, best, len(actions.users)).astype(np.float64)
     return result
 
 
