@@ -81,11 +81,10 @@ class CrossFit:
     def dump(self) -> bytes:
         """Everything the models are, as bytes; the same models give the same bytes."""
         out = io.BytesIO()
-        small = {"mean": self.mean.astype(np.float32), "precision": self.precision.astype(np.float32)}
-        np.savez_compressed(
-            out, **small, shift=self.shift, shift_precision=self.shift_precision, days=np.int64(self.days)
-        )
-        self.mean[:], self.precision[:] = small["mean"], small["precision"]  # who goes on is who reads it back
+        mean, precision = self.mean.astype(np.float32), self.precision.astype(np.float32)
+        calibration = {"shift": self.shift, "shift_precision": self.shift_precision, "days": np.array(self.days)}
+        np.savez_compressed(out, allow_pickle=False, mean=mean, precision=precision, **calibration)
+        self.mean[:], self.precision[:] = mean, precision  # who goes on is who reads it back
         return out.getvalue()
 
     def score(self, responses: pa.Table, rows: csr_array | None = None) -> Floats:
@@ -133,7 +132,7 @@ class CrossFit:
     def _chances(self, rows: csr_array) -> Floats:
         """What every model says of every row, float64[FOLDS, n]."""
         odds = (rows @ self.mean.T.astype(np.float32)).T.astype(np.float64)
-        return np.clip(expit(self.shift[:, :1] + self.shift[:, 1:] * odds), _FLOOR, 1 - _FLOOR)
+        return np.asarray(np.clip(expit(self.shift[:, :1] + self.shift[:, 1:] * odds), _FLOOR, 1 - _FLOOR), np.float64)
 
     def _fit(self, k: int, rows: csr_array, others: Bools, love: Bools, weight: Floats) -> None:
         read, weight = sampled(others, love, weight, np.random.default_rng([self.days, k]))
