@@ -21,7 +21,7 @@ from adversary_parts import cells, figures, pictures, product, words
 from adversary_parts.run import measure_all
 from adversary_parts.worlds import Seed, Size
 
-from warehouse.adversary.online import filter_version
+from warehouse.adversary.versions import filter_version
 
 NAMES = (cells.NONE, *cells.ATTACKS, *cells.UNSEEN, cells.ALL)
 QUICK, QUICK_SHARES = Size(responses=60_000, users=4_000, later=30_000, draws=2), (0.05, 0.2)

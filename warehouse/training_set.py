@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import msgspec
 
 from warehouse import connection
-from warehouse.adversary.online import filter_version
+from warehouse.adversary.versions import filter_version
 
 if TYPE_CHECKING:
     import pyarrow as pa

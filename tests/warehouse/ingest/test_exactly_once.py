@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from streams.events import Message
 from streams.topics import TOPICS
 from warehouse import connection, queries
-from warehouse.adversary.touched import NEAR, SITTING
+from warehouse.adversary.online.touched import NEAR, SITTING
 from warehouse.connection import Warehouse
 from warehouse.fingerprint import fingerprints
 from warehouse.ingest import positions
@@ -82,7 +82,11 @@ def lines_of_one_act(draw: Any) -> tuple[str, dict[str, Any]]:
         return what, common | shown
     if what == "talk":
         changes = st.tuples(st.sampled_from(SECONDS[:4]), st.sampled_from(["added", "added", "removed"]), dwells)
-        return what, common | {"shown": shown, "changes": draw(st.lists(changes, min_size=1, max_size=4)), "other": draw(users)}
+        return what, common | {
+            "shown": shown,
+            "changes": draw(st.lists(changes, min_size=1, max_size=4)),
+            "other": draw(users),
+        }
     if what == "reacted":
         return what, common | {
             "response_id": draw(responses),

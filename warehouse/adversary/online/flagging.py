@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from warehouse.adversary import touched
-from warehouse.adversary.touched import Window
+from warehouse.adversary.online import touched
+from warehouse.adversary.online.touched import Window
 from warehouse.ingest.ranges import cover
 
 if TYPE_CHECKING:
@@ -49,18 +49,6 @@ class Rule(NamedTuple):
 def rules() -> tuple[Rule, ...]:
     """All rules, by name."""
     return tuple(_read(path) for path in sorted(FOLDER.glob("*.sql")))
-
-
-def filter_version() -> str:
-    """Names and versions of the rules that decide what is quarantined, for manifests and cards: the sink's, the job's.
-
-    >>> filter_version().split("+")[0]
-    'device_crowd-1'
-    """
-    from warehouse.adversary import periodic  # needs scipy, which ingest does not
-
-    online = [(rule.name, rule.version) for rule in rules()]
-    return "+".join(f"{name}-{version}" for name, version in online + sorted(periodic.VERSIONS.items()))
 
 
 def flag(connection: DuckDBPyConnection) -> None:

@@ -1,0 +1,5 @@
+"""The online rules: judged inside the ingest transaction, over what a batch touched."""
+
+from warehouse.adversary.online.flagging import flag, flag_all, outdated, rules
+
+__all__ = ["flag", "flag_all", "outdated", "rules"]
