@@ -97,7 +97,7 @@ def weigh(parts: tuple[Sums, ...], null: Null) -> Evidence:
     >>> def sums(loves):
     ...     return Sums(np.full((1, 2), 10.0), np.full((1, 2), 0.05), loves, loves * -np.log(0.005))
     >>> [round(float(weigh((sums(loves),), Null()).log_e[0]), 1) for loves in (quiet, keen)]
-    [-0.8, 13.1]
+    [-0.9, 14.0]
 
     Args:
         parts: All that happened first, then parts of it; all of one shape.
