@@ -20,6 +20,8 @@ LEAST = 3
 LEAST_VISITS = 3
 """Of a user who is looked at: people who come twice for one subject do so by taste."""
 ROUNDS = 4
+FAR = 1.1
+"""Lines above which a block leaves the null: were one that is there by chance to leave, the next line would be mild."""
 _EULER = 0.5772156649
 
 
@@ -80,7 +82,7 @@ def find(deeds: Deeds, *, budget: float, draws: int = 20, seed: int = 0) -> Foun
 
     1. Look for up to `MOST` blocks.
     2. Deal the deeds anew `draws` times and lay the line (`line`).
-    3. Do 2. again without the members of blocks above the line, until no block joins.
+    3. Do 2. again without the members of blocks far above the line, until no block joins.
     """
     found = Found([], math.inf)
     if not len(deeds.user):
@@ -89,13 +91,13 @@ def find(deeds: Deeds, *, budget: float, draws: int = 20, seed: int = 0) -> Foun
     trimmed = (block._replace(users=members(deeds, block, budget)) for block in whole)
     candidates = [block for block in trimmed if len(block.users) >= LEAST]
     for _ in range(ROUNDS):
-        gone = np.unique(np.concatenate([np.zeros(0, np.int64), *(block.users for block in found.blocks)]))
-        rest = deeds.of(~np.isin(deeds.user, gone))
+        far = [block.users for block in found.blocks if block.g > FAR * found.line]
+        rest = deeds.of(~np.isin(deeds.user, np.concatenate([np.zeros(0, np.int64), *far])))
         if not len(rest.user):
             break
         above = line(rest, budget, draws, seed)
-        before, found = found, Found([block for block in candidates if block.g > above], above)
-        if len(found.blocks) == len(before.blocks):
+        before, found = far, Found([block for block in candidates if block.g > above], above)
+        if sum(block.g > FAR * above for block in found.blocks) == len(before):
             break
     return found
 
@@ -132,7 +134,7 @@ def line(deeds: Deeds, budget: float, draws: int, seed: int) -> float:
         if found:
             best.append(found[0].g)
             sizes.append(float(np.isin(dealt.user, found[0].users).mean()))
-    tree = 1.0 / math.log(LEAST + C)  # fewer than one edge a node: users who met once or never
+    tree = 1.0 / math.log(1 + C)  # g of a great star: one user who chose many things that nobody else did
     if not best:
         return tree
     chance = min(0.5, budget / max(float(np.mean(sizes)), budget))

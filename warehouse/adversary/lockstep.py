@@ -38,7 +38,9 @@ TIMES = (0.5, 1, 2, 4, 8)
 NEIGHBOURS = 64
 """Later actions on the same object that an action is held against, at most."""
 ROUNDS = 4
-"""How often the lines are laid anew without the users above them."""
+"""How often the lines are laid anew without the users far above them."""
+FAR = 2.0
+"""Lines above which a group leaves the null: were one that is there by chance to leave, the next line would be mild."""
 
 
 class Group(NamedTuple):
@@ -125,17 +127,30 @@ def _brought(inside: NDArray[np.bool_], actions: Actions, met: Matches, nats: Fl
 def null_draws(actions: Actions, beat: Rhythm, draws: int, seed: int) -> Iterator[Actions]:
     """The same actions on other days: what honest users would do who know nothing of each other.
 
-    All that a user did on one day moves to a day drawn by the product's rhythm, at the same time of the day. So every
-    user keeps their objects (tastes, devices, networks), number of actions, sessions and hours, every object its
-    popularity and its hours; only that different users do it together is left to chance. To deal users anew among
-    objects instead would break tastes and households too, and those would then pass for coordination.
+    All that a user did on one day moves to another day at the same time, and no two of a user's days to the same one;
+    days are drawn by the product's rhythm. So every user keeps their objects (tastes, devices, networks), number of
+    actions, sessions and hours, every object its popularity and its hours; only that different users do it together is
+    left to chance. To deal users anew among objects would break tastes and households too, and those would then pass
+    for coordination.
     """
+    owner, place = np.unique(np.stack([actions.user, actions.at // DAY]), axis=1, return_inverse=True)
     for draw in range(draws):
-        random = np.random.default_rng([seed, draw])
-        _, place = np.unique(np.stack([actions.user, actions.at // DAY]), axis=1, return_inverse=True)
-        days = random.choice(len(beat.days), int(place.max()) + 1, p=beat.days)
+        days = _other_days(owner[0], beat, np.random.default_rng([seed, draw]))
         moved = (beat.first + days[place.reshape(-1)]) * DAY + actions.at % DAY
         yield in_order(actions._replace(at=moved))
+
+
+def _other_days(owner: Ints, beat: Rhythm, random: np.random.Generator) -> Ints:
+    """A day for each of a user's days, none twice: the largest of log share + Gumbel noise."""
+    days = random.choice(len(beat.days), len(owner), p=beat.days)
+    users, counts = np.unique(owner, return_counts=True)
+    with np.errstate(divide="ignore"):
+        share = np.log(beat.days)
+    begins = np.searchsorted(owner, users)
+    for begin, count in zip(begins[counts > 1].tolist(), counts[counts > 1].tolist(), strict=True):
+        best = np.argsort(-(share + random.gumbel(size=len(share))))[:count]
+        days[begin : begin + count] = random.permutation(best)
+    return days
 
 
 def lines(null: Sequence[Sequence[Group]], share: Floats, budget: float, floors: Sequence[float]) -> Floats:
@@ -200,7 +215,7 @@ def find(
 
     1. Weigh the pairs of users, and cut the heaviest forest at every floor.
     2. Deal the days anew, `draws` times, and lay the lines so that these groups lose `budget` at most.
-    3. Do 2. again without the users above a line, until nobody joins: an attack's own crowd must not raise the line.
+    3. Do 2. again without the users far above a line, until nobody joins: an attack must not raise its own line.
 
     Args:
         actions: As `encode` gives them.
@@ -236,7 +251,7 @@ def find(
     aside = np.zeros(users, np.bool_) if known is None else known
     found = Found([], np.zeros(users), floors, np.array(floors), met, real)
     for _ in range(ROUNDS):
-        rest = without(actions, (found.scores > 0) | aside)
+        rest = without(actions, (found.scores > FAR) | aside)
         if not len(rest.at):
             break
         null = [
@@ -244,7 +259,7 @@ def find(
         ]
         line = lines(null, _shares(rest), budget, floors)
         before, found = found, _above(candidates, line, found)
-        if (found.scores > 0).sum() == (before.scores > 0).sum():
+        if (found.scores > FAR).sum() == (before.scores > FAR).sum():
             break
     return found
 
