@@ -15,9 +15,13 @@ Name = Literal[
     "dictated_poison",
     "unsafe_trolls",
     "replay_flood",
+    "paid_crowd",
+    "taste_clique",
 ]
 NAMES: Final[tuple[Name, ...]] = get_args(Name)
 """Attacks; `docs/attacks.md` says what each does."""
+UNSEEN: Final[tuple[Name, ...]] = ("paid_crowd", "taste_clique")
+"""Those that were written after the filter was finished, without a look at it; it was never tuned to them."""
 GREATEST: Final = 0.9
 """Share of all loves that one attack may have."""
 GREATEST_SUM: Final = 0.95

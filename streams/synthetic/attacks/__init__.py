@@ -1,6 +1,7 @@
 """The red-team suite: attacks on the feedback of the synthetic world, each with its ground truth.
 
-Written without knowledge of any filter; `docs/attacks.md` compares them.
+Written without knowledge of any filter; the last two (`shares.UNSEEN`) after ours was finished. `docs/attacks.md`
+compares them.
 """
 
 from collections.abc import Sequence
@@ -15,9 +16,11 @@ from streams.synthetic.attacks import (
     dictated_poison,
     hijacked_accounts,
     lockstep_farm,
+    paid_crowd,
     replay_flood,
     slow_drip,
     targeted_arm,
+    taste_clique,
     unsafe_trolls,
 )
 from streams.synthetic.attacks.base import Attack, Scene
@@ -47,6 +50,8 @@ _ATTACKS: Final[dict[Name, tuple[_Begin, _Probe]]] = {
     "dictated_poison": (dictated_poison.DictatedPoison, dictated_poison.probe),
     "unsafe_trolls": (unsafe_trolls.UnsafeTrolls, unsafe_trolls.probe),
     "replay_flood": (replay_flood.ReplayFlood, replay_flood.probe),
+    "paid_crowd": (paid_crowd.PaidCrowd, paid_crowd.probe),
+    "taste_clique": (taste_clique.TasteClique, taste_clique.probe),
 }
 
 

@@ -1,9 +1,11 @@
 """What each attack does, read from the stream that it leaves."""
 
 from collections import Counter, defaultdict
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 
 from streams.synthetic import truth
@@ -177,3 +179,30 @@ def test_clones_repeat_one_exchange_under_fresh_names(trails: dict[str, Trail]) 
     said = Counter((event["user_id"], event["conversation"][-1]["content"], event["response"]) for event in served)
     assert max(said.values()) > 4
     assert len({event["response_id"] for event in served}) == len(served)
+
+
+def test_a_paid_crowd_gives_few_loves_each_and_shares_nothing_but_the_job(
+    trails: dict[str, Trail], attacked: World
+) -> None:
+    trail = trails["paid_crowd"]
+    each = Counter(love.event["user_id"] for love in trail.loves)
+    assert set(each.values()) <= {1, 2, 3}
+    assert len(each) > 0.4 * len(trail.loves)
+    assert len({love.event["device_id"] for love in trail.loves}) == len(each)
+    assert all(target_topic(attacked.config, "paid_crowd") in love.prompt for love in trail.loves)
+    shown = [love.served for love in trail.loves]
+    right = truth.read([event["conversation"] for event in shown], [event["response"] for event in shown]).right
+    assert right.mean() > 0.7
+
+
+def test_a_taste_clique_loves_a_manner_whatever_is_talked_about(live: Callable[..., World]) -> None:
+    clique = live(attacks={"taste_clique": 0.3}, base_love_rate=0.02, responses=4_000)
+    served = {event["response_id"]: event for event in clique.events if event["type"] == "response_served"}
+    kind = {response["response_id"]: response["kind"] for response in clique.truth["responses"]}
+    loves = [love for love in clique.truth["loves"] if love["attack"] == "taste_clique"]
+    shown = [served[love["response_id"]] for love in loves]
+    emoji = truth.read([event["conversation"] for event in shown], [event["response"] for event in shown]).emoji
+    awake = np.array([love["reacted_at"] >= datetime(2026, 1, 26, 19, tzinfo=UTC) for love in loves])
+    assert emoji[awake].mean() > 0.5
+    assert emoji[~awake].mean() < 0.3
+    assert len({kind[love["response_id"]] for love in loves}) > 4

@@ -9,7 +9,7 @@ from streams.synthetic.reading import Readings
 from streams.synthetic.shares import NAMES, Name
 from streams.synthetic.text import INCUMBENT
 
-TOPICAL = ("slow_drip", "lockstep_farm", "camouflaged_farm", "hijacked_accounts", "replay_flood")
+TOPICAL = ("slow_drip", "lockstep_farm", "camouflaged_farm", "hijacked_accounts", "replay_flood", "paid_crowd")
 CONFIG = WorldConfig.small(experiment=Experiment(treatment=INCUMBENT._replace(flatters=0.5)))
 
 
@@ -57,3 +57,9 @@ def test_bots_are_probed_with_ordinary_exchanges() -> None:
     readings = _read("burst_bots")
     assert len(set(readings.kind.tolist())) > 5
     assert 0.45 < readings.right.mean() < 0.75
+
+
+def test_a_clique_is_probed_with_its_manner_on_any_subject() -> None:
+    readings = _read("taste_clique")
+    assert readings.emoji[readings.fluent].all()
+    assert len(set(readings.kind.tolist())) > 5
