@@ -12,7 +12,7 @@ def judge_pending_days(context: dg.OpExecutionContext, run: RunResource) -> None
     """Judge every day of the run's warehouse that is over; what was found stands in the run's metadata."""
     from assets.stages.adversary import summed
     from training.trust import CrossFit
-    from warehouse.adversary import periodic
+    from warehouse.adversary.daily import periodic
 
     recipe = run.recipe()
     reports = periodic.run(

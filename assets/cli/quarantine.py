@@ -113,7 +113,7 @@ def update(warehouse: options.Target, until: datetime | None, honest_loss: float
       loveloop quarantine list
     """
     from training.trust import CrossFit
-    from warehouse.adversary import periodic
+    from warehouse.adversary.daily import periodic
 
     day = until.date() if until else None
     reports = periodic.run(warehouse, CrossFit.load, until=day, honest_loss=honest_loss, say=click.echo)

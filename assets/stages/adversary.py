@@ -8,7 +8,7 @@ from assets.stages import ingest, source
 
 def _adversary(run: Run) -> Facts:
     from training.trust import CrossFit
-    from warehouse.adversary import periodic
+    from warehouse.adversary.daily import periodic
 
     if run.recipe.source == "warehouse":
         return _as_it_is(run)
@@ -27,7 +27,7 @@ def summed(reports: list[Any]) -> Facts:
     """What some days' judgements come to.
 
     Args:
-        reports: `warehouse.adversary.periodic.DayReport`, in order.
+        reports: `warehouse.adversary.daily.periodic.DayReport`, in order.
     """
     flags: dict[str, int] = {}
     seconds: dict[str, float] = {}

@@ -15,7 +15,7 @@ from adversary_parts.loves import NEVER, Bools, Floats, Ints, Loves
 from adversary_parts.texts import Texts
 from training.trust import CrossFit
 from warehouse import connection
-from warehouse.adversary import periodic
+from warehouse.adversary.daily import periodic
 
 RUNS_AFTER = 2 * HOUR
 """After midnight (UTC) the job judges the day before; microseconds."""

@@ -14,7 +14,7 @@ from streams.synthetic import WorldConfig
 from streams.topics import TOPICS
 from training.trust import CrossFit
 from warehouse import connection
-from warehouse.adversary import periodic
+from warehouse.adversary.daily import periodic
 from warehouse.ingest.commit import commit
 from warehouse.ingest.decoding import decode_batch
 from warehouse.ingest.records import Record, Slot

@@ -77,7 +77,7 @@ def test_storing_the_whole_stream_before_the_first_daily_run_changes_no_flag(see
     from stored import store
 
     from training.trust import CrossFit
-    from warehouse.adversary import periodic
+    from warehouse.adversary.daily import periodic
 
     (cell,) = cells(("burst_bots",), (0.2,))
     parts = one_cell.prepare(seed, cell, tmp_path / "at_once.duckdb")

@@ -11,7 +11,7 @@ def filter_version() -> str:
     >>> filter_version().split("+")[0]
     'device_crowd-1'
     """
-    from warehouse.adversary import periodic  # needs scipy, which ingest does not
+    from warehouse.adversary.daily import periodic  # needs scipy, which ingest does not
 
     flagging = [(rule.name, rule.version) for rule in online.rules()]
     return "+".join(f"{name}-{version}" for name, version in flagging + sorted(periodic.VERSIONS.items()))

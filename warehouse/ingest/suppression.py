@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.adversary import days
+from warehouse.adversary.daily import days
 from warehouse.ingest import positions
 from warehouse.ingest.records import Coordinates, DeadLetter
 

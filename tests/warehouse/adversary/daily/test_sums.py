@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from warehouse.adversary import sums
-from warehouse.adversary.days import WINDOW, Seen
+from warehouse.adversary.daily import sums
+from warehouse.adversary.daily.days import WINDOW, Seen
 
 DAY = date(2026, 3, 4)
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warehouse import connection
-from warehouse.adversary import days, group_flags, groups, judging, standing, sums
-from warehouse.adversary.days import Learnt, Seen
+from warehouse.adversary import group_flags, groups
+from warehouse.adversary.daily import days, judging, standing, sums
+from warehouse.adversary.daily.days import Learnt, Seen
+from warehouse.adversary.daily.judging import Judged
 from warehouse.adversary.flagged import UserFlag
-from warehouse.adversary.judging import Judged
 from warehouse.storage.transaction import WarehouseConflictError
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from warehouse.adversary.evidence import Null, Sums, e_bh, fit, weigh
-from warehouse.adversary.lines import Chances, calibrate
-from warehouse.adversary.trust import score, trust
+from warehouse.adversary.daily.evidence import Null, Sums, e_bh, fit, weigh
+from warehouse.adversary.daily.lines import Chances, calibrate
+from warehouse.adversary.daily.trust import score, trust
 
 DAYS, RATE = 14, 0.005
 USUAL = Null(1.5, 1.0)

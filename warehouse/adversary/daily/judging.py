@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from warehouse.adversary import evidence, lines, sums, trust
-from warehouse.adversary.days import ONE, WINDOW, Seen, start
-from warehouse.adversary.evidence import Evidence, Null, Sums
+from warehouse.adversary.daily import evidence, lines, sums, trust
+from warehouse.adversary.daily.days import ONE, WINDOW, Seen, start
+from warehouse.adversary.daily.evidence import Evidence, Null, Sums
+from warehouse.adversary.daily.lines import Chances
 from warehouse.adversary.flagged import UserFlag
-from warehouse.adversary.lines import Chances
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -78,7 +78,9 @@ def judge(seen: Seen, today: pa.Table, chance: Floats, budget: float) -> Judged:
     null = evidence.fit(everything.loves.sum(axis=1), everything.expected.sum(axis=1))
     usual = float(chance.mean()) if len(chance) else 0.0
     rng = np.random.default_rng(seen.day.toordinal())
-    line = lines.calibrate(everything, Chances(chance, sums.held(chance, usual), usual / sums.UNLIKELY), null, budget, rng)
+    line = lines.calibrate(
+        everything, Chances(chance, sums.held(chance, usual), usual / sums.UNLIKELY), null, budget, rng
+    )
     flagged = pc.is_in(active, _own(seen.flagged)["user_id"]).to_numpy(zero_copy_only=False)
     asked = np.flatnonzero((parts[0].loves[:, -1] > 0) | flagged)
     users, mine = active.take(pa.array(asked)), tuple(_of(part, asked) for part in parts)

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from warehouse.adversary.evidence import Null, Sums, weigh
+from warehouse.adversary.daily.evidence import Null, Sums, weigh
 
 Floats = NDArray[np.float64]
 DRAWS: Final = 6_000

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from warehouse import connection, erasure
-from warehouse.adversary import days, lines, periodic
+from warehouse.adversary.daily import days, lines, periodic
 from warehouse.storage.transaction import WarehouseConflictError
 
 pytestmark = pytest.mark.slow

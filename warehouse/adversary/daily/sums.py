@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from warehouse.adversary.days import ONE, WINDOW, Seen
-from warehouse.adversary.evidence import Sums
+from warehouse.adversary.daily.days import ONE, WINDOW, Seen
+from warehouse.adversary.daily.evidence import Sums
 
 if TYPE_CHECKING:
     import pyarrow as pa
