@@ -1,0 +1,90 @@
+"""The daily job against adversaries as stage, job and command, and what the truth says of it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from assets import truth
+from assets.asset import RECIPES, RunResource
+from assets.cli import group
+from assets.definitions import build
+from assets.pipeline import prepare, stages
+from assets.run import Run
+from assets.stages import adversary
+from streams.synthetic.world import simulate
+from streams.topics import TOPICS
+from warehouse import connection
+from warehouse.ingest.commit import commit
+from warehouse.ingest.decoding import decode_batch
+from warehouse.ingest.records import Record, Slot
+
+SMALL = """
+source = "world"
+[world]
+responses = 3000
+users = 300
+days = 5
+base_love_rate = 0.02
+[world.attacks]
+slow_drip = 0.2
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run as its ingest leaves it, but without a broker."""
+    from assets.stages import source
+
+    place = tmp_path_factory.mktemp("run")
+    (place / "small.toml").write_text(SMALL)
+    made = prepare(place / "small", place / "small.toml", None)
+    config = source.world_config(made)
+    simulate(config, made.world)
+    warehouse = connection.open(made.own_warehouse)
+    warehouse.migrate()
+    received = int(config.ends_at.timestamp() * 1000)
+    lines = (made.world / "events.ndjson").read_bytes().splitlines()
+    records = [Record(TOPICS.events, 0, place, received, line) for place, line in enumerate(lines)]
+    commit(warehouse, decode_batch(records), {Slot(TOPICS.events, "life", 0): 0})
+    return made
+
+
+@pytest.mark.slow
+def test_the_stage_judges_every_day_and_the_truth_agrees(run: Run) -> None:
+    facts = adversary.STAGE.work(run)
+    assert facts["days"] == 5
+    assert sum(facts["flags"].values()) > 0
+    assert facts["users_aside"] > 0
+    held = truth.adversary(run)
+    assert held["recall_by_attack"].keys() == {"slow_drip"}
+    assert held["recall"] > 0.5
+    assert held["honest_loss"] < 0.1
+    assert adversary.STAGE.work(run)["days"] == 0
+
+
+def test_feedback_waits_for_the_filter(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(SMALL)
+    order = [stage.name for stage in stages(prepare(tmp_path / "run", tmp_path / "small.toml", None).recipe)]
+    assert order.index("ingest") < order.index("adversary") < order.index("clean_feedback")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("recipe", "status"), [("live.toml", "RUNNING"), ("demo.toml", "STOPPED")])
+def test_a_live_warehouse_is_judged_every_night_before_its_upkeep(recipe: str, status: str, tmp_path: Path) -> None:
+    definitions = build(RunResource(directory=str(tmp_path), recipe_file=str(RECIPES / recipe)))
+    schedule = definitions.resolve_schedule_def("nightly_adversary_days")
+    assert schedule.cron_schedule == "15 2 * * *"
+    assert schedule.default_status.name == status
+
+
+@pytest.mark.slow
+def test_the_command_and_the_job_have_nothing_left_to_judge(run: Run) -> None:
+    command: list[Any] = ["quarantine", "update", "--warehouse", str(run.own_warehouse), "--until", "2026-01-31"]
+    for _ in range(2):
+        done = CliRunner().invoke(group, command)
+        assert done.exit_code == 0, done.output
+    assert "no day is pending" in done.output
+    definitions = build(RunResource(directory=str(run.directory)))
+    assert definitions.resolve_job_def("adversary_days").execute_in_process().success
