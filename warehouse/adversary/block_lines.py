@@ -146,17 +146,10 @@ def line(deeds: Deeds, budget: float, draws: int, seed: int) -> float:
 def deal(deeds: Deeds, random: np.random.Generator) -> Deeds:
     """The same visits by other users: what users do who do not agree on objects.
 
-    Every user keeps how many visits they made, and how many of them to objects as popular as these (classes of powers
-    of two, of the visit's first object); every object keeps its popularity, every visit its deeds. Dealing days, as the
-    null of lockstep groups does, would leave the graph as it is.
+    Every user keeps how many visits they made, every object its popularity, every visit its deeds. Dealing days, as the
+    null of lockstep groups does, would leave the graph as it is. Dealing among equally popular objects alone would give
+    a large farm its own targets back, which are as popular as it makes them.
     """
     visits = deeds.visits()
-    side = visits.sides[0]
-    every = deeds.sides[0]
-    count = np.bincount(every[every >= 0], minlength=int(side.max(initial=0)) + 1)
-    popularity = np.where(side >= 0, np.log2(np.maximum(count[side], 1)).astype(np.int64), -1)
-    user = visits.user.copy()
-    for stratum in np.unique(popularity):
-        mine = np.flatnonzero(popularity == stratum)
-        user[mine] = user[random.permutation(mine)]
+    user = random.permutation(visits.user)
     return deeds._replace(user=user[np.searchsorted(visits.visit, deeds.visit)])
