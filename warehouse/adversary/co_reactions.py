@@ -8,6 +8,7 @@ between buckets splits a pair.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -185,6 +186,35 @@ def jaccard(actions: Actions, found: Matches) -> dict[tuple[int, int], float]:
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks()
+
+
+def null_draws(actions: Actions, beat: Rhythm, draws: int, seed: int) -> Iterator[Actions]:
+    """The same actions on other days: what honest users would do who know nothing of each other.
+
+    All that a user did on one day moves to another day at the same time, and no two of a user's days to the same one;
+    days are drawn by the product's rhythm. So every user keeps their objects (tastes, devices, networks), number of
+    actions, sessions and hours, every object its popularity and its hours; only that different users do it together is
+    left to chance. To deal users anew among objects would break tastes and households too, and those would then pass
+    for coordination.
+    """
+    owner, place = np.unique(np.stack([actions.user, actions.at // DAY]), axis=1, return_inverse=True)
+    for draw in range(draws):
+        days = _other_days(owner[0], beat, np.random.default_rng([seed, draw]))
+        moved = (beat.first + days[place.reshape(-1)]) * DAY + actions.at % DAY
+        yield in_order(actions._replace(at=moved))
+
+
+def _other_days(owner: Ints, beat: Rhythm, random: np.random.Generator) -> Ints:
+    """A day for each of a user's days, none twice: the largest of log share + Gumbel noise."""
+    days = random.choice(len(beat.days), len(owner), p=beat.days)
+    users, counts = np.unique(owner, return_counts=True)
+    with np.errstate(divide="ignore"):
+        share = np.log(beat.days)
+    begins = np.searchsorted(owner, users)
+    for begin, count in zip(begins[counts > 1].tolist(), counts[counts > 1].tolist(), strict=True):
+        best = np.argsort(-(share + random.gumbel(size=len(share))))[:count]
+        days[begin : begin + count] = random.permutation(best)
+    return days
 
 
 def micros(column: pa.Array) -> Ints:

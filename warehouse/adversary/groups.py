@@ -159,7 +159,8 @@ def _lockstep(into: Gathered, budget: float, draws: int) -> tuple[dict[str, floa
         evidence = [told.evidence(user) | {"surprise": round(group.surprise, 1)} for user in users]
         since = min(told.since[user] for user in users)
         into.add("lockstep", [actions.users[user].as_py() for user in users], moment(since), scores, evidence)
-    lines = {f"lockstep_{floor:.0f}": float(line) for floor, line in zip(found.floors, found.lines, strict=True)}
+    told_lines = zip(found.floors, found.lines.tolist(), strict=True)
+    lines = {f"lockstep_{floor:.0f}": line for floor, line in told_lines if np.isfinite(line)}
     capped = found.matches.capped
     words = (f"{capped:,} pairs of loves in crowds were not held against each other.",) if capped else ()
     return lines, words

@@ -7,7 +7,7 @@ pairs above a floor. What a group must reach is told by a permutation null: the 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,6 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
 from warehouse.adversary.co_reactions import (
-    DAY,
     HOUR,
     Actions,
     Floats,
@@ -24,8 +23,8 @@ from warehouse.adversary.co_reactions import (
     Matches,
     Pairs,
     Rhythm,
-    in_order,
     matches,
+    null_draws,
     pairs,
     rhythm,
     surprise,
@@ -35,6 +34,8 @@ LEAST = 3
 """Users that make a group: two friends are none."""
 TIMES = (0.5, 1, 2, 4, 8)
 """Floors, as multiples of what a member must bring (`strength`)."""
+CROWD = 0.02
+"""A floor at which chance links so large a share of all deeds, on average, tells nothing: it has no line."""
 NEIGHBOURS = 64
 """Later actions on the same object that an action is held against, at most."""
 ROUNDS = 4
@@ -124,35 +125,6 @@ def _brought(inside: NDArray[np.bool_], actions: Actions, met: Matches, nats: Fl
     return result
 
 
-def null_draws(actions: Actions, beat: Rhythm, draws: int, seed: int) -> Iterator[Actions]:
-    """The same actions on other days: what honest users would do who know nothing of each other.
-
-    All that a user did on one day moves to another day at the same time, and no two of a user's days to the same one;
-    days are drawn by the product's rhythm. So every user keeps their objects (tastes, devices, networks), number of
-    actions, sessions and hours, every object its popularity and its hours; only that different users do it together is
-    left to chance. To deal users anew among objects would break tastes and households too, and those would then pass
-    for coordination.
-    """
-    owner, place = np.unique(np.stack([actions.user, actions.at // DAY]), axis=1, return_inverse=True)
-    for draw in range(draws):
-        days = _other_days(owner[0], beat, np.random.default_rng([seed, draw]))
-        moved = (beat.first + days[place.reshape(-1)]) * DAY + actions.at % DAY
-        yield in_order(actions._replace(at=moved))
-
-
-def _other_days(owner: Ints, beat: Rhythm, random: np.random.Generator) -> Ints:
-    """A day for each of a user's days, none twice: the largest of log share + Gumbel noise."""
-    days = random.choice(len(beat.days), len(owner), p=beat.days)
-    users, counts = np.unique(owner, return_counts=True)
-    with np.errstate(divide="ignore"):
-        share = np.log(beat.days)
-    begins = np.searchsorted(owner, users)
-    for begin, count in zip(begins[counts > 1].tolist(), counts[counts > 1].tolist(), strict=True):
-        best = np.argsort(-(share + random.gumbel(size=len(share))))[:count]
-        days[begin : begin + count] = random.permutation(best)
-    return days
-
-
 def lines(null: Sequence[Sequence[Group]], share: Floats, budget: float, floors: Sequence[float]) -> Floats:
     """What a group must reach at each floor, so that null groups lose at most `budget` of all deeds, by expectation.
 
@@ -163,21 +135,23 @@ def lines(null: Sequence[Sequence[Group]], share: Floats, budget: float, floors:
         floors: As `groups` had them.
 
     Returns:
-        float64 [floors]; a group above its line is flagged. The floor itself where no null group is in the way.
+        float64 [floors]; a group above its line is flagged. The floor itself where no null group is in the way, and
+        infinite where null groups grow into a crowd (`CROWD`): the true one is then such a crowd as well, some links
+        more or less, and a few draws cannot tell how many.
     """
     found = np.array(floors, np.float64)
     for n, floor in enumerate(floors):
-        here = [
-            (group.surprise, float(share[group.members].sum()))
+        sizes = [
+            [(group.surprise, float(share[group.members].sum())) for group in draw if group.floor == floor]
             for draw in null
-            for group in draw
-            if group.floor == floor
         ]
-        here.sort(reverse=True)
+        here = sorted((each for draw in sizes for each in draw), reverse=True)
         lost = np.cumsum([size for _, size in here]) / len(null)
         over = int(np.searchsorted(lost, budget / len(floors), side="right"))
         if over < len(here):
             found[n] = max(floor, here[over][0])
+        if np.mean([max((size for _, size in draw), default=0.0) for draw in sizes]) > CROWD:
+            found[n] = math.inf
     return found
 
 
@@ -230,7 +204,7 @@ def find(
         Five accounts choose the same three rare objects within minutes, among 200 who choose on their own:
 
         >>> import pyarrow as pa
-        >>> from warehouse.adversary.co_reactions import encode
+        >>> from warehouse.adversary.co_reactions import DAY, encode
         >>> rng = np.random.default_rng(0)
         >>> honest = [(f"u{n % 200}", f"o{rng.integers(80)}", int(rng.integers(28 * DAY))) for n in range(600)]
         >>> farm = [(f"bot{n}", f"o{k}", (3 + 7 * k) * DAY + n * 60_000_000) for n in range(5) for k in range(3)]

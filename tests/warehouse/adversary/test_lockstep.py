@@ -158,6 +158,16 @@ def test_the_null_keeps_who_chose_what_at_which_hour_and_how_often() -> None:
     assert set((moved.at // DAY).tolist()) <= set(range(28))
 
 
+def test_a_few_who_do_half_of_everything_are_no_group() -> None:
+    rng = np.random.default_rng(10)
+    who, item = rng.zipf(1.6, 2000) % 4000, rng.zipf(1.5, 2000) % 300
+    at = (rng.integers(28, size=2000) * DAY + rng.integers(DAY, size=2000)).tolist()
+    some = actions([(f"u{u}", f"o{o}", t) for u, o, t in zip(who, item, at, strict=True)])
+    found = lockstep.find(some, budget=0.0025, draws=5)
+    assert np.isinf(found.lines[0])
+    assert (found.scores[some.user] > 0).mean() < 0.01
+
+
 @pytest.mark.slow
 def test_independent_users_lose_no_more_than_the_budget() -> None:
     budget, lost, deeds = 0.01, 0, 0
