@@ -82,7 +82,7 @@ def left_out(target: Target, *, moment: datetime, maturity_hours: float) -> Left
 
 
 def judged_days(target: Target) -> list[dict[str, Any]]:
-    """What the daily job reported of each day that it judged (`warehouse.adversary.daily.periodic.DayReport`), in order."""
+    """What the daily job reported of each judged day (`warehouse.adversary.daily.periodic.DayReport`), in order."""
     with connection.open(target).read() as reader:
         return _days(reader)
 
