@@ -183,7 +183,6 @@ def find(
     draws: int = 20,
     seed: int = 0,
     most: int = NEIGHBOURS,
-    known: NDArray[np.bool_] | None = None,
 ) -> Found:
     """Groups that act in lockstep, at an expected loss of `budget` of all deeds of independent users.
 
@@ -198,7 +197,6 @@ def find(
         draws: Of the null.
         seed: Of the null.
         most: Neighbours that an action is held against.
-        known: Users who are not honest for other reasons, bool [users]: they may be found, and stay out of the null.
 
     Example:
         Five accounts choose the same three rare objects within minutes, among 200 who choose on their own:
@@ -222,10 +220,9 @@ def find(
     beat = rhythm(actions.at)
     met, real = weighed(actions, beat, within, most)
     candidates = members(groups(real, users, floors), actions, met, surprise(actions, met, beat), -math.log(budget))
-    aside = np.zeros(users, np.bool_) if known is None else known
     found = Found([], np.zeros(users), floors, np.array(floors), met, real)
     for _ in range(ROUNDS):
-        rest = without(actions, (found.scores > FAR) | aside)
+        rest = without(actions, found.scores > FAR)
         if not len(rest.at):
             break
         null = [
