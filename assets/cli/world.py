@@ -37,7 +37,7 @@ def _attack(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tu
     metavar="NAME:SHARE",
     help="Add an attack whose loves are this share of all loves; may be given several times. Attacks: burst_bots, "
     "slow_drip, lockstep_farm, camouflaged_farm, hijacked_accounts, targeted_arm, dictated_poison, unsafe_trolls, "
-    "replay_flood (docs/attacks.md).",
+    "replay_flood, paid_crowd, taste_clique (docs/attacks.md).",
 )
 @click.option("--social", is_flag=True, help="People influence each other: tastes, brigades and leaving spread.")
 @click.option("--experiment", is_flag=True, help="Serve everything in an A/B test: arm `treatment` is warmer.")
