@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from adversary_parts import cells, figures, pictures, product, words
+from adversary_parts import cells, pictures, product, report, words
 from adversary_parts.run import measure_all
 from adversary_parts.worlds import Seed, Size
 
@@ -54,7 +54,7 @@ def measured(folder: Path, wanted: argparse.Namespace) -> dict[str, Any]:
     check(folder / "settings.json", settings)
     done = list(measure_all(folder, numbers, every, size, honest_loss=wanted.honest_loss, jobs=wanted.jobs))
     seeds = {number: Seed(number, folder / f"seed-{number}", size) for number in numbers}
-    found = figures.summary(done, {number: seed.clean() for number, seed in seeds.items()})
+    found = report.summary(done, {number: seed.clean() for number, seed in seeds.items()})
     confirmed = [cell for cell in every if cell.name in product.CELLS]
     if wanted.trainer and confirmed:
         found["trainer"] = product.confirm(seeds[1], confirmed, honest_loss=wanted.honest_loss)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
 
-from adversary_parts.cells import ALL, ATTACKS, NONE, UNSEEN
+from adversary_parts.cells import ATTACKS, UNSEEN
 
 Found = dict[str, Any]
 Records = list[Found]
@@ -105,56 +105,6 @@ def by_share(rows: Records, figure: Figure) -> Found:
     return {f"{share:g}": by_attack([row for row in rows if row["share"] == share], figure) for share in shares}
 
 
-def summary(cells: Sequence[Found], clean: dict[int, list[Found]]) -> Found:
-    """Everything that the benchmark reports: means under their own keys, the same with intervals under `intervals`."""
-    rows = records([cell for cell in cells if cell["cell"] not in (NONE, ALL)], clean)
-    seen = [row for row in rows if row["attack"] not in UNSEEN]
-    unseen = [row for row in rows if row["attack"] in UNSEEN]
-    together = records([cell for cell in cells if cell["cell"] == ALL], clean)
-    recall, at_loss = mean_of("recall"), mean_of("recall_at_loss")
-    intervals = {
-        "recall": by_attack(seen, recall),
-        "recall_by_share": by_share(seen, recall),
-        "recall_at_loss": by_attack(seen, at_loss),
-        "recall_at_loss_by_share": by_share(seen, at_loss),
-        "mean_recall": over_seeds(seen, recall),
-        "mean_recall_at_loss": over_seeds(seen, at_loss),
-        "honest_loss": over_seeds(seen, mean_of("honest_loss")),
-        "honest_loss_by_attack": by_attack(seen, mean_of("honest_loss")),
-        "precision": by_attack(seen, mean_of("precision")),
-        "precision_by_share": by_share(seen, mean_of("precision")),
-        "target_shift_cut": over_seeds(seen, cut_of("chance")),
-        "target_shift_cut_by_attack": by_attack(seen, cut_of("chance")),
-        "target_shift_cut_by_share": by_share(seen, cut_of("chance")),
-        "target_shift_cut_logit": over_seeds(seen, cut_of("logit")),
-        "honest_auroc_loss": over_seeds(seen, mean_of("auroc_loss_filtered")),
-        "honest_auroc_loss_unfiltered": over_seeds(seen, mean_of("auroc_loss_open")),
-        "honest_auroc_loss_oracle": over_seeds(seen, mean_of("auroc_oracle_loss_filtered")),
-        "honest_auroc_loss_oracle_unfiltered": over_seeds(seen, mean_of("auroc_oracle_loss_open")),
-        "together_recall": by_attack(together, recall),
-        "together_honest_loss": over_seeds(together, mean_of("honest_loss")),
-        "together_shift_cut": over_seeds(together, cut_of("chance")),
-        "unseen_recall": by_attack(unseen, recall),
-        "unseen_recall_by_share": by_share(unseen, recall),
-        "unseen_recall_at_loss": by_attack(unseen, at_loss),
-        "unseen_honest_loss": over_seeds(unseen, mean_of("honest_loss")),
-        "unseen_shift_cut": by_attack(unseen, cut_of("chance")),
-        "clean_auroc": interval(marks[0]["auroc"] for marks in clean.values()),
-        "clean_auroc_oracle": interval(marks[0]["auroc_oracle"] for marks in clean.values()),
-        **_without_attack(cells, clean),
-    }
-    return {
-        **{name: means(value) for name, value in intervals.items()},
-        "worst_honest_loss": max((row["honest_loss"] for row in seen), default=None),
-        "worst_honest_auroc_loss": max((row["auroc_loss_filtered"] for row in seen), default=None),
-        "time_to_detection": {each: times(rows, each) for each in dict.fromkeys(row["attack"] for row in rows)},
-        "shifts": shifts(rows, clean),
-        "rules": {name: rules([row for row in rows if row["attack"] == name]) for name in {r["attack"] for r in rows}},
-        "honest_rules": honest_rules(cells),
-        "intervals": intervals,
-    }
-
-
 def means(value: Found) -> Any:
     """Intervals without their ends.
 
@@ -162,78 +112,3 @@ def means(value: Found) -> Any:
     {'a': 0.5}
     """
     return value["mean"] if "mean" in value else {name: means(each) for name, each in value.items()}
-
-
-def _without_attack(cells: Sequence[Found], clean: dict[int, list[Found]]) -> Found:
-    """What the filter costs where nobody attacks."""
-    none = [cell for cell in cells if cell["cell"] == NONE]
-    lost = (clean[cell["seed"]][0]["auroc"] - cell["learning"]["filtered"]["auroc"] for cell in none)
-    return {
-        "honest_loss_without_attack": interval(cell["honest"]["loss"] for cell in none),
-        "honest_auroc_loss_without_attack": interval(lost),
-    }
-
-
-def times(rows: Records, attack: str) -> Found:
-    """Hours to detection of an attack by share: medians over seeds, what was never detected counted as longest."""
-    found = {}
-    for share in sorted({row["share"] for row in rows if row["attack"] == attack}):
-        own = [row["hours"] for row in rows if row["attack"] == attack and row["share"] == share]
-        censored = round(float(np.mean([each["censored"] for each in own])), 4)
-        medians = {name: _median([each[name] for each in own]) for name in ("alarm", "median")}
-        found[f"{share:g}"] = medians | {"censored": censored}
-    return found
-
-
-def _median(values: list[float | None]) -> float | None:
-    known = np.sort([np.inf if value is None else value for value in values])
-    middle = float(known[(len(known) - 1) // 2])
-    return round(middle, 2) if np.isfinite(middle) else None
-
-
-def shifts(rows: Records, clean: dict[int, list[Found]]) -> list[Found]:
-    """By attack and share: the shift of mean P[Love] on its target without and with the filter, and its cut.
-
-    `noise` is how far clean models that drew other negatives lie apart (one standard deviation). A shift without filter
-    whose mean lies within two standard errors of 0 is no shift: `within_noise`.
-    """
-    found = []
-    for name, share in dict.fromkeys((row["attack"], row["share"]) for row in rows):
-        own = [row for row in rows if (row["attack"], row["share"]) == (name, share)]
-        noise = float(np.sqrt(np.mean([_spread(clean[row["seed"]], name) for row in own])))
-        pushed = float(np.mean([row["shift_chance_open"] for row in own]))
-        found.append(
-            {
-                "attack": name,
-                "share": share,
-                "clean": round(float(np.mean([clean[row["seed"]][0]["chance"][name] for row in own])), 5),
-                "open": over_seeds(own, mean_of("shift_chance_open")),
-                "filtered": over_seeds(own, mean_of("shift_chance_filtered")),
-                "cut": over_seeds(own, cut_of("chance"))["mean"],
-                "noise": round(noise, 5),
-                "within_noise": bool(abs(pushed) < 2 * noise / np.sqrt(len(own))),
-            }
-        )
-    return found
-
-
-def _spread(marks: list[Found], attack: str) -> float:
-    """Variance over clean models; 0 where there is one."""
-    said = [each["chance"][attack] for each in marks]
-    return float(np.var(said, ddof=1)) if len(said) > 1 else 0.0
-
-
-def rules(rows: Records) -> Found:
-    """Share of an attack's loves that each rule leaves out, over all its cells; several rules may name one love."""
-    total, loves = Counter[str](), sum(row["loves"] for row in rows)
-    for row in rows:
-        total.update(row["rules"])
-    return {name: round(count / loves, 4) for name, count in total.most_common()}
-
-
-def honest_rules(cells: Sequence[Found]) -> Found:
-    """Share of honest loves that each rule costs, over all cells."""
-    total, loves = Counter[str](), sum(cell["honest"]["loves"] for cell in cells)
-    for cell in cells:
-        total.update(cell["honest"]["rules"])
-    return {name: round(count / loves, 5) for name, count in total.most_common()}

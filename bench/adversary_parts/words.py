@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from adversary_parts.cells import UNSEEN
-
 Found = dict[str, Any]
 MEAN_RECALL, LEAST_RECALL, HONEST_LOSS, SHIFT_CUT, AUROC_LOSS = 0.9, 0.7, 0.01, 0.9, 0.01
 
 
 def lines(found: Found) -> Iterator[str]:
     """Everything that a reader needs, line by line."""
-    shares = list(found["recall_by_share"])
     yield "recall (share of an attack's loves left out), by the attack's share of all loves"
-    head = ("attack", *(f"{float(share):.0%}" for share in shares), "mean", "at 1 % loss", "precision", "honest loss")
-    yield from table([head, *(_recalls(found, name, shares) for name in found["recall"])])
+    yield from _recalls(found)
+    if found["unseen_recall"]:
+        yield "the same for attacks that the filter was not written for"
+        yield from _recalls(found, "unseen_")
+    if found["together_recall"]:
+        yield "the same in a world that suffers all of the first ones at once"
+        yield from _recalls(found, "together_")
     yield ""
     yield "hours: from a love to its being left out (median), from the first love to the first alarm; never found"
     yield from table([("attack", "share", "love", "alarm", "never"), *_times(found)])
@@ -29,8 +31,6 @@ def lines(found: Found) -> Iterator[str]:
         yield f"  {name}: " + (", ".join(f"{rule} {share:.2%}" for rule, share in rules.items()) or "none")
     yield ""
     yield from aims(found)
-    if UNSEEN:
-        yield "not seen before: recall " + ", ".join(f"{name} {_plain(value)}" for name, value in _unseen(found))
 
 
 def aims(found: Found) -> Iterator[str]:
@@ -61,11 +61,16 @@ def table(rows: list[tuple[str, ...]]) -> Iterator[str]:
         yield "  " + "  ".join((row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:]))).rstrip()
 
 
-def _recalls(found: Found, name: str, shares: list[str]) -> tuple[str, ...]:
-    each = [_plain(found["recall_by_share"][share].get(name)) for share in shares]
-    figures = ("recall", "recall_at_loss", "precision", "honest_loss_by_attack")
-    last = [_plain(found[key][name], 4 if key == "honest_loss_by_attack" else 3) for key in figures]
-    return (name, *each, *last)
+def _recalls(found: Found, prefix: str = "") -> Iterator[str]:
+    shares = list(found[f"{prefix}recall_by_share"])
+    heads = ("mean", "at 1 % loss", "precision", "honest loss", "shift cut")
+    keys = ("recall", "recall_at_loss", "precision", "honest_loss_by_attack", "target_shift_cut_by_attack")
+    rows = [("attack", *(f"{float(share):.1%}" for share in shares), *heads)]
+    for name in found[f"{prefix}recall"]:
+        each = [_plain(found[f"{prefix}recall_by_share"][share].get(name)) for share in shares]
+        last = [_plain(found[f"{prefix}{key}"][name], 4 if key.startswith("honest") else 3) for key in keys]
+        rows.append((name, *each, *last))
+    yield from table(rows)
 
 
 def _times(found: Found) -> Iterator[tuple[str, ...]]:
@@ -79,10 +84,6 @@ def _shift(row: Found) -> tuple[str, ...]:
     cut = "no shift" if row["within_noise"] else _plain(row["cut"])
     shifts = [f"{row[key]['mean']:+.4f}" for key in ("open", "filtered")]
     return row["attack"], f"{row['share']:.0%}", f"{row['clean']:.4f}", *shifts, cut
-
-
-def _unseen(found: Found) -> list[tuple[str, float | None]]:
-    return list(found["unseen_recall"].items())
 
 
 def _plain(value: float | None, digits: int = 3) -> str:

@@ -119,10 +119,10 @@ def clean() -> list[dict[str, Any]]:
 
 
 def test_a_figure_is_the_mean_over_seeds_and_every_key_is_there() -> None:
-    from adversary_parts import figures, words
+    from adversary_parts import report, words
 
     cells = [cell(1, 0.01, 0.4, (0.04, 0.01)), cell(1, 0.2, 0.8, (0.06, 0.01)), cell(2, 0.01, 1.0, (0.1, 0.0))]
-    found = figures.summary(cells, {1: clean(), 2: clean()})
+    found = report.summary(cells, {1: clean(), 2: clean()})
     assert found["recall"] == {"slow_drip": 0.8}  # of .6 and 1
     assert found["recall_by_share"]["0.01"] == {"slow_drip": 0.7}
     assert found["mean_recall"] == 0.8
@@ -137,10 +137,10 @@ def test_a_figure_is_the_mean_over_seeds_and_every_key_is_there() -> None:
 
 
 def test_a_shift_as_small_as_that_of_another_draw_is_told_as_none() -> None:
-    from adversary_parts import figures
+    from adversary_parts import report
 
     cells = [cell(1, 0.05, 1, (0.001, 0.0)), cell(1, 0.2, 1, (0.1, 0.0))]
-    one, other = figures.summary(cells, {1: clean()})["shifts"]
+    one, other = report.summary(cells, {1: clean()})["shifts"]
     assert one["noise"] == pytest.approx(0.001)
     assert one["within_noise"]
     assert not other["within_noise"]

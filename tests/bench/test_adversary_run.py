@@ -37,12 +37,12 @@ def _bench_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_worlds_are_judged_day_by_day_and_their_figures_are_drawn(seed: "Seed", tmp_path: Path) -> None:
-    from adversary_parts import cells, figures, pictures, words
+    from adversary_parts import cells, pictures, report, words
     from adversary_parts.one_cell import measure
 
     every = cells.cells(("none", "burst_bots"), (0.2,))
     done = [measure(seed, cell, honest_loss=0.01) for cell in every]
-    found = figures.summary(done, {1: seed.clean()})
+    found = report.summary(done, {1: seed.clean()})
     assert 0 <= found["recall"]["burst_bots"] <= 1
     assert done[1]["attacks"]["burst_bots"]["loves"] > 10
     assert done[1]["honest"]["loves"] == done[0]["honest"]["loves"]
