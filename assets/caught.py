@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from warehouse.adversary.group_flags import Window
+    from warehouse.adversary.groups.flags import Window
 
 LARGEST: Final = 4
 """Groups that are drawn, at most."""

@@ -18,7 +18,7 @@ import numpy as np
 from adversary_real_parts import crossing, picture, sets
 
 from assets.report import adversary_words, group_plot
-from warehouse.adversary import co_reactions, lockstep
+from warehouse.adversary.groups import co_reactions, lockstep
 
 DATA = Path("../shared/data")
 ACCOUNTS = {"auroc": 0.893, "recall_at_0.95": 0.66}

@@ -10,7 +10,7 @@ from typing import Final
 from assets.report.adversary_schema import Adversary, Group
 
 RULES: Final = {
-    "love_everything": "love everything (online)",
+    "love_streak": "love everything (online)",
     "loves_everything": "loves everything (daily)",
     "confirmed": "confirmed by hand",
 }

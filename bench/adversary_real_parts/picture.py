@@ -7,9 +7,9 @@ from collections import defaultdict
 import numpy as np
 
 from assets.report.adversary_schema import Group, SharedObject
-from warehouse.adversary.co_reactions import Actions
-from warehouse.adversary.group_flags import moment
-from warehouse.adversary.lockstep import Found
+from warehouse.adversary.groups.co_reactions import Actions
+from warehouse.adversary.groups.flags import moment
+from warehouse.adversary.groups.lockstep import Found
 
 
 def drawn(actions: Actions, found: Found, size: int) -> Group:

@@ -12,7 +12,7 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 from training.trust.actions import Actions, Features, of_actions, of_counts
-from warehouse.adversary import co_reactions, lockstep
+from warehouse.adversary.groups import co_reactions, lockstep
 
 MICROSECONDS = 1_000_000
 CALENDAR = ("first", "last")

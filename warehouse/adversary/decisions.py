@@ -165,9 +165,9 @@ def known(evidence: str) -> Evidence:
 def has_grown(before: Evidence, now: Evidence) -> bool:
     """Whether more speaks for quarantine than a decision knew of.
 
-    >>> has_grown({"love_everything": (1, 1.5)}, {"love_everything": (1, 1.5)})
+    >>> has_grown({"love_streak": (1, 1.5)}, {"love_streak": (1, 1.5)})
     False
-    >>> has_grown({"love_everything": (1, 1.5)}, {"love_everything": (2, 1.5)})
+    >>> has_grown({"love_streak": (1, 1.5)}, {"love_streak": (2, 1.5)})
     True
     """
     return any(

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 _SENTENCES: Final = {
     "rate_per_user": "{loves_within_the_hour:,} loves within an hour, of {shown_in_the_sitting:,} shown in the sitting",
-    "love_everything": "loved {loves:,} of {shown:,} responses shown on that day, up to its worst moment",
+    "love_streak": "loved {loves:,} of {shown:,} responses shown on that day, up to its worst moment",
     "faster_than_reading": "reacted after {ms:,.0f} ms; a fast reader needs {least_ms:,.0f} ms for a part of it",
     "not_shown_to_user": "reacted to a response that was shown to {shown_to_users} others and never to this user",
     "dictated": "{said_first} of {runs_of_four} runs of four words (of {words} words in all) were the user's own",
@@ -28,7 +28,7 @@ _SENTENCES: Final = {
 def in_words(rule: str, evidence: Mapping[str, Any]) -> str:
     """One sentence; of a rule that is not known here, its evidence as it stands.
 
-    >>> in_words("love_everything", {"loves": 12, "shown": 13})
+    >>> in_words("love_streak", {"loves": 12, "shown": 13})
     'loved 12 of 13 responses shown on that day, up to its worst moment'
     >>> in_words("somebody's own", {"loves": 12})
     'loves: 12'

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warehouse import connection
-from warehouse.adversary import group_flags, groups
+from warehouse.adversary import groups
 from warehouse.adversary.daily import days, judging, standing, sums
 from warehouse.adversary.daily.days import Learnt, Seen
 from warehouse.adversary.daily.judging import Judged
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from warehouse.connection import Target
 
-VERSIONS: Final = judging.VERSIONS | {"lockstep": group_flags.VERSION, "dense_block": group_flags.VERSION}
+VERSIONS: Final = judging.VERSIONS | {"lockstep": groups.VERSION, "dense_block": groups.VERSION}
 """The periodic rules with their versions; part of the filter version of training sets."""
 SHARES: Final = {"evidence": 0.6, "lockstep": 0.2, "dense_block": 0.2}
 """How the honest loss is split over the rules that have a line to derive; the rest is left to the online rules."""

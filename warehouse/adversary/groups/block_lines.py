@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from warehouse.adversary.co_reactions import Ints
-from warehouse.adversary.dense_blocks import Block, C, blocks, column_weights
+from warehouse.adversary.groups.co_reactions import Ints
+from warehouse.adversary.groups.dense_blocks import Block, C, blocks, column_weights
 
 MOST = 8
 """Blocks that are looked for, one after the other."""

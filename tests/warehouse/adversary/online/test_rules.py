@@ -84,14 +84,14 @@ def test_a_burst_is_seen_across_the_full_hour_across_batches_and_across_midnight
 def test_loving_everything_all_day_long_is_seen_and_one_in_four_is_a_fan(feed: Any, product: Any) -> None:
     slowly = timedelta(minutes=55)
     feed.pour(*loves(product, "bot", 11, slowly), *loves(product, "fan", 11, slowly, shown=4))
-    assert flags(feed) == [("love_everything", "bot")]
+    assert flags(feed) == [("love_streak", "bot")]
 
 
 def test_what_was_shown_and_comes_late_takes_a_flag_away_again(feed: Any, product: Any) -> None:
     lines = loves(product, "fan", 11, timedelta(minutes=55), shown=4)
     late = [line for line in lines if b"served" in line and b'-3"' not in line]
     feed.pour(*(line for line in lines if line not in late))
-    assert flags(feed) == [("love_everything", "fan")]
+    assert flags(feed) == [("love_streak", "fan")]
     feed.pour(*late)
     assert flags(feed) == []
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
-from warehouse.adversary.co_reactions import (
+from warehouse.adversary.groups.co_reactions import (
     HOUR,
     Actions,
     Floats,
@@ -202,7 +202,7 @@ def find(
         Five accounts choose the same three rare objects within minutes, among 200 who choose on their own:
 
         >>> import pyarrow as pa
-        >>> from warehouse.adversary.co_reactions import DAY, encode
+        >>> from warehouse.adversary.groups.co_reactions import DAY, encode
         >>> rng = np.random.default_rng(0)
         >>> honest = [(f"u{n % 200}", f"o{rng.integers(80)}", int(rng.integers(28 * DAY))) for n in range(600)]
         >>> farm = [(f"bot{n}", f"o{k}", (3 + 7 * k) * DAY + n * 60_000_000) for n in range(5) for k in range(3)]

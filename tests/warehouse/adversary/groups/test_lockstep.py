@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from warehouse.adversary import co_reactions, lockstep
-from warehouse.adversary.co_reactions import DAY, HOUR, Actions, Pairs, encode
+from warehouse.adversary.groups import co_reactions, lockstep
+from warehouse.adversary.groups.co_reactions import DAY, HOUR, Actions, Pairs, encode
 
 MINUTE = 60_000_000
 STARS = Path(__file__).parents[4] / "shared" / "data" / "starscout" / "suspected_fake_stars.csv"

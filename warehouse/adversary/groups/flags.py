@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from warehouse.adversary import lockstep
-from warehouse.adversary.co_reactions import Actions, Ints
-from warehouse.adversary.dense_blocks import Block
 from warehouse.adversary.flagged import UserFlag
+from warehouse.adversary.groups import lockstep
+from warehouse.adversary.groups.co_reactions import Actions, Ints
+from warehouse.adversary.groups.dense_blocks import Block
 
 VERSION = 1
 _NO_TEXT = "(no text)"

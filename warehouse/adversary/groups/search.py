@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.adversary import block_lines, lockstep
-from warehouse.adversary.block_lines import Deeds
-from warehouse.adversary.co_reactions import HOUR, Actions, Ints, encode, micros, rhythm
-from warehouse.adversary.dense_blocks import bound_in_words
-from warehouse.adversary.group_flags import Gathered, Matched, Window, add_block, moment
+from warehouse.adversary.groups import block_lines, lockstep
+from warehouse.adversary.groups.block_lines import Deeds
+from warehouse.adversary.groups.co_reactions import HOUR, Actions, Ints, encode, micros, rhythm
+from warehouse.adversary.groups.dense_blocks import bound_in_words
+from warehouse.adversary.groups.flags import Gathered, Matched, Window, add_block, moment
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -62,7 +62,7 @@ class Judgement(NamedTuple):
 def read(connection: DuckDBPyConnection, day: date) -> Window:
     """The loves of a day from the log, and those of the days before it in the window from the state."""
     begin = datetime.combine(day, time(), UTC)
-    query = Path(__file__).with_name("group_loves.sql").read_text()
+    query = Path(__file__).with_name("loves.sql").read_text()
     fresh = connection.execute(query, {"begin": begin, "end": begin + timedelta(days=1)}).to_arrow_table()
     span = {"first": day - timedelta(days=WINDOW - 1), "day": day}
     before = connection.execute(

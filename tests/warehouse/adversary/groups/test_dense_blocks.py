@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warehouse.adversary import block_lines
-from warehouse.adversary.block_lines import Deeds
-from warehouse.adversary.co_reactions import Ints
-from warehouse.adversary.dense_blocks import (
+from warehouse.adversary.groups import block_lines
+from warehouse.adversary.groups.block_lines import Deeds
+from warehouse.adversary.groups.co_reactions import Ints
+from warehouse.adversary.groups.dense_blocks import (
     Block,
     blocks,
     bound_in_words,
