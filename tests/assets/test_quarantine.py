@@ -53,7 +53,7 @@ def run(target: Path, *arguments: str) -> str:
 
 
 def test_a_user_is_listed_explained_released_and_confirmed(target: Path) -> None:
-    assert "bot (love_everything)" in run(target, "list")
+    assert "bot (love_streak)" in run(target, "list")
     assert [json.loads(line)["user_id"] for line in run(target, "list", "--json").splitlines()] == ["bot"]
     assert run(target, "list", "--rule", "dictated") == "nobody is in quarantine\n"
     page = run(target, "explain", "bot")
@@ -65,13 +65,13 @@ def test_a_user_is_listed_explained_released_and_confirmed(target: Path) -> None
         "released bot; against it: love"
     )
     assert run(target, "list") == "nobody is in quarantine\n"
-    assert "bot (love_everything)" in run(target, "list", "--released")
+    assert "bot (love_streak)" in run(target, "list", "--released")
     assert "released by olga: a fan" in run(target, "explain", "bot")
 
     run(target, "confirm", "bot", "ann", "--reason", "one person", "--by", "olga")
     listed = run(target, "list")
     assert "ann (confirmed)" in listed
-    assert "bot (love_everything, confirmed)" in listed
+    assert "bot (love_streak, confirmed)" in listed
     explained = json.loads(run(target, "explain", "ann", "--json"))
     assert explained["decisions"][0]["reason"] == "one person"
     assert explained["figures"]["responses loved"]["user"] == 1
