@@ -33,10 +33,13 @@ def test_the_same_decisions_and_seed_give_the_same_scores() -> None:
 @pytest.mark.slow
 def test_without_any_relation_nothing_is_learnt() -> None:
     features, bad = decided()
-    shuffled = np.random.default_rng(4).permutation(bad)
     unseen, truth = decided(seed=5)
-    score = Behaviour.fit(features, shuffled).score(unseen)
-    assert abs(np.mean(score[truth][:, None] > score[~truth][None]) - 0.5) < 0.25
+    aurocs = []
+    for seed in range(4):
+        shuffled = np.random.default_rng(seed).permutation(bad)
+        score = Behaviour.fit(features, shuffled).score(unseen)
+        aurocs.append(np.mean(score[truth][:, None] > score[~truth][None]))
+    assert abs(np.mean(aurocs) - 0.5) < 0.25
 
 
 def test_too_few_decisions_of_a_kind_are_refused() -> None:
