@@ -34,19 +34,19 @@ def interval(values: Iterable[float | None]) -> Found:
 
 
 def records(cells: Sequence[Found], clean: dict[int, list[Found]]) -> Records:
-    """One flat record for each attack of each cell.
+    """One flat record for each attack of each cell, in order; an attack that gave no love in a cell has none.
 
     Args:
         cells: From `one_cell.measure`.
         clean: By seed, the marks of the clean models, from `Seed.clean`.
     """
-    return [_record(cell, name, clean[cell["seed"]][0]) for cell in cells for name in cell["shares"]]
+    found = [_record(cell, name, clean[cell["seed"]][0]) for cell in cells for name in cell["attacks"]]
+    order = (*ATTACKS, *UNSEEN)
+    return sorted(found, key=lambda row: (order.index(row["attack"]), row["share"], row["seed"]))
 
 
 def _record(cell: Found, name: str, clean: Found) -> Found:
-    own, learnt = cell["attacks"].get(name), cell["learning"]
-    if own is None:
-        raise ValueError(f"no love of {name} stands in {cell['cell']} of seed {cell['seed']}: its budget is too small")
+    own, learnt = cell["attacks"][name], cell["learning"]
     shifts = {
         f"shift_{scale}_{feedback}": learnt[feedback][scale][name] - clean[scale][name]
         for scale in ("chance", "logit")
@@ -61,6 +61,29 @@ def _record(cell: Found, name: str, clean: Found) -> Found:
     cell_wide = {"honest_loss": cell["honest"]["loss"], "precision": cell["precision"]}
     place = {"seed": cell["seed"], "cell": cell["cell"], "attack": name, "share": cell["shares"][name]}
     return place | plain | cell_wide | shifts | losses
+
+
+def filled(rows: Records) -> Records:
+    """The records, and for each cell in which an attack gave no love one that holds the other seeds' means.
+
+    Means over cells would else speak of easier cells where the hard one is missing.
+    """
+    cells = {(row["attack"], row["share"]): [] for row in rows}
+    for row in rows:
+        cells[row["attack"], row["share"]].append(row)
+    seeds = {row["seed"] for row in rows}
+    missing = [
+        {**_middle(own), "seed": seed, "attack": attack, "share": share}
+        for (attack, share), own in cells.items()
+        for seed in sorted(seeds - {row["seed"] for row in own})
+    ]
+    return rows + missing
+
+
+def _middle(rows: Records) -> Found:
+    names = [name for name, value in rows[0].items() if isinstance(value, float) or value is None]
+    known = {name: [row[name] for row in rows if row[name] is not None] for name in names}
+    return {name: float(np.mean(values)) if values else None for name, values in known.items()}
 
 
 def over_seeds(rows: Records, figure: Figure) -> Found:

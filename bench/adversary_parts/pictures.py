@@ -25,8 +25,9 @@ COLOURS = ("#9ecae1", "#4292c6", "#084594")
 
 def recall(found: Found, path: Path) -> None:
     """Recall of each attack at each share, with intervals over seeds and the aims."""
-    shares = found["intervals"]["recall_by_share"]
-    names = list(found["recall"])
+    known_to_the_filter, others = (found["intervals"][f"{prefix}recall_by_share"] for prefix in ("", "unseen_"))
+    shares = {share: own | others.get(share, {}) for share, own in known_to_the_filter.items()}
+    names = [*found["recall"], *found["unseen_recall"]]
     figure, axes = plt.subplots(figsize=(9, 0.5 * len(names) + 2), layout="constrained")
     for place, (share, own) in enumerate(shares.items()):
         known = [(row, own[name]) for row, name in enumerate(names) if name in own]
@@ -44,10 +45,10 @@ def recall(found: Found, path: Path) -> None:
         )
     for aim in (LEAST_RECALL, MEAN_RECALL):
         axes.axvline(aim, color="#a50f15", linewidth=0.8, linestyle="--")
-    axes.set(xlim=(0, 1), yticks=range(len(names)), yticklabels=[name.replace("_", " ") for name in names])
+    axes.set(xlim=(0, 1), yticks=range(len(names)), yticklabels=[_label(name, found) for name in names])
     axes.set_xlabel(
         f"share of the attack's loves that do not count, while {found['honest_loss']:.2%} of honest ones are lost\n"
-        f"(dashed: the aims, at least {LEAST_RECALL:g} for each attack and {MEAN_RECALL:g} in the mean)"
+        f"* written after the freeze; dashed: aims for the others, each {LEAST_RECALL:g}, mean {MEAN_RECALL:g}"
     )
     axes.invert_yaxis()
     axes.legend(**ABOVE)
@@ -64,17 +65,22 @@ def shift(found: Found, path: Path) -> None:
         axes.plot([before, after], [place, place], color="#bdbdbd", linewidth=1)
         axes.plot(before, place, "o", color="#a50f15", markersize=4, label="" if place else "without the filter")
         axes.plot(after, place, "o", color="#084594", markersize=4, label="" if place else "with the filter")
-    labels = [f"{row['attack'].replace('_', ' ')}, {row['share']:.0%}" for row in rows]
+    labels = [f"{_label(row['attack'], found)}, {row['share']:.0%}" for row in rows]
     axes.set(
         yticks=range(len(rows)), yticklabels=labels, xlabel="shift of mean P[Love] on what the attack wants to lift"
     )
     axes.set_xscale("symlog", linthresh=0.001)
+    axes.set_xlim(left=-5e-4)
     axes.tick_params(axis="y", labelsize=7)
     axes.axvline(0, color="black", linewidth=0.6)
     axes.invert_yaxis()
     axes.legend(**ABOVE)
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+def _label(name: str, found: Found) -> str:
+    return name.replace("_", " ") + (" *" if name in found["unseen_recall"] else "")
 
 
 def _reach(each: Found) -> tuple[float, float]:

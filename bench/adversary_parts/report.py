@@ -14,6 +14,7 @@ from adversary_parts.figures import (
     by_attack,
     by_share,
     cut_of,
+    filled,
     interval,
     mean_of,
     means,
@@ -74,6 +75,7 @@ def summary(cells: Sequence[Found], clean: dict[int, list[Found]]) -> Found:
         "worst_honest_auroc_loss": max((row["auroc_loss_filtered"] for row in seen), default=None),
         "time_to_detection": {name: times(rows, name) for name in names},
         "shifts": shifts(rows, clean),
+        "gave_no_love": [f"{cell['cell']} of seed {cell['seed']}" for cell in cells for name in silent(cell)],
         "rules": {name: rules([row for row in rows if row["attack"] == name]) for name in names},
         "honest_rules": honest_rules(cells),
         "intervals": intervals,
@@ -81,8 +83,9 @@ def summary(cells: Sequence[Found], clean: dict[int, list[Found]]) -> Found:
 
 
 def _figures(rows: Records) -> Found:
-    overall = {name: over_seeds(rows, figure) for name, figure in _OVERALL.items()}
-    attacks = {name: by_attack(rows, figure) for name, figure in _BY_ATTACK.items()}
+    whole = filled(rows)
+    overall = {name: over_seeds(whole, figure) for name, figure in _OVERALL.items()}
+    attacks = {name: by_attack(whole, figure) for name, figure in _BY_ATTACK.items()}
     return overall | attacks | {name: by_share(rows, figure) for name, figure in _BY_SHARE.items()}
 
 
@@ -96,6 +99,11 @@ def _without_attack(cells: Sequence[Found], clean: dict[int, list[Found]]) -> Fo
         "honest_loss_without_attack": interval(cell["honest"]["loss"] for cell in none),
         "honest_auroc_loss_without_attack": interval(lost),
     }
+
+
+def silent(cell: Found) -> list[str]:
+    """Attacks of a cell that gave no love: of few accounts in an A/B test, none may find itself in the arm wanted."""
+    return [name for name in cell["shares"] if name not in cell["attacks"]]
 
 
 def times(rows: Records, attack: str) -> Found:

@@ -19,6 +19,8 @@ def lines(found: Found) -> Iterator[str]:
     if found["together_recall"]:
         yield "the same in a world that suffers all of the first ones at once"
         yield from _recalls(found, "together_")
+    if found["gave_no_love"]:
+        yield f"gave no love (means over shares take the other seeds' value): {', '.join(found['gave_no_love'])}"
     yield ""
     yield "hours: from a love to its being left out (median), from the first love to the first alarm; never found"
     yield from table([("attack", "share", "love", "alarm", "never"), *_times(found)])
@@ -35,15 +37,18 @@ def lines(found: Found) -> Iterator[str]:
 
 def aims(found: Found) -> Iterator[str]:
     """Each aim beside what was measured."""
-    worst = min(found["recall"], key=lambda name: found["recall"][name]) if found["recall"] else None
-    checks = [
-        ("mean recall", found["intervals"]["mean_recall"], "at least", MEAN_RECALL),
-        ("honest loss", found["intervals"]["honest_loss"], "at most", HONEST_LOSS),
-        ("shift of the target cut by", found["intervals"]["target_shift_cut"], "at least", SHIFT_CUT),
-        ("honest AUROC lost", found["intervals"]["honest_auroc_loss"], "at most", AUROC_LOSS),
+    intervals = found["intervals"]
+    checks = []
+    for key, when in (("recall", "as the filter runs"), ("recall_at_loss", "at exactly the honest loss allowed")):
+        checks.append((f"mean recall {when}", intervals[f"mean_{key}"], "at least", MEAN_RECALL))
+        if intervals[key]:
+            worst = min(intervals[key], key=lambda name, of=intervals[key]: of[name]["mean"])
+            checks.append((f"least recall {when} ({worst})", intervals[key][worst], "at least", LEAST_RECALL))
+    checks += [
+        ("honest loss", intervals["honest_loss"], "at most", HONEST_LOSS),
+        ("shift of the target cut by", intervals["target_shift_cut"], "at least", SHIFT_CUT),
+        ("honest AUROC lost", intervals["honest_auroc_loss"], "at most", AUROC_LOSS),
     ]
-    if worst:
-        checks.insert(1, (f"least recall ({worst})", found["intervals"]["recall"][worst], "at least", LEAST_RECALL))
     for name, value, rule, aim in checks:
         if value["mean"] is not None:
             kept = value["mean"] >= aim if rule == "at least" else value["mean"] <= aim

@@ -121,7 +121,8 @@ def clean() -> list[dict[str, Any]]:
 def test_a_figure_is_the_mean_over_seeds_and_every_key_is_there() -> None:
     from adversary_parts import report, words
 
-    cells = [cell(1, 0.01, 0.4, (0.04, 0.01)), cell(1, 0.2, 0.8, (0.06, 0.01)), cell(2, 0.01, 1.0, (0.1, 0.0))]
+    cells = [cell(1, 0.01, 0.4, (0.04, 0.01)), cell(1, 0.2, 0.8, (0.06, 0.01))]
+    cells += [cell(2, share, 1.0, (0.1, 0.0)) for share in (0.01, 0.2)]
     found = report.summary(cells, {1: clean(), 2: clean()})
     assert found["recall"] == {"slow_drip": 0.8}  # of .6 and 1
     assert found["recall_by_share"]["0.01"] == {"slow_drip": 0.7}
@@ -132,8 +133,20 @@ def test_a_figure_is_the_mean_over_seeds_and_every_key_is_there() -> None:
     assert found["unseen_recall"] == {}
     assert found["rules"] == {"slow_drip": {"a_rule": 0.5}}
     said = "\n".join(words.lines(found))
-    assert "mean recall = 0.8000 [-1.7412, 3.3412], aim: at least 0.9: MISSED" in said
+    assert "mean recall as the filter runs = 0.8000 [-1.7412, 3.3412], aim: at least 0.9: MISSED" in said
     assert "shift of the target cut by = 0.9000 [-0.3706, 2.1706], aim: at least 0.9: KEPT" in said
+
+
+def test_an_attack_that_gave_no_love_does_not_make_its_attack_look_easier() -> None:
+    from adversary_parts import report, words
+
+    silent = cell(2, 0.01, 0.0, (0.0, 0.0)) | {"attacks": {}}
+    others = [cell(1, 0.01, 0.2, (0.1, 0.0)), cell(1, 0.2, 1.0, (0.1, 0.0)), cell(2, 0.2, 0.8, (0.1, 0.0))]
+    found = report.summary([*others, silent], {1: clean(), 2: clean()})
+    assert found["recall"] == {"slow_drip": pytest.approx(0.55)}  # of .6 and of (.2 + .8) / 2
+    assert found["recall_by_share"]["0.01"] == {"slow_drip": 0.2}
+    assert found["gave_no_love"] == ["slow_drip-0.01 of seed 2"]
+    assert "slow_drip-0.01 of seed 2" in "\n".join(words.lines(found))
 
 
 def test_a_shift_as_small_as_that_of_another_draw_is_told_as_none() -> None:
