@@ -27,7 +27,7 @@ STANDS_FOR = 10
 """Responses without a love that each one that is read stands for."""
 BUCKETS = 1 << 17
 _PRECISION = 1 / 3
-"""Of every weight, of the prior; the best of 1/10, 1/3, 1, 3, 10 on honest worlds: within .03 AUROC of the oracle."""
+"""Of every weight, of the prior; the best of 1/10, 1/3 and 1 on an honest world: within .03 AUROC of the oracle."""
 
 
 class Rows(NamedTuple):
