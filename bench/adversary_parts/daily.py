@@ -36,23 +36,22 @@ class Remembering:
     Args:
         model: The product's.
         texts: Features by response.
+
+    Attributes:
+        days: How many days were learnt.
     """
 
     def __init__(self, model: CrossFit, texts: Texts) -> None:
-        self._model, self._texts = model, texts
-
-    @property
-    def days(self) -> int:
-        """How many days were learnt."""
-        return self._model.days
+        self._model, self._texts, self.days = model, texts, model.days
 
     def score(self, responses: pa.Table) -> Floats:
         """As the product's models score."""
         return self._model.score(responses, self._texts.of(responses))
 
-    def learn(self, responses: pa.Table, love: Bools, weight: Floats | None = None) -> None:
+    def learn(self, responses: pa.Table, love: Bools, weight: Floats) -> None:
         """As the product's models learn."""
         self._model.learn(responses, love, weight, self._texts.of(responses))
+        self.days = self._model.days
 
     def dump(self) -> bytes:
         """As the product's models are stored."""

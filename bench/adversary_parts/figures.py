@@ -68,7 +68,7 @@ def filled(rows: Records) -> Records:
 
     Means over cells would else speak of easier cells where the hard one is missing.
     """
-    cells = {(row["attack"], row["share"]): [] for row in rows}
+    cells: dict[tuple[str, float], Records] = {(row["attack"], row["share"]): [] for row in rows}
     for row in rows:
         cells[row["attack"], row["share"]].append(row)
     seeds = {row["seed"] for row in rows}

@@ -13,6 +13,7 @@ from adversary_parts import learning, one_cell
 from adversary_parts.cells import Cell
 from adversary_parts.worlds import Later, Seed
 from streams.synthetic.attacks import probe
+from streams.synthetic.shares import Name
 from training.reward.bases import minilm
 from training.reward.config import RewardConfig
 from training.reward.metrics import auroc, sigmoid
@@ -73,7 +74,7 @@ def _trained(warehouse: Path, seed: Seed, feedback: str, out: Path) -> RewardMod
     return RewardModel.load(out)
 
 
-def _asked(model: RewardModel, seed: Seed, attack: str, later: Later) -> tuple[float, float]:
+def _asked(model: RewardModel, seed: Seed, attack: Name, later: Later) -> tuple[float, float]:
     """Mean P[Love] on what the attack wants to lift, and AUROC on honest people."""
     said = probe(attack, seed.config, seed.size.probes, seed.number)
     rank = auroc(later.loved, model.logits(later.conversations, later.responses))
@@ -85,5 +86,5 @@ def _fewer(later: Later) -> Later:
     random = np.random.default_rng(1)
     unloved = random.choice(np.flatnonzero(later.loved == 0), UNLOVED, replace=False)
     kept = np.sort(np.concatenate([np.flatnonzero(later.loved), unloved]))
-    texts = ([column[place] for place in kept.tolist()] for column in (later.conversations, later.responses))
-    return Later(*texts, later.loved[kept], later.chance[kept])
+    told, said = [later.conversations[place] for place in kept], [later.responses[place] for place in kept]
+    return Later(told, said, later.loved[kept], later.chance[kept])

@@ -35,7 +35,8 @@ def measure_all(
         preparing = {pool.submit(_prepare, Seed(seed, folder / f"seed-{seed}", size), cells): seed for seed in seeds}
         measuring: set[Future[dict[str, Any]]] = set()
         while preparing or measuring:
-            done, _ = wait([*preparing, *measuring], return_when=FIRST_COMPLETED)
+            pending: list[Future[Any]] = [*preparing, *measuring]
+            done, _ = wait(pending, return_when=FIRST_COMPLETED)
             for future in done:
                 bar.update()
                 if future in preparing:

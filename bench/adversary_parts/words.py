@@ -42,7 +42,7 @@ def aims(found: Found) -> Iterator[str]:
     for key, when in (("recall", "as the filter runs"), ("recall_at_loss", "at exactly the honest loss allowed")):
         checks.append((f"mean recall {when}", intervals[f"mean_{key}"], "at least", MEAN_RECALL))
         if intervals[key]:
-            worst = min(intervals[key], key=lambda name, of=intervals[key]: of[name]["mean"])
+            _, worst = min((value["mean"], name) for name, value in intervals[key].items())
             checks.append((f"least recall {when} ({worst})", intervals[key][worst], "at least", LEAST_RECALL))
     checks += [
         ("honest loss", intervals["honest_loss"], "at most", HONEST_LOSS),

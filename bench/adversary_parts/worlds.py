@@ -22,6 +22,7 @@ from adversary_parts.texts import Texts
 from streams.synthetic import WorldConfig, simulate
 from streams.synthetic.attacks import probe
 from streams.synthetic.config import Experiment
+from streams.synthetic.shares import Name
 from streams.synthetic.world import overlays
 from training import trust
 from warehouse import connection
@@ -172,7 +173,7 @@ class Seed(NamedTuple):
             simulate(self.config.model_copy(update=changes | clean), Path(place))
             return _later(Path(place))
 
-    def _set_exam(self, attacks: list[str]) -> Exam:
+    def _set_exam(self, attacks: list[Name]) -> Exam:
         later = self.later()
         _write(self.folder / "later.npz", learner.features(later.conversations, later.responses))
         np.savez(self.folder / "later-truth.npz", loved=later.loved, chance=later.chance)
