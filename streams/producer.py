@@ -129,7 +129,7 @@ class EventProducer:
         try:
             self.flush()
         finally:
-            self._kafka.close(timeout=0.0 if self._failure else self._timeout)
+            self._end(0.0 if self._failure else self._timeout)
 
     def __enter__(self) -> "EventProducer":
         return self
@@ -141,7 +141,16 @@ class EventProducer:
             self.close()
         else:  # Ctrl-C: do not wait for a broker that may be gone
             self._ended.set()
-            self._kafka.close(timeout=0.0)
+            self._end(0.0)
+
+    def _end(self, timeout: float) -> None:
+        """Stop the client; what it could not deliver has been told, or nobody waits for it."""
+        from kafka.errors import KafkaTimeoutError
+
+        try:
+            self._kafka.close(timeout=timeout)
+        except KafkaTimeoutError:  # with packs under way it raises before it has stopped its own thread
+            self._kafka._sender.force_close()
 
     def _put(self, partition: int, line: bytes) -> None:
         with self._lock:

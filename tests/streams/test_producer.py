@@ -153,6 +153,21 @@ def test_a_broker_that_goes_away_is_an_error_that_says_what_arrived(tmp_path: Pa
 
 
 @pytest.mark.slow
+def test_packs_under_way_when_the_first_one_fails_hide_neither_the_error_nor_keep_a_thread(tmp_path: Path) -> None:
+    with brokers.start("tansu", tmp_path) as own:
+        topics.create_topics(own.bootstrap)
+        sender = producer.EventProducer(own.bootstrap, timeout=2)
+        own.stop()
+        sender.send(erasure(1, "u"))
+        time.sleep(1.5)
+        sender.send(erasure(2, "u"))
+        with pytest.raises(topics.BrokerUnavailableError, match="0 events were acknowledged"):
+            sender.close()
+        sender._kafka._sender.join(10)
+        assert not sender._kafka._sender.is_alive()
+
+
+@pytest.mark.slow
 def test_packing_keeps_the_producer_fast(tansu: str, stream: topics.Topics, tmp_path: Path) -> None:
     topics.create_topics(tansu, topics=stream)
     file = tmp_path / "events.ndjson"
