@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "rules"
 _WINDOWS = 12
+_EVIDENCE = """
+CREATE OR REPLACE TEMP MACRO evidence_of_excess(k, n, rate) AS
+    k * ln(k / (rate * n)) + (n - k) * ln(greatest(n - k, 1) / ((1 - rate) * n))
+"""
+"""n KL(k/n || rate), for k above rate n: minus the logarithm of what bounds the chance of k of n or more (Chernoff)."""
 
 
 class Rule(NamedTuple):
@@ -63,6 +68,7 @@ def flag(connection: DuckDBPyConnection) -> None:
         return
     rows = touched.take_down(connection, windows)
     touched.clear(connection, windows, {name: [rule.name for rule in rules() if rule.input == name] for name in rows})
+    connection.execute(_EVIDENCE)
     for rule in rules():
         if rows[rule.input]:
             connection.execute(

@@ -19,9 +19,7 @@ WITH running AS (
 judged AS (
     SELECT
         *,
-        (
-            loves * ln(loves / (0.3 * shown)) + (shown - loves) * ln(greatest(shown - loves, 1) / (0.7 * shown))
-        ) / 12.0 AS score
+        evidence_of_excess(loves, shown, 0.3) / 12.0 AS score
     FROM running
     WHERE loved AND loves > 0.3 * shown
 )

@@ -19,10 +19,7 @@ WITH counted AS (
 judged AS (
     SELECT
         *,
-        (
-            greedy_users * ln(greedy_users / (0.5 * users))
-            + (users - greedy_users) * ln(greatest(users - greedy_users, 1) / (0.5 * users))
-        ) / 9.0 AS score
+        evidence_of_excess(greedy_users, users, 0.5) / 9.0 AS score
     FROM counted
     WHERE greedy AND greedy_users > 0.5 * users
 )

@@ -24,9 +24,7 @@ judged AS (
         *,
         greatest(
             loves / 60.5,
-            CASE WHEN loves > 0.3 * shown
-                THEN loves * ln(loves / (0.3 * shown)) + (shown - loves) * ln(greatest(shown - loves, 1) / (0.7 * shown))
-            END / 12.0
+            CASE WHEN loves > 0.3 * shown THEN evidence_of_excess(loves, shown, 0.3) END / 12.0
         ) AS score
     FROM running
     WHERE asked
