@@ -20,6 +20,7 @@ from typing import Any
 from adversary_parts import cells, pictures, product, report, words
 from adversary_parts.run import measure_all
 from adversary_parts.worlds import Seed, Size
+from names import some_of
 
 from warehouse.adversary.versions import filter_version
 
@@ -76,7 +77,7 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one small world, two shares: rough")
-    parser.add_argument("--only", type=_names, default=NAMES, help=f"some of: {','.join(NAMES)}")
+    parser.add_argument("--only", type=some_of(NAMES), default=NAMES, help=f"some of: {','.join(NAMES)}")
     parser.add_argument("--seeds", type=int, help="worlds (5; quick 1)")
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     parser.add_argument("--honest-loss", type=float, default=0.01, help="the filter's dial (0.01)")
@@ -86,14 +87,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pictures", type=Path, help="draw recall and shifts into this folder (PNG)")
     wanted = parser.parse_args()
     wanted.seeds = wanted.seeds or (1 if wanted.quick else 5)
-    return wanted
-
-
-def _names(text: str) -> tuple[str, ...]:
-    wanted = tuple(text.split(","))
-    unknown = [name for name in wanted if name not in NAMES]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(NAMES)}")
     return wanted
 
 

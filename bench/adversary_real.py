@@ -102,7 +102,7 @@ def _words(figures: dict[str, Any]) -> str:
                 aim = (
                     "" if told["reference"] is None else f"{told['reference']}  {'KEPT' if told['kept'] else 'MISSED'}"
                 )
-                figure = crossing.Figure(told["value"], told["low"], told["high"])
+                figure = crossing.Estimate(told["value"], told["low"], told["high"])
                 lines.append(f"{name:<34}{measure:<16}{figure!s:<26}{aim}")
     stars = figures["stars"]
     false = ", ".join(f"{each:.3%}" for each in stars["share_in_groups_if_shuffled"])

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ingest_parts import contenders, environments, history, latency, memory, tables
 from ingest_parts.bench import Bench
+from names import some_of
 
 PARTS = {"latency": latency.measure, "memory": memory.measure, "history": history.measure}
 NAMES = (*contenders.NAMES, *PARTS)
@@ -46,7 +47,7 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small sizes and short times: rough figures")
-    parser.add_argument("--only", type=_names, default=NAMES, help=f"some of: {','.join(NAMES)}")
+    parser.add_argument("--only", type=some_of(NAMES), default=NAMES, help=f"some of: {','.join(NAMES)}")
     parser.add_argument("--events", type=int, help="lines of the load (1,000,000; quick 100,000)")
     parser.add_argument("--repeats", type=int, default=3, help="of every rate; medians are shown (3)")
     parser.add_argument(
@@ -56,14 +57,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--figure", type=Path, help="draw the sink's memory here (PNG)")
     return parser.parse_args()
-
-
-def _names(text: str) -> tuple[str, ...]:
-    wanted = tuple(text.split(","))
-    unknown = [name for name in wanted if name not in NAMES]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(NAMES)}")
-    return wanted
 
 
 if __name__ == "__main__":

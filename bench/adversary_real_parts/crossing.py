@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,22 +11,12 @@ from sklearn.model_selection import StratifiedKFold
 from tqdm import tqdm
 
 from adversary_real_parts.sets import Labelled
+from training.reward.metrics import Estimate
 from training.trust.behaviour import Behaviour
 
 DRAWS = 400
 """Bootstrap draws of accounts."""
 Floats = NDArray[np.float64]
-
-
-class Figure(NamedTuple):
-    """A mean over repeats, and the 95 % interval over accounts and repeats."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 def scores(people: Labelled, *, folds: int, repeats: int, words: str) -> Floats:
@@ -47,7 +37,7 @@ def recall(bad: NDArray[np.bool_], score: Floats, precision: float) -> float:
     return float(recalls[:-1][precisions[:-1] >= precision].max(initial=0.0))
 
 
-def measured(bad: NDArray[np.bool_], found: Floats, precision: float) -> dict[str, Figure]:
+def measured(bad: NDArray[np.bool_], found: Floats, precision: float) -> dict[str, Estimate]:
     """AUROC and recall at that precision: means over repeats; accounts and repeat are drawn anew for the interval."""
     rng = np.random.default_rng(1)
     drawn: list[tuple[float, float]] = []
@@ -58,14 +48,14 @@ def measured(bad: NDArray[np.bool_], found: Floats, precision: float) -> dict[st
     values = np.mean([_both(bad, each, precision) for each in found], axis=0)
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     names = ("auroc", f"recall_at_{precision:g}")
-    return {name: Figure(*map(float, ends)) for name, *ends in zip(names, values, low, high, strict=True)}
+    return {name: Estimate(*map(float, ends)) for name, *ends in zip(names, values, low, high, strict=True)}
 
 
 def _both(bad: NDArray[np.bool_], score: Floats, precision: float) -> tuple[float, float]:
     return float(roc_auc_score(bad, score)), recall(bad, score, precision)
 
 
-def beside(found: dict[str, Figure], reference: dict[str, float]) -> dict[str, Any]:
+def beside(found: dict[str, Estimate], reference: dict[str, float]) -> dict[str, Any]:
     """Ours beside the reference, which is known to as many digits as it was printed with."""
     told = {}
     for name, figure in found.items():

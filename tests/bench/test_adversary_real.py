@@ -38,7 +38,7 @@ def test_figures_without_meaning_score_like_a_coin() -> None:
 
 
 def test_a_reference_is_met_to_the_digits_it_was_printed_with() -> None:
-    found = {"auroc": crossing.Figure(0.8926, 0.88, 0.90), "recall": crossing.Figure(0.6549, 0.6, 0.7)}
+    found = {"auroc": crossing.Estimate(0.8926, 0.88, 0.90), "recall": crossing.Estimate(0.6549, 0.6, 0.7)}
     told = crossing.beside(found, {"auroc": 0.893, "recall": 0.66})
     assert (told["auroc"]["kept"], told["recall"]["kept"]) == (True, False)
 

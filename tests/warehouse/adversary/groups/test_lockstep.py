@@ -242,7 +242,7 @@ def test_next_to_nothing_is_no_group(rows: Rows) -> None:
 @pytest.mark.slow
 def test_stars_that_were_sold_come_in_lockstep_and_shuffled_ones_do_not() -> None:
     if not STARS.exists():
-        pytest.skip(f"no {STARS}")
+        pytest.skip(f"{STARS} is not there: the real stars are not part of the project")
     with STARS.open() as file:
         table = pa.Table.from_pylist(list(csv.DictReader(file))).rename_columns({"item": "object", "starred_at": "at"})
     some = encode(table.set_column(2, "at", table["at"].cast(pa.timestamp("s", "UTC"))))
