@@ -7,6 +7,8 @@ from typing import Any
 
 import dagster as dg
 
+from assets import places
+from assets.lock import alone
 from assets.pictures import picture
 from assets.pipeline import prepare, read_recipe, reopen
 from assets.recipe import Recipe
@@ -32,7 +34,7 @@ class RunResource(dg.ConfigurableResource[Run]):
     @classmethod
     def from_environment(cls) -> "RunResource":
         """LOVELOOP_HOME (runs), LOVELOOP_RUN (demo), LOVELOOP_RECIPE (the run's own) and LOVELOOP_DATA."""
-        home = Path(os.environ.get("LOVELOOP_HOME", "runs"))
+        home = Path(os.environ.get("LOVELOOP_HOME", places.HOME))
         return cls(
             directory=str(home / os.environ.get("LOVELOOP_RUN", "demo")),
             recipe_file=os.environ.get("LOVELOOP_RECIPE"),
@@ -69,7 +71,7 @@ def as_asset(stage: Stage, sweep: frozenset[str] = frozenset()) -> dg.AssetsDefi
     )
     def materialise(run: RunResource) -> dg.MaterializeResult[None]:
         opened = run.open()
-        facts, _ = perform(opened, stage, again=True)
+        facts = _perform(opened, stage)
         return dg.MaterializeResult(metadata=_metadata(opened, stage.name, facts))
 
     return materialise
@@ -77,7 +79,7 @@ def as_asset(stage: Stage, sweep: frozenset[str] = frozenset()) -> dg.AssetsDefi
 
 def policy_asset(recipe: Recipe) -> dg.AssetsDefinition:
     """The sweep: one asset, one partition for each Love weight."""
-    every = {f"{weight:g}": policy.stage(weight) for weight in recipe.policy.love_weights}
+    every = {f"{weight:g}": policy.stage(weight, recipe) for weight in recipe.policy.love_weights}
     first = next(iter(every.values()))
 
     @dg.asset(
@@ -91,10 +93,15 @@ def policy_asset(recipe: Recipe) -> dg.AssetsDefinition:
     def materialise(context: dg.AssetExecutionContext, run: RunResource) -> dg.MaterializeResult[None]:
         opened = run.open()
         stage = every[context.partition_key]
-        facts, _ = perform(opened, stage, again=True)
+        facts = _perform(opened, stage)
         return dg.MaterializeResult(metadata=_metadata(opened, stage.name, facts))
 
     return materialise
+
+
+def _perform(run: Run, stage: Stage) -> Facts:
+    with alone(run.directory, f"Dagster, asset {stage.name}"):
+        return perform(run, stage, anew=True).facts
 
 
 def _upstream(stage: Stage, sweep: frozenset[str]) -> list[str]:

@@ -1,23 +1,26 @@
 """The stages in order, and how a run follows them. The table of contents of the whole loop."""
 
-import fcntl
 import json
 import tomllib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
+from assets import places, preflight
+from assets.cycle import write_json
+from assets.lock import alone
 from assets.recipe import Recipe
-from assets.run import Run, Stage, perform
+from assets.run import Performed, Run, Stage, perform
 from assets.stages import adversary, candidate, evaluation, experiment, feedback, ingest, models, policy, report, source
 
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """Every stage of a recipe, in an order in which each finds what it needs."""
-    sweep = tuple(policy.stage(weight) for weight in recipe.policy.love_weights)
-    trial = (experiment.EXPOSURES, experiment.READOUT, experiment.LEDGER) if recipe.experiment else ()
+    sweep = tuple(policy.stage(weight, recipe) for weight in recipe.policy.love_weights)
+    trial = experiment.stages(recipe)
     return (
         source.STAGE,
         ingest.STAGE,
@@ -25,8 +28,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
         feedback.CLEAN,
         feedback.TRAINING_SET,
         models.INCUMBENT,
-        models.HELPFULNESS,
-        *((models.SAFETY,) if recipe.safety else ()),
+        *(models.labelled(name) for name in recipe.labelled()),
         models.P_LOVE,
         *sweep,
         evaluation.stage(tuple(each.name for each in sweep)),
@@ -53,15 +55,46 @@ def read_recipe(path: Path) -> Recipe:
         raise ValueError(f"{path}: {wrong}") from None
 
 
-def prepare(directory: Path, recipe: Path, data: Path | None) -> Run:
-    """Open a run's directory under a recipe; the recipe is kept beside the results."""
-    run = Run(directory.resolve(), read_recipe(recipe), data.resolve() if data else None)
-    if run.recipe.source == "convai" and run.data is None:
-        raise ValueError(f"recipe {recipe} reads {run.recipe.source} data; say where it lies with --data DIR")
+def prepare(directory: Path, recipe: Path, data: Path | None, warehouse: str | Path | None = None) -> Run:
+    """Open a run's directory under a recipe; the recipe is kept beside the results.
+
+    Args:
+        directory: The run's; made when it is not there.
+        recipe: TOML.
+        data: The user's data, for recipes that read some.
+        warehouse: The live warehouse, for source `warehouse`; goes before the one that the recipe names, and without
+            either it is `places.WAREHOUSE`.
+
+    Raises:
+        ValueError: The recipe is wrong, or what it needs is not given.
+    """
+    wanted = _anchored(read_recipe(recipe), warehouse)
+    run = Run(directory.resolve(), wanted, data.resolve() if data else None, str(recipe))
+    if wanted.source == "convai" and run.data is None:
+        raise ValueError(f"recipe {recipe} reads {wanted.source} data; say where it lies with --data DIR")
     run.directory.mkdir(parents=True, exist_ok=True)
-    opened = {"recipe": run.recipe.model_dump(mode="json"), "data": str(run.data) if run.data else None}
-    (run.directory / "run.json").write_text(json.dumps(opened, indent=1))
+    opened = {
+        "recipe": wanted.model_dump(mode="json"),
+        "recipe_file": run.recipe_file,
+        "data": str(run.data) if run.data else None,
+    }
+    write_json(run.directory / "run.json", opened)
     return run
+
+
+def _anchored(recipe: Recipe, warehouse: str | Path | None) -> Recipe:
+    """Paths of the recipe made absolute, so that the run finds them whatever folder it is continued from."""
+    changed: dict[str, Any] = {}
+    if recipe.source == "warehouse":
+        target = str(warehouse or recipe.warehouse or places.WAREHOUSE)
+        changed["warehouse"] = target if target.startswith("ducklake:") else str(Path(target).absolute())
+    base = recipe.incumbent.base
+    if base and Path(base).is_dir():
+        changed["incumbent"] = recipe.incumbent.model_copy(update={"base": str(Path(base).absolute())})
+    for name, wanted in recipe.labelled().items():
+        if wanted.labels and Path(wanted.labels).is_file():
+            changed[name] = wanted.model_copy(update={"labels": str(Path(wanted.labels).absolute())})
+    return recipe.model_copy(update=changed)
 
 
 def reopen(directory: Path) -> Run:
@@ -76,39 +109,63 @@ def reopen(directory: Path) -> Run:
             f"no run in {directory} (run.json is missing); start one with loveloop demo or loveloop run"
         )
     text = json.loads(opened.read_text())
-    return Run(directory.resolve(), Recipe.model_validate(text["recipe"]), Path(text["data"]) if text["data"] else None)
+    data = Path(text["data"]) if text["data"] else None
+    return Run(directory.resolve(), Recipe.model_validate(text["recipe"]), data, text.get("recipe_file"))
 
 
-def follow(run: Run, *, say: Callable[[str], object]) -> None:
-    """Run every stage that has not finished yet, telling what happens.
+def follow(run: Run, *, say: Callable[[str], object], who: str = "loveloop run") -> None:
+    """Bring every stage up to date, telling what happens: unfinished work goes on, new feedback opens a new cycle.
+
+    A cycle that was interrupted ends with the feedback that it began with; what came in since is learnt from in the
+    next one, and said at the end.
+
+    Args:
+        run: The run.
+        say: Told what happens.
+        who: What others are told that holds the run.
 
     Raises:
-        ValueError: Another process follows this run.
+        RunHeldError: Another process works in this run.
+        ValueError: Something that the recipe needs is not there; said before the first stage.
     """
     every = stages(run.recipe)
-    with alone(run.directory):
+    with alone(run.directory, who):
+        resumes = run.cycle is not None and not run.cycle.ended
+        preflight.check(run)
         for number, stage in enumerate(every, start=1):
             say(f"[{number}/{len(every)}] {stage.title}")
-            facts, ran = perform(run, stage)
-            took = f"{run.seconds()[stage.name]:.1f} s" if ran else "kept from before"
-            say(f"        {facts['summary']}  ({took})")
-            for line in facts.get("shown", []):
-                say(f"        {line}")
-    say(f"\nreport: {run.directory / 'report.html'}   ({sum(run.seconds().values()):.0f} s in all)")
+            done = perform(run, stage, snapshot=resumes)
+            _tell(done, run, stage, say)
+        assert run.cycle is not None  # perform opened one
+        seconds = sum(run.seconds().values())
+        say(f"\ncycle {run.cycle.number}, report: {run.directory / 'report.html'}   ({seconds:.0f} s in all)")
+        if resumes and any(stage.key(run).digest != _marked(run, stage) for stage in every):
+            say("there is new feedback since this cycle began: run the same command again to learn from it")
 
 
-@contextmanager
-def alone(directory: Path) -> Iterator[None]:
-    """Keep other processes from following the run in this directory until the block ends.
+def _tell(done: Performed, run: Run, stage: Stage, say: Callable[[str], object]) -> None:
+    newest = run.cycle.number if run.cycle else 0
+    kept = "kept from before" if done.cycle == newest else f"kept from cycle {done.cycle}"
+    took = f"{run.seconds()[stage.name]:.1f} s" if done.ran else kept
+    if done.why:
+        say(f"        cycle {newest}: {done.why}")
+    say(f"        {done.facts['summary']}  ({took})")
+    for line in done.facts.get("shown", []):
+        say(f"        {line}")
+
+
+def _marked(run: Run, stage: Stage) -> str | None:
+    marker = run.finished(stage.name)
+    return marker["key"] if marker else None
+
+
+def at_cycle(run: Run, number: int) -> Run:
+    """The run as it was in an earlier cycle.
 
     Raises:
-        ValueError: Another one does.
+        ValueError: There is no such cycle.
     """
-    with (directory / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                f"another process follows the run in {directory}; wait for it, or give this one another --name"
-            ) from None
-        yield
+    found = replace(run, at=number)
+    if found.cycle is None or not (found.cycle.directory / "cycle.json").exists():
+        raise ValueError(f"no cycle {number} in {run.directory}; loveloop report {run.directory} shows the newest one")
+    return found

@@ -1,11 +1,12 @@
 """A recipe: what a run does and how much of it, read from TOML. One dial per stage; the rest is derived."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from training.cgpo.config import CgpoConfig
-from training.reward.train import RewardConfig
+from training.labels.config import JudgeConfig
+from training.reward.config import RewardConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(gt=0)]
@@ -77,8 +78,11 @@ class Reward(Section):
     base: str = "incumbent"
     """`incumbent` (its body), `minilm` (where its package is installed), a directory or a hub name."""
     labels: str | None = None
-    """Where helpfulness and safety labels come from: `world` (simulated annotators), `reactions` (up against down),
-    `diasafety`, or a Parquet file. P[Love] reads the training set."""
+    """Where helpfulness and safety labels come from: `world` (simulated annotators, on a simulated world alone),
+    `reactions` (people's thumbs in the log: up against down), `judge` (an LLM that `[helpfulness.judge]` names), or a
+    labels file (Parquet, CSV or NDJSON); see docs/reward-labels.md. P[Love] reads the training set."""
+    judge: JudgeConfig | None = None
+    """For labels `judge`: which server and model, and how many answers it is asked about."""
     count: Count = 40_000
     """Labels asked of the simulated annotators."""
     config: RewardConfig = RewardConfig()
@@ -117,6 +121,10 @@ class Experiment(Section):
     """Run it although no candidate passed every gate; the report says so."""
 
 
+Labelled = Literal["helpfulness", "safety"]
+"""Reward models that learn from labels; a recipe may leave either out."""
+
+
 class Recipe(Section):
     """A whole run."""
 
@@ -124,17 +132,67 @@ class Recipe(Section):
     """`world` simulates its events, `convai` reads rated dialogues, `warehouse` reads the live warehouse as it is."""
     seed: int = 1
     warehouse: str | None = None
-    """The live warehouse, for source `warehouse`: a DuckDB file or `ducklake:postgres:KEYWORDS;data=FOLDER`. Leave its
-    password to PGPASSWORD: a run keeps its recipe."""
+    """The live warehouse, for source `warehouse`: a DuckDB file or `ducklake:postgres:KEYWORDS;data=FOLDER`. The
+    environment's LOVELOOP_WAREHOUSE and --warehouse go before it. Leave its password to PGPASSWORD: a run keeps its
+    recipe."""
     world: World = World()
     broker: Broker = Broker()
     adversary: Adversary = Adversary()
     training_set: TrainingSet = TrainingSet()
     incumbent: Incumbent = Incumbent()
     p_love: Reward = Reward()
-    helpfulness: Reward = Reward(labels="world")
-    safety: Reward | Literal[False] = Reward(labels="world", count=12_000)
-    """`false` leaves safety out: for data without safety labels."""
+    helpfulness: Reward | Literal[False] = False
+    """By default the simulated annotators of a simulated world; elsewhere people's thumbs. `false` leaves it out."""
+    safety: Reward | Literal[False] = False
+    """By default the simulated annotators of a simulated world; elsewhere left out (`false`)."""
     policy: Policy = Policy()
     evaluation: Evaluation = Evaluation()
     experiment: Experiment | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _labels_of_the_source(cls, given: Any) -> Any:
+        """Fill in where labels come from by default: from the world only where the source is the world."""
+        if not isinstance(given, dict):
+            return given
+        simulated = given.get("source") == "world"
+        defaults: dict[str, Any] = {
+            "helpfulness": {"labels": "world"} if simulated else {"labels": "reactions"},
+            "safety": {"labels": "world", "count": 12_000} if simulated else False,
+        }
+        filled = {name: _filled(given.get(name), default) for name, default in defaults.items()}
+        return {**given, **filled}
+
+    @model_validator(mode="after")
+    def _nothing_simulated_beside_real_events(self) -> "Recipe":
+        if self.source == "world":
+            return self
+        for name, wanted in self.labelled().items():
+            if wanted.labels == "world":
+                raise ValueError(
+                    f"{name}.labels is 'world' (simulated annotators) but source is {self.source!r}: they know "
+                    f"nothing of real answers. Give {name}.labels = 'reactions', 'judge' or a labels file, or "
+                    f"{name} = false"
+                )
+            if wanted.labels is None:
+                raise ValueError(
+                    f"{name}.labels is not set. Give 'reactions', 'judge' or a labels file, or {name} = false to "
+                    "leave it out"
+                )
+            if wanted.labels == "judge" and wanted.judge is None:
+                raise ValueError(f"{name}.labels is 'judge': say which one in [{name}.judge], with url and model")
+        return self
+
+    def labelled(self) -> dict[Labelled, Reward]:
+        """The reward models of the recipe that learn from labels, by name."""
+        found: dict[Labelled, Reward | Literal[False]] = {"helpfulness": self.helpfulness, "safety": self.safety}
+        return {name: wanted for name, wanted in found.items() if wanted is not False}
+
+
+def _filled(given: Any, default: Any) -> Any:
+    """What a recipe says of a reward model, with the default where it says nothing of its labels."""
+    if given is None:
+        return default
+    if isinstance(given, dict) and isinstance(default, dict):
+        return {**default, **given}
+    return given

@@ -1,18 +1,23 @@
-"""A run: one directory, one recipe, and what each stage recorded. Stages hand over files here and nowhere else."""
+"""A run: one directory, one recipe, and a history of cycles. Stages hand over files here and nowhere else."""
 
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from assets.cycle import Cycle, Marker, cycle, cycle_for, cycles, with_key, write_json
 from assets.recipe import Recipe
 
 Facts = dict[str, Any]
-"""What a stage found: JSON values that the report, the command line and Dagster's metadata show."""
+"""What a stage found: JSON values that the report, the command line and Dagster's metadata show. Paths in it are
+relative to the run's directory, so that a copied or moved run reads its own files."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +28,15 @@ class Run:
         directory: `runs/NAME`; removing it removes the run.
         recipe: What to do, and how much of it.
         data: The user's data, for recipes that read some.
+        recipe_file: The file that the recipe was read from, as it was given.
+        at: The cycle that is looked at; None for the newest one.
     """
 
     directory: Path
     recipe: Recipe
     data: Path | None = None
+    recipe_file: str | None = None
+    at: int | None = None
 
     @property
     def world(self) -> Path:
@@ -45,51 +54,110 @@ class Run:
         return self.directory / "warehouse.duckdb"
 
     @property
+    def cycle(self) -> Cycle | None:
+        """The cycle that is looked at; None before the first one."""
+        if self.at is not None:
+            return cycle(self.directory, self.at)
+        every = cycles(self.directory)
+        return every[-1] if every else None
+
+    @property
+    def cycle_directory(self) -> Path:
+        """Where the stages of the newest cycle write.
+
+        Raises:
+            FileNotFoundError: No cycle was opened yet.
+        """
+        found = self.cycle
+        if found is None:
+            raise FileNotFoundError(f"no cycle in {self.directory}; loveloop run opens the first one")
+        return found.directory
+
+    @property
     def models(self) -> Path:
-        """The incumbent and the reward models, one directory each."""
-        return self.directory / "models"
+        """Where this cycle writes the incumbent and the reward models, one directory each."""
+        return self.cycle_directory / "models"
 
     def policy(self, love_weight: float) -> Path:
-        """The policy optimised with that Love weight."""
-        return self.directory / "policies" / f"love-{love_weight:g}"
+        """Where this cycle writes the policy optimised with that Love weight."""
+        return self.cycle_directory / "policies" / f"love-{love_weight:g}"
+
+    def relative(self, path: Path) -> str:
+        """A path within the run as facts hold it."""
+        return str(path.relative_to(self.directory))
+
+    def place(self, stage: str) -> Path:
+        """Where the result of a stage lies, in whichever cycle it was made."""
+        return self.directory / str(self.facts(stage)["place"])
 
     def facts(self, stage: str) -> Facts:
         """What a stage recorded.
 
         Raises:
-            FileNotFoundError: The stage has not run here.
+            FileNotFoundError: The stage has no result in this cycle.
         """
-        marker = self._marker(stage)
-        if not marker.exists():
+        marker = self.finished(stage)
+        if marker is None:
+            where = f"cycle {self.cycle.number} of {self.directory}" if self.cycle else f"{self.directory}"
             raise FileNotFoundError(
-                f"stage {stage} has not run in {self.directory}; run it first (loveloop run goes on where it was)"
+                f"stage {stage} has not run in {where}; run it first (loveloop run goes on where it was)"
             )
-        facts: Facts = json.loads(marker.read_text())["facts"]
-        return facts
+        return dict(marker["facts"])
+
+    def finished(self, stage: str) -> Marker | None:
+        """The marker of a stage that has a result in this cycle, or None."""
+        return self.cycle.finished(stage) if self.cycle else None
 
     def seconds(self) -> dict[str, float]:
-        """Seconds that each finished stage took, in the order in which they finished."""
-        markers = [json.loads(path.read_text()) for path in (self.directory / "stages").glob("*.json")]
-        return {each["stage"]: each["seconds"] for each in sorted(markers, key=lambda each: str(each["finished_at"]))}
+        """Seconds that each stage took that ran in this cycle, in the order in which they finished."""
+        markers = [self.cycle.produced(name) for name in self.cycle.stages()] if self.cycle else []
+        ran = [marker for marker in markers if marker is not None]
+        return {each["stage"]: each["seconds"] for each in sorted(ran, key=lambda each: str(each["finished_at"]))}
 
-    def _marker(self, stage: str) -> Path:
-        return self.directory / "stages" / f"{stage}.json"
+    def record(self, stage: "Stage", key: "Key", seconds: float, facts: Facts) -> None:
+        """Note in the newest cycle that a stage finished; written whole or not at all."""
+        found = self.cycle
+        assert found is not None  # perform opened one
+        content = {
+            "stage": stage.name,
+            "key": key.digest,
+            "parts": key.parts,
+            "version": stage.version(facts) or key.digest,
+            "needs": list(stage.needs),
+            "seconds": round(seconds, 2),
+            "finished_at": datetime.now(UTC).isoformat(),
+            "facts": facts,
+        }
+        write_json(found.marker_file(stage.name), content)
 
-    def finished(self, stage: str) -> Mapping[str, Any] | None:
-        """The marker of a finished stage, or None."""
-        marker = self._marker(stage)
-        return json.loads(marker.read_text()) if marker.exists() else None
+    def looking_at(self, number: int) -> "Run":
+        """The same run as it was in an earlier cycle."""
+        return replace(self, at=number)
 
-    def record(self, stage: str, key: str, seconds: float, facts: Facts) -> None:
-        """Note that a stage finished; written whole or not at all."""
-        marker = self._marker(stage)
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        finished_at = datetime.now(UTC).isoformat()
-        content = {"stage": stage, "key": key, "seconds": round(seconds, 2), "finished_at": finished_at, "facts": facts}
-        text = json.dumps(content, indent=1, default=_json)
-        part = marker.with_suffix(".part")
-        part.write_text(text)
-        part.replace(marker)
+
+class Key(NamedTuple):
+    """What a stage's result depends on; two results with one digest are the same.
+
+    Attributes:
+        digest: Of all parts, 16 hexadecimal digits.
+        parts: A short digest each of `settings`, `inputs` (what it reads of the outside), `code`, and each stage that
+            it needs.
+    """
+
+    digest: str
+    parts: dict[str, str]
+
+    def changed(self, earlier: dict[str, str]) -> list[str]:
+        """Names of the parts that differ from an earlier key's."""
+        return sorted(name for name in self.parts.keys() | earlier.keys() if self.parts.get(name) != earlier.get(name))
+
+
+def _nothing(run: Run) -> Any:  # noqa: ARG001  (the signature of Stage.inputs)
+    return None
+
+
+def _unnamed(facts: Facts) -> str | None:  # noqa: ARG001  (the signature of Stage.version)
+    return None
 
 
 @dataclass(frozen=True)
@@ -100,21 +168,92 @@ class Stage:
         name: Also the marker's file name.
         title: What a person reads while it runs.
         work: Does it; whatever it left half-done the last time, it mends or does again.
-        needs: Stages whose results it reads; when one of them runs anew, so does this.
+        needs: Stages whose results it reads; when the version of one of them changes, it runs anew.
         settings: The part of the recipe that it obeys.
+        inputs: What it reads of the outside: how far the warehouse has come, what people decided, files.
+        version: The name of a result by its content; None names it by its key. What reads a result of the same version
+            is kept, although the stage ran anew.
+        code: Packages of ours whose source code decides about the result; the stage's own module is always one.
+        libraries: Distributions whose version decides about it.
     """
 
     name: str
     title: str
     work: Callable[[Run], Facts]
     needs: tuple[str, ...] = ()
-    settings: Callable[[Recipe], Any] = lambda recipe: recipe.seed
+    settings: Callable[[Recipe], Any] = lambda recipe: None  # noqa: ARG005
+    inputs: Callable[[Run], Any] = _nothing
+    version: Callable[[Facts], str | None] = _unnamed
+    code: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
 
-    def key(self, run: Run) -> str:
-        """Changes when the stage's settings or anything upstream changed, so that stale results cannot hide."""
-        upstream = {name: (run.finished(name) or {}).get("key") for name in self.needs}
-        seen = json.dumps([run.recipe.seed, _plain(self.settings(run.recipe)), upstream], sort_keys=True, default=str)
-        return hashlib.sha256(seen.encode()).hexdigest()[:16]
+    def key(self, run: Run) -> Key:
+        """What the result of this stage would depend on if it ran now."""
+        parts = {
+            "settings": [run.recipe.seed, _plain(self.settings(run.recipe))],
+            "inputs": _plain(self.inputs(run)),
+            "code": [*map(_source, (self.work.__module__, *self.code)), *map(_version, self.libraries)],
+            **{name: (run.finished(name) or {}).get("version") for name in self.needs},
+        }
+        digests = {name: _digest(part) for name, part in parts.items()}
+        return Key(_digest(digests), digests)
+
+
+class Performed(NamedTuple):
+    """What became of a stage.
+
+    Attributes:
+        facts: What it recorded.
+        ran: It ran just now.
+        cycle: The cycle in which it ran.
+        why: What had changed, in words; empty where it never ran before, or was kept.
+    """
+
+    facts: Facts
+    ran: bool
+    cycle: int
+    why: str = ""
+
+
+def perform(run: Run, stage: Stage, *, anew: bool = False, snapshot: bool = False) -> Performed:
+    """Bring a stage's result up to date.
+
+    1. Keep the result of this cycle when its key is what it would be now.
+    2. Else take the result of an earlier cycle with that key.
+    3. Else run the stage, in this cycle or in one that is opened for it, so that nothing is overwritten.
+
+    Args:
+        run: The run.
+        stage: The stage.
+        anew: Run it whatever its key says.
+        snapshot: Keep the result of this cycle although what it read of the outside has grown since: an interrupted
+            cycle ends with the feedback that it began with.
+    """
+    key, marker = stage.key(run), run.finished(stage.name)
+    changed = key.changed(marker["parts"]) if marker else []
+    if marker and not anew and (not changed or (snapshot and changed == ["inputs"])):
+        return Performed(dict(marker["facts"]), False, _cycle_of(run, stage.name))
+    why = _why(stage, changed, anew) if marker else ""
+    earlier = None if anew else next(with_key(run.directory, stage.name, key.digest), None)
+    cycle_for(run.directory, stage.name, why or f"{stage.name} had not run")
+    if earlier is not None:
+        assert run.cycle is not None  # cycle_for opened one
+        run.cycle.use({stage.name: earlier.number})
+        return Performed(run.facts(stage.name), False, earlier.number)
+    started = time.perf_counter()
+    facts = stage.work(run)
+    run.record(stage, key, time.perf_counter() - started, facts)
+    return Performed(run.facts(stage.name), True, _cycle_of(run, stage.name), why)
+
+
+def _cycle_of(run: Run, stage: str) -> int:
+    return run.cycle.stages()[stage] if run.cycle else 0
+
+
+def _why(stage: Stage, changed: list[str], anew: bool) -> str:
+    told = {"settings": "the recipe", "inputs": "what it reads", "code": "the code or a library"}
+    parts = [told.get(name, name) for name in changed] or (["it was asked for anew"] if anew else [])
+    return f"{stage.name}: {', '.join(parts)}{' changed' if changed else ''}"
 
 
 def _plain(value: Any) -> Any:
@@ -125,25 +264,26 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _json(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if hasattr(value, "item"):  # a number of numpy's
-        return value.item()
-    raise TypeError(f"{value!r} is no JSON value, facts hold plain ones")
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def perform(run: Run, stage: Stage, *, again: bool = False) -> tuple[Facts, bool]:
-    """Run a stage unless it has finished with the same settings and inputs.
+@lru_cache
+def _source(module: str) -> str:
+    """A digest of the Python and SQL files of a module or package of ours."""
+    spec = find_spec(module)
+    assert spec is not None, f"a stage names the module {module}, which is not there"
+    roots = [Path(each) for each in spec.submodule_search_locations or ()]
+    files = [file for root in roots for suffix in ("*.py", "*.sql") for file in root.rglob(suffix)]
+    digest = hashlib.sha256()
+    for file in sorted(files) or [Path(str(spec.origin))]:
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
 
-    Returns:
-        What it recorded, and whether it ran just now.
-    """
-    key = stage.key(run)
-    marker = run.finished(stage.name)
-    if marker is not None and marker["key"] == key and not again:
-        return dict(marker["facts"]), False
-    started = time.perf_counter()
-    facts = stage.work(run)
-    run.record(stage.name, key, time.perf_counter() - started, facts)
-    return run.facts(stage.name), True
+
+@lru_cache
+def _version(distribution: str) -> str:
+    try:
+        return f"{distribution} {version(distribution)}"
+    except PackageNotFoundError:
+        return f"{distribution} is not installed"

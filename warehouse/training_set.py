@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 EXAMPLES, MANIFEST, ERASED = "examples.parquet", "manifest.json", "ERASED.json"
 COLUMNS = (
-    "response_id", "event_id", "user_id", "served_at", "conversation", "response", "policy", "love", "dislike", "trust",
-    "credit", "credit_rule",
+    "response_id", "event_id", "user_id", "served_at", "conversation", "response", "policy", "love", "like", "dislike",
+    "trust", "credit", "credit_rule",
 )  # fmt: skip
 """event_id as text, served_at in UTC, conversation as JSON; credit in [0, 1], love is credit > 0; sorted by served_at,
 response_id."""
@@ -220,7 +220,9 @@ def content_hash(examples: pa.Table, context: str) -> str:
 def _examples(reader: DuckDBPyConnection, asked: dict[str, Any]) -> pa.Table:
     import pyarrow as pa
 
-    columns = ", ".join("CAST(event_id AS VARCHAR) AS event_id" if name == "event_id" else name for name in COLUMNS)
+    columns = ", ".join(
+        "CAST(event_id AS VARCHAR) AS event_id" if name == "event_id" else f'"{name}"' for name in COLUMNS
+    )
     found = reader.execute(
         f"""SELECT {columns} FROM credited_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours, $credit, $decay)
         WHERE served_at >= CAST($earliest AS TIMESTAMPTZ) ORDER BY served_at, response_id""",

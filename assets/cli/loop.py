@@ -30,15 +30,25 @@ def demo(home: Path, name: str) -> None:
     help="Your data, where the recipe reads some.",
 )
 @click.option("--name", help="The run's folder in the home; the recipe's name if left out.")
+@click.option(
+    "--warehouse",
+    envvar="LOVELOOP_WAREHOUSE",
+    show_envvar=True,
+    help="The live warehouse, for a recipe that reads one; goes before the recipe's. Default: data/warehouse.duckdb.",
+)
 @options.home
-def run(recipe: Path, data: Path | None, name: str | None, home: Path) -> None:
-    r"""Run the loop of a recipe, on a synthetic world or on your data.
+def run(recipe: Path, data: Path | None, name: str | None, warehouse: str | None, home: Path) -> None:
+    r"""Run the loop of a recipe, on a synthetic world, on your data, or on a live warehouse.
+
+    Run the same command again: what was interrupted goes on, what is up to date is kept, and new feedback, decisions or
+    settings open a new cycle beside the earlier ones. Everything that the recipe needs is looked for first.
 
     \b
     Example:
+      loveloop run --recipe deploy/recipes/warehouse.toml --warehouse data/warehouse.duckdb
       loveloop run --recipe deploy/recipes/convai.toml --data DIR_WITH_DIALOGUES
     """
-    _follow(recipe, home / (name or recipe.stem), data)
+    _follow(recipe, home / (name or recipe.stem), data, warehouse)
 
 
 @click.command()
@@ -48,10 +58,11 @@ def report(directory: Path) -> None:
     from assets.pipeline import reopen
     from assets.stages.report import report as write
 
-    click.echo(write(reopen(directory))["html"])
+    run = reopen(directory)
+    click.echo(run.directory / write(run)["html"])
 
 
-def _follow(recipe: Path, directory: Path, data: Path | None) -> None:
+def _follow(recipe: Path, directory: Path, data: Path | None, warehouse: str | None = None) -> None:
     from assets.pipeline import follow, prepare
 
-    follow(prepare(directory, recipe, data), say=click.echo)
+    follow(prepare(directory, recipe, data, warehouse), say=click.echo)

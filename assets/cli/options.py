@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from assets import places
+
 Target = str | Path
 """A DuckDB file's path, or `ducklake:postgres:KEYWORDS;data=FOLDER`."""
 
@@ -29,7 +31,7 @@ warehouse = click.option(
     "--warehouse",
     envvar="LOVELOOP_WAREHOUSE",
     type=_TargetType(path_type=Path, dir_okay=False),
-    default=Path("data/warehouse.duckdb"),
+    default=places.WAREHOUSE,
     show_default=True,
     show_envvar=True,
     help="The DuckDB file, or ducklake:postgres:KEYWORDS;data=FOLDER; made on first use.",
@@ -38,7 +40,7 @@ home = click.option(
     "--home",
     envvar="LOVELOOP_HOME",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs"),
+    default=places.HOME,
     show_default=True,
     show_envvar=True,
     help="The folder in which runs lie.",

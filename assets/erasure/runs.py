@@ -4,15 +4,15 @@ The sources (events, tables, training sets, the run's warehouse) say what is to 
 without a user id. They are cleaned last, so that an interrupted erasure finds in them what it still needs.
 """
 
-import json
 import shutil
 from collections import Counter
 from pathlib import Path
 
+from assets.cycle import cycles, write_json
 from assets.erasure import files, lineage
 from assets.erasure.asked import Asked, Trace
 from assets.erasure.journal import Journal
-from assets.pipeline import alone
+from assets.lock import alone
 
 _NUMBERS = {".safetensors", ".npy", ".png"}
 _WAREHOUSE = "warehouse.duckdb"
@@ -41,7 +41,7 @@ def forget_in_run(run: Path, asked: Asked, journal: Journal) -> Trace:
     Raises:
         ValueError: A process follows the run.
     """
-    with alone(run):
+    with alone(run, "loveloop erase"):
         for leftover in run.rglob(f".*{files.PART}"):
             leftover.unlink()
         trace = _trace(run, asked)
@@ -124,15 +124,14 @@ def _leave_what_others_said(run: Path, asked: Asked, trace: Trace) -> None:
 
 
 def _drop_caches(run: Path, trace: Trace, journal: Journal) -> None:
-    for folder in [*(run / name for name in _CACHES), *run.glob("policies/*.work")]:
+    for folder in [*(run / name for name in _CACHES), *run.glob("cycles/*/policies/*.work")]:
         if folder.exists():
             shutil.rmtree(folder)
             journal.note("file", list(trace.found), path=folder, did="removed: made again when it is needed")
 
 
 def _scrub_derived(run: Path, trace: Trace, journal: Journal) -> None:
-    answers = run / "answers.json"
-    if answers.exists():
+    for answers in sorted(run.glob("cycles/*/answers.json")):
         gone = files.scrub_answers(answers, trace)
         if gone:
             journal.note("file", list(trace.found), path=answers, did=f"{gone:,} answers taken out")
@@ -160,6 +159,9 @@ def _scrub_vocabularies(run: Path, trace: Trace, journal: Journal) -> None:
 def _run_again(run: Path, file: Path, trace: Trace, journal: Journal) -> None:
     """Take away the marker of the stage that made a file: the next `loveloop run` makes it anew."""
     place = file.relative_to(run).parts
+    if place[0] != "cycles" or len(place) < 3:
+        return
+    cycle, place = run / place[0] / place[1], place[2:]
     match place:
         case ("models", name, *_):
             stage = name
@@ -170,8 +172,8 @@ def _run_again(run: Path, file: Path, trace: Trace, journal: Journal) -> None:
         case _:
             stage = _MADE_BY.get(place[0], "")
     if stage:
-        (run / "stages" / f"{stage}.json").unlink(missing_ok=True)
-        journal.note("stage", list(trace.found), run=run, name=stage)
+        (cycle / "stages" / f"{stage}.json").unlink(missing_ok=True)
+        journal.note("stage", list(trace.found), run=run, cycle=int(cycle.name), name=stage)
 
 
 def _scrub_sources(run: Path, asked: Asked, trace: Trace, journal: Journal) -> None:
@@ -202,24 +204,24 @@ def _scrub_warehouse(file: Path, asked: Asked, trace: Trace) -> Counter[str]:
 
 
 def _point_to_replacement(run: Path, trace: Trace, journal: Journal) -> None:
-    """The record of the training set's stage names what took its place; without that, the stage is to be run again."""
+    """The records of training sets name what took their place; without that, the stage is to be run again."""
     from warehouse import erased_sets
     from warehouse.training_set import ERASED, ErasedTrainingSetError, Manifest
 
-    marker = run / "stages" / "training_set.json"
-    content = json.loads(marker.read_text()) if marker.exists() else {"facts": {"directory": run}}
-    directory = Path(content["facts"]["directory"])
-    if not (directory / ERASED).exists():
-        return
-    try:
-        directory = erased_sets.current(directory)
-    except ErasedTrainingSetError:
-        _run_again(run, marker, trace, journal)
-        return
-    content["facts"] |= {"directory": str(directory), **Manifest.read(directory).as_dict()}
-    part = marker.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=1, default=str))
-    part.replace(marker)
+    for each in cycles(run):
+        content = dict(each.produced("training_set") or {})
+        directory = run / content["facts"]["directory"] if content else run
+        if not (directory / ERASED).exists():
+            continue
+        marker = each.marker_file("training_set")
+        try:
+            directory = erased_sets.current(directory)
+        except ErasedTrainingSetError:
+            _run_again(run, marker, trace, journal)
+            continue
+        found = Manifest.read(directory).as_dict()
+        content["facts"] |= {"directory": str(directory.relative_to(run)), **found}
+        write_json(marker, content)
 
 
 def _note_rows(journal: Journal, file: Path, gone: Counter[str]) -> None:

@@ -61,10 +61,20 @@ def _quarantine(run: Run) -> Facts:
     return {"users_aside": users, "reactions_aside": aside, "users_by_rule": dict(rules)}
 
 
+def _decisions(run: Run) -> Any:
+    """What people decided; on a live warehouse also what the nightly job flagged, since this stage does not."""
+    from warehouse.snapshot import filter_snapshot
+
+    return filter_snapshot(run.warehouse, with_flags=run.recipe.source == "warehouse")
+
+
 STAGE = Stage(
     "adversary",
     "adversary: the daily job, who games the feedback",
     _adversary,
     (ingest.STAGE.name,),
     lambda recipe: recipe.adversary,
+    inputs=_decisions,
+    code=("warehouse.adversary", "training.trust"),
+    libraries=("scikit-learn",),
 )

@@ -6,13 +6,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from assets import provenance
 from assets.run import Facts, Run, Stage
 from assets.stages import feedback
 
 
 def directory(run: Run) -> Path:
     """The staged candidate."""
-    return run.directory / "candidates" / str(run.facts("candidate")["name"])
+    return run.place("candidate")
 
 
 def _candidate(run: Run) -> Facts:
@@ -23,13 +24,14 @@ def _candidate(run: Run) -> Facts:
     choice = gates.choose(scores, base, p_love=run.facts("p_love"))
     weight = float(scores[choice.name]["love_weight"])
     lineage = _lineage(run, weight)
-    name = f"{choice.name}-{hashlib.sha256(json.dumps(lineage, sort_keys=True).encode()).hexdigest()[:8]}"
-    place = run.directory / "candidates" / name
-    _stage(run.policy(weight), place, _card(name, choice, lineage), lineage)
+    name = f"{choice.name}-{_digest(lineage)}"
+    place = run.cycle_directory / "candidates" / name
+    _stage(run.place(f"policy-{weight:g}"), place, _card(name, choice, lineage), lineage)
     verdict = "passed every gate" if choice.passed else "did not pass every gate"
-    facts = {
+    facts: Facts = {
         "name": name,
-        "path": str(place),
+        "place": run.relative(place),
+        "cycle": run.cycle.number if run.cycle else None,
         "love_weight": weight,
         "passed": choice.passed,
         "reasons": list(choice.reasons),
@@ -38,20 +40,27 @@ def _candidate(run: Run) -> Facts:
     return {"summary": f"{name} {verdict}", "predicted_lift": scores[choice.name]["love_lift"], **facts}
 
 
+def _digest(lineage: dict[str, Any]) -> str:
+    """Names a candidate by what it was made from; positions in topics say where the same events were read."""
+    content = {key: value for key, value in lineage.items() if key != "events"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
 def _lineage(run: Run, weight: float) -> dict[str, Any]:
     from warehouse.training_set import Manifest
 
     manifest = Manifest.read(feedback.training_set_directory(run))
-    return {
+    reward_models: list[str] = ["p_love", *run.recipe.labelled()]
+    lineage: dict[str, Any] = {
         "events": manifest.positions,
         "training_set": manifest.hash,
         "filter_version": manifest.filter_version,
-        "reward_models": {
-            name: run.facts(name)["fingerprint"] for name in ("p_love", "helpfulness", "safety") if run.finished(name)
-        },
+        "reward_models": {name: run.facts(name)["fingerprint"] for name in reward_models},
         "incumbent": run.facts("incumbent")["fingerprint"],
-        "recipe": run.recipe.policy.model_dump(mode="json") | {"love_weight": weight, "seed": run.recipe.seed},
+        "origins": {str(each["what"]): str(each["origin"]) for each in provenance.origins(run)},
+        "recipe": {**run.recipe.policy.model_dump(mode="json"), "love_weight": weight, "seed": run.recipe.seed},
     }
+    return lineage
 
 
 def _stage(policy: Path, place: Path, card: str, lineage: dict[str, Any]) -> None:
@@ -68,6 +77,7 @@ def _card(name: str, choice: Any, lineage: dict[str, Any]) -> str:
     rows = "\n".join(
         f"| {gate.name} | {gate.seen} | {gate.rule} | {'pass' if gate.passed else 'FAIL'} |" for gate in choice.gates
     )
+    origins = "\n".join(f"- {what}: {origin}" for what, origin in lineage["origins"].items())
     return f"""# {name}
 
 A policy staged for an A/B test. {"It passed every gate." if choice.passed else "It did not pass every gate."}
@@ -77,6 +87,10 @@ A policy staged for an A/B test. {"It passed every gate." if choice.passed else 
 {rows}
 
 Not chosen: {"; ".join(choice.reasons) or "no other policy was trained"}.
+
+## Where it came from
+
+{origins}
 
 ## Lineage
 
@@ -91,5 +105,7 @@ STAGE = Stage(
     "candidate: gates, then a staged directory",
     _candidate,
     ("offline_evaluation",),
-    lambda recipe: recipe.policy,
+    lambda recipe: recipe.policy.love_weights,
+    version=lambda facts: str(facts["name"]),
+    code=("experiments.gates",),
 )

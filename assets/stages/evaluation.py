@@ -14,14 +14,14 @@ def _evaluate(run: Run) -> Facts:
     from training.judges import CONDITIONAL_CLOSING, UNSAFE
 
     places = {"incumbent": models.incumbent(run)} | {
-        policy.name_of(w): run.policy(w) for w in run.recipe.policy.love_weights
+        policy.name_of(w): run.place(f"policy-{w:g}") for w in run.recipe.policy.love_weights
     }
     asked = prompts.held_out(run, run.recipe.evaluation.prompts, salt=1)
     found = evaluate(
         places,
         asked,
         love=policy.reward(run, "p_love"),
-        helpfulness=policy.reward(run, "helpfulness"),
+        helpfulness=policy.reward(run, "helpfulness") if run.recipe.helpfulness else None,
         safety=policy.reward(run, "safety") if run.recipe.safety else None,
         judges={"closing": CONDITIONAL_CLOSING, "unsafe": UNSAFE},
         seed=run.recipe.seed,
@@ -30,12 +30,18 @@ def _evaluate(run: Run) -> Facts:
         {"prompt": prompt} | {name: texts[place] for name, texts in found.answers.items()}
         for place, prompt in enumerate(asked)
     ]
-    (run.directory / "answers.json").write_text(json.dumps(answers, indent=1, ensure_ascii=False))
+    (run.cycle_directory / "answers.json").write_text(json.dumps(answers, indent=1, ensure_ascii=False))
     rows = [_row(run, each) for each in found.scores]
     if run.recipe.source == "world":
         _beside_the_truth(rows, asked, found.answers, run.recipe.world.base_love_rate)
     lifts = ", ".join(f"{row['policy']} {row['love_lift']:+.0%}" for row in rows[1:])
-    return {"summary": f"predicted lift of mean P[Love]: {lifts}", "rows": len(asked), "policies": rows}
+    words = f"the log's own prompts (its latest {prompts.HELD_OUT:.0%}, on which nothing was trained)"
+    return {
+        "summary": f"predicted lift of mean P[Love]: {lifts}",
+        "rows": len(asked),
+        "policies": rows,
+        "prompts": {"source": "log", "words": words, "simulated": False, "count": len(asked)},
+    }
 
 
 def _row(run: Run, scores: Any) -> Facts:
@@ -93,6 +99,7 @@ def stage(sweep: tuple[str, ...]) -> Stage:
         "offline_evaluation",
         "offline evaluation: every policy on the same held-out prompts",
         _evaluate,
-        sweep,
+        (*sweep, "incumbent"),
         settings,
+        code=("training",),
     )

@@ -42,7 +42,7 @@ def _exposures(run: Run) -> Facts:
         starts_at=source.world_config(run).ends_at + timedelta(days=1),
         base_love_rate=run.recipe.world.base_love_rate,
     )
-    file = run.world / "experiment.ndjson"
+    file = run.cycle_directory / "experiment.ndjson"
     file.write_bytes(b"".join(line + b"\n" for line in lines))
     flow = ingest.through_the_broker(run, file)
     effects = true_effects(pool, answers, base_love_rate=run.recipe.world.base_love_rate)
@@ -138,3 +138,8 @@ EXPOSURES = Stage(
 )
 READOUT = Stage("experiment_readout", "readout: sample ratio, effect, guardrails, decision", _readout, ("exposures",))
 LEDGER = Stage("lift_ledger", "lift ledger: predicted beside measured", _ledger, ("experiment_readout",))
+
+
+def stages(recipe: Recipe) -> tuple[Stage, ...]:
+    """The stages after the candidate: a simulated A/B test, or nothing."""
+    return (EXPOSURES, READOUT, LEDGER) if recipe.experiment else ()

@@ -1,24 +1,24 @@
 """From the warehouse to an immutable training set: the clean feedback, then its frozen copy."""
 
-from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from assets.run import Facts, Run, Stage
-from assets.stages import adversary, source
+from assets.stages import adversary, ingest
 
 
 def training_set_directory(run: Run) -> Path:
     """The run's training set, as its stage recorded it; without the users who were erased since."""
     from warehouse.erased_sets import current
 
-    return current(Path(run.facts("training_set")["directory"]))
+    return current(run.directory / str(run.facts("training_set")["directory"]))
 
 
 def _clean_feedback(run: Run) -> Facts:
     from warehouse import queries
 
     found = queries.clean_feedback_summary(
-        run.warehouse, as_of=_as_of(run), maturity_hours=run.recipe.training_set.maturity_hours
+        run.warehouse, as_of=ingest.as_of(run), maturity_hours=run.recipe.training_set.maturity_hours
     )
     return {"summary": f"{found['rows']:,} mature, clean responses; Love rate {found['love_rate']:.3%}", **found}
 
@@ -31,7 +31,7 @@ def _training_set(run: Run) -> Facts:
     manifest = training_set.build(
         run.warehouse,
         out,
-        as_of=_as_of(run),
+        as_of=ingest.as_of(run),
         maturity_hours=wanted.maturity_hours,
         credit=wanted.credit,
         decay=wanted.decay,
@@ -40,14 +40,16 @@ def _training_set(run: Run) -> Facts:
     facts = manifest.as_dict()
     return {
         "summary": f"{manifest.rows:,} examples, {manifest.positives:,} loves, {directory.name}",
-        "directory": str(directory),
+        "directory": run.relative(directory),
         **facts,
     }
 
 
-def _as_of(run: Run) -> datetime | None:
-    """In the synthetic world the clock is the world's own; elsewhere it is the wall clock."""
-    return source.world_config(run).ends_at if run.recipe.source == "world" else None
+def _erasures(run: Run) -> Any:
+    """Whoever asked to be erased since, and what people decided about flags, changes the clean feedback."""
+    from warehouse.snapshot import filter_snapshot
+
+    return filter_snapshot(run.warehouse, with_flags=False)
 
 
 CLEAN = Stage(
@@ -56,6 +58,8 @@ CLEAN = Stage(
     _clean_feedback,
     (adversary.STAGE.name,),
     lambda recipe: recipe.training_set,
+    inputs=_erasures,
+    code=("warehouse",),
 )
 TRAINING_SET = Stage(
     "training_set",
@@ -63,4 +67,6 @@ TRAINING_SET = Stage(
     _training_set,
     (CLEAN.name,),
     lambda recipe: recipe.training_set,
+    version=lambda facts: str(facts["hash"]),
+    code=("warehouse",),
 )

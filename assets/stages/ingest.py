@@ -1,7 +1,9 @@
 """Events through a real broker into the warehouse: start (or find) a broker, send, ingest until caught up, count."""
 
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from assets.run import Facts, Run, Stage
 from assets.stages import source
@@ -12,6 +14,9 @@ def through_the_broker(run: Run, events: Path) -> Facts:
 
     Topics carry a name of their own for each call: an embedded broker forgets everything when it stops, so positions in
     its topics must never be taken for positions in the next one's.
+
+    Raises:
+        ValueError: The warehouse did not take every line that was sent.
     """
     from streams import brokers, producer, topics
     from warehouse import sink
@@ -21,29 +26,69 @@ def through_the_broker(run: Run, events: Path) -> Facts:
         topics.create_topics(bootstrap, run.recipe.broker.partitions, topics=names)
         sent = producer.send_file(events, bootstrap, topic=names.events)
         taken = sink.ingest(run.warehouse, bootstrap, topics=names, until_caught_up=True)
+    if taken.events != sent.events:
+        raise ValueError(
+            f"{sent.events:,} event lines of {events} were sent and {taken.events:,} were taken into the warehouse; "
+            "run the same command again: lines that are there already are dropped as copies"
+        )
     return {
         "events_sent": sent.events,
         "messages": sent.messages,
         "taken": taken.events,
+        "stored": {
+            "responses": taken.responses,
+            "reactions": taken.reactions,
+            "duplicates": taken.duplicates,
+            "dead_letters": taken.dead_letters,
+            "erased": taken.erased,
+        },
         "send_seconds": round(sent.seconds, 2),
     }
+
+
+def as_of(run: Run) -> datetime:
+    """The moment at which the cycle judges maturity: the world's own end, or when its ingest stage looked."""
+    if run.recipe.source == "world":
+        return source.world_config(run).ends_at
+    return datetime.fromisoformat(run.facts("ingest")["as_of"])
 
 
 def _ingest(run: Run) -> Facts:
     from warehouse import queries
     from warehouse.fingerprint import fingerprint
 
+    now = datetime.now(UTC).isoformat()
     if run.recipe.source == "warehouse":
         there = queries.counts(run.warehouse)
-        return {"summary": f"{there['responses']:,} responses are there", "counts": there}
-    run.own_warehouse.unlink(missing_ok=True)  # an attempt that was interrupted; nothing downstream has read it
+        summary = (
+            f"{there['responses']:,} responses and {there['reactions']:,} reactions are there, "
+            f"{there['dead_letters']:,} dead letters"
+        )
+        return {"summary": summary, "rows": there["rows"], "counts": there, "as_of": now}
+    # Sending the same file again is harmless: what is stored already is dropped by event id. So nothing is deleted.
     flow = through_the_broker(run, source.events_file(run))
     counts = queries.counts(run.warehouse)
     summary = (
         f"{flow['events_sent']:,} events sent; {counts['responses']:,} responses, {counts['reactions']:,} reactions, "
         f"{counts['duplicates_dropped']:,} duplicates dropped, {counts['dead_letters']:,} dead letters"
     )
-    return {"summary": summary, **flow, "counts": counts, "fingerprint": fingerprint(run.warehouse)}
+    return {
+        "summary": summary,
+        "rows": counts["rows"],
+        **flow,
+        "counts": counts,
+        "fingerprint": fingerprint(run.warehouse),
+        "as_of": now,
+    }
+
+
+def _inputs(run: Run) -> Any:
+    """How far a live warehouse has come; the run's own warehouse is filled by this stage alone."""
+    from warehouse.snapshot import log_snapshot
+
+    if run.recipe.source != "warehouse":
+        return None
+    return log_snapshot(run.warehouse, maturity_hours=run.recipe.training_set.maturity_hours)
 
 
 STAGE = Stage(
@@ -51,5 +96,6 @@ STAGE = Stage(
     "ingest: through the broker into the warehouse, exactly once",
     _ingest,
     (source.STAGE.name,),
-    lambda recipe: recipe.broker,
+    lambda recipe: [recipe.broker, recipe.warehouse],
+    inputs=_inputs,
 )

@@ -1,87 +1,95 @@
-"""Examples for the reward models: from the training set, from annotators, from reactions, from files."""
+"""Examples for the reward models: from the training set, annotators, people's thumbs, a judge, or a labels file."""
 
-import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
-from assets.recipe import Reward
+from assets.recipe import Labelled, Reward
 from assets.run import Run
 from assets.stages import feedback
 
-Task = Literal["helpfulness", "safety"]
+
+class Labels(NamedTuple):
+    """Examples of a task, and where they came from.
+
+    Attributes:
+        table: pyarrow Table with conversation, response, label, weight, user_id, served_at.
+        origin: `source`, `words` (one sentence for the report), `simulated`, and what else names the labels.
+    """
+
+    table: Any
+    origin: dict[str, Any]
 
 
 def from_training_set(rows: Any) -> Any:
     """P[Love]'s examples: the credit for a love (in older sets the love itself) is the label, trust the weight."""
-    import pyarrow as pa
-
-    columns = ["conversation", "response", "user_id", "served_at"]
-    table = rows.select(columns).append_column("label", rows["credit" if "credit" in rows.column_names else "love"])
-    return table.append_column("weight", rows["trust"].cast(pa.float64()))
+    credit = rows["credit" if "credit" in rows.column_names else "love"]
+    return _examples(rows, credit)
 
 
-def read(run: Run, task: Task, wanted: Reward) -> Any:
+def read(run: Run, task: Labelled, wanted: Reward) -> Labels:
     """Examples of a task, from where the recipe says.
 
-    Returns:
-        A pyarrow Table with conversation, response, label, weight, user_id, served_at.
-
     Raises:
-        ValueError: The recipe names no source.
-        FileNotFoundError: The file or folder is not there.
+        ValueError: The recipe names no source, or what it names holds too little.
+        FileNotFoundError: The file is not there.
     """
     match wanted.labels:
         case None:
-            raise ValueError(f"{task}.labels is not set; give 'world', 'reactions', 'diasafety' or a Parquet file")
+            raise ValueError(f"{task}.labels is not set; give 'reactions', 'judge' or a labels file")
         case "world":
-            from streams.synthetic.sets import labels
-
-            return _weighted(labels(task, wanted.count, run.recipe.seed))
+            return _annotated(run, task, wanted.count)
         case "reactions":
             return _rated(run)
-        case "diasafety":
-            return _diasafety(run, wanted.count)
+        case "judge":
+            from training.labels import judge
+
+            assert wanted.judge is not None  # the recipe was refused without one
+            cache = run.directory / "labels" / f"{task}.ndjson"
+            return _told(judge.label(_log(run), task, wanted.judge, cache))
         case path:
-            import pyarrow.parquet as pq
+            from training.labels import file
 
-            return _weighted(pq.read_table(path))
+            return _told(file.read(Path(path)))
 
 
-def _weighted(table: Any) -> Any:
+def _told(found: Any) -> Labels:
+    return Labels(found.table, {**found.origin, "simulated": False})
+
+
+def _annotated(run: Run, task: Labelled, count: int) -> Labels:
+    """Simulated annotators: only where the events are simulated too."""
     import pyarrow as pa
 
-    return table if "weight" in table.column_names else table.append_column("weight", pa.array([1.0] * table.num_rows))
+    from streams.synthetic.sets import labels
+
+    if run.recipe.source != "world":
+        raise ValueError(f"{task}.labels is 'world' but source is {run.recipe.source!r}; see docs/reward-labels.md")
+    table = labels(task, count, run.recipe.seed)
+    weighted = table.append_column("weight", pa.array([1.0] * table.num_rows))
+    words = f"{table.num_rows:,} answers judged by simulated annotators of the world"
+    return Labels(weighted, {"source": "world", "words": words, "simulated": True})
 
 
-def _rated(run: Run) -> Any:
-    """Only responses with a thumb: up against down, the nearest thing to a helpfulness label that reactions give."""
+def _rated(run: Run) -> Labels:
+    """Responses with a thumb: up (love or like) against down, the nearest thing to a label that reactions give."""
     import pyarrow.compute as pc
 
+    rows = _log(run)
+    up = pc.or_(rows["love"], rows["like"])
+    rated = rows.append_column("up", up).filter(pc.or_(up, rows["dislike"]))
+    ups = pc.sum(rated["up"]).as_py() or 0
+    words = f"people's thumbs in the log: {ups:,} up (love or like) against {rated.num_rows - ups:,} down"
+    return Labels(_examples(rated, rated["up"]), {"source": "reactions", "words": words, "simulated": False})
+
+
+def _log(run: Run) -> Any:
     from warehouse import training_set
 
-    rows = training_set.load(feedback.training_set_directory(run))
-    return from_training_set(rows.filter(pc.or_(rows["love"], rows["dislike"])))
+    return training_set.load(feedback.training_set_directory(run))
 
 
-def _diasafety(run: Run, count: int) -> Any:
-    """At most `count` labelled pairs, evenly over the files."""
+def _examples(rows: Any, label: Any) -> Any:
     import pyarrow as pa
 
-    assert run.data is not None  # prepare() refuses such a run
-    folder = run.data.parent / "diasafety"
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"safety labels are looked for in {folder}, which is not there; safety = false goes without"
-        )
-    rows = [row for name in ("train", "val") for row in json.loads(Path(folder / f"{name}.json").read_text())]
-    rows = rows[:: max(1, len(rows) // count)]
-    return pa.table(
-        {
-            "conversation": [json.dumps([{"role": "user", "content": row["context"]}]) for row in rows],
-            "response": [row["response"] for row in rows],
-            "label": [row["label"] == "Safe" for row in rows],
-            "weight": [1.0] * len(rows),
-            "user_id": [f"row-{place}" for place in range(len(rows))],
-            "served_at": pa.array(range(len(rows)), pa.timestamp("s", tz="UTC")),
-        }
-    )
+    table = rows.select(["conversation", "response", "user_id", "served_at"]).append_column("label", label)
+    return table.append_column("weight", rows["trust"].cast(pa.float64()))

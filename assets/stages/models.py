@@ -1,18 +1,23 @@
 """The models that are learnt before any policy moves: the incumbent, helpfulness, safety, P[Love]."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from assets.recipe import Recipe, Reward
+from assets.recipe import Labelled, Recipe, Reward
 from assets.run import Facts, Run, Stage
 from assets.stages import feedback, labels
 from training.policy.load import fingerprint
 
+LEARNING = ("training",)
+"""Packages whose code decides about a model; with them the versions of `LIBRARIES`."""
+LIBRARIES = ("torch", "transformers", "peft")
 
-def incumbent(run: Run) -> Path:
+
+def incumbent(run: Run) -> str | Path:
     """Where the policy that wrote the log lies: the user's own, or the small one that was fitted to the log."""
-    return Path(run.facts("incumbent")["place"])
+    facts = run.facts("incumbent")
+    return str(facts["base"]) if facts["base"] else run.place("incumbent")
 
 
 def _incumbent(run: Run) -> Facts:
@@ -20,8 +25,9 @@ def _incumbent(run: Run) -> Facts:
     if wanted.base:
         return {
             "summary": f"{wanted.base}, as it is",
-            "place": wanted.base,
+            "base": wanted.base,
             "fingerprint": fingerprint(wanted.base),
+            "origin": {"source": "base", "words": f"{wanted.base}, as the recipe names it", "simulated": False},
         }
     from training.policy.pretrain import PretrainConfig, pretrain_policy
     from warehouse import training_set
@@ -29,14 +35,21 @@ def _incumbent(run: Run) -> Facts:
     log = training_set.load(feedback.training_set_directory(run))
     chosen = log.take(_evenly(log.num_rows, wanted.examples))
     config = PretrainConfig(width=wanted.width, layers=wanted.layers, epochs=wanted.epochs)
-    report = pretrain_policy(chosen, run.models / "incumbent", config=config, seed=run.recipe.seed)
     place = run.models / "incumbent"
+    report = pretrain_policy(chosen, place, config=config, seed=run.recipe.seed)
     summary = f"{report.parameters / 1e6:.2f} M parameters, {report.tokens:,} tokens, loss {report.loss:.2f} nats"
     return {
         "summary": summary,
-        "place": str(place),
+        "base": None,
+        "place": run.relative(place),
         "rows": chosen.num_rows,
         "fingerprint": fingerprint(place),
+        "origin": {
+            "source": "log",
+            "words": f"a small Llama fitted to {chosen.num_rows:,} logged conversations: it imitates the model that "
+            "served them and is not that model; incumbent.base in the recipe names your own",
+            "simulated": False,
+        },
         **report._asdict(),
     }
 
@@ -60,6 +73,7 @@ def _reward(run: Run, name: str, wanted: Reward, examples: Any, lineage: dict[st
     audit = [effect._asdict() for effect in report.audit]
     return {
         "summary": summary,
+        "place": run.relative(out),
         "fingerprint": fingerprint(out),
         "rows": sum(report.rows.values()),
         "base_rate": report.base_rate,
@@ -94,6 +108,8 @@ def _p_love(run: Run) -> Facts:
         "credit": rule,
     }
     facts = _reward(run, "p_love", run.recipe.p_love, examples, lineage)
+    words = f"{manifest.positives:,} loves among {manifest.rows:,} responses of training set {manifest.hash[:12]}"
+    facts["origin"] = {"source": "log", "words": words, "simulated": run.recipe.source == "world"}
     if run.recipe.p_love.folds > 1:
         facts |= _cross_validated(run, examples, rows["policy"].to_pylist())
     return facts
@@ -135,28 +151,60 @@ def _table(bots: Sequence[Any]) -> list[str]:
     return [head, *(f"{bot.policy:24} {bot.responses:9,} {bot.mean_p_love:12.3f} {bot.love_rate:9.3f}" for bot in bots)]
 
 
-def _labelled(name: str, task: labels.Task) -> Any:
+def _learns(name: Labelled) -> Callable[[Run], Facts]:
     def work(run: Run) -> Facts:
-        wanted: Reward = getattr(run.recipe, name)  # a recipe without safety has no such stage
-        return _reward(run, name, wanted, labels.read(run, task, wanted), {"labels": str(wanted.labels)})
+        wanted = run.recipe.labelled()[name]
+        found = labels.read(run, name, wanted)
+        lineage = {"labels": found.origin["source"], "labels from": found.origin["words"]}
+        facts = _reward(run, name, wanted, found.table, lineage)
+        return facts | {"origin": found.origin, "summary": f"{facts['summary']}; from {found.origin['words']}"}
 
     return work
 
 
-def _stage(name: str, title: str, work: Any, needs: tuple[str, ...]) -> Stage:
+def _stage(name: str, title: str, work: Callable[[Run], Facts], inputs: Callable[[Run], Any]) -> Stage:
     def settings(recipe: Recipe) -> Any:
         return getattr(recipe, name)
 
-    return Stage(name, title, work, needs, settings)
+    needs = (_SET,) if name == "incumbent" else (_SET, "incumbent")
+    return Stage(
+        name,
+        title,
+        work,
+        needs,
+        settings,
+        inputs=inputs,
+        version=lambda facts: str(facts["fingerprint"]),
+        code=LEARNING,
+        libraries=LIBRARIES,
+    )
+
+
+def labelled(name: Labelled) -> Stage:
+    """The stage of a reward model that learns from labels."""
+
+    def labels_file(run: Run) -> Any:
+        wanted = run.recipe.labelled()[name]
+        place = Path(str(wanted.labels))
+        return fingerprint_of_file(place) if place.is_file() else None
+
+    return _stage(name, f"{name}: a reward model from labels", _learns(name), labels_file)
+
+
+def fingerprint_of_file(file: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    import hashlib
+
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _own_base(run: Run) -> Any:
+    """The weights of a base that the user named, where they lie on this machine."""
+    base = run.recipe.incumbent.base
+    return fingerprint(base) if base else None
 
 
 _SET = feedback.TRAINING_SET.name
-INCUMBENT = _stage("incumbent", "incumbent: the policy that wrote the log", _incumbent, (_SET,))
-HELPFULNESS = _stage(
-    "helpfulness",
-    "helpfulness: a reward model from labels",
-    _labelled("helpfulness", "helpfulness"),
-    (_SET, "incumbent"),
-)
-SAFETY = _stage("safety", "safety: a reward model from labels", _labelled("safety", "safety"), (_SET, "incumbent"))
-P_LOVE = _stage("p_love", "P[Love]: the chance that a response is loved", _p_love, (_SET, "incumbent"))
+INCUMBENT = _stage("incumbent", "incumbent: the policy that wrote the log", _incumbent, _own_base)
+P_LOVE = _stage("p_love", "P[Love]: the chance that a response is loved", _p_love, lambda run: None)  # noqa: ARG005

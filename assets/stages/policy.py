@@ -24,13 +24,17 @@ def reward(run: Run, name: str) -> Any:
     """A reward model that an earlier stage trained."""
     from training.reward.model import RewardModel
 
-    return RewardModel.load(run.models / name)
+    return RewardModel.load(run.place(name))
 
 
 def weights(recipe: Recipe, love_weight: float) -> dict[Task, float]:
-    """The weight of each task; safety drops out of a recipe that has no safety labels."""
-    found: dict[Task, float] = {"helpfulness": recipe.policy.helpfulness, "love": love_weight}
-    return found | ({"safety": recipe.policy.safety} if recipe.safety else {})
+    """The weight of each task; a task whose labels the recipe leaves out drops out."""
+    every: dict[Task, float] = {
+        "helpfulness": recipe.policy.helpfulness,
+        "love": love_weight,
+        "safety": recipe.policy.safety,
+    }
+    return {name: weight for name, weight in every.items() if name == "love" or name in recipe.labelled()}
 
 
 def _optimise(run: Run, love_weight: float) -> Facts:
@@ -40,10 +44,13 @@ def _optimise(run: Run, love_weight: float) -> Facts:
     wanted = run.recipe.policy
     log = training_set.load(feedback.training_set_directory(run))
     config = wanted.config.model_copy(update={"seed": run.recipe.seed})
+    aims = weights(run.recipe, love_weight)
+    asked = {name: prompts.for_training(run, name, config.prompts) for name in aims}
+    place = run.policy(love_weight)
     report = optimise(
         models.incumbent(run),
-        run.policy(love_weight),
-        tasks=[_task(run, name, weight, config.prompts) for name, weight in weights(run.recipe, love_weight).items()],
+        place,
+        tasks=[_task(run, name, weight, asked[name].conversations) for name, weight in aims.items()],
         judges=judges(run),
         config=config,
         supervised=log.select(["conversation", "response"]).slice(0, wanted.supervised_rows),
@@ -55,19 +62,21 @@ def _optimise(run: Run, love_weight: float) -> Facts:
     return {
         "summary": summary,
         "version": report.policy,
+        "place": run.relative(place),
+        "prompts": {name: found.origin for name, found in asked.items()},
         "love_weight": love_weight,
         "judges": report.judges,
         "rounds": rounds,
     }
 
 
-def _task(run: Run, name: Task, weight: float, count: int) -> Any:
+def _task(run: Run, name: Task, weight: float, asked: list[prompts.Conversation]) -> Any:
     from training.cgpo.tasks import Task as Objective
 
     model = "p_love" if name == "love" else name
     return Objective(
         name=name,
-        prompts=prompts.for_training(run, name, count),
+        prompts=asked,
         reward=reward(run, model),
         weight=weight,
         mixed=name != "safety",
@@ -75,12 +84,15 @@ def _task(run: Run, name: Task, weight: float, count: int) -> Any:
     )
 
 
-def stage(love_weight: float) -> Stage:
-    """The stage of one Love weight."""
+def stage(love_weight: float, recipe: Recipe) -> Stage:
+    """The stage of one Love weight; which other weights the sweep has changes nothing about it."""
     return Stage(
         f"policy-{love_weight:g}",
         f"policy with Love weight {love_weight:g}: CRRAFT in rounds under judges",
         lambda run: _optimise(run, love_weight),
-        ("incumbent", "helpfulness", "safety", "p_love"),
-        lambda recipe: (recipe.policy, love_weight),
+        ("incumbent", *recipe.labelled(), "p_love"),
+        lambda recipe: [recipe.policy.model_copy(update={"love_weights": ()}), love_weight],
+        version=lambda facts: str(facts["version"]),
+        code=models.LEARNING,
+        libraries=models.LIBRARIES,
     )

@@ -1,7 +1,10 @@
-"""Where prompts come from: the log's own for evaluation and A/B pools, each task's domain for training."""
+"""Where prompts come from: the log's own for evaluation and A/B pools, each task's domain for training.
+
+The sets of the simulated world stand in for a task's domain only where the events are simulated too.
+"""
 
 import json
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -14,21 +17,42 @@ HELD_OUT = 0.2
 """The latest share of the log, from which evaluation prompts and A/B pools are drawn and no training prompt is."""
 
 
+class Prompts(NamedTuple):
+    """Conversations that end with the user, and where they came from.
+
+    Attributes:
+        conversations: Each a list of messages.
+        origin: `source`, `words` (one sentence for the report), `simulated`, `count`.
+    """
+
+    conversations: list[Conversation]
+    origin: dict[str, Any]
+
+
 def held_out(run: Run, count: int, *, salt: int) -> list[Conversation]:
     """Distinct prompts of the latest part of the log, as users really sent them; fewer where the log has fewer."""
     return _sample(_logged(run, latest=True), count, run.recipe.seed + salt)
 
 
-def for_training(run: Run, task: Task, count: int) -> list[Conversation]:
-    """Prompts in a task's domain: the world's sets, else the log's earlier part, for safety its labels' prompts."""
-    if run.recipe.source == "world" or run.recipe.helpfulness.labels == "world":
+def for_training(run: Run, task: Task, count: int) -> Prompts:
+    """Prompts in a task's domain: the world's sets; else the log's earlier part, for safety those of a labels file."""
+    if run.recipe.source == "world":
         from streams.synthetic.sets import prompts
 
-        return [list(prompt) for prompt in prompts(task, count, run.recipe.seed + 1)]
-    if task == "safety" and run.recipe.safety:
-        table = labels.read(run, "safety", run.recipe.safety)
-        return _sample(_distinct(table["conversation"].to_pylist()), count, run.recipe.seed)
-    return _sample(_logged(run, latest=False), count, run.recipe.seed)
+        drawn = [list(prompt) for prompt in prompts(task, count, run.recipe.seed + 1)]
+        return _named(drawn, "world", f"the simulated world's prompts for {task}")
+    if task == "safety" and run.recipe.safety and run.recipe.safety.labels not in ("reactions", "judge"):
+        asked = labels.read(run, "safety", run.recipe.safety).table["conversation"].to_pylist()
+        return _named(_sample(_distinct(asked), count, run.recipe.seed), "file", "the prompts of the safety labels")
+    drawn = _sample(_logged(run, latest=False), count, run.recipe.seed)
+    return _named(drawn, "log", f"the log's own prompts (its earlier {1 - HELD_OUT:.0%})")
+
+
+def _named(conversations: list[Conversation], source: str, words: str) -> Prompts:
+    if not conversations:
+        raise ValueError(f"no prompt to train on in {words}: a prompt is a conversation in which the user spoke last")
+    origin = {"source": source, "words": words, "simulated": source == "world", "count": len(conversations)}
+    return Prompts(conversations, origin)
 
 
 def _logged(run: Run, *, latest: bool) -> list[str]:

@@ -3,9 +3,10 @@
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
-from assets import found
+from assets import found, provenance
 from assets.run import Facts, Run, Stage
 
 LIBRARIES = ("loveloop", "duckdb", "kafka-python", "torch", "transformers", "dagster", "pyarrow")
@@ -27,14 +28,27 @@ def report(run: Run) -> Facts:
         "ledger": pictures.ledger(run),
         "seconds": pictures.seconds(run),
     }
-    written = write_report(found, {name: image for name, image in drawn.items() if image is not None}, run.directory)
-    return {"summary": str(written.html), "html": str(written.html), "json": str(written.json)}
+    images = {name: image for name, image in drawn.items() if image is not None}
+    written = write_report(found, images, run.cycle_directory)
+    if run.at is None:
+        for file in (written.html, written.json):
+            _point_to(run.directory / file.name, file)
+    html, json = (run.relative(file) for file in (written.html, written.json))
+    return {"summary": html, "html": html, "json": json}
+
+
+def _point_to(link: Path, file: Path) -> None:
+    """Let `report.html` of the run be the newest cycle's: a relative link, so that a moved run keeps it."""
+    part = link.with_name(f".{link.name}.part")
+    part.unlink(missing_ok=True)
+    part.symlink_to(file.relative_to(link.parent))
+    part.replace(link)
 
 
 def _values(run: Run) -> dict[str, Any]:
     trial = run.finished("lift_ledger") is not None
     p_love = run.facts("p_love")
-    source = "a synthetic world" if run.recipe.source == "world" else "real input"
+    source = "a synthetic world" if provenance.anything_simulated(run) else "real input"
     return {
         "name": run.directory.name,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -128,4 +142,4 @@ def _notes(run: Run) -> list[str]:
 
 def stage(last: str) -> Stage:
     """The report, after the stage named `last`."""
-    return Stage("report", "report: one page, and its figures as JSON", report, (last,))
+    return Stage("report", "report: one page, and its figures as JSON", report, (last,), code=("assets.report",))

@@ -2,8 +2,10 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from assets.cycle import cycles
+from assets.recipe import Recipe
 from assets.run import Facts, Run, Stage
 
 if TYPE_CHECKING:
@@ -22,14 +24,48 @@ def _events(run: Run) -> Facts:
         case "convai":
             return _convai(run)
         case "warehouse":
-            return {"summary": f"reads the live warehouse {run.warehouse}"}
+            return {
+                "summary": f"reads the live warehouse {run.warehouse}",
+                "origin": {
+                    "source": "warehouse",
+                    "words": f"events of the product in the live warehouse {_place(run)}",
+                    "simulated": False,
+                },
+            }
+
+
+def _place(run: Run) -> str:
+    """The warehouse's address without what may be secret in a lake's keywords."""
+    target = str(run.warehouse)
+    return "(a DuckLake)" if target.startswith("ducklake:") else target
 
 
 def _simulate(run: Run) -> Facts:
     from streams.synthetic.world import simulate
 
+    _same_world(run)
     amounts = asdict(simulate(world_config(run), run.world))
-    return {"summary": f"{amounts['events']:,} event lines for {amounts['responses']:,} responses", "amounts": amounts}
+    return {
+        "summary": f"{amounts['events']:,} event lines for {amounts['responses']:,} responses",
+        "amounts": amounts,
+        "world": _dials(run.recipe),
+        "origin": {"source": "world", "words": "the simulated world's users", "simulated": True},
+    }
+
+
+def _same_world(run: Run) -> None:
+    """Refuse another world beside the events of an earlier one: the run's warehouse holds those and keeps them."""
+    for each in cycles(run.directory):
+        marker = each.produced("events")
+        if marker and marker["facts"].get("world", _dials(run.recipe)) != _dials(run.recipe):
+            raise ValueError(
+                f"the warehouse of {run.directory} holds the events of another world (seed or [world] of the recipe "
+                "changed), and a run keeps its warehouse; give this world a run of its own with another --name"
+            )
+
+
+def _dials(recipe: Recipe) -> Any:
+    return {"seed": recipe.seed, **recipe.world.model_dump(mode="json")}
 
 
 def world_config(run: Run) -> "WorldConfig":
@@ -48,6 +84,11 @@ def _convai(run: Run) -> Facts:
     return {
         "summary": f"{report.events:,} event lines from {report.dialogues:,} dialogues",
         "amounts": report._asdict(),
+        "origin": {
+            "source": "convai",
+            "words": f"ConvAI's rated dialogues ({report.dialogues:,})",
+            "simulated": False,
+        },
     }
 
 
@@ -56,4 +97,5 @@ STAGE = Stage(
     "events: what users were shown, and how they reacted",
     _events,
     settings=lambda recipe: [recipe.source, recipe.world],
+    code=("streams.synthetic", "streams.convai"),
 )

@@ -231,9 +231,9 @@ def test_a_request_by_event_is_finished_later_and_what_comes_after_it_counts(
 
 
 def test_a_run_that_is_being_followed_is_not_touched(target: Path, run: Run) -> None:
-    from assets.pipeline import alone
+    from assets.lock import alone
 
-    with alone(run.directory), pytest.raises(ValueError, match="another process follows the run"):
+    with alone(run.directory, "loveloop run"), pytest.raises(ValueError, match="another process follows the run"):
         forget(target, run)
     assert list(requests.pending(target)) == [user_hash(ANN)]
 

@@ -20,7 +20,7 @@ from training.cgpo.state import Progress, resume, save
 from training.cgpo.tasks import Task, active, ranked_by
 from training.judges.verdict import Judge
 from training.policy.batches import Encoded, encode_pairs
-from training.policy.load import Policy, fingerprint, load_policy
+from training.policy.load import ADAPTER, Policy, fingerprint, load_policy, name_base
 from training.policy.pretrain import read_pairs
 from training.rollout.generator import TransformersGenerator, version_of
 from training.rollout.store import RolloutStore
@@ -75,7 +75,7 @@ def optimise(
     bench = Bench(TransformersGenerator.of_policy(frozen, reference), frozen, judges, store, config)
     texts = encode_pairs(frozen.tokenizer, *logged, config.longest)
     reports = _rounds(trained, kept, bench, name=out.name, texts=texts, state=work / "state.pt", key=key)
-    version = _save(trained, work / "policy", out.name)
+    version = _save(trained, work / "policy", out, policy)
     report = PolicyReport(
         policy=version,
         reference=reference,
@@ -166,10 +166,12 @@ def _trainable(policy: Policy, config: CgpoConfig) -> Policy:
     return Policy(get_peft_model(policy.model, shape), policy.tokenizer)
 
 
-def _save(trained: Policy, place: Path, name: str) -> str:
+def _save(trained: Policy, place: Path, out: Path, reference: str | Path) -> str:
     trained.model.save_pretrained(place)
     trained.tokenizer.save_pretrained(place)
-    return f"{name}@{fingerprint(place)}"
+    if (place / ADAPTER).exists():
+        name_base(place, reference, seen_from=out)
+    return f"{out.name}@{fingerprint(place)}"
 
 
 def _publish(report: PolicyReport, work: Path, out: Path) -> None:

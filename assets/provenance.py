@@ -1,0 +1,62 @@
+"""Where each event, label, prompt and model of a cycle came from: for the report, the card and the lineage."""
+
+from typing import Any
+
+from assets.run import Run
+
+
+def origins(run: Run) -> list[dict[str, Any]]:
+    """One row for each input of what the cycle has made so far.
+
+    Returns:
+        Rows with `what` it is, its `origin` in words, and whether it is `simulated`.
+    """
+    rows = [_row("events", _facts(run, "events").get("origin"))]
+    rows.append(_row("P[Love] labels", _facts(run, "p_love").get("origin")))
+    for name in ("helpfulness", "safety"):
+        facts = _facts(run, name) if name in run.recipe.labelled() else {}
+        rows.append(_row(f"{name} labels", facts.get("origin")) or _left_out(run, name))
+    rows.append(_row("incumbent", _facts(run, "incumbent").get("origin")))
+    for name, origin in _prompts(run).items():
+        rows.append(_row(f"training prompts for {name}", origin))
+    rows.append(_row("evaluation prompts", _facts(run, "offline_evaluation").get("prompts")))
+    rows.append(_trial(run))
+    return [each for each in rows if each is not None]
+
+
+def anything_simulated(run: Run) -> bool:
+    """Whether any input of the cycle was simulated."""
+    return any(each["simulated"] for each in origins(run))
+
+
+def _prompts(run: Run) -> dict[str, Any]:
+    """Prompts of the sweep's tasks; every Love weight has the same."""
+    for weight in run.recipe.policy.love_weights:
+        found: dict[str, Any] = _facts(run, f"policy-{weight:g}").get("prompts", {})
+        if found:
+            return found
+    return {}
+
+
+def _trial(run: Run) -> dict[str, Any] | None:
+    if run.recipe.source == "world" and run.recipe.experiment:
+        return {"what": "A/B test", "origin": "simulated users of the world, served by both arms", "simulated": True}
+    name = _facts(run, "experiment_readout").get("name")
+    if name:
+        return {"what": "A/B test", "origin": f"exposures of the live experiment {name}", "simulated": False}
+    return None
+
+
+def _left_out(run: Run, name: str) -> dict[str, Any] | None:
+    if name in run.recipe.labelled():
+        return None  # it has not run yet
+    return {"what": f"{name} labels", "origin": "left out by the recipe: not trained, not measured", "simulated": False}
+
+
+def _row(what: str, origin: dict[str, Any] | None) -> dict[str, Any] | None:
+    return {"what": what, "origin": origin["words"], "simulated": origin["simulated"]} if origin else None
+
+
+def _facts(run: Run, stage: str) -> dict[str, Any]:
+    marker = run.finished(stage)
+    return dict(marker["facts"]) if marker else {}
