@@ -13,7 +13,7 @@ import pytest
 from assets import erasure
 from assets.erasure import runs
 from assets.pipeline import prepare
-from assets.run import Run, perform
+from assets.run import Key, Run, Stage, perform
 from assets.stages import feedback
 from streams.events import ErasureRequested, Message, ReactionChanged, ResponseServed, encode, new_event_id
 from streams.topics import TOPICS
@@ -103,12 +103,17 @@ def run(tmp_path: Path) -> Run:
     _models(made)
     prompts = [[{"content": f"{text} 1", "role": "user"}] for text in (SECRET, "how do I grow roses")]
     answers = [{"prompt": prompt, "incumbent": "Fine."} for prompt in prompts]
-    (made.directory / "answers.json").write_text(json.dumps(answers))
+    (made.cycle_directory / "answers.json").write_text(json.dumps(answers))
     (made.directory / "rollouts").mkdir()
     pq.write_table(pa.table({"text": [f"Oh, {SECRET}!"]}), made.directory / "rollouts" / "rollouts-1.parquet")
-    (made.directory / "report.html").write_text(f"<p>{SECRET} 3</p>")
-    made.record("report", "k", 0.0, {"summary": "", "html": "report.html"})
+    (made.cycle_directory / "report.html").write_text(f"<p>{SECRET} 3</p>")
+    finish(made, "report", html="cycles/0001/report.html")
     return made
+
+
+def finish(run: Run, stage: str, **facts: Any) -> None:
+    """Record a stage as finished, as `perform` would."""
+    run.record(Stage(stage, stage, lambda _: {}), Key("k", {}), 0.0, {"summary": "", **facts})
 
 
 def _models(run: Run) -> None:
@@ -118,14 +123,14 @@ def _models(run: Run) -> None:
         directory.mkdir(parents=True)
         tokenizer = {"model": {"type": "WordLevel", "vocab": words}}
         (directory / "tokenizer.json").write_text(json.dumps(tokenizer))
-    run.record("incumbent", "k", 0.0, {"summary": "", "place": str(place), "fingerprint": "f0"})
-    run.record("p_love", "k", 0.0, {"summary": "", "fingerprint": "f1"})
+    finish(run, "incumbent", base=None, place=run.relative(place), fingerprint="f0")
+    finish(run, "p_love", place=run.relative(run.models / "p_love"), fingerprint="f1")
     (run.models / "p_love" / "metrics.json").write_text(json.dumps({"lineage": lineage | {"base": str(place)}}))
     (run.policy(0.3) / "policy.json").write_text(json.dumps({"policy": "love-0.3-v1"}))
-    candidate = run.directory / "candidates" / "love-0.3-abc"
+    candidate = run.cycle_directory / "candidates" / "love-0.3-abc"
     candidate.mkdir(parents=True)
     (candidate / "lineage.json").write_text(json.dumps(lineage))
-    run.record("exposures", "k", 0.0, {"summary": "", "name": "ab-love-0.3-abc"})
+    finish(run, "exposures", name="ab-love-0.3-abc")
 
 
 def forget(target: Path, run: Run, **options: Any) -> dict[str, Any]:
@@ -155,7 +160,7 @@ def test_everybody_else_stays_where_they_were(target: Path, run: Run) -> None:
     assert training_set.Manifest.read(directory).rows == training_set.load(directory).num_rows == 12
     assert len((run.world / "events.ndjson").read_bytes().splitlines()) == 24
     assert pq.read_table(run.world / "truth" / "users.parquet").num_rows == 3
-    assert [each["prompt"][0]["content"] for each in json.loads((run.directory / "answers.json").read_text())] == [
+    assert [each["prompt"][0]["content"] for each in json.loads((run.cycle_directory / "answers.json").read_text())] == [
         "how do I grow roses 1"
     ]
     vocabulary = json.loads((run.models / "incumbent" / "tokenizer.json").read_text())["model"]["vocab"]
@@ -188,7 +193,7 @@ def test_the_receipt_says_what_went_and_what_had_seen_the_user_and_names_nobody(
 
 
 def test_the_old_training_set_no_longer_opens_and_names_its_replacement(target: Path, run: Run) -> None:
-    old = Path(run.facts("training_set")["directory"])
+    old = run.directory / run.facts("training_set")["directory"]
     forget(target, run)
     with pytest.raises(training_set.ErasedTrainingSetError, match="was erased") as error:
         training_set.load(old)
@@ -233,7 +238,7 @@ def test_a_request_by_event_is_finished_later_and_what_comes_after_it_counts(
 def test_a_run_that_is_being_followed_is_not_touched(target: Path, run: Run) -> None:
     from assets.lock import alone
 
-    with alone(run.directory, "loveloop run"), pytest.raises(ValueError, match="another process follows the run"):
+    with alone(run.directory, "loveloop run"), pytest.raises(ValueError, match="works in"):
         forget(target, run)
     assert list(requests.pending(target)) == [user_hash(ANN)]
 
@@ -251,9 +256,9 @@ def test_what_somebody_else_said_in_the_same_words_stays(target: Path, run: Run)
     shared = "how do I grow roses 1?"
     lines = said(ANN, shared, 8)
     (run.world / "events.ndjson").write_bytes(b"".join(line + b"\n" for line in [*log(), *lines]))
-    (run.directory / "report.html").write_text(f"<p>{shared}</p>")
+    (run.cycle_directory / "report.html").write_text(f"<p>{shared}</p>")
     receipt = forget(target, run)
-    assert (run.directory / "report.html").read_text() == f"<p>{shared}</p>"
+    assert (run.cycle_directory / "report.html").read_text() == f"<p>{shared}</p>"
     assert receipt["stages_to_run_again"] == []
 
 
