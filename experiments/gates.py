@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from experiments.intervals import Interval
 
-
 LABELLED = ("helpfulness", "safety")
 """The gates that need a reward model of their own, and so labels."""
 
@@ -87,8 +86,8 @@ def check(
         base: The base policy's length.
         p_love: auroc_ci on unseen users.
         limits: How far it may move.
-        unlabelled: `helpfulness`, `safety`, or both: no labels, so a missing figure leaves that gate open. A figure that
-            is there is held against its gate all the same.
+        unlabelled: `helpfulness`, `safety`, or both: no labels, so a missing figure leaves that gate open. A figure
+            that is there is held against its gate all the same.
 
     Raises:
         ValueError: Another gate is said to be unlabelled.

@@ -25,7 +25,7 @@ class PolicyScores(NamedTuple):
         trips: Share of answers that each judge calls a violation.
         watched: Means of the side statistics that no judge polices (`sentinel.FEATURES`), with `words` and `question`.
         love_lift: Mean P[Love] over the base's, minus 1, paired by prompt.
-        deltas: This minus the base, paired by prompt: love; helpfulness and safety where they were measured; each judge;
+        deltas: This minus the base, paired by prompt: love; helpfulness, safety where measured; each judge;
             each side statistic.
     """
 
