@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from assets.run import Facts
 from assets.trial_plan import CLOSING_MARGIN, Settled, pair, settle
 
 if TYPE_CHECKING:
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from warehouse.connection import Target
     from warehouse.experiments import LoggedExperiment, StoredReadout, UserSums
 
+Facts = dict[str, Any]
+"""As `assets.run.Facts`, which would bring the recipes and all that they import."""
 _PASSING = ("read_at", "summary", "told", "ledger_words")
 """What may differ between two readings that say the same."""
 
@@ -61,10 +62,11 @@ def read(
 
     Returns:
         The report's `experiment`, and: `summary`; `rows`; `control`, `treatment` and `policies` by arm; `shares`,
-        `shares_from` (`given` or `default`) and `planned_from` (also `guess`), by this or an earlier reading; `read_at`,
-        `first_exposure`, `last_exposure`; `immature`, `in_several_arms` (users) and `aside` (exposures that the
-        filter left out); `told`, sentences about what was assumed or left out; `candidate`, `predicted_lift`,
-        `predicted_ci`, the `ledger` row that was written or None, and `ledger_words`; `next`, what to do now.
+        `shares_from` (`given` or `default`) and `planned_from` (also `guess`), at this or an earlier reading;
+        `read_at`, `first_exposure`, `last_exposure`; `immature` (exposures), `in_several_arms` (users) and `aside`
+        (exposures that the filter left out); `told`, sentences about what was assumed or left out; `candidate`,
+        `predicted_lift`, `predicted_ci`, the `ledger` row that was written or None, and `ledger_words`; `next`, what
+        to do now.
 
     Raises:
         ValueError: No such experiment, or arms, shares or a plan that do not fit; the text says what is there.

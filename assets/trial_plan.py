@@ -16,6 +16,8 @@ DETECTABLE_LIFT = 0.2
 """The relative lift that a plan which nobody made is to show."""
 GUESSED_RATE = 0.001
 """Loves per exposure, until the control has one."""
+SETTLED_LOVES = 30
+"""From so many loves of the control on, a plan that nobody made stays as it is: it must not move with the data."""
 
 
 class Settled(NamedTuple):
@@ -107,27 +109,28 @@ def _planned(users: "pa.Table", control: str, given: int | None, before: Mapping
         if given <= 0:
             raise ValueError(f"planned exposures == {given}, must be positive: how many each arm is to have")
         return _Planned(given, "given", ())
-    if before and before["planned_from"] != "guess":  # a plan must not move with the data
+    if before and before["planned_from"] != "guess":
         kept = int(before["planned_exposures"])
         told = f"planned {kept:,} exposures per arm, as in an earlier reading; --planned N changes it"
         return _Planned(kept, before["planned_from"], (told,))
-    return _by_power(_rate(users, control))
+    return _by_power(*_seen(users, control))
 
 
-def _by_power(rate: float | None) -> _Planned:
+def _by_power(loves: int, exposures: int) -> _Planned:
     from experiments.power import exposures_per_arm
 
+    rate = loves / exposures if 0 < loves * (1 + DETECTABLE_LIFT) < exposures else None
     needed = exposures_per_arm(rate or GUESSED_RATE, DETECTABLE_LIFT, looks="any")
     seen = f"the control's Love rate of {rate:.2%}" if rate else f"a guessed Love rate of {GUESSED_RATE:.1%}"
     told = f"nobody said how many exposures are planned: {needed:,} per arm would show {DETECTABLE_LIFT:+.0%} at {seen}"
-    return _Planned(needed, "default" if rate else "guess", (f"{told}; say --planned N for your own plan",))
+    settled = rate is not None and loves >= SETTLED_LOVES
+    return _Planned(needed, "default" if settled else "guess", (f"{told}; say --planned N for your own plan",))
 
 
-def _rate(users: "pa.Table", control: str) -> float | None:
-    """Loves per exposure of the control; None where nothing can be planned from it."""
+def _seen(users: "pa.Table", arm: str) -> tuple[int, int]:
+    """An arm's loves and exposures."""
     import pyarrow.compute as pc
 
-    rows = users.filter(pc.equal(users["arm"], control))
-    exposures, loves = (pc.sum(rows[column]).as_py() or 0 for column in ("exposures", "loves"))
-    rate = loves / exposures if exposures else 0.0
-    return rate if 0 < rate * (1 + DETECTABLE_LIFT) < 1 else None
+    rows = users.filter(pc.equal(users["arm"], arm))
+    loves, exposures = (int(pc.sum(rows[column]).as_py() or 0) for column in ("loves", "exposures"))
+    return loves, exposures

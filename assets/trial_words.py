@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from assets.run import Facts
-
 
 def effect(lift: float | None, limits: Sequence[float | None]) -> str:
     """The effect on the Love rate, with the interval that holds at any look.
@@ -79,7 +77,7 @@ def page(facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _arms(facts: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    rows = [("arm", "policy", "users", "exposures", "loves", "Love rate", "95 % interval")]
+    rows: list[tuple[str, ...]] = [("arm", "policy", "users", "exposures", "loves", "Love rate", "95 % interval")]
     for arm in facts["arms"]:
         low, high = arm["rate_ci"]
         policy = ", ".join(facts["policies"].get(arm["name"], [])) or "-"
@@ -113,7 +111,7 @@ def table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def changes(before: Facts, now: Facts) -> list[str]:
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What a reading says that the one before it did not; empty when nothing that people look at has changed."""
     said = []
     if now["decision"] != before["decision"]:

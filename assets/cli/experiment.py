@@ -76,7 +76,8 @@ def list_(warehouse: options.Target, maturity_hours: float, *, as_json: bool) ->
     if as_json:
         _print_json([each._asdict() | {"arms": [arm._asdict() for arm in each.arms]} for each in found])
         return
-    rows = [("experiment", "arm", "policy", "users", "exposures", "mature", "loves", "first exposure", "last exposure")]
+    heads = "experiment", "arm", "policy", "users", "exposures", "mature", "loves", "first exposure", "last exposure"
+    rows: list[tuple[str, ...]] = [heads]
     for test in found:
         times = [f"{at:%Y-%m-%d %H:%M}" for at in (test.first, test.last)]
         for arm in test.arms:
