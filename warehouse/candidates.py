@@ -61,7 +61,7 @@ def staged_candidates(target: Target) -> list[StagedCandidate]:
     """
     with connection.open(target).read() as reader:
         rows = reader.execute("SELECT * FROM staged_candidates ORDER BY staged_at, name").fetchall()
-    return [StagedCandidate(*row[:8], row[8].astimezone(UTC), json.loads(row[9])) for row in rows]
+    return [StagedCandidate._make([*row[:8], row[8].astimezone(UTC), json.loads(row[9])]) for row in rows]
 
 
 def find(staged: list[StagedCandidate], policy: str) -> StagedCandidate | None:
