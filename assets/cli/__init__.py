@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "training-set": ("training_set:training_set", "Freeze clean feedback into a training set, or compare two sets."),
     "erase": ("erase:erase", "Forget a user: warehouse, training sets, runs, bytes included; with a receipt."),
     "signals": ("signals:signals", "Rank feedback signals by how well they foretell that users stay."),
+    "experiment": ("experiment:experiment", "List the experiments in the log, or read one out."),
     "ledger": ("warehouse:ledger", "Show predicted beside measured lift, experiment by experiment."),
     "simulate": ("world:simulate", "Write a synthetic stream of events, with its hidden truth."),
 }

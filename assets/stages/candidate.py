@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def _candidate(run: Run) -> Facts:
         "reasons": list(choice.reasons),
     }
     facts |= {"gates": [gate._asdict() for gate in choice.gates], "lineage": lineage}
+    _register(run, name, scores[choice.name], lineage)
     return {"summary": f"{name} {verdict}", "predicted_lift": scores[choice.name]["love_lift"], **facts}
 
 
@@ -44,6 +46,26 @@ def _digest(lineage: dict[str, Any]) -> str:
     """Names a candidate by what it was made from; positions in topics say where the same events were read."""
     content = {key: value for key, value in lineage.items() if key != "events"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _register(run: Run, name: str, scores: dict[str, Any], lineage: dict[str, Any]) -> None:
+    """Note the candidate in the warehouse, where the readout of its experiment finds what was predicted."""
+    from warehouse.candidates import StagedCandidate, stage_candidate
+
+    low, high = scores["love_lift_ci"]
+    entry = StagedCandidate(
+        name=name,
+        policy=scores["version"],
+        predicted_lift=scores["love_lift"],
+        predicted_low=low,
+        predicted_high=high,
+        training_set=lineage["training_set"],
+        run=run.directory.name,
+        cycle=run.cycle.number if run.cycle else 0,
+        staged_at=datetime.now(UTC),
+        lineage=lineage,
+    )
+    stage_candidate(run.warehouse, entry)
 
 
 def _lineage(run: Run, weight: float) -> dict[str, Any]:
