@@ -188,12 +188,15 @@ def _halves(product: _Product) -> tuple[list[bytes], list[bytes]]:
     return lines[:cut], lines[cut:]
 
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
 def _served_at(line: bytes) -> datetime:
     try:
-        fields = json.loads(line)
-        return datetime.fromisoformat(fields["served_at"])
+        moment = datetime.fromisoformat(json.loads(line)["served_at"])
     except (ValueError, KeyError, TypeError):  # a reaction, or a malformed line
-        return datetime.min.replace(tzinfo=UTC)
+        return _NEVER
+    return moment if moment.tzinfo else _NEVER
 
 
 def _first_days(product: _Product) -> None:
@@ -243,7 +246,7 @@ def _prompts(product: _Product, count: int) -> list[list[dict[str, str]]]:
     """What users last asked before half time."""
     found: dict[str, list[dict[str, str]]] = {}
     for line in reversed(_halves(product)[0]):
-        if _served_at(line).year > 1 and len(found) < count:
+        if _served_at(line) > _NEVER and len(found) < count:
             conversation = json.loads(line)["conversation"]
             found.setdefault(json.dumps(conversation), conversation)
     return list(found.values())
@@ -258,7 +261,7 @@ def _erase(product: _Product) -> None:
 def asker(events: Path) -> str:
     """The user who asks to be forgotten: the first one who was served."""
     with events.open("rb") as lines:
-        return next(str(json.loads(line)["user_id"]) for line in lines if _served_at(line).year > 1)
+        return next(str(json.loads(line)["user_id"]) for line in lines if _served_at(line) > _NEVER)
 
 
 def _read(product: _Product) -> None:

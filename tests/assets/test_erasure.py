@@ -160,9 +160,9 @@ def test_everybody_else_stays_where_they_were(target: Path, run: Run) -> None:
     assert training_set.Manifest.read(directory).rows == training_set.load(directory).num_rows == 12
     assert len((run.world / "events.ndjson").read_bytes().splitlines()) == 24
     assert pq.read_table(run.world / "truth" / "users.parquet").num_rows == 3
-    assert [each["prompt"][0]["content"] for each in json.loads((run.cycle_directory / "answers.json").read_text())] == [
-        "how do I grow roses 1"
-    ]
+    assert [
+        each["prompt"][0]["content"] for each in json.loads((run.cycle_directory / "answers.json").read_text())
+    ] == ["how do I grow roses 1"]
     vocabulary = json.loads((run.models / "incumbent" / "tokenizer.json").read_text())["model"]["vocab"]
     assert (vocabulary[" roses"], vocabulary["<|erased-5|>"], len(vocabulary)) == (6, 5, 7)
 
