@@ -1,5 +1,5 @@
-"""A live product from end to end: its days come in, a cycle runs, a candidate is served, a user is erased, the experiment
-is read out, more days come in, and a second cycle learns from them.
+"""A live product from end to end: its days come in, a cycle runs, a candidate is served, a user is erased, its
+experiment is read out, more days come in, and a second cycle learns from them.
 
 The loop's own commands run with the simulated world made impossible to import: only the product's events come from it.
 """
@@ -20,7 +20,8 @@ from assets.report import schema
 from assets.run import Run
 from warehouse import candidates, experiments, queries, training_set
 
-WITHOUT_THE_WORLD = "import sys; sys.modules['streams.synthetic'] = None; from assets.cli import main; main()"
+NO_WORLD = "import sys; sys.modules['streams.synthetic'] = None"
+WITHOUT_THE_WORLD = f"{NO_WORLD}; from assets.cli import main; main()"
 pytestmark = pytest.mark.slow
 
 
@@ -47,7 +48,7 @@ def run(played: Play) -> Run:
 
 
 def test_the_world_cannot_be_imported_where_the_loop_runs() -> None:
-    words = [sys.executable, "-c", f"{WITHOUT_THE_WORLD.split('from')[0]}import streams.synthetic.world"]
+    words = [sys.executable, "-c", f"{NO_WORLD}; import streams.synthetic.world"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert "ModuleNotFoundError" in done.stderr
 
