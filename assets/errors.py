@@ -1,5 +1,9 @@
 """Which failures are a user's to mend: the command line shows their message alone, without a traceback."""
 
+import traceback
+
+_PACKAGES = ("assets", "experiments", "streams", "training", "warehouse")
+
 
 def expected() -> tuple[type[Exception], ...]:
     """The project's own errors; each says what was seen, the rule, and the next step."""
@@ -14,3 +18,18 @@ def expected() -> tuple[type[Exception], ...]:
         TimeoutError,
         PermissionError,
     )
+
+
+def told(error: Exception) -> str:
+    """What the command line says of an expected failure, with a next step where the error itself names none.
+
+    Our own errors name theirs. One that another library raised may be no fault of the user's: then it matters where.
+    """
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"{error}: it comes with an extra, pip install 'loveloop[stream,lake,dagster,train,encoder]' brings all"
+    return str(error) if _is_ours(error) else f"{error}\n(LOVELOOP_TRACEBACK=1 shows where)"
+
+
+def _is_ours(error: Exception) -> bool:
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_globals.get("__name__", "").partition(".")[0] in _PACKAGES
