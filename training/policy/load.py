@@ -4,6 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from training import pretrained
+
 ADAPTER = "adapter_config.json"
 _NAMING = (
     "*.safetensors",
@@ -42,10 +44,10 @@ def load_policy(place: str | Path) -> Policy:
     if (Path(place) / ADAPTER).exists():
         from peft import AutoPeftModelForCausalLM
 
-        model = AutoPeftModelForCausalLM.from_pretrained(str(place)).merge_and_unload()
+        model = pretrained.load(AutoPeftModelForCausalLM, place).merge_and_unload()
     else:
-        model = AutoModelForCausalLM.from_pretrained(str(place))
-    tokenizer = AutoTokenizer.from_pretrained(str(place), padding_side="left")
+        model = pretrained.load(AutoModelForCausalLM, place)
+    tokenizer = pretrained.load(AutoTokenizer, place, padding_side="left")
     return Policy(model.eval(), _complete(tokenizer, place))
 
 
