@@ -36,7 +36,8 @@ def list_(warehouse: options.Target, *, rule: str | None, released: bool, limit:
     """List users, then single reactions, in quarantine: rules, score, since when, loves at stake."""
     from warehouse.adversary import explain
 
-    found = explain.held(warehouse, rule=rule, released=released, limit=limit)
+    every = explain.held(warehouse, rule=rule, released=released)
+    found = every[:limit]
     if as_json:
         for each in found:
             click.echo(_dumps(each._asdict()))
@@ -46,6 +47,8 @@ def list_(warehouse: options.Target, *, rule: str | None, released: bool, limit:
         click.echo(f"{'loves':>7} {'score':>7}  {'since':<16}  who (rules)")
         for each in found:
             click.echo(_row(each))
+    if len(found) < len(every):
+        click.echo(f"{len(found):,} of {len(every):,} shown; --limit {len(every)} shows all", err=as_json)
 
 
 @quarantine.command()

@@ -86,6 +86,8 @@ def import_(
         f"{done.rows['erasures']:,} erasures, {done.duplicates:,} duplicates dropped, {done.erased:,} of erased users, "
         f"{done.dead_letters:,} dead letters  ({done.seconds:.1f} s)"
     )
+    if done.dead_letters:
+        click.echo("`loveloop dead-letters list` shows what broke the contract and why")
     return None
 
 

@@ -134,7 +134,7 @@ def _fit(model: Any, pairs: Sequence[Encoded], tokenizer: Any, config: PretrainC
     schedule = warmup_then_cosine(optimiser, len(batches))
     losses = []
     model.train()
-    for batch in tqdm(batches, desc="pretrain policy", unit="batch", disable=None):
+    for batch in tqdm(batches, desc="pretrain policy", unit="batch", disable=None, leave=False):
         ids, _ = padded([pairs[index] for index in batch], tokenizer.pad_token_id)
         loss, shown = _loss(model, ids, tokenizer, config.prompt_share)
         torch.autograd.backward(loss)
