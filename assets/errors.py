@@ -2,6 +2,10 @@
 
 import traceback
 
+from pydantic import ValidationError
+
+from assets.recipe_errors import words
+
 _PACKAGES = ("assets", "experiments", "streams", "training", "warehouse")
 
 
@@ -27,6 +31,8 @@ def told(error: Exception) -> str:
     """
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"{error}: it comes with an extra, pip install 'loveloop[stream,lake,dagster,train,encoder]' brings all"
+    if isinstance(error, ValidationError):
+        return f"{error.title}: {words(error, None)}"
     return str(error) if _is_ours(error) else f"{error}\n(LOVELOOP_TRACEBACK=1 shows where)"
 
 

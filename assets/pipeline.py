@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from assets import recipe_errors
 from assets.recipe import Recipe
 from assets.run import Run, Stage, perform
 from assets.stages import adversary, candidate, evaluation, experiment, feedback, ingest, models, policy, report, source
@@ -47,10 +48,7 @@ def read_recipe(path: Path) -> Recipe:
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is not TOML: {error}") from None
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, each['loc']))} == {each['input']!r}: {each['msg']}" for each in error.errors()
-        )
-        raise ValueError(f"{path}: {wrong}") from None
+        raise ValueError(f"{path}: {recipe_errors.words(error, Recipe)}") from None
 
 
 def prepare(directory: Path, recipe: Path, data: Path | None) -> Run:
