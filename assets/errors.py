@@ -16,11 +16,8 @@ def expected() -> tuple[type[Exception], ...]:
     return (
         WarehouseError,
         ValueError,
-        FileNotFoundError,
         ModuleNotFoundError,
-        ConnectionError,
-        TimeoutError,
-        PermissionError,
+        OSError,  # files and folders that cannot be used, brokers and servers that do not answer
     )
 
 
@@ -32,7 +29,9 @@ def told(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"{error}: it comes with an extra, pip install 'loveloop[stream,lake,dagster,train,encoder]' brings all"
     if isinstance(error, ValidationError):
-        return f"{error.title}: {words(error, None)}"
+        return words(error, None)
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
     return str(error) if _is_ours(error) else f"{error}\n(LOVELOOP_TRACEBACK=1 shows where)"
 
 

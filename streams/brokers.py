@@ -185,9 +185,10 @@ def _check_port(port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError as error:
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", "ports lie between 0 and 65535")
             raise BrokerFailedError(
-                f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); name another with --port"
+                f"port {port} on 127.0.0.1 cannot be used ({why}); name another with --port"
             ) from None
 
 

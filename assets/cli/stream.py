@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Tansu keeps all in memory.",
 )
-@click.option("--port", type=int, default=9092, show_default=True, help="Port on 127.0.0.1; 0 picks a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=9092,
+    show_default=True,
+    help="Port on 127.0.0.1; 0 picks a free one.",
+)
 @click.option(
     "--directory",
     type=click.Path(path_type=Path),
@@ -227,7 +233,7 @@ def _dials(command: Callable[..., None]) -> Callable[..., None]:
 @click.command()
 @options.bootstrap
 @click.option("--web-host", default="127.0.0.1", show_default=True, help="Where the live counts are served.")
-@click.option("--web-port", type=int, default=6066, show_default=True, help="0 picks a free one.")
+@click.option("--web-port", type=click.IntRange(0, 65_535), default=6066, show_default=True, help="0 picks a free one.")
 @_dials
 def guard(bootstrap: str, web_host: str, web_port: int, **dials: Any) -> None:
     """Run the live guard: it speaks of hasty users, devices and networks and of failing arms within seconds.

@@ -74,4 +74,4 @@ def test_an_error_of_another_model_is_told_without_python_in_it() -> None:
 
     with pytest.raises(ValidationError) as seen:
         Dial(turns=12)
-    assert told(seen.value) == "Dial: turns == 12, must be at most 9"
+    assert told(seen.value) == "turns == 12, must be at most 9"
