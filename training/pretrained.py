@@ -28,7 +28,7 @@ def save(place: Path, *parts: Any) -> None:
 
 
 def _without_bars() -> None:
-    from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_bars
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, enable_progress_bars
     from transformers.utils import logging
 
     before = are_progress_bars_disabled()
