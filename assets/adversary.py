@@ -21,7 +21,8 @@ def judge_pending_days(context: dg.OpExecutionContext, run: RunResource) -> None
         honest_loss=recipe.adversary.honest_loss,
         say=context.log.info,
     )
-    found = summed(reports)
+    dial = recipe.adversary.honest_loss
+    found = summed([report._asdict() | {"dial": dial} for report in reports], dial)
     context.add_output_metadata({name: found[name] for name in ("days", "flags", "cpu_seconds", "sentences")})
 
 

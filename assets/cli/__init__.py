@@ -2,7 +2,9 @@
 
 import importlib
 import os
+import signal
 import sys
+from types import FrameType
 
 import click
 
@@ -73,23 +75,37 @@ def group() -> None:
     """
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came; it unwinds as Ctrl-C does, so that every child is ended on the way."""
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  (signal's signature)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # `timeout` sends it twice; the second must not cut off the unwinding
+    raise _Terminated
+
+
 def main() -> None:
-    """The entry point: an expected failure is one clear message and exit code 1, never a traceback."""
+    """The entry point: an expected failure is one clear message and exit code 1, never a traceback.
+
+    Ctrl-C and SIGTERM end in good order, with exit codes 130 and 143.
+    """
     os.environ.setdefault(
         "OMP_WAIT_POLICY", "PASSIVE"
     )  # spinning threads make torch ten times slower on a shared machine
+    signal.signal(signal.SIGTERM, _on_sigterm)
     try:
         group(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
         click.echo("\nstopped; run the same command again and it goes on where it was", err=True)
-        sys.exit(130)
+        terminated = isinstance(error, _Terminated) or isinstance(error.__cause__, _Terminated)
+        sys.exit(128 + (signal.SIGTERM if terminated else signal.SIGINT))
     except Exception as error:
-        from assets.errors import expected
+        from assets.errors import expected, told
 
         if "LOVELOOP_TRACEBACK" in os.environ or not isinstance(error, expected()):
             raise
-        click.echo(f"loveloop: {error}\n(LOVELOOP_TRACEBACK=1 shows where)", err=True)
+        click.echo(f"loveloop: {told(error)}", err=True)
         sys.exit(1)

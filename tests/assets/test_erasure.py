@@ -9,8 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from assets import erasure
+from assets.cli import group
 from assets.erasure import runs
 from assets.pipeline import prepare
 from assets.run import Key, Run, Stage, perform
@@ -282,8 +284,6 @@ def test_the_nightly_job_finishes_what_was_asked_by_event(target: Path, run: Run
 def test_the_command_forgets_posts_the_request_and_says_where_the_receipt_is(
     target: Path, run: Run, tmp_path: Path, tansu: str
 ) -> None:
-    from click.testing import CliRunner
-
     from assets.cli.erase import erase
     from streams import topics
     from warehouse import queries, sink
@@ -293,12 +293,52 @@ def test_the_command_forgets_posts_the_request_and_says_where_the_receipt_is(
     done = CliRunner().invoke(erase, [ANN, *places, "--post", "--bootstrap", tansu])
     assert done.exit_code == 0, done.output
     assert f"erased: {target.parent / 'erasures'}" in done.output
+    assert "(1 dead letters, 4 reactions, 4 responses in the warehouse; " in done.output
     assert holding(tmp_path) == set()
     sink.ingest(target, tansu, until_caught_up=True)
     assert queries.counts(target)["duplicates_dropped"] == 1
     again = CliRunner().invoke(erase, ["--pending", *places])
     assert "nothing is pending" in again.output
     assert "give either a USER or --pending" in CliRunner().invoke(erase, places).output
+
+
+def test_a_name_that_nobody_has_is_refused_and_nothing_is_recorded(target: Path, run: Run, tmp_path: Path) -> None:
+    places = ["--warehouse", str(target), "--home", str(tmp_path / "runs"), "--training-sets", str(tmp_path / "data")]
+    done = CliRunner().invoke(group, ["erase", ANN.upper(), *places])
+    assert done.exit_code == 1
+    assert f"nobody of the name {ANN.upper()!r} is known; did you mean {ANN!r}?" in done.output
+    assert "(0 rows)" in done.output
+    assert not requests.known(target, ANN.upper()).there
+    assert requests.known(target, ANN).there
+    assert not (target.parent / "erasures").exists()
+
+
+def test_a_name_that_nobody_has_yet_is_recorded_by_force(target: Path, tmp_path: Path) -> None:
+    places = ["--warehouse", str(target), "--home", str(tmp_path / "runs"), "--training-sets", str(tmp_path / "data")]
+    done = CliRunner().invoke(group, ["erase", "zoe", *places, "--force"])
+    assert done.exit_code == 0, done.output
+    assert "(0 rows in the warehouse)" in done.output
+    pour(target, said("zoe", "a question of mine", 1), first=len(log()))
+    with connection.open(target).read() as reader:
+        assert reader.execute("SELECT count(*) FROM responses WHERE user_id = 'zoe'").fetchone() == (0,)
+    assert CliRunner().invoke(group, ["erase", "zoe", *places]).exit_code == 0, "a name that asked before is known"
+
+
+@pytest.mark.parametrize("place", ["run", "set", "export"])
+def test_a_user_whom_only_a_run_or_a_set_or_an_export_knows_is_no_stranger(
+    run: Run, tmp_path: Path, place: str
+) -> None:
+    other, sets = tmp_path / "other.duckdb", tmp_path / "sets"
+    connection.open(other).migrate()
+    homes = [run.directory.parent] if place == "run" else [tmp_path / "elsewhere"]
+    homes[0].mkdir(exist_ok=True)
+    if place == "set":
+        training_set.build(run.warehouse, sets, as_of=LATER)
+    if place == "export":
+        pq.write_table(pa.table({"user_id": [ANN]}), homes[0] / "export.parquet")
+    assert not requests.known(other, ANN).there
+    assert erasure.found_outside(ANN, homes=homes, sets=[sets])
+    assert not erasure.found_outside("zoe", homes=homes, sets=[sets])
 
 
 def test_a_run_that_holds_only_what_the_user_did_after_the_request_is_left_as_it_is(
