@@ -8,6 +8,29 @@ if TYPE_CHECKING:
     from assets.report import schema
 
 
+def seconds(run: Run) -> dict[str, float]:
+    """Seconds that each stage of the recipe took, in the recipe's order, but the report's own.
+
+    What an earlier recipe left in the run's directory is not counted.
+    """
+    from assets.pipeline import stages
+
+    took = run.seconds()
+    return {stage.name: took[stage.name] for stage in stages(run.recipe) if stage.name in took and stage.name != "report"}
+
+
+def trials(run: Run) -> list[str]:
+    """The experiments that this run served: every one in a warehouse of its own, in a live one that which it read."""
+    if run.recipe.source == "warehouse":
+        test = experiment(run)
+        return [test.name] if test is not None and test.name else []
+    from warehouse import open as open_warehouse
+
+    with open_warehouse(run.warehouse).read() as reader:
+        rows = reader.execute("SELECT DISTINCT experiment FROM responses WHERE experiment IS NOT NULL ORDER BY 1")
+        return [name for (name,) in rows.fetchall()]
+
+
 def policies(run: Run) -> "list[schema.Policy]":
     """The sweep as the report shows it."""
     from assets.report import schema
@@ -32,11 +55,10 @@ def experiment(run: Run) -> "schema.Experiment | None":
 
     from assets.report import schema
 
-    return (
-        msgspec.convert(run.facts("experiment_readout"), schema.Experiment)
-        if run.finished("experiment_readout")
-        else None
-    )
+    if not run.finished("experiment_readout"):
+        return None
+    simulated = {"simulated": run.recipe.source == "world"}
+    return msgspec.convert(simulated | run.facts("experiment_readout"), schema.Experiment)
 
 
 def ledger_rows(run: Run) -> "list[schema.LedgerRow]":
