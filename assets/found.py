@@ -16,7 +16,9 @@ def seconds(run: Run) -> dict[str, float]:
     from assets.pipeline import stages
 
     took = run.seconds()
-    return {stage.name: took[stage.name] for stage in stages(run.recipe) if stage.name in took and stage.name != "report"}
+    return {
+        stage.name: took[stage.name] for stage in stages(run.recipe) if stage.name in took and stage.name != "report"
+    }
 
 
 def trials(run: Run) -> list[str]:

@@ -97,7 +97,14 @@ def pareto(policies: Sequence[Policy]) -> bytes:
         axes.errorbar(x, y, **reach, color=colour, alpha=0.45, linewidth=1)
         axes.plot(x, y, "o", color=colour, markersize=9)
         closing = "" if policy.closing_rate is None else f"\nclosings {policy.closing_rate:.2%}"
-        _label(axes, x, y, f"weight {policy.love_weight:g}{' (staged)' if policy.chosen else ''}{closing}", colour, y < highest)
+        _label(
+            axes,
+            x,
+            y,
+            f"weight {policy.love_weight:g}{' (staged)' if policy.chosen else ''}{closing}",
+            colour,
+            y < highest,
+        )
         if policy.true_love_lift is not None:
             axes.plot([x, x], [y, policy.true_love_lift], color=GOOD, linewidth=1, linestyle=":")
             axes.plot(x, policy.true_love_lift, "D", color=GOOD, markersize=5)

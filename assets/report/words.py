@@ -264,7 +264,9 @@ def _after(test: Experiment, failed: str | None) -> str:
     if test.waiting:
         return sentence(test.waiting.rstrip("."))
     if test.decision == "ship" and failed:
-        return f"Do not ramp it up on the test alone: {failed}. Mend that and test again, or widen the gate for a reason."
+        return (
+            f"Do not ramp it up on the test alone: {failed}. Mend that and test again, or widen the gate for a reason."
+        )
     return {
         "ship": "Ramp the treatment up; its assignment is sticky, so nobody goes back to the old answers on the way.",
         "stop": "Send everyone back to the control, and read the reasons above before training the next candidate.",

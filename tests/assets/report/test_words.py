@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from assets.report import schema, words
+from assets.report import schema, typesetting, words
 
 NOTHING: dict[str, Any] = {
     "name": "small",
@@ -56,5 +56,5 @@ def test_a_lift_that_is_not_known_is_not_printed_as_a_number() -> None:
 
 
 def test_open_intervals_read_as_one_sided() -> None:
-    assert words.span((None, 0.5)) == "at most +50.0%"
-    assert words.span((0.5, None)) == "at least +50.0%"
+    assert typesetting.span((None, 0.5)) == "at most +50.0%"
+    assert typesetting.span((0.5, None)) == "at least +50.0%"
