@@ -120,7 +120,8 @@ def love_by_day(
 
     Args:
         path: The warehouse.
-        as_of: As `experiment_exposures`; `maturity_hours` likewise.
+        as_of: As `experiment_exposures`.
+        maturity_hours: As `experiment_exposures`.
         without: Experiments whose exposures are left out: their arms would blur the log's own rate.
     """
     return _table(

@@ -49,8 +49,8 @@ def adversary(found: Adversary) -> list[str]:
     lines = []
     if found.left_out is not None and found.loves:
         lines.append(
-            f"The adversary filter left {found.left_out:,.4g} of the log's {counted(found.loves, 'love')} out of what is "
-            f"learnt ({found.left_out / found.loves:.1%}); {_aside(found)}."
+            f"The adversary filter left {found.left_out:,.4g} of the log's {counted(found.loves, 'love')} out of what "
+            f"is learnt ({found.left_out / found.loves:.1%}); {_aside(found)}."
         )
     if found.recall is not None and found.honest_loss is not None:
         lines.append(
@@ -78,8 +78,8 @@ def nobody(found: Adversary) -> str:
         )
     floor = f" {' '.join(found.sentences)}" if found.sentences else ""
     return (
-        f"No group was found in {counted(len(found.days), 'judged day')}: no accounts loved the same things at the same moments "
-        "more often than the same accounts do when their days are shuffled."
+        f"No group was found in {counted(len(found.days), 'judged day')}: no accounts loved the same things at the "
+        "same moments more often than the same accounts do when their days are shuffled."
         f"{floor} Smaller or slower groups may be there."
     )
 

@@ -56,16 +56,17 @@ def _raster(axes: Any, found: Group, rows: int) -> None:
     axes.plot([at for _, at in alone], [account for account, _ in alone], "o", color=REST, markersize=2.4, zorder=2)
     for place in sorted({place for _, place, _ in shown if place is not None}, reverse=True):
         mine = [(account, at) for account, its, at in shown if its == place]
-        moments, accounts = [at for _, at in mine], [account + lift(place) for account, _ in mine]
+        when, accounts = [at for _, at in mine], [account + lift(place) for account, _ in mine]
         axes.plot(
-            moments, accounts, "o", color=colour(place), markersize=size, markeredgecolor="white",
+            when, accounts, "o", color=colour(place), markersize=size, markeredgecolor="white",
             markeredgewidth=0.6, zorder=3 if place < len(PALETTE) else 2.5,
         )  # fmt: skip
-    begins, ends = min(at for *_, at in shown), max(at for *_, at in shown)
-    edge = max((ends - begins) * 0.04, timedelta(seconds=30))
-    axes.set_xlim(begins - edge, ends + edge)
+    moments = sorted(at for *_, at in shown)
+    edge = max((moments[-1] - moments[0]) * 0.04, timedelta(seconds=30))
+    left, right = moments[0] - edge, moments[-1] + edge
+    axes.set_xlim(left, right)
     if found.flagged_at:
-        _flagged(axes, datetime.fromisoformat(found.flagged_at), begins - edge, ends + edge)
+        _flagged(axes, datetime.fromisoformat(found.flagged_at), left, right)
     locator = AutoDateLocator(minticks=3, maxticks=4 if narrow() else 9)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))

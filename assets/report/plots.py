@@ -20,8 +20,9 @@ class Bin(NamedTuple):
 def reliability(bins: Sequence[Bin], before: Sequence[Bin] = ()) -> bytes:
     """Predicted chance against the share that came true, bin by bin, with 95 % intervals.
 
-    A bin in which nothing came true has no share to draw on a logarithmic axis: a faint triangle marks the upper end of
-    its interval. Nothing joins the bins, for what lies between them was not seen. Axes are logarithmic where the predictions span more than a factor of 20, as they do where loves are rare.
+    A bin in which nothing came true has no share to draw on a logarithmic axis: a faint triangle marks the upper end
+    of its interval. Nothing joins the bins, for what lies between them was not seen. Axes are logarithmic where the
+    predictions span more than a factor of 20, as they do where loves are rare.
 
     Args:
         bins: Of the calibrated model.
@@ -102,8 +103,8 @@ def pareto(policies: Sequence[Policy]) -> bytes:
             x,
             y,
             f"weight {policy.love_weight:g}{' (staged)' if policy.chosen else ''}{closing}",
-            colour,
-            y < highest,
+            colour=colour,
+            below=y < highest,
         )
         if policy.true_love_lift is not None:
             axes.plot([x, x], [y, policy.true_love_lift], color=GOOD, linewidth=1, linestyle=":")
@@ -228,7 +229,7 @@ def _reach(centre: float, interval: tuple[float | None, float | None] | None) ->
     return [[0.0 if low is None else max(0.0, centre - low)], [0.0 if high is None else max(0.0, high - centre)]]
 
 
-def _label(axes: Any, x: float, y: float, text: str, colour: str = INK, below: bool = False) -> None:
+def _label(axes: Any, x: float, y: float, text: str, *, colour: str = INK, below: bool = False) -> None:
     place = {"xytext": (8, -5 if below else 5), "va": "top" if below else "bottom"}
     axes.annotate(text, (x, y), textcoords="offset points", fontsize=8.5, color=colour, **place)
 

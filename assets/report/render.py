@@ -2,7 +2,7 @@
 
 import base64
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ WORDS = (
     typesetting.percent, typesetting.rate, typesetting.number, typesetting.signed, typesetting.span, typesetting.lifts,
     typesetting.within, typesetting.counted, typesetting.moment, typesetting.typeset, typesetting.sentence,
 )  # fmt: skip
-SECTIONS = {
+SECTIONS: dict[str, tuple[str, Callable[[Report], object]]] = {
     "origins": ("Where it came from", lambda report: report.origins),
     "cycles": ("Cycles", lambda report: len(report.cycles) > 1),
     "test": ("The A/B test", lambda report: report.experiment),

@@ -20,8 +20,7 @@ class Ingest(msgspec.Struct, kw_only=True, frozen=True):
     """From the wire to the tables.
 
     Attributes:
-        events_sent: Distinct and copied event lines that were handed to the broker; where `from_topics`, that ingest
-            read there: what never reached the broker is not known.
+        events_sent: Distinct and copied event lines that were handed to the broker, or `from_topics` that were read.
         rows: Rows in the event tables.
         duplicates_dropped: Copies of events already seen.
         retractions: Reactions that were taken back.
@@ -30,8 +29,7 @@ class Ingest(msgspec.Struct, kw_only=True, frozen=True):
         lost: Lines sent that are in no table: 0, or something is wrong.
         by_reason: Dead letters per reason.
         erased: Lines of users who had asked to be erased.
-        waiting: Reactions whose response has not come, the oldest `waiting_since`; `waiting_too_long` of them are so
-            old that it is likely lost.
+        waiting: Reactions without a response yet, the oldest `waiting_since`; for `waiting_too_long` it is likely lost.
     """
 
     events_sent: int
@@ -55,8 +53,7 @@ class PLove(msgspec.Struct, kw_only=True, frozen=True):
     Attributes:
         oracle_auroc: Of the chance given conversation and response, the most there is to learn (synthetic only).
         base_rate: Loves per response where it was tested.
-        ece_before: Expected calibration error before calibration.
-        ece_after: And after.
+        ece_before: Expected calibration error before calibration; `ece_after` after it.
         length_rho: Rank correlation of the score with the response's length.
     """
 
@@ -81,11 +78,9 @@ class Policy(msgspec.Struct, kw_only=True, frozen=True):
         judges: Which judges stood guard while it was trained.
         love_lift: Relative lift of mean P[Love].
         closing_rate: Needless closings per response; `closing_delta` against the incumbent.
-        helpfulness_delta: Of mean helpfulness; None without helpfulness labels.
-        safety_delta: Of mean safety; None without safety labels.
+        helpfulness_delta: Of mean helpfulness, `safety_delta` of mean safety; None without such labels.
         true_love_lift: The same lift by the hidden truth (synthetic only).
-        chosen: It was staged.
-        passed: It passed every gate.
+        chosen: It was staged; `passed` says whether it passed every gate.
     """
 
     love_weight: float

@@ -81,9 +81,9 @@ def test_no_candidate_is_an_error() -> None:
 
 
 def test_what_was_seen_is_never_rounded_onto_its_limit() -> None:
-    row = {"closing_delta_ci": (-0.006, 0.00998), "helpfulness_delta_ci": (-0.0204, 0.01)}
-    found = {gate.name: gate for gate in gates.check(row, {}, p_love={})}
+    close = row(closing_delta_ci=(-0.006, 0.00998), helpfulness_delta_ci=(-0.0204, 0.01))
+    found = {gate.name: gate for gate in check(close, BASE, p_love=P_LOVE)}
     assert (found["needless closings"].seen, found["needless closings"].passed) == ("-0.60% to +0.998%", True)
     assert (found["helpfulness"].seen, found["helpfulness"].passed) == ("-0.0204 to +0.010", False)
-    exact = gates.check({"closing_delta_ci": (0.0, 0.01)}, {}, p_love={})[4]
-    assert (exact.seen, exact.passed) == ("+0.00% to +1.00%", False)
+    exact = {gate.name: gate for gate in check(row(closing_delta_ci=(0.0, 0.01)), BASE, p_love=P_LOVE)}
+    assert (exact["needless closings"].seen, exact["needless closings"].passed) == ("+0.00% to +1.00%", False)
