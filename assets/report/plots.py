@@ -145,6 +145,7 @@ def experiment_forest(experiment: Experiment) -> bytes:
     axes.set_ylim(-0.6, len(shown) - 0.4)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("lift of the Love rate")
+    _few(axes.xaxis)
     percent(axes.xaxis, 0)
     return png(figure)
 
@@ -186,6 +187,7 @@ def predicted_against_measured(rows: Sequence[LedgerRow]) -> bytes:
     ends = _span(axes)
     axes.plot(ends, ends, color=QUIET, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     axes.set(xlabel="lift that P[Love] predicted", ylabel="lift that the experiment measured")
+    _few(axes.xaxis)
     percent(axes.xaxis, 0)
     percent(axes.yaxis, 0)
     return png(figure)
@@ -242,6 +244,13 @@ def _cross(axes: Any) -> None:
 def _span(axes: Any) -> list[float]:
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     return [min(left, bottom), max(right, top)]
+
+
+def _few(axis: Any) -> None:
+    """So few ticks that wide labels stay apart."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(4 if narrow() else 6))
 
 
 def _dates(axes: Any) -> None:

@@ -68,7 +68,13 @@ def test_the_axis_of_a_group_fits_its_marks_wherever_the_flag_lies(
 
 
 def test_a_ledger_row_without_a_lift_is_no_mark_at_nothing(axes: list[Any]) -> None:
-    row = {"candidate": "a", "measured_low": None, "measured_high": None, "experiment": "e", "date": "2026-03-02"}
+    row: dict[str, Any] = {
+        "candidate": "a",
+        "measured_low": None,
+        "measured_high": None,
+        "experiment": "e",
+        "date": "2026-03-02",
+    }
     plots.predicted_against_measured([schema.LedgerRow(predicted_lift=0.3, measured_lift=None, **row)])
     assert not axes[0].containers
 
