@@ -79,7 +79,7 @@ def failed_gates(candidate: Candidate | None) -> str | None:
     if candidate is None or candidate.passed:
         return None
     names = [gate.name for gate in candidate.gates if not gate.passed]
-    return f"it failed the gate on {listed(names)}" if names else "it did not pass every gate"
+    return f"it failed the gate{'s' * (len(names) > 1)} on {listed(names)}" if names else "it did not pass every gate"
 
 
 def _verdict(report: Report) -> str:

@@ -124,8 +124,8 @@ def _first_flags(reader: DuckDBPyConnection) -> dict[date, dict[str, int]]:
 
 
 _FIRST_FLAGS = """
-WITH by_day AS (  -- the daily job stamps its flags with the last moment of the day that it judged
-    SELECT user_id, CAST(timezone('UTC', flagged_at) AS DATE) AS day, list(DISTINCT rule) AS rules
+WITH by_day AS (  -- the daily job stamps users with the last moment of the day that it judged, groups with the next
+    SELECT user_id, CAST(timezone('UTC', flagged_at - to_microseconds(1)) AS DATE) AS day, list(DISTINCT rule) AS rules
     FROM flags
     WHERE source = 'periodic' AND subject = 'user' AND score >= 1
     GROUP BY user_id, day

@@ -82,12 +82,16 @@ def test_what_an_experiment_served_is_counted_apart_from_the_log(feed: Any, prod
 
 def test_a_user_is_first_flagged_once_whatever_rules_follow(feed: Any, product: Any) -> None:
     feed.pour(product.served("r1"))
-    flagged = [("ann", "lockstep", 1), ("ann", "loves_too_much", 3), ("bob", "lockstep", 1), ("bob", "dense_block", 1)]
+    midnight, before = "2026-03-02 00:00:00+00:00", "2026-03-01 23:59:59.999999+00:00"
+    flagged = [
+        ("ann", "lockstep", midnight), ("ann", "loves_too_much", "2026-03-03 23:59:59.999999+00:00"),
+        ("bob", "lockstep", midnight), ("bob", "loves_too_much", before),
+    ]  # fmt: skip
     with feed.warehouse.transaction() as writer:
-        for user, rule, day in flagged:
+        for user, rule, at in flagged:
             writer.execute(
                 """INSERT INTO flags (source, subject, rule, rule_version, user_id, score, flagged_at)
                 VALUES ('periodic', 'user', ?, '1', ?, 2, CAST(? AS TIMESTAMPTZ))""",
-                [rule, user, f"2026-03-0{day} 23:59:59.999999+00:00"],
+                [rule, user, at],
             )
     assert first_flags(feed.warehouse.target) == {date(2026, 3, 1): {"lockstep": 1, SEVERAL: 1}}
