@@ -5,6 +5,7 @@ loved by more than one account of the group and are known in full.
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -23,6 +24,8 @@ WHOLE: Final = 80
 """Characters at which the group search cuts words off."""
 TIES: Final = 600
 """The strongest ties that are kept of a group."""
+_OTHERWISE: Final = ("days", "by_rule", "first_flags")
+"""What the report has in another shape than the warehouse's answer."""
 
 
 class _Flagged(NamedTuple):
@@ -33,40 +36,57 @@ class _Flagged(NamedTuple):
     users: list[str]
     day: date
     score: float
-    flagged_at: datetime
+    flagged_at: datetime  # when the first of them was put aside, by whichever rule
     evidence: dict[str, Any]
 
 
-def caught(warehouse: str | Path, *, moment: datetime, maturity_hours: float) -> dict[str, Any]:
+def caught(
+    warehouse: str | Path, *, moment: datetime, maturity_hours: float, without: Sequence[str] = ()
+) -> dict[str, Any]:
     """Everything that the report's adversary section says but the truth, as `assets.report.schema.Adversary` has it.
 
     Args:
         warehouse: The run's.
         moment: As of when feedback counts.
         maturity_hours: Age at which a response counts.
+        without: Experiments whose exposures and users are counted apart from the log's.
     """
     from warehouse import open as open_warehouse
     from warehouse.adversary.left_out import left_out
 
-    found = left_out(warehouse, moment=moment, maturity_hours=maturity_hours)
+    found = left_out(warehouse, moment=moment, maturity_hours=maturity_hours, without=without)
     with open_warehouse(warehouse).read() as reader:
         groups = [_drawn(reader, each) for each in _largest(reader)]
     days = found.days
     return {
-        **{name: getattr(found, name) for name in found._fields if name not in ("days", "by_rule")},
+        **{name: getattr(found, name) for name in found._fields if name not in _OTHERWISE},
         "left_out_by_rule": found.by_rule,
-        "days": [day(report) for report in days],
+        "days": judged(days, found.first_flags),
         "groups": groups,
         "sentences": days[-1]["sentences"] if days else [],
         "dial": days[-1]["dial"] if days else None,
     }
 
 
-def day(report: dict[str, Any]) -> dict[str, Any]:
-    """A day's report by the daily job, as `assets.report.adversary_schema.JudgedDay` has it."""
-    seconds = round(sum(report["seconds"].values()), 3)
-    loves = report["rows"].get("loves", 0)
-    return {"day": report["day"], "users": report["users"], "loves": loves, "flags": report["flags"], "cpu_s": seconds}
+def judged(reports: list[dict[str, Any]], first_flags: Mapping[date, Mapping[str, int]]) -> list[dict[str, Any]]:
+    """The judged days, as `assets.report.adversary_schema.JudgedDay` has them.
+
+    Args:
+        reports: By the daily job, in order.
+        first_flags: Users by the day of their first flag, and by rule.
+    """
+    return [_day(report, first_flags.get(date.fromisoformat(report["day"]), {})) for report in reports]
+
+
+def _day(report: dict[str, Any], first: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "day": report["day"],
+        "users": report["users"],
+        "loves": report["rows"].get("loves", 0),
+        "flags": report["flags"],
+        "first_flagged": dict(first),
+        "cpu_s": round(sum(report["seconds"].values()), 3),
+    }
 
 
 def _largest(reader: "DuckDBPyConnection") -> list[_Flagged]:
@@ -74,10 +94,10 @@ def _largest(reader: "DuckDBPyConnection") -> list[_Flagged]:
     import json
 
     rows = reader.execute(
-        """SELECT flags.key, flags.rule, flags.user_id, flags.score, flags.flagged_at, flags.evidence, seen.day
+        """SELECT flags.key, flags.rule, flags.user_id, flags.score, aside.first_flagged_at, flags.evidence, seen.day
         FROM flags
         JOIN (SELECT name, max(day) AS day FROM group_members GROUP BY name) AS seen ON seen.name = flags.key
-        SEMI JOIN quarantined_users USING (user_id)
+        JOIN quarantined_users AS aside ON aside.user_id = flags.user_id
         WHERE flags.source = 'periodic' AND flags.rule IN ('lockstep', 'dense_block') AND flags.score >= 1
         ORDER BY flags.key, flags.flagged_at, flags.user_id"""
     ).fetchall()

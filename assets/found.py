@@ -2,10 +2,65 @@
 
 from typing import TYPE_CHECKING
 
-from assets.run import Facts, Run
+from assets.run import Run
 
 if TYPE_CHECKING:
     from assets.report import schema
+    from assets.report.history_schema import CycleRow
+
+
+def seconds(run: Run) -> dict[str, float]:
+    """Seconds that each stage of the recipe took, in the recipe's order, but the report's own.
+
+    What an earlier recipe left in the run's directory is not counted.
+    """
+    from assets.pipeline import stages
+
+    took = run.seconds()
+    return {
+        stage.name: took[stage.name] for stage in stages(run.recipe) if stage.name in took and stage.name != "report"
+    }
+
+
+def history(run: Run) -> "list[CycleRow]":
+    """Every cycle of the run, oldest first, and what it came to."""
+    from assets.cycle import cycles
+    from assets.report.history_schema import CycleRow
+
+    rows = []
+    for each in cycles(run.directory):
+        opened = each.opened()
+        read = {name: (each.finished(name) or {"facts": {}})["facts"] for name in _TOLD}
+        rows.append(
+            CycleRow(
+                number=each.number,
+                opened_at=opened["opened_at"],
+                why=opened["why"],
+                training_set=str(read["training_set"].get("hash", ""))[:12] or None,
+                rows=read["training_set"].get("rows"),
+                loves=read["training_set"].get("positives"),
+                auroc=read["p_love"].get("auroc"),
+                candidate=read["candidate"].get("name"),
+                passed=read["candidate"].get("passed"),
+                decision=read["experiment_readout"].get("decision"),
+            )
+        )
+    return rows
+
+
+_TOLD = ("training_set", "p_love", "candidate", "experiment_readout")
+
+
+def trials(run: Run) -> list[str]:
+    """The experiments that this run served: every one in a warehouse of its own, in a live one that which it read."""
+    if run.recipe.source == "warehouse":
+        test = experiment(run)
+        return [test.name] if test is not None and test.name else []
+    from warehouse import open as open_warehouse
+
+    with open_warehouse(run.warehouse).read() as reader:
+        rows = reader.execute("SELECT DISTINCT experiment FROM responses WHERE experiment IS NOT NULL ORDER BY 1")
+        return [name for (name,) in rows.fetchall()]
 
 
 def policies(run: Run) -> "list[schema.Policy]":
@@ -32,14 +87,10 @@ def experiment(run: Run) -> "schema.Experiment | None":
 
     from assets.report import schema
 
-    facts = readout(run)
-    return None if facts is None else msgspec.convert(facts, schema.Experiment)
-
-
-def readout(run: Run) -> Facts | None:
-    """What the readout recorded; None where there is none, or nothing was exposed yet."""
-    facts = run.facts("experiment_readout") if run.finished("experiment_readout") else {"waiting": True}
-    return None if "waiting" in facts else facts
+    if not run.finished("experiment_readout"):
+        return None
+    simulated = {"simulated": run.recipe.source == "world"}
+    return msgspec.convert(simulated | run.facts("experiment_readout"), schema.Experiment)
 
 
 def ledger_rows(run: Run) -> "list[schema.LedgerRow]":

@@ -17,11 +17,11 @@ def picture(run: Run, stage: str) -> bytes | None:
 
 
 def love_by_day(run: Run, _: str = "") -> bytes | None:
-    """Love rate per day of serving, from the warehouse."""
+    """Love rate per day of serving, from the warehouse; without what the run's own A/B tests served."""
     from assets.report import plots
     from warehouse import queries
 
-    days = queries.love_by_day(run.warehouse)
+    days = queries.love_by_day(run.warehouse, without=found.trials(run))
     moments: list[date] = days["day"].to_pylist()
     if len(moments) < 2:
         return None
@@ -38,7 +38,7 @@ def reliability(run: Run, stage: str) -> bytes | None:
 
 
 def pareto(run: Run, _: str = "") -> bytes | None:
-    """Love against helpfulness over the sweep."""
+    """Love against helpfulness over the sweep, or against needless closings where no helpfulness is known."""
     from assets.report import plots
 
     return plots.pareto(found.policies(run))
@@ -49,7 +49,7 @@ def forest(run: Run, _: str = "") -> bytes | None:
     from assets.report import plots
 
     test = found.experiment(run)
-    return plots.experiment_forest(test) if test else None
+    return plots.experiment_forest(test) if test and test.lift is not None else None
 
 
 def ledger(run: Run, _: str = "") -> bytes | None:
@@ -57,7 +57,8 @@ def ledger(run: Run, _: str = "") -> bytes | None:
     from assets.report import plots
 
     rows = found.ledger_rows(run)
-    return plots.predicted_against_measured(rows) if rows else None
+    known = [each for each in rows if each.predicted_lift is not None and each.measured_lift is not None]
+    return plots.predicted_against_measured(known) if known else None
 
 
 def bots(run: Run, _: str = "") -> bytes | None:
@@ -69,15 +70,16 @@ def bots(run: Run, _: str = "") -> bytes | None:
 
 
 def judged_days(run: Run, _: str = "") -> bytes | None:
-    """Users that the daily job flagged for the first time, day by day."""
+    """Users by the day on which the daily job first flagged them."""
     import msgspec
 
-    from assets.caught import day
+    from assets.caught import judged
     from assets.report import adversary_plots
     from assets.report.adversary_schema import JudgedDay
     from warehouse.adversary import left_out
 
-    days = [msgspec.convert(day(report), JudgedDay) for report in left_out.judged_days(run.warehouse)]
+    plain = judged(left_out.judged_days(run.warehouse), left_out.first_flags(run.warehouse))
+    days = msgspec.convert(plain, list[JudgedDay])
     return adversary_plots.judged_days(days) if len(days) > 1 else None
 
 
@@ -94,7 +96,7 @@ def adversary(found: "Adversary | None") -> dict[str, bytes]:
         drawn["attacks"] = adversary_plots.attacks(found.recall_by_attack, found.honest_loss)
     if any(found.trust):
         drawn["trust"] = adversary_plots.trust(found.trust)
-    if len(found.days) > 1:
+    if len(found.days) > 1 and any(day.first_flagged for day in found.days):
         drawn["judged_days"] = adversary_plots.judged_days(found.days)
     return drawn | {f"group_{place}": group_plot.group(each) for place, each in enumerate(found.groups) if each.loves}
 
@@ -103,7 +105,7 @@ def seconds(run: Run, _: str = "") -> bytes | None:
     """Wall clock of each stage."""
     from assets.report import plots
 
-    return plots.seconds(run.seconds())
+    return plots.seconds(found.seconds(run))
 
 
 _DRAWN_BY: dict[str, Any] = {

@@ -24,11 +24,6 @@ def origins(run: Run) -> list[dict[str, Any]]:
     return [each for each in rows if each is not None]
 
 
-def anything_simulated(run: Run) -> bool:
-    """Whether any input of the cycle was simulated."""
-    return any(each["simulated"] for each in origins(run))
-
-
 def _prompts(run: Run) -> dict[str, Any]:
     """Prompts of the sweep's tasks; every Love weight has the same."""
     for weight in run.recipe.policy.love_weights:

@@ -7,6 +7,7 @@ are no labels for helpfulness or safety, their gate stays open: it neither passe
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
+from experiments.digits import beside
 from experiments.intervals import Interval
 
 LABELLED = ("helpfulness", "safety")
@@ -162,12 +163,12 @@ def _open(gate: Gate) -> Gate:
 
 def _above(name: str, seen: Interval | None, limit: float, what: str, form: str) -> Gate:
     rule = f"the 95% interval of the {what} must lie above {form.format(limit)}"
-    return Gate(name, _shown(seen, form), rule, seen is not None and seen.above(limit))
+    return Gate(name, _shown(seen, limit, form), rule, seen is not None and seen.above(limit))
 
 
 def _below(name: str, seen: Interval | None, limit: float, what: str, form: str) -> Gate:
     rule = f"the 95% interval of the {what} must lie below {form.format(limit)}"
-    return Gate(name, _shown(seen, form), rule, seen is not None and seen.below(limit))
+    return Gate(name, _shown(seen, limit, form), rule, seen is not None and seen.below(limit))
 
 
 def _length(length: float | None, base: float | None, allowed: Interval) -> Gate:
@@ -183,5 +184,6 @@ def _interval(row: Mapping[str, Any], key: str) -> Interval | None:
     return None if pair is None or None in tuple(pair) else Interval(float(pair[0]), float(pair[1]))
 
 
-def _shown(seen: Interval | None, form: str) -> str:
-    return "not measured" if seen is None else f"{form.format(seen.low)} to {form.format(seen.high)}"
+def _shown(seen: Interval | None, limit: float, form: str) -> str:
+    """An interval, with as many digits as it takes to see on which side of the limit each end lies."""
+    return "not measured" if seen is None else f"{beside(seen.low, limit, form)} to {beside(seen.high, limit, form)}"

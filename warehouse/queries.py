@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,13 +95,23 @@ def clean_feedback_summary(
     return found
 
 
-def love_by_day(path: str | Path, *, as_of: datetime | None = None, maturity_hours: float = 24.0) -> pa.Table:
-    """Clean feedback by day of serving (UTC): columns day (date), exposures, loves, sorted. Arguments as `policies`."""
+def love_by_day(
+    path: str | Path, *, as_of: datetime | None = None, maturity_hours: float = 24.0, without: Sequence[str] = ()
+) -> pa.Table:
+    """Clean feedback by day of serving (UTC): columns day (date), exposures, loves, sorted.
+
+    Args:
+        path: The warehouse.
+        as_of: As `policies`.
+        maturity_hours: As `policies`.
+        without: Experiments whose exposures are left out: their arms would blur the log's own rate.
+    """
     return _table(
         path,
         """SELECT CAST(served_at AS DATE) AS day, count(*) AS exposures, count(*) FILTER (love) AS loves
-        FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours) GROUP BY day ORDER BY day""",
-        {"moment": as_of or datetime.now(UTC), "hours": maturity_hours},
+        FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours)
+        WHERE NOT coalesce(list_contains(CAST($without AS VARCHAR[]), experiment), false) GROUP BY day ORDER BY day""",
+        {"moment": as_of or datetime.now(UTC), "hours": maturity_hours, "without": list(without)},
     )
 
 

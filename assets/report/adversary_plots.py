@@ -7,7 +7,7 @@ from typing import Any
 from assets.report.adversary_schema import JudgedDay
 from assets.report.adversary_words import rule
 from assets.report.group_plot import PALETTE, REST
-from assets.report.style import CONTROL, INK, LOVE, QUIET, canvas, legend, percent, png
+from assets.report.style import CONTROL, INK, LOVE, QUIET, canvas, legend, narrow, percent, png
 
 
 def left_out(by_rule: Mapping[str, float], loves: int) -> bytes:
@@ -40,25 +40,28 @@ def trust(bins: Sequence[int]) -> bytes:
                 f"{count:,}", (place, count), xytext=(0, 2), textcoords="offset points", ha="center", fontsize=8
             )
     axes.set(xlim=(0, 1), xlabel="trust", ylabel="users")
+    from matplotlib.ticker import MaxNLocator
+
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(y=0.18)
     axes.grid(axis="x", visible=False)
     return png(figure)
 
 
 def judged_days(days: Sequence[JudgedDay]) -> bytes:
-    """Users flagged for the first time, day by day and rule by rule; a PNG."""
+    """Users whom the daily job had not flagged before, day by day and rule by rule, each once; a PNG."""
     figure, axes = canvas(6.4, 2.8)
     moments: list[Any] = [date.fromisoformat(each.day) for each in days]
-    rules = sorted({name for each in days for name in each.flags})
+    rules = sorted({name for each in days for name in each.first_flagged})
     below = [0] * len(days)
     for name, colour in zip(rules, [*PALETTE, *[REST] * len(rules)], strict=False):
-        counts = [each.flags.get(name, 0) for each in days]
+        counts = [each.first_flagged.get(name, 0) for each in days]
         axes.bar(moments, counts, bottom=below, color=colour, width=0.78, label=rule(name))
         below = [low + count for low, count in zip(below, counts, strict=True)]
     from matplotlib.dates import ConciseDateFormatter, DayLocator
     from matplotlib.ticker import MaxNLocator
 
-    locator = DayLocator(interval=1 + (moments[-1] - moments[0]).days // 8)
+    locator = DayLocator(interval=1 + (moments[-1] - moments[0]).days // (4 if narrow() else 8))
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))

@@ -10,7 +10,8 @@ class JudgedDay(msgspec.Struct, kw_only=True, frozen=True):
         day: UTC, as 2026-01-31.
         users: Users who were judged.
         loves: Loves that came into the evidence.
-        flags: Users flagged for the first time, by rule.
+        flags: Users flagged for the first time by a rule; one whom several rules flagged is in each.
+        first_flagged: Users whom no rule of the daily job had flagged before, each once, by rule.
         cpu_s: CPU seconds.
     """
 
@@ -19,6 +20,7 @@ class JudgedDay(msgspec.Struct, kw_only=True, frozen=True):
     loves: int
     flags: dict[str, int]
     cpu_s: float
+    first_flagged: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class SharedObject(msgspec.Struct, kw_only=True, frozen=True):
@@ -47,7 +49,7 @@ class Group(msgspec.Struct, kw_only=True, frozen=True):
         score: How many times the line it reaches.
         surprise: Of lockstep: -ln of the chance that independent accounts coincide so (nats).
         density: Of a dense block: FRAUDAR's g, and `line` what it had to pass.
-        flagged_at: When the first of them was flagged, None if nobody was yet.
+        flagged_at: When the first of them was put aside, by whichever rule; None if nobody was yet.
         begins: First love in common; `ends` the last one.
         objects: What they have in common, the most shared first.
         loves: (account, place in `objects` or None, moment), in order of time.
@@ -77,7 +79,9 @@ class Adversary(msgspec.Struct, kw_only=True, frozen=True):
         honest_loss: Share of honest loves that went with them (synthetic only).
         loves: By whomever; `left_out` of them, by mass (1 - trust of one that is weighed down).
         left_out_by_rule: A love that several rules left out is in each.
-        users: With a response or a reaction; `users_aside` in quarantine, `users_by_rule` in each of theirs.
+        users: Of the log: with a response or a reaction, and not of the A/B test alone; `users_aside` in quarantine,
+            `users_by_rule` in each of theirs.
+        test_users: Users whom the A/B test alone served; `test_users_aside` of them in quarantine.
         reactions_aside: Reactions in quarantine on their own.
         released: Standing decisions of people, `confirmed` likewise.
         trust: Users with a trust below 1, in ten equal bins from 0.
@@ -98,6 +102,8 @@ class Adversary(msgspec.Struct, kw_only=True, frozen=True):
     users: int | None = None
     users_aside: int | None = None
     users_by_rule: dict[str, int] = msgspec.field(default_factory=dict)
+    test_users: int | None = None
+    test_users_aside: int | None = None
     reactions_aside: int | None = None
     released: int | None = None
     confirmed: int | None = None

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Final
 
 from assets.report.adversary_schema import Adversary, Group
+from assets.report.typesetting import counted, day
 
 RULES: Final = {
     "love_streak": "love everything (online)",
@@ -47,10 +48,9 @@ def adversary(found: Adversary) -> list[str]:
     """The filter's work as sentences for the top of the report."""
     lines = []
     if found.left_out is not None and found.loves:
-        aside = f"{found.users_aside:,} of {found.users:,} users are" if found.users_aside != 1 else "one user is"
         lines.append(
-            f"The adversary filter left {found.left_out:,.4g} of {found.loves:,} loves out of what is learnt "
-            f"({found.left_out / found.loves:.1%}); {aside} in quarantine."
+            f"The adversary filter left {found.left_out:,.4g} of the log's {counted(found.loves, 'love')} out of what "
+            f"is learnt ({found.left_out / found.loves:.1%}); {_aside(found)}."
         )
     if found.recall is not None and found.honest_loss is not None:
         lines.append(
@@ -58,6 +58,15 @@ def adversary(found: Adversary) -> list[str]:
             "the honest ones went with them."
         )
     return lines
+
+
+def _aside(found: Adversary) -> str:
+    aside, users = found.users_aside or 0, found.users or 0
+    log = f"{aside:,} of its {counted(users, 'user')} {'is' if aside == 1 else 'are'} in quarantine"
+    if not found.test_users:
+        return log
+    tested = counted(found.test_users, "user", "users")
+    return f"{log}, and {found.test_users_aside or 0:,} of the {tested} whom the A/B test alone served"
 
 
 def nobody(found: Adversary) -> str:
@@ -69,26 +78,26 @@ def nobody(found: Adversary) -> str:
         )
     floor = f" {' '.join(found.sentences)}" if found.sentences else ""
     return (
-        f"No group was found in {len(found.days)} judged days: no accounts loved the same things at the same moments "
-        "more often than the same accounts do when their days are shuffled."
+        f"No group was found in {counted(len(found.days), 'judged day')}: no accounts loved the same things at the "
+        "same moments more often than the same accounts do when their days are shuffled."
         f"{floor} Smaller or slower groups may be there."
     )
 
 
 def _who(found: Group) -> str:
     begins, ends = (datetime.fromisoformat(at) if at else None for at in (found.begins, found.ends))
-    span = f" within {lasting(ends - begins)}, from {begins:%d %B %H:%M} on" if begins and ends else ""
-    return f"{found.members} accounts{span.replace(' 0', ' ')}."
+    span = f" within {lasting(ends - begins)}, from {day(begins)} on" if begins and ends else ""
+    return f"{counted(found.members, 'account')}{span}."
 
 
 def _what(found: Group) -> str:
     shared = sum(place is not None for _, place, _ in found.loves)
-    things = "one thing" if len(found.objects) == 1 else f"{len(found.objects)} things"
+    things = "one thing" if len(found.objects) == 1 else counted(len(found.objects), "thing")
     widest = found.objects[0].accounts if found.objects else 0
     if not shared:
         return "Nothing that they loved lies in the window any more."
     return (
-        f"{shared} of their {len(found.loves)} loves are on {things} that more than one of them loved; "
+        f"{shared} of their {counted(len(found.loves), 'love')} are on {things} that more than one of them loved; "
         f"the most shared one unites {widest}."
     )
 

@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
 from assets.report.adversary_schema import Group
-from assets.report.style import CONTROL, GOOD, GRID, INK, LOVE, QUIET, canvas, png
+from assets.report.style import CONTROL, GOOD, GRID, INK, LOVE, QUIET, canvas, narrow, png
+from assets.report.typesetting import day
 
 PALETTE: Final = (LOVE, CONTROL, GOOD, "#c08a2e", "#7a5aa6", "#3f8fb5")
 """Colours of the objects that most accounts share; the others are `REST`."""
@@ -22,12 +23,15 @@ def group(found: Group) -> bytes:
     """A raster of accounts against time with a mark a love, and the ties between the same accounts as a ring; a PNG.
 
     Filled marks are loves on objects that the accounts share, coloured by object, and joined where they coincide;
-    small grey ones are whatever else the accounts loved. The dotted line is the moment of the first flag.
+    small grey ones are whatever else the accounts loved. The axis is as long as the marks need; the dotted line is the
+    moment at which the first account was put aside, or a word at the edge where that lies beyond. On a phone the ring
+    stands below the raster.
     """
     rows = min(ROWS, 1 + max(account for account, _, _ in found.loves))
-    figure, first = canvas(9.2, 1.9 + 0.075 * max(rows, 20))
+    height = 1.9 + 0.075 * max(rows, 20)
+    figure, first = canvas(9.2, 2 * height if narrow() else height)
     first.remove()
-    raster, ring = figure.subplots(1, 2, width_ratios=(2.1, 1))
+    raster, ring = figure.subplots(2, 1) if narrow() else figure.subplots(1, 2, width_ratios=(2.1, 1))
     _raster(raster, found, rows)
     _ring(ring, found, rows)
     return png(figure)
@@ -52,17 +56,18 @@ def _raster(axes: Any, found: Group, rows: int) -> None:
     axes.plot([at for _, at in alone], [account for account, _ in alone], "o", color=REST, markersize=2.4, zorder=2)
     for place in sorted({place for _, place, _ in shown if place is not None}, reverse=True):
         mine = [(account, at) for account, its, at in shown if its == place]
-        moments, accounts = [at for _, at in mine], [account + lift(place) for account, _ in mine]
+        when, accounts = [at for _, at in mine], [account + lift(place) for account, _ in mine]
         axes.plot(
-            moments, accounts, "o", color=colour(place), markersize=size, markeredgecolor="white",
+            when, accounts, "o", color=colour(place), markersize=size, markeredgecolor="white",
             markeredgewidth=0.6, zorder=3 if place < len(PALETTE) else 2.5,
         )  # fmt: skip
+    moments = sorted(at for *_, at in shown)
+    edge = max((moments[-1] - moments[0]) * 0.04, timedelta(seconds=30))
+    left, right = moments[0] - edge, moments[-1] + edge
+    axes.set_xlim(left, right)
     if found.flagged_at:
-        flagged = datetime.fromisoformat(found.flagged_at)
-        axes.axvline(flagged, color=INK, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
-        above = {"xycoords": ("data", "axes fraction"), "xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
-        axes.annotate("flagged", (flagged, 1.0), fontsize=8.5, color=INK, **above)
-    locator = AutoDateLocator(minticks=3, maxticks=9)
+        _flagged(axes, datetime.fromisoformat(found.flagged_at), left, right)
+    locator = AutoDateLocator(minticks=3, maxticks=4 if narrow() else 9)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     axes.set_ylim(rows - 0.3, -0.7)
@@ -70,6 +75,19 @@ def _raster(axes: Any, found: Group, rows: int) -> None:
     axes.yaxis.set_major_formatter(lambda value, _: f"{value + 1:.0f}")
     axes.set_ylabel("account, by first love")
     _quiet(axes)
+
+
+def _flagged(axes: Any, at: datetime, left: datetime, right: datetime) -> None:
+    """Mark the moment at which the first account was put aside; beyond the axis it is told at the nearer edge."""
+    above = {"xycoords": ("data", "axes fraction"), "xytext": (0, 3), "textcoords": "offset points", "fontsize": 8.5}
+    if left <= at <= right:
+        axes.axvline(at, color=INK, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
+        side = "left" if at < left + (right - left) / 4 else "right" if at > right - (right - left) / 4 else "center"
+        axes.annotate(f"put aside {day(at)}", (at, 1.0), color=INK, ha=side, **above)
+    elif at < left:
+        axes.annotate(f"\N{LEFTWARDS ARROW} put aside {day(at)}", (left, 1.0), color=INK, ha="left", **above)
+    else:
+        axes.annotate(f"put aside {day(at)} \N{RIGHTWARDS ARROW}", (right, 1.0), color=INK, ha="right", **above)
 
 
 def _lift(found: Group) -> Callable[[int], float]:

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from assets.report.schema import Bot, Experiment, LedgerRow, Policy
-from assets.report.style import BAND, CONTROL, GOOD, GRID, INK, LOVE, QUIET, canvas, legend, percent, png
+from assets.report.style import BAND, CONTROL, GOOD, GRID, INK, LOVE, QUIET, canvas, legend, narrow, percent, png
 from experiments.intervals import wilson
 
 
@@ -20,7 +20,9 @@ class Bin(NamedTuple):
 def reliability(bins: Sequence[Bin], before: Sequence[Bin] = ()) -> bytes:
     """Predicted chance against the share that came true, bin by bin, with 95 % intervals.
 
-    Axes are logarithmic where the predictions span more than a factor of 20, as they do where loves are rare.
+    A bin in which nothing came true has no share to draw on a logarithmic axis: a faint triangle marks the upper end
+    of its interval. Nothing joins the bins, for what lies between them was not seen. Axes are logarithmic where the
+    predictions span more than a factor of 20, as they do where loves are rare.
 
     Args:
         bins: Of the calibrated model.
@@ -34,69 +36,97 @@ def reliability(bins: Sequence[Bin], before: Sequence[Bin] = ()) -> bytes:
         raise ValueError(f"{len(bins)} bins, none with a response and a positive prediction: was the model evaluated?")
     chances = [chance for chance, _, _ in known]
     logarithmic = max(chances) > 20 * min(chances)
-    floor = min(chances) / 4 if logarithmic else 0.0
+    floor = min([*chances, *(loves / count for _, loves, count in known if loves)]) / 2 if logarithmic else 0.0
     figure, axes = canvas(5.2, 4.2)
     top = _observed(axes, known, floor)
     axes.plot([floor, top], [floor, top], color=QUIET, linewidth=1, linestyle=(0, (4, 3)), label="perfect", zorder=1)
     earlier = [(chance, loves / count) for chance, loves, count in before if chance > 0 and loves > 0]
     if earlier:
         axes.plot(
-            *zip(*earlier, strict=True), "o-", color=CONTROL, alpha=0.5, markersize=3.5, label="before calibration"
+            *zip(*earlier, strict=True), "o", color=CONTROL, alpha=0.5, markersize=3.5, label="before calibration"
         )
     if logarithmic:
         axes.set(xscale="log", yscale="log")
     axes.set(xlabel="predicted chance", ylabel="share that came true")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value:.3g}")
-    legend(axes, "upper left")
+    figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=8.5, labelcolor=INK)
     return png(figure)
 
 
 def _observed(axes: Any, bins: Sequence[Bin], floor: float) -> float:
-    """Draw the observed shares, none lower than the floor; returns the highest end of an interval."""
-    spans = [wilson(loves, count) for _, loves, count in bins]
-    shares = [max(loves / count, floor) for _, loves, count in bins]
+    """Draw the observed shares, no interval lower than the floor; returns the highest end of one."""
+    some, none = [each for each in bins if each.positives], [each for each in bins if not each.positives]
+    spans = [wilson(each.positives, each.rows) for each in some]
+    shares = [each.positives / each.rows for each in some]
     below = [share - min(share, max(span.low, floor)) for share, span in zip(shares, spans, strict=True)]
     above = [max(0.0, span.high - share) for share, span in zip(shares, spans, strict=True)]
-    chances = [chance for chance, _, _ in bins]
-    axes.errorbar(chances, shares, yerr=[below, above], fmt="o-", color=LOVE, markersize=5, label="calibrated")
-    return max([*chances, *(span.high for span in spans)])
+    chances = [each.chance for each in some]
+    axes.errorbar(chances, shares, yerr=[below, above], fmt="o", color=LOVE, markersize=5, label="calibrated")
+    limits = [wilson(0, each.rows).high for each in none]
+    if none:
+        axes.plot(
+            [each.chance for each in none], limits, "v", color=LOVE, alpha=0.35, markersize=5,
+            markeredgewidth=0, label="none came true: at most",
+        )  # fmt: skip
+    return max([*(each.chance for each in bins), *(span.high for span in spans), *limits])
+
+
+def with_helpfulness(policies: Sequence[Policy]) -> bool:
+    """Whether helpfulness was measured, so that `pareto` draws Love against it; otherwise against needless closings."""
+    return any(each.helpfulness_delta is not None for each in policies)
 
 
 def pareto(policies: Sequence[Policy]) -> bytes:
-    """Love lift against the change of helpfulness; the label says the Love weight and the rate of needless closings."""
+    """Love lift against the change of helpfulness; the label says the Love weight and the rate of needless closings.
+
+    Without helpfulness, Love lift against the change of needless closings.
+    """
+    helped = with_helpfulness(policies)
+    across = "helpfulness_delta" if helped else "closing_delta"
+    found = [(each, getattr(each, across), getattr(each, f"{across}_ci")) for each in policies]
+    known = [(each, float(x), reach) for each, x, reach in found if each.love_lift is not None and x is not None]
     figure, axes = canvas()
-    known = [each for each in policies if each.love_lift is not None and each.helpfulness_delta is not None]
     _cross(axes)
     axes.plot(0, 0, "s", color=CONTROL, markersize=7)
     _label(axes, 0, 0, "incumbent")
-    for policy in known:
-        x, y = float(policy.helpfulness_delta or 0), float(policy.love_lift or 0)
+    highest = max((float(each.love_lift or 0) for each, *_ in known), default=0.0)
+    for policy, x, sideways in known:
+        y = float(policy.love_lift or 0)
         colour = LOVE if policy.chosen else INK
-        reach = {"xerr": _reach(x, policy.helpfulness_delta_ci), "yerr": _reach(y, policy.love_lift_ci)}
+        reach = {"xerr": _reach(x, sideways), "yerr": _reach(y, policy.love_lift_ci)}
         axes.errorbar(x, y, **reach, color=colour, alpha=0.45, linewidth=1)
         axes.plot(x, y, "o", color=colour, markersize=9)
         closing = "" if policy.closing_rate is None else f"\nclosings {policy.closing_rate:.2%}"
-        _label(axes, x, y, f"weight {policy.love_weight:g}{' (staged)' if policy.chosen else ''}{closing}", colour)
+        _label(
+            axes,
+            x,
+            y,
+            f"weight {policy.love_weight:g}{' (staged)' if policy.chosen else ''}{closing}",
+            colour=colour,
+            below=y < highest,
+        )
         if policy.true_love_lift is not None:
             axes.plot([x, x], [y, policy.true_love_lift], color=GOOD, linewidth=1, linestyle=":")
             axes.plot(x, policy.true_love_lift, "D", color=GOOD, markersize=5)
-    if any(policy.true_love_lift is not None for policy in known):
+    if any(policy.true_love_lift is not None for policy, *_ in known):
         axes.plot([], [], "D", color=GOOD, markersize=5, label="true lift")
         legend(axes, "lower right")
     axes.margins(0.18)
-    axes.set(xlabel="change of mean helpfulness", ylabel="lift of mean P[Love]")
+    axes.set(xlabel=f"change of {'mean helpfulness' if helped else 'needless closings'}", ylabel="lift of mean P[Love]")
     percent(axes.yaxis, 0)
+    if not helped:
+        percent(axes.xaxis)
     return png(figure)
 
 
 def experiment_forest(experiment: Experiment) -> bytes:
     """The lift of the Love rate with each of its intervals, and the truth where it is known."""
     rows: list[tuple[str, float | None, Any, str]] = [
-        ("at any look", experiment.lift, experiment.anytime_ci, LOVE),
-        ("this look", experiment.lift, experiment.lift_ci, LOVE),
-        ("exact, unclustered", experiment.lift, experiment.exact_ci, INK),
-        ("nobody filtered out", experiment.raw_lift, experiment.raw_lift_ci, CONTROL),
+        ("at any look\n(decides)", experiment.lift, experiment.anytime_ci, LOVE),
+        ("one look only", experiment.lift, experiment.lift_ci, CONTROL),
+        ("exact,\nunclustered", experiment.lift, experiment.exact_ci, CONTROL),
+        ("nobody\nfiltered out", experiment.raw_lift, experiment.raw_lift_ci, CONTROL),
     ]
     shown = [row for row in rows if row[1] is not None and row[2] is not None]
     figure, axes = canvas(6.4, 0.9 + 0.45 * max(1, len(shown)))
@@ -104,6 +134,9 @@ def experiment_forest(experiment: Experiment) -> bytes:
     for place, (_, lift, interval, colour) in enumerate(reversed(shown)):
         reach = _reach(float(lift or 0), interval)
         axes.errorbar(lift, place, xerr=reach, fmt="o", color=colour, markersize=6, linewidth=2)
+        if interval[1] is None:
+            axes.annotate("no upper limit \N{RIGHTWARDS ARROW}", (float(lift or 0), place), xytext=(8, 0),
+                          textcoords="offset points", va="center", fontsize=8.5, color=colour)  # fmt: skip
     if experiment.true_lift is not None:
         axes.axvline(experiment.true_lift, color=GOOD, linewidth=1.2, linestyle=":")
         above = {"xycoords": ("data", "axes fraction"), "xytext": (0, 2), "textcoords": "offset points", "ha": "center"}
@@ -112,6 +145,7 @@ def experiment_forest(experiment: Experiment) -> bytes:
     axes.set_ylim(-0.6, len(shown) - 0.4)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("lift of the Love rate")
+    _few(axes.xaxis)
     percent(axes.xaxis, 0)
     return png(figure)
 
@@ -140,17 +174,20 @@ def love_by_day(days: Sequence[date], exposures: Sequence[int], loves: Sequence[
 def predicted_against_measured(rows: Sequence[LedgerRow]) -> bytes:
     """The ledger: predicted lift against measured lift, with the line on which both agree."""
     figure, axes = canvas(5.2, 4.2)
-    known = [row for row in rows if row.measured_lift is not None]
     _cross(axes)
-    for row in known:
-        y = float(row.measured_lift or 0)
-        reach = _reach(y, (row.measured_low, row.measured_high))
-        axes.errorbar(row.predicted_lift, y, yerr=reach, fmt="o", color=LOVE, markersize=7, linewidth=1.6)
-        _label(axes, row.predicted_lift, y, row.experiment or row.candidate)
+    for row in rows:
+        if row.predicted_lift is None or row.measured_lift is None:
+            continue
+        reach = _reach(row.measured_lift, (row.measured_low, row.measured_high))
+        axes.errorbar(
+            row.predicted_lift, row.measured_lift, yerr=reach, fmt="o", color=LOVE, markersize=7, linewidth=1.6
+        )
+        _label(axes, row.predicted_lift, row.measured_lift, row.experiment or row.candidate)
     axes.margins(0.2)
     ends = _span(axes)
     axes.plot(ends, ends, color=QUIET, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     axes.set(xlabel="lift that P[Love] predicted", ylabel="lift that the experiment measured")
+    _few(axes.xaxis)
     percent(axes.xaxis, 0)
     percent(axes.yaxis, 0)
     return png(figure)
@@ -171,7 +208,7 @@ def bots(rows: Sequence[Bot]) -> bytes:
 
 
 def seconds(stages: Mapping[str, float]) -> bytes:
-    """How long each stage took, in the order they ran."""
+    """How long each stage took, in the order given."""
     figure, axes = canvas(6.4, 0.7 + 0.3 * max(1, len(stages)))
     names, times = list(stages), list(stages.values())
     axes.barh(names, times, color=CONTROL, height=0.62)
@@ -194,8 +231,9 @@ def _reach(centre: float, interval: tuple[float | None, float | None] | None) ->
     return [[0.0 if low is None else max(0.0, centre - low)], [0.0 if high is None else max(0.0, high - centre)]]
 
 
-def _label(axes: Any, x: float, y: float, text: str, colour: str = INK) -> None:
-    axes.annotate(text, (x, y), xytext=(8, 5), textcoords="offset points", fontsize=8.5, color=colour)
+def _label(axes: Any, x: float, y: float, text: str, *, colour: str = INK, below: bool = False) -> None:
+    place = {"xytext": (8, -5 if below else 5), "va": "top" if below else "bottom"}
+    axes.annotate(text, (x, y), textcoords="offset points", fontsize=8.5, color=colour, **place)
 
 
 def _cross(axes: Any) -> None:
@@ -208,9 +246,16 @@ def _span(axes: Any) -> list[float]:
     return [min(left, bottom), max(right, top)]
 
 
+def _few(axis: Any) -> None:
+    """So few ticks that wide labels stay apart."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(4 if narrow() else 6))
+
+
 def _dates(axes: Any) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(maxticks=8)
+    locator = AutoDateLocator(maxticks=5 if narrow() else 8)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from assets.report.adversary_schema import Adversary
+from assets.report.history_schema import CycleRow, Origin
 
 Pair = tuple[float | None, float | None]
 """An interval; None on a side without a limit."""
@@ -19,7 +20,7 @@ class Ingest(msgspec.Struct, kw_only=True, frozen=True):
     """From the wire to the tables.
 
     Attributes:
-        events_sent: Distinct and copied event lines that were handed to the broker.
+        events_sent: Distinct and copied event lines that were handed to the broker, or `from_topics` that were read.
         rows: Rows in the event tables.
         duplicates_dropped: Copies of events already seen.
         retractions: Reactions that were taken back.
@@ -27,6 +28,8 @@ class Ingest(msgspec.Struct, kw_only=True, frozen=True):
         dead_letters: Lines that broke the contract, kept with a reason.
         lost: Lines sent that are in no table: 0, or something is wrong.
         by_reason: Dead letters per reason.
+        erased: Lines of users who had asked to be erased.
+        waiting: Reactions without a response yet, the oldest `waiting_since`; for `waiting_too_long` it is likely lost.
     """
 
     events_sent: int
@@ -37,6 +40,11 @@ class Ingest(msgspec.Struct, kw_only=True, frozen=True):
     dead_letters: int
     lost: int
     by_reason: dict[str, int] | None = None
+    erased: int = 0
+    waiting: int | None = None
+    waiting_too_long: int | None = None
+    waiting_since: str | None = None
+    from_topics: bool = False
 
 
 class PLove(msgspec.Struct, kw_only=True, frozen=True):
@@ -45,8 +53,7 @@ class PLove(msgspec.Struct, kw_only=True, frozen=True):
     Attributes:
         oracle_auroc: Of the chance given conversation and response, the most there is to learn (synthetic only).
         base_rate: Loves per response where it was tested.
-        ece_before: Expected calibration error before calibration.
-        ece_after: And after.
+        ece_before: Expected calibration error before calibration; `ece_after` after it.
         length_rho: Rank correlation of the score with the response's length.
     """
 
@@ -70,12 +77,10 @@ class Policy(msgspec.Struct, kw_only=True, frozen=True):
         love_weight: Of P[Love] in the mixture.
         judges: Which judges stood guard while it was trained.
         love_lift: Relative lift of mean P[Love].
-        closing_rate: Needless closings per response.
-        helpfulness_delta: Of mean helpfulness.
-        safety_delta: Of mean safety.
+        closing_rate: Needless closings per response; `closing_delta` against the incumbent.
+        helpfulness_delta: Of mean helpfulness, `safety_delta` of mean safety; None without such labels.
         true_love_lift: The same lift by the hidden truth (synthetic only).
-        chosen: It was staged.
-        passed: It passed every gate.
+        chosen: It was staged; `passed` says whether it passed every gate.
     """
 
     love_weight: float
@@ -89,6 +94,8 @@ class Policy(msgspec.Struct, kw_only=True, frozen=True):
     helpfulness_delta_ci: Pair | None = None
     safety_delta_ci: Pair | None = None
     true_love_lift: float | None = None
+    closing_delta: float | None = None
+    closing_delta_ci: Pair | None = None
     question_rate: float | None = None
     length: float | None = None
     chosen: bool = False
@@ -142,22 +149,24 @@ class Experiment(msgspec.Struct, kw_only=True, frozen=True):
     """The A/B test.
 
     Attributes:
-        decision: ship, stop, continue or invalid.
+        decision: ship, stop, continue or invalid; waiting before the first exposure.
         lift: Relative lift of the Love rate.
         lift_ci: For one look, clustered by user.
         srm_p: Of the users per arm, for one look.
         exposures: Of both arms.
-        anytime_ci: For any number of looks; the decision rests on it.
+        anytime_ci: For any number of looks; the decision rests on it, and it is the effect's interval everywhere.
         exact_p: Conditional binomial, exposures taken as independent.
         raw_lift: With nobody filtered out.
         true_lift: By the hidden truth (synthetic only).
+        simulated: Its users are the synthetic world's.
+        waiting: What is still to be done before there is anything to read, None once there is.
     """
 
-    decision: str
-    lift: float | None
-    lift_ci: Pair
-    srm_p: float
-    exposures: int
+    decision: str = "waiting"
+    lift: float | None = None
+    lift_ci: Pair = (None, None)
+    srm_p: float | None = None
+    exposures: int = 0
     name: str = ""
     reasons: list[str] = msgspec.field(default_factory=list)
     anytime_ci: Pair | None = None
@@ -171,13 +180,20 @@ class Experiment(msgspec.Struct, kw_only=True, frozen=True):
     true_lift: float | None = None
     arms: list[Arm] = msgspec.field(default_factory=list)
     guardrails: list[Guardrail] = msgspec.field(default_factory=list)
+    simulated: bool = False
+    waiting: str | None = None
+
+    @property
+    def deciding_ci(self) -> Pair:
+        """The effect's one interval: at any look; of a readout that has none, the one look's."""
+        return self.anytime_ci or self.lift_ci
 
 
 class LedgerRow(msgspec.Struct, kw_only=True, frozen=True):
     """What P[Love] predicted and what the experiment measured."""
 
     candidate: str
-    predicted_lift: float
+    predicted_lift: float | None
     measured_lift: float | None
     measured_low: float | None
     measured_high: float | None
@@ -217,11 +233,13 @@ class Report(msgspec.Struct, kw_only=True, frozen=True):
 
     Attributes:
         p_love: None only where no feedback was learnt from.
-        seconds: Wall clock per stage, in the order they ran.
+        seconds: Wall clock per stage of the recipe, in its order.
         versions: Of Python and the libraries.
         source: `a synthetic world`, `real input`: what the events were.
         commands: What reproduces the run, one a line.
         notes: What the reader must know before trusting a figure.
+        origins: Where each label, prompt, model and event came from.
+        cycles: The history of the run, oldest first.
     """
 
     name: str
@@ -243,6 +261,8 @@ class Report(msgspec.Struct, kw_only=True, frozen=True):
     bots_r_ci: Pair | None = None
     commands: list[str] = msgspec.field(default_factory=list)
     notes: list[str] = msgspec.field(default_factory=list)
+    origins: list[Origin] = msgspec.field(default_factory=list)
+    cycles: list[CycleRow] = msgspec.field(default_factory=list)
 
 
 def read(path: Path) -> Report:

@@ -1,6 +1,9 @@
 """How every plot looks: one quiet style, one colour per meaning."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 INK = "#2b2a33"
@@ -13,6 +16,11 @@ BAND = "#f3d9e2"
 
 DENSITY = 180
 """Pixels an inch; the page shows an inch as 100 CSS pixels."""
+
+PHONE = 3.6
+"""Inches of a phone's page."""
+
+_widest: ContextVar[float] = ContextVar("widest", default=float("inf"))
 
 _SETTINGS = {
     "axes.axisbelow": True,
@@ -38,6 +46,21 @@ _SETTINGS = {
 }
 
 
+@contextmanager
+def phone() -> Iterator[None]:
+    """Within the block every canvas is at most as wide as a phone: the same plots, their letters as large as before."""
+    before = _widest.set(PHONE)
+    try:
+        yield
+    finally:
+        _widest.reset(before)
+
+
+def narrow() -> bool:
+    """The canvas is a phone's."""
+    return _widest.get() <= PHONE
+
+
 def canvas(width: float = 6.4, height: float = 3.8) -> tuple[Any, Any]:
     """An empty figure and its axes in the house style; inches. Needs no display."""
     import matplotlib as mpl
@@ -45,7 +68,7 @@ def canvas(width: float = 6.4, height: float = 3.8) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
     with mpl.rc_context(_SETTINGS):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(min(width, _widest.get()), height), layout="constrained")
         FigureCanvasAgg(figure)
         return figure, figure.add_subplot()
 

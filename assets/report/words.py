@@ -1,129 +1,160 @@
 """The report in sentences: what a manager reads first. Every figure in them is the run's."""
 
-import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from assets.report import adversary_words
-from assets.report.schema import Candidate, Experiment, Pair, Policy, Report
+from assets.report.history_schema import Origin
+from assets.report.schema import Candidate, Experiment, Ingest, PLove, Policy, Report
+from assets.report.typesetting import (
+    counted,
+    lifts,
+    listed,
+    moment,
+    number,
+    percent,
+    rate,
+    sentence,
+    signed,
+    span,
+    typeset,
+    within,
+)
+
+LABELS = {
+    "ship": "ship",
+    "ship?": "ship? a gate failed",
+    "stop": "do not ship",
+    "continue": "keep testing",
+    "invalid": "void test",
+    "waiting": "no exposure yet",
+    "staged": "staged, not tested",
+    "held": "not to be served",
+    "none": "no candidate",
+}
+"""What each verdict is called on the page."""
 
 
 class Summary(NamedTuple):
-    """A headline, what was found, and what to do next."""
+    """A headline, what was found, what to do next, and what limits all of it.
+
+    Attributes:
+        verdict: One of `LABELS`; `ship?` where the test says ship and a gate says no.
+    """
 
     verdict: str
     headline: str
     found: tuple[str, ...]
     next_steps: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def summary(report: Report) -> Summary:
     """Say what this run means."""
-    found = (*_feedback(report), *_model(report), *_candidate(report.candidate, report.policies), *_guards(report))
-    return Summary(_verdict(report), _headline(report), tuple(found), tuple(_next(report)))
+    found = (*_feedback(report), *_model(report), *_candidate(report.candidate, report.policies), *_test(report))
+    return Summary(_verdict(report), _headline(report), tuple(found), tuple(_next(report)), tuple(_notes(report)))
 
 
-def percent(value: float | None, decimals: int = 1) -> str:
-    """A share as a signed percentage.
+def source(events: str, origins: Sequence[Origin]) -> str:
+    """What the run's inputs were, in a few words; simulated ones are never passed over.
 
-    >>> percent(0.341), percent(None)
-    ('+34.1%', 'not known')
+    >>> labels = Origin(what="safety labels", origin="simulated annotators", simulated=True)
+    >>> source("real input", [labels]), source("real input", [])
+    ('real events, but simulated safety labels', 'real input')
+
+    Args:
+        events: What the events were.
+        origins: Of every input.
     """
-    return "not known" if value is None else typeset(f"{value * 100:+.{decimals}f}%")
+    made = [each.what for each in origins if each.simulated]
+    return f"real events, but simulated {listed(made)}" if made and events.startswith("real") else events
 
 
-def rate(value: float | None, decimals: int = 2) -> str:
-    """A share as a percentage without a sign.
+def failed_gates(candidate: Candidate | None) -> str | None:
+    """The gates that the candidate failed, as a clause; None where it passed all of them.
 
-    >>> rate(0.0072)
-    '0.72%'
+    >>> failed_gates(Candidate(name="love-0.1", love_weight=0.1, passed=False, gates=[]))
+    'it did not pass every gate'
     """
-    return "not known" if value is None else f"{value * 100:.{decimals}f}%"
-
-
-def number(value: float | None, decimals: int = 3) -> str:
-    """A plain figure.
-
-    >>> number(0.6429)
-    '0.643'
-    """
-    return "not known" if value is None else typeset(f"{value:.{decimals}f}")
-
-
-def signed(value: float | None, decimals: int = 3) -> str:
-    """A plain difference, with its sign.
-
-    >>> signed(0.1)
-    '+0.100'
-    """
-    return "not known" if value is None else typeset(f"{value:+.{decimals}f}")
-
-
-def typeset(text: str) -> str:
-    """Hyphens before figures become minus signs; those inside names stay.
-
-    >>> typeset("love-0.1: -2% to +3%") == "love-0.1: \N{MINUS SIGN}2% to +3%"
-    True
-    """
-    return re.sub(r"(?<![\w.])-(?=[\d.])", "\N{MINUS SIGN}", text)
-
-
-def span(interval: Pair | None, kind: str = "percent", decimals: int = 1) -> str:
-    """An interval in words.
-
-    >>> span((0.1, 0.25))
-    '+10.0% to +25.0%'
-    """
-    if interval is None:
-        return "not known"
-    show = {"percent": percent, "rate": rate, "number": number, "signed": signed}[kind]
-    low, high = interval
-    if low is None and high is None:
-        return "not known"
-    if low is None or high is None:
-        return f"at most {show(high, decimals)}" if low is None else f"at least {show(low, decimals)}"
-    return f"{show(low, decimals)} to {show(high, decimals)}"
+    if candidate is None or candidate.passed:
+        return None
+    names = [gate.name for gate in candidate.gates if gate.passed is False]
+    return f"it failed the gate{'s' * (len(names) > 1)} on {listed(names)}" if names else "it did not pass every gate"
 
 
 def _verdict(report: Report) -> str:
-    if report.experiment is not None:
-        return report.experiment.decision
+    test = report.experiment
+    if test is not None:
+        word = "waiting" if test.waiting else test.decision
+        return "ship?" if word == "ship" and failed_gates(report.candidate) else word
     return "none" if report.candidate is None else "staged" if report.candidate.passed else "held"
 
 
 def _headline(report: Report) -> str:
     name = report.candidate.name if report.candidate else "the candidate"
-    experiment = report.experiment
-    if experiment is not None:
-        return _headlines(experiment, name)
+    if report.experiment is not None:
+        return _tested(report.experiment, name, failed_gates(report.candidate))
     if report.candidate is not None:
-        gates = "and passed every gate" if report.candidate.passed else "but did not pass every gate"
+        gates = "and passed every gate" if report.candidate.passed else f"but {failed_gates(report.candidate)}"
         return f"{name} is staged {gates}{_unmeasured(report.candidate)}; no A/B test was run"
     return "No candidate was staged in this run"
 
 
-def _headlines(experiment: Experiment, name: str) -> str:
-    moved = f"{percent(experiment.lift)} loves per response ({span(experiment.anytime_ci or experiment.lift_ci)})"
+def _tested(test: Experiment, name: str, failed: str | None) -> str:
+    forced = f" (forced: {failed})" if failed else ""
+    if test.waiting:
+        return f"The A/B test of {name} has no exposure yet{forced}"
+    moved = f"{percent(test.lift)} loves per response ({lifts(test.deciding_ci)})"
+    if test.lift is None:
+        moved = "its lift is not known"
     return {
-        "ship": f"Ship {name}: {moved}",
-        "stop": f"Do not ship {name}: {moved} is not a case for it",
-        "continue": f"Keep testing {name}: {moved} so far",
-        "invalid": f"The test of {name} is void: its arms did not get the users that they were promised",
-    }[experiment.decision]
+        "ship": f"Ship{'?' if failed else ''} {name}: {moved}{forced}",
+        "stop": f"Do not ship {name}: {moved}{_against(test)}{forced}",
+        "continue": f"Keep testing {name}: {moved} so far{_open(test)}{forced}",
+        "invalid": f"The test of {name} is void: its arms did not get the users that they were promised{forced}",
+    }[test.decision]
+
+
+def _against(test: Experiment) -> str:
+    """What speaks against a treatment that is not to be shipped, beside its lift."""
+    broken = [each.name for each in test.guardrails if each.state == "broken"]
+    if broken:
+        return f", and the guardrail on {listed(broken)} is broken"
+    return "" if test.lift is not None and test.lift < 0 else ", which is no case for it"
+
+
+def _open(test: Experiment) -> str:
+    """What an undecided test has not shown yet: a lift, or that the guardrails hold."""
+    low, high = test.deciding_ci
+    if (low is None or low <= 0) and (high is None or high >= 0):
+        return ", which shows neither gain nor loss"
+    names = [each.name for each in test.guardrails if each.state == "open"]
+    return f"; not shown to hold: {listed(names)}" if names else ""
 
 
 def _feedback(report: Report) -> list[str]:
-    if report.ingest is None:
-        return []
-    seen = report.ingest
-    lost = "none was lost" if seen.lost == 0 else f"{seen.lost:,} were lost"
-    lines = [
-        f"{seen.events_sent:,} event lines were sent and {lost}: {seen.duplicates_dropped:,} copies were dropped, "
-        f"{seen.retractions:,} retractions applied, {seen.late_joined:,} early reactions joined to their responses "
-        f"and {seen.dead_letters:,} malformed lines kept aside with a reason."
-    ]
-    if report.adversary is not None:
-        lines.extend(adversary_words.adversary(report.adversary))
-    return lines
+    lines = [] if report.ingest is None else [_flow(report.ingest)]
+    return lines + (adversary_words.adversary(report.adversary) if report.adversary is not None else [])
+
+
+def _flow(seen: Ingest) -> str:
+    lost = "none was lost" if seen.lost == 0 else counted(seen.lost, "was lost", "were lost")
+    verb = "read from the topics" if seen.from_topics else f"sent and {lost}"
+    lines = counted(seen.events_sent, f"event line was {verb}", f"event lines were {verb}")
+    waiting = "" if not seen.waiting else f" {_waiting(seen)}"
+    return (
+        f"{lines}: {counted(seen.duplicates_dropped, 'copy was', 'copies were')} dropped, "
+        f"{counted(seen.retractions, 'retraction')} applied, "
+        f"{counted(seen.late_joined, 'early reaction')} joined to their responses and "
+        f"{counted(seen.dead_letters, 'malformed line')} kept aside with a reason.{waiting}"
+    )
+
+
+def _waiting(seen: Ingest) -> str:
+    late = f", {seen.waiting_too_long:,} of them for too long" if seen.waiting_too_long else ""
+    late = ", for too long" if seen.waiting_too_long == seen.waiting else late
+    verb = "still waits" if seen.waiting == 1 else "still wait"
+    return f"{counted(seen.waiting or 0, 'reaction')} {verb} for a response{late}."
 
 
 def _model(report: Report) -> list[str]:
@@ -131,27 +162,42 @@ def _model(report: Report) -> list[str]:
     if model is None:
         return []
     known = f"AUROC {number(model.auroc)} ({span(model.auroc_ci, 'number', 3)})"
-    best = "" if model.oracle_auroc is None else f"; no model could exceed {number(model.oracle_auroc)}"
+    best = "" if model.oracle_auroc is None else f"; the true chance itself reaches {number(model.oracle_auroc)}"
     lines = [f"P[Love] tells loved from other responses of unseen users with {known}{best}."]
     if report.bots_r is not None:
         fit = f"r = {number(report.bots_r, 2)} ({span(report.bots_r_ci, 'number', 2)})"
-        lines.append(f"Over {len(report.bots or [])} logged bots, mean P[Love] and Love rate correlate with {fit}.")
+        bots = counted(len(report.bots or []), "logged bot")
+        lines.append(f"Over {bots}, mean P[Love] and Love rate correlate with {fit}.")
     return lines
+
+
+def calibration(model: PLove) -> str:
+    """What calibration did to the expected calibration error, in words; empty where it was not measured."""
+    before, after = model.ece_before, model.ece_after
+    if before is None or after is None:
+        return ""
+    change = "made the chances worse" if after > before else "left them as they were" if after == before else "helped"
+    return f"calibration {change}: expected calibration error {_ece(before, after)} before, {_ece(after, before)} after"
+
+
+def _ece(value: float, other: float) -> str:
+    from experiments.digits import beside
+
+    return beside(value, other, "{:.4f}")
 
 
 def _candidate(candidate: Candidate | None, policies: list[Policy]) -> list[str]:
     chosen = next((policy for policy in policies if policy.chosen), None)
     if candidate is None or chosen is None:
         return []
-    failed = [gate.name for gate in candidate.gates if gate.passed is False]
     held = sum(gate.passed is not None for gate in candidate.gates)
-    gates = f"passed all {held} gates" if not failed else f"failed: {', '.join(failed)}"
-    gates += _unmeasured(candidate)
+    gates = (failed_gates(candidate) or f"it passed all {held} gates") + _unmeasured(candidate)
     true = "" if chosen.true_love_lift is None else f", in truth {percent(chosen.true_love_lift)}"
+    helped = "" if chosen.helpfulness_delta is None else f", {signed(chosen.helpfulness_delta)} helpfulness"
+    closings = "" if chosen.closing_rate is None else f"; needless closings in {rate(chosen.closing_rate)} of responses"
     return [
-        f"The staged candidate (Love weight {candidate.love_weight:g}) {gates}. Offline it promised "
-        f"{percent(chosen.love_lift)} mean P[Love]{true}, {signed(chosen.helpfulness_delta)} helpfulness and needless "
-        f"closings in {rate(chosen.closing_rate)} of responses."
+        f"The staged candidate (Love weight {candidate.love_weight:g}): {gates}. Offline it promised "
+        f"{percent(chosen.love_lift)} mean P[Love]{true}{helped}{closings}."
     ]
 
 
@@ -160,18 +206,52 @@ def _unmeasured(candidate: Candidate) -> str:
     return f" (not measured, for want of labels: {names})" if names else ""
 
 
-def _guards(report: Report) -> list[str]:
-    if report.experiment is None:
+def _test(report: Report) -> list[str]:
+    test = report.experiment
+    if test is None or test.waiting:
         return []
-    truth = report.experiment.true_lift
+    truth = test.true_lift
     known = [] if truth is None else [f"The world's hidden truth puts the lift of this test at {percent(truth)}."]
-    return [*(sentence(reason) for reason in report.experiment.reasons), *known]
+    return [*(sentence(reason) for reason in test.reasons), *_two_readings(report.candidate, test), *known]
+
+
+def _two_readings(candidate: Candidate | None, test: Experiment) -> list[str]:
+    """Where a failed gate and a held guardrail speak of the same thing: what each of them rests on."""
+    failed = {gate.name: gate for gate in (candidate.gates if candidate else []) if gate.passed is False}
+    return [
+        f"On {guard.name} gate and test differ: offline {typeset(failed[guard.name].seen)}, in the test "
+        f"{within(guard.difference_ci, guard.margin)}, both against {percent(guard.margin, 2)}. The gate rests on one "
+        "answer to each held-out prompt, the test on every response that was served; the gate stays failed."
+        for guard in test.guardrails
+        if guard.name in failed and guard.state == "held"
+    ]
+
+
+def _notes(report: Report) -> list[str]:
+    notes: list[str] = []
+    seen = report.ingest
+    failed = failed_gates(report.candidate)
+    if failed and report.experiment is not None:
+        notes.append(f"The A/B test was forced (experiment.force): {failed}.")
+    made = [each.what for each in report.origins if each.simulated]
+    if made and report.source.startswith("real"):
+        notes.append(f"Not everything is real: {listed(made)} came from the synthetic world.")
+    if seen is not None and seen.waiting_too_long:
+        since = f", the oldest since {moment(seen.waiting_since)}" if seen.waiting_since else ""
+        notes.append(
+            f"{counted(seen.waiting_too_long, 'reaction has', 'reactions have')} waited too long for a response"
+            f"{since}: responses are lost on the way to the broker, or their response_id differs."
+        )
+    model = report.p_love
+    if model is not None and (model.ece_after or 0) > (model.ece_before or 0) and model.ece_before is not None:
+        notes.append(f"On unseen users {calibration(model)}.")
+    return [*notes, *report.notes]
 
 
 def _next(report: Report) -> list[str]:
-    experiment = report.experiment
-    steps = [] if experiment is None else [_after(experiment)]
-    if experiment is None and report.candidate is not None:
+    test = report.experiment
+    steps = [_after(test, failed_gates(report.candidate))] if test is not None else []
+    if test is None and report.candidate is not None:
         steps.append(
             "Serve it to a share of users under an experiment name, then read the experiment out."
             if report.candidate.passed
@@ -179,20 +259,23 @@ def _next(report: Report) -> list[str]:
         )
     if report.ingest is not None and report.ingest.lost:
         steps.append("Find the lost events before trusting any figure here.")
+    if report.ingest is not None and report.ingest.waiting_too_long:
+        steps.append("Compare the dead letters and the producer of response_served: some reactions have no response.")
     if report.ledger_agreement is not None and not report.ledger_agreement.passed:
         steps.append(f"Go on deciding by A/B tests, not by P[Love] alone. {sentence(report.ledger_agreement.words)}")
     return steps
 
 
-def _after(experiment: Experiment) -> str:
+def _after(test: Experiment, failed: str | None) -> str:
+    if test.waiting:
+        return sentence(test.waiting.rstrip("."))
+    if test.decision == "ship" and failed:
+        return (
+            f"Do not ramp it up on the test alone: {failed}. Mend that and test again, or widen the gate for a reason."
+        )
     return {
         "ship": "Ramp the treatment up; its assignment is sticky, so nobody goes back to the old answers on the way.",
         "stop": "Send everyone back to the control, and read the reasons above before training the next candidate.",
         "continue": "Let the test run: it may be looked at as often as you like without spoiling it.",
         "invalid": "Find where users of one arm went missing (assignment, exposure, filter), then start anew.",
-    }[experiment.decision]
-
-
-def sentence(text: str) -> str:
-    """A reason as a sentence: a capital, minus signs, a full stop."""
-    return typeset(f"{text[:1].upper()}{text[1:]}.")
+    }[test.decision]

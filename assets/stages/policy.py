@@ -3,6 +3,7 @@
 from typing import Any
 
 from assets.recipe import Recipe
+from assets.report.typesetting import counted
 from assets.run import Facts, Run, Stage
 from assets.stages import feedback, models, prompts
 from assets.stages.prompts import Task
@@ -57,7 +58,8 @@ def _optimise(run: Run, love_weight: float) -> Facts:
         rollouts=run.directory / "rollouts",
     )
     last = report.rounds[-1]
-    summary = f"{report.policy}: {len(report.rounds)} rounds, {last.winners:,} winners in the last"
+    rounds_done = counted(len(report.rounds), "round")
+    summary = f"{report.policy}: {rounds_done}, {counted(last.winners, 'winner')} in the last"
     rounds = [each.model_dump(mode="json") for each in report.rounds]
     return {
         "summary": summary,

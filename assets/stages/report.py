@@ -1,35 +1,32 @@
 """The report of a run: report.html and report.json, from what the stages recorded."""
 
 import platform
+import shlex
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assets import found, provenance
 from assets.run import Facts, Run, Stage
+
+if TYPE_CHECKING:
+    from assets.report.schema import Report
 
 LIBRARIES = ("loveloop", "duckdb", "kafka-python", "torch", "transformers", "dagster", "pyarrow")
 
 
 def report(run: Run) -> Facts:
     """Write both files; returns where they are."""
-    from assets import pictures
     from assets.report.render import write_report
     from assets.report.schema import from_plain
+    from assets.report.style import phone
 
-    found = from_plain(_values(run))
-    drawn = pictures.adversary(found.adversary) | {
-        "love_by_day": pictures.love_by_day(run),
-        "reliability": pictures.reliability(run, "p_love"),
-        "bots": pictures.bots(run),
-        "pareto": pictures.pareto(run),
-        "experiment": pictures.forest(run),
-        "ledger": pictures.ledger(run),
-        "seconds": pictures.seconds(run),
-    }
-    images = {name: image for name, image in drawn.items() if image is not None}
-    written = write_report(found, images, run.cycle_directory)
+    told = from_plain(_values(run))
+    wide = _drawn(run, told)
+    with phone():
+        narrow = _drawn(run, told)
+    written = write_report(told, wide, run.cycle_directory, narrow=narrow)
     if run.at is None:
         for file in (written.html, written.json):
             _point_to(run.directory / file.name, file)
@@ -45,10 +42,30 @@ def _point_to(link: Path, file: Path) -> None:
     part.replace(link)
 
 
+def _drawn(run: Run, told: "Report") -> dict[str, bytes]:
+    """Every figure of which there is enough to draw."""
+    from assets import pictures
+
+    drawn = pictures.adversary(told.adversary) | {
+        "love_by_day": pictures.love_by_day(run),
+        "reliability": pictures.reliability(run, "p_love"),
+        "bots": pictures.bots(run),
+        "pareto": pictures.pareto(run),
+        "experiment": pictures.forest(run),
+        "ledger": pictures.ledger(run),
+        "seconds": pictures.seconds(run),
+    }
+    return {name: image for name, image in drawn.items() if image is not None}
+
+
 def _values(run: Run) -> dict[str, Any]:
-    trial = run.finished("lift_ledger") is not None
-    p_love = run.facts("p_love")
-    source = "a synthetic world" if provenance.anything_simulated(run) else "real input"
+    from assets.report import words
+    from assets.report.history_schema import Origin
+
+    ledger = run.finished("lift_ledger") is not None
+    p_love, test = run.facts("p_love"), found.experiment(run)
+    inputs = [Origin(**each) for each in provenance.origins(run)]
+    source = words.source("a synthetic world" if run.recipe.source == "world" else "real input", inputs)
     return {
         "name": run.directory.name,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -58,17 +75,19 @@ def _values(run: Run) -> dict[str, Any]:
         "p_love": _p_love(run, p_love),
         "policies": [_struct(each) for each in found.policies(run)],
         "candidate": run.facts("candidate"),
-        "experiment": found.readout(run) if trial else None,
-        "ledger": run.facts("lift_ledger")["ledger"] if trial else [],
-        "ledger_agreement": _agreement(run) if trial else None,
+        "experiment": _struct(test) if test else None,
+        "ledger": run.facts("lift_ledger")["ledger"] if ledger else [],
+        "ledger_agreement": _agreement(run) if ledger else None,
         "baselines": p_love.get("baselines"),
         "bots": p_love.get("bots"),
         "bots_r": p_love.get("bots_r"),
         "bots_r_ci": p_love.get("bots_r_ci"),
-        "seconds": run.seconds(),
+        "seconds": found.seconds(run),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
         "commands": _commands(run),
         "notes": _notes(run),
+        "origins": [_struct(each) for each in inputs],
+        "cycles": [_struct(each) for each in found.history(run)],
     }
 
 
@@ -83,13 +102,16 @@ def _ingest(run: Run) -> Facts:
     facts = run.facts("ingest")
     counts = facts["counts"]
     stored = counts["rows"] + counts["duplicates_dropped"] + counts["dead_letters"] + counts.get("erased", 0)
-    sent = facts.get("events_sent", stored)
+    sent, taken = facts.get("events_sent", stored), facts.get("taken", stored)
     kept = ("rows", "duplicates_dropped", "retractions", "late_joined", "dead_letters")
+    later = ("erased", "waiting", "waiting_too_long", "waiting_since")  # runs of earlier versions recorded fewer
     return {
         "events_sent": sent,
-        "lost": sent - stored,
+        "lost": sent - taken,
+        "from_topics": "events_sent" not in facts,
         "by_reason": counts["dead_letters_by_reason"],
         **{name: counts[name] for name in kept},
+        **{name: counts[name] for name in later if name in counts},
     }
 
 
@@ -98,12 +120,13 @@ def _adversary(run: Run) -> Facts:
     from assets.stages import source
 
     moment = source.world_config(run).ends_at if run.recipe.source == "world" else datetime.now(UTC)
-    found = caught(run.warehouse, moment=moment, maturity_hours=run.recipe.training_set.maturity_hours)
+    hours, trials = run.recipe.training_set.maturity_hours, found.trials(run)
+    seen = caught(run.warehouse, moment=moment, maturity_hours=hours, without=trials)
     if run.recipe.source != "world":
-        return found
+        return seen
     from assets import truth
 
-    return found | truth.adversary(run)
+    return seen | truth.adversary(run)
 
 
 def _p_love(run: Run, facts: Facts) -> Facts:
@@ -123,16 +146,22 @@ def _agreement(run: Run) -> Facts:
 
 
 def _commands(run: Run) -> list[str]:
-    if run.recipe.source == "world":
-        return [f"make demo    # or: loveloop run --recipe RECIPE --name {run.directory.name}"]
-    return [f"loveloop run --recipe RECIPE --data DATA --name {run.directory.name}"]
+    """What a shell needs to make the run again; where the recipe's file is not known, where its content is kept."""
+    recipe = run.recipe_file
+    words = ["loveloop", "run", "--recipe", str(recipe or "RECIPE.toml")]
+    words += ["--data", str(run.data)] if run.data else []
+    words += ["--name", run.directory.name, "--home", _short(run.directory.parent)]
+    kept = [] if recipe else [f"# RECIPE.toml: the recipe that is kept in {_short(run.directory / 'run.json')}"]
+    return [*kept, shlex.join(words)]
+
+
+def _short(path: Path) -> str:
+    """A path as it would be typed here: relative where it lies below."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _notes(run: Run) -> list[str]:
     notes = []
-    staged = run.facts("candidate")
-    if not staged["passed"] and run.finished("exposures"):
-        notes.append("The staged candidate did not pass every gate; the recipe forced its A/B test (experiment.force).")
     if run.recipe.source == "world":
         notes.append(
             "True figures come from the synthetic world's hidden truth; nothing that learns or decides read them."

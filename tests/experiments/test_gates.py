@@ -106,3 +106,12 @@ def test_when_none_passes_the_one_with_the_fewest_failures_is_named_as_failing()
 def test_no_candidate_is_an_error() -> None:
     with pytest.raises(ValueError, match="train a policy first"):
         choose({}, BASE, p_love=P_LOVE)
+
+
+def test_what_was_seen_is_never_rounded_onto_its_limit() -> None:
+    close = row(closing_delta_ci=(-0.006, 0.00998), helpfulness_delta_ci=(-0.0204, 0.01))
+    found = {gate.name: gate for gate in check(close, BASE, p_love=P_LOVE)}
+    assert (found["needless closings"].seen, found["needless closings"].passed) == ("-0.60% to +0.998%", True)
+    assert (found["helpfulness"].seen, found["helpfulness"].passed) == ("-0.0204 to +0.010", False)
+    exact = {gate.name: gate for gate in check(row(closing_delta_ci=(0.0, 0.01)), BASE, p_love=P_LOVE)}
+    assert (exact["needless closings"].seen, exact["needless closings"].passed) == ("+0.00% to +1.00%", False)

@@ -37,6 +37,15 @@ def test_loves_are_counted_by_the_day_of_serving(feed: Any, product: Any) -> Non
     ]
 
 
+def test_the_love_rate_by_day_can_leave_an_experiment_out(feed: Any, product: Any) -> None:
+    test = {"experiment": "warmer", "arm": "control"}
+    feed.pour(product.served("r1"), product.served("r2", **test), product.reacted("r2", at=product.noon))
+    counts = ("exposures", "loves")
+    (log,) = queries.love_by_day(feed.warehouse.target, without=["warmer"]).to_pylist()
+    (both,) = queries.love_by_day(feed.warehouse.target, without=["another"]).to_pylist()
+    assert ([log[name] for name in counts], [both[name] for name in counts]) == ([1, 0], [2, 1])
+
+
 def test_policies_are_compared_by_love_rate(feed: Any, product: Any) -> None:
     feed.pour(
         product.served("r1"), product.served("r2", policy="love-0.1"), product.served("r3"), product.reacted("r3")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -18,6 +19,8 @@ TRUST_BINS: Final = 10
 SOMEBODY_ELSES: Final = "shown to somebody else"
 WEIGHED_DOWN: Final = "weighed down"
 """What takes loves out without a flag: the response was not the user's, or trust and the cap on influence."""
+SEVERAL: Final = "several rules"
+"""Under which a user stands whom several rules flagged on the same day."""
 SQL: Final = Path(__file__).with_name("left_out.sql")
 
 
@@ -28,12 +31,14 @@ class LeftOut(NamedTuple):
         loves: Mature loves that stand, whoever gave them.
         left_out: How many of them do not count, by mass: 1 - trust of one that is weighed down.
         by_rule: The same by rule; a love that several rules left out is in each.
-        users: Users with a response or a reaction.
-        users_aside: Users in quarantine; `users_by_rule` by rule, a user in each of theirs.
-        reactions_aside: Reactions in quarantine on their own.
+        users: Users of the log: with a response or a reaction, other than those whom an experiment alone served.
+        users_aside: Of these, in quarantine; `users_by_rule` by rule, a user in each of theirs.
+        test_users: Users whom the experiments alone served; `test_users_aside` of them in quarantine.
+        reactions_aside: Reactions to the log's responses that are in quarantine on their own.
         released: Standing decisions of people; `confirmed` likewise.
         trust: Users whose trust is below 1, in ten equal bins from 0 on.
         days: What the daily job reported of each day that it judged.
+        first_flags: As `first_flags`.
     """
 
     loves: int
@@ -42,20 +47,24 @@ class LeftOut(NamedTuple):
     users: int
     users_aside: int
     users_by_rule: dict[str, int]
+    test_users: int
+    test_users_aside: int
     reactions_aside: int
     released: int
     confirmed: int
     trust: list[int]
     days: list[dict[str, Any]]
+    first_flags: dict[date, dict[str, int]]
 
 
-def left_out(target: Target, *, moment: datetime, maturity_hours: float) -> LeftOut:
+def left_out(target: Target, *, moment: datetime, maturity_hours: float, without: Sequence[str] = ()) -> LeftOut:
     """What the filter does to the feedback that is mature at a moment.
 
     Args:
         target: The warehouse.
         moment: As of when.
         maturity_hours: Age at which a response counts.
+        without: Experiments whose exposures, and users of their own, are counted apart.
 
     Raises:
         WarehouseError: As `Warehouse.read`.
@@ -63,12 +72,21 @@ def left_out(target: Target, *, moment: datetime, maturity_hours: float) -> Left
     with connection.open(target).read() as reader:
         rows = reader.execute(
             SQL.read_text(),
-            {"moment": moment, "hours": maturity_hours, "elsewhere": SOMEBODY_ELSES, "weighed": WEIGHED_DOWN},
+            {
+                "moment": moment,
+                "hours": maturity_hours,
+                "without": list(without),
+                "elsewhere": SOMEBODY_ELSES,
+                "weighed": WEIGHED_DOWN,
+            },
         ).fetchall()
         by_rule = {rule: mass for rule, mass, _ in rows if rule is not None and mass > 0}
         total = next((row for row in rows if row[0] is None), (None, 0.0, 0))
         aside = reader.execute(
-            "SELECT rule, count(*) FROM (SELECT unnest(rules) AS rule FROM quarantined_users) GROUP BY 1 ORDER BY 1"
+            f"""{_TEST_ONLY} SELECT rule, count(*)
+            FROM (SELECT unnest(rules) AS rule FROM quarantined_users ANTI JOIN test_only USING (user_id))
+            GROUP BY 1 ORDER BY 1""",
+            {"without": list(without)},
         ).fetchall()
         return LeftOut(
             loves=total[2],
@@ -77,7 +95,8 @@ def left_out(target: Target, *, moment: datetime, maturity_hours: float) -> Left
             users_by_rule=dict(aside),
             trust=_trust(reader),
             days=_days(reader),
-            **_counts(reader),
+            first_flags=_first_flags(reader),
+            **_counts(reader, without),
         )
 
 
@@ -87,16 +106,64 @@ def judged_days(target: Target) -> list[dict[str, Any]]:
         return _days(reader)
 
 
-def _counts(reader: DuckDBPyConnection) -> dict[str, int]:
+def first_flags(target: Target) -> dict[date, dict[str, int]]:
+    """Users by the day on which the daily job first flagged them, and the rule that did (`SEVERAL` for more than one).
+
+    A user counts once. Flags that did not bear out are withdrawn, and with them their users.
+    """
+    with connection.open(target).read() as reader:
+        return _first_flags(reader)
+
+
+def _first_flags(reader: DuckDBPyConnection) -> dict[date, dict[str, int]]:
+    found: dict[date, dict[str, int]] = {}
+    rows = reader.execute(_FIRST_FLAGS, {"several": SEVERAL}).fetchall()
+    for day, rule, users in rows:
+        found.setdefault(day, {})[rule] = users
+    return found
+
+
+_FIRST_FLAGS = """
+WITH by_day AS (  -- the daily job stamps users with the last moment of the day that it judged, groups with the next
+    SELECT user_id, CAST(timezone('UTC', flagged_at - to_microseconds(1)) AS DATE) AS day, list(DISTINCT rule) AS rules
+    FROM flags
+    WHERE source = 'periodic' AND subject = 'user' AND score >= 1
+    GROUP BY user_id, day
+),
+first AS (SELECT user_id, min(day) AS day, arg_min(rules, day) AS rules FROM by_day GROUP BY user_id)
+SELECT day, CASE WHEN len(rules) = 1 THEN rules[1] ELSE $several END AS rule, count(*) AS users
+FROM first
+GROUP BY day, rule
+ORDER BY day, rule
+"""
+
+_TEST_ONLY = """
+WITH test_only AS (
+    SELECT user_id FROM responses GROUP BY user_id
+    HAVING bool_and(coalesce(list_contains(CAST($without AS VARCHAR[]), experiment), false))
+)
+"""
+
+
+def _counts(reader: DuckDBPyConnection, without: Sequence[str]) -> dict[str, int]:
     found = reader.execute(
-        """SELECT
-            (SELECT count(*) FROM (SELECT user_id FROM responses UNION SELECT user_id FROM reactions)) AS users,
-            (SELECT count(*) FROM quarantined_users) AS users_aside,
-            (SELECT count(*) FROM quarantined_reactions) AS reactions_aside,
+        f"""{_TEST_ONLY},
+        everybody AS (SELECT user_id FROM responses UNION SELECT user_id FROM reactions),
+        tested AS (
+            SELECT response_id FROM responses
+            WHERE coalesce(list_contains(CAST($without AS VARCHAR[]), experiment), false)
+        )
+        SELECT
+            (SELECT count(*) FROM everybody ANTI JOIN test_only USING (user_id)) AS users,
+            (SELECT count(*) FROM quarantined_users ANTI JOIN test_only USING (user_id)) AS users_aside,
+            (SELECT count(*) FROM test_only) AS test_users,
+            (SELECT count(*) FROM quarantined_users SEMI JOIN test_only USING (user_id)) AS test_users_aside,
+            (SELECT count(*) FROM quarantined_reactions ANTI JOIN tested USING (response_id)) AS reactions_aside,
             (SELECT count(*) FROM standing_decisions WHERE decision = 'released') AS released,
-            (SELECT count(*) FROM standing_decisions WHERE decision = 'confirmed') AS confirmed"""
+            (SELECT count(*) FROM standing_decisions WHERE decision = 'confirmed') AS confirmed""",
+        {"without": list(without)},
     ).fetchone()
-    names = ("users", "users_aside", "reactions_aside", "released", "confirmed")
+    names = ("users", "users_aside", "test_users", "test_users_aside", "reactions_aside", "released", "confirmed")
     return dict(zip(names, found or (0,) * len(names), strict=True))
 
 

@@ -1,10 +1,12 @@
--- Mass of mature loves that do not count, by rule, and of all of them (rule NULL) with their number. $moment, $hours as for clean_feedback_at.
+-- Mass of mature loves that do not count, by rule, and of all of them (rule NULL) with their number. $moment, $hours as for clean_feedback_at;
+-- $without: experiments whose exposures are no part of the log.
 WITH standing AS (
     SELECT response_id, user_id, event_id
     FROM reaction_state_at(CAST($moment AS TIMESTAMPTZ))
     SEMI JOIN (
         SELECT response_id FROM served
         WHERE served_at <= CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))
+            AND NOT coalesce(list_contains(CAST($without AS VARCHAR[]), experiment), false)
     ) AS mature USING (response_id)
     WHERE reaction = 'love' AND action = 'added'
 ),

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from assets.report import schema, words
+from assets.report import schema, typesetting, words
 
 NOTHING: dict[str, Any] = {
     "name": "small",
@@ -55,7 +55,60 @@ def test_a_gate_that_could_not_be_measured_counts_as_neither_passed_nor_failed()
     assert found.headline == (
         "love-0.1 is staged and passed every gate (not measured, for want of labels: safety); no A/B test was run"
     )
-    assert "passed all 1 gates (not measured, for want of labels: safety)" in found.found[0]
+    assert "it passed all 1 gates (not measured, for want of labels: safety)" in found.found[0]
+
+
+GATE = {"name": "needless closings", "seen": "+0.47% to +1.73%", "rule": "must lie below +1.00%", "passed": False}
+FORCED = CANDIDATE | {"passed": False, "gates": [GATE]}
+
+
+def test_a_forced_test_never_says_ship_without_its_caveat() -> None:
+    found = summary(candidate=FORCED, experiment=TEST)
+    assert found.verdict == "ship?"
+    assert found.headline == (
+        "Ship? love-0.1: +31.0% loves per response (+10.0% to +50.0%) (forced: it failed the gate on needless closings)"
+    )
+    assert found.next_steps[0].startswith("Do not ramp it up on the test alone")
+    assert "The A/B test was forced (experiment.force): it failed the gate on needless closings." in found.notes
+
+
+def test_a_test_that_shows_nothing_yet_says_so() -> None:
+    found = summary(candidate=CANDIDATE, experiment=TEST | {"decision": "continue", "anytime_ci": [-0.1, 0.7]})
+    assert found.headline.endswith("so far, which shows neither gain nor loss")
+
+
+def test_a_broken_guardrail_is_why_a_loved_treatment_is_not_shipped() -> None:
+    guard = {
+        "name": "needless closings", "state": "broken", "margin": 0.01, "rates": {}, "difference": 0.03,
+        "difference_ci": [0.02, 0.04], "words": "",
+    }  # fmt: skip
+    found = summary(candidate=CANDIDATE, experiment=TEST | {"decision": "stop", "guardrails": [guard]})
+    assert found.headline.endswith("and the guardrail on needless closings is broken")
+
+
+def test_where_gate_and_guardrail_disagree_the_report_says_what_each_rests_on() -> None:
+    guard = {
+        "name": "needless closings", "state": "held", "margin": 0.01, "rates": {}, "difference": 0.004,
+        "difference_ci": [0.0023, 0.0063], "words": "",
+    }  # fmt: skip
+    (line,) = [
+        line
+        for line in summary(candidate=FORCED, experiment=TEST | {"guardrails": [guard]}).found
+        if "gate and test differ" in line
+    ]
+    assert "offline +0.47% to +1.73%, in the test +0.23% to +0.63%" in line
+    assert "the gate stays failed" in line
+
+
+def test_a_lift_without_limits_is_not_given_as_an_interval() -> None:
+    found = summary(candidate=CANDIDATE, experiment=TEST | {"decision": "continue", "anytime_ci": [-1.0, None]})
+    assert "(any lift is possible)" in found.headline
+
+
+def test_an_endless_interval_in_a_reason_is_said_in_words() -> None:
+    reason = "the lift is not shown: Love rate -100.0%, -100.0% to +inf% at any look"
+    found = summary(candidate=CANDIDATE, experiment=TEST | {"reasons": [reason]})
+    assert found.found[-1].endswith("\N{MINUS SIGN}100.0% or more at any look.")
 
 
 def test_lost_events_come_before_any_other_advice_about_the_data() -> None:
@@ -71,5 +124,5 @@ def test_a_lift_that_is_not_known_is_not_printed_as_a_number() -> None:
 
 
 def test_open_intervals_read_as_one_sided() -> None:
-    assert words.span((None, 0.5)) == "at most +50.0%"
-    assert words.span((0.5, None)) == "at least +50.0%"
+    assert typesetting.span((None, 0.5)) == "at most +50.0%"
+    assert typesetting.span((0.5, None)) == "at least +50.0%"

@@ -1,11 +1,11 @@
 """What the filter left out is told rule by rule, and adds up."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
-from warehouse.adversary.left_out import SOMEBODY_ELSES, WEIGHED_DOWN, LeftOut, left_out
+from warehouse.adversary.left_out import SEVERAL, SOMEBODY_ELSES, WEIGHED_DOWN, LeftOut, first_flags, left_out
 
 MINUTE = timedelta(minutes=1)
 
@@ -66,3 +66,32 @@ def test_what_the_daily_job_reported_comes_in_order(feed: Any, product: Any) -> 
             writer.execute("INSERT INTO adversary_days VALUES (?, 'v', 0.02, ?)", [day, f'{{"day": "{day}"}}'])
     days = seen(feed, product).days
     assert [(each["day"], each["dial"]) for each in days] == [("2026-03-01", 0.02), ("2026-03-02", 0.02)]
+
+
+def test_what_an_experiment_served_is_counted_apart_from_the_log(feed: Any, product: Any) -> None:
+    test = {"experiment": "ab-1", "arm": "treatment"}
+    feed.pour(product.served("r1", "ann"), product.reacted("r1", "ann", at=product.noon + MINUTE))
+    feed.pour(product.served("t1", "tom", **test), product.reacted("t1", "tom", at=product.noon + MINUTE))
+    feed.pour(product.served("t2", "ann", **test), product.served("o1", "ola", experiment="another", arm="control"))
+    moment = product.noon + timedelta(days=3)
+    apart = left_out(feed.warehouse.target, moment=moment, maturity_hours=24, without=["ab-1"])
+    assert (apart.loves, apart.users, apart.test_users, apart.test_users_aside) == (1, 2, 1, 0)
+    together = seen(feed, product)
+    assert (together.loves, together.users, together.test_users) == (2, 3, 0)
+
+
+def test_a_user_is_first_flagged_once_whatever_rules_follow(feed: Any, product: Any) -> None:
+    feed.pour(product.served("r1"))
+    midnight, before = "2026-03-02 00:00:00+00:00", "2026-03-01 23:59:59.999999+00:00"
+    flagged = [
+        ("ann", "lockstep", midnight), ("ann", "loves_too_much", "2026-03-03 23:59:59.999999+00:00"),
+        ("bob", "lockstep", midnight), ("bob", "loves_too_much", before),
+    ]  # fmt: skip
+    with feed.warehouse.transaction() as writer:
+        for user, rule, at in flagged:
+            writer.execute(
+                """INSERT INTO flags (source, subject, rule, rule_version, user_id, score, flagged_at)
+                VALUES ('periodic', 'user', ?, '1', ?, 2, CAST(? AS TIMESTAMPTZ))""",
+                [rule, user, at],
+            )
+    assert first_flags(feed.warehouse.target) == {date(2026, 3, 1): {"lockstep": 1, SEVERAL: 1}}

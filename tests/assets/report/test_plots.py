@@ -1,0 +1,84 @@
+"""What the plots draw, read from their axes."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from assets.report import adversary_plots, group_plot, plots, schema
+from assets.report.adversary_schema import JudgedDay
+
+
+@pytest.fixture
+def axes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The first axes of every figure that is drawn."""
+    seen: list[Any] = []
+
+    def keep(figure: Any) -> bytes:
+        seen.append(figure.axes[0])
+        return b"\x89PNG"
+
+    for module in (plots, adversary_plots, group_plot):
+        monkeypatch.setattr(module, "png", keep)
+    return seen
+
+
+def test_bins_without_a_love_are_limits_and_no_line_joins_the_others(axes: list[Any]) -> None:
+    plots.reliability([plots.Bin(0.001, 0, 400), plots.Bin(0.01, 3, 400), plots.Bin(0.05, 30, 400)])
+    drawn = {line.get_label(): line for line in axes[0].get_lines()}
+    limits = drawn["none came true: at most"]
+    assert limits.get_xdata().tolist() == [0.001]
+    assert limits.get_ydata()[0] > 0.005
+    (points,) = axes[0].containers
+    assert points[0].get_xdata().tolist() == [0.01, 0.05]
+    assert points[0].get_linestyle() == "None"
+
+
+def test_a_user_stands_once_among_the_newly_flagged(axes: list[Any]) -> None:
+    days = [
+        JudgedDay(day=f"2026-02-0{day}", users=9, loves=3, flags={"a": 2, "b": 2}, cpu_s=0.1, first_flagged=first)
+        for day, first in ((1, {"several rules": 2}), (2, {"a": 1}))
+    ]
+    adversary_plots.judged_days(days)
+    assert sum(bar.get_height() for bar in axes[0].patches) == 3
+
+
+@pytest.mark.parametrize(
+    ("flagged_at", "words"),
+    [
+        ("2026-02-03T09:00:00+00:00", "put aside 3 February 09:00"),
+        ("2026-02-09T23:59:59+00:00", "put aside 9 February 23:59 \N{RIGHTWARDS ARROW}"),
+        ("2026-01-20T09:36:00+00:00", "\N{LEFTWARDS ARROW} put aside 20 January 09:36"),
+    ],
+)
+def test_the_axis_of_a_group_fits_its_marks_wherever_the_flag_lies(
+    report: schema.Report, axes: list[Any], flagged_at: str, words: str
+) -> None:
+    import msgspec
+    from matplotlib.dates import date2num
+
+    assert report.adversary is not None
+    found = msgspec.structs.replace(report.adversary.groups[0], flagged_at=flagged_at)
+    group_plot.group(found)
+    left, right = axes[0].get_xlim()
+    first, last = (date2num(datetime(2026, 2, day, hour, tzinfo=UTC)) for day, hour in ((2, 10), (5, 9)))
+    assert first - 0.2 < left < first
+    assert last < right < last + 0.2
+    assert words in [each.get_text() for each in axes[0].texts]
+
+
+def test_a_ledger_row_without_a_lift_is_no_mark_at_nothing(axes: list[Any]) -> None:
+    row: dict[str, Any] = {
+        "candidate": "a",
+        "measured_low": None,
+        "measured_high": None,
+        "experiment": "e",
+        "date": "2026-03-02",
+    }
+    plots.predicted_against_measured([schema.LedgerRow(predicted_lift=0.3, measured_lift=None, **row)])
+    assert not axes[0].containers
+
+
+def test_an_open_interval_is_not_drawn_as_a_point_of_certainty(axes: list[Any]) -> None:
+    plots.experiment_forest(schema.Experiment(decision="continue", lift=0.1, lift_ci=(0.0, 0.2), anytime_ci=(-1, None)))
+    assert [each.get_text() for each in axes[0].texts] == ["no upper limit \N{RIGHTWARDS ARROW}"]

@@ -1,0 +1,94 @@
+"""What the report's stage takes from a run."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assets import found, provenance
+from assets.cycle import open_cycle
+from assets.recipe import Recipe
+from assets.run import Facts, Key, Run, Stage
+from assets.stages.report import _commands
+
+
+def finish(run: Run, stage: str, facts: Facts, seconds: float = 2.0) -> None:
+    """Record a stage as finished in the newest cycle, as `perform` would."""
+    if run.cycle is None:
+        open_cycle(run.directory, "first", {})
+    run.record(Stage(stage, stage, lambda _: {}), Key("k", {}), seconds, facts)
+
+
+def recipe(source: str = "world", **settings: Any) -> Recipe:
+    return Recipe.model_validate({"source": source} | settings)
+
+
+def test_the_commands_are_the_runs_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    opened = Run(tmp_path / "my runs" / "tone", recipe("convai"), Path("/data/talks"), recipe_file="../garden.toml")
+    (command,) = _commands(opened)
+    words = ["loveloop", "run", "--recipe", "../garden.toml", "--data", "/data/talks", "--name", "tone", "--home"]
+    assert shlex.split(command) == [*words, "my runs"]
+
+
+def test_a_run_that_does_not_know_its_recipes_file_says_where_its_content_is(tmp_path: Path) -> None:
+    kept, command = _commands(Run(tmp_path / "runs" / "tone", recipe()))
+    assert str(tmp_path / "runs" / "tone" / "run.json") in kept
+    assert shlex.split(command)[-4:] == ["--name", "tone", "--home", str(tmp_path / "runs")]
+
+
+def test_seconds_stand_in_the_recipes_order_without_what_it_has_no_more(tmp_path: Path) -> None:
+    run = Run(tmp_path, recipe(policy={"love_weights": [0.1]}))
+    for name in ("report", "policy-0.3", "p_love", "ingest", "policy-0.1"):
+        finish(run, name, {"summary": name})
+    assert list(found.seconds(run).items()) == [("ingest", 2.0), ("p_love", 2.0), ("policy-0.1", 2.0)]
+
+
+def told(run: Run) -> dict[str, tuple[str, bool]]:
+    return {each["what"]: (each["origin"], each["simulated"]) for each in provenance.origins(run)}
+
+
+def test_where_everything_came_from_is_what_the_stages_recorded(tmp_path: Path) -> None:
+    run = Run(tmp_path, recipe("warehouse", policy={"love_weights": [0.1]}))
+    thumbs = {"source": "reactions", "words": "people's thumbs in the log: 7 up against 3 down", "simulated": False}
+    asked = {"source": "log", "words": "the log's own prompts", "simulated": False}
+    finish(run, "helpfulness", {"origin": thumbs})
+    finish(run, "policy-0.1", {"prompts": {"love": asked}})
+    assert told(run) == {
+        "helpfulness labels": (thumbs["words"], False),
+        "safety labels": ("left out by the recipe: not trained, not measured", False),
+        "training prompts for love": (asked["words"], False),
+    }
+
+
+def test_what_the_world_made_is_told_as_simulated(tmp_path: Path) -> None:
+    run = Run(tmp_path, recipe(experiment={"exposures": 5}))
+    finish(run, "events", {"origin": {"source": "world", "words": "the simulated world's users", "simulated": True}})
+    assert told(run)["events"] == ("the simulated world's users", True)
+    assert told(run)["A/B test"][1] is True
+
+
+def test_the_history_has_a_row_for_each_cycle_with_what_it_came_to(tmp_path: Path) -> None:
+    run = Run(tmp_path, recipe())
+    finish(run, "training_set", {"hash": "0123456789abcdef", "rows": 50, "positives": 4})
+    finish(run, "report", {"summary": ""})
+    open_cycle(tmp_path, "ingest: what it reads changed", {"training_set": 1})
+    finish(run, "candidate", {"name": "love-0.1-ab", "passed": False})
+    first, second = found.history(run)
+    assert (first.rows, first.loves, first.training_set, first.candidate) == (50, 4, "0123456789ab", None)
+    assert (second.why, second.rows, second.candidate, second.passed) == (
+        "ingest: what it reads changed", 50, "love-0.1-ab", False,
+    )  # fmt: skip
+
+
+def test_the_experiments_of_a_live_warehouse_are_not_all_the_runs_own(tmp_path: Path) -> None:
+    run = Run(tmp_path, recipe("warehouse"))
+    assert found.trials(run) == []
+    read = {"decision": "continue", "lift": None, "lift_ci": [None, None], "srm_p": 1.0, "exposures": 0, "name": "ab-7"}
+    finish(run, "experiment_readout", read)
+    assert found.trials(run) == ["ab-7"]
+    test = found.experiment(run)
+    assert test is not None
+    assert test.simulated is False
+    assert run.facts("experiment_readout") == read
