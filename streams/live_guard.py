@@ -59,10 +59,10 @@ def run(
     port = web_port or brokers.free_port()
     print(f"live guard on http://{web_host}:{port}/live, reading {names.events} on {bootstrap}; Ctrl-C stops it")
     sys.stdout.flush()
+    guard = Guard(rules or Rules(), Pulse(stale_seconds), topics.life(bootstrap, names.events))
     with tempfile.TemporaryDirectory(prefix="loveloop-guard-") as scratch:
         worker = Worker(
-            bootstrap, Guard(rules or Rules(), Pulse(stale_seconds)), names=names, web=(web_host, port),
-            scratch=Path(scratch), session_seconds=session_seconds,
+            bootstrap, guard, names=names, web=(web_host, port), scratch=Path(scratch), session_seconds=session_seconds,
             counts_partitions=topics.partition_count(bootstrap, names.guard_counts),
         )  # fmt: skip
         process.run(worker, Path(scratch))

@@ -38,6 +38,7 @@ class Board:
 
     Args:
         window_seconds: Tellings with windows of another length are left out: whoever changes the length begins anew.
+        life: Id of the events topic; tellings of another one count offsets that mean nothing here, and are left out.
 
     Attributes:
         newest: Event time of the newest event that anybody counted.
@@ -45,8 +46,8 @@ class Board:
         version: Grows with every change.
     """
 
-    def __init__(self, window_seconds: int) -> None:
-        self.window_seconds = window_seconds
+    def __init__(self, window_seconds: int, life: str = "") -> None:
+        self.window_seconds, self.life = window_seconds, life
         self.newest = datetime.fromtimestamp(0, UTC)
         self.forgotten = -1
         self.version = 0
@@ -63,6 +64,8 @@ class Board:
         if not windows or windows[0].through < 0:
             return None
         first = windows[0]
+        if first.life != self.life and first.life and self.life:
+            return None
         block = first.partition, self._number(first) // BLOCK_WINDOWS
         rows = {(self._number(w), (w.experiment, w.arm, w.policy)): (w.served, w.loves, w.closings) for w in windows}
         self.put(*block, Telling(rows, first.through), first.measured_at)

@@ -60,14 +60,19 @@ class Follower:
     async def span(self, events_partitions: Iterable[int]) -> tuple[dict[int, int], dict[int, int]]:
         """First offset of partitions of the events topic, and the one behind the last.
 
-        Without any the broker is asked for its own topics instead, so that an answer always means that it is there.
+        Raises:
+            KafkaError: The broker is away, or lacks a topic.
         """
         from aiokafka import TopicPartition
 
         asked = [TopicPartition(self._events, number) for number in events_partitions]
-        starts = await self._consumer.beginning_offsets(asked or self._consumer.assignment())
+        starts = await self._consumer.beginning_offsets(asked)
         ends = await self._consumer.end_offsets(asked or self._consumer.assignment())
-        return {tp.partition: at for tp, at in starts.items()}, {tp.partition: at for tp, at in ends.items()}
+        return {tp.partition: starts[tp] for tp in asked}, {tp.partition: ends[tp] for tp in asked}
+
+    async def begin_again(self) -> None:
+        """Read the guard's own topics from their beginning: they are new."""
+        await self._consumer.seek_to_beginning(*self._consumer.assignment())
 
     async def _ends(self) -> dict[Any, int]:
         from aiokafka.errors import KafkaError

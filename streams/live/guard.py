@@ -1,5 +1,6 @@
 """All that one worker of the live guard knows, without Kafka or Faust: partitions, the board, flags and trips."""
 
+import logging
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from streams.live.pulse import Pulse
 from streams.live.rules import Rules
 from streams.live.shared import SharedRates, spread
 
+_log = logging.getLogger(__name__)
 FLAGS_SHOWN = 200
 
 
@@ -33,6 +35,7 @@ class Guard:
     Args:
         rules: Dials.
         pulse: How the worker itself does; a new one if None.
+        life: Id of the events topic.
 
     Attributes:
         lines: Lines of events that this process has read, those read again after a rebalance too.
@@ -44,11 +47,11 @@ class Guard:
         recent: The latest flags of all workers.
     """
 
-    def __init__(self, rules: Rules, pulse: Pulse | None = None) -> None:
+    def __init__(self, rules: Rules, pulse: Pulse | None = None, life: str = "") -> None:
         self.rules = rules
         self.pulse = pulse or Pulse()
         self.lines = self.unreadable = 0
-        self.board = Board(rules.window_seconds)
+        self.board = Board(rules.window_seconds, life)
         self.partitions: dict[int, PartitionGuard] = {}
         self.shared: dict[int, SharedRates] = {}
         self.trips: dict[tuple[str, str, str], Trip] = {}
@@ -143,6 +146,17 @@ class Guard:
             if last > before:
                 self._released[events, partition] = last
                 yield events, partition, range(before + 1, last + 1)
+
+    def start_over(self, life: str) -> None:
+        """Drop all that was counted and found: the broker lost its topics, and the new events topic has this id."""
+        _log.warning("the topics are not those of before: counting begins anew")
+        self.board = Board(self.rules.window_seconds, life)
+        self.partitions.clear()
+        self.shared.clear()
+        self.trips.clear()
+        self.recent.clear()
+        self._released.clear()
+        self._standings = -1, []
 
     def forget(self, *, events: bool, partition: int) -> None:
         """Drop a partition, of the events topic or of guard-counts, that another worker takes over."""

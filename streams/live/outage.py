@@ -8,11 +8,11 @@ def passes(error: BaseException | None) -> bool:
     >>> passes(KafkaTimeoutError()), passes(MessageSizeTooLargeError()), passes(OSError())
     (True, False, False)
     """
-    from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
+    from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, UnknownError
     from faust.exceptions import ProducerSendError
 
     if isinstance(error, ProducerSendError):
         return passes(error.__cause__)
-    if isinstance(error, KafkaTimeoutError | KafkaConnectionError):
+    if isinstance(error, KafkaTimeoutError | KafkaConnectionError | UnknownError):  # Tansu's word for no such topic
         return True
     return isinstance(error, KafkaError) and bool(error.retriable)

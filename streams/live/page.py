@@ -111,7 +111,10 @@ def _arms(guard: Guard) -> str:
     most = sorted(found.values(), key=lambda rows: -sum(row["served"] for row in rows))[:MOST_ARMS]
     shown = [rows for rows in found.values() if rows in most]
     more = f"<p>{len(found) - len(shown):,} smaller arms are not shown.</p>" if len(found) > len(shown) else ""
-    heads = ("Experiment", "Arm", "Policy", "Served", "Loves", "Love rate", "Closings", "Evidence", "Status", "Since")
+    heads = (
+        "Experiment", "Arm", "Policy", "Served", "Loves", "Love rate", "Closings", "Closing rate", "Evidence", "Status",
+        "Since",
+    )  # fmt: skip
     return _table("Arms", heads, [_arm(guard, rows) for rows in shown], "No arm yet.") + more
 
 
@@ -125,11 +128,12 @@ def _arm(guard: Guard, rows: list[dict[str, Any]]) -> tuple[str, list[Cell]]:
     return "off" if tripped else "", [
         ("", escape(experiment or "-")),
         ("", escape(arm or "-")),
-        ("", escape(", ".join(row["policy"] for row in rows))),
+        ("long", escape(", ".join(row["policy"] for row in rows))),
         ("number", f"{served:,}"),
         ("number", f"{loves:,}"),
         ("number", _rate(seen["love_rate"], seen["love_interval"])),
-        ("number", f"{closings:,} {_rate(seen['closing_rate'], seen['closing_interval'])}"),
+        ("number", f"{closings:,}"),
+        ("number", _rate(seen["closing_rate"], seen["closing_interval"])),
         ("", _evidence(test)),
         ("status", status),
         ("", _clock(min(row["since"] for row in rows))),
@@ -137,7 +141,7 @@ def _arm(guard: Guard, rows: list[dict[str, Any]]) -> tuple[str, list[Cell]]:
 
 
 def _rate(rate: float, interval: tuple[float, float]) -> str:
-    return f"{rate:.2%}<small>{interval[0]:.2%} to {interval[1]:.2%}</small>"
+    return f"{rate:.2%}<small>{100 * interval[0]:.2f} to {interval[1]:.2%}</small>"
 
 
 def _evidence(test: Standing | None) -> str:
@@ -147,7 +151,7 @@ def _evidence(test: Standing | None) -> str:
     if test.rate is None:
         return "<small>no window is over yet</small>"
     what = f"{_METRICS[test.metric]} against {'the limit' if test.against == 'limit' else test.against}"
-    said = f"{test.way:.0%} of the way to tripping"
+    said = f"{test.way:.0%} of the way to its line"
     values = f"log evidence {test.log_evidence:.2f}, line {test.line:.2f}"
     bar = f'<span class="bar" aria-hidden="true"><i style="width:{test.way:.0%}"></i></span>'
     return f"{bar}{said}<small>{escape(what)}; {values}</small>"
@@ -158,7 +162,7 @@ def _users(guard: Guard) -> str:
         (
             "off" if row["reactions"] >= row["line"] else "",
             [
-                ("", row["subject"]), ("", escape(row["key"])), ("number", f"{row['reactions']:,}"),
+                ("", row["subject"]), ("long", escape(row["key"])), ("number", f"{row['reactions']:,}"),
                 ("number", f"{row['line']:,}"), ("", f"{_clock(row['at'])}<small>{ago(_age(row['at']))}</small>"),
             ],
         )
@@ -175,7 +179,7 @@ def _flags(guard: Guard) -> str:
             [
                 ("", f"{_clock(flag['flagged_at'])}<small>{ago(_age(flag['flagged_at']))}</small>"),
                 ("", escape(flag["rule"].replace("_", " "))), ("", escape(flag["subject"])),
-                ("", escape(flag["user_id"] or flag["key"] or "-")), ("number", f"{flag['score']:.2f}"),
+                ("long", escape(flag["user_id"] or flag["key"] or "-")), ("number", f"{flag['score']:.2f}"),
             ],
         )
         for flag in view.flags(guard)[:_FLAGS]

@@ -45,7 +45,7 @@ class Probe:
         self._bootstrap, self._names, self._partitions = bootstrap, names, partitions
         self._guard, self._follower, self._held = guard, follower, held
         self._words = _LastWords()
-        for name in ("aiokafka", "kafka"):
+        for name in ("aiokafka", "kafka", "faust.topics"):
             logger = logging.getLogger(name)
             logger.setLevel(logging.WARNING)
             logger.handlers, logger.propagate = [self._words], False
@@ -60,10 +60,20 @@ class Probe:
                 lag = await asyncio.wait_for(self._lag(), _PATIENCE)
             except Exception as error:  # whatever it is, the numbers are not those of now
                 self._say(pulse.silent(self._words.text or f"{type(error).__name__}: {error}"), age)
-                await self._create_topics()
+                await self._life_of_log()
             else:
+                if pulse.lost is not None:
+                    await self.check_log()
                 self._say(pulse.answered(lag, self._guard.lines), age)
             await asyncio.sleep(SECONDS)
+
+    async def check_log(self) -> None:
+        """Begin anew when the events topic is not the one of before: offsets of the old one mean nothing in it."""
+        while (life := await self._life_of_log()) is None:
+            await asyncio.sleep(1)
+        if life != self._guard.board.life:
+            self._guard.start_over(life)
+            await self._follower.begin_again()
 
     async def _lag(self) -> dict[int, int]:
         held = self._held()
@@ -74,13 +84,15 @@ class Probe:
         seen = self._guard.partitions.get(number)
         return seen.next if seen else start
 
-    async def _create_topics(self) -> None:
+    async def _life_of_log(self) -> str | None:
+        """The id of the events topic, after missing topics were created; None while the broker is away."""
         try:
             await asyncio.to_thread(
                 topics.create_topics, self._bootstrap, topics=self._names, partitions=self._partitions, timeout=1.0
             )
-        except Exception:  # still away, and said already
-            return
+            return await asyncio.to_thread(topics.life, self._bootstrap, self._names.events, timeout=1.0)
+        except Exception:  # whatever it is, it is said elsewhere
+            return None
 
     def _say(self, turn: Turn | None, age: float | None) -> None:
         why = self._guard.pulse.why

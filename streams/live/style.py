@@ -7,7 +7,7 @@ STYLE = """
   --edge: #333c46; --bad: #c62840; --on-bad: #fff; --off: #3a1820; --wait: #3a3115; --bar: #7ba3dd; --link: #7db4ff } }
 * { box-sizing: border-box }
 body { font: 15px/1.45 system-ui, sans-serif; margin: 1.2rem auto; max-width: 78rem; padding: 0 1rem;
-  color: var(--text); background: var(--back); overflow-wrap: anywhere }
+  color: var(--text); background: var(--back); overflow-wrap: break-word }
 h1 { font-size: 1.4rem; margin: 0 0 .6rem } h2 { font-size: 1.05rem; margin: 1.6rem 0 .4rem }
 p { margin: .4rem 0 } a { color: var(--link) } small { display: block; color: var(--dim); font-size: .82em }
 .banner { padding: .6rem .9rem; border-radius: .4rem } .bad.banner { background: var(--bad); color: var(--on-bad) }
@@ -20,7 +20,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 caption { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden }
 th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem .4rem }
 th { color: var(--dim); font-size: .82em; font-weight: 600 } td { border-top: 1px solid var(--edge) }
-th, td.number small { overflow-wrap: normal } .number { text-align: right }
+.number { text-align: right; white-space: nowrap } td.long { overflow-wrap: anywhere }
 tr.off td { background: var(--off) } tr.off td:first-child { box-shadow: inset .3rem 0 var(--bad) }
 tr.off td.status { font-weight: 700 }
 .bar { display: block; height: .4rem; margin: .35rem 0 .2rem; border-radius: .2rem; background: var(--edge) }
@@ -32,6 +32,7 @@ footer { margin: 2rem 0 1rem; color: var(--dim); font-size: .9em } footer a { ma
   tr { border: 1px solid var(--edge); border-radius: .4rem; margin: .6rem 0; padding: .2rem .6rem;
     background: var(--card) }
   tr.off { background: var(--off); border-left: .35rem solid var(--bad) } tr.off td:first-child { box-shadow: none }
+  td { overflow-wrap: anywhere }
   td, tr.off td { display: grid; grid-template-columns: 8rem 1fr; border: 0; padding: .18rem 0; background: none }
   td::before { content: attr(data-head); color: var(--dim) } .number { text-align: left }
   footer a { display: inline-block; padding: .35rem 0 } }

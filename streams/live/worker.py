@@ -86,13 +86,19 @@ class Worker:
         async with self._alone():
             for event in events:
                 message = event.message
-                if self._is_ours(message) and self.guard.begins(message) and self._caught_up != message.generation_id:
+                if self._is_ours(message) and self._must_catch_up(message):
+                    await self.probe.check_log()
                     await self.follower.catch_up()
                     self._caught_up = message.generation_id
                 if self._is_ours(message):  # asked again after every wait: a partition may have gone meanwhile
                     self.guard.observe(message, self.app.consumer.highwater(message.tp))
                 await asyncio.sleep(0)  # a pack takes milliseconds: let heartbeats and pages through
             await self._speak()
+
+    def _must_catch_up(self, message: Any) -> bool:
+        """At a partition's first message, and when its log begins again under us: what was told may be another's."""
+        back = message.partition in self.guard.partitions
+        return self.guard.begins(message) and (back or self._caught_up != message.generation_id)
 
     async def _add(self, events: list[Any]) -> None:
         async with self._alone():
