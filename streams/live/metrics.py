@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from streams.live import view
 from streams.live.guard import Guard
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPE = "text/plain; version=0.0.4"
 MOST_ARMS = 200
 """Arms with the most responses; whoever posts made-up arms fills no time-series database."""
 

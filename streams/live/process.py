@@ -60,9 +60,10 @@ def _execute(process: Any) -> None:
 
 
 def _mute() -> None:
-    """Leave out what Faust says of tasks that the end cuts short."""
+    """Leave out what Faust says of tasks and threads that the end cuts short."""
     for name in ("faust", "mode", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    threading.excepthook = lambda _: None
 
 
 def _end(worker: Worker, scratch: Path) -> None:
