@@ -126,8 +126,8 @@ def _arm(guard: Guard, rows: list[dict[str, Any]]) -> tuple[str, list[Cell]]:
     status = "off: must not be served" if tripped else "control" if control else "watched" if experiment else "no test"
     test = view.nearest(guard, experiment, arm) if experiment else None
     return "off" if tripped else "", [
-        ("", escape(experiment or "-")),
-        ("", escape(arm or "-")),
+        ("long", escape(experiment or "-")),
+        ("long", escape(arm or "-")),
         ("long", escape(", ".join(row["policy"] for row in rows))),
         ("number", f"{served:,}"),
         ("number", f"{loves:,}"),

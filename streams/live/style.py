@@ -20,19 +20,19 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 caption { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden }
 th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem .4rem }
 th { color: var(--dim); font-size: .82em; font-weight: 600 } td { border-top: 1px solid var(--edge) }
-.number { text-align: right; white-space: nowrap } td.long { overflow-wrap: anywhere }
+.number { text-align: right; white-space: nowrap } td.long { overflow-wrap: anywhere; min-width: 5.8rem }
 tr.off td { background: var(--off) } tr.off td:first-child { box-shadow: inset .3rem 0 var(--bad) }
 tr.off td.status { font-weight: 700 }
 .bar { display: block; height: .4rem; margin: .35rem 0 .2rem; border-radius: .2rem; background: var(--edge) }
 .bar i { display: block; height: 100%; border-radius: .2rem; background: var(--bar) }
 tr.off .bar i { background: var(--bad) }
 footer { margin: 2rem 0 1rem; color: var(--dim); font-size: .9em } footer a { margin-left: .6rem }
-@media (max-width: 48rem) {
+@media (max-width: 60rem) {
   table, tbody, tr, td { display: block } thead { display: none }
   tr { border: 1px solid var(--edge); border-radius: .4rem; margin: .6rem 0; padding: .2rem .6rem;
     background: var(--card) }
   tr.off { background: var(--off); border-left: .35rem solid var(--bad) } tr.off td:first-child { box-shadow: none }
-  td { overflow-wrap: anywhere }
+  td, td.long { overflow-wrap: anywhere; min-width: 0 }
   td, tr.off td { display: grid; grid-template-columns: 8rem 1fr; border: 0; padding: .18rem 0; background: none }
   td::before { content: attr(data-head); color: var(--dim) } .number { text-align: left }
   footer a { display: inline-block; padding: .35rem 0 } }
