@@ -13,10 +13,10 @@ served any more (`loveloop.kill-switch`), and shows all three on its web port. d
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from streams import brokers, topics
 from streams.live.guard import Guard
+from streams.live.pulse import Pulse
 from streams.live.rules import Rules
 
 __all__ = ["Guard", "Rules", "run"]
@@ -30,50 +30,44 @@ def run(
     rules: Rules | None = None,
     names: topics.Topics = topics.TOPICS,
     session_seconds: float = 6.0,
+    stale_seconds: float = 60.0,
     timeout: float = 10.0,
 ) -> None:
-    """Run the guard in the foreground until SIGINT or SIGTERM, then return.
+    """Run the guard in the foreground until SIGINT or SIGTERM, then return; it waits for a broker that goes away.
+
+    While the broker is away, or when its end takes more than 2.5 s, the signal ends the process instead, with the exit
+    code 0: nothing is lost by it.
 
     Args:
         bootstrap: `HOST:PORT` of the broker; missing topics are created.
-        web_host: Where the live view is served: a page on `/live`, JSON on `/` and below.
+        web_host: Where the live view is served: a page on `/live`, `/health`, `/metrics`, JSON on `/` and below.
         web_port: 0 picks a free one; the address is printed.
         rules: The guard's dials.
         names: Topics.
         session_seconds: After so long without a sign of life a worker loses its partitions.
+        stale_seconds: `/health` says 503 when nothing was counted for so long although messages wait.
         timeout: Seconds to wait for the broker at the start.
 
     Raises:
         BrokerUnavailableError: Nobody answers there.
         Exception: The work failed, whatever the reason; the log has all that is needed to start again.
     """
+    from streams.live import process
     from streams.live.worker import Worker
 
     topics.create_topics(bootstrap, topics=names, timeout=timeout)
     port = web_port or brokers.free_port()
     print(f"live guard on http://{web_host}:{port}/live, reading {names.events} on {bootstrap}; Ctrl-C stops it")
     sys.stdout.flush()
+    guard = Guard(rules or Rules(), Pulse(stale_seconds), topics.life(bootstrap, names.events))
     with tempfile.TemporaryDirectory(prefix="loveloop-guard-") as scratch:
         worker = Worker(
-            bootstrap, Guard(rules or Rules()), names=names, web=(web_host, port), scratch=Path(scratch),
-            session_seconds=session_seconds, counts_partitions=topics.partition_count(bootstrap, names.guard_counts),
+            bootstrap, guard, names=names, web=(web_host, port), scratch=Path(scratch), session_seconds=session_seconds,
+            counts_partitions=topics.partition_count(bootstrap, names.guard_counts),
         )  # fmt: skip
-        _work(worker.app)
+        process.run(worker, Path(scratch))
     if worker.failure:
         raise worker.failure
-
-
-def _work(app: Any) -> None:
-    """Run Faust until a signal stops it."""
-    import faust
-
-    worker = faust.Worker(app, loglevel="WARNING", quiet=True, redirect_stdouts=False)
-    worker.spinner = None
-    try:
-        worker.execute_from_commandline()
-    except SystemExit as ended:  # Faust ends the process; a function returns
-        if ended.code not in (0, None):
-            raise
 
 
 if __name__ == "__main__":

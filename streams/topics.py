@@ -90,6 +90,16 @@ def partition_count(bootstrap: str, topic: str = EVENTS, *, timeout: float = 10.
         return len(admin.describe_topics([topic])[0]["partitions"]) if topic in admin.list_topics() else 0
 
 
+def life(bootstrap: str, topic: str = EVENTS, *, timeout: float = 10.0) -> str:
+    """The id of a topic, another one when it was deleted and made anew; empty where it is missing or has none.
+
+    Raises:
+        BrokerUnavailableError: Nobody answers there.
+    """
+    with _admin(bootstrap, timeout) as admin:
+        return str(admin.describe_topics([topic])[0].get("topic_id") or "") if topic in admin.list_topics() else ""
+
+
 def wait_for_broker(bootstrap: str, timeout: float = 10.0) -> None:
     """Return once a broker answers a request for its metadata.
 

@@ -234,12 +234,25 @@ def _dials(command: Callable[..., None]) -> Callable[..., None]:
 @options.bootstrap
 @click.option("--web-host", default="127.0.0.1", show_default=True, help="Where the live counts are served.")
 @click.option("--web-port", type=click.IntRange(0, 65_535), default=6066, show_default=True, help="0 picks a free one.")
+@click.option(
+    "--stale-seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="/health says 503 when nothing was counted for so long although messages wait.",
+)
 @_dials
-def guard(bootstrap: str, web_host: str, web_port: int, **dials: Any) -> None:
-    """Run the live guard: it speaks of hasty users, devices and networks and of failing arms within seconds.
+def guard(bootstrap: str, web_host: str, web_port: int, stale_seconds: float, **dials: Any) -> None:
+    r"""Run the live guard: it speaks of hasty users, devices and networks and of failing arms within seconds.
 
     Flags, counts per arm and trips of the kill switch go to topics of their own, which the sink stores, and to a page
-    (/live) and JSON on the web port. Kill it and start it again at any moment: nothing is lost or doubled.
+    (/live), /health, /metrics (Prometheus) and JSON on the web port. It waits for a broker that goes away. Ctrl-C and
+    SIGTERM end it within 3 s; kill it and start it again at any moment: nothing is lost or doubled.
+
+    \b
+    Example:
+      loveloop guard --control incumbent &
+      curl http://127.0.0.1:6066/health
     """
     from streams import live_guard
 
@@ -247,4 +260,4 @@ def guard(bootstrap: str, web_host: str, web_port: int, **dials: Any) -> None:
         rules = live_guard.Rules(**dials)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    live_guard.run(bootstrap, web_host=web_host, web_port=web_port, rules=rules)
+    live_guard.run(bootstrap, web_host=web_host, web_port=web_port, rules=rules, stale_seconds=stale_seconds)

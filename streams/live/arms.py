@@ -91,4 +91,5 @@ class ArmCounts:
                 experiment=experiment, arm=arm, policy=policy, served=served, loves=loves, closings=closings,
                 window_start=datetime.fromtimestamp(window * self.seconds, UTC), window_seconds=self.seconds,
                 value=loves / served, measured_at=measured_at, partition=self.partition, through=through,
+                life=self._board.life,
             )  # fmt: skip

@@ -38,16 +38,19 @@ class Board:
 
     Args:
         window_seconds: Tellings with windows of another length are left out: whoever changes the length begins anew.
+        life: Id of the events topic; tellings of another one count offsets that mean nothing here, and are left out.
 
     Attributes:
         newest: Event time of the newest event that anybody counted.
         forgotten: Blocks up to this number had to make room; they are not counted any more.
+        version: Grows with every change.
     """
 
-    def __init__(self, window_seconds: int) -> None:
-        self.window_seconds = window_seconds
+    def __init__(self, window_seconds: int, life: str = "") -> None:
+        self.window_seconds, self.life = window_seconds, life
         self.newest = datetime.fromtimestamp(0, UTC)
         self.forgotten = -1
+        self.version = 0
         self._told: dict[tuple[int, int], Telling] = {}
         self._rows = 0
 
@@ -61,6 +64,8 @@ class Board:
         if not windows or windows[0].through < 0:
             return None
         first = windows[0]
+        if first.life != self.life and first.life and self.life:
+            return None
         block = first.partition, self._number(first) // BLOCK_WINDOWS
         rows = {(self._number(w), (w.experiment, w.arm, w.policy)): (w.served, w.loves, w.closings) for w in windows}
         self.put(*block, Telling(rows, first.through), first.measured_at)
@@ -69,6 +74,7 @@ class Board:
     def put(self, partition: int, block: int, telling: Telling, measured_at: datetime) -> None:
         """Take a telling that is known already, as its writer does."""
         self.newest = max(self.newest, measured_at)
+        self.version += 1
         if block <= self.forgotten:
             return
         before = self._told.pop((partition, block), NOTHING)
@@ -89,6 +95,7 @@ class Board:
         """Forget the tellings of a partition that name offsets behind its end: its topic was deleted and made anew."""
         if end is not None and self.through(partition) >= end:
             _log.warning("partition %d ends at %d, less than was counted of it: counting it anew", partition, end)
+            self.version += 1
             for key in [key for key in self._told if key[0] == partition]:
                 self._rows -= len(self._told.pop(key).rows)
 
@@ -105,6 +112,13 @@ class Board:
             before = sums.get(arm, (0, 0, 0))
             sums[arm] = before[0] + served, before[1] + loves, before[2] + closings
         return sums
+
+    def first_windows(self) -> dict[Arm, int]:
+        """Number of the first window of every arm that is remembered."""
+        found: dict[Arm, int] = {}
+        for window, arm, _ in self.rows():
+            found[arm] = min(window, found.get(arm, window))
+        return found
 
     def _number(self, row: ArmWindow) -> int:
         return int(row.window_start.timestamp()) // self.window_seconds

@@ -1,12 +1,15 @@
 """Reads the guard's own topics beside Faust, whole and from their beginning: every worker sees what any published."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from streams.live.guard import FLAGS_SHOWN
 from streams.live.messages import ArmWindow, Flag, Trip
 from streams.topics import MAX_MESSAGE_BYTES, Topics
+
+_RETRY_MS = 1_000
+"""A lost broker is asked again so often."""
 
 
 class Follower:
@@ -16,14 +19,17 @@ class Follower:
         bootstrap: `HOST:PORT` of the broker.
         names: Topics.
         take: Gets the kind of a message's lines and its value.
+
+    Attributes:
+        started: Set once it reads.
     """
 
     def __init__(self, bootstrap: str, names: Topics, take: Callable[[type[Any], bytes | None], None]) -> None:
         self._bootstrap, self._take = bootstrap, take
         self._kinds: dict[str, type[Any]] = {names.live_metrics: ArmWindow, names.kill_switch: Trip, names.flags: Flag}
-        self._flags = names.flags
+        self._events, self._flags = names.events, names.flags
         self._consumer: Any = None
-        self._started = asyncio.Event()
+        self.started = asyncio.Event()
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -31,12 +37,12 @@ class Follower:
 
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest",
-            max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+            max_partition_fetch_bytes=MAX_MESSAGE_BYTES, retry_backoff_ms=_RETRY_MS,
         )  # fmt: skip
         await self._consumer.start()
         try:
             await self._seek()
-            self._started.set()
+            self.started.set()
             while True:
                 for partition, records in (await self._consumer.getmany(timeout_ms=200)).items():
                     for record in records:
@@ -45,12 +51,41 @@ class Follower:
             await self._consumer.stop()
 
     async def catch_up(self) -> None:
-        """Wait until everything that was published so far is taken."""
-        await self._started.wait()
-        ends = await self._consumer.end_offsets(self._consumer.assignment())
-        for partition, end in ends.items():
+        """Wait until everything that was published so far is taken; a broker that is away is waited for."""
+        await self.started.wait()
+        for partition, end in (await self._ends()).items():
             while await self._consumer.position(partition) < end:
                 await asyncio.sleep(0.02)
+
+    async def span(self, events_partitions: Iterable[int]) -> tuple[dict[int, int], dict[int, int]]:
+        """First offset of partitions of the events topic, and the one behind the last.
+
+        Raises:
+            KafkaError: The broker is away, or lacks a topic.
+        """
+        from aiokafka import TopicPartition
+
+        asked = [TopicPartition(self._events, number) for number in events_partitions]
+        starts = await self._consumer.beginning_offsets(asked)
+        ends = await self._consumer.end_offsets(asked or self._consumer.assignment())
+        return {tp.partition: starts[tp] for tp in asked}, {tp.partition: ends[tp] for tp in asked}
+
+    async def begin_again(self) -> None:
+        """Read the guard's own topics from their beginning: they are new."""
+        await self._consumer.seek_to_beginning(*self._consumer.assignment())
+
+    async def _ends(self) -> dict[Any, int]:
+        from aiokafka.errors import KafkaError
+
+        while True:
+            try:
+                ends: dict[Any, int] = await self._consumer.end_offsets(self._consumer.assignment())
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+                await asyncio.sleep(_RETRY_MS / 1000)
+            else:
+                return ends
 
     async def _seek(self) -> None:
         from aiokafka import TopicPartition

@@ -1,5 +1,6 @@
 """All that one worker of the live guard knows, without Kafka or Faust: partitions, the board, flags and trips."""
 
+import logging
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -8,9 +9,11 @@ from streams.live import switch
 from streams.live.board import Board
 from streams.live.messages import Flag, Trip, pack, unpack
 from streams.live.partition import PartitionGuard, taken_changes
+from streams.live.pulse import Pulse
 from streams.live.rules import Rules
 from streams.live.shared import SharedRates, spread
 
+_log = logging.getLogger(__name__)
 FLAGS_SHOWN = 200
 
 
@@ -31,8 +34,12 @@ class Guard:
 
     Args:
         rules: Dials.
+        pulse: How the worker itself does; a new one if None.
+        life: Id of the events topic.
 
     Attributes:
+        lines: Lines of events that this process has read, those read again after a rebalance too.
+        unreadable: Of them those that break the contract.
         board: What all workers counted.
         partitions: Of the events topic, those that this worker holds.
         shared: The same of the guard-counts topic.
@@ -40,14 +47,17 @@ class Guard:
         recent: The latest flags of all workers.
     """
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, pulse: Pulse | None = None, life: str = "") -> None:
         self.rules = rules
-        self.board = Board(rules.window_seconds)
+        self.pulse = pulse or Pulse()
+        self.lines = self.unreadable = 0
+        self.board = Board(rules.window_seconds, life)
         self.partitions: dict[int, PartitionGuard] = {}
         self.shared: dict[int, SharedRates] = {}
         self.trips: dict[tuple[str, str, str], Trip] = {}
         self.recent: deque[Flag] = deque(maxlen=FLAGS_SHOWN)
         self._released: dict[tuple[bool, int], int] = {}
+        self._standings: tuple[int, list[switch.Standing]] = -1, []
 
     def observe(self, message: Any, end: int | None = None) -> None:
         """Count a message of the events topic (partition, offset, timestamp in s, value).
@@ -61,7 +71,11 @@ class Guard:
             self.board.check_not_ahead(partition, end)
             self.partitions[partition] = PartitionGuard(partition, self.rules, self.board, message.offset)
             self._released[True, partition] = message.offset - 1
-        self.partitions[partition].observe(message)
+        counted = self.partitions[partition]
+        lines, unreadable = counted.lines, counted.unreadable
+        counted.observe(message)
+        self.lines += counted.lines - lines
+        self.unreadable += counted.unreadable - unreadable
 
     def add(self, message: Any) -> None:
         """Add up a message of the guard-counts topic."""
@@ -110,7 +124,15 @@ class Guard:
 
     def new_trips(self) -> list[Trip]:
         """What trips now and never did; told by the worker that holds partition 0, so by one."""
-        return switch.trips(self.board, self.rules, self.trips) if 0 in self.partitions else []
+        if 0 not in self.partitions:
+            return []
+        return switch.trips(self.standings(), self.board.newest, self.rules.alpha, self.trips)
+
+    def standings(self) -> list[switch.Standing]:
+        """How far the evidence against every arm has come; worked out anew when the board has changed."""
+        if self._standings[0] != self.board.version:
+            self._standings = self.board.version, switch.standings(self.board, self.rules)
+        return self._standings[1]
 
     def releases(self) -> Iterator[tuple[bool, int, range]]:
         """What no restarted guard needs any more: whether of the events topic, partition, offsets; each once.
@@ -124,6 +146,17 @@ class Guard:
             if last > before:
                 self._released[events, partition] = last
                 yield events, partition, range(before + 1, last + 1)
+
+    def start_over(self, life: str) -> None:
+        """Drop all that was counted and found: the broker lost its topics, and the new events topic has this id."""
+        _log.warning("the topics are not those of before: counting begins anew")
+        self.board = Board(self.rules.window_seconds, life)
+        self.partitions.clear()
+        self.shared.clear()
+        self.trips.clear()
+        self.recent.clear()
+        self._released.clear()
+        self._standings = -1, []
 
     def forget(self, *, events: bool, partition: int) -> None:
         """Drop a partition, of the events topic or of guard-counts, that another worker takes over."""

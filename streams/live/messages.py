@@ -61,6 +61,7 @@ class ArmWindow(msgspec.Struct, frozen=True, kw_only=True):
         measured_at: Event time (UTC) of the newest event of this partition that was counted.
         partition: Of the events topic.
         through: Messages of the partition up to this offset are counted; -1 when the writer did not say.
+        life: Id of the events topic whose offsets these are; empty when the writer did not say.
     """
 
     experiment: str | None
@@ -75,6 +76,7 @@ class ArmWindow(msgspec.Struct, frozen=True, kw_only=True):
     measured_at: datetime
     partition: int
     through: int = -1
+    life: str = ""
     metric: str = "love_rate"
 
 

@@ -1,8 +1,8 @@
-"""When an arm trips: pure functions from counts per window to trips."""
+"""When an arm trips: pure functions from counts per window to evidence, and from evidence to trips."""
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -19,6 +19,37 @@ Windows = dict[int, list[int]]
 _LOVES, _CLOSINGS = 1, 2
 
 
+class Standing(NamedTuple):
+    """One test of one arm, and how near it is to tripping.
+
+    Attributes:
+        experiment: Name.
+        arm: Name; never the control arm.
+        metric: What is tested: `closing_rate` (too high) or `love_rate` (too low).
+        against: `limit`, or the name of the control arm.
+        rate: The arm's, over the windows that are looked at; None before the first.
+        reference: The limit, or the control arm's rate over the same windows; None before the first.
+        served: The arm's responses in those windows.
+        log_evidence: Natural logarithm of the e-value.
+        line: The arm trips when `log_evidence` reaches it.
+    """
+
+    experiment: str
+    arm: str
+    metric: Metric
+    against: str
+    rate: float | None
+    reference: float | None
+    served: int
+    log_evidence: float
+    line: float
+
+    @property
+    def way(self) -> float:
+        """The part of the way to the line that the evidence has come, from 0 to 1."""
+        return min(1.0, max(0.0, self.log_evidence / self.line))
+
+
 class _Arm(NamedTuple):
     experiment: str
     name: str
@@ -26,24 +57,40 @@ class _Arm(NamedTuple):
     control: Windows
 
 
-def trips(board: Board, rules: Rules, known: Collection[tuple[str, str, str]] = ()) -> list[Trip]:
-    """The arms that trip now, but for (experiment, arm, metric) that did before.
+def standings(board: Board, rules: Rules) -> list[Standing]:
+    """Every test of every arm; those of one arm follow each other, in the order in which they may trip it.
 
     A window's closings count when the window is over, its loves `settle_seconds` later, so that both arms' users have
-    had their time. The arm named `rules.control` is what the others are compared with; it never trips itself.
+    had their time. The arm named `rules.control` is what the others are compared with; it is not tested itself.
 
     Args:
         board: What all guards counted.
         rules: Dials.
-        known: What tripped before.
     """
-    found: list[Trip] = []
-    for arm in _arms(board, rules.control):
-        if (arm.experiment, arm.name, "closing_rate") not in known:
-            found += _closing(arm, board, rules)
-        if (arm.experiment, arm.name, "love_rate") not in known:
-            found += _love(arm, board, rules)
-    return found
+    return [standing for arm in _arms(board, rules.control) for standing in _tests(arm, board, rules)]
+
+
+def trips(
+    standings: Iterable[Standing], newest: datetime, alpha: float, known: Collection[tuple[str, str, str]] = ()
+) -> list[Trip]:
+    """The arms that trip now, each at most once a metric.
+
+    Args:
+        standings: Of all arms.
+        newest: Event time of the newest event that was counted.
+        alpha: As in the rules.
+        known: (experiment, arm, metric) of those that tripped before.
+    """
+    found: dict[tuple[str, str, str], Trip] = {}
+    for s in standings:
+        if s.log_evidence < s.line or s.rate is None or s.reference is None:
+            continue
+        trip = Trip(
+            experiment=s.experiment, arm=s.arm, metric=s.metric, against=s.against, rate=s.rate, reference=s.reference,
+            served=s.served, log_evidence=round(s.log_evidence, 3), alpha=alpha, tripped_at=newest,
+        )  # fmt: skip
+        found.setdefault(trip.identity, trip)
+    return [trip for identity, trip in found.items() if identity not in known]
 
 
 def _arms(board: Board, control: str) -> Iterator[_Arm]:
@@ -59,28 +106,21 @@ def _arms(board: Board, control: str) -> Iterator[_Arm]:
         yield from (_Arm(experiment, name, windows, theirs) for name, windows in arms.items())
 
 
-def _closing(arm: _Arm, board: Board, rules: Rules) -> Iterator[Trip]:
-    pairs = _pairs(arm, _CLOSINGS, board.newest.timestamp() // board.window_seconds)
-    over = log_evidence_over(pairs, rules.closing_limit, design_effect=rules.design_effect)
-    above = log_evidence_above(pairs, rules.closing_factor, design_effect=rules.design_effect)
-    control = sum(w.y_events for w in pairs) / max(1, sum(w.y_served for w in pairs))
-    for against, reference, evidence in (("limit", rules.closing_limit, over), (rules.control, control, above)):
-        if evidence >= _line(rules):
-            yield _trip(arm, "closing_rate", pairs, (against, reference, evidence), board.newest, alpha=rules.alpha)
-            return
-
-
-def _love(arm: _Arm, board: Board, rules: Rules) -> Iterator[Trip]:
-    pairs = _pairs(arm, _LOVES, (board.newest.timestamp() - rules.settle_seconds) // board.window_seconds)
-    swapped = [Window(w.y_served, w.y_events, w.x_served, w.x_events) for w in pairs]
-    below = log_evidence_above(swapped, 1 / rules.love_floor, design_effect=rules.design_effect)
-    if below >= _line(rules):
-        control = sum(w.y_events for w in pairs) / max(1, sum(w.y_served for w in pairs))
-        yield _trip(arm, "love_rate", pairs, (rules.control, control, below), board.newest, alpha=rules.alpha)
-
-
-def _line(rules: Rules) -> float:
-    return math.log(_TESTS / rules.alpha)
+def _tests(arm: _Arm, board: Board, rules: Rules) -> Iterator[Standing]:
+    """Against the limit, and where there is a control arm against that."""
+    newest, effect = board.newest.timestamp(), rules.design_effect
+    closings = _pairs(arm, _CLOSINGS, newest // board.window_seconds)
+    line = math.log(_TESTS / rules.alpha)
+    over = log_evidence_over(closings, rules.closing_limit, design_effect=effect)
+    yield _standing(arm, ("closing_rate", "limit"), closings, rules.closing_limit, (over, line))
+    if not arm.control:
+        return
+    above = log_evidence_above(closings, rules.closing_factor, design_effect=effect)
+    yield _standing(arm, ("closing_rate", rules.control), closings, _control_rate(closings), (above, line))
+    loves = _pairs(arm, _LOVES, (newest - rules.settle_seconds) // board.window_seconds)
+    swapped = [Window(w.y_served, w.y_events, w.x_served, w.x_events) for w in loves]
+    below = log_evidence_above(swapped, 1 / rules.love_floor, design_effect=effect)
+    yield _standing(arm, ("love_rate", rules.control), loves, _control_rate(loves), (below, line))
 
 
 def _pairs(arm: _Arm, column: int, end: float) -> list[Window]:
@@ -90,12 +130,13 @@ def _pairs(arm: _Arm, column: int, end: float) -> list[Window]:
     return [Window(x[0], min(x[column], x[0]), y[0], min(y[column], y[0])) for x, y in both]
 
 
-def _trip(
-    arm: _Arm, metric: Metric, pairs: list[Window], why: tuple[str, float, float], newest: datetime, *, alpha: float
-) -> Trip:
+def _control_rate(pairs: list[Window]) -> float | None:
+    served = sum(w.y_served for w in pairs)
+    return sum(w.y_events for w in pairs) / served if served else None
+
+
+def _standing(
+    arm: _Arm, test: tuple[Metric, str], pairs: list[Window], reference: float | None, evidence: tuple[float, float]
+) -> Standing:
     served, events = sum(w.x_served for w in pairs), sum(w.x_events for w in pairs)
-    against, reference, evidence = why
-    return Trip(
-        experiment=arm.experiment, arm=arm.name, metric=metric, against=against, rate=events / served,
-        reference=reference, served=served, log_evidence=round(evidence, 3), alpha=alpha, tripped_at=newest,
-    )  # fmt: skip
+    return Standing(arm.experiment, arm.name, *test, events / served if served else None, reference, served, *evidence)

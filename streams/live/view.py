@@ -1,63 +1,99 @@
-"""What the guard's web port shows: JSON for programs, one page for people."""
+"""What the guard's web port shows, as plain data: times are ISO 8601 in UTC, rates and intervals shares of 1."""
 
 import heapq
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from streams.live.guard import Guard
+from streams.live.interval import wilson
+from streams.live.switch import Standing
 
 TOP = 20
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="5"><title>loveloop live guard</title>
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: #222 }}
-h1 {{ font-size: 1.4rem }} h2 {{ font-size: 1.05rem; margin: 1.8rem 0 .3rem }} p {{ color: #555; margin: .2rem 0 }}
-table {{ border-collapse: collapse; width: 100% }} th, td {{ text-align: left; padding: .25rem .8rem .25rem 0 }}
-td {{ border-top: 1px solid #ddd; overflow-wrap: anywhere }} td.number, th.number {{ text-align: right }}
-.off {{ background: #b00020; color: #fff; padding: .6rem 1rem; border-radius: .4rem }}
-</style></head><body>
-<h1>Live guard</h1>
-<p>{lines:,} lines read by this worker from partitions {partitions}; {unreadable:,} could not be read. Newest event:
-{newest}.</p>
-{trips}
-<h2>Arms</h2>{arms}
-<h2>Highest rates of reactions a minute</h2>{users}
-<h2>Latest flags</h2>{flags}
-</body></html>
-"""
+RECENT = timedelta(hours=1)
+"""Rates that are shown as the highest are not older than this, in event time."""
 
 
 def totals(guard: Guard) -> dict[str, Any]:
-    """Everything in short: this worker's partitions and lines, all arms, the latest flags, what tripped."""
+    """Everything in short: how the guard does, its partitions and lines, all arms, the latest flags, what tripped."""
     return {
         "partitions": sorted(guard.partitions),
         "lines": sum(each.lines for each in guard.partitions.values()),
         "unreadable": sum(each.unreadable for each in guard.partitions.values()),
+        "health": health(guard),
         "arms": arms(guard),
         "flags": flags(guard)[:50],
         "tripped": trips(guard),
     }
 
 
+def health(guard: Guard) -> dict[str, Any]:
+    """Whether the numbers are those of now and, if not, why; how far behind and how fast the guard is."""
+    pulse, newest = guard.pulse, newest_event(guard)
+    trouble, age = pulse.trouble(), pulse.age()
+    return {
+        "healthy": trouble is None,
+        "reason": trouble,
+        "broker": "up" if pulse.lost is None else "away",
+        "since": _stamp(pulse.clock() - pulse.since),
+        "broker_away_since": None if pulse.lost is None else _stamp(pulse.clock() - pulse.lost),
+        "refreshed_at": None if age is None else _stamp(age),
+        "age_seconds": None if age is None else round(age, 1),
+        "lag": {str(number): lag for number, lag in sorted(pulse.lag.items())},
+        "events_per_second": round(pulse.events_per_second(), 1),
+        "newest_event": newest and newest.isoformat(),
+    }
+
+
+def newest_event(guard: Guard) -> datetime | None:
+    """Event time of the newest event that any worker counted, None before the first."""
+    seen = [guard.board.newest, *(each.newest for each in guard.partitions.values())]
+    return max(seen) if max(seen).timestamp() > 0 else None
+
+
 def arms(guard: Guard) -> list[dict[str, Any]]:
-    """Counts and rates per arm over everything that the guards remember, all workers together."""
+    """Counts, rates and their 95 % intervals per arm and policy over all that is remembered, all workers together."""
+    tripped = {trip.identity[:2] for trip in guard.trips.values()}
+    since = guard.board.first_windows()
     rows = sorted(guard.board.totals().items(), key=lambda row: tuple(str(name) for name in row[0]))
     return [
         {
-            "experiment": experiment,
-            "arm": arm,
-            "policy": policy,
-            "served": served,
-            "loves": loves,
-            "closings": closings,
-            "love_rate": loves / served,
-            "closing_rate": closings / served,
+            "experiment": arm[0],
+            "arm": arm[1],
+            "policy": arm[2],
+            "since": datetime.fromtimestamp(since[arm] * guard.board.window_seconds, UTC).isoformat(),
+            **rates(guard, *counts),
+            "tripped": arm[:2] in tripped,
         }
-        for (experiment, arm, policy), (served, loves, closings) in rows
+        for arm, counts in rows
     ]
+
+
+def rates(guard: Guard, served: int, loves: int, closings: int) -> dict[str, Any]:
+    """Counts with their rates and intervals; the interval makes the allowance for users that the evidence makes."""
+    effect = guard.rules.design_effect
+    return {
+        "served": served,
+        "loves": loves,
+        "closings": closings,
+        "love_rate": loves / served,
+        "love_interval": wilson(min(loves, served), served, design_effect=effect),
+        "closing_rate": closings / served,
+        "closing_interval": wilson(min(closings, served), served, design_effect=effect),
+    }
+
+
+def evidence(guard: Guard) -> list[dict[str, Any]]:
+    """Every test of every arm: its evidence, the line at which it trips, and the part of the way that it has come."""
+    return [standing._asdict() | {"way": standing.way} for standing in guard.standings()]
+
+
+def nearest(guard: Guard, experiment: str, arm: str) -> Standing | None:
+    """The test that is nearest to tripping an arm; None for a control arm, which is not tested."""
+    found = [each for each in guard.standings() if (each.experiment, each.arm) == (experiment, arm)]
+    return max(found, key=lambda each: each.log_evidence / each.line, default=None)
 
 
 def flags(guard: Guard) -> list[dict[str, Any]]:
@@ -66,18 +102,24 @@ def flags(guard: Guard) -> list[dict[str, Any]]:
     return found
 
 
-def users(guard: Guard) -> list[dict[str, Any]]:
-    """The users, devices and networks of this worker's partitions with the most changes in a minute, the most first."""
-    rates: dict[tuple[str, str], int] = {}
-    for each in guard.partitions.values():
-        rates |= {("user", name): rate.count for name, rate in each.rates()}
-    for shared in guard.shared.values():
-        for (subject, key, _), count in shared.rates():
-            rates[subject, key] = max(count, rates.get((subject, key), 0))
+def users(guard: Guard, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> list[dict[str, Any]]:
+    """The users, devices and networks of this worker's partitions with the most changes in a minute, the most first.
+
+    Those of the hour before the newest event; an event whose clock is ahead of ours does not hide the others.
+    """
+    newest = newest_event(guard)
+    end = min(newest, clock()) if newest else clock()
+    found: dict[tuple[str, str], tuple[int, float]] = {}
+    for subject, key, count, moment in _rates(guard):
+        if moment >= (end - RECENT).timestamp() and count > found.get((subject, key), (0, 0.0))[0]:
+            found[subject, key] = count, moment
     return [
-        {"subject": subject, "key": key, "reactions": count, "line": guard.rules.line(subject)}
-        for (subject, key), count in heapq.nlargest(TOP, rates.items(), key=lambda rate: rate[1])
-    ]
+        {
+            "subject": subject, "key": key, "reactions": count, "line": guard.rules.line(subject),
+            "at": datetime.fromtimestamp(moment, UTC).isoformat(),
+        }
+        for (subject, key), (count, moment) in heapq.nlargest(TOP, found.items(), key=lambda rate: rate[1])
+    ]  # fmt: skip
 
 
 def trips(guard: Guard) -> list[dict[str, Any]]:
@@ -86,45 +128,15 @@ def trips(guard: Guard) -> list[dict[str, Any]]:
     return found[::-1]
 
 
-def page(guard: Guard) -> str:
-    """All of it as one page that loads itself again every 5 s and nothing else."""
-    seen = totals(guard)
-    return _PAGE.format(
-        lines=seen["lines"], unreadable=seen["unreadable"],
-        partitions=", ".join(map(str, seen["partitions"])) or "none",
-        newest=f"{guard.board.newest:%Y-%m-%d %H:%M:%S} UTC",
-        trips="".join(map(_trip, seen["tripped"])) or "<p>No arm has tripped.</p>",
-        arms=_table(seen["arms"], ("experiment", "arm", "policy", "served", "love_rate", "closing_rate")),
-        users=_table(users(guard), ("subject", "key", "reactions", "line")),
-        flags=_table(
-            [flag | {"who": flag["user_id"] or flag["key"]} for flag in seen["flags"]],
-            ("flagged_at", "rule", "subject", "who", "score"),
-        ),
-    )  # fmt: skip
+def _rates(guard: Guard) -> Iterator[tuple[str, str, int, float]]:
+    """Subject, key, reaction changes within a minute, and when (event time) of everybody who is remembered."""
+    for each in guard.partitions.values():
+        for name, rate in each.rates():
+            yield "user", name, rate.count, rate.moments[-1]
+    for shared in guard.shared.values():
+        for (subject, key, minute), count in shared.rates():
+            yield subject, key, count, minute * 60.0
 
 
-def _trip(trip: Mapping[str, Any]) -> str:
-    name = f"{trip['experiment']} / {trip['arm']}"
-    why = f"{trip['metric'].replace('_', ' ')} {trip['rate']:.2%} against {trip['reference']:.2%} ({trip['against']})"
-    return f'<p class="off"><strong>{escape(name)}</strong> must not be served: {escape(why)}</p>'
-
-
-def _table(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
-    if not rows:
-        return "<p>None.</p>"
-    head = "".join(f"<th{_number(rows[0][name])}>{name.replace('_', ' ')}</th>" for name in names)
-    body = "".join(
-        f"<tr>{''.join(f'<td{_number(row[name])}>{_cell(name, row[name])}</td>' for name in names)}</tr>"
-        for row in rows
-    )
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def _number(value: object) -> str:
-    return ' class="number"' if isinstance(value, int | float) else ""
-
-
-def _cell(name: str, value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.2%}" if name.endswith("_rate") else f"{value:.2f}"
-    return f"{value:,}" if isinstance(value, int) else escape("-" if value is None else str(value))
+def _stamp(seconds_ago: float) -> str:
+    return (datetime.now(UTC) - timedelta(seconds=seconds_ago)).isoformat(timespec="seconds")

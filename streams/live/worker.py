@@ -6,23 +6,24 @@ exception in the work ends the worker: what is in memory may be half done then, 
 
 import asyncio
 import logging
-import os
 import signal
-import threading
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from streams import topics
-from streams.live import view
+from streams.live import metrics, page, view
 from streams.live.follower import Follower
 from streams.live.guard import Guard
 from streams.live.messages import Trip, pack
+from streams.live.outage import passes
+from streams.live.probe import Probe
 
 GROUP = "loveloop-guard"
 _POLL = 50
-SECONDS_TO_STOP = 20.0
+_SECONDS_TO_SEND = 40.0
+"""What the broker has not taken by then is sent again."""
 _log = logging.getLogger(__name__)
 
 
@@ -61,12 +62,17 @@ class Worker:
         self.failure: Exception | None = None
         self._lock, self._broken = asyncio.Lock(), False
         self._caught_up: int | None = None
+        self._held: set[int] = set()
         self.follower = Follower(bootstrap, names, guard.follow)
+        self.probe = Probe(
+            bootstrap, names, counts_partitions, guard=guard, follower=self.follower, held=lambda: set(self._held)
+        )
         self.app = faust.App(
             f"{GROUP}-{names.events}", broker=f"kafka://{bootstrap}", store="memory://", datadir=str(scratch),
             autodiscover=False, topic_disable_leader=True, topic_allow_declare=False, stream_wait_empty=False,
             key_serializer="raw", value_serializer="raw", producer_max_batch_size=1,
             producer_max_request_size=topics.MAX_MESSAGE_BYTES, web_bind=web[0], web_port=web[1], web_host=web[0],
+            producer_request_timeout=_SECONDS_TO_SEND,
             broker_session_timeout=session_seconds, broker_heartbeat_interval=session_seconds / 3,
             broker_commit_livelock_soft_timeout=86_400.0, stream_processing_timeout=86_400.0,
         )  # fmt: skip
@@ -80,13 +86,19 @@ class Worker:
         async with self._alone():
             for event in events:
                 message = event.message
-                if self._is_ours(message) and self.guard.begins(message) and self._caught_up != message.generation_id:
+                if self._is_ours(message) and self._must_catch_up(message):
+                    await self.probe.check_log()
                     await self.follower.catch_up()
                     self._caught_up = message.generation_id
                 if self._is_ours(message):  # asked again after every wait: a partition may have gone meanwhile
                     self.guard.observe(message, self.app.consumer.highwater(message.tp))
                 await asyncio.sleep(0)  # a pack takes milliseconds: let heartbeats and pages through
             await self._speak()
+
+    def _must_catch_up(self, message: Any) -> bool:
+        """At a partition's first message, and when its log begins again under us: what was told may be another's."""
+        back = message.partition in self.guard.partitions
+        return self.guard.begins(message) and (back or self._caught_up != message.generation_id)
 
     async def _add(self, events: list[Any]) -> None:
         async with self._alone():
@@ -99,7 +111,7 @@ class Worker:
         """Do a piece of work to its end, also when Faust cancels the agent; end the worker when it fails.
 
         Faust would go on with the next messages. SIGTERM stops it in order and leaves the group, where a crash inside
-        an agent can hang it; should that hang, too, the process ends as it is: the log has all that is needed.
+        an agent can hang it.
         """
         await asyncio.shield(asyncio.ensure_future(self._done_or_ended(work)))
 
@@ -110,9 +122,6 @@ class Worker:
             if not self.app.should_stop:
                 self.failure = error
                 _log.exception("the guard ends: start it again, and it goes on from the log")
-                watchdog = threading.Timer(SECONDS_TO_STOP, os._exit, (1,))
-                watchdog.daemon = True
-                watchdog.start()
                 signal.raise_signal(signal.SIGTERM)
             await asyncio.Event().wait()
 
@@ -128,20 +137,19 @@ class Worker:
 
     async def _speak(self) -> None:
         flags, changes = self.guard.outbox(self._counts_partitions)
-        sent = [await self._send(self.names.flags, value, key=key) for key, value in flags]
-        sent += [await self._send(self.names.guard_counts, value, partition=number) for number, value in changes]
+        sent = [self._send(self.names.flags, value, key=key) for key, value in flags]
+        sent += [self._send(self.names.guard_counts, value, partition=number) for number, value in changes]
         await asyncio.gather(*sent)
 
     async def _tell(self) -> None:
         """Publish the counts that changed and the arms that trip, and acknowledge what no restart needs any more."""
         async with self._alone():
-            tellings = [
-                await self._send(self.names.live_metrics, value, key=key) for key, value in self.guard.tellings()
-            ]
-            await asyncio.gather(*tellings)
+            await asyncio.gather(
+                *(self._send(self.names.live_metrics, value, key=key) for key, value in self.guard.tellings())
+            )
             for trip in self.guard.new_trips():
                 _log.warning("tripped: %s, arm %s, by its %s", trip.experiment, trip.arm, trip.metric)
-                await (await self._send(self.names.kill_switch, pack([trip]), key=trip.key))
+                await self._send(self.names.kill_switch, pack([trip]), key=trip.key)
                 self.guard.follow(Trip, pack([trip]))
             for events, partition, offsets in self.guard.releases():
                 self._acknowledge(self.names.events if events else self.names.guard_counts, partition, offsets)
@@ -153,8 +161,17 @@ class Worker:
         for offset in offsets:
             self.app.consumer.ack(_Place(place, offset))
 
-    async def _send(self, topic: str, value: bytes, *, key: bytes | None = None, partition: int | None = None) -> Any:
-        return await self._channels[topic].send(key=key, value=value, partition=partition)
+    async def _send(self, topic: str, value: bytes, *, key: bytes | None = None, partition: int | None = None) -> None:
+        """Wait until the broker has a message, however long it is away; whoever reads drops the second copy."""
+        while True:
+            try:
+                await (await self._channels[topic].send(key=key, value=value, partition=partition))
+            except Exception as error:
+                if not passes(error):
+                    raise
+                await asyncio.sleep(1)
+            else:
+                return
 
     def _is_ours(self, message: Any) -> bool:
         """Whether a message's partition is ours now: Faust's buffers may hold some from before a rebalance."""
@@ -175,8 +192,14 @@ class Worker:
         async def revoked(sender: Any, partitions: set[Any], **_: Any) -> None:  # noqa: ARG001
             for partition in partitions:
                 self.guard.forget(events=partition.topic == self.names.events, partition=partition.partition)
+            self._held = set()
+
+        async def assigned(sender: Any, partitions: set[Any], **_: Any) -> None:  # noqa: ARG001
+            self._held = {each.partition for each in partitions if each.topic == self.names.events}
+            self.guard.pulse.held = True
 
         self.app.on_partitions_revoked.connect(revoked, weak=False)
+        self.app.on_partitions_assigned.connect(assigned, weak=False)
 
     def _add_tasks(self) -> None:
         async def follow() -> None:
@@ -187,23 +210,36 @@ class Worker:
                 await self.app.sleep(self.guard.rules.publish_seconds)
                 await self._or_end(self._tell())
 
+        async def probe() -> None:
+            await self._done_or_ended(self.probe.run())
+
         self.app.task(follow)
+        self.app.task(probe)
         self.app.task(tell)
 
     def _add_pages(self) -> None:
         for path, show in (
-            ("/", view.totals), ("/arms", view.arms), ("/flags", view.flags), ("/users", view.users),
-            ("/kill-switch", view.trips),
+            ("/", view.totals), ("/arms", view.arms), ("/evidence", view.evidence), ("/flags", view.flags),
+            ("/users", view.users), ("/kill-switch", view.trips),
         ):  # fmt: skip
             self._add_page(path, show)
 
-        async def people(web_view: Any, request: Any) -> Any:  # noqa: ARG001
-            return web_view.html(view.page(self.guard))
+        async def live(web: Any, request: Any) -> Any:  # noqa: ARG001
+            return web.html(page.page(self.guard))
 
-        self.app.page("/live", name="live")(people)
+        async def health(web: Any, request: Any) -> Any:  # noqa: ARG001
+            seen = view.health(self.guard)
+            return web.json(seen, status=200 if seen["healthy"] else 503)
+
+        async def prometheus(web: Any, request: Any) -> Any:  # noqa: ARG001
+            return web.bytes(metrics.exposition(self.guard).encode(), content_type=metrics.CONTENT_TYPE)
+
+        self.app.page("/live", name="live")(live)
+        self.app.page("/health", name="health")(health)
+        self.app.page("/metrics", name="metrics")(prometheus)
 
     def _add_page(self, path: str, show: Any) -> None:
-        async def answer(web_view: Any, request: Any) -> Any:  # noqa: ARG001
-            return web_view.json(show(self.guard))
+        async def answer(web: Any, request: Any) -> Any:  # noqa: ARG001
+            return web.json(show(self.guard))
 
         self.app.page(path, name=show.__name__)(answer)

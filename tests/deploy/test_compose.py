@@ -198,6 +198,10 @@ def test_the_published_port_is_the_one_that_is_served_and_watched(name: str, por
     assert f"127.0.0.1:{port}/" in service["healthcheck"]["test"][-1]
 
 
+def test_the_live_guard_is_healthy_while_it_counts_not_merely_while_it_answers() -> None:
+    assert SERVICES["live-guard"]["healthcheck"]["test"][-1] == "http://127.0.0.1:6066/health"
+
+
 def test_passwords_are_said_once_and_come_from_outside() -> None:
     text = COMPOSE_FILE.read_text()
     told = re.findall(r"^\s+\w*PASSWORD: (.+)$", text, re.M)

@@ -9,7 +9,8 @@ from streams.live.board import Board, Telling
 from streams.live.evidence import Window, log_evidence_above, log_evidence_over
 from streams.live.messages import Trip
 from streams.live.rules import Rules
-from streams.live.switch import trips
+from streams.live.switch import standings
+from streams.live.switch import trips as trips_of
 
 RULES = Rules(window_seconds=60, settle_seconds=120)
 
@@ -25,6 +26,10 @@ def board(windows: dict[str, list[tuple[int, int, int]]], *, experiment: str = "
         }
         found.put(partition, 0, Telling(rows, 0), datetime.fromtimestamp(0, UTC) + timedelta(hours=10))
     return found
+
+
+def trips(found: Board, rules: Rules = RULES, known: Any = ()) -> list[Trip]:
+    return trips_of(standings(found, rules), found.newest, rules.alpha, known)
 
 
 def tripped(found: Board, rules: Rules = RULES, known: Any = ()) -> list[tuple[str, str, str]]:

@@ -1,9 +1,8 @@
-import re
-from datetime import timedelta
-from html.parser import HTMLParser
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from streams.live import view
+from streams.live.board import Telling
 from streams.live.guard import Guard
 from streams.live.messages import Flag, Trip, pack
 from streams.live.rules import Rules
@@ -57,20 +56,41 @@ def test_a_flag_told_twice_is_shown_once_and_the_newest_comes_first(product: Any
     assert [row["rule"] for row in view.flags(guard)] == ["r", "reactions_per_minute"]
 
 
-def test_the_page_is_whole_loads_nothing_else_and_escapes_what_comes_from_outside(product: Any) -> None:
-    page = view.page(watching(product))
-    tags: list[str] = []
-    parser = HTMLParser()
-    parser.handle_starttag = lambda tag, _: tags.append(tag)  # type: ignore[method-assign]
-    parser.feed(page)
-    assert "script" not in tags
-    assert "&lt;script&gt;" in page
-    assert not re.search(r"src=|href=|https?://", page)
-    assert '<meta http-equiv="refresh"' in page
-    assert "must not be served: closing rate 50.00% against 1.00% (control)" in page
+def test_rates_of_long_ago_do_not_lead_and_an_event_ahead_of_its_time_hides_nobody(product: Any) -> None:
+    guard = Guard(Rules())
+    old = [product.reacted("x", at=n, user="january") for n in range(44)]
+    new = [product.reacted("x", at=9e6 + n, user="november") for n in range(2)]
+    guard.observe(product.message(*old, at=9e6))
+    assert [row["key"] for row in view.users(guard)] == ["january"]
+    guard.observe(product.message(*new, offset=1, at=9e6))
+    assert [row["key"] for row in view.users(guard)] == ["november"]
+    hours_ahead = product.reacted("x", at=9e6 + 80_000, user="ahead")
+    guard.observe(product.message(hours_ahead, offset=2, at=9e6))
+    now = product.noon + timedelta(seconds=9e6 + 60)
+    assert [row["key"] for row in view.users(guard, lambda: now)] == ["november", "ahead"]
 
 
-def test_an_empty_guard_has_a_page_too() -> None:
-    page = view.page(Guard(Rules()))
-    assert "No arm has tripped." in page
-    assert page.count("None.") == 3
+def test_arms_have_intervals_a_beginning_and_whether_they_tripped(product: Any) -> None:
+    a, b = view.arms(watching(product))
+    assert a["love_interval"][0] < a["love_rate"] == 0.2 < a["love_interval"][1]
+    assert (a["since"], a["tripped"], b["tripped"]) == (product.noon.isoformat(), False, True)
+
+
+def test_evidence_grows_towards_its_line() -> None:
+    guard = pushing(windows=30)
+    tests = {(each["metric"], each["against"]): each for each in view.evidence(guard)}
+    assert set(tests) == {("closing_rate", "limit"), ("closing_rate", "control"), ("love_rate", "control")}
+    assert tests["closing_rate", "limit"]["way"] == 1
+    few = {(each["metric"], each["against"]): each["way"] for each in view.evidence(pushing(windows=3))}
+    assert 0 < few["closing_rate", "limit"] < 1
+    assert few["love_rate", "control"] == 0
+
+
+def pushing(windows: int) -> Guard:
+    """A guard that knows of a control arm and of one that says goodbye in a fifth of its responses."""
+    guard = Guard(Rules(window_seconds=60))
+    rows: dict[Any, Any] = {}
+    for number in range(windows):
+        rows |= {(number, ("e", "control", "p")): (50, 2, 1), (number, ("e", "pushy", "q")): (50, 2, 10)}
+    guard.board.put(0, 0, Telling(rows, 0), datetime.fromtimestamp(86_400, UTC))
+    return guard
