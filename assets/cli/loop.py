@@ -74,12 +74,13 @@ def run(recipe: Path, data: Path | None, name: str | None, warehouse: str | None
 
 @click.command()
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def report(directory: Path) -> None:
+@click.option("--cycle", type=click.IntRange(1), help="Of which cycle; the newest one if left out.")
+def report(directory: Path, cycle: int | None) -> None:
     """Write the report of the run in DIRECTORY again."""
-    from assets.pipeline import reopen
+    from assets.pipeline import at_cycle, reopen
     from assets.stages.report import report as write
 
-    run = reopen(directory)
+    run = reopen(directory) if cycle is None else at_cycle(reopen(directory), cycle)
     click.echo(run.directory / write(run)["html"])
 
 
