@@ -5,7 +5,7 @@ One home for the command line, the A/B stage of a run and Dagster. The statistic
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from assets.trial_plan import CLOSING_MARGIN, Settled, pair, settle
 
@@ -19,13 +19,6 @@ Facts = dict[str, Any]
 """As `assets.run.Facts`, which would bring the recipes and all that they import."""
 _PASSING = ("read_at", "summary", "told", "ledger_words")
 """What may differ between two readings that say the same."""
-
-
-class _Sums(NamedTuple):
-    """By user: without adversaries and with closings, and with nobody left out."""
-
-    clean: "UserSums"
-    raw: "UserSums"
 
 
 def read(
@@ -79,7 +72,7 @@ def read(
     arms = pair(test, control, treatment)
     sums = _sums(target, name, arms, moment, maturity_hours)
     history = experiments.readouts(target, name)
-    settled = settle(sums.clean.users, arms, history, planned_exposures, shares)
+    settled = settle(sums.users, arms, history, planned_exposures, shares)
     facts = _facts(test, settled, sums, moment, maturity_hours)
     news = not history or moment >= history[-1].read_at
     facts |= _book(target, facts, candidates.staged_candidates(target), write=news)
@@ -103,21 +96,21 @@ def _find(target: "Target", name: str, moment: datetime, maturity_hours: float) 
     )
 
 
-def _sums(target: "Target", name: str, arms: tuple[str, str], moment: datetime, maturity_hours: float) -> _Sums:
+def _sums(target: "Target", name: str, arms: tuple[str, str], moment: datetime, maturity_hours: float) -> "UserSums":
     from training.judges import CONDITIONAL_CLOSING
     from warehouse.experiments import experiment_users
 
     def closes(conversation: list[dict[str, str]], response: str) -> bool:
         return CONDITIONAL_CLOSING(conversation, response).violates
 
-    clean = experiment_users(
+    return experiment_users(
         target, name, arms=arms, as_of=moment, maturity_hours=maturity_hours, judges={"closings": closes}
     )
-    raw = experiment_users(target, name, arms=arms, filtered=False, as_of=moment, maturity_hours=maturity_hours)
-    return _Sums(clean, raw)
 
 
-def _facts(test: "LoggedExperiment", settled: Settled, sums: _Sums, moment: datetime, maturity_hours: float) -> Facts:
+def _facts(
+    test: "LoggedExperiment", settled: Settled, sums: "UserSums", moment: datetime, maturity_hours: float
+) -> Facts:
     import pyarrow.compute as pc
 
     from assets import trial_words
@@ -127,9 +120,9 @@ def _facts(test: "LoggedExperiment", settled: Settled, sums: _Sums, moment: date
 
     plan = settled.plan
     closings = Guardrail("closings", CLOSING_MARGIN, "needless closings")
-    found = read_users(sums.clean.users, plan, guardrails=[closings], raw=sums.raw.users)
+    found = read_users(sums.users, plan, guardrails=[closings], raw=sums.raw)
     both = [arm for arm in test.arms if arm.name in plan.shares]
-    counted = pc.sum(sums.raw.users["exposures"]).as_py() or 0
+    counted = pc.sum(sums.raw["exposures"]).as_py() or 0
     facts = {
         "summary": _summary(found),
         "rows": found.exposures,
@@ -145,7 +138,7 @@ def _facts(test: "LoggedExperiment", settled: Settled, sums: _Sums, moment: date
         "first_exposure": test.first.isoformat(),
         "last_exposure": test.last.isoformat(),
         "immature": sum(arm.exposures - arm.mature for arm in both),
-        "in_several_arms": sums.clean.in_several_arms,
+        "in_several_arms": sums.in_several_arms,
         "aside": counted - found.exposures,
     }
     return facts | {"told": [*settled.told, *trial_words.left_out(facts)], "next": trial_words.next_step(facts)}

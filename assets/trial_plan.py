@@ -75,7 +75,8 @@ def settle(
     """
     from experiments.plan import Plan
 
-    before = next((each.readout for each in reversed(history) if set(each.readout["shares"]) == set(arms)), None)
+    same = [each.readout for each in history if set(each.readout.get("shares", ())) == set(arms)]
+    before = same[-1] if same else None
     split, exposures = _split(arms, shares, before), _planned(users, arms[0], planned, before)
     plan = Plan(exposures.exposures, split.shares, LEAST_LIFT, control=arms[0])
     return Settled(plan, exposures.origin, split.origin, (*split.told, *exposures.told))

@@ -123,4 +123,9 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
             said.append(f"{new['name']} {', '.join(grown)} ({new['exposures']:,} exposures, {new['loves']:,} loves)")
     was, is_now = (effect(each["lift"], each["anytime_ci"]) for each in (before, now))
     said += [is_now] if is_now != was else []
-    return said + [sentence for sentence in now["told"] if sentence not in before["told"]]
+    return said + [sentence for sentence in _troubles(now) if sentence not in _troubles(before)]
+
+
+def _troubles(facts: Mapping[str, Any]) -> list[str]:
+    """What was left out, but for exposures: those are few or many with every event that comes."""
+    return left_out({**facts, "immature": 0, "aside": 0})

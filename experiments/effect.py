@@ -60,7 +60,7 @@ class Effect(NamedTuple):
     """A relative lift of a rate and what is sure about it.
 
     Attributes:
-        lift: Relative, 0.1 for +10 %; None while the control has no event.
+        lift: Relative, 0.1 for +10 %; None while the control has no event, or the treatment no exposure.
         ci: Of one look, clustered by user; the exact one while an arm has no event.
         anytime_ci: Valid at every look (asymptotically), clustered by user.
         exact_ci: Of one look, exact for independent exposures.
@@ -100,7 +100,7 @@ def relative(control: Sums, treatment: Sums, *, information: float, confidence: 
     exact = exact_p(control, treatment)
     design = design_effect(control)
     if not control.events or not treatment.events:
-        lift = -1.0 if control.events else None
+        lift = -1.0 if control.events and treatment.exposures else None
         return Effect(lift, exact_ci, Interval(-1.0, math.inf), exact_ci, exact, design)
     log_lift = math.log(treatment.rate / control.rate)
     error = math.sqrt(treatment.variance / treatment.rate**2 + control.variance / control.rate**2)

@@ -63,11 +63,14 @@ class UserSums(NamedTuple):
     """An experiment by user.
 
     Attributes:
-        users: Columns user_id, arm, exposures, loves, and one count for each judge; one row a user, sorted.
-        in_several_arms: Users who saw more than one arm of the experiment; they are left out.
+        users: Columns user_id, arm, exposures, loves, and one count for each judge; one row a user, sorted. Users in
+            quarantine and loves that do not count are left out.
+        raw: Columns user_id, arm, exposures and loves, with nobody left out but for the following.
+        in_several_arms: Users who saw more than one arm of the experiment; they are in neither table.
     """
 
     users: pa.Table
+    raw: pa.Table
     in_several_arms: int
 
 
@@ -113,14 +116,14 @@ def experiment_users(
     name: str,
     *,
     arms: Iterable[str],
-    filtered: bool = True,
     as_of: datetime | None = None,
     maturity_hours: float = 24.0,
     judges: Mapping[str, TextJudge] | None = None,
 ) -> UserSums:
     """What each user saw and loved in two or more arms of an experiment.
 
-    1. Sum up by user, arm and text in one reading of the warehouse, the texts as numbers.
+    1. Sum up by user, arm and text in one reading of the warehouse, so that clean and raw sums are of the same log; the
+       texts as numbers.
     2. Judge the distinct texts, `TEXTS_AT_ONCE` at a time. The warehouse is open only while a batch of them is fetched,
        so that a long judgement of a large experiment keeps no writer waiting. A text whose user is erased in the
        meantime counts as not found.
@@ -130,7 +133,6 @@ def experiment_users(
         target: The warehouse.
         name: The experiment.
         arms: Arms to read; other arms only tell who was in several.
-        filtered: Leave out users in quarantine and loves that do not count; otherwise raw.
         as_of: Judge states and maturity at this moment; now if left out.
         maturity_hours: Younger responses are not counted yet.
         judges: For each further column, what its count is of.
@@ -138,20 +140,19 @@ def experiment_users(
     Raises:
         WarehouseError: As `Warehouse.read`.
     """
-    source = "clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours)" if filtered else RAW_FEEDBACK
-    text = "md5_number(conversation || chr(0) || response)" if judges else "0"
-    moment = as_of or datetime.now(UTC)
+    moment, wanted = as_of or datetime.now(UTC), judges or {}
     values = {"moment": moment, "hours": maturity_hours, "name": name, "arms": list(arms)}
     with connection.open(target).read() as reader:
         reader.execute(_MIXED, {"moment": moment, "name": name})
         mixed = int((reader.execute("SELECT count(*) FROM mixed").fetchone() or (0,))[0])
-        reader.execute(_SHOWN.format(source=source, text=text), values)
+        raw = reader.execute(_RAW_CELLS, values).to_arrow_table()
+        reader.execute(_SHOWN, values)
         reader.execute(_TEXTS)
         cells = reader.execute(_CELLS).to_arrow_table()
         texts = reader.execute("SELECT event_id FROM texts ORDER BY number").to_arrow_table()["event_id"]
-    for column, verdicts in _judged(target, texts, judges or {}).items():
+    for column, verdicts in _judged(target, texts, wanted).items():
         cells = cells.append_column(column, _counted(cells, verdicts))
-    return UserSums(_by_user(cells, list(judges or {})), mixed)
+    return UserSums(_by_user(cells, wanted), _by_user(raw, ()), mixed)
 
 
 def _judged(target: Target, texts: pa.ChunkedArray, judges: Mapping[str, TextJudge]) -> dict[str, NDArray[np.bool_]]:
@@ -189,7 +190,7 @@ def _counted(cells: pa.Table, verdicts: NDArray[np.bool_]) -> pa.Array:
     return pa.array(cells["exposures"].to_numpy() * verdicts[cells["number"].to_numpy()], pa.int64())
 
 
-def _by_user(cells: pa.Table, judged: list[str]) -> pa.Table:
+def _by_user(cells: pa.Table, judged: Iterable[str]) -> pa.Table:
     columns = ["exposures", "loves", *judged]
     sums = cells.group_by(["user_id", "arm"]).aggregate([(column, "sum") for column in columns])
     order = [("user_id", "ascending"), ("arm", "ascending")]
@@ -253,12 +254,20 @@ WHERE experiment = $name AND served_at <= CAST($moment AS TIMESTAMPTZ)
 GROUP BY user_id HAVING count(DISTINCT arm) > 1
 """
 
-_SHOWN = """
-CREATE TEMP TABLE shown AS
-SELECT user_id, arm, event_id, love, {text} AS text
-FROM {source}
+_COMPARED = """
 WHERE experiment = $name AND arm IN (SELECT unnest(CAST($arms AS VARCHAR[])))
     AND user_id NOT IN (SELECT user_id FROM mixed)
+"""
+
+_RAW_CELLS = f"""
+SELECT user_id, arm, count(*) AS exposures, count(*) FILTER (love) AS loves
+FROM {RAW_FEEDBACK} {_COMPARED} GROUP BY user_id, arm
+"""
+
+_SHOWN = f"""
+CREATE TEMP TABLE shown AS
+SELECT user_id, arm, event_id, love, md5_number(conversation || chr(0) || response) AS text
+FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours) {_COMPARED}
 """
 
 # Numbered in the order of their events, which is that of time: a batch of texts then lies close together on the disk.

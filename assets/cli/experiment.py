@@ -1,5 +1,6 @@
 """Commands about experiments: which there are, and what one says."""
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -42,9 +43,20 @@ class _Share(click.ParamType):
         return arm, share
 
 
+class _Hours(click.FloatRange):
+    """A range in which "not a number" does not lie."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Hours."""
+        hours = float(super().convert(value, param, ctx))
+        if math.isnan(hours):
+            self.fail(f"{value!r} is no number of hours", param, ctx)
+        return hours
+
+
 _maturity = click.option(
     "--maturity-hours",
-    type=click.FloatRange(min=0),
+    type=_Hours(0, 87_600),
     default=24.0,
     show_default=True,
     help="Younger responses are not counted yet: a love may still come.",

@@ -41,13 +41,12 @@ def test_an_experiment_is_summed_by_user_filtered_and_raw(feed: Any, product: An
     feed.pour(product.served("r3", "bea", **in_arm("control")), product.reacted("r3", "bea", dwell_ms=1))
     feed.pour(product.served("r4", "cid", **in_arm("third")), product.served("r5"))
     target = feed.warehouse.target
-    clean = experiments.experiment_users(target, "tone", arms=ARMS).users
-    assert clean.to_pylist() == [
+    found = experiments.experiment_users(target, "tone", arms=ARMS)
+    assert found.users.to_pylist() == [
         {"user_id": "ann", "arm": "treatment", "exposures": 2, "loves": 1},
         {"user_id": "bea", "arm": "control", "exposures": 1, "loves": 0},
     ]
-    raw = experiments.experiment_users(target, "tone", arms=ARMS, filtered=False).users
-    assert raw["loves"].to_pylist() == [1, 1]
+    assert found.raw["loves"].to_pylist() == [1, 1]
 
 
 def test_a_user_who_saw_two_arms_is_counted_and_in_neither(feed: Any, product: Any) -> None:
