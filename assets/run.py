@@ -192,7 +192,7 @@ class Stage:
         parts = {
             "settings": [run.recipe.seed, _plain(self.settings(run.recipe))],
             "inputs": _plain(self.inputs(run)),
-            "code": [*map(_source, (self.work.__module__, *self.code)), *map(_version, self.libraries)],
+            "code": [*map(source_digest, (self.work.__module__, *self.code)), *map(_version, self.libraries)],
             **{name: (run.finished(name) or {}).get("version") for name in self.needs},
         }
         digests = {name: _digest(part) for name, part in parts.items()}
@@ -269,7 +269,7 @@ def _digest(value: Any) -> str:
 
 
 @lru_cache
-def _source(module: str) -> str:
+def source_digest(module: str) -> str:
     """A digest of the Python and SQL files of a module or package of ours."""
     spec = find_spec(module)
     assert spec is not None, f"a stage names the module {module}, which is not there"

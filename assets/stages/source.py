@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from assets.cycle import cycles
 from assets.recipe import Recipe
-from assets.run import Facts, Run, Stage
+from assets.run import Facts, Run, Stage, source_digest
 
 if TYPE_CHECKING:
     from streams.synthetic.config import WorldConfig
@@ -92,10 +92,17 @@ def _convai(run: Run) -> Facts:
     }
 
 
+def _simulator(run: Run) -> Any:
+    """The code that makes the events, where they are made here."""
+    modules = {"world": "streams.synthetic", "convai": "streams.convai", "warehouse": None}
+    module = modules[run.recipe.source]
+    return source_digest(module) if module else None
+
+
 STAGE = Stage(
     "events",
     "events: what users were shown, and how they reacted",
     _events,
     settings=lambda recipe: [recipe.source, recipe.world],
-    code=("streams.synthetic", "streams.convai"),
+    inputs=_simulator,
 )
