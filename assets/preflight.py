@@ -1,5 +1,6 @@
 """What a recipe needs, looked for before the first stage: packages, models, labels, the warehouse and what it holds."""
 
+import math
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -7,10 +8,8 @@ from pathlib import Path
 from assets.recipe import Recipe, Reward
 from assets.run import Run
 
-LEAST_LOVES = 30
-"""Loves below which P[Love] has nothing to learn from; the asset check of the training set says the same."""
-LEAST_THUMBS = 20
-"""Thumbs up, and thumbs down, below which they teach nothing about helpfulness."""
+LEAST_TESTED = 4
+"""Labels of each kind that the test part must be expected to hold, or nothing can be measured on it."""
 
 
 def check(run: Run) -> None:
@@ -87,19 +86,27 @@ def _warehouse(run: Run) -> Iterator[str]:
     except WarehouseError as error:
         yield str(error)
         return
-    hours = run.recipe.training_set.maturity_hours
-    if held["loves"] < LEAST_LOVES:
+    hours, least = run.recipe.training_set.maturity_hours, _least(run.recipe.p_love)
+    if held["loves"] < least:
         yield (
             f"the warehouse {run.warehouse} holds {held['served']:,} responses, {held['immature']:,} of them younger "
-            f"than {hours:g} h, and {held['loves']:,} loves that count, where P[Love] needs {LEAST_LOVES}: ingest more "
+            f"than {hours:g} h, and {held['loves']:,} loves that count, where P[Love] needs {least}: ingest more "
             "feedback, or wait until responses are mature"
         )
+    wanted = next((each for each in run.recipe.labelled().items() if each[1].labels == "reactions"), None)
+    if wanted is None:
+        return
+    name, least = wanted[0], _least(wanted[1])
     thumbs = {"up (love or like)": held["loves"] + held["likes"], "down (dislike)": held["dislikes"]}
-    short = [f"{count:,} {way}" for way, count in thumbs.items() if count < LEAST_THUMBS]
-    by_reactions = [name for name, wanted in run.recipe.labelled().items() if wanted.labels == "reactions"]
-    if short and by_reactions:
-        name = by_reactions[0]
+    short = [f"{count:,} {way}" for way, count in thumbs.items() if count < least]
+    if short:
         yield (
-            f"{name}.labels is 'reactions', and the log holds {' and '.join(short)} where {LEAST_THUMBS} each are "
+            f"{name}.labels is 'reactions', and the log holds {' and '.join(short)} where {least} each are "
             f"needed: set {name} = false to leave it out, or give 'judge' or a labels file"
         )
+
+
+def _least(wanted: Reward) -> int:
+    """Labels of a kind that are needed: the test part (other users, later in time) holds a small share of them."""
+    share = wanted.config.test_users * wanted.config.test_time
+    return math.ceil(LEAST_TESTED / share)

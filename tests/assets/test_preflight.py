@@ -28,7 +28,7 @@ def test_too_little_feedback_is_counted(tmp_path: Path) -> None:
     connection.open(run.warehouse).migrate()
     with pytest.raises(ValueError, match="holds 0 responses") as error:
         preflight.check(run)
-    assert "0 loves that count, where P[Love] needs 30" in str(error.value)
+    assert "0 loves that count, where P[Love] needs 100" in str(error.value)
     assert "helpfulness.labels is 'reactions', and the log holds 0 up (love or like) and 0 down" in str(error.value)
 
 
