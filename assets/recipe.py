@@ -121,6 +121,15 @@ class Experiment(Section):
     """Run it although no candidate passed every gate; the report says so."""
 
 
+class Triggers(Section):
+    """When Dagster acts by itself; see docs/dagster.md."""
+
+    new_loves: Count = 500
+    """Loves that must count since the newest training set before the next cycle begins."""
+    dead_letter_share: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Share of lines that break the contract above which a check warns."""
+
+
 Labelled = Literal["helpfulness", "safety"]
 """Reward models that learn from labels; a recipe may leave either out."""
 
@@ -148,6 +157,7 @@ class Recipe(Section):
     policy: Policy = Policy()
     evaluation: Evaluation = Evaluation()
     experiment: Experiment | None = None
+    triggers: Triggers = Triggers()
 
     @model_validator(mode="before")
     @classmethod

@@ -1,0 +1,57 @@
+"""The web server of `loveloop ui`: Dagster's own, once the run's history is told and the code is served.
+
+All of it is one process, so that Dagster is loaded once: `python -m assets.orchestration.web PORT CODE_PORT`.
+"""
+
+import sys
+import time
+
+from assets.asset import RunResource
+from assets.orchestration import history
+
+PATIENCE = 120.0
+"""Seconds to wait for the code server."""
+
+
+def serve(port: int, code_port: int) -> None:
+    """1. Tell Dagster what was finished without it. 2. Wait for the code. 3. Serve until ended.
+
+    Args:
+        port: Of the web server, on 127.0.0.1.
+        code_port: Of the code server, there too.
+    """
+    import dagster as dg
+    from dagster_webserver.cli import dagster_webserver
+
+    with dg.DagsterInstance.get() as instance:
+        started = time.monotonic()
+        count = history.tell(instance, RunResource.from_environment().seen())
+        print(f"{count} events of the run's history told in {time.monotonic() - started:.1f} s", flush=True)
+    wait_for_code(code_port)
+    sys.argv = ["dagster-webserver", "-h", "127.0.0.1", "-p", str(port)]
+    sys.argv += ["--grpc-host", "127.0.0.1", "--grpc-port", str(code_port)]
+    dagster_webserver()
+
+
+def wait_for_code(port: int) -> None:
+    """Return when the code server answers.
+
+    Raises:
+        TimeoutError: It does not within `PATIENCE`.
+    """
+    from dagster._core.errors import DagsterUserCodeUnreachableError
+    from dagster._grpc.client import DagsterGrpcClient
+
+    client, ends = DagsterGrpcClient(host="127.0.0.1", port=port), time.monotonic() + PATIENCE
+    while time.monotonic() < ends:
+        try:
+            client.ping("loveloop ui")
+        except DagsterUserCodeUnreachableError:
+            time.sleep(0.1)
+        else:
+            return
+    raise TimeoutError(f"the code server on port {port} did not answer within {PATIENCE:g} s")
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), int(sys.argv[2]))
