@@ -4,8 +4,17 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
+import dagster as dg
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_IS_USER_PROVIDED_TAG,
+    DATA_VERSION_TAG,
+    NULL_EVENT_POINTER,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
 
+from assets.orchestration import words
 from assets.run import Run
 
 RESULT = "loveloop/result"
@@ -27,7 +36,15 @@ def tags(run: Run, stage: str) -> dict[str, str]:
 
 
 def versions(run: Run, stage: str) -> dict[str, str]:
-    """Tags of the versions of a result: of its content, and of the code that made it."""
+    """Tags of the versions of a result: of its content, of the code that made it, and of everything that it read."""
     marker = run.finished(stage)
     assert marker is not None
-    return {DATA_VERSION_TAG: str(marker["version"]), CODE_VERSION_TAG: str(marker["parts"]["code"])}
+    read = {name: run.finished(name) for name in marker["needs"]}
+    keys = {dg.AssetKey(words.asset_name(name)): str(each["version"]) for name, each in read.items() if each}
+    return {
+        DATA_VERSION_TAG: str(marker["version"]),
+        CODE_VERSION_TAG: str(marker["parts"]["code"]),
+        DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
+        **{get_input_data_version_tag(key): version for key, version in keys.items()},
+        **{get_input_event_pointer_tag(key): NULL_EVENT_POINTER for key in keys},
+    }

@@ -16,7 +16,9 @@ from assets.run import Facts, Run
 
 PLOT_WIDTH = 760
 """Pixels; the dialog that shows it is about so wide."""
-_HIDDEN = {"summary", "lineage", "positions", "reliability_before", "reliability_after", "prompts", "origin", "shown"}
+_PATHS = {"place": "lies in", "directory": "lies in", "html": "report", "json": "figures"}
+"""Facts that are paths in the run, and what they are shown as."""
+_HIDDEN = {*_PATHS, "summary", "cycle", "lineage", "positions", "reliability_before", "reliability_after", "shown"}
 """Facts that are shown otherwise, or only in files."""
 _COUNTED = {"ingest", "clean_feedback", "training_set"}
 """Stages whose `rows` are rows of the table that the asset is."""
@@ -67,7 +69,7 @@ def _entry(fact: tuple[str, Any]) -> tuple[str, Any]:
 
 def _value(name: str, value: Any) -> Any:
     if isinstance(value, str | int | float | bool):
-        return value
+        return _rounded(value)
     if name.endswith("_ci") and len(value) == 2:
         return interval(value)
     if isinstance(value, Mapping):
@@ -92,12 +94,17 @@ def _rounds(rounds: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue:
 
 def _cell(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float | bool):
-        return value
+        return _rounded(value)
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_short(each)}" for name, each in value.items())
     if len(value) == 2 and all(each is None or isinstance(each, int | float) for each in value):
         return interval(value)
     return ", ".join(map(_short, value))
+
+
+def _rounded(value: Any) -> Any:
+    """Six digits say enough; a whole number stays one."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _short(value: Any) -> str:
@@ -121,9 +128,10 @@ def _as(kind: str, value: Any) -> Any:
 
 def _paths(run: Run, facts: Facts) -> Shown:
     """Where things lie, as whole paths: facts hold them relative to the run."""
-    named = {"place": "lies in", "directory": "lies in", "html": "report", "json": "figures"}
     return {
-        shown: dg.MetadataValue.path(run.directory / str(facts[name])) for name, shown in named.items() if name in facts
+        shown: dg.MetadataValue.path(run.directory / str(facts[name]))
+        for name, shown in _PATHS.items()
+        if facts.get(name)
     }
 
 

@@ -7,18 +7,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import psutil
+
 GRACE = 8.0
 """Seconds that a process has to end after it was asked to."""
 PATIENCE = 180.0
 """Seconds within which the page must answer."""
 BEAT = 0.1
+CODE = "code"
+"""The process that serves the definitions, and starts the runs."""
+_WORKSPACE = """load_from:
+  - grpc_server: {{host: 127.0.0.1, port: {port}, location_name: loveloop}}
+"""
+"""Where the code is served. Dagster knows schedules and sensors by the location's name, so it stays from start to start."""
 
 
 class _Part(NamedTuple):
@@ -72,7 +80,8 @@ def serve(port: int, environment: Mapping[str, str], logs: Path, *, say: Callabl
     logs.mkdir(parents=True, exist_ok=True)
     code_port, started = _free_port(), time.monotonic()
     here = ["--host", "127.0.0.1", "--port", str(code_port)]
-    grpc = ["--grpc-host", "127.0.0.1", "--grpc-port", str(code_port)]
+    workspace = logs.parent / "workspace.yaml"
+    workspace.write_text(_WORKSPACE.format(port=code_port))
     with ExitStack() as stack:
         stopped = stack.enter_context(_signals())
         parts: list[_Part] = []
@@ -81,8 +90,8 @@ def serve(port: int, environment: Mapping[str, str], logs: Path, *, say: Callabl
             parts.append(stack.enter_context(_running(name, words, environment, logs / f"{name}.log")))
 
         say(f"starting Dagster; what it says stands in {logs}")
-        start("code", "-m", "dagster", "api", "grpc", "-m", "assets.definitions", *here)
-        start("web", "-m", "assets.orchestration.web", str(port), str(code_port))
+        start(CODE, "-m", "dagster", "api", "grpc", "-m", "assets.definitions", *here)
+        start("web", "-m", "assets.orchestration.web", str(port), str(code_port), str(workspace))
         while not stopped and not _answers(port):
             _alive(parts)
             if time.monotonic() - started > PATIENCE:
@@ -90,11 +99,13 @@ def serve(port: int, environment: Mapping[str, str], logs: Path, *, say: Callabl
             time.sleep(BEAT)
         if not stopped:
             say(f"http://127.0.0.1:{port} is ready ({time.monotonic() - started:.0f} s)   Ctrl-C ends it")
-            start("daemon", "-m", "dagster._daemon", "run", *grpc)
+            start("daemon", "-m", "dagster._daemon", "run", "--workspace", str(workspace))
         while not stopped:
             _alive(parts)
             time.sleep(BEAT)
         say("ending")
+        for part in parts:
+            _signal_group(part, signal.SIGTERM)
 
 
 @contextmanager
@@ -120,28 +131,39 @@ def _running(name: str, words: tuple[str, ...], environment: Mapping[str, str], 
         process = subprocess.Popen(
             [sys.executable, *words], env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
         )
+    part = _Part(name, process, log)
     try:
-        yield _Part(name, process, log)
+        yield part
     finally:
-        _end(process)
+        _end(part)
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def _end(part: _Part) -> None:
     """End a process and whatever it started: asked first, then killed. The group outlives its leader."""
-    _signal_group(process, signal.SIGTERM)
-    try:
-        process.wait(GRACE)
-    except subprocess.TimeoutExpired:
-        pass
-    _signal_group(process, signal.SIGKILL)
-    process.wait()
+    _signal_group(part, signal.SIGTERM)
+    ends = time.monotonic() + GRACE
+    while _busy(part) and time.monotonic() < ends:
+        time.sleep(BEAT)
+    _signal_group(part, signal.SIGKILL)
+    part.process.wait()
 
 
-def _signal_group(process: "subprocess.Popen[bytes]", number: int) -> None:
+def _busy(part: _Part) -> bool:
+    """Whether a process still puts its things in order; the code server ignores SIGTERM, the runs in it do not."""
+    if part.process.poll() is not None:
+        return False
+    if part.name != CODE:
+        return True
     try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        pass
+        children = psutil.Process(part.process.pid).children(recursive=True)
+        return any("resource_tracker" not in " ".join(child.cmdline()) for child in children)
+    except psutil.Error:  # one of them has just ended
+        return part.process.poll() is None
+
+
+def _signal_group(part: _Part, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(part.process.pid, number)
 
 
 def _alive(parts: list[_Part]) -> None:

@@ -1,6 +1,6 @@
 """The web server of `loveloop ui`: Dagster's own, once the run's history is told and the code is served.
 
-All of it is one process, so that Dagster is loaded once: `python -m assets.orchestration.web PORT CODE_PORT`.
+All of it is one process, so that Dagster is loaded once: `python -m assets.orchestration.web PORT CODE_PORT WORKSPACE`.
 """
 
 import sys
@@ -13,12 +13,13 @@ PATIENCE = 120.0
 """Seconds to wait for the code server."""
 
 
-def serve(port: int, code_port: int) -> None:
+def serve(port: int, code_port: int, workspace: str) -> None:
     """1. Tell Dagster what was finished without it. 2. Wait for the code. 3. Serve until ended.
 
     Args:
         port: Of the web server, on 127.0.0.1.
         code_port: Of the code server, there too.
+        workspace: The file that names the code server to Dagster.
     """
     import dagster as dg
     from dagster_webserver.cli import dagster_webserver
@@ -28,9 +29,7 @@ def serve(port: int, code_port: int) -> None:
         count = history.tell(instance, RunResource.from_environment().seen())
         print(f"{count} events of the run's history told in {time.monotonic() - started:.1f} s", flush=True)
     wait_for_code(code_port)
-    sys.argv = ["dagster-webserver", "-h", "127.0.0.1", "-p", str(port)]
-    sys.argv += ["--grpc-host", "127.0.0.1", "--grpc-port", str(code_port)]
-    dagster_webserver()
+    dagster_webserver(["-h", "127.0.0.1", "-p", str(port), "--workspace", workspace])
 
 
 def wait_for_code(port: int) -> None:
@@ -54,4 +53,4 @@ def wait_for_code(port: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), int(sys.argv[2]))
+    serve(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
