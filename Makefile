@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run-convai ui test test-fast lint types check clean
+.PHONY: help install demo live-demo run-convai ui test test-fast lint types check clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)  ## the whole loop on a synthetic world; ends in runs/demo/report.html
 	@$(BIN)/loveloop demo
+
+live-demo: $(READY)  ## the loop on a live product that goes on in days; five minutes, every command shown
+	@$(BIN)/loveloop live-demo
 
 run-convai: $(READY)  ## the loop on real thumbs; DATA=folder with dialogues.jsonl
 	@$(BIN)/loveloop run --recipe deploy/recipes/convai.toml --data $(or $(DATA),../shared/data/convai)

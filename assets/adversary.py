@@ -12,13 +12,16 @@ def judge_pending_days(context: dg.OpExecutionContext, run: RunResource) -> None
     """Judge every day of the run's warehouse that is over; each is told as a partition of `adversary_by_day`."""
     from assets.stages.adversary import summed
 
+    opened = opened_or_failed(run)
     try:
-        reports = days.judge(opened_or_failed(run), context)
+        reports = days.judge(opened, context)
     except expected() as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    for each in days.materialisations({str(report.day): report._asdict() for report in reports}):
+    found_by_day = {str(report.day): report._asdict() for report in reports}
+    for each in days.materialisations(found_by_day):
         context.log_event(each)
-    found = summed(reports)
+    dial = opened.recipe.adversary.honest_loss
+    found = summed([report | {"dial": dial} for report in found_by_day.values()], dial)
     context.add_output_metadata({name: found[name] for name in ("days", "flags", "cpu_seconds", "sentences")})
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from assets.run import Run
+from assets.run import Facts, Run
 
 if TYPE_CHECKING:
     from assets.report import schema
@@ -32,11 +32,14 @@ def experiment(run: Run) -> "schema.Experiment | None":
 
     from assets.report import schema
 
-    return (
-        msgspec.convert(run.facts("experiment_readout"), schema.Experiment)
-        if run.finished("experiment_readout")
-        else None
-    )
+    facts = readout(run)
+    return None if facts is None else msgspec.convert(facts, schema.Experiment)
+
+
+def readout(run: Run) -> Facts | None:
+    """What the readout recorded; None where there is none, or nothing was exposed yet."""
+    facts = run.facts("experiment_readout") if run.finished("experiment_readout") else {"waiting": True}
+    return None if "waiting" in facts else facts
 
 
 def ledger_rows(run: Run) -> "list[schema.LedgerRow]":

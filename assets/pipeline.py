@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from assets import places, preflight
+from assets import places, preflight, recipe_errors
 from assets.cycle import write_json
 from assets.lock import alone
 from assets.recipe import Recipe
@@ -49,10 +49,7 @@ def read_recipe(path: Path) -> Recipe:
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is not TOML: {error}") from None
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, each['loc']))} == {each['input']!r}: {each['msg']}" for each in error.errors()
-        )
-        raise ValueError(f"{path}: {wrong}") from None
+        raise ValueError(f"{path}: {recipe_errors.words(error, Recipe)}") from None
 
 
 def prepare(directory: Path, recipe: Path, data: Path | None, warehouse: str | Path | None = None) -> Run:

@@ -19,9 +19,19 @@ def check(run: Run) -> None:
     Raises:
         ValueError: Everything that is missing, each with the way out.
     """
-    problems = [*_packages(run.recipe), *_models(run.recipe), *_labels(run), *_warehouse(run)]
+    problems = [*_sweep(run.recipe), *_packages(run.recipe), *_models(run.recipe), *_labels(run), *_warehouse(run)]
     if problems:
         raise ValueError("this recipe cannot run yet:\n" + "\n".join(f"  - {each}" for each in problems))
+
+
+def _sweep(recipe: Recipe) -> Iterator[str]:
+    """With Love as the only task its weight scales nothing: every weight above 0 gives one and the same policy."""
+    weights = recipe.policy.love_weights
+    if not recipe.labelled() and (len(weights) > 1 or weights[0] == 0):
+        yield (
+            f"policy.love_weights is {list(weights)} and Love is the only task (no helpfulness, no safety): every "
+            "weight above 0 gives the same policy; set love_weights = [1.0], or give helpfulness labels"
+        )
 
 
 def _packages(recipe: Recipe) -> Iterator[str]:

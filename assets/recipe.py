@@ -120,14 +120,28 @@ class Evaluation(Section):
 
 
 class Experiment(Section):
-    """The A/B test of the staged candidate on the synthetic world."""
+    """The A/B test of the staged candidate: simulated on the synthetic world, else read from the log."""
 
     exposures: Count = 80_000
+    """Of the simulated test, as are `users`, `pool` and `force`."""
     users: Count = 20_000
     pool: Count = 2_000
     """Prompts that each arm answers; exposures draw from them."""
     force: bool = False
     """Run it although no candidate passed every gate; the report says so."""
+    name: str | None = None
+    """As events name the experiment. None: `ab-CANDIDATE` on the world; elsewhere the one that was served last among
+    those whose treatment is a staged candidate."""
+    control: str = "control"
+    """The arm to compare with, of an experiment in the log; as are `treatment` to `maturity_hours`."""
+    treatment: str | None = None
+    """The other arm; needed only where there are several."""
+    shares: dict[str, Share] | None = None
+    """Of the users, by arm, as they were assigned; None: equal."""
+    planned: Count | None = None
+    """Exposures planned for each arm; None: enough to show +20 % at the control's Love rate."""
+    maturity_hours: Weight = 24.0
+    """Younger responses are not counted yet."""
 
 
 Labelled = Literal["helpfulness", "safety"]

@@ -181,7 +181,7 @@ class Stage:
     title: str
     work: Callable[[Run], Facts]
     needs: tuple[str, ...] = ()
-    settings: Callable[[Recipe], Any] = lambda recipe: None  # noqa: ARG005
+    settings: Callable[[Recipe], Any] = lambda _: None
     inputs: Callable[[Run], Any] = _nothing
     version: Callable[[Facts], str | None] = _unnamed
     code: tuple[str, ...] = ()

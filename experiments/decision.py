@@ -8,6 +8,7 @@
 5. Otherwise *continue*. Inconclusive is never ship.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -88,4 +89,5 @@ def _shown(effect: Effect, plan: Plan) -> bool:
 def _span(effect: Effect) -> str:
     lift = "not known" if effect.lift is None else f"{effect.lift:+.1%}"
     low, high = effect.anytime_ci
-    return f"Love rate {lift}, {low:+.1%} to {high:+.1%} at any look, exact p = {effect.exact_p:.2g}"
+    limits = f"{low:+.1%} to {high:+.1%} at any look" if math.isfinite(high) else "no upper limit yet"
+    return f"Love rate {lift}, {limits}, exact p = {effect.exact_p:.2g}"

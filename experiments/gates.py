@@ -1,12 +1,16 @@
 """May a trained policy be put before users? Gates in words, on an offline evaluation against the base policy.
 
-Every gate asks for proof: an interval that straddles its limit, or a figure that is missing, does not pass.
+Every gate asks for proof: an interval that straddles its limit, or a figure that is missing, does not pass. Where there
+are no labels for helpfulness or safety, their gate stays open: it neither passes nor fails, and says "not measured".
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from experiments.intervals import Interval
+
+LABELLED = ("helpfulness", "safety")
+"""The gates that need a reward model of their own, and so labels."""
 
 
 class Limits(NamedTuple):
@@ -28,12 +32,19 @@ class Limits(NamedTuple):
 
 
 class Gate(NamedTuple):
-    """One gate: its name, what was seen, the rule, and whether it passed."""
+    """One gate.
+
+    Attributes:
+        name: What it guards.
+        seen: What was measured, in words.
+        rule: What is asked for, in words.
+        passed: Whether that was shown; None when nothing could be measured, since there are no labels.
+    """
 
     name: str
     seen: str
     rule: str
-    passed: bool
+    passed: bool | None
 
 
 class Choice(NamedTuple):
@@ -41,7 +52,7 @@ class Choice(NamedTuple):
 
     Attributes:
         name: The best passing candidate; the best failing one when none passed.
-        passed: Every gate passed.
+        passed: Every gate that could be measured passed.
         gates: The chosen one's.
         reasons: Why each other candidate was not chosen.
     """
@@ -51,9 +62,21 @@ class Choice(NamedTuple):
     gates: tuple[Gate, ...]
     reasons: tuple[str, ...]
 
+    @property
+    def verdict(self) -> str:
+        """For summaries and cards: `passed every gate`, `passed every gate that was measured; not measured: safety`."""
+        verdict = "passed every gate" if self.passed else "did not pass every gate"
+        unmeasured = ", ".join(gate.name for gate in self.gates if gate.passed is None)
+        return f"{verdict} that was measured; not measured: {unmeasured}" if unmeasured else verdict
+
 
 def check(
-    row: Mapping[str, Any], base: Mapping[str, Any], *, p_love: Mapping[str, Any], limits: Limits | None = None
+    row: Mapping[str, Any],
+    base: Mapping[str, Any],
+    *,
+    p_love: Mapping[str, Any],
+    limits: Limits | None = None,
+    unlabelled: Collection[str] = (),
 ) -> tuple[Gate, ...]:
     """Hold one candidate's offline evaluation against every gate.
 
@@ -63,9 +86,16 @@ def check(
         base: The base policy's length.
         p_love: auroc_ci on unseen users.
         limits: How far it may move.
+        unlabelled: `helpfulness`, `safety`, or both: no labels, so a missing figure leaves that gate open. A figure
+            that is there is held against its gate all the same.
+
+    Raises:
+        ValueError: Another gate is said to be unlabelled.
     """
     limit = limits or Limits()
-    return (
+    if not {*unlabelled} <= {*LABELLED}:
+        raise ValueError(f"unlabelled == {sorted(unlabelled)}, only {' and '.join(LABELLED)} can go without labels")
+    gates = (
         _above("P[Love] tells", _interval(p_love, "auroc_ci"), limit.auroc, "AUROC on unseen users", "{:.3f}"),
         _above("predicted Love", _interval(row, "love_lift_ci"), 0.0, "lift of mean P[Love]", "{:+.1%}"),
         _above("helpfulness", _interval(row, "helpfulness_delta_ci"), -limit.helpfulness_margin, "change", "{:+.3f}"),
@@ -79,6 +109,8 @@ def check(
         ),
         _length(row.get("length"), base.get("length"), limit.length_ratio),
     )
+    missing = [name for name in unlabelled if _interval(row, f"{name}_delta_ci") is None]
+    return tuple(_open(gate) if gate.name in missing else gate for gate in gates)
 
 
 def choose(
@@ -87,6 +119,7 @@ def choose(
     *,
     p_love: Mapping[str, Any],
     limits: Limits | None = None,
+    unlabelled: Collection[str] = (),
 ) -> Choice:
     """Pick the passing candidate with the highest predicted lift, and say why the others were not picked.
 
@@ -95,26 +128,36 @@ def choose(
         base: As in `check`.
         p_love: As in `check`.
         limits: As in `check`.
+        unlabelled: As in `check`.
 
     Raises:
-        ValueError: No candidate at all.
+        ValueError: No candidate at all, or as `check`.
     """
     if not candidates:
         raise ValueError("no candidate was evaluated, must be at least one: train a policy first")
-    gates = {name: check(row, base, p_love=p_love, limits=limits) for name, row in candidates.items()}
+    gates = {
+        name: check(row, base, p_love=p_love, limits=limits, unlabelled=unlabelled) for name, row in candidates.items()
+    }
 
     def merit(name: str) -> tuple[int, float]:
-        failed = sum(not gate.passed for gate in gates[name])
+        failed = sum(gate.passed is False for gate in gates[name])
         return -failed, float(candidates[name].get("love_lift") or 0.0)
 
     best = max(candidates, key=merit)
     reasons = tuple(f"{name}: {_why_not(gates[name])}" for name in candidates if name != best)
-    return Choice(best, all(gate.passed for gate in gates[best]), gates[best], reasons)
+    return Choice(best, all(gate.passed is not False for gate in gates[best]), gates[best], reasons)
 
 
 def _why_not(gates: tuple[Gate, ...]) -> str:
-    failed = [f"{gate.name} ({gate.seen}; {gate.rule})" for gate in gates if not gate.passed]
-    return f"failed {', '.join(failed)}" if failed else "passed every gate with a lower predicted lift"
+    failed = [f"{gate.name} ({gate.seen}; {gate.rule})" for gate in gates if gate.passed is False]
+    if failed:
+        return f"failed {', '.join(failed)}"
+    measured = " that was measured" if any(gate.passed is None for gate in gates) else ""
+    return f"passed every gate{measured} with a lower predicted lift"
+
+
+def _open(gate: Gate) -> Gate:
+    return gate._replace(seen=f"not measured: no labels for {gate.name}", passed=None)
 
 
 def _above(name: str, seen: Interval | None, limit: float, what: str, form: str) -> Gate:

@@ -1,8 +1,9 @@
 """Local brokers, started and stopped by process id, on loopback and a free port.
 
 Two kinds: Tansu, a Kafka-protocol broker that comes with a Python package and keeps all in memory; and Apache Kafka
-from its jars (see `kafka_jars`), which keeps its topics in its directory. A broker outlives nobody: one whose owner
-died without stopping it is ended by the next start in the same directory.
+from its jars (see `kafka_jars`), which keeps its topics in its directory. A broker outlives nobody: on Linux the kernel
+ends it with its owner (see `children`); elsewhere one whose owner was killed is ended by the next start in the same
+directory.
 """
 
 import importlib
@@ -19,7 +20,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Literal, NamedTuple, get_args
 
-from streams import kafka_jars, topics
+from streams import children, kafka_jars, topics
 
 Kind = Literal["tansu", "kafka"]
 SECONDS_TO_START: dict[Kind, float] = {"tansu": 20.0, "kafka": 90.0}
@@ -184,9 +185,10 @@ def _check_port(port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError as error:
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", "ports lie between 0 and 65535")
             raise BrokerFailedError(
-                f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); name another with --port"
+                f"port {port} on 127.0.0.1 cannot be used ({why}); name another with --port"
             ) from None
 
 
@@ -226,7 +228,7 @@ def _spawn(command: list[str], directory: Path) -> "subprocess.Popen[bytes]":
     with (directory / "broker.log").open("wb") as log:
         # A session of its own: Ctrl-C in the terminal reaches us, and we stop the broker in order.
         return subprocess.Popen(
-            command,
+            children.tied(command),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

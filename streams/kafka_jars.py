@@ -9,6 +9,8 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 from string import Template
 
+from streams import children
+
 VERSION = "4.1.1"
 RECIPE = Path(__file__).resolve().parents[1] / "deploy" / "kafka"
 """Holds pom.xml and server.properties."""
@@ -84,7 +86,7 @@ def _format(classpath: str, properties: Path) -> None:
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
     tool = ["java", "-XX:TieredStopAtLevel=1", "-cp", classpath, "kafka.tools.StorageTool"]
     done = subprocess.run(
-        [*tool, "format", "--standalone", f"--cluster-id={cluster}", "-c", str(properties)],
+        children.tied([*tool, "format", "--standalone", f"--cluster-id={cluster}", "-c", str(properties)]),
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
@@ -95,8 +97,9 @@ def _format(classpath: str, properties: Path) -> None:
 
 def _copy_dependencies(scratch: Path) -> None:
     shutil.copy(RECIPE / "pom.xml", scratch)
+    maven = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=libs", "-DincludeScope=runtime"]
     done = subprocess.run(
-        ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=libs", "-DincludeScope=runtime"],
+        children.tied(maven),
         cwd=scratch, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode or not any((scratch / "libs").glob("kafka_*.jar")):

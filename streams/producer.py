@@ -234,7 +234,7 @@ def numbered_lines(path: Path, progress: bool, *, does: str = "send") -> Iterato
     off = None if progress else True  # None: only where stderr is a terminal
     with (
         path.open("rb") as file,
-        tqdm(total=path.stat().st_size, desc=does, unit="B", unit_scale=True, disable=off) as bar,
+        tqdm(total=path.stat().st_size, desc=does, unit="B", unit_scale=True, disable=off, leave=False) as bar,
     ):
         for number, raw in enumerate(file, start=1):
             line = raw.strip()

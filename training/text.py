@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from training import pretrained
+
 Conversation = Sequence[Mapping[str, str]]
 """Turns of `role` (`system`, `user` or `assistant`) and `content`, in order."""
 
@@ -62,7 +64,7 @@ def load_tokenizer(base: str) -> Any:
     """The tokenizer of a local directory or hub name: truncates on the left, pads on the right, and has a pad token."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer = pretrained.load(AutoTokenizer, base)
     tokenizer.truncation_side, tokenizer.padding_side = "left", "right"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token

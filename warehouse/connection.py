@@ -29,4 +29,6 @@ def open(target: Target, *, wait_seconds: float = 30.0) -> Warehouse:  # noqa: A
     """
     if str(target).startswith(PREFIX):
         return LakeWarehouse(str(target), wait_seconds)
+    if str(target).startswith("ducklake:"):
+        raise WarehouseError(f"the catalogue of a lake lies in PostgreSQL: write {PREFIX}KEYWORDS;data=FOLDER")
     return FileWarehouse(target, wait_seconds)

@@ -67,6 +67,35 @@ def request(target: Target, user_id: str, at: datetime | None = None) -> Erasure
     return event
 
 
+class Known(NamedTuple):
+    """Whether a name is one that a warehouse has met.
+
+    Attributes:
+        there: Rows name the user, or a request for their erasure was stored before.
+        alike: Users whose name differs in case or in the spaces around it alone, at most three.
+    """
+
+    there: bool
+    alike: tuple[str, ...]
+
+
+def known(target: Target, user_id: str) -> Known:
+    """Look for a user before they are forgotten: a misspelt name must not pass for an erasure.
+
+    Raises:
+        WarehouseError: As `Warehouse.read`.
+    """
+    with connection.open(target).read() as reader:
+        found = reader.execute(
+            f"""SELECT DISTINCT user_id FROM ({_NAMED}) AS users
+            WHERE lower(trim(user_id)) = lower(trim(?)) ORDER BY user_id""",
+            [user_id],
+        ).fetchall()
+        asked = reader.execute("SELECT 1 FROM erasures WHERE user_hash = ? LIMIT 1", [user_hash(user_id)]).fetchone()
+    names = [name for (name,) in found]
+    return Known(user_id in names or asked is not None, tuple(name for name in names if name != user_id)[:3])
+
+
 def pending(target: Target) -> dict[str, datetime]:
     """Users (by their hash) whose erasure has no receipt yet, with the moment of their latest request."""
     with connection.open(target).read() as reader:
@@ -143,13 +172,15 @@ def receipts(target: Target, user_id: str) -> list[dict[str, Any]]:
     return [json.loads(text) for (text,) in rows]
 
 
+_NAMED = """
+SELECT user_id FROM responses UNION SELECT user_id FROM reactions
+UNION SELECT user_id FROM dead_letters UNION SELECT user_id FROM flags WHERE source <> 'ingest'
+UNION SELECT user_id FROM quarantine_decisions
+"""
+
 _STILL_THERE = f"""
 SELECT users.user_id, pending.requested_at
-FROM (
-    SELECT user_id FROM responses UNION SELECT user_id FROM reactions
-    UNION SELECT user_id FROM dead_letters UNION SELECT user_id FROM flags WHERE source <> 'ingest'
-    UNION SELECT user_id FROM quarantine_decisions
-) AS users
+FROM ({_NAMED}) AS users
 JOIN pending_erasures AS pending ON pending.user_hash = sha256('{SALT}' || users.user_id)
 """
 

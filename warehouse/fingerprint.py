@@ -10,6 +10,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tqdm import tqdm
+
 from warehouse import connection
 
 if TYPE_CHECKING:
@@ -44,8 +46,9 @@ def fingerprints(path: str | Path) -> dict[str, str]:
     Raises:
         WarehouseError: As `Warehouse.read`.
     """
-    with connection.open(path).read() as reader:
-        return {name: _of(reader, query) for name, query in _CONTENT.items()}
+    tables = tqdm(_CONTENT.items(), desc="counting", unit="table", disable=None, leave=False)
+    with connection.open(path).read() as reader, tables:
+        return {name: _of(reader, query) for name, query in tables}
 
 
 def _of(reader: DuckDBPyConnection, query: str) -> str:

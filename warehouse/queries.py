@@ -1,4 +1,4 @@
-"""Questions that reports ask the warehouse: counts, experiments by user, policies, the lift ledger."""
+"""Questions that reports ask the warehouse: counts, policies, the lift ledger."""
 
 from __future__ import annotations
 
@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 
 WAITING_ALARM_HOURS = 24.0
 """A reaction that waits longer than this for its response is a sign that responses are lost on the way."""
+
+RAW_FEEDBACK = """(
+    SELECT served.*, loved.response_id IS NOT NULL AS love
+    FROM served
+    LEFT JOIN (
+        SELECT DISTINCT response_id FROM reaction_state_at(CAST($moment AS TIMESTAMPTZ))
+        WHERE reaction = 'love' AND action = 'added'
+    ) AS loved ON loved.response_id = served.response_id
+    WHERE served.served_at <= CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))
+)"""
+"""Every response that is mature at `$moment` (`$hours` old), nobody left out, and whether it is loved."""
 
 
 def counts(
@@ -84,35 +95,6 @@ def clean_feedback_summary(
     return found
 
 
-def experiment_exposures(
-    path: str | Path,
-    experiment: str,
-    *,
-    filtered: bool = True,
-    as_of: datetime | None = None,
-    maturity_hours: float = 24.0,
-) -> pa.Table:
-    """What was served in an A/B test, and whether it was loved.
-
-    Args:
-        path: The warehouse.
-        experiment: Its name in the events.
-        filtered: Leave out users in quarantine and loves that do not count; otherwise raw.
-        as_of: Judge states and maturity at this moment; now if left out.
-        maturity_hours: Younger responses are not counted yet.
-
-    Returns:
-        Columns user_id, arm, conversation (JSON), response and loves (1 or 0), one row a served response, sorted.
-    """
-    source = "clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours)" if filtered else _RAW
-    return _table(
-        path,
-        f"""SELECT user_id, arm, conversation, response, CAST(love AS BIGINT) AS loves
-        FROM {source} WHERE experiment = $experiment ORDER BY user_id, arm, served_at, response_id""",
-        {"moment": as_of or datetime.now(UTC), "hours": maturity_hours, "experiment": experiment},
-    )
-
-
 def love_by_day(path: str | Path, *, as_of: datetime | None = None, maturity_hours: float = 24.0) -> pa.Table:
     """Clean feedback by day of serving (UTC): columns day (date), exposures, loves, sorted. Arguments as `policies`."""
     return _table(
@@ -126,8 +108,18 @@ def love_by_day(path: str | Path, *, as_of: datetime | None = None, maturity_hou
 def policies(
     path: str | Path, *, filtered: bool = True, as_of: datetime | None = None, maturity_hours: float = 24.0
 ) -> pa.Table:
-    """Love rate by policy: columns policy, responses, users, loves, love_rate. Arguments as `experiment_exposures`."""
-    source = "clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours)" if filtered else _RAW
+    """Love rate by policy.
+
+    Args:
+        path: The warehouse.
+        filtered: Leave out users in quarantine and loves that do not count; otherwise raw.
+        as_of: Judge states and maturity at this moment; now if left out.
+        maturity_hours: Younger responses are not counted yet.
+
+    Returns:
+        Columns policy, responses, users, loves and love_rate, sorted.
+    """
+    source = "clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours)" if filtered else RAW_FEEDBACK
     return _table(
         path,
         f"""SELECT policy, count(*) AS responses, count(DISTINCT user_id) AS users, count(*) FILTER (love) AS loves,
@@ -216,16 +208,6 @@ SELECT
     ) AS immature
 FROM clean
 """
-
-_RAW = """(
-    SELECT served.*, loved.response_id IS NOT NULL AS love
-    FROM served
-    LEFT JOIN (
-        SELECT DISTINCT response_id FROM reaction_state_at(CAST($moment AS TIMESTAMPTZ))
-        WHERE reaction = 'love' AND action = 'added'
-    ) AS loved ON loved.response_id = served.response_id
-    WHERE served.served_at <= CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))
-)"""
 
 
 def _table(path: str | Path, query: str, parameters: dict[str, Any]) -> pa.Table:

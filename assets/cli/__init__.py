@@ -2,12 +2,15 @@
 
 import importlib
 import os
+import signal
 import sys
+from types import FrameType
 
 import click
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("loop:demo", "Run the whole loop on a synthetic world; ends in runs/demo/report.html."),
+    "live-demo": ("loop:live_demo", "Play a live product in days: candidate, experiment, erasure, second cycle."),
     "run": ("loop:run", "Run the loop of a recipe, on a synthetic world or on your data."),
     "report": ("loop:report", "Write a run's report again from what its stages recorded."),
     "ui": ("ui:ui", "Serve the Dagster UI: the same stages as assets."),
@@ -25,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "training-set": ("training_set:training_set", "Freeze clean feedback into a training set, or compare two sets."),
     "erase": ("erase:erase", "Forget a user: warehouse, training sets, runs, bytes included; with a receipt."),
     "signals": ("signals:signals", "Rank feedback signals by how well they foretell that users stay."),
+    "experiment": ("experiment:experiment", "List the experiments in the log, or read one out."),
     "ledger": ("warehouse:ledger", "Show predicted beside measured lift, experiment by experiment."),
     "simulate": ("world:simulate", "Write a synthetic stream of events, with its hidden truth."),
 }
@@ -71,23 +75,37 @@ def group() -> None:
     """
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came; it unwinds as Ctrl-C does, so that every child is ended on the way."""
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  (signal's signature)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # `timeout` sends it twice; the second must not cut off the unwinding
+    raise _Terminated
+
+
 def main() -> None:
-    """The entry point: an expected failure is one clear message and exit code 1, never a traceback."""
+    """The entry point: an expected failure is one clear message and exit code 1, never a traceback.
+
+    Ctrl-C and SIGTERM end in good order, with exit codes 130 and 143.
+    """
     os.environ.setdefault(
         "OMP_WAIT_POLICY", "PASSIVE"
     )  # spinning threads make torch ten times slower on a shared machine
+    signal.signal(signal.SIGTERM, _on_sigterm)
     try:
         group(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
         click.echo("\nstopped; run the same command again and it goes on where it was", err=True)
-        sys.exit(130)
+        terminated = isinstance(error, _Terminated) or isinstance(error.__cause__, _Terminated)
+        sys.exit(128 + (signal.SIGTERM if terminated else signal.SIGINT))
     except Exception as error:
-        from assets.errors import expected
+        from assets.errors import expected, told
 
         if "LOVELOOP_TRACEBACK" in os.environ or not isinstance(error, expected()):
             raise
-        click.echo(f"loveloop: {error}\n(LOVELOOP_TRACEBACK=1 shows where)", err=True)
+        click.echo(f"loveloop: {told(error)}", err=True)
         sys.exit(1)

@@ -36,6 +36,8 @@ def list_(warehouse: options.Target, reason: str | None, since: datetime | None,
     """Count the open letters by reason, and show the newest."""
     from warehouse import dead_letters as letters
 
+    if reason and redriven:
+        raise click.UsageError("those found good are counted by what became of them; leave --reason or --redriven out")
     since = since.replace(tzinfo=UTC) if since else None
     counts = letters.counts(warehouse, since=since, redriven=redriven)
     if not counts:
@@ -44,8 +46,12 @@ def list_(warehouse: options.Target, reason: str | None, since: datetime | None,
     for name, count in counts.items():
         click.echo(f"{name:<{width}}  {count:>9,}")
     click.echo()
-    for letter in letters.newest(warehouse, reason=reason, since=since, redriven=redriven, limit=limit):
+    shown = letters.newest(warehouse, reason=reason, since=since, redriven=redriven, limit=limit)
+    for letter in shown:
         click.echo(_row(letter))
+    there = counts.get(reason, 0) if reason else sum(counts.values())
+    if len(shown) < there:
+        click.echo(f"the newest {len(shown):,} of {there:,} shown; --limit {there} shows all")
     return None
 
 

@@ -20,6 +20,27 @@ def demo(home: Path, name: str) -> None:
     _follow(RECIPES / "demo.toml", home / name, None)
 
 
+@click.command("live-demo")
+@options.home
+@click.option("--name", default="live-demo", show_default=True, help="The run's folder in the home.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("data/live-demo"),
+    show_default=True,
+    help="The product's own files: its events, its broker, its warehouse.",
+)
+def live_demo(home: Path, name: str, folder: Path) -> None:
+    """Play a product that goes on in days: two cycles of the loop on its live warehouse, every command shown.
+
+    Only the product's events are simulated. A candidate is staged and served, a user is erased, the experiment is read
+    out, and the second cycle learns from what came in since. Interrupt it and run it again: finished steps are kept.
+    """
+    from assets.live_demo import Play, play
+
+    play(Play(folder=folder, home=home, name=name, say=click.echo))
+
+
 @click.command()
 @click.option(
     "--recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True, help="What to do (TOML)."

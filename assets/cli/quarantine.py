@@ -36,7 +36,8 @@ def list_(warehouse: options.Target, *, rule: str | None, released: bool, limit:
     """List users, then single reactions, in quarantine: rules, score, since when, loves at stake."""
     from warehouse.adversary import explain
 
-    found = explain.held(warehouse, rule=rule, released=released, limit=limit)
+    every = explain.held(warehouse, rule=rule, released=released)
+    found = every[:limit]
     if as_json:
         for each in found:
             click.echo(_dumps(each._asdict()))
@@ -46,6 +47,8 @@ def list_(warehouse: options.Target, *, rule: str | None, released: bool, limit:
         click.echo(f"{'loves':>7} {'score':>7}  {'since':<16}  who (rules)")
         for each in found:
             click.echo(_row(each))
+    if len(found) < len(every):
+        click.echo(f"{len(found):,} of {len(every):,} shown; --limit {len(every)} shows all", err=as_json)
 
 
 @quarantine.command()
@@ -143,7 +146,7 @@ def _row(each: Held) -> str:
 def _page(found: Explanation) -> str:
     lines = [f"{found.user_id}: {found.state}, trust {found.trust:.2f}"]
     if found.reasons:
-        lines.append(f"  because {_dumps(found.reasons)}")
+        lines.append(f"  because of {_because(found.reasons)}")
     lines.append("\nflags" if found.flags else "\nno flags")
     for flag in found.flags:
         about = f" reaction {flag.event_id}" if flag.event_id else ""
@@ -160,6 +163,19 @@ def _page(found: Explanation) -> str:
         what = f" reaction {made.subject.event_id}" if made.subject.event_id else ""
         lines.append(f"  {_moment(made.decided_at)} {made.decision}{what} by {made.decided_by}: {made.reason}")
     return "\n".join(lines)
+
+
+def _because(reasons: dict[str, dict[str, float]]) -> str:
+    """Why trust is below 1, by rule.
+
+    >>> _because({"loves_too_much": {"log_e": 11.06}})
+    'loves_too_much (logarithm of the e-value 11.06)'
+    """
+    names = {"log_e": "logarithm of the e-value"}
+    return "; ".join(
+        f"{rule} ({', '.join(f'{names.get(name, name)} {value:g}' for name, value in figures.items())})"
+        for rule, figures in reasons.items()
+    )
 
 
 def _plain(found: Explanation) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from assets.cli import options, service
+
+if TYPE_CHECKING:
+    from warehouse.sink import IngestReport
 
 
 @click.command()
@@ -17,7 +20,13 @@ from assets.cli import options, service
     show_default=True,
     help="Tansu keeps all in memory.",
 )
-@click.option("--port", type=int, default=9092, show_default=True, help="Port on 127.0.0.1; 0 picks a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=9092,
+    show_default=True,
+    help="Port on 127.0.0.1; 0 picks a free one.",
+)
 @click.option(
     "--directory",
     type=click.Path(path_type=Path),
@@ -55,8 +64,9 @@ def create(bootstrap: str, partitions: int) -> None:
     """Create the topics; those that exist are left as they are."""
     from streams import topics as names
 
-    for name in names.create_topics(bootstrap, partitions=partitions):
-        click.echo(f"created {name}")
+    created = names.create_topics(bootstrap, partitions=partitions)
+    for name in names.TOPICS:
+        click.echo(f"created {name}" if name in created else f"{name} was there already, left as it is")
 
 
 @click.command()
@@ -174,11 +184,23 @@ def ingest(warehouse: options.Target, bootstrap: str, until_caught_up: bool) -> 
     service.log_to_stderr()
     with service.stop_on_signals() as stop:
         report = sink.ingest(warehouse, bootstrap, until_caught_up=until_caught_up, stop=stop)
-    click.echo(
-        f"{report.events:,} events: {report.responses:,} responses, {report.reactions:,} reactions, "
-        f"{report.duplicates:,} duplicates dropped, {report.dead_letters:,} dead letters, "
-        f"{report.erased:,} of erased users dropped"
-    )
+    click.echo(_account(report))
+    if report.dead_letters:
+        click.echo("`loveloop dead-letters list` shows what broke the contract and why")
+
+
+def _account(report: "IngestReport") -> str:
+    """What became of every event that was read; the parts add up to the whole."""
+    guard = report.flags + report.metrics + report.kill_switches
+    parts = {
+        "erasures": report.erasures,
+        "flags, counts and trips of the live guard": guard,
+        "duplicates dropped": report.duplicates,
+        "dead letters": report.dead_letters,
+        "of erased users dropped": report.erased,
+    }
+    others = "".join(f", {count:,} {what}" for what, count in parts.items() if count)
+    return f"{report.events:,} events: {report.responses:,} responses, {report.reactions:,} reactions{others}"
 
 
 _DIALS = {
@@ -211,7 +233,7 @@ def _dials(command: Callable[..., None]) -> Callable[..., None]:
 @click.command()
 @options.bootstrap
 @click.option("--web-host", default="127.0.0.1", show_default=True, help="Where the live counts are served.")
-@click.option("--web-port", type=int, default=6066, show_default=True, help="0 picks a free one.")
+@click.option("--web-port", type=click.IntRange(0, 65_535), default=6066, show_default=True, help="0 picks a free one.")
 @_dials
 def guard(bootstrap: str, web_host: str, web_port: int, **dials: Any) -> None:
     """Run the live guard: it speaks of hasty users, devices and networks and of failing arms within seconds.

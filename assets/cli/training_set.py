@@ -40,7 +40,7 @@ def training_set() -> None:
 @click.option("--as-of", type=click.DateTime(), help="The moment (UTC) at which maturity is judged; now if left out.")
 @click.option(
     "--maturity-hours",
-    type=float,
+    type=click.FloatRange(0),
     default=24.0,
     show_default=True,
     help="Younger responses are unlabelled, not negative.",

@@ -86,6 +86,8 @@ def import_(
         f"{done.rows['erasures']:,} erasures, {done.duplicates:,} duplicates dropped, {done.erased:,} of erased users, "
         f"{done.dead_letters:,} dead letters  ({done.seconds:.1f} s)"
     )
+    if done.dead_letters:
+        click.echo("`loveloop dead-letters list` shows what broke the contract and why")
     return None
 
 
@@ -96,7 +98,7 @@ def import_(
 @click.option("--as-of", type=click.DateTime(), help="Judge states and maturity at this moment (UTC); now if left out.")
 @click.option(
     "--maturity-hours",
-    type=float,
+    type=click.FloatRange(0),
     default=24.0,
     show_default=True,
     help="For clean_feedback: younger responses are left out.",

@@ -1,8 +1,17 @@
 """Commands about the warehouse: migrate, status, the ledger."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from assets.cli import options
+from assets.cli.tables import counted, moment, table
+
+if TYPE_CHECKING:
+    from experiments.ledger import Agreement
+
+_json = click.option("--json", "as_json", is_flag=True, help="Write JSON instead, with every figure.")
 
 
 @click.group()
@@ -22,14 +31,18 @@ def migrate(warehouse: options.Target) -> None:
 
 @warehouse.command()
 @options.warehouse
-def status(warehouse: options.Target) -> None:
+@_json
+def status(warehouse: options.Target, as_json: bool) -> None:
     """Show versions, rows, dead letters and positions; warn of reactions that wait too long for their response."""
     import json
 
-    from warehouse import queries
+    from warehouse import connection, queries
 
     found = queries.counts(warehouse)
-    click.echo(json.dumps(found, indent=2, default=str))
+    if as_json:
+        click.echo(json.dumps(found, indent=2, default=str))
+    else:
+        click.echo(f"warehouse: {connection.open(warehouse).name}\n" + "\n".join(_told(found)))
     warning = queries.waiting_warning(found)
     if warning:
         click.echo(f"warning: {warning}", err=True)
@@ -58,7 +71,8 @@ def compact(warehouse: options.Target, keep_days: float, *, purge: bool, dry_run
 
 @click.command()
 @options.warehouse
-def ledger(warehouse: options.Target) -> None:
+@_json
+def ledger(warehouse: options.Target, as_json: bool) -> None:
     """Show predicted beside measured lift, experiment by experiment, and how well the two agree."""
     import json
 
@@ -66,5 +80,76 @@ def ledger(warehouse: options.Target) -> None:
     from warehouse import queries
 
     rows = queries.ledger(warehouse)
-    click.echo(json.dumps(rows, indent=2, default=str))
-    click.echo(str(book.agreement(rows)))
+    agreed = book.agreement(rows)
+    click.echo(json.dumps(_plain(rows, agreed), indent=2, default=str) if as_json else _page(rows, agreed))
+
+
+def _told(found: Mapping[str, Any]) -> Iterator[str]:
+    """What `warehouse.queries.counts` found, line by line."""
+    yield f"schema version: {found['schema_version']}"
+    yield f"last response served: {moment(found['last_served_at'], 'none yet')}"
+    yield f"read: {counted(found['events'], 'event')} in {counted(found['messages'], 'message')}"
+    yield ""
+    letters = ", ".join(f"{count:,} {reason}" for reason, count in found["dead_letters_by_reason"].items())
+    letters += "; `loveloop dead-letters list` shows them" if letters else ""
+    since = f"the oldest since {moment(found['waiting_since'])}" if found["waiting"] else ""
+    aside = "`loveloop quarantine list` names them" if found["quarantined_users"] else ""
+    yield table(
+        ["", "rows", ""],
+        [
+            ["responses", found["responses"], ""],
+            ["reactions", found["reactions"], f"of them {found['retractions']:,} take one back"],
+            ["requests for erasure", found["erasures"] + found["erasures_by_hand"], _erasures(found)],
+            ["duplicates dropped", found["duplicates_dropped"], ""],
+            ["of erased users dropped", found["erased"], ""],
+            ["dead letters, open", found["dead_letters"], letters],
+            ["dead letters, found good since", found["redriven"], ""],
+            ["reactions without their response", found["waiting"], since],
+            ["users in quarantine", found["quarantined_users"], aside],
+            ["single reactions in quarantine", found["quarantined_reactions"], ""],
+        ],
+    )
+    if found["flags_by_rule"]:
+        yield "\n" + table(["flags, by who raised them and rule", "flags"], list(found["flags_by_rule"].items()))
+    if found["positions"]:
+        yield "\n" + _positions(found["positions"])
+
+
+def _erasures(found: Mapping[str, Any]) -> str:
+    pending = found["erasures_pending"]
+    return f"{pending:,} not finished: `loveloop erase --pending` finishes them" if pending else ""
+
+
+def _positions(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How far each partition has been read, and what came of its events."""
+    fields = ("partition_id", "next_offset", "messages", "events", "duplicates", "dead_letters", "erased")
+    heads = ["topic", "partition", "next offset", "messages", "events", "duplicates", "dead letters", "of erased users"]
+    return table(heads, [[row["topic"], *(row[field] for field in fields)] for row in rows])
+
+
+def _page(rows: Sequence[Mapping[str, Any]], agreed: "Agreement") -> str:
+    """The ledger as a table; lifts are relative, +10 % is a tenth more loves."""
+    if not rows:
+        return "no experiment has been read out yet: the ledger is empty"
+    heads = ["candidate", "experiment", "day", "predicted lift", "measured lift", "95 % interval"]
+    lines = [
+        [
+            row["candidate"],
+            row["experiment"],
+            row.get("date"),
+            _lift(row.get("predicted_lift")),
+            _lift(row.get("measured_lift")),
+            f"{_lift(row.get('measured_low'))} to {_lift(row.get('measured_high'))}",
+        ]
+        for row in rows
+    ]
+    return f"{table(heads, lines)}\n\n{agreed.words}"
+
+
+def _lift(value: float | None) -> str:
+    return "not known" if value is None else f"{value:+.1%}"
+
+
+def _plain(rows: Sequence[Mapping[str, Any]], agreed: "Agreement") -> dict[str, Any]:
+    agreement = agreed._asdict() | {"ci": agreed.ci and list(agreed.ci)}
+    return {"experiments": rows, "agreement": agreement}

@@ -4,15 +4,18 @@ Requests come by event or by hand; whoever asked is known by a hash from then on
 again: what is not finished has no receipt, and what has none is done again.
 """
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from assets.erasure.asked import Asked, Trace
+from assets.erasure.files import speaks_of
 from assets.erasure.journal import Journal
 from assets.erasure.receipt import write as write_receipt
-from assets.erasure.runs import forget_in_run, forget_in_sets
+from assets.erasure.runs import find_in_run, find_in_sets, forget_in_run, forget_in_sets
 
-__all__ = ["erase", "finish_pending"]
+__all__ = ["erase", "finish_pending", "found_outside"]
 
 
 def erase(
@@ -38,6 +41,24 @@ def erase(
 
     erasure.request(target, user_id)
     return finish_pending(target, homes=homes, sets=sets, say=say)
+
+
+def found_outside(user_id: str, *, homes: Iterable[Path], sets: Iterable[Path]) -> bool:
+    """Whether a run, a training set or another file of the homes holds rows of a user; nothing is changed.
+
+    Arguments and errors as `erase`.
+    """
+    from warehouse.ingest.suppression import user_hash
+
+    asked = Asked({user_hash(user_id): datetime.max.replace(tzinfo=UTC)})
+    homes = [home for home in homes if home.exists()]
+    runs = _runs(homes)
+    others = (file for home in homes for file in _files_outside(home, runs))
+    return (
+        any(find_in_sets(folder, asked) for folder in sets)
+        or any(find_in_run(run, asked) for run in runs)
+        or any(speaks_of(file, asked, ()) for file in others)
+    )
 
 
 def finish_pending(
@@ -79,8 +100,25 @@ def finish_pending(
     ]
     journal.end()
     for file in written:
-        say(f"erased: {file}")
+        say(f"erased: {file}  ({_went(file)})")
     return written
+
+
+def _files_outside(home: Path, runs: list[Path]) -> Iterator[Path]:
+    for file in sorted(home.rglob("*")):
+        if file.is_file() and not any(file.resolve().is_relative_to(run) for run in runs):
+            yield file
+
+
+def _went(receipt: Path) -> str:
+    """What the receipt says that went, in a few words."""
+    found = json.loads(receipt.read_text())
+    rows = ", ".join(
+        f"{count:,} {table.replace('_', ' ')}" for table, count in found["warehouse"]["rows"].items() if count
+    )
+    elsewhere = len(found["training_sets"]) + len(found["files"])
+    files = f"; {elsewhere:,} training sets and files were changed" if elsewhere else ""
+    return f"{rows or '0 rows'} in the warehouse{files}"
 
 
 def _folder(target: str | Path, homes: list[Path]) -> Path:
@@ -128,8 +166,6 @@ def _list_what_is_left(
     homes: list[Path], ours: list[Path], asked: Asked, traces: list[Trace], journal: Journal
 ) -> None:
     """Files of the homes that are not ours to change, where they hold an id, a row or a text of these users."""
-    from assets.erasure.files import speaks_of
-
     found = [trace for trace in traces if trace.found]
     for file in sorted(file for home in homes for file in home.rglob("*") if file.is_file()):
         inside = any(file.resolve().is_relative_to(place) for place in ours)

@@ -55,6 +55,30 @@ def forget_in_run(run: Path, asked: Asked, journal: Journal) -> Trace:
     return trace
 
 
+def find_in_run(run: Path, asked: Asked) -> bool:
+    """Whether a run's sources hold rows of these users.
+
+    Raises:
+        ValueError: A process follows the run.
+    """
+    with alone(run, "loveloop erase"):
+        return bool(_trace(run, asked).found)
+
+
+def find_in_sets(folder: Path, asked: Asked) -> bool:
+    """Whether a training set below a folder holds rows of these users."""
+    from warehouse import erased_sets
+    from warehouse.training_set import ERASED, load
+
+    sets = erased_sets.sets_under(folder) if folder.exists() else ()
+    return any(
+        name is not None
+        for directory in sets
+        if not (directory / ERASED).exists()
+        for name in files.owners_of(load(directory), asked)
+    )
+
+
 def forget_in_sets(folder: Path, asked: Asked, journal: Journal) -> None:
     """Take these users out of every training set below a folder; the journal names old sets and new ones."""
     import pyarrow as pa

@@ -96,12 +96,12 @@ class Policy(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Gate(msgspec.Struct, kw_only=True, frozen=True):
-    """One gate, as in `experiments.gates`."""
+    """One gate, as in `experiments.gates`; `passed` is None where nothing could be measured."""
 
     name: str
     seen: str
     rule: str
-    passed: bool
+    passed: bool | None
 
 
 class Candidate(msgspec.Struct, kw_only=True, frozen=True):

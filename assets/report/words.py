@@ -97,7 +97,7 @@ def _headline(report: Report) -> str:
         return _headlines(experiment, name)
     if report.candidate is not None:
         gates = "and passed every gate" if report.candidate.passed else "but did not pass every gate"
-        return f"{name} is staged {gates}; no A/B test was run"
+        return f"{name} is staged {gates}{_unmeasured(report.candidate)}; no A/B test was run"
     return "No candidate was staged in this run"
 
 
@@ -143,14 +143,21 @@ def _candidate(candidate: Candidate | None, policies: list[Policy]) -> list[str]
     chosen = next((policy for policy in policies if policy.chosen), None)
     if candidate is None or chosen is None:
         return []
-    failed = [gate.name for gate in candidate.gates if not gate.passed]
-    gates = f"passed all {len(candidate.gates)} gates" if not failed else f"failed: {', '.join(failed)}"
+    failed = [gate.name for gate in candidate.gates if gate.passed is False]
+    held = sum(gate.passed is not None for gate in candidate.gates)
+    gates = f"passed all {held} gates" if not failed else f"failed: {', '.join(failed)}"
+    gates += _unmeasured(candidate)
     true = "" if chosen.true_love_lift is None else f", in truth {percent(chosen.true_love_lift)}"
     return [
         f"The staged candidate (Love weight {candidate.love_weight:g}) {gates}. Offline it promised "
         f"{percent(chosen.love_lift)} mean P[Love]{true}, {signed(chosen.helpfulness_delta)} helpfulness and needless "
         f"closings in {rate(chosen.closing_rate)} of responses."
     ]
+
+
+def _unmeasured(candidate: Candidate) -> str:
+    names = ", ".join(gate.name for gate in candidate.gates if gate.passed is None)
+    return f" (not measured, for want of labels: {names})" if names else ""
 
 
 def _guards(report: Report) -> list[str]:

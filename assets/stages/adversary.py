@@ -1,5 +1,6 @@
 """The daily job against adversaries over every pending day: who games the feedback, before it is used."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assets.run import Facts, Run, Stage
@@ -9,12 +10,14 @@ from assets.stages import ingest, source
 def _adversary(run: Run) -> Facts:
     from training.trust import CrossFit
     from warehouse.adversary.daily import periodic
+    from warehouse.adversary.left_out import judged_days
 
     if run.recipe.source == "warehouse":
         return _as_it_is(run)
     until = source.world_config(run).ends_at.date() if run.recipe.source == "world" else None
-    reports = periodic.run(run.warehouse, CrossFit.load, until=until, honest_loss=run.recipe.adversary.honest_loss)
-    return summed(reports) | _quarantine(run)
+    dial = run.recipe.adversary.honest_loss
+    periodic.run(run.warehouse, CrossFit.load, until=until, honest_loss=dial)
+    return summed(judged_days(run.warehouse), dial) | _quarantine(run)
 
 
 def _as_it_is(run: Run) -> Facts:
@@ -23,28 +26,35 @@ def _as_it_is(run: Run) -> Facts:
     return {"summary": f"as the nightly job left it: {found['users_aside']:,} users in quarantine", **found}
 
 
-def summed(reports: list[Any]) -> Facts:
-    """What some days' judgements come to.
+def summed(reports: Sequence[Mapping[str, Any]], dial: float) -> Facts:
+    """What some days' judgements come to, whenever each was judged: an interrupted stage counts all of its days.
 
     Args:
-        reports: `warehouse.adversary.daily.periodic.DayReport`, in order.
+        reports: Of each day what `warehouse.adversary.left_out.judged_days` says, in order.
+        dial: The honest loss that is asked for; days that were judged by another one are counted in the summary.
     """
-    flags: dict[str, int] = {}
-    seconds: dict[str, float] = {}
-    for report in reports:
-        for name, count in report.flags.items():
-            flags[name] = flags.get(name, 0) + count
-        for name, spent in report.seconds.items():
-            seconds[name] = round(seconds.get(name, 0.0) + spent, 3)
-    told = ", ".join(f"{count:,} by {name}" for name, count in sorted(flags.items())) or "nobody"
+    from warehouse.adversary.daily.periodic import told
+
+    flags = _total(reports, "flags")
+    seconds = {name: round(spent, 3) for name, spent in _total(reports, "seconds").items()}
+    others = sum(report["dial"] != dial for report in reports)
+    before = f", {others} of them earlier by another honest_loss than {dial:g}" if others else ""
     return {
-        "summary": f"{len(reports)} days judged; flagged: {told}",
+        "summary": f"{len(reports)} day{'' if len(reports) == 1 else 's'} judged{before}; flagged: {told(flags)}",
         "days": len(reports),
         "flags": flags,
         "cpu_seconds": seconds,
-        "lines": reports[-1].lines if reports else {},
-        "sentences": list(reports[-1].sentences) if reports else [],
+        "lines": reports[-1]["lines"] if reports else {},
+        "sentences": list(reports[-1]["sentences"]) if reports else [],
     }
+
+
+def _total(reports: Sequence[Mapping[str, Any]], field: str) -> dict[str, Any]:
+    total: dict[str, Any] = {}
+    for report in reports:
+        for name, amount in report[field].items():
+            total[name] = total.get(name, 0) + amount
+    return total
 
 
 def _quarantine(run: Run) -> Facts:

@@ -3,10 +3,12 @@
 import hashlib
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from assets import provenance
+from assets.recipe import Labelled
 from assets.run import Facts, Run, Stage
 from assets.stages import feedback
 
@@ -21,13 +23,12 @@ def _candidate(run: Run) -> Facts:
 
     scores = {each["policy"]: each for each in run.facts("offline_evaluation")["policies"]}
     base = scores.pop("incumbent")
-    choice = gates.choose(scores, base, p_love=run.facts("p_love"))
+    choice = gates.choose(scores, base, p_love=run.facts("p_love"), unlabelled=_unlabelled(run))
     weight = float(scores[choice.name]["love_weight"])
     lineage = _lineage(run, weight)
     name = f"{choice.name}-{_digest(lineage)}"
     place = run.cycle_directory / "candidates" / name
     _stage(run.place(f"policy-{weight:g}"), place, _card(name, choice, lineage), lineage)
-    verdict = "passed every gate" if choice.passed else "did not pass every gate"
     facts: Facts = {
         "name": name,
         "place": run.relative(place),
@@ -37,13 +38,39 @@ def _candidate(run: Run) -> Facts:
         "reasons": list(choice.reasons),
     }
     facts |= {"gates": [gate._asdict() for gate in choice.gates], "lineage": lineage}
-    return {"summary": f"{name} {verdict}", "predicted_lift": scores[choice.name]["love_lift"], **facts}
+    _register(run, name, scores[choice.name], lineage)
+    return {"summary": f"{name} {choice.verdict}", "predicted_lift": scores[choice.name]["love_lift"], **facts}
+
+
+def _unlabelled(run: Run) -> list[str]:
+    """What the recipe left out, so that no gate can be measured on it."""
+    return [name for name in get_args(Labelled) if name not in run.recipe.labelled()]
 
 
 def _digest(lineage: dict[str, Any]) -> str:
     """Names a candidate by what it was made from; positions in topics say where the same events were read."""
     content = {key: value for key, value in lineage.items() if key != "events"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _register(run: Run, name: str, scores: dict[str, Any], lineage: dict[str, Any]) -> None:
+    """Note the candidate in the warehouse, where the readout of its experiment finds what was predicted."""
+    from warehouse.candidates import StagedCandidate, stage_candidate
+
+    low, high = scores["love_lift_ci"]
+    entry = StagedCandidate(
+        name=name,
+        policy=scores["version"],
+        predicted_lift=scores["love_lift"],
+        predicted_low=low,
+        predicted_high=high,
+        training_set=lineage["training_set"],
+        run=run.directory.name,
+        cycle=run.cycle.number if run.cycle else 0,
+        staged_at=datetime.now(UTC),
+        lineage=lineage,
+    )
+    stage_candidate(run.warehouse, entry)
 
 
 def _lineage(run: Run, weight: float) -> dict[str, Any]:
@@ -74,13 +101,11 @@ def _stage(policy: Path, place: Path, card: str, lineage: dict[str, Any]) -> Non
 
 
 def _card(name: str, choice: Any, lineage: dict[str, Any]) -> str:
-    rows = "\n".join(
-        f"| {gate.name} | {gate.seen} | {gate.rule} | {'pass' if gate.passed else 'FAIL'} |" for gate in choice.gates
-    )
+    rows = "\n".join(f"| {gate.name} | {gate.seen} | {gate.rule} | {_VERDICTS[gate.passed]} |" for gate in choice.gates)
     origins = "\n".join(f"- {what}: {origin}" for what, origin in lineage["origins"].items())
     return f"""# {name}
 
-A policy staged for an A/B test. {"It passed every gate." if choice.passed else "It did not pass every gate."}
+A policy staged for an A/B test. It {choice.verdict}.
 
 | gate | seen | rule | |
 |---|---|---|---|
@@ -100,6 +125,7 @@ Not chosen: {"; ".join(choice.reasons) or "no other policy was trained"}.
 """
 
 
+_VERDICTS = {True: "pass", False: "FAIL", None: "not measured"}
 STAGE = Stage(
     "candidate",
     "candidate: gates, then a staged directory",

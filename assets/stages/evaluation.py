@@ -45,7 +45,7 @@ def _evaluate(run: Run) -> Facts:
 
 
 def _row(run: Run, scores: Any) -> Facts:
-    """One policy as plain figures; every mean and every change has its interval beside it as `NAME_ci`."""
+    """One policy as plain figures; what was measured has its interval beside it as `NAME_ci`, the rest is None."""
     measures = {
         "love": scores.love,
         "love_lift": scores.love_lift,
@@ -55,12 +55,15 @@ def _row(run: Run, scores: Any) -> Facts:
         "unsafe_rate": scores.trips["unsafe"],
         "length": scores.watched["words"],
         "question_rate": scores.watched["question"],
-        "helpfulness_delta": scores.deltas["helpfulness"],
-        "safety_delta": scores.deltas["safety"],
+        "helpfulness_delta": scores.deltas.get("helpfulness"),
+        "safety_delta": scores.deltas.get("safety"),
         "closing_delta": scores.deltas["closing"],
     }
-    figures = {name: _number(each.value) for name, each in measures.items()}
-    intervals = {f"{name}_ci": [_number(each.low), _number(each.high)] for name, each in measures.items()}
+    figures = {name: None if each is None else _number(each.value) for name, each in measures.items()}
+    intervals = {
+        f"{name}_ci": None if each is None else [_number(each.low), _number(each.high)]
+        for name, each in measures.items()
+    }
     watched = {name: _number(each.value) for name, each in scores.watched.items()}
     weight = next((w for w in run.recipe.policy.love_weights if policy.name_of(w) == scores.policy), None)
     return {

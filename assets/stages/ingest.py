@@ -10,7 +10,7 @@ from assets.stages import source
 
 
 def through_the_broker(run: Run, events: Path) -> Facts:
-    """Send a file of events and ingest it; what was sent and what the warehouse's positions then say.
+    """Send a file of events and ingest it; what was sent, and what this call then stored, dropped or refused.
 
     Topics carry a name of their own for each call: an embedded broker forgets everything when it stops, so positions in
     its topics must never be taken for positions in the next one's.
@@ -36,11 +36,7 @@ def through_the_broker(run: Run, events: Path) -> Facts:
         "messages": sent.messages,
         "taken": taken.events,
         "stored": {
-            "responses": taken.responses,
-            "reactions": taken.reactions,
-            "duplicates": taken.duplicates,
-            "dead_letters": taken.dead_letters,
-            "erased": taken.erased,
+            name: getattr(taken, name) for name in ("responses", "reactions", "duplicates", "dead_letters", "erased")
         },
         "send_seconds": round(sent.seconds, 2),
     }

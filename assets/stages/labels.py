@@ -44,8 +44,8 @@ def read(run: Run, task: Labelled, wanted: Reward) -> Labels:
             from training.labels import judge
 
             assert wanted.judge is not None  # the recipe was refused without one
-            cache = run.directory / "labels" / f"{task}.ndjson"
-            return _told(judge.label(_log(run), task, wanted.judge, cache))
+            cache = run.directory / "labels" / "judged.ndjson"
+            return _told(judge.label(_log(run), task, wanted.judge, cache, seed=run.recipe.seed))
         case path:
             from training.labels import file
 

@@ -207,4 +207,4 @@ def _own_base(run: Run) -> Any:
 
 _SET = feedback.TRAINING_SET.name
 INCUMBENT = _stage("incumbent", "incumbent: the policy that wrote the log", _incumbent, _own_base)
-P_LOVE = _stage("p_love", "P[Love]: the chance that a response is loved", _p_love, lambda run: None)  # noqa: ARG005
+P_LOVE = _stage("p_love", "P[Love]: the chance that a response is loved", _p_love, lambda _: None)

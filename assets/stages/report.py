@@ -58,7 +58,7 @@ def _values(run: Run) -> dict[str, Any]:
         "p_love": _p_love(run, p_love),
         "policies": [_struct(each) for each in found.policies(run)],
         "candidate": run.facts("candidate"),
-        "experiment": run.facts("experiment_readout") if trial else None,
+        "experiment": found.readout(run) if trial else None,
         "ledger": run.facts("lift_ledger")["ledger"] if trial else [],
         "ledger_agreement": _agreement(run) if trial else None,
         "baselines": p_love.get("baselines"),
@@ -131,7 +131,7 @@ def _commands(run: Run) -> list[str]:
 def _notes(run: Run) -> list[str]:
     notes = []
     staged = run.facts("candidate")
-    if not staged["passed"] and run.finished("experiment_readout"):
+    if not staged["passed"] and run.finished("exposures"):
         notes.append("The staged candidate did not pass every gate; the recipe forced its A/B test (experiment.force).")
     if run.recipe.source == "world":
         notes.append(

@@ -1,5 +1,6 @@
 """The simulated A/B test: text, user and chance decide how an arm's answers are received, never its name."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -82,6 +83,7 @@ def serve(
 
     Users come as often as their activity says, see a prompt drawn from the pool with their own arm's answer, and react
     as the truth says. What is drawn depends on the seed alone: with the arms' names swapped, reactions are the same.
+    Event ids depend on the experiment's name too: two experiments of one seed can lie in one warehouse.
 
     Args:
         prompts: The pool.
@@ -90,7 +92,7 @@ def serve(
         exposures: Responses served, exact.
         users: People who may be served.
         assign: Gives a user's arm; asked once for each user.
-        experiment: Its name.
+        experiment: Its name; another name gives other ids of the same events.
         seed: The only source of chance.
         starts_at: When the first exposure happens.
         base_love_rate: See `truth.base_logit`.
@@ -100,7 +102,7 @@ def serve(
     """
     pool = _pool(prompts, answers, policies)
     rng = np.random.default_rng([seed, 77])
-    scene = _Scene(rng, draw_people(rng, users), pool, experiment, base_love_rate)
+    scene = _Scene(rng, _id_chance(seed, experiment), draw_people(rng, users), pool, experiment, base_love_rate)
     arm = _assigned(scene.people, assign, pool.arms)
     at, outbox = milliseconds(starts_at), Outbox()
     for first in range(0, exposures, _CHUNK):
@@ -160,10 +162,17 @@ def _assigned(people: People, assign: Callable[[str], str], arms: list[str]) -> 
     return np.array([numbers[name] for name in names], np.int64)
 
 
+def _id_chance(seed: int, experiment: str) -> np.random.Generator:
+    """The chance in event ids."""
+    name = hashlib.sha256(experiment.encode()).digest()
+    return np.random.default_rng([seed, 78, int.from_bytes(name[:8], "big")])
+
+
 class _Scene(NamedTuple):
     """Where the test happens."""
 
     rng: np.random.Generator
+    id_rng: np.random.Generator
     people: People
     pool: _Pool
     experiment: str
@@ -182,7 +191,7 @@ class _Scene(NamedTuple):
         """Moments and lines of the exposures."""
         pool, ids = self.pool, self.people.ids
         columns = (visits.at, visits.user, visits.prompt, place)
-        rows = zip(event_ids(self.rng, visits.at), names, *(column.tolist() for column in columns), strict=True)
+        rows = zip(event_ids(self.id_rng, visits.at), names, *(column.tolist() for column in columns), strict=True)
         lines = [
             served(
                 event_id=event_id,
@@ -207,7 +216,7 @@ class _Scene(NamedTuple):
         people, readings = self.people, self.pool.readings.take(place)
         reaction = self._reactions(visits, readings)
         wait = (1_000 * (readings.words / people.speed[visits.user] + visits.delay)).astype(np.int64)
-        ids = event_ids(self.rng, visits.at + wait)
+        ids = event_ids(self.id_rng, visits.at + wait)
         places = np.flatnonzero(reaction).tolist()
         lines = [
             reacted(

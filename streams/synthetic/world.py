@@ -180,7 +180,7 @@ def _begin(config: WorldConfig) -> tuple[Life, Network]:
 
 def _live(config: WorldConfig, life: Life, network: Network, files: Files) -> Iterator[tuple[Day, Loves]]:
     """Live through the world; each stretch's honest lines and faults are posted when it is given."""
-    for number in tqdm(range(config.days), desc="simulating days", disable=None):
+    for number in tqdm(range(config.days), desc="simulating days", disable=None, leave=False):
         for day in life.live(number):
             loves = network.post(day, files.outbox)
             network.disturb(day, files.outbox)

@@ -1,5 +1,6 @@
 """The daily job against adversaries as stage, job and command, and what the truth says of it."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ from assets.cli import group
 from assets.definitions import build
 from assets.pipeline import prepare, stages
 from assets.run import Run
-from assets.stages import adversary
+from assets.stages import adversary, source
 from streams.synthetic.world import simulate
 from streams.topics import TOPICS
+from training.trust import CrossFit
 from warehouse import connection
+from warehouse.adversary import left_out
+from warehouse.adversary.daily import periodic
 from warehouse.ingest.commit import commit
 from warehouse.ingest.decoding import decode_batch
 from warehouse.ingest.records import Record, Slot
@@ -34,10 +38,12 @@ slow_drip = 0.2
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run as its ingest leaves it, but without a broker."""
-    from assets.stages import source
+    """A run whose events are in its warehouse; the tests share it."""
+    return ingested(tmp_path_factory.mktemp("run"))
 
-    place = tmp_path_factory.mktemp("run")
+
+def ingested(place: Path) -> Run:
+    """A run as its ingest leaves it, but without a broker."""
     (place / "small.toml").write_text(SMALL)
     made = prepare(place / "small", place / "small.toml", None)
     config = source.world_config(made)
@@ -61,7 +67,27 @@ def test_the_stage_judges_every_day_and_the_truth_agrees(run: Run) -> None:
     assert held["recall_by_attack"].keys() == {"slow_drip"}
     assert held["recall"] > 0.5
     assert held["honest_loss"] < 0.1
-    assert adversary.STAGE.work(run)["days"] == 0
+
+
+@pytest.mark.slow
+def test_a_resumed_stage_counts_the_days_that_were_judged_before_it_was_interrupted(tmp_path: Path) -> None:
+    run = ingested(tmp_path)
+    second = source.world_config(run).ends_at.date() - timedelta(days=4)
+    before = periodic.run(run.own_warehouse, CrossFit.load, until=second)
+    resumed = adversary.STAGE.work(run)
+    assert 0 < len(before) < resumed["days"] == 5
+    assert resumed["summary"].startswith("5 days judged; flagged: ")
+    judged = left_out.judged_days(run.own_warehouse)
+    assert sum(resumed["flags"].values()) == sum(sum(day["flags"].values()) for day in judged) > 0
+
+
+def test_days_that_were_judged_by_another_dial_are_told_apart() -> None:
+    day = {"flags": {"evidence": 1}, "seconds": {"read": 0.5}, "lines": {}, "sentences": ()}
+    found = adversary.summed([day | {"dial": 0.01}, day | {"dial": 0.05}], 0.05)
+    assert (
+        found["summary"] == "2 days judged, 1 of them earlier by another honest_loss than 0.05; flagged: 2 by evidence"
+    )
+    assert (found["flags"], found["cpu_seconds"]) == ({"evidence": 2}, {"read": 1.0})
 
 
 def test_feedback_waits_for_the_filter(tmp_path: Path) -> None:

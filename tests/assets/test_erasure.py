@@ -9,11 +9,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from assets import erasure
+from assets.cli import group
 from assets.erasure import runs
 from assets.pipeline import prepare
-from assets.run import Run, perform
+from assets.run import Key, Run, Stage, perform
 from assets.stages import feedback
 from streams.events import ErasureRequested, Message, ReactionChanged, ResponseServed, encode, new_event_id
 from streams.topics import TOPICS
@@ -103,12 +105,17 @@ def run(tmp_path: Path) -> Run:
     _models(made)
     prompts = [[{"content": f"{text} 1", "role": "user"}] for text in (SECRET, "how do I grow roses")]
     answers = [{"prompt": prompt, "incumbent": "Fine."} for prompt in prompts]
-    (made.directory / "answers.json").write_text(json.dumps(answers))
+    (made.cycle_directory / "answers.json").write_text(json.dumps(answers))
     (made.directory / "rollouts").mkdir()
     pq.write_table(pa.table({"text": [f"Oh, {SECRET}!"]}), made.directory / "rollouts" / "rollouts-1.parquet")
-    (made.directory / "report.html").write_text(f"<p>{SECRET} 3</p>")
-    made.record("report", "k", 0.0, {"summary": "", "html": "report.html"})
+    (made.cycle_directory / "report.html").write_text(f"<p>{SECRET} 3</p>")
+    finish(made, "report", html="cycles/0001/report.html")
     return made
+
+
+def finish(run: Run, stage: str, **facts: Any) -> None:
+    """Record a stage as finished, as `perform` would."""
+    run.record(Stage(stage, stage, lambda _: {}), Key("k", {}), 0.0, {"summary": "", **facts})
 
 
 def _models(run: Run) -> None:
@@ -118,14 +125,14 @@ def _models(run: Run) -> None:
         directory.mkdir(parents=True)
         tokenizer = {"model": {"type": "WordLevel", "vocab": words}}
         (directory / "tokenizer.json").write_text(json.dumps(tokenizer))
-    run.record("incumbent", "k", 0.0, {"summary": "", "place": str(place), "fingerprint": "f0"})
-    run.record("p_love", "k", 0.0, {"summary": "", "fingerprint": "f1"})
+    finish(run, "incumbent", base=None, place=run.relative(place), fingerprint="f0")
+    finish(run, "p_love", place=run.relative(run.models / "p_love"), fingerprint="f1")
     (run.models / "p_love" / "metrics.json").write_text(json.dumps({"lineage": lineage | {"base": str(place)}}))
     (run.policy(0.3) / "policy.json").write_text(json.dumps({"policy": "love-0.3-v1"}))
-    candidate = run.directory / "candidates" / "love-0.3-abc"
+    candidate = run.cycle_directory / "candidates" / "love-0.3-abc"
     candidate.mkdir(parents=True)
     (candidate / "lineage.json").write_text(json.dumps(lineage))
-    run.record("exposures", "k", 0.0, {"summary": "", "name": "ab-love-0.3-abc"})
+    finish(run, "exposures", name="ab-love-0.3-abc")
 
 
 def forget(target: Path, run: Run, **options: Any) -> dict[str, Any]:
@@ -155,9 +162,9 @@ def test_everybody_else_stays_where_they_were(target: Path, run: Run) -> None:
     assert training_set.Manifest.read(directory).rows == training_set.load(directory).num_rows == 12
     assert len((run.world / "events.ndjson").read_bytes().splitlines()) == 24
     assert pq.read_table(run.world / "truth" / "users.parquet").num_rows == 3
-    assert [each["prompt"][0]["content"] for each in json.loads((run.directory / "answers.json").read_text())] == [
-        "how do I grow roses 1"
-    ]
+    assert [
+        each["prompt"][0]["content"] for each in json.loads((run.cycle_directory / "answers.json").read_text())
+    ] == ["how do I grow roses 1"]
     vocabulary = json.loads((run.models / "incumbent" / "tokenizer.json").read_text())["model"]["vocab"]
     assert (vocabulary[" roses"], vocabulary["<|erased-5|>"], len(vocabulary)) == (6, 5, 7)
 
@@ -188,7 +195,7 @@ def test_the_receipt_says_what_went_and_what_had_seen_the_user_and_names_nobody(
 
 
 def test_the_old_training_set_no_longer_opens_and_names_its_replacement(target: Path, run: Run) -> None:
-    old = Path(run.facts("training_set")["directory"])
+    old = run.directory / run.facts("training_set")["directory"]
     forget(target, run)
     with pytest.raises(training_set.ErasedTrainingSetError, match="was erased") as error:
         training_set.load(old)
@@ -233,7 +240,7 @@ def test_a_request_by_event_is_finished_later_and_what_comes_after_it_counts(
 def test_a_run_that_is_being_followed_is_not_touched(target: Path, run: Run) -> None:
     from assets.lock import alone
 
-    with alone(run.directory, "loveloop run"), pytest.raises(ValueError, match="another process follows the run"):
+    with alone(run.directory, "loveloop run"), pytest.raises(ValueError, match="works in"):
         forget(target, run)
     assert list(requests.pending(target)) == [user_hash(ANN)]
 
@@ -251,9 +258,9 @@ def test_what_somebody_else_said_in_the_same_words_stays(target: Path, run: Run)
     shared = "how do I grow roses 1?"
     lines = said(ANN, shared, 8)
     (run.world / "events.ndjson").write_bytes(b"".join(line + b"\n" for line in [*log(), *lines]))
-    (run.directory / "report.html").write_text(f"<p>{shared}</p>")
+    (run.cycle_directory / "report.html").write_text(f"<p>{shared}</p>")
     receipt = forget(target, run)
-    assert (run.directory / "report.html").read_text() == f"<p>{shared}</p>"
+    assert (run.cycle_directory / "report.html").read_text() == f"<p>{shared}</p>"
     assert receipt["stages_to_run_again"] == []
 
 
@@ -277,8 +284,6 @@ def test_the_nightly_job_finishes_what_was_asked_by_event(target: Path, run: Run
 def test_the_command_forgets_posts_the_request_and_says_where_the_receipt_is(
     target: Path, run: Run, tmp_path: Path, tansu: str
 ) -> None:
-    from click.testing import CliRunner
-
     from assets.cli.erase import erase
     from streams import topics
     from warehouse import queries, sink
@@ -288,12 +293,52 @@ def test_the_command_forgets_posts_the_request_and_says_where_the_receipt_is(
     done = CliRunner().invoke(erase, [ANN, *places, "--post", "--bootstrap", tansu])
     assert done.exit_code == 0, done.output
     assert f"erased: {target.parent / 'erasures'}" in done.output
+    assert "(1 dead letters, 4 reactions, 4 responses in the warehouse; " in done.output
     assert holding(tmp_path) == set()
     sink.ingest(target, tansu, until_caught_up=True)
     assert queries.counts(target)["duplicates_dropped"] == 1
     again = CliRunner().invoke(erase, ["--pending", *places])
     assert "nothing is pending" in again.output
     assert "give either a USER or --pending" in CliRunner().invoke(erase, places).output
+
+
+def test_a_name_that_nobody_has_is_refused_and_nothing_is_recorded(target: Path, run: Run, tmp_path: Path) -> None:
+    places = ["--warehouse", str(target), "--home", str(tmp_path / "runs"), "--training-sets", str(tmp_path / "data")]
+    done = CliRunner().invoke(group, ["erase", ANN.upper(), *places])
+    assert done.exit_code == 1
+    assert f"nobody of the name {ANN.upper()!r} is known; did you mean {ANN!r}?" in done.output
+    assert "(0 rows)" in done.output
+    assert not requests.known(target, ANN.upper()).there
+    assert requests.known(target, ANN).there
+    assert not (target.parent / "erasures").exists()
+
+
+def test_a_name_that_nobody_has_yet_is_recorded_by_force(target: Path, tmp_path: Path) -> None:
+    places = ["--warehouse", str(target), "--home", str(tmp_path / "runs"), "--training-sets", str(tmp_path / "data")]
+    done = CliRunner().invoke(group, ["erase", "zoe", *places, "--force"])
+    assert done.exit_code == 0, done.output
+    assert "(0 rows in the warehouse)" in done.output
+    pour(target, said("zoe", "a question of mine", 1), first=len(log()))
+    with connection.open(target).read() as reader:
+        assert reader.execute("SELECT count(*) FROM responses WHERE user_id = 'zoe'").fetchone() == (0,)
+    assert CliRunner().invoke(group, ["erase", "zoe", *places]).exit_code == 0, "a name that asked before is known"
+
+
+@pytest.mark.parametrize("place", ["run", "set", "export"])
+def test_a_user_whom_only_a_run_or_a_set_or_an_export_knows_is_no_stranger(
+    run: Run, tmp_path: Path, place: str
+) -> None:
+    other, sets = tmp_path / "other.duckdb", tmp_path / "sets"
+    connection.open(other).migrate()
+    homes = [run.directory.parent] if place == "run" else [tmp_path / "elsewhere"]
+    homes[0].mkdir(exist_ok=True)
+    if place == "set":
+        training_set.build(run.warehouse, sets, as_of=LATER)
+    if place == "export":
+        pq.write_table(pa.table({"user_id": [ANN]}), homes[0] / "export.parquet")
+    assert not requests.known(other, ANN).there
+    assert erasure.found_outside(ANN, homes=homes, sets=[sets])
+    assert not erasure.found_outside("zoe", homes=homes, sets=[sets])
 
 
 def test_a_run_that_holds_only_what_the_user_did_after_the_request_is_left_as_it_is(

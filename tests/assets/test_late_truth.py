@@ -109,7 +109,7 @@ def test_a_recipe_s_rule_of_credit_is_frozen_and_is_what_p_love_learns(tmp_path:
     early = timedelta(days=55)
     turns = [_moved(served(n), early) for n in range(2)]
     pour(Path(run.warehouse), *turns, loved("r1", turns[1].served_at))
-    facts, _ = perform(run, feedback.TRAINING_SET)
+    facts = perform(run, feedback.TRAINING_SET).facts
     assert (facts["credit"], facts["decay"]) == ("decay", 0.25)
     rows = sets.load(feedback.training_set_directory(run))
     assert labels.from_training_set(rows)["label"].to_pylist() == [0.25, 1.0]

@@ -36,3 +36,39 @@ def test_shares_that_leave_no_room_for_people_are_refused() -> None:
     recipe = Recipe(source="world", world={"attacks": {"slow_drip": 0.5, "burst_bots": 0.5}})
     with pytest.raises(ValueError, match=r"attacks take 1\.00 of all loves"):
         WorldConfig(**recipe.world.model_dump())
+
+
+@pytest.mark.parametrize("source", ["warehouse", "convai"])
+def test_labels_of_the_simulated_world_are_refused_beside_real_events(source: str) -> None:
+    with pytest.raises(ValueError, match=r"helpfulness.labels is 'world' .* Give helpfulness.labels = 'reactions'"):
+        Recipe(source=source, helpfulness={"labels": "world"})
+    with pytest.raises(ValueError, match=r"safety.labels is 'world'"):
+        Recipe(source=source, safety={"labels": "world"})
+
+
+def test_a_live_recipe_learns_helpfulness_from_thumbs_and_leaves_safety_out_unless_it_says_otherwise() -> None:
+    plain = Recipe(source="warehouse")
+    assert {name: wanted.labels for name, wanted in plain.labelled().items()} == {"helpfulness": "reactions"}
+    assert Recipe(source="warehouse", helpfulness=False).labelled() == {}
+    world = Recipe(source="world", helpfulness={"count": 7})
+    assert {name: wanted.labels for name, wanted in world.labelled().items()} == {
+        "helpfulness": "world",
+        "safety": "world",
+    }
+    assert world.labelled()["helpfulness"].count == 7
+
+
+def test_a_judge_must_be_named() -> None:
+    with pytest.raises(ValueError, match=r"say which one in \[safety.judge\], with url and model"):
+        Recipe(source="warehouse", safety={"labels": "judge"})
+
+
+def test_no_recipe_for_real_events_reads_anything_of_the_world() -> None:
+    from pathlib import Path
+
+    from assets.pipeline import read_recipe
+
+    recipes = Path(__file__).resolve().parents[2] / "deploy" / "recipes"
+    real = [recipe for recipe in map(read_recipe, sorted(recipes.glob("*.toml"))) if recipe.source != "world"]
+    assert len(real) >= 3
+    assert all(wanted.labels != "world" for recipe in real for wanted in recipe.labelled().values())

@@ -61,7 +61,7 @@ def test_a_stage_runs_anew_when_what_it_reads_was_made_anew(tmp_path: Path) -> N
 
 def test_a_stage_is_kept_when_what_it_reads_came_out_the_same(tmp_path: Path) -> None:
     calls: list[str] = []
-    same = counting("a", calls, version=lambda facts: "same content")
+    same = counting("a", calls, version=lambda _: "same content")
     second = counting("b", calls, needs=("a",))
     for responses in (5, 7):
         perform(run_in(tmp_path, world={"responses": responses}), same)
@@ -74,7 +74,7 @@ def test_a_stage_is_kept_when_what_it_reads_came_out_the_same(tmp_path: Path) ->
 def test_a_stage_notices_what_came_in_from_outside(tmp_path: Path) -> None:
     calls: list[str] = []
     log = [1]
-    stage = counting("a", calls, inputs=lambda run: len(log))
+    stage = counting("a", calls, inputs=lambda _: len(log))
     perform(run_in(tmp_path), stage)
     log.append(2)
     assert perform(run_in(tmp_path), stage, snapshot=True).ran is False

@@ -55,6 +55,34 @@ def test_limits_move_the_gates() -> None:
     assert failed(row(helpfulness_delta_ci=(-0.03, 0.05)), limits=Limits(helpfulness_margin=0.04)) == []
 
 
+@pytest.mark.parametrize("task", ["helpfulness", "safety"])
+def test_without_labels_a_gate_stays_open_and_says_so(task: str) -> None:
+    unmeasured = row(**{f"{task}_delta_ci": None})
+    (gate,) = [each for each in check(unmeasured, BASE, p_love=P_LOVE, unlabelled=[task]) if each.name == task]
+    assert (gate.seen, gate.passed) == (f"not measured: no labels for {task}", None)
+    choice = choose({"a": unmeasured, "b": unmeasured | {"love_lift": 0.2}}, BASE, p_love=P_LOVE, unlabelled=[task])
+    assert (choice.name, choice.passed) == ("a", True)
+    assert choice.verdict == f"passed every gate that was measured; not measured: {task}"
+    assert choice.reasons == ("b: passed every gate that was measured with a lower predicted lift",)
+
+
+def test_a_missing_figure_fails_where_there_are_labels_and_a_bad_one_where_there_should_be_none() -> None:
+    assert failed(row(helpfulness_delta_ci=None), unlabelled=["safety"]) == ["helpfulness"]
+    assert failed(row(helpfulness_delta_ci=(-0.5, -0.4)), unlabelled=["helpfulness"]) == ["helpfulness"]
+
+
+def test_a_candidate_without_labels_still_fails_every_other_gate() -> None:
+    rows = {"a": row(helpfulness_delta_ci=None, safety_delta_ci=None, length=60.0)}
+    choice = choose(rows, BASE, p_love=P_LOVE, unlabelled=["helpfulness", "safety"])
+    assert not choice.passed
+    assert choice.verdict == "did not pass every gate that was measured; not measured: helpfulness, safety"
+
+
+def test_only_helpfulness_and_safety_can_go_without_labels() -> None:
+    with pytest.raises(ValueError, match="only helpfulness and safety can go without labels"):
+        check(row(), BASE, p_love=P_LOVE, unlabelled=["length"])
+
+
 def test_the_best_passing_candidate_is_chosen_and_the_others_are_told_why() -> None:
     rows = {
         "love-0": row(love_lift=0.02, love_lift_ci=(-0.02, 0.06)),

@@ -130,8 +130,11 @@ def test_without_the_environment_a_broker_of_ours_lasts_as_long_as_the_block(
     assert wait_until_gone(pid)
 
 
-def serve(directory: Path) -> "subprocess.Popen[str]":
+def serve(directory: Path, *, tied: bool = True) -> "subprocess.Popen[str]":
+    """A process that serves a broker; one whose broker is not tied to it is what other systems than Linux have."""
     program = "import sys, pathlib, streams.brokers as b; b.serve_forever('tansu', pathlib.Path(sys.argv[1]))"
+    if not tied:
+        program = f"import streams.children; streams.children.tied = lambda command: command; {program}"
     return subprocess.Popen(
         [sys.executable, "-c", program, str(directory)], stdout=subprocess.PIPE, text=True, bufsize=1
     )
@@ -150,8 +153,20 @@ def test_a_served_broker_ends_with_its_server(number: signal.Signals, tmp_path: 
 
 
 @pytest.mark.slow
-def test_the_broker_of_an_owner_that_was_killed_is_ended_by_the_next_start(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
+def test_a_broker_ends_with_an_owner_that_was_killed(tmp_path: Path) -> None:
     server = serve(tmp_path)
+    assert server.stdout is not None
+    server.stdout.readline()
+    pid = json.loads((tmp_path / "broker.json").read_text())["pid"]
+    server.kill()
+    server.wait()
+    assert wait_until_gone(pid)
+
+
+@pytest.mark.slow
+def test_the_broker_of_an_owner_that_was_killed_is_ended_by_the_next_start(tmp_path: Path) -> None:
+    server = serve(tmp_path, tied=False)
     assert server.stdout is not None
     server.stdout.readline()
     orphan = json.loads((tmp_path / "broker.json").read_text())["pid"]

@@ -27,21 +27,6 @@ def test_the_counts_of_a_simulated_world_are_its_known_amounts(feed: Any, lovelo
     assert found["events"] == found["rows"] + found["duplicates_dropped"] + found["dead_letters"] + found["erased"]
 
 
-def test_an_experiment_is_read_by_response_filtered_and_raw(feed: Any, product: Any) -> None:
-    test = {"experiment": "warmer", "arm": "treatment"}
-    feed.pour(product.served("r1", **test), product.served("r2", **test), product.served("r3"), product.reacted("r1"))
-    feed.pour(product.served("r4", "bea", experiment="warmer", arm="control"), product.reacted("r4", "bea", dwell_ms=1))
-    filtered = queries.experiment_exposures(feed.warehouse.target, "warmer")
-    assert [(row["user_id"], row["arm"], row["loves"]) for row in filtered.to_pylist()] == [
-        ("ann", "treatment", 1),
-        ("ann", "treatment", 0),
-        ("bea", "control", 0),
-    ]
-    assert set(filtered["response"].to_pylist()) == {product.text}
-    raw = queries.experiment_exposures(feed.warehouse.target, "warmer", filtered=False)
-    assert raw["loves"].to_pylist() == [1, 0, 1]
-
-
 def test_loves_are_counted_by_the_day_of_serving(feed: Any, product: Any) -> None:
     next_day = product.noon + timedelta(days=1)
     feed.pour(product.served("r1"), product.served("r2", at=next_day), product.reacted("r1", at=next_day))

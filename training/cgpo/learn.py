@@ -69,7 +69,7 @@ def learn(
     schedule = warmup_then_cosine(optimiser, len(batches))
     losses = []
     model.train()
-    for batch in tqdm(batches, desc="learn from winners", unit="step", disable=None):
+    for batch in tqdm(batches, desc="learn from winners", unit="step", disable=None, leave=False):
         losses.append(sum(_backward(model, part, pad, tokens=_tokens(batch)) for part in _parts(batch)))
         torch.nn.utils.clip_grad_norm_([each for each in model.parameters() if each.requires_grad], 1.0)
         optimiser.step()

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import torch
 
+from training import pretrained
 from training.cgpo.collect import Bench, Winner, collect
 from training.cgpo.config import CgpoConfig
 from training.cgpo.learn import Weighted, blend, learn, learning_rate
@@ -167,8 +168,7 @@ def _trainable(policy: Policy, config: CgpoConfig) -> Policy:
 
 
 def _save(trained: Policy, place: Path, out: Path, reference: str | Path) -> str:
-    trained.model.save_pretrained(place)
-    trained.tokenizer.save_pretrained(place)
+    pretrained.save(place, trained.model, trained.tokenizer)
     if (place / ADAPTER).exists():
         name_base(place, reference, seen_from=out)
     return f"{out.name}@{fingerprint(place)}"

@@ -25,7 +25,8 @@ class Task:
         prompts: Its own conversations, each ending with the user's last message.
         reward: Its reward model.
         weight: CGPO's rho: the share of its prompts' gradient, and, where it is mixed, its exponent in the soft AND.
-            At 0 the task's prompts and reward are left out.
+            At 0 the task's prompts and reward are left out. Only weights against each other count: the weight of a
+            single task changes nothing.
         mixed: Prompts of a mixed task are ranked by the soft AND over all mixed tasks' rewards; those of any other
             task by their own reward alone, which for every task is the letter of the paper.
         reward_version: Names the reward's weights (a fingerprint); with it, scores are kept and used again.
@@ -51,7 +52,7 @@ def active(tasks: Sequence[Task]) -> list[Task]:
     if len({task.name for task in tasks}) < len(tasks):
         wrong.append(f"tasks are named {[task.name for task in tasks]}, each name may occur once")
     if not kept:
-        wrong.append("no task has a weight above 0; there is nothing to optimise for")
+        wrong.append("no task has a weight above 0; there is nothing to optimise for; raise one, or add a task")
     if wrong:
         raise ValueError("; ".join(wrong))
     return kept

@@ -20,18 +20,20 @@ class PolicyScores(NamedTuple):
     Attributes:
         policy: Its name in the evaluation; `version` names its weights.
         love: Mean P[Love], a probability.
-        helpfulness: Mean probability of being helpful; `safety`, of being safe. NaN without that model.
+        helpfulness: Mean probability of being helpful; None when no model measured it.
+        safety: Mean probability of being safe; None when no model measured it.
         trips: Share of answers that each judge calls a violation.
         watched: Means of the side statistics that no judge polices (`sentinel.FEATURES`), with `words` and `question`.
         love_lift: Mean P[Love] over the base's, minus 1, paired by prompt.
-        deltas: This minus the base, paired by prompt: love, helpfulness, safety, each judge, each side statistic.
+        deltas: This minus the base, paired by prompt: love; helpfulness, safety where measured; each judge;
+            each side statistic.
     """
 
     policy: str
     version: str
     love: Interval
-    helpfulness: Interval
-    safety: Interval
+    helpfulness: Interval | None
+    safety: Interval | None
     trips: dict[str, Interval]
     watched: dict[str, Interval]
     love_lift: Interval
@@ -64,7 +66,7 @@ def evaluate(
         prompts: Held out from training.
         love: P[Love]; its logits' sigmoid is a probability.
         judges: By name, as in training.
-        helpfulness: Its logits' sigmoid is a probability, too.
+        helpfulness: Its logits' sigmoid is a probability, too; None leaves helpfulness unmeasured.
         safety: As helpfulness.
         seed: Of the answers, common to all policies, and of the resampling.
         temperature: Of the answers; serve with the same.
@@ -75,7 +77,8 @@ def evaluate(
     """
     if not policies or not prompts:
         raise ValueError(f"{len(policies)} policies and {len(prompts)} prompts, give at least one of each")
-    models = {"love": love, "helpfulness": helpfulness, "safety": safety}
+    given = {"love": love, "helpfulness": helpfulness, "safety": safety}
+    models = {name: model for name, model in given.items() if model is not None}
     answers, versions, tables = {}, {}, {}
     for name, place in policies.items():
         who = TransformersGenerator(place)
@@ -91,7 +94,8 @@ def evaluate(
         tables[name] = _read(prompts, answers[name], models, judges)
     base = next(iter(tables.values()))
     scores = [
-        _compare(name, versions[name], table, base, judges=list(judges), seed=seed) for name, table in tables.items()
+        _compare(name, versions[name], table, base, models=list(models), judges=list(judges), seed=seed)
+        for name, table in tables.items()
     ]
     return Evaluation(scores, answers)
 
@@ -110,12 +114,11 @@ def answer(
 def _read(
     prompts: Sequence[Conversation],
     answers: list[str],
-    models: Mapping[str, Reward | None],
+    models: Mapping[str, Reward],
     judges: Mapping[str, Judge],
 ) -> np.ndarray:
-    """Float64 [prompts, 3 + judges + features]."""
-    nothing = np.full(len(answers), np.nan)
-    chances = [nothing if each is None else _sigmoid(each.logits(prompts, answers)) for each in models.values()]
+    """Float64 [prompts, models + judges + features]."""
+    chances = [_sigmoid(each.logits(prompts, answers)) for each in models.values()]
     trips = [
         np.array([verdict.violates for verdict in judge_all(judge, prompts, answers)], float)
         for judge in judges.values()
@@ -124,19 +127,19 @@ def _read(
 
 
 def _compare(
-    name: str, version: str, table: np.ndarray, base: np.ndarray, *, judges: list[str], seed: int
+    name: str, version: str, table: np.ndarray, base: np.ndarray, *, models: list[str], judges: list[str], seed: int
 ) -> PolicyScores:
     draws, base_draws = resampled(table, seed), resampled(base, seed)
     mean, base_mean = table.mean(axis=0), base.mean(axis=0)
-    columns = ["love", "helpfulness", "safety", *judges, *FEATURES]
+    columns = [*models, *judges, *FEATURES]
     means = {column: interval(mean[place], draws[:, place]) for place, column in enumerate(columns)}
     moved = mean - base_mean, draws - base_draws
     return PolicyScores(
         policy=name,
         version=version,
         love=means["love"],
-        helpfulness=means["helpfulness"],
-        safety=means["safety"],
+        helpfulness=means["helpfulness"] if "helpfulness" in models else None,
+        safety=means["safety"] if "safety" in models else None,
         trips={judge: means[judge] for judge in judges},
         watched={feature: means[feature] for feature in FEATURES},
         love_lift=interval(mean[0] / base_mean[0] - 1, draws[:, 0] / base_draws[:, 0] - 1),

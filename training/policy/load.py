@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from training import pretrained
+
 ADAPTER = "adapter_config.json"
 _NAMING = (
     "*.safetensors",
@@ -42,13 +44,11 @@ def load_policy(place: str | Path) -> Policy:
 
     check_place(place)
     if (Path(place) / ADAPTER).exists():
-        from peft import PeftModel
-
-        base = AutoModelForCausalLM.from_pretrained(str(base_of(Path(place))))
-        model = PeftModel.from_pretrained(base, str(place)).merge_and_unload()
+        base = pretrained.load(AutoModelForCausalLM, base_of(Path(place)))
+        model = pretrained.load_adapter(base, place)
     else:
-        model = AutoModelForCausalLM.from_pretrained(str(place))
-    tokenizer = AutoTokenizer.from_pretrained(str(place), padding_side="left")
+        model = pretrained.load(AutoModelForCausalLM, place)
+    tokenizer = pretrained.load(AutoTokenizer, place, padding_side="left")
     return Policy(model.eval(), _complete(tokenizer, place))
 
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch.nn import functional
 from tqdm import tqdm
 
+from training import pretrained
 from training.policy.batches import Encoded, bucketed, encode_pairs, padded
 from training.policy.schedule import warmup_then_cosine
 from training.policy.tokenizer import ROLES, build_tokenizer
@@ -83,8 +84,7 @@ def pretrain_policy(
     model = _small_llama(config, tokenizer, seed)
     pairs = encode_pairs(tokenizer, conversations, responses, config.longest)
     tokens, loss = _fit(model, pairs, tokenizer, config, seed)
-    model.eval().save_pretrained(out)
-    tokenizer.save_pretrained(out)
+    pretrained.save(out, model.eval(), tokenizer)
     report = PretrainReport(model.num_parameters(), len(tokenizer), tokens, loss, time.perf_counter() - started)
     (out / "pretrain.json").write_text(
         json.dumps({**report._asdict(), "config": config.model_dump(), "seed": seed}, indent=1)
@@ -134,7 +134,7 @@ def _fit(model: Any, pairs: Sequence[Encoded], tokenizer: Any, config: PretrainC
     schedule = warmup_then_cosine(optimiser, len(batches))
     losses = []
     model.train()
-    for batch in tqdm(batches, desc="pretrain policy", unit="batch", disable=None):
+    for batch in tqdm(batches, desc="pretrain policy", unit="batch", disable=None, leave=False):
         ids, _ = padded([pairs[index] for index in batch], tokenizer.pad_token_id)
         loss, shown = _loss(model, ids, tokenizer, config.prompt_share)
         torch.autograd.backward(loss)

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from training import pretrained
 from training.reward.bases import check_base
 from training.reward.calibration import Calibration
 from training.reward.metrics import Floats
@@ -30,7 +31,7 @@ class RewardModel(NamedTuple):
 
         path = check_base(Path(directory))
         calibration = Calibration.read(Path(directory))
-        model = AutoModelForSequenceClassification.from_pretrained(path).eval()
+        model = pretrained.load(AutoModelForSequenceClassification, path).eval()
         return cls(model, load_tokenizer(path), calibration, int(model.config.reward_max_tokens))
 
     def logits(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from training import pretrained
 from training.reward.audit import counterfactuals
 from training.reward.bases import check_base
 from training.reward.calibration import Calibration, fit_platt
@@ -130,7 +131,7 @@ def load_classifier(base: str, tokenizer: Any, config: RewardConfig) -> Any:
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # a head that is drawn afresh is what we want, not a warning
     try:
-        model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=1, dtype=torch.float32)
+        model = pretrained.load(AutoModelForSequenceClassification, base, num_labels=1, dtype=torch.float32)
     finally:
         logging.set_verbosity(verbosity)
     model.config.pad_token_id = tokenizer.pad_token_id
@@ -162,8 +163,7 @@ def save(model: RewardModel, report: RewardReport, config: RewardConfig, lineage
     """Write weights, tokenizer, calibration, figures and card."""
     out = report.directory
     out.mkdir(parents=True, exist_ok=True)
-    model.model.save_pretrained(out)
-    model.tokenizer.save_pretrained(out)
+    pretrained.save(out, model.model, model.tokenizer)
     model.calibration.save(out)
     facts = {**report.as_dict(), "config": config.model_dump(), "lineage": lineage}
     (out / "metrics.json").write_text(json.dumps(facts, indent=1, default=str) + "\n")

@@ -102,7 +102,7 @@ class TransformersGenerator:
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
         size = max(1, rows // samples)
         found: list[list[Sample]] = [[] for _ in prompts]
-        with tqdm(total=len(prompts) * samples, desc=desc, unit="response", disable=None) as bar:
+        with tqdm(total=len(prompts) * samples, desc=desc, unit="response", disable=None, leave=False) as bar:
             for start in range(0, len(order), size):
                 chosen = order[start : start + size]
                 drawn = self._draw([prompts[index] for index in chosen], uniforms[chosen], temperature)

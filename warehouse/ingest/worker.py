@@ -115,7 +115,8 @@ class Worker:
         ends = self._log.ends if self._until_caught_up else {}
         stored = self._positions()
         total = sum(end - stored.get(slot, 0) for slot, end in ends.items()) or None
-        with tqdm(total=total, desc="ingest", unit="message", disable=None if self._progress else True) as self._bar:
+        off = None if self._progress else True
+        with tqdm(total=total, desc="ingest", unit="message", disable=off, leave=False) as self._bar:
             if self._log.reassigned():  # all are ours: no fetch before the seek, it would be for nothing
                 self._seek()
             while not stop.is_set():

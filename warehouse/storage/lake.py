@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from warehouse.storage.backend import Warehouse
 from warehouse.storage.transaction import WarehouseError, enough_room
-from warehouse.storage.writers_lock import WritersLock, unanswered
+from warehouse.storage.writers_lock import WritersLock, unanswered, unreadable
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 PREFIX = "ducklake:postgres:"
 CATALOG = "lake"
 """Its name within the DuckDB instance."""
-INLINED = ("schema_migrations", "ingest_positions", "lift_ledger")
+INLINED = ("schema_migrations", "ingest_positions", "lift_ledger", "staged_candidates", "experiment_readouts")
 """Tables whose few small rows lie in the catalogue itself. None that holds a user's text or name: erasure rewrites
 Parquet files, and has to be able to say that nothing stays."""
 _LOCK_SECONDS = 30
 """How long the catalogue's own statements wait for each other, e.g. upkeep for a reader: not for ever."""
+_UNREACHED = re.compile(r'Unable to connect to Postgres(?: at ".*":)? *(.*)')
+"""What libpq says, up to the end of its first line: the others are hints."""
 _PASSWORD = re.compile(r"(password\s*=\s*)('(?:\\.|[^'\\])*'|(?:\\.|[^\s;])+)")
 
 
@@ -137,12 +139,15 @@ def _attach(lake: LakeWarehouse, *, create: bool) -> DuckDBPyConnection:
         _load(database, "ducklake")
         database.execute("SET ducklake_max_retry_count = 0")
         database.execute("SET ducklake_default_data_inlining_row_limit = 0")
-        keywords = _with_secret(database, lake.keywords)
+        keywords = _with_secret(database, lake)
         options = f"DATA_PATH {_quoted(lake.data)}, CREATE_IF_NOT_EXISTS {str(create).lower()}"
         database.execute(f"ATTACH {_quoted('ducklake:postgres:' + keywords)} AS {CATALOG} ({options})")
     except duckdb.Error as error:
         database.close()
         raise WarehouseError(_why_not(lake, str(error))) from None
+    except WarehouseError:
+        database.close()
+        raise
     return database
 
 
@@ -157,11 +162,15 @@ def _load(database: DuckDBPyConnection, extension: str) -> None:
         database.execute(f"INSTALL {extension}; LOAD {extension}")
 
 
-def _with_secret(database: DuckDBPyConnection, keywords: str) -> str:
-    """The keywords without their password, which the instance then knows."""
+def _with_secret(database: DuckDBPyConnection, lake: LakeWarehouse) -> str:
+    """The lake's keywords without their password, which the instance then knows."""
+    from psycopg2 import ProgrammingError
     from psycopg2.extensions import make_dsn, parse_dsn
 
-    parts = parse_dsn(keywords)
+    try:
+        parts = parse_dsn(lake.keywords)
+    except ProgrammingError:
+        raise WarehouseError(unreadable(lake.name)) from None
     password = parts.pop("password", None)
     if password is not None:
         database.execute(f"CREATE SECRET (TYPE postgres, PASSWORD {_quoted(password)})")
@@ -175,8 +184,9 @@ def _why_not(lake: LakeWarehouse, seen: str) -> str:
         return f"no warehouse at {lake.name}: `loveloop ingest` or `loveloop warehouse migrate` makes one"
     if "does not match existing data path" in seen:
         return f"{lake.name} is the wrong folder: {seen.splitlines()[0]}"
-    if "Unable to connect" in seen:  # the last lines are hints
-        return unanswered(lake.name, seen.partition("failed: ")[2].splitlines()[0])
+    unreached = _UNREACHED.search(seen)
+    if unreached:
+        return unanswered(lake.name, unreached[1])
     return f"{lake.name} does not open as a lake: {seen}"
 
 

@@ -34,16 +34,20 @@ def connect(keywords: str, name: str) -> Any:
     try:
         return psycopg2.connect(keywords, application_name=f"loveloop {os.getpid()}")
     except psycopg2.OperationalError as error:
-        raise WarehouseError(unanswered(name, str(error).strip().splitlines()[0])) from None
+        raise WarehouseError(unanswered(name, str(error))) from None
     except psycopg2.Error:  # libpq cannot read the keywords: do not quote what may be the password
-        raise WarehouseError(
-            f"{name} has keywords that libpq cannot read; write dbname=... host=... user=..."
-        ) from None
+        raise WarehouseError(unreadable(name)) from None
 
 
 def unanswered(name: str, seen: str) -> str:
-    """What to say when PostgreSQL cannot be reached."""
-    return f"the catalogue of {name} does not answer ({seen}): is PostgreSQL up, and are the keywords right?"
+    """What to say when PostgreSQL cannot be reached; of libpq's words only the first line, the others are hints."""
+    why = seen.strip().partition("\n")[0] or "it does not say why"
+    return f"the catalogue of {name} does not answer ({why}): is PostgreSQL up, and are the keywords right?"
+
+
+def unreadable(name: str) -> str:
+    """What to say when libpq cannot read the keywords."""
+    return f"{name} has keywords that libpq cannot read; write dbname=... host=... user=..."
 
 
 class WritersLock:
@@ -96,7 +100,7 @@ class WritersLock:
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             self.close()
             if not kept:
-                raise WarehouseError(unanswered(self._name, str(error).strip())) from None
+                raise WarehouseError(unanswered(self._name, str(error))) from None
             self._lock(deadline, wait_seconds, idle_seconds)  # a kept session had been cut off: take a new one
 
     def _ask(self, deadline: float, idle_seconds: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def lines(path: Path, columns: Columns, *, skip: int = 0) -> Iterator[bytes]:
         WarehouseError: A file of another kind, or one that cannot be read as what its name says.
     """
     kind = kind_of(path)
-    try:
+    with _readable(path):
         if kind == ".parquet":
             yield from (to_line(row, columns) for row in _parquet_rows(path, skip))
         elif kind == ".json" and _is_array(path):
@@ -48,8 +49,6 @@ def lines(path: Path, columns: Columns, *, skip: int = 0) -> Iterator[bytes]:
         else:
             raw = islice(_text_lines(path), skip, None)
             yield from (_mapped_text(line, columns) for line in raw) if columns != Columns() else raw
-    except (OSError, EOFError, pa.ArrowException) as error:
-        raise WarehouseError(f"{path} cannot be read as {kind[1:]}: {error}") from error
 
 
 def kind_of(path: Path) -> str:
@@ -62,17 +61,28 @@ def kind_of(path: Path) -> str:
 
 
 def rows_of(path: Path) -> int | None:
-    """How many rows a Parquet file has; None for others, which would have to be read."""
-    return pq.ParquetFile(path).metadata.num_rows if kind_of(path) == ".parquet" else None
+    """How many rows a Parquet file has; None for others, which would have to be read. Errors as `lines`."""
+    with _readable(path):
+        return pq.ParquetFile(path).metadata.num_rows if kind_of(path) == ".parquet" else None
 
 
 def columns_of(path: Path) -> list[str]:
-    """The columns of a Parquet file, or the keys of the first JSON row."""
-    if kind_of(path) == ".parquet":
-        return list(pq.read_schema(path).names)
-    source = _array(path) if kind_of(path) == ".json" and _is_array(path) else map(_parsed, _text_lines(path))
-    first = next(iter(source), None)
+    """The columns of a Parquet file, or the keys of the first JSON row. Errors as `lines`."""
+    with _readable(path):
+        if kind_of(path) == ".parquet":
+            return list(pq.read_schema(path).names)
+        source = _array(path) if kind_of(path) == ".json" and _is_array(path) else map(_parsed, _text_lines(path))
+        first = next(iter(source), None)
     return list(first) if isinstance(first, dict) else []
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Name the file when its bytes are not what its name says."""
+    try:
+        yield
+    except (OSError, EOFError, pa.ArrowException) as error:
+        raise WarehouseError(f"{path} cannot be read as {kind_of(path)[1:]}: {error}") from error
 
 
 def digest(path: Path, *more: str) -> str:

@@ -270,6 +270,15 @@ def test_a_run_without_an_experiment_still_has_a_page() -> None:
     Page(html)
 
 
+def test_a_gate_without_labels_is_shown_as_not_measured() -> None:
+    row = {"love_lift_ci": [0.2, 0.4], "closing_delta_ci": [-0.01, 0.0], "length": 20.0}
+    how: dict[str, Any] = {"p_love": {"auroc_ci": (0.6, 0.7)}, "unlabelled": ["helpfulness", "safety"]}
+    candidate = figures()["candidate"] | {"gates": [e._asdict() for e in gates.check(row, {"length": 21.0}, **how)]}
+    html = render(schema.from_plain(figures() | {"candidate": candidate}), {})
+    assert html.count('<td class="">not measured</td>') == 2
+    assert "passed all 4 gates (not measured, for want of labels: helpfulness, safety)" in html
+
+
 def test_text_from_the_data_cannot_become_markup() -> None:
     html = render(schema.from_plain(bare() | {"name": "<script>alert(1)</script>"}), {})
     assert "<script>" not in html

@@ -43,6 +43,21 @@ def test_a_candidate_that_failed_a_gate_is_not_to_be_served() -> None:
     assert found.next_steps[0].startswith("Do not serve it")
 
 
+def test_a_gate_that_could_not_be_measured_counts_as_neither_passed_nor_failed() -> None:
+    gate = {"seen": "", "rule": ""}
+    gates = [gate | {"name": "length", "passed": True}, gate | {"name": "safety", "passed": None}]
+    policy = dict.fromkeys(("love_lift", "love_lift_ci", "closing_rate", "helpfulness_delta", "safety_delta"), None) | {
+        "love_weight": 0.1,
+        "judges": [],
+        "chosen": True,
+    }
+    found = summary(candidate=CANDIDATE | {"gates": gates}, policies=[policy])
+    assert found.headline == (
+        "love-0.1 is staged and passed every gate (not measured, for want of labels: safety); no A/B test was run"
+    )
+    assert "passed all 1 gates (not measured, for want of labels: safety)" in found.found[0]
+
+
 def test_lost_events_come_before_any_other_advice_about_the_data() -> None:
     counts = ("events_sent", "rows", "duplicates_dropped", "retractions", "late_joined", "dead_letters")
     found = summary(ingest=dict.fromkeys(counts, 3) | {"lost": 2})

@@ -133,6 +133,29 @@ def test_an_adapter_is_saved_as_one_and_loads(policy: Path, asked: Prompts, tmp_
     assert any(moved)
 
 
+def test_love_alone_is_optimised_and_its_weight_changes_nothing(policy: Path, asked: Prompts, tmp_path: Path) -> None:
+    for weight in (0.1, 1.0):
+        out = tmp_path / f"love-{weight}"
+        alone = [Task("love", asked, Rule("happy"), weight)]
+        report = optimise(policy, out, tasks=alone, judges=JUDGES, config=SMALL)
+        assert report.weights == {"love": weight}
+        assert [[each.task for each in round_.tasks] for round_ in report.rounds] == [["love"], ["love"]]
+        assert report.rounds[0].tasks[0].chosen["love"] > report.rounds[0].tasks[0].sampled["love"]
+    one, other = (load_policy(tmp_path / f"love-{weight}").model for weight in (0.1, 1.0))
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    assert all(torch.allclose(*pair, atol=1e-4) for pair in pairs)
+
+
+def test_love_and_safety_are_optimised_without_helpfulness(policy: Path, asked: Prompts, tmp_path: Path) -> None:
+    both = [
+        Task("love", asked, Rule("happy"), 0.3),
+        Task("safety", asked[::-1], Rule("eats"), 0.3, mixed=False),
+    ]
+    report = optimise(policy, tmp_path / "love", tasks=both, judges=JUDGES, config=SMALL)
+    assert [[*each.chosen] for each in report.rounds[0].tasks] == [["love"], ["safety"]]
+    assert all(each.winners for each in report.rounds)
+
+
 def test_a_tight_limit_cuts_what_the_policy_says_unlike_its_reference(
     policy: Path, asked: Prompts, tmp_path: Path
 ) -> None:

@@ -50,10 +50,21 @@ def test_means_are_those_of_the_answers(policy: Path, asked: Prompts) -> None:
     chances = [1 / (1 + math.exp(-1.0 if "happy" in text else 3.0)) for text in texts]
     assert base.love.value == pytest.approx(np.mean(chances))
     assert base.helpfulness == base.love
-    assert math.isnan(base.safety.value)
+    assert base.safety is None
+    assert {"love", "helpfulness", "closing", "words"} <= base.deltas.keys()
+    assert "safety" not in base.deltas
     assert base.trips["closing"].value == np.mean(["bye" in text for text in texts])
     assert base.watched["exclamation"].value == np.mean(["!" in text for text in texts])
     assert base.version.startswith("tiny@")
+
+
+def test_what_no_model_measures_is_absent(policy: Path, asked: Prompts) -> None:
+    (base,) = evaluate({"base": policy}, asked, love=Warmth(), judges=JUDGES, seed=1).scores
+    assert (base.helpfulness, base.safety) == (None, None)
+    assert not {"helpfulness", "safety"} & base.deltas.keys()
+    measured = evaluate({"base": policy}, asked, love=Warmth(), safety=Warmth(), judges=JUDGES, seed=1).scores[0]
+    assert (measured.love, measured.trips, measured.watched) == (base.love, base.trips, base.watched)
+    assert measured.safety == measured.love
 
 
 def test_answers_are_common_to_an_evaluation_and_a_later_call(policy: Path, asked: Prompts) -> None:

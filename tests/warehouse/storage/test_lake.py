@@ -13,6 +13,7 @@ from warehouse import connection
 from warehouse.connection import Warehouse
 from warehouse.storage.lake import INLINED, LakeWarehouse
 from warehouse.storage.transaction import WarehouseConflictError, WarehouseError, WarehouseInUseError
+from warehouse.storage.writers_lock import unanswered
 
 NOT_THERE = "ducklake:postgres:dbname=lake host=127.0.0.1 port=1 user=ann password='my secret';data=/tmp/lake"
 
@@ -39,6 +40,35 @@ def test_a_catalogue_that_does_not_answer_is_named_without_its_password(access: 
     assert "secret" not in str(seen.value)
     assert "port=1" in str(seen.value)
     assert seen.value.__cause__ is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("access", ["read", "transaction"])
+@pytest.mark.parametrize(
+    ("keywords", "said"),
+    [
+        ("host=nosuchhost.invalid dbname=x", r'not answer \(could not translate host name "nosuchhost.invalid" to add'),
+        ("host=127.0.0.1 port=1 dbname=x", r"not answer \(connection to server at .* refused\): is PostgreSQL up"),
+        ("host=127.0.0.1 port=99999 dbname=x", r'not answer \(invalid port number: "99999"\)'),
+        ("host=/nowhere dbname=x", r"not answer \(.*No such file or directory\)"),
+        ("lake", r"has keywords that libpq cannot read; write dbname="),
+        ("host='127.0.0.1", r"has keywords that libpq cannot read; write dbname="),
+    ],
+)
+def test_whatever_keeps_libpq_from_the_catalogue_is_one_sentence(access: str, keywords: str, said: str) -> None:
+    with pytest.raises(WarehouseError, match=said) as seen:  # noqa: SIM117
+        with getattr(connection.open(f"ducklake:postgres:{keywords};data=/tmp/lake"), access)():
+            pass
+    assert "\n" not in str(seen.value)
+
+
+def test_a_failure_without_words_is_told_too() -> None:
+    assert "it does not say why" in unanswered("lake", "")
+
+
+def test_another_catalogue_than_postgresql_s_is_refused() -> None:
+    with pytest.raises(WarehouseError, match="write ducklake:postgres:"):
+        connection.open("ducklake:sqlite:lake.db")
 
 
 @pytest.mark.slow

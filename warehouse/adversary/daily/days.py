@@ -85,7 +85,7 @@ def erasures(connection: DuckDBPyConnection) -> int:
 
 def next_day(connection: DuckDBPyConnection, after: date | None, until: date) -> date | None:
     """The first day after `after`, and no later than `until`, on which something was served or loved."""
-    earliest = start(after) + ONE if after else datetime(1, 1, 2, tzinfo=UTC)
+    earliest = _after(after)
     found = connection.execute(
         """SELECT CAST(min(moment) AS DATE) FROM (
             SELECT min(served_at) AS moment FROM responses WHERE served_at >= $1 AND served_at < $2
@@ -94,6 +94,21 @@ def next_day(connection: DuckDBPyConnection, after: date | None, until: date) ->
         [earliest, start(until) + ONE],
     ).fetchone()
     return found[0] if found else None
+
+
+def pending(connection: DuckDBPyConnection, after: date | None, until: date) -> int:
+    """How many days there are on which something was served or loved, after `after` and no later than `until`."""
+    found = connection.execute(
+        """SELECT count(DISTINCT CAST(moment AS DATE)) FROM (
+            SELECT served_at AS moment FROM responses UNION ALL SELECT reacted_at FROM reactions
+        ) WHERE moment >= ? AND moment < ?""",
+        [_after(after), start(until) + ONE],
+    ).fetchone()
+    return int(found[0]) if found else 0
+
+
+def _after(day: date | None) -> datetime:
+    return start(day) + ONE if day else datetime(1, 1, 2, tzinfo=UTC)
 
 
 def last_over(connection: DuckDBPyConnection, lateness: timedelta) -> date | None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from warehouse import connection
 from warehouse.adversary import groups
@@ -85,7 +86,7 @@ def run(
     *,
     until: date | None = None,
     honest_loss: float = 0.01,
-    say: Callable[[str], object] = lambda _: None,
+    say: Callable[[str], object] | None = None,
 ) -> list[DayReport]:
     """Judge all days that are pending, in order.
 
@@ -94,7 +95,7 @@ def run(
         model_from: Makes the model from what was stored of it; None for a fresh one.
         until: The last day to judge; if left out, the last one that is over by the log's own clock.
         honest_loss: The expected share of honest loves that the filter may cost; the one dial.
-        say: Gets one line a day.
+        say: Gets one line a day; where there is none, a terminal shows a bar.
 
     Returns:
         One report for each day judged.
@@ -106,10 +107,31 @@ def run(
     if not 0 < honest_loss < 0.5:
         raise ValueError(f"honest_loss == {honest_loss:g}, must lie in (0, 0.5): the share of honest loves to be lost")
     reports = []
-    while (report := judge_next(target, model_from, until=until, honest_loss=honest_loss)) is not None:
-        say(f"{report.day}: {report.users:,} users judged, flagged {report.flags or 'nobody'}")
-        reports.append(report)
+    with tqdm(desc="adversary", unit="day", disable=True if say else None, leave=False) as bar:
+        if not bar.disable:
+            bar.reset(_pending(target, until))
+        while (report := judge_next(target, model_from, until=until, honest_loss=honest_loss)) is not None:
+            bar.update()
+            if say:
+                say(f"{report.day}: users judged: {report.users:,}; newly flagged: {told(report.flags)}")
+            reports.append(report)
     return reports
+
+
+def told(flags: Mapping[str, int]) -> str:
+    """How many users each rule flagged, in words.
+
+    >>> told({"loves_too_much": 1, "evidence": 1200}), told({})
+    ('1,200 by evidence, 1 by loves_too_much', 'nobody')
+    """
+    return ", ".join(f"{count:,} by {rule}" for rule, count in sorted(flags.items()) if count) or "nobody"
+
+
+def _pending(target: Target, until: date | None) -> int:
+    """How many days wait to be judged."""
+    with connection.open(target).read() as reader:
+        last = until or days.last_over(reader, LATENESS)
+        return days.pending(reader, days.last_judged(reader), last) if last else 0
 
 
 def judge_next(

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -140,6 +141,25 @@ def test_a_love_that_comes_late_counts_on_the_day_on_which_it_is_seen(local: Any
 def test_days_without_anything_are_passed_over(local: Any, product: Any) -> None:
     local.pour(*day_of(product, 0), *day_of(product, 6))
     assert [report.day.day for report in judged(local)] == [1, 7]
+
+
+def test_a_bar_counts_the_days_on_a_terminal_and_stays_silent_elsewhere(
+    local: Any, product: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    local.pour(*day_of(product, 0), *day_of(product, 2), *day_of(product, 3))
+    judged(local, until=date(2026, 3, 1))
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    judged(local)
+    assert "2/2" in capsys.readouterr().err
+
+
+def test_whoever_is_told_of_each_day_hears_words(local: Any, product: Any) -> None:
+    local.pour(*day_of(product, 0), *day_of(product, 2))
+    heard: list[str] = []
+    judged(local, say=heard.append)
+    assert heard[0] == "2026-03-01: users judged: 2; newly flagged: nobody"
+    assert not any("{" in line for line in heard)
 
 
 def test_without_a_date_the_logs_own_clock_says_which_days_are_over(week: Any) -> None:

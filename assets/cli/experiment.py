@@ -1,0 +1,170 @@
+"""Commands about experiments: which there are, and what one says."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from assets.cli import options
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class _Every(click.ParamType):
+    """A length of time: 30s, 15m, 1h, 1d."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", str(value))
+        seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
+        if seconds <= 0:
+            self.fail(f"{value!r} is no length of time: write 30s, 15m, 1h or 1d", param, ctx)
+        return seconds
+
+
+class _Share(click.ParamType):
+    """ARM=SHARE."""
+
+    name = "ARM=SHARE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
+        """Arm and share."""
+        arm, _, text = str(value).rpartition("=")
+        try:
+            share = float(text)
+        except ValueError:
+            share = 0.0
+        if not arm or not 0 < share < 1:
+            self.fail(f"{value!r} is no share of an arm: write ARM=SHARE, a share in (0, 1): control=0.9", param, ctx)
+        return arm, share
+
+
+_maturity = click.option(
+    "--maturity-hours",
+    type=click.FloatRange(min=0),
+    default=24.0,
+    show_default=True,
+    help="Younger responses are not counted yet: a love may still come.",
+)
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+@click.group()
+def experiment() -> None:
+    r"""List the experiments in the warehouse, or read one out.
+
+    \b
+    Example:
+      loveloop experiment list
+      loveloop experiment read tone --share control=0.9 --planned 50000
+    """
+
+
+@experiment.command("list")
+@options.warehouse
+@_maturity
+@_as_json
+def list_(warehouse: options.Target, maturity_hours: float, *, as_json: bool) -> None:
+    """List every experiment that events name, the one that was served last at the end, nobody left out."""
+    from assets.trial_words import table
+    from warehouse.experiments import experiments
+
+    found = experiments(warehouse, maturity_hours=maturity_hours)
+    if as_json:
+        _print_json([each._asdict() | {"arms": [arm._asdict() for arm in each.arms]} for each in found])
+        return
+    heads = "experiment", "arm", "policy", "users", "exposures", "mature", "loves", "first exposure", "last exposure"
+    rows: list[tuple[str, ...]] = [heads]
+    for test in found:
+        times = [f"{at:%Y-%m-%d %H:%M}" for at in (test.first, test.last)]
+        for arm in test.arms:
+            counts = [f"{number:,}" for number in (arm.users, arm.exposures, arm.mature, arm.loves)]
+            rows.append((test.name, arm.name, ", ".join(arm.policies), *counts, *times))
+    empty = "no experiment yet: name `experiment` and `arm` in the response_served events of those who take part"
+    click.echo("\n".join(table(rows)) if found else empty)
+
+
+@experiment.command()
+@click.argument("name")
+@options.warehouse
+@click.option("--every", type=_Every(), help="Keep reading, so often (30s, 15m, 1h), and say what changed.")
+@click.option("--planned", type=click.IntRange(min=1), help="Exposures planned for each arm.")
+@click.option(
+    "--share", "shares", type=_Share(), multiple=True, help="An arm's share of the users; the rest is the other's."
+)
+@click.option("--control", default="control", show_default=True, help="The arm to compare with.")
+@click.option("--treatment", help="The other arm, where there are several.")
+@_maturity
+@_as_json
+def read(name: str, warehouse: options.Target, *, every: float | None, as_json: bool, **asked: Any) -> None:
+    r"""Read an experiment out: arms, effect, guardrails, sample ratio, decision, next step.
+
+    The reading is kept in the warehouse and, where the treatment is a staged candidate, its predicted and measured
+    lift go into the ledger. Read as often as you like: the interval that decides holds at any look. The plan and the
+    shares that you say once are used by later readings too.
+
+    \b
+    Example:
+      loveloop experiment read tone
+      loveloop experiment read tone --planned 50000 --share control=0.9 --every 1h
+    """
+    shares = dict(asked.pop("shares")) or None
+    planned = asked.pop("planned")
+
+    def look() -> dict[str, Any]:
+        from assets import trial
+
+        return trial.read(warehouse, name, planned_exposures=planned, shares=shares, **asked)
+
+    if every:
+        _follow(look, every, as_json=as_json)
+    elif as_json:
+        _print_json(look())
+    else:
+        _print_page(look())
+
+
+def _follow(look: Callable[[], dict[str, Any]], every: float, *, as_json: bool) -> None:
+    """Read again and again until SIGINT or SIGTERM; a warehouse that is in use is tried again the next time."""
+    from assets.cli.service import stop_on_signals
+    from warehouse.storage.transaction import WarehouseInUseError
+
+    before = None
+    with stop_on_signals() as stop:
+        while not stop.is_set():
+            try:
+                now = look()
+                _say_news(before, now, as_json=as_json)
+                before = now
+            except WarehouseInUseError as error:
+                click.echo(f"not read this time: {error}", err=True)
+            stop.wait(every)
+    click.echo("stopped; what was read is kept in the warehouse", err=True)
+
+
+def _say_news(before: dict[str, Any] | None, now: dict[str, Any], *, as_json: bool) -> None:
+    """The whole first reading, then what has changed; as JSON, a line for each reading that brought something new."""
+    from assets.trial_words import changes
+
+    said = changes(before, now) if before else []
+    if as_json and (said or not before):
+        _print_json(now, indent=None)
+    elif not before:
+        _print_page(now)
+    elif said:
+        click.echo("\n".join([f"{now['read_at'][:19].replace('T', ' ')} UTC", *(f"  {line}" for line in said)]))
+
+
+def _print_page(facts: dict[str, Any]) -> None:
+    from assets.trial_words import page
+
+    click.echo("\n".join(page(facts)))
+
+
+def _print_json(value: Any, indent: int | None = 2) -> None:
+    import json
+
+    click.echo(json.dumps(value, indent=indent, default=str, ensure_ascii=False))

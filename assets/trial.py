@@ -1,0 +1,205 @@
+"""An experiment read out: from the log's sums by user to a decision, its history and the lift ledger.
+
+One home for the command line, the A/B stage of a run and Dagster. The statistics are `experiments.readout`'s.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from assets.trial_plan import CLOSING_MARGIN, Settled, pair, settle
+
+if TYPE_CHECKING:
+    from experiments.readout import Readout
+    from warehouse.candidates import StagedCandidate
+    from warehouse.connection import Target
+    from warehouse.experiments import LoggedExperiment, StoredReadout, UserSums
+
+Facts = dict[str, Any]
+"""As `assets.run.Facts`, which would bring the recipes and all that they import."""
+_PASSING = ("read_at", "summary", "told", "ledger_words")
+"""What may differ between two readings that say the same."""
+
+
+class _Sums(NamedTuple):
+    """By user: without adversaries and with closings, and with nobody left out."""
+
+    clean: "UserSums"
+    raw: "UserSums"
+
+
+def read(
+    target: "Target",
+    name: str,
+    *,
+    planned_exposures: int | None = None,
+    shares: Mapping[str, float] | None = None,
+    control: str = "control",
+    treatment: str | None = None,
+    maturity_hours: float = 24.0,
+    as_of: datetime | None = None,
+) -> Facts:
+    """Read an experiment of the warehouse's log, and remember what was read.
+
+    1. Find the experiment and its two arms.
+    2. Sum up by user, once without adversaries and once raw. Users who saw several arms are left out of both.
+    3. Settle the plan: what is given here, else what an earlier reading used, else a default that is told.
+    4. Read: sample ratio, effect, needless closings, decision.
+    5. Find the staged candidate that the treatment arm serves, by its policy, and write the ledger's row.
+    6. Append the reading to the experiment's history, unless it says what the last one said.
+
+    A reading as of a moment before an earlier reading's writes nothing.
+
+    Args:
+        target: The warehouse.
+        name: The experiment, as events name it.
+        planned_exposures: Per arm.
+        shares: Of the users, as they were assigned; one arm's share is enough.
+        control: The arm to compare with.
+        treatment: The other arm; may be left out where there is only one.
+        maturity_hours: Younger responses are not counted yet.
+        as_of: Judge states and maturity at this moment; now if left out.
+
+    Returns:
+        The report's `experiment`, and: `summary`; `rows`; `control`, `treatment` and `policies` by arm; `shares`,
+        `shares_from` (`given` or `default`) and `planned_from` (also `guess`), at this or an earlier reading;
+        `read_at`, `first_exposure`, `last_exposure`; `immature` (exposures), `in_several_arms` (users) and `aside`
+        (exposures that the filter left out); `told`, sentences about what was assumed or left out; `candidate`,
+        `predicted_lift`, `predicted_ci`, the `ledger` row that was written or None, and `ledger_words`; `next`, what
+        to do now.
+
+    Raises:
+        ValueError: No such experiment, or arms, shares or a plan that do not fit; the text says what is there.
+        WarehouseError: As `Warehouse.read` and `Warehouse.transaction`.
+    """
+    from warehouse import candidates, experiments
+
+    moment = as_of or datetime.now(UTC)
+    test = _find(target, name, moment, maturity_hours)
+    arms = pair(test, control, treatment)
+    sums = _sums(target, name, arms, moment, maturity_hours)
+    history = experiments.readouts(target, name)
+    settled = settle(sums.clean.users, arms, history, planned_exposures, shares)
+    facts = _facts(test, settled, sums, moment, maturity_hours)
+    news = not history or moment >= history[-1].read_at
+    facts |= _book(target, facts, candidates.staged_candidates(target), write=news)
+    if news and not _repeats(facts, history):
+        experiments.append_readout(target, name, moment, facts)
+    return facts
+
+
+def _find(target: "Target", name: str, moment: datetime, maturity_hours: float) -> "LoggedExperiment":
+    from warehouse import experiments
+
+    found = experiments.experiments(target, as_of=moment, maturity_hours=maturity_hours, name=name)
+    if found:
+        return found[0]
+    there = [each.name for each in reversed(experiments.experiments(target, as_of=moment))]
+    if there:
+        raise ValueError(f"no experiment {name!r} in the warehouse; there: {', '.join(there)}")
+    raise ValueError(
+        f"no experiment {name!r} in the warehouse, nor any other: name `experiment` and `arm` in the response_served "
+        "events of those who take part (docs/experiments.md)"
+    )
+
+
+def _sums(target: "Target", name: str, arms: tuple[str, str], moment: datetime, maturity_hours: float) -> _Sums:
+    from training.judges import CONDITIONAL_CLOSING
+    from warehouse.experiments import experiment_users
+
+    def closes(conversation: list[dict[str, str]], response: str) -> bool:
+        return CONDITIONAL_CLOSING(conversation, response).violates
+
+    clean = experiment_users(
+        target, name, arms=arms, as_of=moment, maturity_hours=maturity_hours, judges={"closings": closes}
+    )
+    raw = experiment_users(target, name, arms=arms, filtered=False, as_of=moment, maturity_hours=maturity_hours)
+    return _Sums(clean, raw)
+
+
+def _facts(test: "LoggedExperiment", settled: Settled, sums: _Sums, moment: datetime, maturity_hours: float) -> Facts:
+    import pyarrow.compute as pc
+
+    from assets import trial_words
+    from assets.report import convert
+    from experiments.plan import Guardrail
+    from experiments.readout import read as read_users
+
+    plan = settled.plan
+    closings = Guardrail("closings", CLOSING_MARGIN, "needless closings")
+    found = read_users(sums.clean.users, plan, guardrails=[closings], raw=sums.raw.users)
+    both = [arm for arm in test.arms if arm.name in plan.shares]
+    counted = pc.sum(sums.raw.users["exposures"]).as_py() or 0
+    facts = {
+        "summary": _summary(found),
+        "rows": found.exposures,
+        **convert.experiment(found, plan, name=test.name),
+        "control": plan.control,
+        "treatment": plan.treatment,
+        "policies": {arm.name: list(arm.policies) for arm in both},
+        "shares": dict(plan.shares),
+        "shares_from": settled.shares_from,
+        "planned_from": settled.planned_from,
+        "maturity_hours": maturity_hours,
+        "read_at": moment.isoformat(),
+        "first_exposure": test.first.isoformat(),
+        "last_exposure": test.last.isoformat(),
+        "immature": sum(arm.exposures - arm.mature for arm in both),
+        "in_several_arms": sums.clean.in_several_arms,
+        "aside": counted - found.exposures,
+    }
+    return facts | {"told": [*settled.told, *trial_words.left_out(facts)], "next": trial_words.next_step(facts)}
+
+
+def _summary(found: "Readout") -> str:
+    from assets.trial_words import effect
+
+    return f"{found.decision}: {effect(found.lift, found.effect.anytime_ci)}, SRM p = {found.srm.p:.2f}"
+
+
+def _book(target: "Target", facts: Facts, staged: "list[StagedCandidate]", *, write: bool) -> Facts:
+    """Predicted beside measured, by the interval that decides; a void comparison measures nothing."""
+    from experiments import ledger
+    from warehouse import candidates, queries
+
+    served = facts["policies"].get(facts["treatment"], [])
+    found = candidates.find(staged, served[0]) if len(served) == 1 else None
+    if found is None or found.predicted_lift is None:
+        return _unpredicted(served, found)
+    void = facts["decision"] == "invalid"
+    low, high = (None, None) if void else facts["anytime_ci"]
+    row = ledger.Row(
+        found.name, found.predicted_lift, None if void else facts["lift"], low, high, facts["name"],
+        datetime.fromisoformat(facts["read_at"]).date(),
+    )  # fmt: skip
+    if write:
+        queries.append_ledger(target, row._asdict())
+    predicted = {"predicted_lift": found.predicted_lift, "predicted_ci": [found.predicted_low, found.predicted_high]}
+    words = ledger.agreement(queries.ledger(target)).words
+    kept = row._asdict() | {"date": row.date.isoformat()}
+    return {"candidate": found.name, **predicted, "ledger": kept if write else None, "ledger_words": words}
+
+
+def _unpredicted(served: list[str], found: "StagedCandidate | None") -> Facts:
+    """Why no row of the ledger was written, and what makes one."""
+    if len(served) > 1:
+        words = f"the treatment was served by {len(served)} policies ({', '.join(served)}), a prediction is for one"
+        words += ": serve the next policy under an experiment of its own"
+    elif found is not None:
+        words = f"candidate {found.name} was staged without a predicted lift: loveloop run stages one with it"
+    elif served:
+        words = f"no candidate {served[0]!r} was staged in this warehouse: serve what `loveloop run` stages from it, "
+        words += "under the candidate's name as `policy`"
+    else:
+        words = "the treatment was not served yet"
+    nothing = {"predicted_lift": None, "predicted_ci": [None, None], "ledger": None}
+    return {"candidate": found.name if found else None, **nothing, "ledger_words": f"not written: {words}"}
+
+
+def _repeats(facts: Facts, history: "list[StoredReadout]") -> bool:
+    """Whether the last reading said the same."""
+    return bool(history) and _lasting(history[-1].readout) == _lasting(facts)
+
+
+def _lasting(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in facts.items() if key not in _PASSING}

@@ -1,0 +1,126 @@
+"""A reading of an experiment as text: for people at a terminal, and the sentences that every other place shows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+
+def effect(lift: float | None, limits: Sequence[float | None]) -> str:
+    """The effect on the Love rate, with the interval that holds at any look.
+
+    >>> effect(0.5, (0.1, 1.0)), effect(None, (-1.0, float("inf")))
+    ('Love rate +50.0% (+10.0% to +100.0% at any look)', 'Love rate not known yet')
+    """
+    low, high = (None if each is None or abs(each) == float("inf") else each for each in limits)
+    if lift is None:
+        return "Love rate not known yet"
+    if low is None or high is None:
+        return f"Love rate {lift:+.1%} (no limits yet)"
+    return f"Love rate {lift:+.1%} ({low:+.1%} to {high:+.1%} at any look)"
+
+
+def left_out(facts: Mapping[str, Any]) -> list[str]:
+    """What is not in the figures, one sentence for each reason that there is."""
+    told = []
+    if facts["in_several_arms"]:
+        told.append(
+            f"{_counted(facts['in_several_arms'], 'user')} seen in more than one arm, left out of all: "
+            "assign by user, not by session or device"
+        )
+    if facts["immature"]:
+        told.append(
+            f"{_counted(facts['immature'], 'exposure')} younger than {facts['maturity_hours']:g} h, not counted yet"
+        )
+    if facts["aside"]:
+        told.append(f"{_counted(facts['aside'], 'exposure')} of users in quarantine, left out")
+    for arm, policies in facts["policies"].items():
+        if len(policies) > 1:
+            told.append(f"arm {arm} mixes {len(policies)} policies: {', '.join(policies)}")
+    return told
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def next_step(facts: Mapping[str, Any]) -> str:
+    """What to do now."""
+    policies = facts["policies"].get(facts["treatment"], [])
+    served = policies[-1] if policies else f"arm {facts['treatment']}"
+    match facts["decision"]:
+        case "ship":
+            return f"serve {served} to everybody, then let the loop learn from it: loveloop run"
+        case "stop":
+            return f"end the experiment and serve arm {facts['control']} to everybody"
+        case "invalid":
+            return "find why an arm lacks users (assignment, redirects, lost events), then begin under a new name"
+    return f"keep serving both arms and read again: loveloop experiment read {facts['name']} --every 1h"
+
+
+def page(facts: Mapping[str, Any]) -> Iterator[str]:
+    """A whole reading, line by line."""
+    first, last = (str(facts[name])[:16].replace("T", " ") for name in ("first_exposure", "last_exposure"))
+    yield f"experiment {facts['name']}, {first} to {last} UTC"
+    yield ""
+    yield from table(_arms(facts))
+    yield ""
+    yield f"effect       {effect(facts['lift'], facts['anytime_ci'])}"
+    for each in facts["guardrails"]:
+        yield f"guardrail    {each['words'].removeprefix('guardrail on ')}"
+    yield f"users        {_balance(facts)}"
+    yield f"ledger       {_ledger(facts)}"
+    yield f"decision     {facts['decision']}"
+    yield from (f"  - {reason}" for reason in facts["reasons"])
+    yield f"next         {facts['next']}"
+    if facts["told"]:
+        yield "note"
+        yield from (f"  - {sentence}" for sentence in facts["told"])
+
+
+def _arms(facts: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("arm", "policy", "users", "exposures", "loves", "Love rate", "95 % interval")]
+    for arm in facts["arms"]:
+        low, high = arm["rate_ci"]
+        policy = ", ".join(facts["policies"].get(arm["name"], [])) or "-"
+        counts = (f"{arm[name]:,}" for name in ("users", "exposures", "loves"))
+        known = arm["exposures"] > 0
+        rates = (f"{arm['rate']:.3%}", f"{low:.3%} to {high:.3%}") if known else ("not known", "")
+        rows.append((arm["name"], policy, *counts, *rates))
+    return rows
+
+
+def _balance(facts: Mapping[str, Any]) -> str:
+    seen = ", ".join(f"{arm['name']} {arm['users']:,}" for arm in facts["arms"])
+    promised = ", ".join(f"{share:.0%}" for share in facts["shares"].values())
+    p = facts["srm_sequential_p"]
+    verdict = "not the users that the arms were promised" if facts["decision"] == "invalid" else "as promised"
+    return f"{verdict}: {seen} ({promised} promised; sequential p = {p:.2g})"
+
+
+def _ledger(facts: Mapping[str, Any]) -> str:
+    if facts["predicted_lift"] is None:
+        return str(facts["ledger_words"])
+    low, high = facts["predicted_ci"]
+    limits = "" if low is None or high is None else f" ({low:+.1%} to {high:+.1%})"
+    return f"{facts['candidate']} was predicted {facts['predicted_lift']:+.1%}{limits}; {facts['ledger_words']}"
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Rows of cells in columns, the first row the heads."""
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What a reading says that the one before it did not; empty when nothing that people look at has changed."""
+    said = []
+    if now["decision"] != before["decision"]:
+        said.append(f"decision {before['decision']} -> {now['decision']}: {now['reasons'][0]}")
+        said.append(f"next: {now['next']}")
+    for old, new in zip(before["arms"], now["arms"], strict=True):
+        grown = [f"{new[name] - old[name]:+,} {name}" for name in ("exposures", "loves") if new[name] != old[name]]
+        if grown:
+            said.append(f"{new['name']} {', '.join(grown)} ({new['exposures']:,} exposures, {new['loves']:,} loves)")
+    was, is_now = (effect(each["lift"], each["anytime_ci"]) for each in (before, now))
+    said += [is_now] if is_now != was else []
+    return said + [sentence for sentence in now["told"] if sentence not in before["told"]]
