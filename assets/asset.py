@@ -24,7 +24,9 @@ class RunResource(dg.ConfigurableResource[Run]):
     """The run that the assets work in."""
 
     directory: str = Field(description="Holds the run; made with the recipe when it is not there yet.")
-    recipe_file: str | None = Field(None, description="A recipe (TOML). Empty: the run's own, for a new run the demo's.")
+    recipe_file: str | None = Field(
+        None, description="A recipe (TOML). Empty: the run's own, for a new run the demo's."
+    )
     data: str | None = Field(None, description="Your data, for recipes that read some.")
     live_warehouse: str | None = Field(
         None, description="The live warehouse, for recipes that read one; goes before the recipe's."

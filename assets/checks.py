@@ -1,4 +1,4 @@
-"""The asset checks: what must hold before a result is used (blocking), and what an operator should look at (warnings)."""
+"""The asset checks: what must hold before a result is used (blocking), and what is worth a look (warnings)."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The loop in Dagster: the stages that `loveloop run` follows as assets, with checks, days, jobs, schedules, sensors.
 
-The environment names the run's directory, LOVELOOP_HOME/LOVELOOP_RUN, and its recipe, LOVELOOP_RECIPE; `loveloop ui` sets
-it. docs/dagster.md is the guide.
+The environment names the run's directory, LOVELOOP_HOME/LOVELOOP_RUN, and its recipe, LOVELOOP_RECIPE; `loveloop ui`
+sets it. docs/dagster.md is the guide.
 """
 
 import dagster as dg
@@ -19,7 +19,8 @@ def build(run: RunResource) -> dg.Definitions:
     """Every stage of the run's recipe as an asset; the policy of each Love weight is one of its own.
 
     On a live warehouse schedules and sensors are on from the start: every night it is judged for adversaries, pending
-    erasures are finished, it is compacted, and a cycle learns from what is new; a run's own, when someone switches that on.
+    erasures are finished, it is compacted, and a cycle learns from what is new. Those of other runs are switched on in
+    the UI.
     """
     recipe = run.recipe()
     live = recipe.source == "warehouse"

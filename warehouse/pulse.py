@@ -1,4 +1,4 @@
-"""What a watcher asks every minute: how much was read, which arms tripped, how often a policy was served, day by day."""
+"""What a watcher asks every minute: how much was read, which arms tripped, how often a policy was served; days."""
 
 from __future__ import annotations
 

@@ -63,6 +63,6 @@ def _must_exist(run: Path, recipe: Path | None) -> None:
         return
     there = ", ".join(sorted(file.parent.name for file in run.parent.glob("*/run.json"))) or "none"
     raise ValueError(
-        f"no run {run.name} in {run.parent} (runs there: {there}); start one with loveloop demo or loveloop run, or open "
-        "a new one here with --recipe FILE"
+        f"no run {run.name} in {run.parent} (runs there: {there}); start one with loveloop demo or loveloop run, or "
+        "open a new one here with --recipe FILE"
     )

@@ -12,7 +12,9 @@ def finish_pending_erasures(context: dg.OpExecutionContext, run: RunResource) ->
 
     opened = opened_or_failed(run)
     home = opened.directory.parent
-    written = erasure.finish_pending(opened.warehouse, homes=[home], sets=[home / "training-sets"], say=context.log.info)
+    written = erasure.finish_pending(
+        opened.warehouse, homes=[home], sets=[home / "training-sets"], say=context.log.info
+    )
     context.add_output_metadata({"erased": len(written), "receipts": [str(file) for file in written]})
 
 

@@ -27,14 +27,16 @@ _JUDGED_WORDS = (
 def assets(run: RunResource) -> list[dg.AssetsDefinition]:
     """Both assets, partitioned by the days of the run's warehouse."""
     every = partitions(run)
-    shared: dict[str, Any] = {
-        "partitions_def": every,
-        "group_name": "feedback",
-        "owners": words.OWNERS,
-        "kinds": {"duckdb"},
-    }
 
-    @dg.asset(name=EVENTS, deps=["ingest"], description=_EVENTS_WORDS, **shared)
+    @dg.asset(
+        name=EVENTS,
+        deps=["ingest"],
+        description=_EVENTS_WORDS,
+        partitions_def=every,
+        group_name="feedback",
+        owners=words.OWNERS,
+        kinds={"duckdb"},
+    )
     def events_by_day(context: dg.AssetExecutionContext, run: RunResource) -> dg.MaterializeResult[None]:
         from warehouse import pulse
 
@@ -43,7 +45,15 @@ def assets(run: RunResource) -> list[dg.AssetsDefinition]:
         found = next((each for each in pulse.days(opened.warehouse) if each["day"] == wanted), {})
         return dg.MaterializeResult(metadata=_counted(found))
 
-    @dg.asset(name=JUDGED, deps=[EVENTS], description=_JUDGED_WORDS, **shared)
+    @dg.asset(
+        name=JUDGED,
+        deps=[EVENTS],
+        description=_JUDGED_WORDS,
+        partitions_def=every,
+        group_name="feedback",
+        owners=words.OWNERS,
+        kinds={"duckdb"},
+    )
     def adversary_by_day(context: dg.AssetExecutionContext, run: RunResource) -> dg.MaterializeResult[None]:
         opened = opened_or_failed(run)
         wanted = date.fromisoformat(context.partition_key)
@@ -75,7 +85,11 @@ def judge(
     mine = alone(run.directory, "Dagster, the daily job") if run.recipe.source != "warehouse" else nullcontext()
     with mine:
         return periodic.run(
-            run.warehouse, CrossFit.load, until=until, honest_loss=run.recipe.adversary.honest_loss, say=context.log.info
+            run.warehouse,
+            CrossFit.load,
+            until=until,
+            honest_loss=run.recipe.adversary.honest_loss,
+            say=context.log.info,
         )
 
 
@@ -104,7 +118,9 @@ def partitions(run: RunResource) -> dg.DailyPartitionsDefinition:
     if seen.recipe.source == "world":
         ends = source.world_config(seen).ends_at
         starts = ends - timedelta(days=seen.recipe.world.days + 1)
-        return dg.DailyPartitionsDefinition(starts.date().isoformat(), end_date=(ends + timedelta(days=5)).date().isoformat())
+        return dg.DailyPartitionsDefinition(
+            starts.date().isoformat(), end_date=(ends + timedelta(days=5)).date().isoformat()
+        )
     try:
         first = pulse.first_day(seen.warehouse)
     except expected():  # it is not there yet, or does not answer: reloading the code looks again

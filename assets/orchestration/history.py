@@ -12,6 +12,8 @@ from assets.orchestration import days, event, metadata, words
 from assets.run import Run
 
 Told = dg.AssetMaterialization | dg.AssetCheckEvaluation
+UNJUDGED: tuple[type[Exception], ...] = (*expected(), KeyError)
+"""What a check of an old result may meet."""
 MANY = 1000
 """Results of one stage that are looked at, the newest first."""
 
@@ -77,7 +79,7 @@ def _checked(run: Run, stage: str) -> Iterator[dg.AssetCheckEvaluation]:
             continue
         try:
             yield evaluation(check, run)
-        except (*expected(), KeyError):  # what it reads is gone, or was recorded otherwise then
+        except UNJUDGED:  # what it reads is gone, or was recorded otherwise then
             continue
 
 

@@ -23,8 +23,8 @@ def jobs(stages: Iterable[str]) -> dict[str, AssetJob]:
     every = list(stages)
     sweeps = [name for name in every if words.group(name) in ("policies", "launch")]
     before = [name for name in every if name not in sweeps and name != "events"]
-    trial = [name for name in ("experiment_readout", "lift_ledger", "report") if name in every]
-    found = {
+    trial: list[str] = [name for name in ("experiment_readout", "lift_ledger", "report") if name in every]
+    found: dict[str, AssetJob] = {
         "loop": _job("loop", every, _LOOP),
         "retrain": _job("retrain", before, _RETRAIN),
         "sweep": _job("sweep", sweeps, _SWEEP),
@@ -46,7 +46,7 @@ def schedules(named: dict[str, AssetJob], *, live: bool) -> list[dg.ScheduleDefi
     return [*found, _readouts(named["readout"], running=live)] if "readout" in named else found
 
 
-def _job(name: str, stages: list[str], description: str) -> AssetJob:
+def _job(name: str, stages: Iterable[str], description: str) -> AssetJob:
     assets = [words.asset_name(stage) for stage in stages]
     return dg.define_asset_job(
         name,
@@ -71,7 +71,10 @@ def _readouts(job: AssetJob, *, running: bool) -> dg.ScheduleDefinition:
         execution_timezone="UTC",
         default_status=status(running),
     )
-    def hourly_readout(context: dg.ScheduleEvaluationContext, run: RunResource) -> dg.RunRequest | dg.SkipReason:
+    def hourly_readout(
+        context: dg.ScheduleEvaluationContext,  # noqa: ARG001  (Dagster's signature)
+        run: RunResource,
+    ) -> dg.RunRequest | dg.SkipReason:
         return waits(run) or dg.RunRequest()
 
     return hourly_readout

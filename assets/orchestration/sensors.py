@@ -14,7 +14,7 @@ from assets.asset import RunResource
 from assets.checks import dead_letter_verdict, told, trip_verdict
 from assets.errors import expected
 from assets.lock import holder
-from assets.orchestration import history, words
+from assets.orchestration import history
 from assets.orchestration.metadata import table
 from assets.run import Run
 
@@ -37,9 +37,12 @@ def sensors(named: dict[str, Any], *, live: bool) -> list[dg.SensorDefinition]:
     }
 
     @dg.sensor(job=named["loop"], minimum_interval_seconds=600, **shared)
-    def enough_new_loves(context: dg.SensorEvaluationContext, run: RunResource) -> dg.SensorResult | dg.SkipReason:
+    def enough_new_loves(
+        context: dg.SensorEvaluationContext,  # noqa: ARG001  (Dagster's signature)
+        run: RunResource,
+    ) -> dg.SensorResult | dg.SkipReason:
         """Starts the loop when enough loves count that the newest training set does not hold."""
-        return _looked(run, lambda seen: _new_loves(seen))
+        return _looked(run, _new_loves)
 
     @dg.sensor(job=readout or named["loop"], minimum_interval_seconds=120, **shared)
     def staged_candidate(context: dg.SensorEvaluationContext, run: RunResource) -> dg.SensorResult | dg.SkipReason:
@@ -140,7 +143,7 @@ def _announced(run: Run, facts: dict[str, Any]) -> dg.AssetObservation:
 
 
 def _dead_letters(run: Run, cursor: str | None) -> dg.SensorResult | dg.SkipReason:
-    """The share is taken of what came since the last look, so that old dead letters do not hide new ones, nor warn on."""
+    """The share is taken of what came since the last look: old dead letters neither hide new ones nor warn on."""
     from warehouse import pulse
 
     now = pulse.pulse(run.warehouse)
@@ -157,9 +160,7 @@ def _dead_letters(run: Run, cursor: str | None) -> dg.SensorResult | dg.SkipReas
         f"{dead:,} of {events:,} new lines ({dead / events:.1%}) are dead letters, the line is {line:.1%}: "
         "loveloop dead-letters list shows why"
     )
-    return dg.SensorResult(
-        skip_reason=said, asset_events=[told("ingest", "dead_letters_are_few", found)], cursor=kept
-    )
+    return dg.SensorResult(skip_reason=said, asset_events=[told("ingest", "dead_letters_are_few", found)], cursor=kept)
 
 
 def _trips(run: Run, cursor: str | None, *, can_be_read: bool) -> dg.SensorResult | dg.SkipReason:

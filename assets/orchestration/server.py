@@ -26,7 +26,7 @@ CODE = "code"
 _WORKSPACE = """load_from:
   - grpc_server: {{host: 127.0.0.1, port: {port}, location_name: loveloop}}
 """
-"""Where the code is served. Dagster knows schedules and sensors by the location's name, so it stays from start to start."""
+"""Where the code is served. Dagster knows schedules and sensors by the location's name, so it is always the same."""
 
 
 class _Part(NamedTuple):

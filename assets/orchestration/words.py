@@ -21,13 +21,13 @@ _SHOWN = {
     "events": _Shown(
         "feedback",
         frozenset({"python"}),
-        "What users were shown, and how they reacted, as event lines: `world/events.ndjson` of the run. A live run reads "
-        "the events that its warehouse holds and writes nothing here.",
+        "What users were shown, and how they reacted, as event lines: `world/events.ndjson` of the run. A live run "
+        "reads the events that its warehouse holds and writes nothing here.",
     ),
     "ingest": _Shown(
         "feedback",
         frozenset({"kafka", "duckdb"}),
-        "Events in the warehouse, each exactly once: tables `responses` and `reactions`, with dead letters beside them.",
+        "Events in the warehouse, each exactly once: tables `responses` and `reactions`, and dead letters beside them.",
     ),
     "adversary": _Shown(
         "feedback",
@@ -37,7 +37,7 @@ _SHOWN = {
     "clean_feedback": _Shown(
         "feedback",
         frozenset({"duckdb"}),
-        "Feedback that is mature, counted once, and not of users in quarantine: the view `clean_feedback` of the warehouse.",
+        "Feedback that is mature, counted once, and not of users in quarantine: the view `clean_feedback`.",
     ),
     "training_set": _Shown(
         "feedback",
@@ -50,7 +50,9 @@ _SHOWN = {
         "The policy that wrote the log, or a small one that imitates it: `models/incumbent` of its cycle.",
     ),
     "helpfulness": _Shown(
-        "models", frozenset({"torch"}), "How helpful an answer is, learnt from labels: `models/helpfulness` of its cycle."
+        "models",
+        frozenset({"torch"}),
+        "How helpful an answer is, learnt from labels: `models/helpfulness` of its cycle.",
     ),
     "safety": _Shown(
         "models", frozenset({"torch"}), "How safe an answer is, learnt from labels: `models/safety` of its cycle."

@@ -1,4 +1,4 @@
-"""Dagster over a finished run: history, versions, metadata, and nothing lost by any click, beside a run that goes on."""
+"""Dagster over a finished run: history, versions, metadata, and nothing lost by any click, beside a run too."""
 
 import random
 import shutil
@@ -96,9 +96,7 @@ def materialise(run: Run, name: str, *, anew: bool = True) -> dg.ExecuteInProces
 def why(result: dg.ExecuteInProcessResult) -> str:
     """What a person reads of a failed step."""
     failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
-    return " ".join(
-        each.user_failure_data.description or "" for each in failures if each.user_failure_data is not None
-    )
+    return " ".join(each.user_failure_data.description or "" for each in failures if each.user_failure_data is not None)
 
 
 @pytest.mark.parametrize("name", TOUCH_THE_WAREHOUSE)
@@ -234,7 +232,7 @@ def test_a_candidate_that_failed_a_gate_is_never_green(tiny_run: Run) -> None:
     failed = {"name": "c", "passed": False, "gates": [{"name": "safety", "seen": "-1", "rule": "0", "passed": False}]}
 
     class Forced(Run):
-        def facts(self, stage: str) -> dict[str, Any]:
+        def facts(self, stage: str) -> dict[str, Any]:  # noqa: ARG002
             return dict(failed)
 
     forced = checks.candidate_passed_the_gates(Forced(tiny_run.directory, tiny_run.recipe))

@@ -61,8 +61,7 @@ class Live:
     def looks(self, name: str, cursor: str | None = None) -> Any:
         """One evaluation of a sensor."""
         resources = {"run": RunResource(directory=str(self.run.directory))}
-        sensor = self.definitions.resolve_sensor_def(name) if hasattr(self.definitions, "resolve_sensor_def") else None
-        assert sensor is not None
+        sensor = self.definitions.resolve_sensor_def(name)
         with dg.DagsterInstance.ephemeral() as instance:
             context = dg.build_sensor_context(
                 instance=instance, cursor=cursor, resources=resources, definitions=self.definitions
@@ -80,16 +79,30 @@ def served(number: int, *, loved: bool = False, policy: str = "base", experiment
     user, response = f"u{number}", f"r{number}-{policy}"
     moment = SERVED_AT + timedelta(minutes=number)
     shown = ResponseServed(
-        event_id=new_event_id(moment), response_id=response, user_id=user, session_id=user, conversation_id=user, turn=0, served_at=moment,
-        conversation=[Message(role="user", content=f"question {number}")], response=f"answer number {number}, at length",
-        policy=policy, experiment=experiment, arm="treatment" if experiment else None,
-    )  # fmt: skip
+        event_id=new_event_id(moment),
+        response_id=response,
+        user_id=user,
+        session_id=user,
+        conversation_id=user,
+        turn=0,
+        served_at=moment,
+        conversation=[Message(role="user", content=f"question {number}")],
+        response=f"answer number {number}, at length",
+        policy=policy,
+        experiment=experiment,
+        arm="treatment" if experiment else None,
+    )
     if not loved:
         return [encode(shown)]
     love = ReactionChanged(
-        event_id=new_event_id(moment), response_id=response, user_id=user, reaction="love", action="added", session_id=user,
+        event_id=new_event_id(moment),
+        response_id=response,
+        user_id=user,
+        session_id=user,
+        reaction="love",
+        action="added",
         reacted_at=moment + timedelta(minutes=3),
-    )  # fmt: skip
+    )
     return [encode(shown), encode(love)]
 
 
@@ -153,7 +166,8 @@ def test_a_warehouse_that_is_not_there_is_a_reason_and_no_failure(tmp_path: Path
     (tmp_path / "live.toml").write_text(LIVE)
     prepare(tmp_path / "live", tmp_path / "live.toml", None, tmp_path / "absent.duckdb")
     definitions = build(RunResource(directory=str(tmp_path / "live")))
-    context = dg.build_sensor_context(resources={"run": RunResource(directory=str(tmp_path / "live"))})
+    resources = {"run": RunResource(directory=str(tmp_path / "live"))}
+    context = dg.build_sensor_context(resources=resources, definitions=definitions)
     for name in ("enough_new_loves", "dead_letters", "tripped_arm"):
         assert "absent.duckdb" in str(definitions.resolve_sensor_def(name).evaluate_tick(context).skip_message), name
 
@@ -175,7 +189,7 @@ def test_schedules_and_sensors_of_a_live_run_are_on_and_those_of_a_world_wait(li
 
 
 def test_the_days_of_a_live_warehouse_are_its_partitions(live: Live, tmp_path: Path) -> None:
-    live.comes(served(1, loved=True) + served(24 * 60 * 2))
+    live.comes(served(1, loved=True) + served(24 * 60 * 2 + 180))
     definitions = build(RunResource(directory=str(live.run.directory)))
     resources = dict(definitions.resources or {})
 
