@@ -59,6 +59,11 @@ def _newest(home: Path) -> str:
 
 
 def _must_exist(run: Path, recipe: Path | None) -> None:
+    """A run, or a recipe that can be read, before anything starts."""
+    from assets.pipeline import read_recipe
+
+    if recipe is not None:
+        read_recipe(recipe)
     if recipe is not None or (run / "run.json").exists():
         return
     there = ", ".join(sorted(file.parent.name for file in run.parent.glob("*/run.json"))) or "none"

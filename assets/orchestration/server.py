@@ -65,7 +65,8 @@ def serve(port: int, environment: Mapping[str, str], logs: Path, *, say: Callabl
     """Serve the UI until a signal or a process ends it; then everything has ended.
 
     1. The code server and the web server load side by side; the web server waits for the code.
-    2. The daemon (schedules, sensors, queued runs) follows when the page answers: it would only slow both.
+    2. The daemon follows when the page answers, since it would only slow both: it tells the run's history, and then
+       runs schedules, sensors and queued runs.
 
     Args:
         port: Of the page.
@@ -98,8 +99,10 @@ def serve(port: int, environment: Mapping[str, str], logs: Path, *, say: Callabl
                 raise TimeoutError(f"the page did not answer within {PATIENCE:g} s; see {logs}")
             time.sleep(BEAT)
         if not stopped:
-            say(f"http://127.0.0.1:{port} is ready ({time.monotonic() - started:.0f} s)   Ctrl-C ends it")
-            start("daemon", "-m", "dagster._daemon", "run", "--workspace", str(workspace))
+            say(
+                f"http://127.0.0.1:{port} is ready ({time.monotonic() - started:.0f} s); history follows   Ctrl-C ends it"
+            )
+            start("daemon", "-m", "assets.orchestration.daemon", str(workspace))
         while not stopped:
             _alive(parts)
             time.sleep(BEAT)

@@ -1,33 +1,25 @@
-"""The web server of `loveloop ui`: Dagster's own, once the run's history is told and the code is served.
+"""The web server of `loveloop ui`: Dagster's own, loaded while the code is, and serving once the code is there.
 
-All of it is one process, so that Dagster is loaded once: `python -m assets.orchestration.web PORT CODE_PORT WORKSPACE`.
+python -m assets.orchestration.web PORT CODE_PORT WORKSPACE
 """
 
 import sys
 import time
-
-from assets.asset import RunResource
-from assets.orchestration import history
 
 PATIENCE = 120.0
 """Seconds to wait for the code server."""
 
 
 def serve(port: int, code_port: int, workspace: str) -> None:
-    """1. Tell Dagster what was finished without it. 2. Wait for the code. 3. Serve until ended.
+    """Wait for the code, then serve until ended.
 
     Args:
         port: Of the web server, on 127.0.0.1.
         code_port: Of the code server, there too.
         workspace: The file that names the code server to Dagster.
     """
-    import dagster as dg
     from dagster_webserver.cli import dagster_webserver
 
-    with dg.DagsterInstance.get() as instance:
-        started = time.monotonic()
-        count = history.tell(instance, RunResource.from_environment().seen())
-        print(f"{count} events of the run's history told in {time.monotonic() - started:.1f} s", flush=True)
     wait_for_code(code_port)
     dagster_webserver(["-h", "127.0.0.1", "-p", str(port), "--workspace", workspace])
 

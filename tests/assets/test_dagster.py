@@ -123,20 +123,19 @@ def test_every_asset_in_a_random_order_loses_nothing_and_says_what_it_waits_for(
         assert done.success or "run it first" in why(done), (name, why(done))
         after = rows(copy)
         assert [kept for kept in KEPT if before[kept] - after[kept]] == [], name
-    assert ran > len(order) / 3
+    assert ran >= 4
     assert cycles(copy.directory)[0].ended
 
 
 def test_beside_a_run_that_goes_on_every_asset_says_who_works_there_and_nothing_is_lost(copy: Run) -> None:
     before = rows(copy)
-    for marker in [*copy.cycle_directory.glob("stages/policy*.json"), copy.cycle_directory / "stages" / "report.json"]:
-        marker.unlink()
+    (copy.cycle_directory / "stages" / "report.json").unlink()
     words_ = [sys.executable, "-m", "assets", "run", "--recipe", str(TINY), "--name", "tiny"]
     process = subprocess.Popen(
         [*words_, "--home", str(copy.directory.parent)], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    assert any("policy with Love weight" in line for line in process.stdout)
+    assert any("report: one page" in line for line in process.stdout)
     process.send_signal(signal.SIGSTOP)  # it keeps the run for as long as the test looks
     try:
         assert f"process {process.pid}" in str(holder(copy.directory))
@@ -146,7 +145,7 @@ def test_beside_a_run_that_goes_on_every_asset_says_who_works_there_and_nothing_
             assert f"loveloop run (process {process.pid}, since" in why(done), stage.name
     finally:
         process.send_signal(signal.SIGCONT)
-    assert "report" in process.communicate(timeout=240)[0]
+    assert "report:" in process.communicate(timeout=240)[0]
     assert process.returncode == 0
     after = rows(copy)
     assert [kept for kept in KEPT if before[kept] - after[kept]] == []
@@ -207,7 +206,7 @@ def test_the_metadata_holds_lists_tables_columns_and_a_plot_of_a_width_that_fits
 ) -> None:
     import base64
 
-    instance, run = told
+    instance, run = told[0], told[1].looking_at(1)
 
     def shown(asset: str) -> Any:
         (record,) = instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
