@@ -1,6 +1,6 @@
 """The daemon of `loveloop ui`: Dagster's own, once it was told what the run finished without it.
 
-One process does both, one after the other: Dagster is loaded once, and no sensor tells the same history at the same time.
+One process does both, one after the other: Dagster is loaded once, and no sensor tells the same history meanwhile.
 
 python -m assets.orchestration.daemon WORKSPACE
 """
