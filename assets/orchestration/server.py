@@ -99,9 +99,8 @@ def serve(port: int, environment: Mapping[str, str], logs: Path, *, say: Callabl
                 raise TimeoutError(f"the page did not answer within {PATIENCE:g} s; see {logs}")
             time.sleep(BEAT)
         if not stopped:
-            say(
-                f"http://127.0.0.1:{port} is ready ({time.monotonic() - started:.0f} s); history follows   Ctrl-C ends it"
-            )
+            took = time.monotonic() - started
+            say(f"http://127.0.0.1:{port} is ready ({took:.0f} s); the run's history follows   Ctrl-C ends it")
             start("daemon", "-m", "assets.orchestration.daemon", str(workspace))
         while not stopped:
             _alive(parts)
