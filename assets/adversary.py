@@ -1,28 +1,27 @@
 """The daily job against adversaries as a Dagster job, for a live warehouse."""
 
-from pathlib import Path
-
 import dagster as dg
 
-from assets.asset import RunResource
+from assets.asset import RunResource, opened_or_failed
+from assets.errors import expected
+from assets.orchestration import days
 
 
 @dg.op
 def judge_pending_days(context: dg.OpExecutionContext, run: RunResource) -> None:
-    """Judge every day of the run's warehouse that is over; what was found stands in the run's metadata."""
+    """Judge every day of the run's warehouse that is over; each is told as a partition of `adversary_by_day`."""
     from assets.stages.adversary import summed
-    from training.trust import CrossFit
-    from warehouse.adversary.daily import periodic
 
-    recipe = run.recipe()
-    reports = periodic.run(
-        recipe.warehouse or Path(run.directory) / "warehouse.duckdb",
-        CrossFit.load,
-        honest_loss=recipe.adversary.honest_loss,
-        say=context.log.info,
-    )
-    dial = recipe.adversary.honest_loss
-    found = summed([report._asdict() | {"dial": dial} for report in reports], dial)
+    opened = opened_or_failed(run)
+    try:
+        reports = days.judge(opened, context)
+    except expected() as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    found_by_day = {str(report.day): report._asdict() for report in reports}
+    for each in days.materialisations(found_by_day):
+        context.log_event(each)
+    dial = opened.recipe.adversary.honest_loss
+    found = summed([report | {"dial": dial} for report in found_by_day.values()], dial)
     context.add_output_metadata({name: found[name] for name in ("days", "flags", "cpu_seconds", "sentences")})
 
 

@@ -1,56 +1,66 @@
-"""How a stage becomes a Dagster asset: same function, with row counts, figures and a plot in the metadata."""
+"""How a stage becomes a Dagster asset: the same function under the run's lock, with what it recorded as metadata."""
 
-import base64
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import dagster as dg
+from pydantic import Field
 
 from assets import places
-from assets.lock import alone
-from assets.pictures import picture
-from assets.pipeline import prepare, read_recipe, reopen
+from assets.errors import expected
+from assets.lock import RunHeldError, alone
+from assets.orchestration import event, metadata, words
+from assets.pipeline import anchored, prepare, read_recipe, reopen
 from assets.recipe import Recipe
-from assets.run import Facts, Run, Stage, perform
-from assets.stages import policy
+from assets.run import Run, Stage, perform
 
 RECIPES = Path(__file__).resolve().parents[1] / "deploy" / "recipes"
+Result = TypeVar("Result")
 
 
 class RunResource(dg.ConfigurableResource[Run]):
-    """The run directory that the assets work in.
+    """The run that the assets work in."""
 
-    Attributes:
-        directory: Holds the run; made with the recipe when it is not there yet.
-        recipe_file: TOML; None takes the run's own, and for a new run the demo's.
-        data: The user's data, for recipes that read some.
-    """
-
-    directory: str
-    recipe_file: str | None = None
-    data: str | None = None
+    directory: str = Field(description="Holds the run; made with the recipe when it is not there yet.")
+    recipe_file: str | None = Field(
+        None, description="A recipe (TOML). Empty: the run's own, for a new run the demo's."
+    )
+    data: str | None = Field(None, description="Your data, for recipes that read some.")
+    live_warehouse: str | None = Field(
+        None, description="The live warehouse, for recipes that read one; goes before the recipe's."
+    )
 
     @classmethod
     def from_environment(cls) -> "RunResource":
-        """LOVELOOP_HOME (runs), LOVELOOP_RUN (demo), LOVELOOP_RECIPE (the run's own) and LOVELOOP_DATA."""
+        """LOVELOOP_HOME (runs), _RUN (demo), _RECIPE (the run's own), _DATA and _WAREHOUSE."""
         home = Path(os.environ.get("LOVELOOP_HOME", places.HOME))
         return cls(
             directory=str(home / os.environ.get("LOVELOOP_RUN", "demo")),
             recipe_file=os.environ.get("LOVELOOP_RECIPE"),
             data=os.environ.get("LOVELOOP_DATA"),
+            live_warehouse=os.environ.get("LOVELOOP_WAREHOUSE"),
         )
 
     def recipe(self) -> Recipe:
         """The recipe that the run has, or will be opened with; touches nothing."""
-        return reopen(Path(self.directory)).recipe if self._resumes() else read_recipe(self._recipe_file())
+        if self._resumes():
+            return reopen(Path(self.directory)).recipe
+        return anchored(read_recipe(self._recipe_file()), self.live_warehouse)
+
+    def seen(self) -> Run:
+        """The run as it lies there, without opening it: for whoever only looks."""
+        directory = Path(self.directory)
+        return reopen(directory) if (directory / "run.json").exists() else Run(directory.resolve(), self.recipe())
 
     def open(self) -> Run:
         """The run, opened with its recipe; its directory is made on first use."""
         directory = Path(self.directory)
         if self._resumes():
             return reopen(directory)
-        return prepare(directory, self._recipe_file(), Path(self.data) if self.data else None)
+        data = Path(self.data) if self.data else None
+        return prepare(directory, self._recipe_file(), data, self.live_warehouse)
 
     def _resumes(self) -> bool:
         return self.recipe_file is None and (Path(self.directory) / "run.json").exists()
@@ -59,66 +69,85 @@ class RunResource(dg.ConfigurableResource[Run]):
         return Path(self.recipe_file) if self.recipe_file else RECIPES / "demo.toml"
 
 
-def as_asset(stage: Stage, sweep: frozenset[str] = frozenset()) -> dg.AssetsDefinition:
-    """One stage as one asset; `sweep` names the stages that live in the partitioned asset `policy`."""
+class StageConfig(dg.Config):
+    """How a stage is brought up to date."""
+
+    anew: bool = Field(
+        True, description="Run it whatever its key says, as a new version. False: only when something it reads changed."
+    )
+
+
+def as_asset(stage: Stage, *, live: bool) -> dg.AssetsDefinition:
+    """One stage as one asset. Materialised by hand it runs anew, as a new version; jobs run only what is stale."""
 
     @dg.asset(
-        name=stage.name,
-        deps=_upstream(stage, sweep),
-        description=stage.title,
-        group_name=_group(stage),
-        kinds={"python"},
+        name=words.asset_name(stage.name),
+        deps=sorted(map(words.asset_name, stage.needs)),
+        description=words.description(stage.name, stage.title),
+        group_name=words.group(stage.name),
+        kinds=words.kinds(stage.name),
+        owners=words.OWNERS,
+        tags={"loveloop/stage": stage.name},
+        code_version=stage.code_version(),
+        freshness_policy=words.freshness(stage.name, live=live),
     )
-    def materialise(run: RunResource) -> dg.MaterializeResult[None]:
-        opened = run.open()
-        facts = _perform(opened, stage)
-        return dg.MaterializeResult(metadata=_metadata(opened, stage.name, facts))
+    def materialise(
+        context: dg.AssetExecutionContext, config: StageConfig, run: RunResource
+    ) -> dg.MaterializeResult[None]:
+        opened = opened_or_failed(run)
+        return held(
+            opened, f"Dagster, asset {stage.name}", lambda: _materialise(context, opened, stage, anew=config.anew)
+        )
 
     return materialise
 
 
-def policy_asset(recipe: Recipe) -> dg.AssetsDefinition:
-    """The sweep: one asset, one partition for each Love weight."""
-    every = {f"{weight:g}": policy.stage(weight, recipe) for weight in recipe.policy.love_weights}
-    first = next(iter(every.values()))
+def held(run: Run, who: str, work: Callable[[], Result]) -> Result:
+    """Do some work as the only one in the run's directory.
 
-    @dg.asset(
-        name="policy",
-        deps=list(first.needs),
-        partitions_def=dg.StaticPartitionsDefinition(list(every)),
-        description="policies: CRRAFT under judges, one for each Love weight",
-        group_name="training",
-        kinds={"python", "torch"},
+    Raises:
+        Failure: Somebody else works there (may be tried again), or the work failed (is not tried again: what a stage
+            needs does not come by waiting, and training twice costs).
+    """
+    try:
+        with alone(run.directory, who):
+            return work()
+    except RunHeldError as error:
+        raise dg.Failure(str(error), allow_retries=True) from None
+    except dg.Failure:
+        raise
+    except expected() as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    except Exception as error:
+        raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
+
+
+def opened_or_failed(run: RunResource) -> Run:
+    """The run, opened.
+
+    Raises:
+        Failure: Its recipe is wrong, or what it needs is not given.
+    """
+    try:
+        return run.open()
+    except expected() as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+
+
+def _materialise(
+    context: dg.AssetExecutionContext, run: Run, stage: Stage, *, anew: bool
+) -> dg.MaterializeResult[None]:
+    context.log.info("%s, in %s", stage.title, run.directory)
+    done = perform(run, stage, anew=anew)
+    if done.why:
+        context.log.info("cycle %d: %s", done.cycle, done.why)
+    context.log.info("%s%s", done.facts.get("summary"), "" if done.ran else f" (kept from cycle {done.cycle})")
+    for line in done.facts.get("shown", []):
+        context.log.info(line)
+    marker = run.finished(stage.name)
+    assert marker is not None  # it was performed
+    return dg.MaterializeResult(
+        metadata=metadata.of_stage(run, stage.name) | {"ran": done.ran, "why": done.why or "nothing had changed"},
+        data_version=dg.DataVersion(str(marker["version"])),
+        tags=event.tags(run, stage.name),
     )
-    def materialise(context: dg.AssetExecutionContext, run: RunResource) -> dg.MaterializeResult[None]:
-        opened = run.open()
-        stage = every[context.partition_key]
-        facts = _perform(opened, stage)
-        return dg.MaterializeResult(metadata=_metadata(opened, stage.name, facts))
-
-    return materialise
-
-
-def _perform(run: Run, stage: Stage) -> Facts:
-    with alone(run.directory, f"Dagster, asset {stage.name}"):
-        return perform(run, stage, anew=True).facts
-
-
-def _upstream(stage: Stage, sweep: frozenset[str]) -> list[str]:
-    return sorted({"policy" if name in sweep else name for name in stage.needs})
-
-
-def _group(stage: Stage) -> str:
-    groups = {"events": "feedback", "ingest": "feedback", "clean_feedback": "feedback", "training_set": "feedback"}
-    launch = {"offline_evaluation", "candidate", "exposures", "experiment_readout", "lift_ledger", "report"}
-    return groups.get(stage.name, "launch" if stage.name in launch else "training")
-
-
-def _metadata(run: Run, stage: str, facts: Facts) -> dict[str, Any]:
-    shown: dict[str, Any] = {key: value for key, value in facts.items() if isinstance(value, str | int | float | bool)}
-    if isinstance(facts.get("rows"), int):
-        shown["dagster/row_count"] = facts["rows"]
-    image = picture(run, stage)
-    if image:
-        shown["plot"] = dg.MetadataValue.md(f"![{stage}](data:image/png;base64,{base64.b64encode(image).decode()})")
-    return shown

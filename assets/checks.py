@@ -1,71 +1,249 @@
-"""The blocking asset checks: what must hold before anything downstream may use a result."""
+"""The asset checks: what must hold before a result is used (blocking), and what is worth a look (warnings)."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import dagster as dg
 
-from assets.asset import RunResource
+from assets import preflight, provenance
+from assets.asset import RunResource, opened_or_failed
+from assets.orchestration import words
+from assets.run import Run
+
+LEAST_SRM = 0.001
+"""A sample ratio less likely than this by chance means that the assignment is broken."""
 
 
-@dg.asset_check(asset="training_set", blocking=True, description="rows, loves, and a Love rate that can be one")
-def training_set_is_usable(run: RunResource) -> dg.AssetCheckResult:
-    """A set without positives, or with more loves than a product ever sees, is not to be trained on."""
-    facts = run.open().facts("training_set")
-    rate = facts["positives"] / max(facts["rows"], 1)
-    return dg.AssetCheckResult(
-        passed=bool(facts["positives"] >= 30 and rate < 0.5),
-        metadata={
-            "rows": facts["rows"],
-            "positives": facts["positives"],
-            "love_rate": rate,
-            "rule": "at least 30 loves, rate under 0.5",
-        },
-    )
+class Verdict(NamedTuple):
+    """What a check found.
+
+    Attributes:
+        passed: Whether the rule held.
+        seen: What was seen, and the rule.
+        warn: A failure is to be looked at, and stops nothing.
+    """
+
+    passed: bool
+    seen: Mapping[str, Any]
+    warn: bool = False
 
 
-@dg.asset_check(asset="p_love", blocking=True, description="better than chance on unseen users, and calibrated")
-def p_love_beats_chance(run: RunResource) -> dg.AssetCheckResult:
-    """The lower end of AUROC's interval on users that were not trained on lies above one half."""
-    facts = run.open().facts("p_love")
-    low = float(facts["auroc_ci"][0])
-    return dg.AssetCheckResult(
-        passed=low > 0.5,
-        metadata={"auroc": facts["auroc"], "auroc_low": low, "rule": "the interval's lower end above 0.5"},
-    )
+@dataclass(frozen=True)
+class Check:
+    """One check of one stage.
+
+    Attributes:
+        stage: Whose result it judges.
+        description: What holds when it passes.
+        judge: Judges the run; its name is the check's.
+        blocking: An error stops what comes after, in the same run of Dagster's.
+        at_once: It reads what changes (the warehouse, the machine): earlier cycles cannot be judged by it.
+    """
+
+    stage: str
+    description: str
+    judge: Callable[[Run], Verdict]
+    blocking: bool = False
+    at_once: bool = False
+
+    @property
+    def name(self) -> str:
+        """The check's name."""
+        return self.judge.__name__
 
 
-@dg.asset_check(
-    asset="candidate",
-    blocking=True,
-    description="a candidate that passed every gate, or one staged by force, and said so",
-)
-def candidate_passed_the_gates(run: RunResource) -> dg.AssetCheckResult:
-    """Blocks the experiment unless the gates passed or the recipe forces it."""
-    opened = run.open()
-    facts = opened.facts("candidate")
-    forced = bool(opened.recipe.experiment and opened.recipe.experiment.force)
-    return dg.AssetCheckResult(
-        passed=bool(facts["passed"] or forced),
-        metadata={"candidate": facts["name"], "passed": facts["passed"], "forced": forced},
-    )
+def inputs_are_there(run: Run) -> Verdict:
+    """Packages, models, labels and, of a live warehouse, enough mature feedback."""
+    try:
+        preflight.check(run)
+    except ValueError as error:
+        return Verdict(False, {"missing": str(error)})
+    return Verdict(True, {"missing": "nothing"})
 
 
-@dg.asset_check(asset="ingest", description="no reaction has waited for its response for more than a day")
-def reactions_find_their_responses(run: RunResource) -> dg.AssetCheckResult:
-    """Warns: responses are lost on the way, or their response_id differs. The age is taken at the newest response."""
+def reactions_find_their_responses(run: Run) -> Verdict:
+    """Else responses are lost on the way, or their response_id differs. The age is taken at the newest response."""
     from warehouse import queries
 
-    opened = run.open()
-    newest = queries.counts(opened.warehouse)["last_served_at"]
-    found = queries.counts(opened.warehouse, as_of=newest)
-    return dg.AssetCheckResult(
-        passed=found["waiting_too_long"] == 0,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={
-            "waiting": found["waiting"],
-            "waiting_too_long": found["waiting_too_long"],
-            "waiting_since": str(found["waiting_since"]),
-            "rule": f"none for more than {queries.WAITING_ALARM_HOURS:g} h",
-        },
+    newest = queries.counts(run.warehouse)["last_served_at"]
+    found = queries.counts(run.warehouse, as_of=newest)
+    seen = {name: found[name] for name in ("waiting", "waiting_too_long")} | {
+        "waiting_since": str(found["waiting_since"])
+    }
+    rule = f"none for more than {queries.WAITING_ALARM_HOURS:g} h"
+    return Verdict(found["waiting_too_long"] == 0, {**seen, "rule": rule}, warn=True)
+
+
+def dead_letters_are_few(run: Run) -> Verdict:
+    """Lines that break the contract, of all that were read."""
+    counted = run.facts("ingest")["counts"]
+    return dead_letter_verdict(
+        counted["dead_letters"], counted["events"], run.recipe.triggers.dead_letter_share, counted
     )
 
 
-CHECKS = [reactions_find_their_responses, training_set_is_usable, p_love_beats_chance, candidate_passed_the_gates]
+def dead_letter_verdict(dead: int, events: int, line: float, counted: Mapping[str, Any] | None = None) -> Verdict:
+    """What so many dead letters among so many lines mean."""
+    share = dead / max(events, 1)
+    by_reason = (counted or {}).get("dead_letters_by_reason", {})
+    why = ", ".join(f"{name} {count}" for name, count in by_reason.items()) or "loveloop dead-letters list shows why"
+    return Verdict(
+        share <= line,
+        {"dead_letters": dead, "events": events, "share": share, "reasons": why, "rule": f"at most {line:.2%}"},
+        warn=True,
+    )
+
+
+def training_set_is_usable(run: Run) -> Verdict:
+    """A set without loves, or with more than a product ever sees, is not to be trained on."""
+    facts = run.facts("training_set")
+    rate = facts["positives"] / max(facts["rows"], 1)
+    seen = {"rows": facts["rows"], "positives": facts["positives"], "love_rate": rate}
+    least = preflight.LEAST_LOVES
+    return Verdict(
+        bool(facts["positives"] >= least and rate < 0.5), {**seen, "rule": f"at least {least} loves, rate under 0.5"}
+    )
+
+
+def p_love_beats_chance(run: Run) -> Verdict:
+    """The lower end of AUROC's interval on users that were not trained on lies above one half."""
+    facts = run.facts("p_love")
+    low = facts["auroc_ci"][0]
+    return Verdict(
+        low is not None and low > 0.5,
+        {"auroc": facts["auroc"], "auroc_low": low or 0.0, "rule": "the interval's lower end above 0.5"},
+    )
+
+
+def p_love_is_calibrated(run: Run) -> Verdict:
+    """The calibration error did not grow by calibrating, and is small beside the Love rate."""
+    facts = run.facts("p_love")
+    before, after, rate = (float(facts.get(name) or 0.0) for name in ("ece_before", "ece_after", "base_rate"))
+    seen = {"ece_before": before, "ece_after": after, "base_rate": rate}
+    rule = "calibration error no larger than before calibrating, and at most the Love rate itself"
+    return Verdict(after <= before and after <= rate, {**seen, "rule": rule}, warn=True)
+
+
+def candidate_passed_the_gates(run: Run) -> Verdict:
+    """A candidate that failed a gate is never green; where the recipe tests it by force it is a warning."""
+    facts = run.facts("candidate")
+    forced = bool(run.recipe.experiment and run.recipe.experiment.force)
+    failed = [f"{gate['name']}: {gate['seen']}" for gate in facts.get("gates", ()) if not gate["passed"]]
+    seen = {"candidate": facts["name"], "passed": facts["passed"], "forced": forced and not facts["passed"]}
+    return Verdict(bool(facts["passed"]), {**seen, "failed": "; ".join(failed) or "no gate"}, warn=forced)
+
+
+def nothing_simulated_beside_real_events(run: Run) -> Verdict:
+    """A run on real events takes no label, prompt or model from the simulated world."""
+    simulated = [str(each["what"]) for each in provenance.origins(run) if each["simulated"]]
+    live = run.recipe.source != "world"
+    return Verdict(not (live and simulated), {"source": run.recipe.source, "simulated": ", ".join(simulated) or "none"})
+
+
+def sample_ratio_holds(run: Run) -> Verdict:
+    """Users fell to the arms as they should have."""
+    p = run.facts("experiment_readout").get("srm_p")
+    return Verdict(p is None or p >= LEAST_SRM, {"srm_p": _told(p), "rule": f"p at least {LEAST_SRM:g}"})
+
+
+def guardrails_hold(run: Run) -> Verdict:
+    """No guardrail is broken."""
+    told = run.facts("experiment_readout").get("guardrails") or []
+    states = {str(each["name"]): str(each.get("state", "not known")) for each in told}
+    broken = [name for name, state in states.items() if state == "broken"]
+    return Verdict(not broken, {**states, "broken": ", ".join(broken) or "none"}, warn=True)
+
+
+def sample_is_complete(run: Run) -> Verdict:
+    """Every arm has the exposures that were planned; before that, a decision may only be to go on or to stop."""
+    facts = run.facts("experiment_readout")
+    least = min((int(arm["exposures"]) for arm in facts.get("arms") or ()), default=0)
+    planned = facts.get("planned_exposures")
+    return Verdict(
+        planned is not None and least >= planned,
+        {"least_exposures_of_an_arm": least, "planned": _told(planned)},
+        warn=True,
+    )
+
+
+def no_arm_tripped(run: Run) -> Verdict:
+    """The live guard switched no arm off."""
+    from warehouse import pulse
+
+    return trip_verdict(pulse.trips(run.warehouse))
+
+
+def trip_verdict(trips: list[dict[str, Any]]) -> Verdict:
+    """What arms that the live guard switched off mean."""
+    told = [
+        f"{each['experiment']}/{each['arm']} by {each['metric']} ({each['rate']:.3g} against {each['reference']:.3g})"
+        for each in trips
+    ]
+    return Verdict(not trips, {"tripped": "; ".join(told) or "none", "count": len(trips)}, warn=True)
+
+
+def _told(value: Any) -> Any:
+    return "not known" if value is None else value
+
+
+EVERY = (
+    Check("ingest", "what the recipe needs is there", inputs_are_there, blocking=True, at_once=True),
+    Check(
+        "ingest",
+        "no reaction has waited for its response for more than a day",
+        reactions_find_their_responses,
+        at_once=True,
+    ),
+    Check("ingest", "few lines break the contract", dead_letters_are_few),
+    Check("ingest", "the live guard switched no arm off", no_arm_tripped, at_once=True),
+    Check("training_set", "rows, loves, and a Love rate that can be one", training_set_is_usable, blocking=True),
+    Check("p_love", "better than chance on unseen users", p_love_beats_chance, blocking=True),
+    Check("p_love", "chances that come true as often as they say", p_love_is_calibrated),
+    Check("candidate", "passed every gate; a warning where its test is forced", candidate_passed_the_gates),
+    Check("candidate", "real events, and nothing simulated", nothing_simulated_beside_real_events, blocking=True),
+    Check("experiment_readout", "users fell to the arms as planned", sample_ratio_holds),
+    Check("experiment_readout", "no guardrail is broken", guardrails_hold),
+    Check("experiment_readout", "every arm has its planned exposures", sample_is_complete),
+)
+
+
+def checks(stages: Iterable[str]) -> list[dg.AssetChecksDefinition]:
+    """The checks of these stages."""
+    there = set(stages)
+    return [as_asset_check(each) for each in EVERY if each.stage in there]
+
+
+def as_asset_check(check: Check) -> dg.AssetChecksDefinition:
+    """One check as Dagster runs it, after its asset."""
+
+    @dg.asset_check(
+        asset=words.asset_name(check.stage), name=check.name, blocking=check.blocking, description=check.description
+    )
+    def judge(run: RunResource) -> dg.AssetCheckResult:
+        found = check.judge(opened_or_failed(run))
+        return dg.AssetCheckResult(passed=found.passed, severity=severity(found), metadata=dict(found.seen))
+
+    return judge
+
+
+def evaluation(check: Check, run: Run) -> dg.AssetCheckEvaluation:
+    """One check of what a run recorded, as the event that Dagster keeps."""
+    return told(check.stage, check.name, check.judge(run), blocking=check.blocking)
+
+
+def told(stage: str, name: str, found: Verdict, *, blocking: bool = False) -> dg.AssetCheckEvaluation:
+    """A verdict as the event that Dagster keeps."""
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(words.asset_name(stage)),
+        check_name=name,
+        passed=found.passed,
+        severity=severity(found),
+        metadata=dict(found.seen),
+        blocking=blocking,
+    )
+
+
+def severity(found: Verdict) -> dg.AssetCheckSeverity:
+    """A warning stops nothing and is yellow; an error is red."""
+    return dg.AssetCheckSeverity.WARN if found.warn else dg.AssetCheckSeverity.ERROR

@@ -1,37 +1,43 @@
-"""The loop as Dagster assets: the stages that `loveloop run` follows, with checks, plots and history around them.
+"""The loop in Dagster: the stages that `loveloop run` follows as assets, with checks, days, jobs, schedules, sensors.
 
-The environment names the run directory, LOVELOOP_HOME/LOVELOOP_RUN, and its recipe, LOVELOOP_RECIPE.
+The environment names the run's directory, LOVELOOP_HOME/LOVELOOP_RUN, and its recipe, LOVELOOP_RECIPE; `loveloop ui`
+sets it. docs/dagster.md is the guide.
 """
 
 import dagster as dg
 
 from assets.adversary import adversary_days
-from assets.asset import RunResource, as_asset, policy_asset
-from assets.checks import CHECKS
+from assets.asset import RunResource, as_asset
+from assets.checks import checks
 from assets.erasure.job import finish_erasures
+from assets.orchestration import days, jobs, sensors
 from assets.pipeline import stages
 from assets.upkeep import warehouse_upkeep
 
 
 def build(run: RunResource) -> dg.Definitions:
-    """Every stage of the run's recipe as an asset; the sweep is one asset with a partition for each Love weight.
+    """Every stage of the run's recipe as an asset; the policy of each Love weight is one of its own.
 
-    Every night a live warehouse is judged for adversaries, its pending erasures are finished and it is compacted; a
-    run's own, when someone switches that on.
+    On a live warehouse schedules and sensors are on from the start: every night it is judged for adversaries, pending
+    erasures are finished, it is compacted, and a cycle learns from what is new. Those of other runs are switched on in
+    the UI.
     """
     recipe = run.recipe()
     live = recipe.source == "warehouse"
     every = stages(recipe)
-    sweep = frozenset(stage.name for stage in every if stage.name.startswith("policy-"))
+    names = [stage.name for stage in every]
+    named = jobs.jobs(names)
     return dg.Definitions(
-        assets=[*(as_asset(stage, sweep) for stage in every if stage.name not in sweep), policy_asset(recipe)],
-        asset_checks=CHECKS,
-        jobs=[adversary_days, warehouse_upkeep, finish_erasures],
-        schedules=[  # erasures before the upkeep
+        assets=[*(as_asset(stage, live=live) for stage in every), *days.assets(run)],
+        asset_checks=checks(names),
+        jobs=[*named.values(), adversary_days, warehouse_upkeep, finish_erasures],
+        schedules=[  # erasures before the upkeep, and both before the cycle
+            *jobs.schedules(named, live=live),
             _nightly("nightly_adversary_days", adversary_days, "15 2 * * *", running=live),
             _nightly("nightly_erasures", finish_erasures, "30 2 * * *", running=live),
             _nightly("nightly_upkeep", warehouse_upkeep, "30 3 * * *", running=live),
         ],
+        sensors=sensors.sensors(named, live=live),
         resources={"run": run},
         executor=dg.in_process_executor,
     )
@@ -39,9 +45,8 @@ def build(run: RunResource) -> dg.Definitions:
 
 def _nightly(name: str, job: dg.JobDefinition, cron: str, *, running: bool) -> dg.ScheduleDefinition:
     """A schedule in UTC; one that does not run from the start is switched on in the UI."""
-    status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
     return dg.ScheduleDefinition(
-        name=name, job=job, cron_schedule=cron, execution_timezone="UTC", default_status=status
+        name=name, job=job, cron_schedule=cron, execution_timezone="UTC", default_status=jobs.status(running)
     )
 
 

@@ -65,7 +65,7 @@ def prepare(directory: Path, recipe: Path, data: Path | None, warehouse: str | P
     Raises:
         ValueError: The recipe is wrong, or what it needs is not given.
     """
-    wanted = _anchored(read_recipe(recipe), warehouse)
+    wanted = anchored(read_recipe(recipe), warehouse)
     run = Run(directory.resolve(), wanted, data.resolve() if data else None, str(recipe))
     if wanted.source == "convai" and run.data is None:
         raise ValueError(f"recipe {recipe} reads {wanted.source} data; say where it lies with --data DIR")
@@ -79,8 +79,13 @@ def prepare(directory: Path, recipe: Path, data: Path | None, warehouse: str | P
     return run
 
 
-def _anchored(recipe: Recipe, warehouse: str | Path | None) -> Recipe:
-    """Paths of the recipe made absolute, so that the run finds them whatever folder it is continued from."""
+def anchored(recipe: Recipe, warehouse: str | Path | None) -> Recipe:
+    """The recipe with absolute paths, so that a run finds them whatever folder it is continued from.
+
+    Args:
+        recipe: As it was read.
+        warehouse: As in `prepare`.
+    """
     changed: dict[str, Any] = {}
     if recipe.source == "warehouse":
         target = str(warehouse or recipe.warehouse or places.WAREHOUSE)

@@ -104,6 +104,15 @@ class Policy(Section):
     judges: bool = True
 
 
+class Triggers(Section):
+    """When Dagster acts by itself; see docs/dagster.md."""
+
+    new_loves: Count = 500
+    """Loves that must count since the newest training set before the next cycle begins."""
+    dead_letter_share: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Share of lines that break the contract above which a check warns."""
+
+
 class Evaluation(Section):
     """The fixed prompts that every policy answers."""
 
@@ -162,6 +171,7 @@ class Recipe(Section):
     policy: Policy = Policy()
     evaluation: Evaluation = Evaluation()
     experiment: Experiment | None = None
+    triggers: Triggers = Triggers()
 
     @model_validator(mode="before")
     @classmethod

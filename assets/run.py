@@ -192,11 +192,18 @@ class Stage:
         parts = {
             "settings": [run.recipe.seed, _plain(self.settings(run.recipe))],
             "inputs": _plain(self.inputs(run)),
-            "code": [*map(source_digest, (self.work.__module__, *self.code)), *map(_version, self.libraries)],
+            "code": self._sources(),
             **{name: (run.finished(name) or {}).get("version") for name in self.needs},
         }
         digests = {name: _digest(part) for name, part in parts.items()}
         return Key(_digest(digests), digests)
+
+    def code_version(self) -> str:
+        """A digest of the code and libraries that decide about the result, as the key's part `code` has it."""
+        return _digest(self._sources())
+
+    def _sources(self) -> list[str]:
+        return [*map(source_digest, (self.work.__module__, *self.code)), *map(_version, self.libraries)]
 
 
 class Performed(NamedTuple):

@@ -1,20 +1,18 @@
 """The nightly upkeep of the warehouse as a Dagster job: compaction, old snapshots, files that nobody reads."""
 
-from pathlib import Path
-
 import dagster as dg
 
-from assets.asset import RunResource
+from assets.asset import RunResource, opened_or_failed
 
 KEEP_DAYS = 7.0
 
 
 @dg.op
 def compact_warehouse(context: dg.OpExecutionContext, run: RunResource) -> None:
-    """Compact the run's warehouse; what it did stands in the run's metadata."""
+    """Compact the run's warehouse; what it did stands in the run's metadata. Its transactions wait for each other's."""
     from warehouse.storage import upkeep
 
-    done = upkeep.compact(run.recipe().warehouse or Path(run.directory) / "warehouse.duckdb", keep_days=KEEP_DAYS)
+    done = upkeep.compact(opened_or_failed(run).warehouse, keep_days=KEEP_DAYS)
     context.log.info("%s", done)
     context.add_output_metadata(
         {

@@ -1,10 +1,8 @@
 """Erasures as a Dagster job: every night what was asked by event, or was interrupted, is finished."""
 
-from pathlib import Path
-
 import dagster as dg
 
-from assets.asset import RunResource
+from assets.asset import RunResource, opened_or_failed
 
 
 @dg.op
@@ -12,9 +10,11 @@ def finish_pending_erasures(context: dg.OpExecutionContext, run: RunResource) ->
     """Finish what is pending in the warehouse of the run, over all runs of its home."""
     from assets import erasure
 
-    target = run.recipe().warehouse or Path(run.directory) / "warehouse.duckdb"
-    home = Path(run.directory).parent
-    written = erasure.finish_pending(target, homes=[home], sets=[home / "training-sets"], say=context.log.info)
+    opened = opened_or_failed(run)
+    home = opened.directory.parent
+    written = erasure.finish_pending(
+        opened.warehouse, homes=[home], sets=[home / "training-sets"], say=context.log.info
+    )
     context.add_output_metadata({"erased": len(written), "receipts": [str(file) for file in written]})
 
 

@@ -1,4 +1,4 @@
-"""The whole loop at a tiny size, by the command line's function and by Dagster: real broker, real training."""
+"""The whole loop at a tiny size, by the command line's function: real broker, real training."""
 
 import json
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from assets.pipeline import follow, prepare, stages
+from assets.pipeline import follow, stages
 from assets.report import schema
 from assets.run import Run
 
@@ -17,10 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    made = prepare(tmp_path_factory.mktemp("runs") / "tiny", TINY, None)
-    follow(made, say=print)
-    return made
+def run(tiny_run: Run) -> Run:
+    return tiny_run
 
 
 @pytest.mark.slow
@@ -101,48 +99,6 @@ def test_a_run_killed_in_the_middle_of_a_stage_goes_on_and_ends_the_same(run: Ru
     assert "kept from before" in done.stdout
     weights = [each / "policies" / "love-0.3" / "model.safetensors" for each in (run.directory, copy)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
-
-
-@pytest.mark.slow
-def test_dagster_materialises_the_same_stages_with_checks_and_plots(run: Run, tmp_path: Path) -> None:
-    import dagster as dg
-
-    from assets.asset import RunResource
-    from assets.definitions import build
-
-    shutil.copytree(run.directory, tmp_path / "ui")
-    definitions = build(RunResource(directory=str(tmp_path / "ui"), recipe_file=str(TINY)))
-    assets = list(definitions.assets or [])
-    policy = next(each for each in assets if isinstance(each, dg.AssetsDefinition) and each.key.path == ["policy"])
-    everything = [*assets, *(definitions.asset_checks or [])]
-    with dg.DagsterInstance.ephemeral() as instance:
-        resources = dict(definitions.resources or {})
-        before = dg.AssetSelection.assets(policy).upstream(include_self=False)
-        after = dg.AssetSelection.assets(policy).downstream(include_self=False)
-        done = [dg.materialize(everything, selection=before, resources=resources, instance=instance)]
-        for weight in ("0", "0.3"):
-            done.append(
-                dg.materialize(
-                    everything, selection=[policy], partition_key=weight, resources=resources, instance=instance
-                )
-            )
-        done.append(dg.materialize(everything, selection=after, resources=resources, instance=instance))
-    checked = {
-        each.asset_key.to_user_string() for part in done for each in part.get_asset_check_evaluations() if each.passed
-    }
-    made = [each for part in done for each in part.get_asset_materialization_events()]
-    plotted = {each.asset_key.to_user_string() for each in made if "plot" in each.materialization.metadata}
-    assert all(part.success for part in done)
-    assert checked == {"training_set", "p_love", "candidate"}
-    assert {
-        "clean_feedback",
-        "training_set",
-        "p_love",
-        "offline_evaluation",
-        "candidate",
-        "experiment_readout",
-    } <= plotted
-    assert len(made) == len(stages(run.recipe))
 
 
 @pytest.mark.slow
