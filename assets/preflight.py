@@ -86,7 +86,7 @@ def _warehouse(run: Run) -> Iterator[str]:
     except WarehouseError as error:
         yield str(error)
         return
-    hours, least = run.recipe.training_set.maturity_hours, _least(run.recipe.p_love)
+    hours, least = run.recipe.training_set.maturity_hours, least_labels(run.recipe.p_love)
     if held["loves"] < least:
         yield (
             f"the warehouse {run.warehouse} holds {held['served']:,} responses, {held['immature']:,} of them younger "
@@ -96,7 +96,7 @@ def _warehouse(run: Run) -> Iterator[str]:
     wanted = next((each for each in run.recipe.labelled().items() if each[1].labels == "reactions"), None)
     if wanted is None:
         return
-    name, least = wanted[0], _least(wanted[1])
+    name, least = wanted[0], least_labels(wanted[1])
     thumbs = {"up (love or like)": held["loves"] + held["likes"], "down (dislike)": held["dislikes"]}
     short = [f"{count:,} {way}" for way, count in thumbs.items() if count < least]
     if short:
@@ -106,7 +106,7 @@ def _warehouse(run: Run) -> Iterator[str]:
         )
 
 
-def _least(wanted: Reward) -> int:
+def least_labels(wanted: Reward) -> int:
     """Labels of a kind that are needed: the test part (other users, later in time) holds a small share of them."""
     share = wanted.config.test_users * wanted.config.test_time
     return math.ceil(LEAST_TESTED / share)
