@@ -54,8 +54,7 @@ def test_what_was_put_into_the_stream_is_what_the_warehouse_counts(run: Run) -> 
 
 @pytest.mark.slow
 def test_the_candidate_says_where_it_came_from(run: Run) -> None:
-    staged = run.facts("candidate")
-    place = Path(staged["path"])
+    place = run.place("candidate")
     lineage = json.loads((place / "lineage.json").read_text())
     assert lineage["training_set"] == run.facts("training_set")["hash"]
     assert set(lineage["reward_models"]) == {"p_love", "helpfulness", "safety"}
@@ -76,6 +75,7 @@ def test_a_run_killed_in_the_middle_of_a_stage_goes_on_and_ends_the_same(run: Ru
     """Killed with SIGKILL as soon as a policy's first state lies on disk; run again, the same weights come out."""
     copy = tmp_path / "killed"
     shutil.copytree(run.directory, copy)
+    cycle = copy / "cycles" / "0001"
     for name in (
         "policy-0.3",
         "offline_evaluation",
@@ -85,8 +85,8 @@ def test_a_run_killed_in_the_middle_of_a_stage_goes_on_and_ends_the_same(run: Ru
         "lift_ledger",
         "report",
     ):
-        (copy / "stages" / f"{name}.json").unlink()
-    shutil.rmtree(copy / "policies" / "love-0.3")
+        (cycle / "stages" / f"{name}.json").unlink()
+    shutil.rmtree(cycle / "policies" / "love-0.3")
     words = [sys.executable, "-m", "assets", "run", "--recipe", str(TINY), "--home", str(tmp_path), "--name", "killed"]
     process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -97,7 +97,8 @@ def test_a_run_killed_in_the_middle_of_a_stage_goes_on_and_ends_the_same(run: Ru
     process.wait(timeout=60)
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "kept from before" in done.stdout
-    weights = [each / "policies" / "love-0.3" / "model.safetensors" for each in (run.directory, copy)]
+    places = [each / "cycles" / "0001" / "policies" / "love-0.3" for each in (run.directory, copy)]
+    weights = [each / "model.safetensors" for each in places]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
@@ -107,14 +108,17 @@ def test_a_user_of_a_whole_run_is_forgotten_and_the_run_goes_on_from_there(run: 
     import pyarrow.parquet as pq
 
     from assets import erasure
+    from assets.cycle import cycles
+    from assets.run import perform
+    from assets.stages import feedback, models
     from warehouse import training_set
 
-    before = Path(run.facts("training_set")["directory"])
+    before = feedback.training_set_directory(run)
     user = str(training_set.load(before)["user_id"][0])
     rows = training_set.load(before)["user_id"].to_pylist().count(user)
     (receipt,) = erasure.erase(run.warehouse, user, homes=[run.directory.parent], sets=[], say=print)
     told = json.loads(receipt.read_text())
-    after = Path(run.facts("training_set")["directory"])
+    after = run.directory / run.facts("training_set")["directory"]
     assert training_set.load(after).num_rows == training_set.Manifest.read(after).rows > 0
     assert [each["rows"] for each in told["training_sets"]] == [rows]
     assert {each["name"] for each in told["seen_by"]["policy"]} == {"love-0", "love-0.3"}
@@ -122,7 +126,8 @@ def test_a_user_of_a_whole_run_is_forgotten_and_the_run_goes_on_from_there(run: 
     assert [file for file in files if user.encode() in file.read_bytes()] == []
     tables = [pq.read_table(file) for file in files if file.suffix == ".parquet"]
     assert not any(user in table["user_id"].to_pylist() for table in tables if "user_id" in table.column_names)
-    said: list[str] = []
-    follow(run, say=lambda line: said.append(str(line)))
-    again = {each["name"] for each in told["stages_to_run_again"]}
-    assert sum("kept from before" in line for line in said) >= len(stages(run.recipe)) - len(again) - 1
+    assert perform(run, feedback.CLEAN).why == "clean_feedback: what it reads changed"
+    perform(run, feedback.TRAINING_SET)
+    assert cycles(run.directory)[-1].number == 2
+    assert run.facts("training_set")["hash"] == training_set.Manifest.read(after).hash
+    assert models.P_LOVE.key(run).digest != cycles(run.directory)[0].produced("p_love")["key"], "to be trained anew"
