@@ -13,8 +13,8 @@ import msgspec
 
 from .upcasters import canonical_reaction  # relative: the client carries this file under its own name
 
-SHOWN = 8
-"""Faults that are told; a conversation may hold thousands."""
+SHOWN = 16
+"""Faults that are told: every field of an event may have one, and a conversation thousands."""
 _LONGEST = {"event_id": 36, "reaction": 64}
 _ROLES = ("system", "user", "assistant")
 

@@ -13,6 +13,8 @@ from streams.producer import EventProducer
 
 MOST_WAITING = 64 * 1_048_576
 """Bytes of lines that wait for a commit; more are turned away."""
+_FIND_SECONDS = 2.0
+"""For finding a broker; whoever waits meanwhile is told when it is not there."""
 _PAUSE = 0.5
 
 _log = logging.getLogger(__name__)
@@ -108,6 +110,7 @@ class GroupCommit:
 
     def _connect(self) -> bool:
         try:
+            topics.wait_for_broker(self._bootstrap, _FIND_SECONDS)
             if self._topic in topics.TOPICS:
                 topics.create_topics(self._bootstrap, timeout=self.timeout)
             self._producer = EventProducer(self._bootstrap, topic=self._topic, timeout=self.timeout)

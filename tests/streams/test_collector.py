@@ -1,4 +1,4 @@
-"""Events by HTTP against a real broker: what was answered with 200 is in the topic, whatever happens to the collector."""
+"""Events by HTTP, against a real broker: what was answered with 200 is in the topic, whatever happens."""
 
 import json
 import os
@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from email.message import Message
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.error import HTTPError
@@ -32,7 +33,7 @@ class Answer(NamedTuple):
 
     status: int
     body: dict[str, Any]
-    headers: dict[str, str]
+    headers: Message
 
 
 class Running(NamedTuple):
@@ -52,9 +53,9 @@ class Running(NamedTuple):
 def ask(request: urllib.request.Request) -> Answer:
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return Answer(answer.status, json.load(answer), dict(answer.headers))
+            return Answer(answer.status, json.load(answer), answer.headers)
     except HTTPError as error:
-        return Answer(error.code, json.load(error), dict(error.headers))
+        return Answer(error.code, json.load(error), error.headers)
 
 
 @contextmanager
@@ -164,6 +165,7 @@ def test_concurrent_requests_share_commits(running: Running, tansu: str) -> None
     assert len(of_user(tansu, "crowd")) == 400
 
 
+@pytest.mark.slow
 def test_what_was_answered_is_in_the_topic_though_the_collector_is_killed(tansu: str) -> None:
     with collector(tansu) as own:
         assert own.post(REACTED | {"user_id": "killed"}).status == 200
@@ -172,6 +174,7 @@ def test_what_was_answered_is_in_the_topic_though_the_collector_is_killed(tansu:
     assert len(of_user(tansu, "killed")) == 1
 
 
+@pytest.mark.slow
 def test_sigterm_answers_what_is_under_way_and_ends_in_good_order(tansu: str) -> None:
     with collector(tansu) as own, ThreadPoolExecutor(8) as pool:
         own.post(REACTED | {"user_id": "term"})
@@ -182,6 +185,7 @@ def test_sigterm_answers_what_is_under_way_and_ends_in_good_order(tansu: str) ->
     assert len(of_user(tansu, "term")) >= 1 + answers.count(200)
 
 
+@pytest.mark.slow
 def test_a_token_is_asked_for(tansu: str) -> None:
     with collector(tansu, "--token", "secret") as own:
         assert own.post(REACTED).status == 401
@@ -189,6 +193,7 @@ def test_a_token_is_asked_for(tansu: str) -> None:
         assert own.post(REACTED, Authorization="Bearer secret").status == 200
 
 
+@pytest.mark.slow
 def test_without_a_broker_it_starts_says_503_and_recovers(tmp_path: Path) -> None:
     port = brokers.free_port()
     with collector(f"127.0.0.1:{port}") as own:

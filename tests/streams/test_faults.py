@@ -137,9 +137,9 @@ def test_whatever_the_judge_refuses_for_its_fields_has_a_fault_and_nothing_else_
 
 def test_the_faults_of_a_very_bad_line_are_counted_not_all_told() -> None:
     line = json.dumps({"type": "response_served", "conversation": [7] * 1000}).encode()
-    with pytest.raises(ContractError, match=r"and 1,0\d\d more$") as caught:
+    with pytest.raises(ContractError, match=r"and \d*,?\d\d\d more$") as caught:
         decode(line, received_at=NOW)
-    assert len(caught.value.detail) < 2_000
+    assert len(caught.value.detail) < 3_000
 
 
 def test_the_producer_refuses_a_bad_event_and_sends_the_next(tansu: str, stream: topics.Topics) -> None:
