@@ -149,6 +149,7 @@ KINDS: dict[str, type[Event]] = {
 }
 """The struct of each `type`."""
 _READERS = {kind: msgspec.json.Decoder(kind).decode for kind in KINDS.values()}
+_LATEST_AT_IMPORT = datetime.now(UTC) + LATEST_AHEAD
 _KNOWN = {name: frozenset((*kind.__struct_fields__, "type")) for name, kind in KINDS.items()}
 _MESSAGE = frozenset(Message.__struct_fields__)
 
@@ -200,20 +201,21 @@ def encode_checked(event: Event, *, now: datetime | None = None) -> bytes:
         line = encode(event)
     except (TypeError, ValueError, RecursionError):
         raise not_json(msgspec.structs.asdict(event), type(event)) from None
-    moment = now or datetime.now(UTC)
-    if not (len(line) <= LONGEST_LINE and _keeps_the_contract(reader, line, moment)):
-        decode(line, received_at=moment)  # the judge finds the words
+    if not (len(line) <= LONGEST_LINE and _keeps_the_contract(reader, line, now)):
+        decode(line, received_at=now or datetime.now(UTC))  # the judge finds the words
     return line
 
 
-def _keeps_the_contract(reader: Any, line: bytes, now: datetime) -> bool:
-    """Whether a line does beyond doubt; one typed pass, a third of what `decode` costs."""
+def _keeps_the_contract(reader: Any, line: bytes, now: datetime | None) -> bool:
+    """Whether a line does beyond doubt: one typed pass, a third of what `decode` costs."""
     try:
         event = reader(line)
     except msgspec.MsgspecError:
         return False
-    paired = not isinstance(event, ResponseServed) or (event.experiment is None) == (event.arm is None)
-    return paired and EARLIEST <= moment_of(event) <= now + LATEST_AHEAD
+    if isinstance(event, ResponseServed) and (event.experiment is None) != (event.arm is None):
+        return False
+    latest = now + LATEST_AHEAD if now else _LATEST_AT_IMPORT  # reading the clock costs as much as a small event
+    return EARLIEST <= moment_of(event) <= latest
 
 
 def not_json(fields: Mapping[str, Any], kind: type[Event] | None) -> ContractError:

@@ -206,6 +206,7 @@ import os, sys
 from loveloop_client import Client
 client = Client(sys.argv[1], sys.argv[2])
 client.reaction(user_id="parent", response_id="r", session_id="s", reaction="love")
+assert client.flush(20)
 child = os.fork()
 client.reaction(user_id="child" if child == 0 else "parent", response_id="r", session_id="s", reaction="love")
 client.close()
