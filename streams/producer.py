@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from streams import topics, wire
-from streams.events import LONGEST_LINE, Event, encode
+from streams.events import LONGEST_LINE, Event, encode_checked
 
 IN_FLIGHT_PACKS = 256
 """Packs sent and not yet acknowledged, at most 64 MiB; `send` waits while there are more."""
@@ -94,8 +94,13 @@ class EventProducer:
         threading.Thread(target=self._linger, name="loveloop-linger", daemon=True).start()
 
     def send(self, event: Event) -> None:
-        """Send one event of the contract; returns as soon as it is packed."""
-        self._put(self._partitioner.of_user(event.user_id), encode(event))
+        """Send one event of the contract; returns as soon as it is packed.
+
+        Raises:
+            ContractError: The event breaks the contract; the text names every wrong field, the rule and the cure.
+        """
+        line = encode_checked(event)
+        self._put(self._partitioner.of_user(event.user_id), line)
 
     def send_line(self, line: bytes) -> None:
         """Send one encoded event, or anything else: what breaks the contract is sent as it is.
@@ -122,6 +127,8 @@ class EventProducer:
             for pack in self._packer.drain():
                 self._hand_over(pack)
             self._acknowledge(leave=0)
+            if self._failure is not None:  # met by the lingering thread, which cannot raise
+                raise self._failure
 
     def close(self) -> None:
         """Flush and end; the counts `events`, `messages` and `bytes` stay readable."""

@@ -7,7 +7,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAVY = ("torch", "transformers", "dagster", "faust", "kafka", "duckdb", "matplotlib", "sklearn", "scipy", "pyarrow")
+HEAVY = (
+    "torch",
+    "transformers",
+    "dagster",
+    "faust",
+    "kafka",
+    "duckdb",
+    "matplotlib",
+    "sklearn",
+    "scipy",
+    "pyarrow",
+    "uvicorn",
+    "starlette",
+)
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -21,6 +34,8 @@ def loaded_by(statement: str) -> set[str]:
     ("statement", "allowed"),
     [
         ("import streams.events", set()),
+        ("import streams.drafts", set()),
+        ("import streams.collector", set()),
         ("import streams.wire", set()),
         ("import streams.topics", set()),
         ("import streams.fixtures", set()),

@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
@@ -18,11 +19,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from streams import drafts
 from streams.events import EARLIEST, ErasureRequested, ReactionChanged, ResponseServed, new_event_id
 
 Row = Mapping[str, Any]
 KINDS = {str(kind.__struct_config__.tag): kind for kind in (ResponseServed, ReactionChanged, ErasureRequested)}
-MOMENTS = {"response_served": "served_at", "reaction_changed": "reacted_at", "erasure_requested": "requested_at"}
+MOMENTS = drafts.MOMENTS
 _NUMBERS = {"turn", "dwell_ms", "schema_version"}
 FIELDS = {name for kind in KINDS.values() for name in kind.__struct_fields__} | {"type"}
 """Every field of the contract."""
@@ -117,15 +119,11 @@ def _convert(name: str, value: Any, zone: tzinfo | None) -> Any:
 
 
 def _conversation(value: Any) -> Any:
-    """A list of messages, its JSON, or a plain prompt, which is one message of the user."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        try:
-            return msgspec.json.decode(value)
-        except msgspec.DecodeError:  # a prompt that begins with a bracket
-            pass
-    return [{"role": "user", "content": value}]
+    """A list of messages, of the contract or of OpenAI, its JSON, or a plain prompt: one message of the user."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        with suppress(msgspec.DecodeError):  # a prompt that begins with a bracket
+            value = msgspec.json.decode(value)
+    return drafts.messages(value)
 
 
 def _text(value: Any) -> Any:

@@ -74,6 +74,13 @@ def test_a_conversation_is_messages_their_json_or_a_prompt(told: Any, messages: 
     assert [{"role": each.role, "content": each.content} for each in found.conversation] == messages
 
 
+def test_messages_of_openai_are_taken_as_the_client_takes_them() -> None:
+    spoken = [{"role": "developer", "content": "a"}, {"role": "user", "content": [{"type": "text", "text": "b"}]}]
+    for told in (spoken, json.dumps(spoken)):
+        made = fields({"conversation": told}, kind="response_served")["conversation"]
+        assert [(each["role"], each["content"]) for each in made] == [("system", "a"), ("user", "b")]
+
+
 @pytest.mark.parametrize(
     "told",
     [

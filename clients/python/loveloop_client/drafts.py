@@ -1,0 +1,1 @@
+../../../streams/drafts.py
