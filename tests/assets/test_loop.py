@@ -6,11 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
-from assets.pipeline import follow, stages
+from assets import erasure
+from assets.cycle import cycles
+from assets.pipeline import follow, reopen, stages
 from assets.report import schema
-from assets.run import Run
+from assets.run import Run, perform
+from assets.stages import feedback, models
+from warehouse import training_set
 
 TINY = Path(__file__).with_name("tiny.toml")
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,32 +107,44 @@ def test_a_run_killed_in_the_middle_of_a_stage_goes_on_and_ends_the_same(run: Ru
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
+@pytest.fixture(scope="module")
+def moved(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A copy of the run at another place."""
+    place = tmp_path_factory.mktemp("elsewhere") / "copy"
+    shutil.copytree(run.directory, place, symlinks=True)
+    return reopen(place)
+
+
 @pytest.mark.slow
-def test_a_user_of_a_whole_run_is_forgotten_and_the_run_goes_on_from_there(run: Run) -> None:
-    """Last in this file: it changes the run."""
-    import pyarrow.parquet as pq
+def test_a_copied_run_reads_its_own_files_and_never_the_original(run: Run, moved: Run) -> None:
+    places = [
+        feedback.training_set_directory(moved), Path(models.incumbent(moved)), moved.place("candidate"),
+        moved.place("p_love"), (moved.directory / "report.html").resolve(),
+    ]  # fmt: skip
+    assert all(place.is_relative_to(moved.directory) and place.exists() for place in places)
+    texts = [file for file in moved.directory.rglob("*.json") if str(run.directory) in file.read_text()]
+    assert {file.name for file in texts} <= {"metrics.json"}, "a card may say where it was made; no stage reads that"
 
-    from assets import erasure
-    from assets.cycle import cycles
-    from assets.run import perform
-    from assets.stages import feedback, models
-    from warehouse import training_set
 
-    before = feedback.training_set_directory(run)
+@pytest.mark.slow
+def test_a_user_of_a_whole_run_is_forgotten_and_the_run_goes_on_from_there(run: Run, moved: Run) -> None:
+    before = feedback.training_set_directory(moved)
     user = str(training_set.load(before)["user_id"][0])
     rows = training_set.load(before)["user_id"].to_pylist().count(user)
-    (receipt,) = erasure.erase(run.warehouse, user, homes=[run.directory.parent], sets=[], say=print)
+    (receipt,) = erasure.erase(moved.warehouse, user, homes=[moved.directory.parent], sets=[], say=print)
     told = json.loads(receipt.read_text())
-    after = run.directory / run.facts("training_set")["directory"]
+    after = moved.directory / moved.facts("training_set")["directory"]
     assert training_set.load(after).num_rows == training_set.Manifest.read(after).rows > 0
     assert [each["rows"] for each in told["training_sets"]] == [rows]
     assert {each["name"] for each in told["seen_by"]["policy"]} == {"love-0", "love-0.3"}
-    files = [file for file in run.directory.rglob("*") if file.is_file()]
+    files = [file for file in moved.directory.rglob("*") if file.is_file()]
     assert [file for file in files if user.encode() in file.read_bytes()] == []
     tables = [pq.read_table(file) for file in files if file.suffix == ".parquet"]
     assert not any(user in table["user_id"].to_pylist() for table in tables if "user_id" in table.column_names)
-    assert perform(run, feedback.CLEAN).why == "clean_feedback: what it reads changed"
-    perform(run, feedback.TRAINING_SET)
-    assert cycles(run.directory)[-1].number == 2
-    assert run.facts("training_set")["hash"] == training_set.Manifest.read(after).hash
-    assert models.P_LOVE.key(run).digest != cycles(run.directory)[0].produced("p_love")["key"], "to be trained anew"
+    assert user in training_set.load(feedback.training_set_directory(run))["user_id"].to_pylist(), "the original"
+    assert perform(moved, feedback.CLEAN).why == "clean_feedback: what it reads changed"
+    perform(moved, feedback.TRAINING_SET)
+    first, second = cycles(moved.directory)
+    assert second.number == 2
+    assert moved.facts("training_set")["hash"] == training_set.Manifest.read(after).hash
+    assert models.P_LOVE.key(moved).digest != (first.produced("p_love") or {})["key"], "to be trained anew"
