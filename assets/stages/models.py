@@ -1,5 +1,6 @@
 """The models that are learnt before any policy moves: the incumbent, helpfulness, safety, P[Love]."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -131,18 +132,21 @@ def _cross_validated(run: Run, examples: Any, policies: list[str]) -> Facts:
     rivals = [{"name": name, "auroc": each.value, "auroc_ci": each[1:]} for name, each in found.baselines.items()]
     shown = ", ".join(f"{rival['name']} {rival['auroc']:.3f}" for rival in rivals)
     bots = [{"name": row.policy} | row._asdict() for row in found.policies]
-    r, agreement = found.pearson_r, f"by bot r = {found.pearson_r.value:.2f}"
-    span = f"{agreement} ({r.low:.2f} to {r.high:.2f})"
+    r = found.pearson_r
+    known = math.isfinite(r.value)  # with one logged policy, or rates that are all the same, there is no correlation
+    agreement = (
+        f"by bot r = {r.value:.2f} ({r.low:.2f} to {r.high:.2f})" if known else "by bot: no correlation of so few"
+    )
     return {
-        "summary": f"AUROC {found.auroc} on unseen users (baselines: {shown}); {span}",
+        "summary": f"AUROC {found.auroc} on unseen users (baselines: {shown}); {agreement}",
         "shown": _table(found.policies),
         "auroc": found.auroc.value,
         "auroc_ci": found.auroc[1:],
         "auroc_by_fold": found.auroc_by_fold,
         "baselines": rivals,
         "bots": [{key: bot[key] for key in ("name", "responses", "mean_p_love", "love_rate")} for bot in bots],
-        "bots_r": r.value,
-        "bots_r_ci": r[1:],
+        "bots_r": r.value if known else None,
+        "bots_r_ci": r[1:] if known else None,
     }
 
 
