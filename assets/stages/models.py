@@ -138,7 +138,7 @@ def _cross_validated(run: Run, examples: Any, policies: list[str]) -> Facts:
         f"by bot r = {r.value:.2f} ({r.low:.2f} to {r.high:.2f})" if known else "by bot: no correlation of so few"
     )
     return {
-        "summary": f"AUROC {found.auroc} on unseen users (baselines: {shown}); {agreement}",
+        "summary": f"AUROC {found.auroc} on unseen users (baselines: {shown}); by bot {span}",
         "shown": _table(found.policies),
         "auroc": found.auroc.value,
         "auroc_ci": found.auroc[1:],
