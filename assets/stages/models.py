@@ -134,9 +134,7 @@ def _cross_validated(run: Run, examples: Any, policies: list[str]) -> Facts:
     bots = [{"name": row.policy} | row._asdict() for row in found.policies]
     r = found.pearson_r
     known = math.isfinite(r.value)  # with one logged policy, or rates that are all the same, there is no correlation
-    agreement = (
-        f"by bot r = {r.value:.2f} ({r.low:.2f} to {r.high:.2f})" if known else "by bot: no correlation of so few"
-    )
+    span = f"r = {r.value:.2f} ({r.low:.2f} to {r.high:.2f})" if known else "no correlation of so few"
     return {
         "summary": f"AUROC {found.auroc} on unseen users (baselines: {shown}); by bot {span}",
         "shown": _table(found.policies),
