@@ -27,8 +27,13 @@ def history(run: Run) -> "list[CycleRow]":
     from assets.cycle import cycles
     from assets.report.history_schema import CycleRow
 
-    rows = []
-    for each in cycles(run.directory):
+    rows, every = [], cycles(run.directory)
+    decisions: dict[str | None, str | None] = {}
+    for each in every:
+        read = (each.finished("experiment_readout") or {"facts": {}})["facts"]
+        tested = read.get("candidate") or (each.finished("candidate") or {"facts": {}})["facts"].get("name")
+        decisions[tested] = read.get("decision") or decisions.get(tested)
+    for each in every:
         opened = each.opened()
         read = {name: (each.finished(name) or {"facts": {}})["facts"] for name in _TOLD}
         rows.append(
@@ -42,13 +47,13 @@ def history(run: Run) -> "list[CycleRow]":
                 auroc=read["p_love"].get("auroc"),
                 candidate=read["candidate"].get("name"),
                 passed=read["candidate"].get("passed"),
-                decision=read["experiment_readout"].get("decision"),
+                decision=decisions.get(read["candidate"].get("name")),
             )
         )
     return rows
 
 
-_TOLD = ("training_set", "p_love", "candidate", "experiment_readout")
+_TOLD = ("training_set", "p_love", "candidate")
 
 
 def trials(run: Run) -> list[str]:

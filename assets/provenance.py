@@ -9,7 +9,7 @@ def origins(run: Run) -> list[dict[str, Any]]:
     """One row for each input of what the cycle has made so far.
 
     Returns:
-        Rows with `what` it is, its `origin` in words, and whether it is `simulated`.
+        Rows with `what` it is, its `origin` in words, and whether it is `simulated` (None for what was left out).
     """
     rows = [_row("events", _facts(run, "events").get("origin"))]
     rows.append(_row("P[Love] labels", _facts(run, "p_love").get("origin")))
@@ -45,7 +45,7 @@ def _trial(run: Run) -> dict[str, Any] | None:
 def _left_out(run: Run, name: str) -> dict[str, Any] | None:
     if name in run.recipe.labelled():
         return None  # it has not run yet
-    return {"what": f"{name} labels", "origin": "left out by the recipe: not trained, not measured", "simulated": False}
+    return {"what": f"{name} labels", "origin": "left out by the recipe: not trained, not measured", "simulated": None}
 
 
 def _row(what: str, origin: dict[str, Any] | None) -> dict[str, Any] | None:

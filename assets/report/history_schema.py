@@ -9,13 +9,13 @@ class Origin(msgspec.Struct, kw_only=True, frozen=True):
     Attributes:
         what: Which input: `events`, `helpfulness labels`, `policy prompts`.
         origin: Its source, in words: `people's thumbs in the log: up against down`.
-        simulated: The synthetic world made it.
+        simulated: The synthetic world made it; None where there is no such input.
         note: What else the reader should know, or nothing.
     """
 
     what: str
     origin: str
-    simulated: bool
+    simulated: bool | None
     note: str = ""
 
 
@@ -30,7 +30,7 @@ class CycleRow(msgspec.Struct, kw_only=True, frozen=True):
         rows: Examples in it, `loves` of them loved.
         auroc: Of P[Love] on unseen users.
         candidate: The staged one's name, and whether it `passed` every gate.
-        decision: Of its A/B test.
+        decision: Of its candidate's A/B test, whichever cycle read it out.
     """
 
     number: int

@@ -158,6 +158,8 @@ class Experiment(msgspec.Struct, kw_only=True, frozen=True):
         exact_p: Conditional binomial, exposures taken as independent.
         raw_lift: With nobody filtered out.
         true_lift: By the hidden truth (synthetic only).
+        candidate: The staged candidate that the treatment served, which an earlier cycle may have staged; None where it
+            is the report's own, or served no staged one.
         simulated: Its users are the synthetic world's.
         waiting: What is still to be done before there is anything to read, None once there is.
     """
@@ -180,6 +182,7 @@ class Experiment(msgspec.Struct, kw_only=True, frozen=True):
     true_lift: float | None = None
     arms: list[Arm] = msgspec.field(default_factory=list)
     guardrails: list[Guardrail] = msgspec.field(default_factory=list)
+    candidate: str | None = None
     simulated: bool = False
     waiting: str | None = None
 

@@ -86,22 +86,33 @@ def _verdict(report: Report) -> str:
     test = report.experiment
     if test is not None:
         word = "waiting" if test.waiting else test.decision
-        return "ship?" if word == "ship" and failed_gates(report.candidate) else word
+        return "ship?" if word == "ship" and _failed_by_tested(report) else word
     return "none" if report.candidate is None else "staged" if report.candidate.passed else "held"
 
 
 def _headline(report: Report) -> str:
     name = report.candidate.name if report.candidate else "the candidate"
     if report.experiment is not None:
-        return _tested(report.experiment, name, failed_gates(report.candidate))
+        return _tested(report.experiment, report.experiment.candidate or name, _failed_by_tested(report))
     if report.candidate is not None:
         gates = "and passed every gate" if report.candidate.passed else f"but {failed_gates(report.candidate)}"
         return f"{name} is staged {gates}{_unmeasured(report.candidate)}; no A/B test was run"
     return "No candidate was staged in this run"
 
 
+def _tests_another(report: Report) -> bool:
+    """Whether the A/B test is of a candidate that an earlier cycle staged."""
+    tested = report.experiment.candidate if report.experiment else None
+    return bool(tested and report.candidate and tested != report.candidate.name)
+
+
+def _failed_by_tested(report: Report) -> str | None:
+    """The gates that the tested candidate failed, as far as this report knows them."""
+    return None if _tests_another(report) else failed_gates(report.candidate)
+
+
 def _tested(test: Experiment, name: str, failed: str | None) -> str:
-    forced = f" (forced: {failed})" if failed else ""
+    forced = f" ({_caveat(test, failed)})" if failed else ""
     if test.waiting:
         return f"The A/B test of {name} has no exposure yet{forced}"
     moved = f"{percent(test.lift)} loves per response ({lifts(test.deciding_ci)})"
@@ -113,6 +124,11 @@ def _tested(test: Experiment, name: str, failed: str | None) -> str:
         "continue": f"Keep testing {name}: {moved} so far{_open(test)}{forced}",
         "invalid": f"The test of {name} is void: its arms did not get the users that they were promised{forced}",
     }[test.decision]
+
+
+def _caveat(test: Experiment, failed: str) -> str:
+    """A recipe forces a simulated test; a live one is served by whoever decided to."""
+    return f"forced: {failed}" if test.simulated else f"although {failed}"
 
 
 def _against(test: Experiment) -> str:
@@ -212,7 +228,10 @@ def _test(report: Report) -> list[str]:
         return []
     truth = test.true_lift
     known = [] if truth is None else [f"The world's hidden truth puts the lift of this test at {percent(truth)}."]
-    return [*(sentence(reason) for reason in test.reasons), *_two_readings(report.candidate, test), *known]
+    another = _tests_another(report)
+    earlier = [f"The A/B test is of {test.candidate}, which an earlier cycle staged."] if another else []
+    twice = [] if another else _two_readings(report.candidate, test)
+    return [*earlier, *(sentence(reason) for reason in test.reasons), *twice, *known]
 
 
 def _two_readings(candidate: Candidate | None, test: Experiment) -> list[str]:
@@ -230,9 +249,10 @@ def _two_readings(candidate: Candidate | None, test: Experiment) -> list[str]:
 def _notes(report: Report) -> list[str]:
     notes: list[str] = []
     seen = report.ingest
-    failed = failed_gates(report.candidate)
-    if failed and report.experiment is not None:
-        notes.append(f"The A/B test was forced (experiment.force): {failed}.")
+    failed, test = _failed_by_tested(report), report.experiment
+    if failed and test is not None and not test.waiting:
+        forced = "The A/B test was forced (experiment.force)" if test.simulated else "It was served all the same"
+        notes.append(f"{forced}: {failed}.")
     made = [each.what for each in report.origins if each.simulated]
     if made and report.source.startswith("real"):
         notes.append(f"Not everything is real: {listed(made)} came from the synthetic world.")
@@ -250,12 +270,13 @@ def _notes(report: Report) -> list[str]:
 
 def _next(report: Report) -> list[str]:
     test = report.experiment
-    steps = [_after(test, failed_gates(report.candidate))] if test is not None else []
-    if test is None and report.candidate is not None:
+    steps = [_after(test, _failed_by_tested(report))] if test is not None else []
+    if report.candidate is not None and (test is None or _tests_another(report)):
+        name = report.candidate.name if test is not None else "it"
         steps.append(
-            "Serve it to a share of users under an experiment name, then read the experiment out."
+            f"Serve {name} to a share of users under an experiment name, then read the experiment out."
             if report.candidate.passed
-            else "Do not serve it: mend what the failed gates name, and train again."
+            else f"Do not serve {name}: mend what the failed gates name, and train again."
         )
     if report.ingest is not None and report.ingest.lost:
         steps.append("Find the lost events before trusting any figure here.")

@@ -45,7 +45,7 @@ def test_seconds_stand_in_the_recipes_order_without_what_it_has_no_more(tmp_path
     assert list(found.seconds(run).items()) == [("ingest", 2.0), ("p_love", 2.0), ("policy-0.1", 2.0)]
 
 
-def told(run: Run) -> dict[str, tuple[str, bool]]:
+def told(run: Run) -> dict[str, tuple[str, bool | None]]:
     return {each["what"]: (each["origin"], each["simulated"]) for each in provenance.origins(run)}
 
 
@@ -57,7 +57,7 @@ def test_where_everything_came_from_is_what_the_stages_recorded(tmp_path: Path) 
     finish(run, "policy-0.1", {"prompts": {"love": asked}})
     assert told(run) == {
         "helpfulness labels": (thumbs["words"], False),
-        "safety labels": ("left out by the recipe: not trained, not measured", False),
+        "safety labels": ("left out by the recipe: not trained, not measured", None),
         "training prompts for love": (asked["words"], False),
     }
 
@@ -80,6 +80,16 @@ def test_the_history_has_a_row_for_each_cycle_with_what_it_came_to(tmp_path: Pat
     assert (second.why, second.rows, second.candidate, second.passed) == (
         "ingest: what it reads changed", 50, "love-0.1-ab", False,
     )  # fmt: skip
+
+
+def test_a_cycle_s_decision_is_that_of_its_own_candidate_whichever_cycle_read_it(tmp_path: Path) -> None:
+    run = Run(tmp_path, recipe("warehouse"))
+    finish(run, "candidate", {"name": "old", "passed": True})
+    finish(run, "report", {"summary": ""})
+    open_cycle(tmp_path, "ingest: what it reads changed", {})
+    finish(run, "candidate", {"name": "new", "passed": True})
+    finish(run, "experiment_readout", {"candidate": "old", "decision": "ship"})
+    assert [row.decision for row in found.history(run)] == ["ship", None]
 
 
 def test_the_experiments_of_a_live_warehouse_are_not_all_the_runs_own(tmp_path: Path) -> None:

@@ -63,13 +63,29 @@ FORCED = CANDIDATE | {"passed": False, "gates": [GATE]}
 
 
 def test_a_forced_test_never_says_ship_without_its_caveat() -> None:
-    found = summary(candidate=FORCED, experiment=TEST)
+    found = summary(candidate=FORCED, experiment=TEST | {"simulated": True})
     assert found.verdict == "ship?"
     assert found.headline == (
         "Ship? love-0.1: +31.0% loves per response (+10.0% to +50.0%) (forced: it failed the gate on needless closings)"
     )
     assert found.next_steps[0].startswith("Do not ramp it up on the test alone")
     assert "The A/B test was forced (experiment.force): it failed the gate on needless closings." in found.notes
+
+
+def test_what_a_product_served_in_spite_of_a_failed_gate_was_not_forced_by_a_recipe() -> None:
+    found = summary(candidate=FORCED, experiment=TEST)
+    assert found.headline.endswith("(although it failed the gate on needless closings)")
+    assert "It was served all the same: it failed the gate on needless closings." in found.notes
+
+
+def test_a_test_of_an_earlier_cycle_s_candidate_is_told_as_that() -> None:
+    """The gates that the new candidate failed say nothing about the one that was tested."""
+    found = summary(candidate=FORCED, experiment=TEST | {"candidate": "love-0.3-old"})
+    assert found.verdict == "ship"
+    assert found.headline == "Ship love-0.3-old: +31.0% loves per response (+10.0% to +50.0%)"
+    assert "The A/B test is of love-0.3-old, which an earlier cycle staged." in found.found
+    assert found.next_steps[1] == "Do not serve love-0.1: mend what the failed gates name, and train again."
+    assert not any("forced" in note for note in found.notes)
 
 
 def test_a_test_that_shows_nothing_yet_says_so() -> None:
