@@ -122,6 +122,7 @@ class Run:
             "stage": stage.name,
             "key": key.digest,
             "parts": key.parts,
+            "inputs": key.inputs,
             "version": stage.version(facts) or key.digest,
             "needs": list(stage.needs),
             "seconds": round(seconds, 2),
@@ -142,10 +143,12 @@ class Key(NamedTuple):
         digest: Of all parts, 16 hexadecimal digits.
         parts: A short digest each of `settings`, `inputs` (what it reads of the outside), `code`, and each stage that
             it needs.
+        inputs: What it reads of the outside, as it is.
     """
 
     digest: str
     parts: dict[str, str]
+    inputs: Any = None
 
     def changed(self, earlier: dict[str, str]) -> list[str]:
         """Names of the parts that differ from an earlier key's."""
@@ -189,14 +192,15 @@ class Stage:
 
     def key(self, run: Run) -> Key:
         """What the result of this stage would depend on if it ran now."""
+        inputs = _plain(self.inputs(run))
         parts = {
             "settings": [run.recipe.seed, _plain(self.settings(run.recipe))],
-            "inputs": _plain(self.inputs(run)),
+            "inputs": inputs,
             "code": self._sources(),
             **{name: (run.finished(name) or {}).get("version") for name in self.needs},
         }
         digests = {name: _digest(part) for name, part in parts.items()}
-        return Key(_digest(digests), digests)
+        return Key(_digest(digests), digests, inputs)
 
     def code_version(self) -> str:
         """A digest of the code and libraries that decide about the result, as the key's part `code` has it."""
@@ -240,9 +244,11 @@ def perform(run: Run, stage: Stage, *, anew: bool = False, snapshot: bool = Fals
     changed = key.changed(marker["parts"]) if marker else []
     if marker and not anew and (not changed or (snapshot and changed == ["inputs"])):
         return Performed(dict(marker["facts"]), False, _cycle_of(run, stage.name))
-    why = _why(stage, changed, anew) if marker else ""
+    why = _why(stage, changed, _news(marker.get("inputs"), key.inputs)) if marker else ""
     earlier = None if anew else next(with_key(run.directory, stage.name, key.digest), None)
-    cycle_for(run.directory, stage.name, why or f"{stage.name} had not run")
+    cycle_for(
+        run.directory, stage.name, why or ("the first cycle" if run.cycle is None else f"{stage.name} had not run")
+    )
     if earlier is not None:
         assert run.cycle is not None  # cycle_for opened one
         run.cycle.use({stage.name: earlier.number})
@@ -257,10 +263,27 @@ def _cycle_of(run: Run, stage: str) -> int:
     return run.cycle.stages()[stage] if run.cycle else 0
 
 
-def _why(stage: Stage, changed: list[str], anew: bool) -> str:
-    told = {"settings": "the recipe", "inputs": "what it reads", "code": "the code or a library"}
-    parts = [told.get(name, name) for name in changed] or (["it was asked for anew"] if anew else [])
-    return f"{stage.name}: {', '.join(parts)}{' changed' if changed else ''}"
+def _why(stage: Stage, changed: list[str], news: str) -> str:
+    """Why a stage that has a result runs again, in words."""
+    told = {"settings": "the recipe", "inputs": news or "what it reads", "code": "the code or a library"}
+    parts = [told.get(name, name) for name in changed]
+    return f"{stage.name}: {', '.join(parts)} changed" if parts else f"{stage.name}: it was asked for anew"
+
+
+def _news(before: Any, now: Any) -> str:
+    """How counts that a stage reads have moved.
+
+    >>> _news({"responses": 1000, "erasures": 0}, {"responses": 2500, "erasures": 0})
+    'responses (1,000 to 2,500)'
+    """
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        return ""
+    moved = [
+        f"{name.replace('_', ' ')} ({before[name]:,} to {value:,})"
+        for name, value in now.items()
+        if isinstance(value, int) and isinstance(before.get(name), int) and before[name] != value
+    ]
+    return ", ".join(moved)
 
 
 def _plain(value: Any) -> Any:

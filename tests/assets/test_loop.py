@@ -142,7 +142,7 @@ def test_a_user_of_a_whole_run_is_forgotten_and_the_run_goes_on_from_there(run: 
     tables = [pq.read_table(file) for file in files if file.suffix == ".parquet"]
     assert not any(user in table["user_id"].to_pylist() for table in tables if "user_id" in table.column_names)
     assert user in training_set.load(feedback.training_set_directory(run))["user_id"].to_pylist(), "the original"
-    assert perform(moved, feedback.CLEAN).why == "clean_feedback: what it reads changed"
+    assert perform(moved, feedback.CLEAN).why == "clean_feedback: erasures (0 to 1) changed"
     perform(moved, feedback.TRAINING_SET)
     first, second = cycles(moved.directory)
     assert second.number == 2
