@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from assets import found, trial, trial_words
 from assets.cli import group
 from assets.recipe import Recipe
-from assets.run import Run, perform
+from assets.run import Run, Stage, perform
 from assets.stages import experiment, ingest
 from streams import producer, topics
 from streams.events import Message, ReactionChanged, ResponseServed, encode, new_event_id
@@ -381,7 +381,8 @@ def test_exposures_that_are_not_all_stored_fail_their_stage(tmp_path: Path) -> N
 def live_run(target: Path, directory: Path, **settings: Any) -> Run:
     recipe = {"source": "warehouse", "warehouse": str(target), "experiment": settings or None}
     run = Run(directory / "run", Recipe.model_validate(recipe))
-    run.record("candidate", "key", 0.0, {"summary": "", "name": STAGED, "passed": True})
+    staged = Stage("candidate", "", lambda _: {"summary": "", "name": STAGED, "passed": True})
+    perform(run, staged)
     return run
 
 
@@ -389,12 +390,14 @@ def test_a_run_waits_for_its_live_experiment_and_says_what_to_serve(empty: Path,
     run = live_run(empty, tmp_path)
     stage(empty)
     readout, ledger = experiment.stages(run.recipe)
-    facts, _ = perform(run, readout)
+    facts = perform(run, readout).facts
     todo = f"serve {STAGED} under experiment 'ab-{STAGED}' with arms control and treatment"
     assert facts["summary"] == f"no exposure yet: {todo}"
     assert facts["waiting"] == todo
     assert perform(run, ledger)[0]["summary"].startswith("nothing measured yet; 0 experiments")
-    assert found.experiment(run) is None
+    shown = found.experiment(run)
+    assert shown is not None
+    assert (shown.decision, shown.waiting) == ("waiting", todo)
 
 
 def test_a_run_reads_the_newest_experiment_of_a_staged_candidate(target: Path, tmp_path: Path) -> None:
@@ -402,10 +405,10 @@ def test_a_run_reads_the_newest_experiment_of_a_staged_candidate(target: Path, t
     store(target, *Product(8, name="of another", policy="own").days(users=20, begin=later))
     run = live_run(target, tmp_path)
     readout, ledger = experiment.stages(run.recipe)
-    facts, _ = perform(run, readout)
+    facts = perform(run, readout).facts
     assert (facts["name"], facts["decision"]) == ("tone", "ship")
     assert facts["shown"][-1].startswith("next: ")
-    booked, _ = perform(run, ledger)
+    booked = perform(run, ledger).facts
     assert booked["summary"].startswith(f"predicted +80.0%, measured {facts['lift']:+.1%}; 1 experiment")
     shown = found.experiment(run)
     assert shown is not None
@@ -415,7 +418,7 @@ def test_a_run_reads_the_newest_experiment_of_a_staged_candidate(target: Path, t
 def test_a_recipe_names_the_experiment_its_plan_and_its_shares(target: Path, tmp_path: Path) -> None:
     store(target, *Product(9, name="own", policy="own").days(users=20))
     run = live_run(target, tmp_path, name="own", planned=40, shares={"control": 0.5}, maturity_hours=0)
-    facts, _ = perform(run, experiment.READOUT_LIVE)
+    facts = perform(run, experiment.READOUT_LIVE).facts
     assert (facts["name"], facts["planned_exposures"], facts["shares_from"]) == ("own", 40, "given")
 
 
