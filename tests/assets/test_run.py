@@ -2,6 +2,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from assets.lock import RunHeldError, alone, holder
 from assets.pipeline import at_cycle, follow, prepare, read_recipe, reopen
 from assets.recipe import Recipe, World
 from assets.run import Facts, Run, Stage, perform
+from assets.stages import models, source
 
 
 def run_in(directory: Path, **settings: object) -> Run:
@@ -257,3 +259,15 @@ def test_models_that_a_recipe_names_by_a_path_are_found_from_any_folder(
     assert made.p_love.base == str(tmp_path / "encoder")
     assert made.labelled()["helpfulness"].base == str(tmp_path / "encoder")
     assert made.labelled()["helpfulness"].labels == "reactions"
+
+
+def test_other_dialogues_and_other_weights_in_the_same_place_are_noticed(tmp_path: Path) -> None:
+    base = tmp_path / "encoder"
+    base.mkdir()
+    settings: dict[str, object] = {"source": "convai", "p_love": {"base": str(base)}, "helpfulness": {"base": str(base)}}
+    run = replace(run_in(tmp_path / "run", **settings), data=tmp_path)
+    every = (source.STAGE, models.P_LOVE, models.labelled("helpfulness"))
+    before = [stage.key(run).digest for stage in every]
+    (tmp_path / "dialogues.jsonl").write_text("{}\n")
+    (base / "model.safetensors").write_bytes(b"other")
+    assert all(stage.key(run).digest != digest for stage, digest in zip(every, before, strict=True))
