@@ -12,7 +12,7 @@ from assets import places
 from assets.errors import expected
 from assets.lock import RunHeldError, alone
 from assets.orchestration import event, metadata, words
-from assets.pipeline import anchored, prepare, read_recipe, reopen
+from assets.pipeline import anchored, keep, prepare, read_recipe, reopen
 from assets.recipe import Recipe
 from assets.run import Run, Stage, perform
 
@@ -137,6 +137,7 @@ def opened_or_failed(run: RunResource) -> Run:
 def _materialise(
     context: dg.AssetExecutionContext, run: Run, stage: Stage, *, anew: bool
 ) -> dg.MaterializeResult[None]:
+    keep(run)
     context.log.info("%s, in %s", stage.title, run.directory)
     done = perform(run, stage, anew=anew)
     if done.why:

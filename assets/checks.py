@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
-from assets import preflight, provenance
+from assets import preflight, preflight_feedback, provenance
 from assets.asset import RunResource, opened_or_failed
 from assets.orchestration import words
 from assets.run import Run
@@ -100,7 +100,7 @@ def training_set_is_usable(run: Run) -> Verdict:
     facts = run.facts("training_set")
     rate = facts["positives"] / max(facts["rows"], 1)
     seen = {"rows": facts["rows"], "positives": facts["positives"], "love_rate": rate}
-    least = preflight.least_labels(run.recipe.p_love)
+    least = preflight_feedback.least_labels(run.recipe.p_love)
     return Verdict(
         bool(facts["positives"] >= least and rate < 0.5), {**seen, "rule": f"at least {least} loves, rate under 0.5"}
     )

@@ -19,12 +19,41 @@ Marker = Mapping[str, Any]
 finished_at, facts."""
 
 
+_MARKED = ("stage", "key", "parts", "version", "needs", "seconds", "finished_at", "facts")
+
+
 def write_json(file: Path, content: Any) -> None:
     """Write JSON whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f"{file.name}.part")
     part.write_text(json.dumps(content, indent=1, default=_json))
     part.replace(file)
+
+
+def read_json(file: Path, *fields: str) -> dict[str, Any]:
+    """Read a record of a run.
+
+    Args:
+        file: JSON, as `write_json` wrote it.
+        fields: What it must hold.
+
+    Raises:
+        ValueError: It is damaged, or something else than a record of this version.
+    """
+    try:
+        found: dict[str, Any] = json.loads(file.read_bytes())
+        lacking = [name for name in fields if name not in found]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{file} is damaged ({error}): {_MEND}") from None
+    if lacking or not isinstance(found, dict):
+        raise ValueError(f"{file} is no record of a run (it lacks {', '.join(lacking) or 'its fields'}): {_MEND}")
+    return found
+
+
+_MEND = (
+    "put back a copy of it; without one, remove it if it is a stage's record (in stages/), which is then run again, else "
+    "give the run another --name"
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +75,7 @@ class Cycle:
     def produced(self, stage: str) -> Marker | None:
         """The marker of a stage that ran in this cycle, or None."""
         file = self.marker_file(stage)
-        return json.loads(file.read_text()) if file.exists() else None
+        return read_json(file, *_MARKED) if file.exists() else None
 
     def finished(self, stage: str) -> Marker | None:
         """The marker that holds in this cycle: its own, or that of the earlier cycle whose result it uses."""
@@ -68,12 +97,11 @@ class Cycle:
     def uses(self) -> dict[str, int]:
         """Stages whose results come from an earlier cycle, and from which."""
         uses: dict[str, int] = self.opened()["uses"]
-        return uses
+        return {name: number for name, number in uses.items() if name != LAST}  # a report is of one cycle
 
     def opened(self) -> dict[str, Any]:
         """`number`, `opened_at` (ISO, UTC), `why` and `uses`."""
-        found: dict[str, Any] = json.loads((self.directory / "cycle.json").read_text())
-        return found
+        return read_json(self.directory / "cycle.json", "opened_at", "why", "uses")
 
     def use(self, stages: Mapping[str, int]) -> None:
         """Take results of earlier cycles for these stages."""
@@ -107,7 +135,8 @@ def cycle(run: Path, number: int) -> Cycle:
 
 def cycles(run: Path) -> list[Cycle]:
     """Every cycle of the run in a directory, oldest first."""
-    return [Cycle(file.parent, int(file.parent.name)) for file in sorted(run.glob("cycles/*/cycle.json"))]
+    folders = [file.parent for file in run.glob("cycles/*/cycle.json") if file.parent.name.isdigit()]
+    return [Cycle(folder, int(folder.name)) for folder in sorted(folders, key=lambda each: int(each.name))]
 
 
 def open_cycle(run: Path, why: str, uses: Mapping[str, int]) -> Cycle:
@@ -138,7 +167,9 @@ def cycle_for(run: Path, stage: str, why: str) -> Cycle:
     newest = found[-1]
     flows_into = newest.downstream(stage) | {stage}
     if newest.ended or any(newest.produced(name) for name in flows_into):
-        return open_cycle(run, why, {n: number for n, number in newest.stages().items() if n not in flows_into})
+        return open_cycle(
+            run, why, {n: number for n, number in newest.stages().items() if n not in flows_into | {LAST}}
+        )
     newest.drop(flows_into)
     return newest
 

@@ -19,9 +19,12 @@ def picture(run: Run, stage: str) -> bytes | None:
 def love_by_day(run: Run, _: str = "") -> bytes | None:
     """Love rate per day of serving, from the warehouse; without what the run's own A/B tests served."""
     from assets.report import plots
+    from assets.stages import ingest
     from warehouse import queries
 
-    days = queries.love_by_day(run.warehouse, without=found.trials(run))
+    hours = run.recipe.training_set.maturity_hours
+    moment = ingest.as_of(run)
+    days = queries.love_by_day(run.warehouse, as_of=moment, maturity_hours=hours, without=found.trials(run))
     moments: list[date] = days["day"].to_pylist()
     if len(moments) < 2:
         return None

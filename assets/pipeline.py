@@ -1,20 +1,21 @@
 """The stages in order, and how a run follows them. The table of contents of the whole loop."""
 
-import json
 import tomllib
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from assets import places, preflight, recipe_errors
-from assets.cycle import write_json
+from assets.cycle import cycle, read_json, write_json
 from assets.lock import alone
 from assets.recipe import Recipe
 from assets.run import Performed, Run, Stage, perform
 from assets.stages import adversary, candidate, evaluation, experiment, feedback, ingest, models, policy, report, source
+
+RECORD = "run.json"
+"""In a run's directory: what it follows."""
 
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
@@ -69,14 +70,34 @@ def prepare(directory: Path, recipe: Path, data: Path | None, warehouse: str | P
     run = Run(directory.resolve(), wanted, data.resolve() if data else None, str(recipe))
     if wanted.source == "convai" and run.data is None:
         raise ValueError(f"recipe {recipe} reads {wanted.source} data; say where it lies with --data DIR")
+    _same_source(run)
     run.directory.mkdir(parents=True, exist_ok=True)
+    if not (run.directory / RECORD).exists():
+        keep(run)
+    return run
+
+
+def keep(run: Run) -> None:
+    """Note the recipe that a run follows from now on; whoever holds the run may do so."""
     opened = {
-        "recipe": wanted.model_dump(mode="json"),
+        "recipe": run.recipe.model_dump(mode="json"),
         "recipe_file": run.recipe_file,
         "data": str(run.data) if run.data else None,
     }
-    write_json(run.directory / "run.json", opened)
-    return run
+    write_json(run.directory / RECORD, opened)
+
+
+def _same_source(run: Run) -> None:
+    """Refuse events of another source beside those that the run's warehouse and its cycles hold already."""
+    file = run.directory / RECORD
+    if run.cycle is None or not file.exists():
+        return
+    source = dict(read_json(file, "recipe")["recipe"]).get("source")
+    if source != run.recipe.source:
+        raise ValueError(
+            f"{run.directory} is a run of source {source!r} and the recipe's source is {run.recipe.source!r}: a run keeps "
+            "its events and its history; give this recipe a run of its own with another --name"
+        )
 
 
 def anchored(recipe: Recipe, warehouse: str | Path | None) -> Recipe:
@@ -90,13 +111,17 @@ def anchored(recipe: Recipe, warehouse: str | Path | None) -> Recipe:
     if recipe.source == "warehouse":
         target = str(warehouse or recipe.warehouse or places.WAREHOUSE)
         changed["warehouse"] = target if target.startswith("ducklake:") else str(Path(target).absolute())
-    base = recipe.incumbent.base
-    if base and Path(base).is_dir():
-        changed["incumbent"] = recipe.incumbent.model_copy(update={"base": str(Path(base).absolute())})
-    for name, wanted in recipe.labelled().items():
-        if wanted.labels and Path(wanted.labels).is_file():
-            changed[name] = wanted.model_copy(update={"labels": str(Path(wanted.labels).absolute())})
+    changed["incumbent"] = recipe.incumbent.model_copy(update={"base": _anchored(recipe.incumbent.base)})
+    for name, wanted in {"p_love": recipe.p_love, **recipe.labelled()}.items():
+        found = {"base": _anchored(wanted.base), "labels": _anchored(wanted.labels)}
+        changed[name] = wanted.model_copy(update=found)
     return recipe.model_copy(update=changed)
+
+
+def _anchored(named: str | None) -> str | None:
+    """An absolute path where a file or folder of that name lies; else the name as it is (a hub name, `judge` ...)."""
+    words = (None, "incumbent", "minilm", "world", "reactions", "judge")
+    return str(Path(str(named)).absolute()) if named not in words and Path(str(named)).exists() else named
 
 
 def reopen(directory: Path) -> Run:
@@ -105,14 +130,21 @@ def reopen(directory: Path) -> Run:
     Raises:
         FileNotFoundError: None does.
     """
-    opened = directory / "run.json"
+    opened = directory / RECORD
     if not opened.exists():
         raise FileNotFoundError(
             f"no run in {directory} (run.json is missing); start one with loveloop demo or loveloop run"
         )
-    text = json.loads(opened.read_text())
+    text = read_json(opened, "recipe", "data")
     data = Path(text["data"]) if text["data"] else None
-    return Run(directory.resolve(), Recipe.model_validate(text["recipe"]), data, text.get("recipe_file"))
+    try:
+        recipe = Recipe.model_validate(text["recipe"])
+    except ValidationError as error:
+        raise ValueError(
+            f"{opened} keeps a recipe that this version cannot read: {recipe_errors.words(error, Recipe)}; run the loop "
+            "with a recipe of this version to go on"
+        ) from None
+    return Run(directory.resolve(), recipe, data, text.get("recipe_file"))
 
 
 def follow(run: Run, *, say: Callable[[str], object], who: str = "loveloop run") -> None:
@@ -134,6 +166,7 @@ def follow(run: Run, *, say: Callable[[str], object], who: str = "loveloop run")
     with alone(run.directory, who):
         resumes = run.cycle is not None and not run.cycle.ended
         preflight.check(run)
+        keep(run)
         for number, stage in enumerate(every, start=1):
             say(f"[{number}/{len(every)}] {stage.title}")
             done = perform(run, stage, snapshot=resumes)
@@ -167,7 +200,6 @@ def at_cycle(run: Run, number: int) -> Run:
     Raises:
         ValueError: There is no such cycle.
     """
-    found = replace(run, at=number)
-    if found.cycle is None or not (found.cycle.directory / "cycle.json").exists():
+    if not (cycle(run.directory, number).directory / "cycle.json").exists():
         raise ValueError(f"no cycle {number} in {run.directory}; loveloop report {run.directory} shows the newest one")
-    return found
+    return run.looking_at(number)

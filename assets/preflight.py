@@ -1,15 +1,12 @@
 """What a recipe needs, looked for before the first stage: packages, models, labels, the warehouse and what it holds."""
 
-import math
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from assets import preflight_feedback
 from assets.recipe import Recipe, Reward
 from assets.run import Run
-
-LEAST_TESTED = 4
-"""Labels of each kind that the test part must be expected to hold, or nothing can be measured on it."""
 
 
 def check(run: Run) -> None:
@@ -18,7 +15,10 @@ def check(run: Run) -> None:
     Raises:
         ValueError: Everything that is missing, each with the way out.
     """
-    problems = [*_sweep(run.recipe), *_packages(run.recipe), *_models(run.recipe), *_labels(run), *_warehouse(run)]
+    there = [*_packages(run.recipe)]
+    if not there:  # models and labels are read by those packages
+        there = [*_models(run.recipe), *_labels(run)]
+    problems = [*_sweep(run.recipe), *_data(run), *there, *_warehouse(run)]
     if problems:
         raise ValueError("this recipe cannot run yet:\n" + "\n".join(f"  - {each}" for each in problems))
 
@@ -48,9 +48,36 @@ def _models(recipe: Recipe) -> Iterator[str]:
     for key, base in bases.items():
         if base is None or base in ("incumbent", "minilm"):
             continue
-        place = Path(base)
-        if (place.is_absolute() or base.startswith(".")) and not (place / "config.json").exists():
-            yield f"{key} is {base}, where no model lies (config.json is missing): give a model's folder or a hub name"
+        if Path(base).is_absolute() or base.startswith("."):
+            yield from _local(key, Path(base))
+        else:
+            yield from _readable(key, base)
+
+
+def _local(key: str, place: Path) -> Iterator[str]:
+    adapter = key == "incumbent.base" and (place / "adapter_config.json").exists()
+    if not adapter and not (place / "config.json").exists():
+        yield f"{key} is {place}, where no model lies (config.json is missing): give a model's folder or a hub name"
+    else:
+        yield from _readable(key, str(place), config=not adapter)
+
+
+def _readable(key: str, base: str, *, config: bool = True) -> Iterator[str]:
+    """Its configuration and tokenizer are read (from the hub, where they are not on this machine yet)."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    from training import pretrained
+
+    try:
+        if config:
+            pretrained.load(AutoConfig, base)
+        tokenizer = pretrained.load(AutoTokenizer, base)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        words = " ".join(str(error).split())[:300]
+        yield f"{key} is {base!r}, which cannot be read here or from the hub: {words}"
+        return
+    if key == "incumbent.base" and tokenizer.chat_template is None:
+        yield f"{key} is {base!r}, whose tokenizer has no chat template: choose a chat model"
 
 
 def _labels(run: Run) -> Iterator[str]:
@@ -62,6 +89,23 @@ def _labels(run: Run) -> Iterator[str]:
                 f"{name}.labels is {wanted.labels!r}: no such file; give a labels file, 'reactions' or 'judge', or set "
                 f"{name} = false"
             )
+        elif wanted.labels not in ("world", "reactions"):
+            yield from _file(run, name, wanted)
+
+
+def _file(run: Run, name: str, wanted: Reward) -> Iterator[str]:
+    """A labels file is read whole: a wrong row, or too few of a kind in one part, is not met in the seventh stage."""
+    from training.labels import file
+    from training.reward.data import read_examples
+
+    try:
+        examples = read_examples(file.read(str(wanted.labels)).table)
+    except (ValueError, OSError) as error:
+        yield f"{name}.labels: {error}"
+        return
+    words = preflight_feedback.unsplit(wanted, run.recipe.seed, examples.labels, examples.users, examples.times)
+    if words:
+        yield f"{name}.labels: of {wanted.labels}, {words}; or set {name} = false"
 
 
 def _judge(name: str, wanted: Reward) -> Iterator[str]:
@@ -76,37 +120,12 @@ def _judge(name: str, wanted: Reward) -> Iterator[str]:
 
 def _warehouse(run: Run) -> Iterator[str]:
     """A live warehouse is there already, so that what it holds can be counted before anything is trained."""
-    from warehouse import queries
-    from warehouse.storage.transaction import WarehouseError
-
-    if run.recipe.source != "warehouse":
-        return
-    try:
-        held = queries.clean_feedback_summary(run.warehouse, maturity_hours=run.recipe.training_set.maturity_hours)
-    except WarehouseError as error:
-        yield str(error)
-        return
-    hours, least = run.recipe.training_set.maturity_hours, least_labels(run.recipe.p_love)
-    if held["loves"] < least:
-        yield (
-            f"the warehouse {run.warehouse} holds {held['served']:,} responses, {held['immature']:,} of them younger "
-            f"than {hours:g} h, and {held['loves']:,} loves that count, where P[Love] needs {least}: ingest more "
-            "feedback, or wait until responses are mature"
-        )
-    wanted = next((each for each in run.recipe.labelled().items() if each[1].labels == "reactions"), None)
-    if wanted is None:
-        return
-    name, least = wanted[0], least_labels(wanted[1])
-    thumbs = {"up (love or like)": held["loves"] + held["likes"], "down (dislike)": held["dislikes"]}
-    short = [f"{count:,} {way}" for way, count in thumbs.items() if count < least]
-    if short:
-        yield (
-            f"{name}.labels is 'reactions', and the log holds {' and '.join(short)} where {least} each are "
-            f"needed: set {name} = false to leave it out, or give 'judge' or a labels file"
-        )
+    if run.recipe.source == "warehouse":
+        yield from preflight_feedback.problems(run)
 
 
-def least_labels(wanted: Reward) -> int:
-    """Labels of a kind that are needed: the test part (other users, later in time) holds a small share of them."""
-    share = wanted.config.test_users * wanted.config.test_time
-    return math.ceil(LEAST_TESTED / share)
+def _data(run: Run) -> Iterator[str]:
+    from streams.convai import FILE
+
+    if run.recipe.source == "convai" and not (run.data and (run.data / FILE).is_file()):
+        yield f"{run.data} holds no {FILE}: give the folder with ConvAI's dialogues with --data DIR"

@@ -36,8 +36,9 @@ def _prompts(run: Run) -> dict[str, Any]:
 def _trial(run: Run) -> dict[str, Any] | None:
     if run.recipe.source == "world" and run.recipe.experiment:
         return {"what": "A/B test", "origin": "simulated users of the world, served by both arms", "simulated": True}
-    name = _facts(run, "experiment_readout").get("name")
-    if name:
+    read = _facts(run, "experiment_readout")
+    name = read.get("name")
+    if name and "waiting" not in read:  # else nothing was served yet, or it could not be read
         return {"what": "A/B test", "origin": f"exposures of the live experiment {name}", "simulated": False}
     return None
 

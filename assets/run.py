@@ -12,12 +12,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from assets.cycle import Cycle, Marker, cycle, cycle_for, cycles, with_key, write_json
+from assets.cycle import LAST, Cycle, Marker, cycle, cycle_for, cycles, read_json, with_key, write_json
 from assets.recipe import Recipe
 
 Facts = dict[str, Any]
 """What a stage found: JSON values that the report, the command line and Dagster's metadata show. Paths in it are
 relative to the run's directory, so that a copied or moved run reads its own files."""
+
+
+_RECIPE = "recipe.json"
+"""In a cycle's folder: the recipe that it followed, when it was last worked on."""
 
 
 @dataclass(frozen=True)
@@ -130,10 +134,13 @@ class Run:
             "facts": facts,
         }
         write_json(found.marker_file(stage.name), content)
+        write_json(found.directory / _RECIPE, self.recipe.model_dump(mode="json"))
 
     def looking_at(self, number: int) -> "Run":
-        """The same run as it was in an earlier cycle."""
-        return replace(self, at=number)
+        """The same run as it was in an earlier cycle, under that cycle's recipe."""
+        kept = cycle(self.directory, number).directory / _RECIPE
+        recipe = Recipe.model_validate(read_json(kept)) if kept.exists() else self.recipe
+        return replace(self, recipe=recipe, at=number)
 
 
 class Key(NamedTuple):
@@ -240,15 +247,16 @@ def perform(run: Run, stage: Stage, *, anew: bool = False, snapshot: bool = Fals
         snapshot: Keep the result of this cycle although what it read of the outside has grown since: an interrupted
             cycle ends with the feedback that it began with.
     """
-    key, marker = stage.key(run), run.finished(stage.name)
+    key, marker = stage.key(run), _whole(run, run.finished(stage.name))
     changed = key.changed(marker["parts"]) if marker else []
     if marker and not anew and (not changed or (snapshot and changed == ["inputs"])):
         return Performed(dict(marker["facts"]), False, _cycle_of(run, stage.name))
-    why = _why(stage, changed, _news(marker.get("inputs"), key.inputs)) if marker else ""
-    earlier = None if anew else next(with_key(run.directory, stage.name, key.digest), None)
-    cycle_for(
-        run.directory, stage.name, why or ("the first cycle" if run.cycle is None else f"{stage.name} had not run")
-    )
+    if marker:
+        why = _why(stage, changed, _news(marker.get("inputs"), key.inputs))
+    else:
+        why = f"{stage.name}: what it had made is gone" if run.finished(stage.name) else ""
+    earlier = None if anew or stage.name == LAST else _earlier(run, stage, key)
+    cycle_for(run.directory, stage.name, why or _first(run, stage))
     if earlier is not None:
         assert run.cycle is not None  # cycle_for opened one
         run.cycle.use({stage.name: earlier.number})
@@ -257,6 +265,27 @@ def perform(run: Run, stage: Stage, *, anew: bool = False, snapshot: bool = Fals
     facts = stage.work(run)
     run.record(stage, key, time.perf_counter() - started, facts)
     return Performed(run.facts(stage.name), True, _cycle_of(run, stage.name), why)
+
+
+def _whole(run: Run, marker: Marker | None) -> Marker | None:
+    """The marker, unless what the stage made is gone: a folder that was removed by hand is made again."""
+    made = [marker["facts"][name] for name in _MADE if marker["facts"].get(name)] if marker else []
+    return marker if all((run.directory / str(each)).exists() for each in made) else None
+
+
+_MADE = ("place", "directory", "html")
+"""Facts that name what a stage made, relative to the run's directory."""
+
+
+def _earlier(run: Run, stage: Stage, key: Key) -> Cycle | None:
+    """The newest cycle in which the stage ran with this key, and what it made is there."""
+    found = with_key(run.directory, stage.name, key.digest)
+    return next((each for each in found if _whole(run, each.produced(stage.name))), None)
+
+
+def _first(run: Run, stage: Stage) -> str:
+    """Why a cycle is opened for a stage without a result, in words."""
+    return "the first cycle" if run.cycle is None else f"{stage.name} had not run"
 
 
 def _cycle_of(run: Run, stage: str) -> int:

@@ -95,6 +95,27 @@ def clean_feedback_summary(
     return found
 
 
+def feedback_marks(path: str | Path, *, maturity_hours: float = 24.0) -> pa.Table:
+    """The clean feedback without its texts, in the order of a training set.
+
+    Returns:
+        Columns user_id, served_at (microseconds since 1970), love, up (love or like), dislike, and prompt: a number for
+        each distinct conversation in which the user spoke last, NULL for any other.
+    """
+    return _table(
+        path,
+        """SELECT
+            user_id,
+            epoch_us(served_at) AS served_at,
+            love,
+            love OR "like" AS up,
+            dislike,
+            CASE WHEN json_extract_string(conversation, '$[#-1].role') = 'user' THEN hash(conversation) END AS prompt
+        FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours) AS clean ORDER BY clean.served_at, response_id""",
+        {"moment": datetime.now(UTC), "hours": maturity_hours},
+    )
+
+
 def love_by_day(
     path: str | Path, *, as_of: datetime | None = None, maturity_hours: float = 24.0, without: Sequence[str] = ()
 ) -> pa.Table:

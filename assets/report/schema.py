@@ -162,6 +162,7 @@ class Experiment(msgspec.Struct, kw_only=True, frozen=True):
             is the report's own, or served no staged one.
         simulated: Its users are the synthetic world's.
         waiting: What is still to be done before there is anything to read, None once there is.
+        unread: There are exposures, but the recipe names arms, shares or a plan that do not fit them.
     """
 
     decision: str = "waiting"
@@ -185,6 +186,7 @@ class Experiment(msgspec.Struct, kw_only=True, frozen=True):
     candidate: str | None = None
     simulated: bool = False
     waiting: str | None = None
+    unread: bool = False
 
     @property
     def deciding_ci(self) -> Pair:

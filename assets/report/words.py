@@ -28,6 +28,7 @@ LABELS = {
     "continue": "keep testing",
     "invalid": "void test",
     "waiting": "no exposure yet",
+    "unread": "not read",
     "staged": "staged, not tested",
     "held": "not to be served",
     "none": "no candidate",
@@ -85,7 +86,7 @@ def failed_gates(candidate: Candidate | None) -> str | None:
 def _verdict(report: Report) -> str:
     test = report.experiment
     if test is not None:
-        word = "waiting" if test.waiting else test.decision
+        word = "unread" if test.unread else "waiting" if test.waiting else test.decision
         return "ship?" if word == "ship" and _failed_by_tested(report) else word
     return "none" if report.candidate is None else "staged" if report.candidate.passed else "held"
 
@@ -113,6 +114,8 @@ def _failed_by_tested(report: Report) -> str | None:
 
 def _tested(test: Experiment, name: str, failed: str | None) -> str:
     forced = f" ({_caveat(test, failed)})" if failed else ""
+    if test.unread:
+        return f"The A/B test {test.name} could not be read{forced}"
     if test.waiting:
         return f"The A/B test of {name} has no exposure yet{forced}"
     moved = f"{percent(test.lift)} loves per response ({lifts(test.deciding_ci)})"

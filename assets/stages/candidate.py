@@ -84,6 +84,7 @@ def _lineage(run: Run, weight: float) -> dict[str, Any]:
         "filter_version": manifest.filter_version,
         "reward_models": {name: run.facts(name)["fingerprint"] for name in reward_models},
         "incumbent": run.facts("incumbent")["fingerprint"],
+        "policy": run.facts(f"policy-{weight:g}")["version"],
         "origins": {str(each["what"]): str(each["origin"]) for each in provenance.origins(run)},
         "recipe": {**run.recipe.policy.model_dump(mode="json"), "love_weight": weight, "seed": run.recipe.seed},
     }
@@ -125,6 +126,12 @@ Not chosen: {"; ".join(choice.reasons) or "no other policy was trained"}.
 """
 
 
+def _version(facts: Facts) -> str:
+    """The candidate's name, and a digest of what it passed and promises: another evaluation of it is another promise."""
+    promised = json.dumps([facts["passed"], facts["gates"], facts.get("predicted_lift")], sort_keys=True)
+    return f"{facts['name']}@{hashlib.sha256(promised.encode()).hexdigest()[:8]}"
+
+
 _VERDICTS = {True: "pass", False: "FAIL", None: "not measured"}
 STAGE = Stage(
     "candidate",
@@ -132,6 +139,6 @@ STAGE = Stage(
     _candidate,
     ("offline_evaluation",),
     lambda recipe: recipe.policy.love_weights,
-    version=lambda facts: str(facts["name"]),
+    version=_version,
     code=("experiments.gates",),
 )

@@ -35,7 +35,7 @@ def _evaluate(run: Run) -> Facts:
     if run.recipe.source == "world":
         _beside_the_truth(rows, asked, found.answers, run.recipe.world.base_love_rate)
     lifts = ", ".join(f"{row['policy']} {row['love_lift']:+.0%}" for row in rows[1:])
-    words = f"the log's own prompts (its latest {prompts.HELD_OUT:.0%}, on which nothing was trained)"
+    words = f"the log's own prompts (its latest {prompts.HELD_OUT:.0%}, from which no policy learnt)"
     return {
         "summary": f"predicted lift of mean P[Love]: {lifts}",
         "rows": len(asked),

@@ -14,6 +14,7 @@ from assets.run import Facts, Run, Stage
 from assets.stages import candidate, ingest, models, prompts, source
 
 if TYPE_CHECKING:
+    from warehouse.candidates import StagedCandidate
     from warehouse.experiments import LoggedExperiment
 
 SHARES = {"control": 0.5, "treatment": 0.5}
@@ -102,41 +103,62 @@ def _readout_live(run: Run) -> Facts:
     from assets import trial
     from warehouse.candidates import staged_candidates
     from warehouse.experiments import experiments
+    from warehouse.storage.transaction import WarehouseError
 
     wanted = _settings(run.recipe)
-    staged = [each.name for each in staged_candidates(run.warehouse)]
-    test = _live(experiments(run.warehouse), wanted, staged)
+    staged, there = staged_candidates(run.warehouse), experiments(run.warehouse)
+    test = _live(there, wanted, staged)
     if test is None:
-        return _waiting(str(run.facts("candidate")["name"]), wanted)
-    facts = trial.read(
-        run.warehouse,
-        test.name,
-        planned_exposures=wanted.planned,
-        shares=wanted.shares,
-        control=wanted.control,
-        treatment=wanted.treatment or _treatment(test, wanted.control, staged),
-        maturity_hours=wanted.maturity_hours,
-    )
+        return _waiting(run.facts("candidate"), wanted, there)
+    try:
+        facts = trial.read(
+            run.warehouse,
+            test.name,
+            planned_exposures=wanted.planned,
+            shares=wanted.shares,
+            control=wanted.control,
+            treatment=wanted.treatment or _treatment(test, wanted.control, staged),
+            maturity_hours=wanted.maturity_hours,
+        )
+    except WarehouseError:
+        raise
+    except ValueError as error:
+        return _unread(test.name, str(error))
     return facts | {"shown": [*facts["told"], f"next: {facts['next']}"]}
 
 
-def _live(there: "Sequence[LoggedExperiment]", wanted: Experiment, staged: Sequence[str]) -> "LoggedExperiment | None":
+def _live(
+    there: "Sequence[LoggedExperiment]", wanted: Experiment, staged: "Sequence[StagedCandidate]"
+) -> "LoggedExperiment | None":
     """The experiment to read: the recipe's, else the one that was served last with a staged candidate as treatment."""
     if wanted.name is not None:
         return next((each for each in there if each.name == wanted.name), None)
     return next((each for each in reversed(there) if _treatment(each, wanted.control, staged)), None)
 
 
-def _treatment(test: "LoggedExperiment", control: str, staged: Sequence[str]) -> str | None:
-    """The arm that a staged candidate serves; the latest candidate's, where several do."""
+def _treatment(test: "LoggedExperiment", control: str, staged: "Sequence[StagedCandidate]") -> str | None:
+    """The arm that a staged candidate serves, by its name or its weights; the latest candidate's, where several do."""
     arms = [arm for arm in test.arms if arm.name != control]
-    return next((arm.name for name in reversed(staged) for arm in arms if name in arm.policies), None)
+    served = ((arm.name, {each.name, each.policy} & {*arm.policies}) for each in reversed(staged) for arm in arms)
+    return next((arm for arm, found in served if found), None)
 
 
-def _waiting(staged: str, wanted: Experiment) -> Facts:
-    name = wanted.name or f"ab-{staged}"
-    todo = f"serve {staged} under experiment {name!r} with arms {wanted.control} and {wanted.treatment or 'treatment'}"
+def _waiting(staged: Facts, wanted: Experiment, there: "Sequence[LoggedExperiment]") -> Facts:
+    """What to serve; beside a name that the recipe gives, what the log has instead (it may be misspelt)."""
+    name = wanted.name or f"ab-{staged['name']}"
+    arms = f"with arms {wanted.control} and {wanted.treatment or 'treatment'}"
+    todo = f"serve {staged['name']} under experiment {name!r} {arms}"
+    if not staged["passed"]:
+        todo = f"{staged['name']} did not pass every gate, its card says which; to test it all the same, {todo}"
+    if wanted.name and there:
+        todo += f" (experiment.name of the recipe; in the log are {', '.join(each.name for each in there[-5:])})"
     return {"summary": f"no exposure yet: {todo}", "name": name, "waiting": todo}
+
+
+def _unread(name: str, why: str) -> Facts:
+    """An experiment whose arms, shares or plan do not fit the recipe's: no reason to keep back the cycle's report."""
+    todo = f"{why} (in [experiment] of the recipe: control, treatment, shares, planned)"
+    return {"summary": f"{name} was not read: {todo}", "name": name, "waiting": todo, "unread": True}
 
 
 def _ledger(run: Run) -> Facts:
@@ -162,10 +184,11 @@ def _booked(read: Facts) -> str:
 
 
 def _log(run: Run) -> Any:
-    """How far the live experiment's log has come."""
-    from warehouse.snapshot import log_snapshot
+    """How far the live experiment's log has come, and whom the filter leaves out of it."""
+    from warehouse.snapshot import filter_snapshot, log_snapshot
 
-    return log_snapshot(run.warehouse, maturity_hours=_settings(run.recipe).maturity_hours)
+    log = log_snapshot(run.warehouse, maturity_hours=_settings(run.recipe).maturity_hours)
+    return log | filter_snapshot(run.warehouse, with_flags=True)
 
 
 def _settings(recipe: Recipe) -> Experiment:

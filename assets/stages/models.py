@@ -188,7 +188,7 @@ def labelled(name: Labelled) -> Stage:
     def labels_file(run: Run) -> Any:
         wanted = run.recipe.labelled()[name]
         place = Path(str(wanted.labels))
-        return fingerprint_of_file(place) if place.is_file() else None
+        return [fingerprint_of_file(place) if place.is_file() else None, _weights(wanted.base)]
 
     return _stage(name, f"{name}: a reward model from labels", _learns(name), labels_file)
 
@@ -203,10 +203,17 @@ def fingerprint_of_file(file: Path) -> str:
 
 def _own_base(run: Run) -> Any:
     """The weights of a base that the user named, where they lie on this machine."""
-    base = run.recipe.incumbent.base
-    return fingerprint(base) if base else None
+    return _weights(run.recipe.incumbent.base)
+
+
+def _weights(base: str | None) -> str | None:
+    return fingerprint(base) if base and Path(base).is_dir() else base
+
+
+def _p_love_base(run: Run) -> Any:
+    return _weights(run.recipe.p_love.base)
 
 
 _SET = feedback.TRAINING_SET.name
 INCUMBENT = _stage("incumbent", "incumbent: the policy that wrote the log", _incumbent, _own_base)
-P_LOVE = _stage("p_love", "P[Love]: the chance that a response is loved", _p_love, lambda _: None)
+P_LOVE = _stage("p_love", "P[Love]: the chance that a response is loved", _p_love, _p_love_base)

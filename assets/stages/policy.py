@@ -45,7 +45,7 @@ def _optimise(run: Run, love_weight: float) -> Facts:
     wanted = run.recipe.policy
     log = training_set.load(feedback.training_set_directory(run))
     config = wanted.config.model_copy(update={"seed": run.recipe.seed})
-    aims = weights(run.recipe, love_weight)
+    aims, earlier = weights(run.recipe, love_weight), prompts.earlier(log.num_rows)
     asked = {name: prompts.for_training(run, name, config.prompts) for name in aims}
     place = run.policy(love_weight)
     report = optimise(
@@ -54,7 +54,7 @@ def _optimise(run: Run, love_weight: float) -> Facts:
         tasks=[_task(run, name, weight, asked[name].conversations) for name, weight in aims.items()],
         judges=judges(run),
         config=config,
-        supervised=log.select(["conversation", "response"]).slice(0, wanted.supervised_rows),
+        supervised=log.select(["conversation", "response"]).slice(0, min(wanted.supervised_rows, earlier)),
         rollouts=run.directory / "rollouts",
     )
     last = report.rounds[-1]

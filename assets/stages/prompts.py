@@ -29,6 +29,11 @@ class Prompts(NamedTuple):
     origin: dict[str, Any]
 
 
+def earlier(rows: int) -> int:
+    """How many of the log's rows, in the order of time, policies may learn from."""
+    return int(rows * (1 - HELD_OUT))
+
+
 def held_out(run: Run, count: int, *, salt: int) -> list[Conversation]:
     """Distinct prompts of the latest part of the log, as users really sent them; fewer where the log has fewer."""
     return _sample(_logged(run, latest=True), count, run.recipe.seed + salt)
@@ -59,7 +64,7 @@ def _logged(run: Run, *, latest: bool) -> list[str]:
     from warehouse import training_set
 
     texts: list[Any] = training_set.load(feedback.training_set_directory(run))["conversation"].to_pylist()
-    cut = int(len(texts) * (1 - HELD_OUT))
+    cut = earlier(len(texts))
     if not latest:
         return _distinct(texts[:cut])
     before = set(texts[:cut])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets import found, provenance
+from assets.cycle import read_json
 from assets.run import Facts, Run, Stage
 
 if TYPE_CHECKING:
@@ -117,11 +118,13 @@ def _ingest(run: Run) -> Facts:
 
 def _adversary(run: Run) -> Facts:
     from assets.caught import caught
-    from assets.stages import source
+    from assets.stages import ingest
 
-    moment = source.world_config(run).ends_at if run.recipe.source == "world" else datetime.now(UTC)
+    written = run.cycle_directory / "report.json"
+    if run.at is not None and written.exists():  # what the filter did is not recorded elsewhere, and goes on since
+        return dict(read_json(written, "adversary")["adversary"])
     hours, trials = run.recipe.training_set.maturity_hours, found.trials(run)
-    seen = caught(run.warehouse, moment=moment, maturity_hours=hours, without=trials)
+    seen = caught(run.warehouse, moment=ingest.as_of(run), maturity_hours=hours, without=trials)
     if run.recipe.source != "world":
         return seen
     from assets import truth
@@ -150,8 +153,12 @@ def _commands(run: Run) -> list[str]:
     recipe = run.recipe_file
     words = ["loveloop", "run", "--recipe", str(recipe or "RECIPE.toml")]
     words += ["--data", str(run.data)] if run.data else []
+    live = str(run.warehouse) if run.recipe.source == "warehouse" else ""
+    lake = live.startswith("ducklake:")  # its keywords may hold a secret
+    words += ["--warehouse", _short(Path(live))] if live and not lake else []
     words += ["--name", run.directory.name, "--home", _short(run.directory.parent)]
     kept = [] if recipe else [f"# RECIPE.toml: the recipe that is kept in {_short(run.directory / 'run.json')}"]
+    kept += ["# LOVELOOP_WAREHOUSE: the lake that the run reads"] if lake else []
     return [*kept, shlex.join(words)]
 
 
@@ -165,6 +172,13 @@ def _notes(run: Run) -> list[str]:
     if run.recipe.source == "world":
         notes.append(
             "True figures come from the synthetic world's hidden truth; nothing that learns or decides read them."
+        )
+    if run.at is not None:
+        from assets.stages import ingest
+
+        notes.append(
+            f"Written again from what cycle {run.at} recorded; loves by day are what the warehouse holds now of the "
+            f"feedback until {ingest.as_of(run):%Y-%m-%d %H:%M} UTC."
         )
     return notes
 

@@ -1,5 +1,6 @@
 """Where a run's events come from: the synthetic world, rated dialogues, or the live warehouse (nothing to do)."""
 
+import hashlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,11 +93,19 @@ def _convai(run: Run) -> Facts:
     }
 
 
-def _simulator(run: Run) -> Any:
-    """The code that makes the events, where they are made here."""
+def _inputs(run: Run) -> Any:
+    """The code that makes the events, where they are made here, and the dialogues that they are made from."""
     modules = {"world": "streams.synthetic", "convai": "streams.convai", "warehouse": None}
     module = modules[run.recipe.source]
-    return source_digest(module) if module else None
+    code = source_digest(module) if module else None
+    return [code, _dialogues(run)] if run.recipe.source == "convai" else code
+
+
+def _dialogues(run: Run) -> str | None:
+    from streams.convai import FILE
+
+    file = run.data / FILE if run.data else None
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file and file.is_file() else None
 
 
 STAGE = Stage(
@@ -104,5 +113,5 @@ STAGE = Stage(
     "events: what users were shown, and how they reacted",
     _events,
     settings=lambda recipe: [recipe.source, recipe.world],
-    inputs=_simulator,
+    inputs=_inputs,
 )

@@ -1,6 +1,8 @@
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from assets.lock import RunHeldError, alone, holder
 from assets.pipeline import at_cycle, follow, prepare, read_recipe, reopen
 from assets.recipe import Recipe, World
 from assets.run import Facts, Run, Stage, perform
+from assets.stages import models, source
 
 
 def run_in(directory: Path, **settings: object) -> Run:
@@ -168,3 +171,107 @@ def test_a_run_that_is_held_is_left_alone_and_says_who_holds_it(tmp_path: Path) 
     assert holder(run.directory) is None
     with alone(run.directory, "loveloop run"):
         assert "loveloop run" in (run.directory / ".lock").read_text()
+
+
+def test_a_cycle_writes_its_own_report_and_ends_although_everything_in_it_is_from_earlier_cycles(
+    tmp_path: Path,
+) -> None:
+    calls: list[str] = []
+    for responses in (5, 7, 5):
+        run = run_in(tmp_path, world={"responses": responses})
+        perform(run, counting("a", calls))
+        perform(run, Stage("report", "report", counting("report", calls).work, ("a",)))
+        assert run.cycle is not None
+        assert run.cycle.ended
+    assert calls == ["a", "report", "a", "report", "report"]
+
+
+def test_a_result_that_was_removed_by_hand_is_made_again_in_a_new_cycle(tmp_path: Path) -> None:
+    def work(run: Run) -> Facts:
+        place = run.models / "a"
+        place.mkdir(parents=True)
+        return {"summary": "made", "place": run.relative(place)}
+
+    run, stage = run_in(tmp_path), Stage("a", "a", work)
+    perform(run, stage)
+    run.place("a").rmdir()
+    done = perform(run, stage)
+    assert (done.ran, done.cycle, done.why) == (True, 2, "a: what it had made is gone")
+    assert run.place("a").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"number": 1}'])
+@pytest.mark.parametrize("name", ["run.json", "cycles/0001/cycle.json", "cycles/0001/stages/a.json"])
+def test_a_damaged_record_is_named_with_the_way_out(tmp_path: Path, name: str, content: str) -> None:
+    recipe = tmp_path / "r.toml"
+    recipe.write_text('source = "world"\n')
+    run = prepare(tmp_path / "run", recipe, None)
+    perform(run, counting("a", []))
+    (run.directory / name).write_text(content)
+    with pytest.raises(ValueError, match=rf"{name} is (damaged|no record)"):
+        [reopen(run.directory).finished(stage) for stage in ("a", "b")]
+
+
+def test_a_copy_of_a_cycle_s_folder_is_no_cycle(tmp_path: Path) -> None:
+    perform(run_in(tmp_path), counting("a", []))
+    shutil.copytree(tmp_path / "cycles" / "0001", tmp_path / "cycles" / "0001 copy")
+    assert [each.number for each in cycles(tmp_path)] == [1]
+
+
+def test_an_earlier_cycle_is_looked_at_under_its_own_recipe(tmp_path: Path) -> None:
+    for responses in (5, 7):
+        run = run_in(tmp_path, world={"responses": responses})
+        perform(run, counting("a", []))
+    assert [at_cycle(run, number).recipe.world.responses for number in (1, 2)] == [5, 7]
+
+
+def test_a_recipe_that_is_refused_does_not_take_the_place_of_the_run_s(tmp_path: Path) -> None:
+    recipe = tmp_path / "r.toml"
+    recipe.write_text('source = "world"\n')
+    run = prepare(tmp_path / "run", recipe, None)
+    recipe.write_text('source = "world"\n[incumbent]\nbase = "./nowhere"\n')
+    with pytest.raises(ValueError, match="no model lies"):
+        follow(prepare(run.directory, recipe, None), say=print)
+    with alone(run.directory, "loveloop run"), pytest.raises(RunHeldError):
+        recipe.write_text('source = "world"\nseed = 2\n')
+        follow(prepare(run.directory, recipe, None), say=print)
+    assert reopen(run.directory) == run
+
+
+def test_a_run_keeps_the_source_of_its_events(tmp_path: Path) -> None:
+    recipe = tmp_path / "r.toml"
+    recipe.write_text('source = "convai"\n')
+    run = prepare(tmp_path / "run", recipe, tmp_path)
+    perform(run, counting("a", []))
+    recipe.write_text('source = "world"\n')
+    with pytest.raises(ValueError, match="a run of source 'convai' and the recipe's source is 'world'"):
+        prepare(run.directory, recipe, None)
+
+
+def test_models_that_a_recipe_names_by_a_path_are_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "encoder").mkdir()
+    recipe = tmp_path / "r.toml"
+    recipe.write_text('source = "warehouse"\n[p_love]\nbase = "encoder"\n[helpfulness]\nbase = "encoder"\n')
+    monkeypatch.chdir(tmp_path)
+    made = prepare(tmp_path / "run", recipe, None).recipe
+    assert made.p_love.base == str(tmp_path / "encoder")
+    assert made.labelled()["helpfulness"].base == str(tmp_path / "encoder")
+    assert made.labelled()["helpfulness"].labels == "reactions"
+
+
+def test_other_dialogues_and_other_weights_in_the_same_place_are_noticed(tmp_path: Path) -> None:
+    base = tmp_path / "encoder"
+    base.mkdir()
+    settings: dict[str, object] = {
+        "source": "convai",
+        "p_love": {"base": str(base)},
+        "helpfulness": {"base": str(base)},
+    }
+    run = replace(run_in(tmp_path / "run", **settings), data=tmp_path)
+    every = (source.STAGE, models.P_LOVE, models.labelled("helpfulness"))
+    before = [stage.key(run).digest for stage in every]
+    (tmp_path / "dialogues.jsonl").write_text("{}\n")
+    (base / "model.safetensors").write_bytes(b"other")
+    assert all(stage.key(run).digest != digest for stage, digest in zip(every, before, strict=True))

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from assets import found, trial, trial_words
+from assets import found, provenance, trial, trial_words
 from assets.cli import group
 from assets.recipe import Recipe
 from assets.run import Run, Stage, perform
@@ -378,11 +378,10 @@ def test_exposures_that_are_not_all_stored_fail_their_stage(tmp_path: Path) -> N
         experiment.require_stored(run, "tone", 400, ingest.through_the_broker(run, file))
 
 
-def live_run(target: Path, directory: Path, **settings: Any) -> Run:
+def live_run(target: Path, directory: Path, *, passed: bool = True, **settings: Any) -> Run:
     recipe = {"source": "warehouse", "warehouse": str(target), "experiment": settings or None}
     run = Run(directory / "run", Recipe.model_validate(recipe))
-    staged = Stage("candidate", "", lambda _: {"summary": "", "name": STAGED, "passed": True})
-    perform(run, staged)
+    perform(run, Stage("candidate", "candidate", lambda _: {"summary": "", "name": STAGED, "passed": passed}))
     return run
 
 
@@ -390,14 +389,15 @@ def test_a_run_waits_for_its_live_experiment_and_says_what_to_serve(empty: Path,
     run = live_run(empty, tmp_path)
     stage(empty)
     readout, ledger = experiment.stages(run.recipe)
-    facts = perform(run, readout).facts
+    facts, *_ = perform(run, readout)
     todo = f"serve {STAGED} under experiment 'ab-{STAGED}' with arms control and treatment"
     assert facts["summary"] == f"no exposure yet: {todo}"
     assert facts["waiting"] == todo
     assert perform(run, ledger)[0]["summary"].startswith("nothing measured yet; 0 experiments")
     shown = found.experiment(run)
     assert shown is not None
-    assert (shown.decision, shown.waiting) == ("waiting", todo)
+    assert shown.waiting == todo
+    assert not any(each["what"] == "A/B test" for each in provenance.origins(run)), "nothing was served yet"
 
 
 def test_a_run_reads_the_newest_experiment_of_a_staged_candidate(target: Path, tmp_path: Path) -> None:
@@ -405,10 +405,10 @@ def test_a_run_reads_the_newest_experiment_of_a_staged_candidate(target: Path, t
     store(target, *Product(8, name="of another", policy="own").days(users=20, begin=later))
     run = live_run(target, tmp_path)
     readout, ledger = experiment.stages(run.recipe)
-    facts = perform(run, readout).facts
+    facts, *_ = perform(run, readout)
     assert (facts["name"], facts["decision"]) == ("tone", "ship")
     assert facts["shown"][-1].startswith("next: ")
-    booked = perform(run, ledger).facts
+    booked, *_ = perform(run, ledger)
     assert booked["summary"].startswith(f"predicted +80.0%, measured {facts['lift']:+.1%}; 1 experiment")
     shown = found.experiment(run)
     assert shown is not None
@@ -418,8 +418,38 @@ def test_a_run_reads_the_newest_experiment_of_a_staged_candidate(target: Path, t
 def test_a_recipe_names_the_experiment_its_plan_and_its_shares(target: Path, tmp_path: Path) -> None:
     store(target, *Product(9, name="own", policy="own").days(users=20))
     run = live_run(target, tmp_path, name="own", planned=40, shares={"control": 0.5}, maturity_hours=0)
-    facts = perform(run, experiment.READOUT_LIVE).facts
+    facts, *_ = perform(run, experiment.READOUT_LIVE)
     assert (facts["name"], facts["planned_exposures"], facts["shares_from"]) == ("own", 40, "given")
+
+
+def test_a_candidate_that_failed_a_gate_is_not_simply_to_be_served(empty: Path, tmp_path: Path) -> None:
+    facts, *_ = perform(live_run(empty, tmp_path, passed=False), experiment.READOUT_LIVE)
+    assert facts["waiting"].startswith(
+        f"{STAGED} did not pass every gate, its card says which; to test it all the same"
+    )
+
+
+def test_a_misspelt_experiment_is_told_with_those_that_are_there(target: Path, tmp_path: Path) -> None:
+    facts, *_ = perform(live_run(target, tmp_path, name="tune"), experiment.READOUT_LIVE)
+    assert facts["waiting"].endswith("under experiment 'tune' with arms control and treatment "
+                                     "(experiment.name of the recipe; in the log are tone)")  # fmt: skip
+
+
+def test_arms_that_do_not_fit_do_not_keep_back_the_rest_of_the_cycle(target: Path, tmp_path: Path) -> None:
+    run = live_run(target, tmp_path, name="tone", control="A")
+    facts, *_ = perform(run, experiment.READOUT_LIVE)
+    assert facts["summary"].startswith("tone was not read: experiment 'tone' has the arms control, treatment")
+    shown = found.experiment(run)
+    assert shown is not None
+    assert shown.unread
+    assert perform(run, experiment.LEDGER).facts["summary"].startswith("nothing measured yet")
+
+
+def test_a_candidate_may_be_served_under_the_name_of_its_weights(empty: Path, tmp_path: Path) -> None:
+    store(empty, *Product(policy="weights").days(users=40))
+    stage(empty)
+    facts, *_ = perform(live_run(empty, tmp_path), experiment.READOUT_LIVE)
+    assert (facts["name"], facts["candidate"]) == ("tone", STAGED)
 
 
 def test_only_a_recipe_of_the_world_simulates_exposures() -> None:

@@ -102,3 +102,12 @@ def test_the_experiments_of_a_live_warehouse_are_not_all_the_runs_own(tmp_path: 
     assert test is not None
     assert test.simulated is False
     assert run.facts("experiment_readout") == read
+
+
+def test_the_command_of_a_live_run_names_its_warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    live = recipe("warehouse", warehouse=str(tmp_path / "own.duckdb"))
+    (command,) = _commands(Run(tmp_path / "runs" / "tone", live, recipe_file="r.toml"))
+    assert "--warehouse own.duckdb" in command
+    lake = recipe("warehouse", warehouse="ducklake:postgres:password=secret;data=s3://x")
+    assert "secret" not in " ".join(_commands(Run(tmp_path / "runs" / "tone", lake, recipe_file="r.toml")))
