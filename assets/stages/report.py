@@ -5,7 +5,7 @@ import shlex
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from assets import found, provenance
 from assets.run import Facts, Run, Stage
@@ -150,9 +150,15 @@ def _commands(run: Run) -> list[str]:
     recipe = run.recipe_file
     words = ["loveloop", "run", "--recipe", str(recipe or "RECIPE.toml")]
     words += ["--data", str(run.data)] if run.data else []
+    words += ["--warehouse", run.recipe.warehouse] if _is_file(run.recipe.warehouse) else []
     words += ["--name", run.directory.name, "--home", _short(run.directory.parent)]
     kept = [] if recipe else [f"# RECIPE.toml: the recipe that is kept in {_short(run.directory / 'run.json')}"]
     return [*kept, shlex.join(words)]
+
+
+def _is_file(warehouse: str | None) -> TypeGuard[str]:
+    """A lake's address may hold a password, so it is left to the recipe or to LOVELOOP_WAREHOUSE."""
+    return warehouse is not None and not warehouse.startswith("ducklake:")
 
 
 def _short(path: Path) -> str:
