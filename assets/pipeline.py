@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ def prepare(directory: Path, recipe: Path, data: Path | None, warehouse: str | P
 
     Raises:
         ValueError: The recipe is wrong, or what it needs is not given.
+        RunHeldError: The run has another recipe or other data, and somebody works in it.
     """
     wanted = anchored(read_recipe(recipe), warehouse)
     run = Run(directory.resolve(), wanted, data.resolve() if data else None, str(recipe))
@@ -75,8 +77,16 @@ def prepare(directory: Path, recipe: Path, data: Path | None, warehouse: str | P
         "recipe_file": run.recipe_file,
         "data": str(run.data) if run.data else None,
     }
-    write_json(run.directory / "run.json", opened)
+    _keep(run.directory / "run.json", opened)
     return run
+
+
+def _keep(file: Path, opened: dict[str, Any]) -> None:
+    """Write what a run was opened with; another recipe or other data only while nobody works in the run."""
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    same = all(kept.get(name) == opened[name] for name in ("recipe", "data"))
+    with nullcontext() if same else alone(file.parent, "loveloop, opening the run"):
+        write_json(file, opened)
 
 
 def anchored(recipe: Recipe, warehouse: str | Path | None) -> Recipe:
