@@ -51,8 +51,8 @@ def read_json(file: Path, *fields: str) -> dict[str, Any]:
 
 
 _MEND = (
-    "put back a copy of it; without one, remove it if it is a stage's record (in stages/), which is then run again, else "
-    "give the run another --name"
+    "put back a copy of it; without one, remove it if it is a stage's record (in stages/), which is then run again, "
+    "else give the run another --name"
 )
 
 

@@ -1,3 +1,4 @@
+import itertools
 import json
 import shutil
 import subprocess
@@ -100,6 +101,27 @@ def test_a_new_cycle_keeps_using_what_the_changed_stage_does_not_flow_into(tmp_p
     assert calls == ["a", "b", "c", "d", "b"]
 
 
+CHAIN = {"a": (), "b": ("a",), "c": ("b",), "d": ("a",), "report": ("c", "d")}
+"""Stages of a small loop, and what each reads."""
+
+
+def test_stages_asked_for_anew_in_every_order_overwrite_nothing_of_an_earlier_cycle(tmp_path: Path) -> None:
+    for order in itertools.permutations(CHAIN):
+        calls: list[str] = []
+        run = run_in(tmp_path / "-".join(order))
+        chain = {name: counting(name, calls, needs) for name, needs in CHAIN.items()}
+        for stage in chain.values():
+            perform(run, stage)
+        for name in order:
+            results = {file: file.read_bytes() for file in run.directory.glob("cycles/*/stages/*.json")}
+            ready = all(run.finished(need) for need in CHAIN[name])
+            if ready:
+                perform(run, chain[name], anew=True)
+            assert {file: file.read_bytes() for file in results} == results, order
+            assert (len(list(run.directory.glob("cycles/*/stages/*.json"))) > len(results)) == ready, order
+        assert cycles(run.directory)[0].stages() == dict.fromkeys(CHAIN, 1), order
+
+
 def test_a_cycle_that_ended_with_its_report_is_left_as_it_is(tmp_path: Path) -> None:
     calls: list[str] = []
     run = run_in(tmp_path)
@@ -165,6 +187,12 @@ def test_a_run_that_is_held_is_left_alone_and_says_who_holds_it(tmp_path: Path) 
     with pytest.raises(RunHeldError, match=rf"Dagster, asset ingest \(process {other.pid}, since .* works in"):
         follow(run, say=print)
     assert "Dagster, asset ingest" in str(holder(run.directory))
+    assert prepare(run.directory, recipe, None) == run, "the same recipe may be read beside it"
+    kept = (run.directory / "run.json").read_bytes()
+    recipe.write_text('source = "world"\nseed = 2\n')
+    with pytest.raises(RunHeldError, match=rf"Dagster, asset ingest \(process {other.pid}"):
+        prepare(run.directory, recipe, None)
+    assert (run.directory / "run.json").read_bytes() == kept, "whoever works there keeps its recipe"
     other.kill()
     other.wait(timeout=30)
     other.stdout.close()
@@ -232,9 +260,10 @@ def test_a_recipe_that_is_refused_does_not_take_the_place_of_the_run_s(tmp_path:
     recipe.write_text('source = "world"\n[incumbent]\nbase = "./nowhere"\n')
     with pytest.raises(ValueError, match="no model lies"):
         follow(prepare(run.directory, recipe, None), say=print)
+    recipe.write_text('source = "world"\nseed = 2\n')
+    other = prepare(run.directory, recipe, None)
     with alone(run.directory, "loveloop run"), pytest.raises(RunHeldError):
-        recipe.write_text('source = "world"\nseed = 2\n')
-        follow(prepare(run.directory, recipe, None), say=print)
+        follow(other, say=print)
     assert reopen(run.directory) == run
 
 
