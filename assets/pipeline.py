@@ -113,8 +113,8 @@ def anchored(recipe: Recipe, warehouse: str | Path | None) -> Recipe:
         target = str(warehouse or recipe.warehouse or places.WAREHOUSE)
         changed["warehouse"] = target if target.startswith("ducklake:") else str(Path(target).absolute())
     changed["incumbent"] = recipe.incumbent.model_copy(update={"base": _anchored(recipe.incumbent.base)})
-    rewards: dict[str, Reward] = {"p_love": recipe.p_love, **recipe.labelled()}
-    for name, wanted in rewards.items():
+    rewards: list[tuple[str, Reward]] = [("p_love", recipe.p_love), *recipe.labelled().items()]
+    for name, wanted in rewards:
         found = {"base": _anchored(wanted.base), "labels": _anchored(wanted.labels)}
         changed[name] = wanted.model_copy(update=found)
     return recipe.model_copy(update=changed)
