@@ -190,8 +190,9 @@ def test_a_run_that_is_held_is_left_alone_and_says_who_holds_it(tmp_path: Path) 
     assert prepare(run.directory, recipe, None) == run, "the same recipe may be read beside it"
     kept = (run.directory / "run.json").read_bytes()
     recipe.write_text('source = "world"\nseed = 2\n')
+    changed = prepare(run.directory, recipe, None)
     with pytest.raises(RunHeldError, match=rf"Dagster, asset ingest \(process {other.pid}"):
-        prepare(run.directory, recipe, None)
+        follow(changed, say=print)
     assert (run.directory / "run.json").read_bytes() == kept, "whoever works there keeps its recipe"
     other.kill()
     other.wait(timeout=30)
