@@ -13,7 +13,7 @@ from assets.lock import RunHeldError, alone, holder
 from assets.pipeline import at_cycle, follow, prepare, read_recipe, reopen
 from assets.recipe import Recipe, World
 from assets.run import Facts, Run, Stage, perform
-from assets.stages import models, source
+from assets.stages import models, policy, source
 
 
 def run_in(directory: Path, **settings: object) -> Run:
@@ -73,6 +73,14 @@ def test_a_stage_is_kept_when_what_it_reads_came_out_the_same(tmp_path: Path) ->
     perform(run_in(tmp_path, world={"responses": 5}), last)
     done = perform(run_in(tmp_path, world={"responses": 7}), last)
     assert (calls, done.ran) == (["a", "a", "b"], False)
+
+
+def test_a_policy_is_kept_when_the_sweep_gets_other_weights(tmp_path: Path) -> None:
+    def key(love_weights: list[float]) -> str:
+        run = run_in(tmp_path, policy={"love_weights": love_weights})
+        return policy.stage(0.3, run.recipe).key(run).digest
+
+    assert key([0.3]) == key([0.0, 0.3, 0.9])
 
 
 def test_a_stage_notices_what_came_in_from_outside(tmp_path: Path) -> None:
