@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from . import events  # relative: the client carries this file
+from . import events, outgoing  # relative: the client carries this file
 from .events import EARLIEST, SCHEMA_VERSION, new_event_id
 from .upcasters import canonical_reaction
 
@@ -84,7 +84,7 @@ def to_line(draft: Mapping[str, Any], now: datetime) -> Completed:
     try:
         line = msgspec.json.encode(event)
     except (TypeError, ValueError, RecursionError):
-        raise events.not_json(event, events.KINDS.get(str(event.get("type")))) from None
+        raise outgoing.not_json(event, events.KINDS.get(str(event.get("type")))) from None
     events.decode(line, received_at=now)
     return Completed(event["event_id"], event["user_id"], line)
 

@@ -114,7 +114,7 @@ class GroupCommit:
             if self._topic in topics.TOPICS:
                 topics.create_topics(self._bootstrap, timeout=self.timeout)
             self._producer = EventProducer(self._bootstrap, topic=self._topic, timeout=self.timeout)
-        except (ConnectionError, ValueError) as error:
+        except Exception as error:  # of kafka-python, too: none may end the thread, which tries again
             self._note_away(error)
             for request in self._take():
                 _tell(request, error)

@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from streams import drafts, topics, wire
-from streams.events import LONGEST_LINE, Event, encode_checked
+from streams.events import LONGEST_LINE, Event
+from streams.outgoing import encode_checked
 
 IN_FLIGHT_PACKS = 256
 """Packs sent and not yet acknowledged, at most 64 MiB; `send` waits while there are more."""

@@ -22,7 +22,7 @@ from streams import brokers, consumer, topics, wire
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENT = ROOT / "clients" / "python"
-SHARED = ("drafts", "events", "faults", "topics", "upcasters", "wire")
+SHARED = ("drafts", "events", "faults", "outgoing", "topics", "upcasters", "wire")
 SERVED: dict[str, Any] = {
     "user_id": "u", "response_id": "r", "conversation_id": "c", "session_id": "s", "turn": 0, "policy": "p",
     "conversation": [{"role": "user", "content": "hi"}], "response": "hello",

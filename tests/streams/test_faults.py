@@ -20,9 +20,9 @@ from streams.events import (
     ResponseServed,
     decode,
     encode,
-    encode_checked,
     new_event_id,
 )
+from streams.outgoing import encode_checked
 from streams.producer import EventProducer
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

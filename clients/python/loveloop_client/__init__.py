@@ -1,7 +1,8 @@
 """Posts events to loveloop from a product's own process: `Client(...).response(...)`, `.reaction(...)`, `.erase(...)`.
 
-The contract is not written here a second time: `events`, `faults`, `upcasters`, `drafts`, `wire` and `topics` are links
-to loveloop's own files, and a built wheel holds copies of them. The package needs msgspec and kafka-python, no more.
+The contract is not written here a second time: `drafts`, `events`, `faults`, `outgoing`, `topics`, `upcasters` and
+`wire` are links to loveloop's own files, and a built wheel holds copies of them. The package needs msgspec and
+kafka-python, no more.
 """
 
 from .client import Client
