@@ -51,8 +51,8 @@ def read_json(file: Path, *fields: str) -> dict[str, Any]:
 
 
 _MEND = (
-    "put back a copy of it; without one, remove it if it is a stage's record (in stages/), which is then run again, else "
-    "give the run another --name"
+    "put back a copy of it; without one, remove it if it is a stage's record (in stages/), which is then run again, "
+    "else give the run another --name"
 )
 
 
@@ -167,7 +167,9 @@ def cycle_for(run: Path, stage: str, why: str) -> Cycle:
     newest = found[-1]
     flows_into = newest.downstream(stage) | {stage}
     if newest.ended or any(newest.produced(name) for name in flows_into):
-        return open_cycle(run, why, {n: number for n, number in newest.stages().items() if n not in flows_into | {LAST}})
+        return open_cycle(
+            run, why, {n: number for n, number in newest.stages().items() if n not in flows_into | {LAST}}
+        )
     newest.drop(flows_into)
     return newest
 

@@ -10,10 +10,9 @@ from pydantic import ValidationError
 from assets import places, preflight, recipe_errors
 from assets.cycle import cycle, read_json, write_json
 from assets.lock import alone
-from assets.recipe import Recipe
+from assets.recipe import Recipe, Reward
 from assets.run import Performed, Run, Stage, perform
 from assets.stages import adversary, candidate, evaluation, experiment, feedback, ingest, models, policy, report, source
-
 
 RECORD = "run.json"
 """In a run's directory: what it follows."""
@@ -96,8 +95,8 @@ def _same_source(run: Run) -> None:
     source = dict(read_json(file, "recipe")["recipe"]).get("source")
     if source != run.recipe.source:
         raise ValueError(
-            f"{run.directory} is a run of source {source!r} and the recipe's source is {run.recipe.source!r}: a run keeps "
-            "its events and its history; give this recipe a run of its own with another --name"
+            f"{run.directory} is a run of source {source!r} and the recipe's source is {run.recipe.source!r}: a run "
+            "keeps its events and its history; give this recipe a run of its own with another --name"
         )
 
 
@@ -113,7 +112,8 @@ def anchored(recipe: Recipe, warehouse: str | Path | None) -> Recipe:
         target = str(warehouse or recipe.warehouse or places.WAREHOUSE)
         changed["warehouse"] = target if target.startswith("ducklake:") else str(Path(target).absolute())
     changed["incumbent"] = recipe.incumbent.model_copy(update={"base": _anchored(recipe.incumbent.base)})
-    for name, wanted in {"p_love": recipe.p_love, **recipe.labelled()}.items():
+    rewards: dict[str, Reward] = {"p_love": recipe.p_love, **{str(k): v for k, v in recipe.labelled().items()}}
+    for name, wanted in rewards.items():
         found = {"base": _anchored(wanted.base), "labels": _anchored(wanted.labels)}
         changed[name] = wanted.model_copy(update=found)
     return recipe.model_copy(update=changed)
@@ -142,8 +142,8 @@ def reopen(directory: Path) -> Run:
         recipe = Recipe.model_validate(text["recipe"])
     except ValidationError as error:
         raise ValueError(
-            f"{opened} keeps a recipe that this version cannot read: {recipe_errors.words(error, Recipe)}; run the loop "
-            "with a recipe of this version to go on"
+            f"{opened} keeps a recipe that this version cannot read: {recipe_errors.words(error, Recipe)}; run the "
+            "loop with a recipe of this version to go on"
         ) from None
     return Run(directory.resolve(), recipe, data, text.get("recipe_file"))
 

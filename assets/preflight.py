@@ -8,6 +8,7 @@ from assets import preflight_feedback
 from assets.recipe import Recipe, Reward
 from assets.run import Run
 
+
 def check(run: Run) -> None:
     """Refuse a run whose inputs are not all there.
 

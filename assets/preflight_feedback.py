@@ -108,7 +108,7 @@ def _prompts(rows: Any) -> Iterator[str]:
     fresh = len({prompt for prompt in prompts[cut:] if prompt is not None and prompt not in before})
     if not before - {None} or fresh < LEAST_PROMPTS:
         yield (
-            f"the latest {HELD_OUT:.0%} of the log holds {fresh:,} prompts that no earlier response answered, and policies "
-            f"are compared on at least {LEAST_PROMPTS}: a prompt is a whole conversation in which the user spoke last; "
-            "ingest more of them"
+            f"the latest {HELD_OUT:.0%} of the log holds {fresh:,} prompts that no earlier response answered, and "
+            f"policies are compared on at least {LEAST_PROMPTS}: a prompt is a whole conversation in which the user "
+            "spoke last; ingest more of them"
         )

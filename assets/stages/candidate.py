@@ -127,7 +127,7 @@ Not chosen: {"; ".join(choice.reasons) or "no other policy was trained"}.
 
 
 def _version(facts: Facts) -> str:
-    """The candidate's name, and a digest of what it passed and promises: another evaluation of it is another promise."""
+    """The candidate's name, and a digest of what it passed and promises: another evaluation is another promise."""
     promised = json.dumps([facts["passed"], facts["gates"], facts.get("predicted_lift")], sort_keys=True)
     return f"{facts['name']}@{hashlib.sha256(promised.encode()).hexdigest()[:8]}"
 

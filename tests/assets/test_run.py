@@ -232,8 +232,8 @@ def test_a_recipe_that_is_refused_does_not_take_the_place_of_the_run_s(tmp_path:
     recipe.write_text('source = "world"\n[incumbent]\nbase = "./nowhere"\n')
     with pytest.raises(ValueError, match="no model lies"):
         follow(prepare(run.directory, recipe, None), say=print)
+    recipe.write_text('source = "world"\nseed = 2\n')
     with alone(run.directory, "loveloop run"), pytest.raises(RunHeldError):
-        recipe.write_text('source = "world"\nseed = 2\n')
         follow(prepare(run.directory, recipe, None), say=print)
     assert reopen(run.directory) == run
 
@@ -264,8 +264,8 @@ def test_models_that_a_recipe_names_by_a_path_are_found_from_any_folder(
 def test_other_dialogues_and_other_weights_in_the_same_place_are_noticed(tmp_path: Path) -> None:
     base = tmp_path / "encoder"
     base.mkdir()
-    settings: dict[str, object] = {"source": "convai", "p_love": {"base": str(base)}, "helpfulness": {"base": str(base)}}
-    run = replace(run_in(tmp_path / "run", **settings), data=tmp_path)
+    other = {"base": str(base)}
+    run = replace(run_in(tmp_path / "run", source="convai", p_love=other, helpfulness=other), data=tmp_path)
     every = (source.STAGE, models.P_LOVE, models.labelled("helpfulness"))
     before = [stage.key(run).digest for stage in every]
     (tmp_path / "dialogues.jsonl").write_text("{}\n")
