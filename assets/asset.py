@@ -131,7 +131,7 @@ def opened_or_failed(run: RunResource) -> Run:
     try:
         return run.open()
     except expected() as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+        raise dg.Failure(str(error), allow_retries=isinstance(error, RunHeldError)) from error
 
 
 def _materialise(
@@ -139,6 +139,8 @@ def _materialise(
 ) -> dg.MaterializeResult[None]:
     keep(run)
     context.log.info("%s, in %s", stage.title, run.directory)
+    for need in stage.needs:
+        run.facts(need)  # clicks come in any order; without what it reads a stage would begin from nothing
     done = perform(run, stage, anew=anew)
     if done.why:
         context.log.info("cycle %d: %s", done.cycle, done.why)

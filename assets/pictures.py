@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def picture(run: Run, stage: str) -> bytes | None:
     """The plot of a stage as PNG; None for a stage that has none, or too little to draw."""
-    draw = _DRAWN_BY.get(stage)
+    draw = _DRAWN_BY.get("policy" if stage.startswith("policy-") else stage)
     return None if draw is None else draw(run, stage)
 
 
@@ -45,6 +45,13 @@ def pareto(run: Run, _: str = "") -> bytes | None:
     from assets.report import plots
 
     return plots.pareto(found.policies(run))
+
+
+def rounds(run: Run, stage: str) -> bytes | None:
+    """What each reward thinks of a policy's samples, round by round."""
+    from assets.report import rounds_plot
+
+    return rounds_plot.rounds(run.facts(stage)["rounds"])
 
 
 def forest(run: Run, _: str = "") -> bytes | None:
@@ -118,6 +125,7 @@ _DRAWN_BY: dict[str, Any] = {
     "p_love": reliability,
     "helpfulness": reliability,
     "safety": reliability,
+    "policy": rounds,
     "offline_evaluation": pareto,
     "candidate": pareto,
     "experiment_readout": forest,

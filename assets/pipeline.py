@@ -65,6 +65,7 @@ def prepare(directory: Path, recipe: Path, data: Path | None, warehouse: str | P
 
     Raises:
         ValueError: The recipe is wrong, or what it needs is not given.
+        RunHeldError: The run has another recipe or other data, and somebody works in it.
     """
     wanted = anchored(read_recipe(recipe), warehouse)
     run = Run(directory.resolve(), wanted, data.resolve() if data else None, str(recipe))
@@ -112,8 +113,8 @@ def anchored(recipe: Recipe, warehouse: str | Path | None) -> Recipe:
         target = str(warehouse or recipe.warehouse or places.WAREHOUSE)
         changed["warehouse"] = target if target.startswith("ducklake:") else str(Path(target).absolute())
     changed["incumbent"] = recipe.incumbent.model_copy(update={"base": _anchored(recipe.incumbent.base)})
-    rewards: dict[str, Reward] = {"p_love": recipe.p_love, **{str(k): v for k, v in recipe.labelled().items()}}
-    for name, wanted in rewards.items():
+    rewards: list[tuple[str, Reward]] = [("p_love", recipe.p_love), *recipe.labelled().items()]
+    for name, wanted in rewards:
         found = {"base": _anchored(wanted.base), "labels": _anchored(wanted.labels)}
         changed[name] = wanted.model_copy(update=found)
     return recipe.model_copy(update=changed)

@@ -11,15 +11,15 @@ def origins(run: Run) -> list[dict[str, Any]]:
     Returns:
         Rows with `what` it is, its `origin` in words, and whether it is `simulated` (None for what was left out).
     """
-    rows = [_row("events", _facts(run, "events").get("origin"))]
-    rows.append(_row("P[Love] labels", _facts(run, "p_love").get("origin")))
+    rows = [_row(run, "events", _facts(run, "events").get("origin"))]
+    rows.append(_row(run, "P[Love] labels", _facts(run, "p_love").get("origin")))
     for name in ("helpfulness", "safety"):
         facts = _facts(run, name) if name in run.recipe.labelled() else {}
-        rows.append(_row(f"{name} labels", facts.get("origin")) or _left_out(run, name))
-    rows.append(_row("incumbent", _facts(run, "incumbent").get("origin")))
+        rows.append(_row(run, f"{name} labels", facts.get("origin")) or _left_out(run, name))
+    rows.append(_row(run, "incumbent", _facts(run, "incumbent").get("origin")))
     for name, origin in _prompts(run).items():
-        rows.append(_row(f"training prompts for {name}", origin))
-    rows.append(_row("evaluation prompts", _facts(run, "offline_evaluation").get("prompts")))
+        rows.append(_row(run, f"training prompts for {name}", origin))
+    rows.append(_row(run, "evaluation prompts", _facts(run, "offline_evaluation").get("prompts")))
     rows.append(_trial(run))
     return [each for each in rows if each is not None]
 
@@ -49,8 +49,12 @@ def _left_out(run: Run, name: str) -> dict[str, Any] | None:
     return {"what": f"{name} labels", "origin": "left out by the recipe: not trained, not measured", "simulated": None}
 
 
-def _row(what: str, origin: dict[str, Any] | None) -> dict[str, Any] | None:
-    return {"what": what, "origin": origin["words"], "simulated": origin["simulated"]} if origin else None
+def _row(run: Run, what: str, origin: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What is taken from the log of a simulated world is simulated too; a model that the recipe names is not."""
+    if not origin:
+        return None
+    of_the_world = run.recipe.source == "world" and origin["source"] == "log"
+    return {"what": what, "origin": origin["words"], "simulated": origin["simulated"] or of_the_world}
 
 
 def _facts(run: Run, stage: str) -> dict[str, Any]:

@@ -316,6 +316,7 @@ def _check_moment(event: Event, received_at: datetime) -> None:
     moment = moment_of(event)
     latest = received_at + LATEST_AHEAD
     if not EARLIEST <= moment <= latest:
-        received = f"{LATEST_AHEAD} after the broker received it ({received_at.isoformat()})"
+        hours = LATEST_AHEAD // timedelta(hours=1)
+        received = f"{hours} hours after the broker received it ({received_at.isoformat()})"
         rule = f"must lie between {EARLIEST:%Y-%m-%d} and {received}"
         raise ContractError("timestamp_out_of_range", f"{moment.isoformat()}, {rule}")

@@ -8,12 +8,13 @@ import importlib.util
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from streams import topics, wire
+from streams import drafts, topics, wire
 from streams.events import LONGEST_LINE, Event, encode_checked
 
 IN_FLIGHT_PACKS = 256
@@ -101,6 +102,16 @@ class EventProducer:
         """
         line = encode_checked(event)
         self._put(self._partitioner.of_user(event.user_id), line)
+
+    def send_draft(self, draft: Mapping[str, Any]) -> str:
+        """Send an event as a product has it at hand, completed by the rules of `streams.drafts`; returns its event_id.
+
+        Raises:
+            ContractError: As for `send`.
+        """
+        made = drafts.to_line(draft, datetime.now(UTC))
+        self._put(self._partitioner.of_user(made.user_id), made.line)
+        return made.event_id
 
     def send_line(self, line: bytes) -> None:
         """Send one encoded event, or anything else: what breaks the contract is sent as it is.

@@ -271,6 +271,6 @@ class _Sending:
         if self.shift and line.moment is not None and line.moment + self.shift > self._clock.today() + LATEST_AHEAD:
             raise ValueError(
                 f"line {line.number:,} would happen at {line.moment + self.shift:%Y-%m-%d %H:%M:%S}, an event lies at "
-                f"most {LATEST_AHEAD} ahead of now; lines before it were sent: replay moved events at a speed of 1, or "
-                "move them less"
+                f"most {LATEST_AHEAD // timedelta(hours=1)} hours ahead of now; lines before it were sent: replay "
+                "moved events at a speed of 1, or move them less"
             )

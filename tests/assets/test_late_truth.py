@@ -71,7 +71,7 @@ def test_options_alone_build_a_set_and_diff_tells_what_changed_and_why(target: P
 
 def test_the_status_warns_of_reactions_that_wait_for_too_long(target: Path) -> None:
     pour(target, loved("lost", NOON))
-    done = CliRunner().invoke(warehouse, ["status", "--warehouse", str(target)])
+    done = CliRunner().invoke(warehouse, ["status", "--warehouse", str(target), "--json"])
     assert done.exit_code == 0
     assert "warning: 1 of 1 waiting reactions have waited too long" in done.stderr
     assert json.loads(done.stdout)["waiting_since"] == str(NOON)
@@ -79,17 +79,16 @@ def test_the_status_warns_of_reactions_that_wait_for_too_long(target: Path) -> N
 
 @pytest.mark.slow
 def test_the_asset_check_warns_of_them_too(tmp_path: Path) -> None:
-    from assets.asset import RunResource
     from assets.checks import reactions_find_their_responses
     from assets.pipeline import prepare
 
     run = prepare(tmp_path / "run", Path(__file__).with_name("tiny.toml"), None)
     connection.open(run.warehouse).migrate()
     pour(Path(run.warehouse), served(0), loved("lost", NOON - 30 * HOUR))
-    checked = reactions_find_their_responses(run=RunResource(directory=str(run.directory)))
-    assert (checked.passed, checked.severity.value) == (False, "WARN")
+    checked = reactions_find_their_responses(run)
+    assert (checked.passed, checked.warn) == (False, True)
     pour(Path(run.warehouse), ResponseServed(**(_fields(served(1)) | {"response_id": "lost"})))
-    assert reactions_find_their_responses(run=RunResource(directory=str(run.directory))).passed
+    assert reactions_find_their_responses(run).passed
 
 
 def _fields(event: ResponseServed) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def said(text: str) -> str:
         ("p_love = {config = {epoch = 1}}", "p_love.config.epoch is no setting: did you mean p_love.config.epochs?"),
         ("safety = {labls = 'x'}", "safety.labls is no setting: did you mean safety.labels?"),
         ("safety = true", "safety == true: must be a table of settings, or false"),
-        ("helpfulness = 5", "helpfulness == 5: must be a table of settings"),
+        ("helpfulness = 5", "helpfulness == 5: must be a table of settings, or false"),
         ("world = {responses = 'many'}", 'world.responses == "many": must be a whole number'),
         ("world = {responses = 2.5}", "world.responses == 2.5: must be a whole number"),
         ("world = {responses = 0}", "world.responses == 0: must be above 0"),

@@ -1,3 +1,4 @@
+import itertools
 import json
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from assets.lock import RunHeldError, alone, holder
 from assets.pipeline import at_cycle, follow, prepare, read_recipe, reopen
 from assets.recipe import Recipe, World
 from assets.run import Facts, Run, Stage, perform
-from assets.stages import models, source
+from assets.stages import models, policy, source
 
 
 def run_in(directory: Path, **settings: object) -> Run:
@@ -74,6 +75,14 @@ def test_a_stage_is_kept_when_what_it_reads_came_out_the_same(tmp_path: Path) ->
     assert (calls, done.ran) == (["a", "a", "b"], False)
 
 
+def test_a_policy_is_kept_when_the_sweep_gets_other_weights(tmp_path: Path) -> None:
+    def key(love_weights: list[float]) -> str:
+        run = run_in(tmp_path, policy={"love_weights": love_weights})
+        return policy.stage(0.3, run.recipe).key(run).digest
+
+    assert key([0.3]) == key([0.0, 0.3, 0.9])
+
+
 def test_a_stage_notices_what_came_in_from_outside(tmp_path: Path) -> None:
     calls: list[str] = []
     log = [1]
@@ -98,6 +107,27 @@ def test_a_new_cycle_keeps_using_what_the_changed_stage_does_not_flow_into(tmp_p
     assert at_cycle(run, 1).facts("c")["summary"] == "call 3"
     assert perform(run, chain[2]).cycle == 1, "the same input again: the earlier result holds"
     assert calls == ["a", "b", "c", "d", "b"]
+
+
+CHAIN = {"a": (), "b": ("a",), "c": ("b",), "d": ("a",), "report": ("c", "d")}
+"""Stages of a small loop, and what each reads."""
+
+
+def test_stages_asked_for_anew_in_every_order_overwrite_nothing_of_an_earlier_cycle(tmp_path: Path) -> None:
+    for order in itertools.permutations(CHAIN):
+        calls: list[str] = []
+        run = run_in(tmp_path / "-".join(order))
+        chain = {name: counting(name, calls, needs) for name, needs in CHAIN.items()}
+        for stage in chain.values():
+            perform(run, stage)
+        for name in order:
+            results = {file: file.read_bytes() for file in run.directory.glob("cycles/*/stages/*.json")}
+            ready = all(run.finished(need) for need in CHAIN[name])
+            if ready:
+                perform(run, chain[name], anew=True)
+            assert {file: file.read_bytes() for file in results} == results, order
+            assert (len(list(run.directory.glob("cycles/*/stages/*.json"))) > len(results)) == ready, order
+        assert cycles(run.directory)[0].stages() == dict.fromkeys(CHAIN, 1), order
 
 
 def test_a_cycle_that_ended_with_its_report_is_left_as_it_is(tmp_path: Path) -> None:
@@ -165,6 +195,13 @@ def test_a_run_that_is_held_is_left_alone_and_says_who_holds_it(tmp_path: Path) 
     with pytest.raises(RunHeldError, match=rf"Dagster, asset ingest \(process {other.pid}, since .* works in"):
         follow(run, say=print)
     assert "Dagster, asset ingest" in str(holder(run.directory))
+    assert prepare(run.directory, recipe, None) == run, "the same recipe may be read beside it"
+    kept = (run.directory / "run.json").read_bytes()
+    recipe.write_text('source = "world"\nseed = 2\n')
+    changed = prepare(run.directory, recipe, None)
+    with pytest.raises(RunHeldError, match=rf"Dagster, asset ingest \(process {other.pid}"):
+        follow(changed, say=print)
+    assert (run.directory / "run.json").read_bytes() == kept, "whoever works there keeps its recipe"
     other.kill()
     other.wait(timeout=30)
     other.stdout.close()
@@ -233,8 +270,9 @@ def test_a_recipe_that_is_refused_does_not_take_the_place_of_the_run_s(tmp_path:
     with pytest.raises(ValueError, match="no model lies"):
         follow(prepare(run.directory, recipe, None), say=print)
     recipe.write_text('source = "world"\nseed = 2\n')
+    other = prepare(run.directory, recipe, None)
     with alone(run.directory, "loveloop run"), pytest.raises(RunHeldError):
-        follow(prepare(run.directory, recipe, None), say=print)
+        follow(other, say=print)
     assert reopen(run.directory) == run
 
 
@@ -264,8 +302,12 @@ def test_models_that_a_recipe_names_by_a_path_are_found_from_any_folder(
 def test_other_dialogues_and_other_weights_in_the_same_place_are_noticed(tmp_path: Path) -> None:
     base = tmp_path / "encoder"
     base.mkdir()
-    other = {"base": str(base)}
-    run = replace(run_in(tmp_path / "run", source="convai", p_love=other, helpfulness=other), data=tmp_path)
+    settings: dict[str, object] = {
+        "source": "convai",
+        "p_love": {"base": str(base)},
+        "helpfulness": {"base": str(base)},
+    }
+    run = replace(run_in(tmp_path / "run", **settings), data=tmp_path)
     every = (source.STAGE, models.P_LOVE, models.labelled("helpfulness"))
     before = [stage.key(run).digest for stage in every]
     (tmp_path / "dialogues.jsonl").write_text("{}\n")

@@ -424,7 +424,9 @@ def test_a_recipe_names_the_experiment_its_plan_and_its_shares(target: Path, tmp
 
 def test_a_candidate_that_failed_a_gate_is_not_simply_to_be_served(empty: Path, tmp_path: Path) -> None:
     facts, *_ = perform(live_run(empty, tmp_path, passed=False), experiment.READOUT_LIVE)
-    assert facts["waiting"].startswith(f"{STAGED} did not pass every gate, its card says which; to test it")
+    assert facts["waiting"].startswith(
+        f"{STAGED} did not pass every gate, its card says which; to test it all the same"
+    )
 
 
 def test_a_misspelt_experiment_is_told_with_those_that_are_there(target: Path, tmp_path: Path) -> None:

@@ -1,5 +1,9 @@
 """Dagster's settings: on one machine and in the stack, they load, send nothing anywhere and find each other."""
 
+import os
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +46,20 @@ def test_the_workspace_names_the_code_server() -> None:
     (location,) = _read("workspace.yaml")["load_from"]
     assert location["grpc_server"]["host"] == "dagster-code"
     assert CODE_SERVER["command"][-2:] == ["--port", str(location["grpc_server"]["port"])]
+
+
+def test_dagster_and_dg_find_the_same_definitions() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    assert tools["dagster"]["module_name"] == tools["dg"]["project"]["code_location_target_module"]
+
+
+@pytest.mark.slow
+def test_dagster_finds_the_definitions_without_arguments(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", "from dagster._cli import main; main()", "definitions", "validate"]
+    environment = os.environ | {"LOVELOOP_HOME": str(tmp_path), "DAGSTER_HOME": str(tmp_path)}
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert "Validation successful for code location loveloop" in done.stdout + done.stderr
+    assert done.returncode == 0
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from streams import brokers, consumer, producer, topics, wire
-from streams.events import ErasureRequested, decode, new_event_id
+from streams.events import ContractError, ErasureRequested, ReactionChanged, ResponseServed, decode, new_event_id
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -39,6 +39,25 @@ def test_events_arrive_whole_and_each_users_in_order(broker: str, stream: topics
         homes = [[event for event in held if event.user_id == user] for held in events.values()]
         assert [home for home in homes if home] == [[event for event in sent if event.user_id == user]]
     assert (sender.events, sender.messages < 200) == (3000, True)
+
+
+def test_a_draft_is_completed_as_the_client_completes_it(broker: str, stream: topics.Topics) -> None:
+    topics.create_topics(broker, topics=stream)
+    reaction = {"type": "reaction_changed", "user_id": "u", "session_id": "s", "response_id": "r", "action": "added"}
+    asked = [{"role": "developer", "content": [{"type": "text", "text": "Be kind."}]}, {"role": "user", "content": "?"}]
+    response = {"type": "response_served", "user_id": "u", "session_id": "s", "response_id": "r", "turn": 0}
+    response |= {"conversation_id": "c", "policy": "v7", "conversation": asked, "response": "Water it."}
+    with producer.EventProducer(broker, topic=stream.events) as sender:
+        ids = [sender.send_draft(response), sender.send_draft(reaction | {"reaction": "\u2764\ufe0f"})]
+        with pytest.raises(ContractError, match=r"response_id is missing"):
+            sender.send_draft({name: value for name, value in reaction.items() if name != "response_id"})
+    (lines,) = lines_of(broker, stream.events).values()
+    shown, loved = (decode(line, received_at=datetime.now(UTC)).event for line in lines)
+    assert [shown.event_id, loved.event_id] == ids
+    assert isinstance(shown, ResponseServed)
+    assert isinstance(loved, ReactionChanged)
+    assert [(each.role, each.content) for each in shown.conversation] == [("system", "Be kind."), ("user", "?")]
+    assert loved.reaction == "love"
 
 
 def test_keyed_messages_of_another_producer_meet_ours(broker: str, stream: topics.Topics) -> None:

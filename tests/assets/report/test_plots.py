@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from assets.report import adversary_plots, group_plot, plots, schema
+from assets.report import adversary_plots, group_plot, plots, rounds_plot, schema
 from assets.report.adversary_schema import JudgedDay
 
 
@@ -18,7 +18,7 @@ def axes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         seen.append(figure.axes[0])
         return b"\x89PNG"
 
-    for module in (plots, adversary_plots, group_plot):
+    for module in (plots, adversary_plots, group_plot, rounds_plot):
         monkeypatch.setattr(module, "png", keep)
     return seen
 
@@ -82,3 +82,17 @@ def test_a_ledger_row_without_a_lift_is_no_mark_at_nothing(axes: list[Any]) -> N
 def test_an_open_interval_is_not_drawn_as_a_point_of_certainty(axes: list[Any]) -> None:
     plots.experiment_forest(schema.Experiment(decision="continue", lift=0.1, lift_ci=(0.0, 0.2), anytime_ci=(-1, None)))
     assert [each.get_text() for each in axes[0].texts] == ["no upper limit \N{RIGHTWARDS ARROW}"]
+
+
+def test_the_rounds_of_a_policy_are_drawn_against_what_the_first_one_drew(axes: list[Any]) -> None:
+    def task(name: str, sampled: float, chosen: float) -> dict[str, Any]:
+        return {"task": name, "sampled": {name: sampled, "other": 9.0}, "chosen": {name: chosen, "other": 9.0}}
+
+    first = {"round": 1, "tasks": [task("love", -3.0, -2.5), task("safety", 1.0, 1.5)]}
+    second = {"round": 2, "tasks": [task("love", -2.75, -2.0), task("safety", 1.25, 2.0)]}
+    rounds_plot.rounds([first, second])
+    lines = axes[0].get_lines()
+    drawn = {line.get_label(): line.get_ydata() for line in lines}
+    assert list(drawn["love"]) == list(drawn["safety"]) == [0.0, 0.25]
+    assert [list(line.get_ydata()) for line in lines if line.get_marker() == "^"] == [[0.5, 1.0], [0.5, 1.0], []]
+    assert rounds_plot.rounds([{"round": 1, "tasks": []}]) is None

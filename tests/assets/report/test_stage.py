@@ -32,6 +32,18 @@ def test_the_commands_are_the_runs_own(tmp_path: Path, monkeypatch: pytest.Monke
     assert shlex.split(command) == [*words, "my runs"]
 
 
+def test_the_command_of_a_live_run_names_its_warehouse_unless_that_may_hold_a_password(tmp_path: Path) -> None:
+    live = recipe("warehouse", warehouse="/data/product.duckdb")
+    (command,) = _commands(Run(tmp_path / "tone", live, recipe_file="live.toml"))
+    words = shlex.split(command)
+    assert words[words.index("--warehouse") + 1] == "/data/product.duckdb"
+    lake = recipe("warehouse", warehouse="ducklake:postgres:dbname=x password=secret;data=/lake")
+    commands = _commands(Run(tmp_path / "tone", lake, recipe_file="live.toml"))
+    assert commands[0] == "# LOVELOOP_WAREHOUSE: the lake that the run reads"
+    assert "--warehouse" not in commands[-1]
+    assert not any("secret" in command for command in commands)
+
+
 def test_a_run_that_does_not_know_its_recipes_file_says_where_its_content_is(tmp_path: Path) -> None:
     kept, command = _commands(Run(tmp_path / "runs" / "tone", recipe()))
     assert str(tmp_path / "runs" / "tone" / "run.json") in kept
@@ -67,6 +79,16 @@ def test_what_the_world_made_is_told_as_simulated(tmp_path: Path) -> None:
     finish(run, "events", {"origin": {"source": "world", "words": "the simulated world's users", "simulated": True}})
     assert told(run)["events"] == ("the simulated world's users", True)
     assert told(run)["A/B test"][1] is True
+
+
+def test_what_is_taken_from_a_simulated_log_is_told_as_simulated_and_a_named_model_is_not(tmp_path: Path) -> None:
+    asked = {"source": "log", "words": "the log's own prompts", "simulated": False}
+    named = {"source": "base", "words": "my-model, as the recipe names it", "simulated": False}
+    run = Run(tmp_path, recipe())
+    finish(run, "offline_evaluation", {"prompts": asked})
+    finish(run, "incumbent", {"origin": named})
+    assert told(run)["evaluation prompts"] == (asked["words"], True)
+    assert told(run)["incumbent"] == (named["words"], False)
 
 
 def test_the_history_has_a_row_for_each_cycle_with_what_it_came_to(tmp_path: Path) -> None:
