@@ -5,7 +5,7 @@ import shlex
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 from assets import found, provenance
 from assets.cycle import read_json
@@ -160,11 +160,6 @@ def _commands(run: Run) -> list[str]:
     kept = [] if recipe else [f"# RECIPE.toml: the recipe that is kept in {_short(run.directory / 'run.json')}"]
     kept += ["# LOVELOOP_WAREHOUSE: the lake that the run reads"] if lake else []
     return [*kept, shlex.join(words)]
-
-
-def _is_file(warehouse: str | None) -> TypeGuard[str]:
-    """A lake's address may hold a password, so it is left to the recipe or to LOVELOOP_WAREHOUSE."""
-    return warehouse is not None and not warehouse.startswith("ducklake:")
 
 
 def _short(path: Path) -> str:
