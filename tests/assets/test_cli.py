@@ -76,10 +76,9 @@ def test_simulate_names_every_attack_and_refuses_what_cannot_be() -> None:
 
 
 def test_an_error_of_another_library_says_how_to_see_where_it_came_from(tmp_path: Path) -> None:
-    spoilt = tmp_path / "run"
-    spoilt.mkdir()
-    (spoilt / "run.json").write_text("{")
-    done = loveloop("report", str(spoilt))
+    spoilt = tmp_path / "recipe.toml"
+    spoilt.write_bytes(b'source = "\xff"')
+    done = loveloop("run", "--recipe", str(spoilt), "--home", str(tmp_path / "runs"))
     assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "(LOVELOOP_TRACEBACK=1 shows where)")
 
 
