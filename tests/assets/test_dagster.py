@@ -23,7 +23,7 @@ from assets.pipeline import reopen, stages
 from assets.run import Run
 from warehouse import connection
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # the first test waits for the tiny run
 TINY = Path(__file__).with_name("tiny.toml")
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = {

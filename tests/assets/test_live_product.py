@@ -22,7 +22,7 @@ from warehouse import candidates, experiments, queries, training_set
 
 NO_WORLD = "import sys; sys.modules['streams.synthetic'] = None"
 WITHOUT_THE_WORLD = f"{NO_WORLD}; from assets.cli import main; main()"
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # the first test plays all of it
 
 
 @pytest.fixture(scope="module")

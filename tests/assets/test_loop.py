@@ -19,6 +19,7 @@ from warehouse import training_set
 
 TINY = Path(__file__).with_name("tiny.toml")
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.timeout(900)  # the first test waits for the tiny run
 
 
 @pytest.fixture(scope="module")
