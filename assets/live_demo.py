@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,6 @@ class Play:
     days: int = 10
     command: Sequence[str] = LOVELOOP
     say: Callable[[str], object] = print
-    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def warehouse(self) -> Path:
@@ -128,7 +127,7 @@ class _Product:
     def loveloop(self, *words: str | Path) -> None:
         """Run a command of ours as a user would, and show it with what it says."""
         self.asked.say(f"$ loveloop {' '.join(map(str, words))}")
-        environment = os.environ | {"KAFKA_BOOTSTRAP": self.bootstrap, **self.asked.environment}
+        environment = os.environ | {"KAFKA_BOOTSTRAP": self.bootstrap}
         process = subprocess.Popen(
             [*self.asked.command, *map(str, words)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True,
