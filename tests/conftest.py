@@ -10,6 +10,8 @@ import pytest
 from streams import brokers, kafka_jars, topics
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve each other
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests beside each other: a core for each
 
 RAN: dict[str, int] = {}
 ABSENT: dict[str, str] = {}

@@ -48,8 +48,11 @@ LakeWarehouse.turn = lambda lake: turn(lake, idle_seconds=2.0)
 def lives_through(sinks: Any, world: list[bytes], sign: Path, freeze: str) -> None:
     """Freeze one sink in its work, let another take over and store everything, thaw the first."""
     zombie = sinks.start(before=FREEZE.format(sign=str(sign)) + freeze)
-    half = len(world) // 2
-    sinks.send(world[:half])
+    quarter, half = len(world) // 4, len(world) // 2
+    sinks.send(world[:quarter])
+    # so that what comes next is a second batch, also where one batch would hold it all
+    sinks.wait_for(lambda: sign.exists() or sinks.stored() >= quarter)
+    sinks.send(world[quarter:half])
     sinks.wait_for(sign.exists)
     heir = sinks.start()
     sinks.send(world[half:])
