@@ -16,7 +16,7 @@ install: $(READY)  ## make the virtual environment (every other target does it b
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || { echo "making $(VENV) (once; torch is large)"; $(PYTHON) -m venv $(VENV); }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --editable '.[stream,collect,lake,dagster,train,encoder,test]'
+	@$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[stream,collect,lake,dagster,train,encoder,test]'
 	@touch $(READY)
 
 demo: $(READY)  ## the whole loop on a synthetic world; ends in runs/demo/report.html
@@ -31,8 +31,8 @@ run-convai: $(READY)  ## the loop on real thumbs; DATA=folder with dialogues.jso
 ui: $(READY)  ## the Dagster UI on http://127.0.0.1:3000
 	@$(BIN)/loveloop ui
 
-test: $(READY)  ## every test
-	@$(BIN)/python -m pytest
+test: $(READY)  ## every test, two files of tests at a time
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-fast: $(READY)  ## the tests that take under about two seconds each
 	@$(BIN)/python -m pytest -m "not slow"

@@ -4,6 +4,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"stream tests ran on: {ran}")
     for kind, reason in ABSENT.items():
         terminalreporter.write_line(f"stream tests did not run on {kind}: {reason}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Of tests that ran beside each other, hand what this process saw to the one that prints."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["brokers"] = (RAN, ABSENT)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    ran, absent = getattr(node, "workeroutput", {}).get("brokers", ({}, {}))
+    for kind, count in ran.items():
+        RAN[kind] = RAN.get(kind, 0) + count
+    ABSENT.update(absent)
 
 
 def _bootstrap(kind: str, directory: Path) -> Iterator[str]:
