@@ -61,7 +61,8 @@ def calibrate(everything: Sums, chances: Chances, null: Null, budget: float, rng
     taste = rng.gamma(null.shape + 1, null.mean / null.shape, DRAWS)
     loves = np.minimum(1 + rng.poisson(taste * expected[who]), _MOST_LOVES)
     highest = _highest(shown, loves, chances, null, rng)
-    return float(np.clip(np.quantile(highest, 1 - budget), _LEAST, -math.log(budget)))
+    # limited before the quantile is taken: between two infinities, users without any evidence, there is no interpolating
+    return float(np.quantile(np.clip(highest, _LEAST, -math.log(budget)), 1 - budget))
 
 
 def _highest(shown: Sums, loves: NDArray[np.int64], chances: Chances, null: Null, rng: np.random.Generator) -> Floats:

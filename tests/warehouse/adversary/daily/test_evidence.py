@@ -1,6 +1,7 @@
 """E-values of users: what they promise while people are honest, and what they see when somebody is not."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -199,6 +200,13 @@ def test_a_day_without_anything_served_falls_back_on_markov() -> None:
     assert calibrate(
         nothing, Chances(np.zeros(0), np.zeros(0), 0.0), USUAL, 0.01, np.random.default_rng(0)
     ) == pytest.approx(math.log(100))
+
+
+def test_where_hardly_anybody_loves_twice_the_line_is_the_least_and_no_warning_is_heard() -> None:
+    once = Sums(*(np.full((50, DAYS), value) for value in (0.02, 0.0001, 0.0, 0.0)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert calibrate(once, chances(np.random.default_rng(2)), USUAL, 0.01, np.random.default_rng(3)) == 1.5
 
 
 @pytest.mark.slow
