@@ -61,7 +61,7 @@ def calibrate(everything: Sums, chances: Chances, null: Null, budget: float, rng
     taste = rng.gamma(null.shape + 1, null.mean / null.shape, DRAWS)
     loves = np.minimum(1 + rng.poisson(taste * expected[who]), _MOST_LOVES)
     highest = _highest(shown, loves, chances, null, rng)
-    # limited before the quantile is taken: between two infinities, users without any evidence, there is no interpolating
+    # limited before the quantile is taken: no interpolating between two infinities, of users without any evidence
     return float(np.quantile(np.clip(highest, _LEAST, -math.log(budget)), 1 - budget))
 
 
