@@ -74,14 +74,16 @@ class Log:
         return {self.slot(*partition): _records(partition, received) for partition, received in found.items()}
 
     def stay(self) -> None:
-        """Stay in the group while the worker is busy with something long: answer the coordinator, read nothing."""
+        """Stay in the group while the worker is busy with something long: answer the coordinator, read nothing.
+
+        What comes in all the same is read again later. Partitions are not paused for it: kafka-python 3.0 never goes on
+        with one that was paused in the middle of a fetch when another, that it holds since, is read meanwhile.
+        """
         if self._alone:
             return
-        with self._unless_lost():
-            held = self._consumer.assignment()
-            self._consumer.pause(*held)
-            self._poll(50, 1)
-            self._consumer.resume(*held & self._consumer.assignment())
+        for partition, received in self._poll(50, 1).items():
+            with self._unless_lost():
+                self._consumer.seek(partition, received[0].offset)
 
     def silence(self) -> float:
         """Seconds for which the broker has not answered; 0 while it does.

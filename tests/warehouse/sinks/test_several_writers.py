@@ -13,15 +13,14 @@ def test_of_two_sinks_on_a_lake_one_is_killed_and_one_frozen_for_a_while_and_not
     kafka: str, new_sinks: Any, lakes: Any, world: list[bytes]
 ) -> None:
     sinks = new_sinks(kafka, lakes.new())
-    patient = {"session_seconds": 4.0}  # on a busy machine a shorter session ends by itself, again and again
-    victim, sleeper = sinks.start(**patient), sinks.start(**patient)
+    victim, sleeper = sinks.start(), sinks.start()
     with sinks.load(world, seconds=6.0):
         sinks.wait_for(500)
         victim.kill()
         sinks.wait_for(2_000)
         os.kill(sleeper.pid, signal.SIGSTOP)  # longer than its session: the broker gives its partitions away
-        sinks.start(**patient)
-        time.sleep(6)
+        sinks.start()
+        time.sleep(2.5)
         os.kill(sleeper.pid, signal.SIGCONT)
     sinks.wait_for(len(world))
     sinks.assert_exact(len(world))
