@@ -102,7 +102,7 @@ class Sinks:
             admin.close()
         return {key.partition: each.offset for key, each in offsets.items() if key.topic == self.names.events}
 
-    def wait_for(self, done: int | Callable[[], bool], seconds: float = 180.0) -> None:
+    def wait_for(self, done: int | Callable[[], bool], seconds: float = 90.0) -> None:
         """Return when so many lines are stored, or when it is true."""
         deadline = time.monotonic() + seconds
         while not (self.stored() >= done if isinstance(done, int) else done()):
