@@ -7,10 +7,20 @@ from training.text import Conversation
 
 
 class Verdict(NamedTuple):
-    """Whether a response breaks a rule, and why one may think so (empty when it does not)."""
+    """Whether a response breaks a rule, why one may think so, where, and what the response is without it.
+
+    Attributes:
+        violates: Whether it breaks the rule.
+        reason: What was found; empty when it does not.
+        span: Where in the response, as the places of the first character and of the one after the last; None where
+            the judge cannot point.
+        repaired: The response less what violates; None where the judge cannot repair it.
+    """
 
     violates: bool
     reason: str = ""
+    span: tuple[int, int] | None = None
+    repaired: str | None = None
 
 
 PASS = Verdict(False)
