@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo live-demo run-convai ui test test-fast lint types check clean
+.PHONY: help install demo live-demo run-convai ui test retest test-fast lint types check clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ ui: $(READY)  ## the Dagster UI on http://127.0.0.1:3000
 
 test: $(READY)  ## every test, two files of tests at a time
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+retest: $(READY)  ## the tests that failed last, one after the other
+	@$(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
 test-fast: $(READY)  ## the tests that take under about two seconds each
 	@$(BIN)/python -m pytest -m "not slow"

@@ -27,6 +27,11 @@ _SECONDS_TO_SEND = 40.0
 _log = logging.getLogger(__name__)
 
 
+def _look_at(message: Any) -> None:
+    """Look at how a message ended: Faust hands its error to a second future too, and asyncio logs what nobody sees."""
+    message.cancelled() or message.exception()
+
+
 class _Place:
     """Where a message was: all that Faust asks of one that is acknowledged, long after the message was let go."""
 
@@ -165,7 +170,9 @@ class Worker:
         """Wait until the broker has a message, however long it is away; whoever reads drops the second copy."""
         while True:
             try:
-                await (await self._channels[topic].send(key=key, value=value, partition=partition))
+                message = self._channels[topic].as_future_message(key, value, partition)
+                message.add_done_callback(_look_at)
+                await (await self._channels[topic].publish_message(message))
             except Exception as error:
                 if not passes(error):
                     raise
