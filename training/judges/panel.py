@@ -1,0 +1,214 @@
+"""Several judges together: cheap ones are asked first, and one that trips too often stops the run."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from training.judges.library import version_of
+from training.judges.verdict import BatchJudge, Judge, Verdict, judge_all
+from training.text import Conversation
+
+MOST_TRIPS = 0.5
+"""Share of a task's samples in a round on which a judge may trip."""
+FEWEST = 20
+"""Responses that a judge must have been asked about before its share says anything of it."""
+_SHOWN, _LONG = 3, 160
+
+
+class TooManyTripsError(ValueError):
+    """A judge trips on so much that what is left would teach little: it is wrong, or the policy is."""
+
+
+class Trips(NamedTuple):
+    """How many responses a judge was asked about, and on how many of them it tripped."""
+
+    asked: int
+    tripped: int
+
+    @property
+    def share(self) -> float:
+        """Tripped over asked; 0 of none."""
+        return self.tripped / max(1, self.asked)
+
+
+class Judged(NamedTuple):
+    """What a panel says of some responses.
+
+    Attributes:
+        responses: How many.
+        verdicts: By judge, in the panel's order, one for each response; None where the judge was not asked.
+    """
+
+    responses: int
+    verdicts: dict[str, list[Verdict | None]]
+
+    @property
+    def violating(self) -> list[bool]:
+        """Of each response, whether any judge objects."""
+        return [self.objection(place) is not None for place in range(self.responses)]
+
+    @property
+    def trips(self) -> dict[str, Trips]:
+        """By judge."""
+        asked = {name: [each for each in said if each is not None] for name, said in self.verdicts.items()}
+        return {name: Trips(len(said), sum(each.violates for each in said)) for name, said in asked.items()}
+
+    def objection(self, place: int) -> Verdict | None:
+        """The first judge's verdict that objects to a response; None where all let it pass."""
+        return next((each for said in self.verdicts.values() if (each := said[place]) and each.violates), None)
+
+    def at(self, places: Sequence[int]) -> "Judged":
+        """What was said of some of the responses, by their places."""
+        return Judged(len(places), {name: [said[place] for place in places] for name, said in self.verdicts.items()})
+
+
+class Panel(Mapping[str, Judge]):
+    """Judges by name, asked as one.
+
+    A judge may have a `cost`, 0 without: those at 0 are asked about every response, so that their trip rates speak of
+    all; one above 0 only about what all cheaper ones let pass, and its rate speaks of those.
+    """
+
+    def __init__(self, judges: Mapping[str, Judge], most_trips: float = MOST_TRIPS) -> None:
+        """Put the judges in the order of their cost.
+
+        Args:
+            judges: By name.
+            most_trips: Share of a task's samples in a round above which a judge stops the run; 1 for never.
+
+        Raises:
+            ValueError: The share is not in (0, 1].
+        """
+        if not 0 < most_trips <= 1:
+            raise ValueError(f"most_trips == {most_trips}, must be in (0, 1]: 1 never stops")
+        self._judges = dict(sorted(judges.items(), key=lambda each: _cost(each[1])))
+        self.most_trips = most_trips
+
+    def __getitem__(self, name: str) -> Judge:
+        return self._judges[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._judges)
+
+    def __len__(self) -> int:
+        return len(self._judges)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """By name, what changes when the judge's verdicts may: for keys that decide what is done again."""
+        return {name: version_of(judge) for name, judge in self.items()}
+
+    def ask(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> Judged:
+        """Every judge's verdicts, as lazily as their costs say.
+
+        Raises:
+            ValueError: The lengths differ, or a judge raised or gave no verdict: it is named, with the response.
+        """
+        if len(conversations) != len(responses):
+            raise ValueError(f"{len(conversations)} conversations and {len(responses)} responses, must be as many")
+        verdicts: dict[str, list[Verdict | None]] = {}
+        for name, judge in self.items():
+            places = self._left(verdicts, _cost(judge), len(responses))
+            asked = [conversations[place] for place in places], [responses[place] for place in places]
+            said: list[Verdict | None] = [None] * len(responses)
+            for place, verdict in zip(places, _asked(name, judge, *asked), strict=True):
+                said[place] = verdict
+            verdicts[name] = said
+        return Judged(len(responses), verdicts)
+
+    def repair(
+        self, conversations: Sequence[Conversation], responses: Sequence[str], judged: Judged
+    ) -> list[str | None]:
+        """Each violating response less what any judge objects to; None where it passes or cannot be repaired.
+
+        A repair is judged like a response, and repaired again where another judge objects; what comes out passes the
+        whole panel.
+
+        Args:
+            conversations: As `ask` was given them.
+            responses: As `ask` was given them.
+            judged: What it said.
+        """
+        repaired: list[str | None] = [None] * len(responses)
+        places = [place for place, broken in enumerate(judged.violating) if broken]
+        said = judged.at(places)
+        for _ in range(len(self) + 1):  # each round another judge's objection; what then still violates is given up
+            found = [(place, said.objection(row)) for row, place in enumerate(places)]
+            mended = [(place, each.repaired) for place, each in found if each and each.repaired is not None]
+            places, texts = [place for place, _ in mended], [text for _, text in mended]
+            said = self.ask([conversations[place] for place in places], texts)
+            for place, text, broken in zip(places, texts, said.violating, strict=True):
+                repaired[place] = None if broken else text
+            still = [row for row, broken in enumerate(said.violating) if broken]
+            places, said = [places[row] for row in still], said.at(still)
+            if not places:
+                break
+        return repaired
+
+    def check(self, judged: Judged, responses: Sequence[str], where: str) -> None:
+        """Stop where a judge tripped on more than `most_trips` of what it was asked about.
+
+        Args:
+            judged: What was said of the responses.
+            responses: The samples of one task in one round, the policy's alone.
+            where: Which: `task love, round 2`.
+
+        Raises:
+            TooManyTripsError: Judge, task, share, limit, examples and what to do.
+        """
+        for name, (asked, tripped) in judged.trips.items():
+            if asked >= FEWEST and tripped > self.most_trips * asked:
+                shown = _examples(judged.verdicts[name], responses)
+                raise TooManyTripsError(
+                    f"judge {name!r} tripped on {tripped:,} of {asked:,} responses ({tripped / asked:.0%}) in {where}, "
+                    f"at most {self.most_trips:.0%} may (policy.most_trips): {shown}. "
+                    f"Where the judge is wrong, repair it or change [policy.judge.{name}], or drop it from "
+                    "policy.judges; where it is right about a policy that bad, raise policy.most_trips"
+                )
+
+    def _left(self, verdicts: Mapping[str, list[Verdict | None]], cost: int, count: int) -> list[int]:
+        """Places of the responses that every judge of a lower cost let pass."""
+        cheaper = Judged(count, {name: said for name, said in verdicts.items() if _cost(self[name]) < cost})
+        return [place for place, broken in enumerate(cheaper.violating) if not (broken and cost)]
+
+
+def _cost(judge: Judge) -> int:
+    return int(getattr(judge, "cost", 0))
+
+
+def _asked(name: str, judge: Judge, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Verdict]:
+    """A judge's verdicts; what goes wrong in it is told with its name. A server that is away is told as it is."""
+    try:
+        said = judge_all(judge, conversations, responses)
+    except (ConnectionError, MemoryError):
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"judge {name!r} raised {type(error).__name__} ({error}){_culprit(judge, conversations, responses)}: mend "
+            "it, or drop it from policy.judges"
+        ) from error
+    wrong = next((each for each in said if not isinstance(each, Verdict)), None)
+    if wrong is not None or len(said) != len(responses):
+        seen = f"gave {wrong!r}" if len(said) == len(responses) else f"gave {len(said)} verdicts for {len(responses)}"
+        raise ValueError(f"judge {name!r} {seen}, must give one training.judges.Verdict for each response")
+    return said
+
+
+def _culprit(judge: Judge, conversations: Sequence[Conversation], responses: Sequence[str]) -> str:
+    """The response at which a judge raises; empty for one that is asked about many at once."""
+    if isinstance(judge, BatchJudge):
+        return ""
+    for conversation, response in zip(conversations, responses, strict=True):
+        try:
+            judge(conversation, response)
+        except Exception:  # whatever it was: it has been told
+            return f" at the response {_short(response)}"
+    return ""
+
+
+def _examples(said: Sequence[Verdict | None], responses: Sequence[str]) -> str:
+    tripped = {_short(text): each.reason for each, text in zip(said, responses, strict=True) if each and each.violates}
+    return "; ".join(f"{text} ({reason})" for text, reason in [*tripped.items()][:_SHOWN])
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= _LONG else f"{text[: _LONG - 3]}...")
