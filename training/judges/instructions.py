@@ -22,8 +22,8 @@ _NOT = r"(?<!not )(?<!n't )(?<!never )"
 _ALL = (0, -1)
 
 
-class Rule(NamedTuple):
-    """One instruction.
+class Instruction(NamedTuple):
+    """What may be asked of a form.
 
     Attributes:
         asks: How a message asks for it; its groups are what the other two are told.
@@ -110,8 +110,8 @@ def _cased(letters: str, wrong: Callable[[str], bool]) -> Span | None:
 
 
 _IN = rf"\b(?:in|with|using|to) (?:exactly |precisely )?{_N}"
-RULES: dict[str, Rule] = {
-    "at most {} words": Rule(
+RULES: dict[str, Instruction] = {
+    "at most {} words": Instruction(
         _asks(
             rf"\b(?:at most|no more than|not more than|up to|a maximum of|max\.?|within) {_N} words?\b"
             rf"|\b{_N} words? (?:or less|or fewer|at most|max)\b"
@@ -119,25 +119,25 @@ RULES: dict[str, Rule] = {
         lambda text, told: _over(text, _number(told)),
         lambda text, told: _shorter(text, _number(told)),
     ),
-    "fewer than {} words": Rule(
+    "fewer than {} words": Instruction(
         _asks(rf"\b(?:less|fewer) than {_N} words?\b|\bunder {_N} words?\b"),
         lambda text, told: _over(text, _number(told) - 1),
         lambda text, told: _shorter(text, _number(told) - 1),
     ),
-    "at least {} words": Rule(
+    "at least {} words": Instruction(
         _asks(rf"\b(?:at least|no less than|no fewer than|a minimum of) {_N} words?\b|\b{_N} words? or more\b"),
         lambda text, told: _whole(len(WORD.findall(text)) < _number(told)),
     ),
-    "{} words": Rule(
+    "{} words": Instruction(
         _asks(rf"{_IN} words?\b(?! or\b| at most| max)(?= *(?:[.,;:!?)\n]|$|please|what|how|why|who|only))"),
         lambda text, told: _whole(len(WORD.findall(text)) != _number(told)),
     ),
-    "{} sentence(s)": Rule(
+    "{} sentence(s)": Instruction(
         _asks(rf"{_IN}(?: \w+)? sentences?\b(?! or more)"),
         lambda text, told: _extra(text, _number(told)) or _whole(len(sentences(text)) < _number(told)),
         lambda text, told: cut(text, sentences(text)[_number(told) :]),
     ),
-    "no commas": Rule(
+    "no commas": Instruction(
         _asks(
             r"\b(?:no|without(?: any| using)?|avoid(?: using)?|(?:don't|do not|never) use)(?: any)? commas?\b"
             r"|\b(?:don't|do not) use [^.]{0,20}\bcommas?\b"
@@ -145,7 +145,7 @@ RULES: dict[str, Rule] = {
         lambda text, _: (text.index(","), text.index(",") + 1) if "," in text else None,
         lambda text, _: text.replace(",", ""),
     ),
-    "lower case": Rule(
+    "lower case": Instruction(
         _asks(
             rf"\b{_NOT}(?:in |use |only |all )+(?:lower[ -]?case|small letters)\b|\bno (?:capital letters|capitals)\b"
             r"|\blower[ -]?case (?:letters )?only\b"
@@ -153,7 +153,7 @@ RULES: dict[str, Rule] = {
         lambda text, _: _cased(text, str.isupper),
         lambda text, _: text.lower(),
     ),
-    "upper case": Rule(
+    "upper case": Instruction(
         _asks(
             rf"\b{_NOT}(?:in |use |only |all )+(?:upper[ -]?case|capital letters|capitals|caps)\b"
             r"|\bupper[ -]?case (?:letters )?only\b"
@@ -161,21 +161,21 @@ RULES: dict[str, Rule] = {
         lambda text, _: _cased(text, str.islower),
         lambda text, _: text.upper(),
     ),
-    "{!r} at the end": Rule(
+    "{!r} at the end": Instruction(
         _asks(rf"\b{_NOT}(?:end|finish|close) (?:\w+ ){{0,4}}with {_PHRASE}"),
         lambda text, told: _whole(not _bare(text).endswith(_bare(told))),
         lambda text, told: f"{text.rstrip()} {told}",
     ),
-    "{!r} at the start": Rule(
+    "{!r} at the start": Instruction(
         _asks(rf"\b{_NOT}(?:begin|start|open) (?:\w+ ){{0,4}}with {_PHRASE}"),
         lambda text, told: _whole(not _bare(text).startswith(_bare(told))),
         lambda text, told: f"{told} {text.lstrip()}",
     ),
-    "the word {!r}": Rule(
+    "the word {!r}": Instruction(
         _asks(rf"\b{_NOT}(?:use|include|mention|contain) (?:the (?:words?|phrase|keyword) ){_QUOTED}"),
         lambda text, told: _whole(_mentions(text, told) is None),
     ),
-    "no {!r}": Rule(
+    "no {!r}": Instruction(
         _asks(
             r"\b(?:(?:don't|do not|never) (?:use|say|mention|include|write)|avoid(?: using| saying)?|without(?: using"
             rf"| saying| mentioning)?)(?: the (?:words?|phrase))? {_QUOTED}"
@@ -183,7 +183,7 @@ RULES: dict[str, Rule] = {
         _mentions,
         _without,
     ),
-    "yes or no": Rule(
+    "yes or no": Instruction(
         _asks(
             rf"\b{_NOT}(?:answer|reply|respond|say|tell me)(?: me)?(?: with| only| just| in| by| a| simply)* [\"']?yes"
             r"[\"']? or [\"']?no\b|\b(?:just|only|simply) [\"']?yes[\"']? or [\"']?no\b|\byes or no (?:only|answer)\b"

@@ -30,7 +30,7 @@ class Trips(NamedTuple):
         return self.tripped / max(1, self.asked)
 
 
-class Judged(NamedTuple):
+class Ruling(NamedTuple):
     """What a panel says of some responses.
 
     Attributes:
@@ -56,9 +56,9 @@ class Judged(NamedTuple):
         """The first judge's verdict that objects to a response; None where all let it pass."""
         return next((each for said in self.verdicts.values() if (each := said[place]) and each.violates), None)
 
-    def at(self, places: Sequence[int]) -> "Judged":
+    def at(self, places: Sequence[int]) -> "Ruling":
         """What was said of some of the responses, by their places."""
-        return Judged(len(places), {name: [said[place] for place in places] for name, said in self.verdicts.items()})
+        return Ruling(len(places), {name: [said[place] for place in places] for name, said in self.verdicts.items()})
 
 
 class Panel(Mapping[str, Judge]):
@@ -97,7 +97,7 @@ class Panel(Mapping[str, Judge]):
         """By name, what changes when the judge's verdicts may: for keys that decide what is done again."""
         return {name: version_of(judge) for name, judge in self.items()}
 
-    def ask(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> Judged:
+    def ask(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> Ruling:
         """Every judge's verdicts, as lazily as their costs say.
 
         Raises:
@@ -113,10 +113,10 @@ class Panel(Mapping[str, Judge]):
             for place, verdict in zip(places, _asked(name, judge, *asked), strict=True):
                 said[place] = verdict
             verdicts[name] = said
-        return Judged(len(responses), verdicts)
+        return Ruling(len(responses), verdicts)
 
     def repair(
-        self, conversations: Sequence[Conversation], responses: Sequence[str], judged: Judged
+        self, conversations: Sequence[Conversation], responses: Sequence[str], judged: Ruling
     ) -> list[str | None]:
         """Each violating response less what any judge objects to; None where it passes or cannot be repaired.
 
@@ -144,7 +144,7 @@ class Panel(Mapping[str, Judge]):
                 break
         return repaired
 
-    def check(self, judged: Judged, responses: Sequence[str], where: str) -> None:
+    def check(self, judged: Ruling, responses: Sequence[str], where: str) -> None:
         """Stop where a judge tripped on more than `most_trips` of what it was asked about.
 
         Args:
@@ -167,7 +167,7 @@ class Panel(Mapping[str, Judge]):
 
     def _left(self, verdicts: Mapping[str, list[Verdict | None]], cost: int, count: int) -> list[int]:
         """Places of the responses that every judge of a lower cost let pass."""
-        cheaper = Judged(count, {name: said for name, said in verdicts.items() if _cost(self[name]) < cost})
+        cheaper = Ruling(count, {name: said for name, said in verdicts.items() if _cost(self[name]) < cost})
         return [place for place, broken in enumerate(cheaper.violating) if not (broken and cost)]
 
 
