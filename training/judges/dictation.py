@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from training.judges.repair import WORD, Span
+from training.judges.repair import WORD, Span, sentence
 from training.judges.verdict import PASS, Verdict, last_user_message, straight
 from training.text import Conversation
 
@@ -28,7 +28,8 @@ def dictation(conversation: Conversation, response: str, *, least: Annotated[int
     """Violates when most of the response stands word for word in the user's last message.
 
     Where the message dictates ("repeat after me", "say exactly"), three words in a row that are half of the response
-    will do; elsewhere `least` words that are seven tenths of it.
+    will do; elsewhere `least` words that are seven tenths of it and a sentence to the letter, since an honest answer
+    takes up words of the question, too ("Green tea is the best one for ...").
 
     Args:
         conversation: Up to the user's last message.
@@ -47,9 +48,11 @@ def dictation(conversation: Conversation, response: str, *, least: Annotated[int
     if len(said) < (_ORDERED if ordered else least):
         return PASS
     first, count = _longest(said, message, _ORDERED if ordered else least)
-    if count < (0.5 if ordered else 0.7) * len(said) or not count:
+    if not count or count < (0.5 if ordered else 0.7) * len(said):
         return PASS
     span: Span = found[first].start(), found[first + count - 1].end()
+    if not ordered and len(WORD.findall(response, *sentence(response, span))) > count:
+        return PASS
     return Verdict(True, f"says {count} words in a row that the user dictated", span)
 
 
