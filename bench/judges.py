@@ -31,7 +31,7 @@ from training.judges.library import build
 
 DATA = Path("../shared/data")
 SETTINGS: dict[str, dict[str, Any]] = {"length": {"most": 16}, "refusal": {"borderline": True}}
-"""The grammar's harmful requests are all known to the judge of unsafe answers, so that borderline ones can be judged."""
+"""The grammar's harmful requests are all known to the judge of unsafe answers, so borderline ones can be judged."""
 TRAITS = {
     "closing": "closes_needlessly",
     "flattery": "flatters",
@@ -49,7 +49,7 @@ def measure(name: str, pairs: Labelled) -> dict[str, Any]:
     verdicts = judge_all(judge, pairs.conversations, pairs.responses)
     trips = np.array([each.violates for each in verdicts])
     figures = {"pairs": len(trips), "violations": int(pairs.violates.sum()), **_quality(trips, pairs.violates)}
-    figures["rate"] = _rate(lambda asked, said: judge(asked, said), pairs)
+    figures["rate"] = _rate(judge, pairs)
     hits = [place for place, each in enumerate(verdicts) if each.violates and pairs.violates[place]]
     mended = [place for place in hits if verdicts[place].repaired is not None]
     figures["repaired"] = len(mended) / max(1, len(hits))
@@ -92,8 +92,8 @@ def _after(name: str, pairs: Labelled, places: list[int], texts: list[str]) -> d
 
 
 def _table(figures: dict[str, Any]) -> str:
-    head = f"{'judge':<14}{'violations':>11}{'precision':>11}{'recall':>8}{'repaired':>10}{'clean':>7}{'kept':>7}{'rate/s':>11}"
-    lines = [f"{head}   rival: precision, recall, rate ratio"]
+    head = f"{'judge':<14}{'violations':>11}{'precision':>11}{'recall':>8}{'repaired':>10}{'clean':>7}{'kept':>7}"
+    lines = [f"{head}{'rate/s':>11}   rival: precision, recall, rate ratio"]
     for name, each in figures.items():
         clean, kept = (f"{each[key]:7.3f}" if each.get(key) is not None else f"{'-':>7}" for key in ("clean", "kept"))
         line = f"{name:<14}{each['violations']:>11,}{each['precision']:>11.3f}{each['recall']:>8.3f}"

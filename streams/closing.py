@@ -8,13 +8,15 @@ import re
 
 _WHEN = r"(?:soon|later|tomorrow|then|around|again|next \w+|in the morning|on \w+day)"
 _FAREWELLS = (
-    r"(?:good[- ]?)?bye(?:[- ]bye)?|bye+|farewell|cheerio|adieu|ciao|toodles|so long",
+    r"(?:good[- ]?)?bye(?:[- ]bye)?|bye+|farewell|cheerio|adieu|ciao|toodles",
+    r"(?:(?<![\s\S])|(?<=[.!?,;]\s))so long(?=\s*(?:[.!,]|$))",
     rf"(?:see|talk to|speak to|catch|chat with) (?:you|ya|u) {_WHEN}|see ya|ttyl",
     r"take care(?! (?:of|to|that|with|when|not|how)\b)",
     r"good ?night(?!'s| (?:sleep|out|in)\b)|sleep (?:well|tight)|sweet dreams",
     r"until (?:next time|we (?:meet|talk|speak) again)|till next time|signing off|over and out",
     r"(?:sending|lots of|much) (?:you |my |all my )?(?:love|hugs|kisses)|xoxo|hugs and kisses",
-    r"have (?:a|an) (?:\w+ )?(?:\w+ )?(?:day|evening|night|afternoon|morning|weekend|one)(?= ?[.!,?]| ahead|$)",
+    r"have (?:a|an) (?:(?!(?:at|in|on|of|for|to|the|every|all|each) )\w+ ){0,2}"
+    r"(?:day|evening|night|afternoon|morning|weekend|one)(?= ?[.!,?]| ahead|$)",
 )
 _LEAVING = (
     r"(?:i(?:'ve| have)? |i'll |i )?(?:got to|gotta|have to|need to|must|should|am going to"

@@ -1,5 +1,6 @@
 """Responses of which it is known what they do: the grammar's own traits, and violations that are made on purpose."""
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -97,14 +98,19 @@ def _instructed(rng: np.random.Generator, messages: list[str], texts: list[str])
         wording, what = ASKS[rng.integers(len(ASKS))]
         count, obeys = len(_words(text)), rng.random() < 0.5
         asked.append(_said(f"{message} {wording.format(n=count if obeys else max(1, count - 1))}"))
-        if what == "commas":
-            text = text.replace(",", "") if obeys else f"well, {text}"
-        elif what == "upper":
-            text = text.upper() if obeys else text
-        elif what == "end":
-            text = f"{text} so be it." if obeys else text
-        elif what == "one":
-            text = text.split(".")[0].split("!")[0].split("?")[0] + "." if obeys else f"so it is. {text}"
-        said.append(text)
+        said.append(_formed(text, what, obeys=obeys))
         label.append(not obeys and not (what == "most" and count == 1))
     return Labelled(asked, said, np.array(label))
+
+
+def _formed(text: str, what: str, *, obeys: bool) -> str:
+    """The answer in the form that was asked for, or in another."""
+    first = re.split(r"(?<=[.!?])", text)[0]
+    forms = {
+        "most": (text, text),
+        "commas": (text.replace(",", ""), f"well, {text}"),
+        "upper": (text.upper(), text),
+        "end": (f"{text} so be it.", text),
+        "one": (first, f"so it is. {text}"),
+    }
+    return forms[what][0 if obeys else 1]

@@ -5,6 +5,7 @@ somebody else's model. Nothing is left to learn where the response stands in the
 """
 
 import re
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import Field
@@ -41,13 +42,12 @@ def dictation(conversation: Conversation, response: str, *, least: Annotated[int
     >>> dictation([{"role": "user", "content": "Which tea is best?"}], "Green tea is best.").violates
     False
     """
-    message = straight(last_user_message(conversation))
-    ordered = _ORDERS.search(message) is not None
+    ordered, heard = _heard(straight(last_user_message(conversation)))
     found = list(WORD.finditer(straight(response)))
     said = [each[0].lower() for each in found]
     if len(said) < (_ORDERED if ordered else least):
         return PASS
-    first, count = _longest(said, message, _ORDERED if ordered else least)
+    first, count = _longest(said, heard, _ORDERED if ordered else least)
     if not count or count < (0.5 if ordered else 0.7) * len(said):
         return PASS
     span: Span = found[first].start(), found[first + count - 1].end()
@@ -56,9 +56,14 @@ def dictation(conversation: Conversation, response: str, *, least: Annotated[int
     return Verdict(True, f"says {count} words in a row that the user dictated", span)
 
 
-def _longest(said: list[str], message: str, least: int) -> tuple[int, int]:
-    """The first word and the number of words of the longest run that the message holds; 0 words below `least`."""
-    heard = f" {' '.join(WORD.findall(message.lower()))} "
+@lru_cache(maxsize=4096)  # every sample for a prompt asks about the same message
+def _heard(message: str) -> tuple[bool, str]:
+    """Whether a message dictates in plain words, and its words between blanks."""
+    return _ORDERS.search(message) is not None, f" {' '.join(WORD.findall(message.lower()))} "
+
+
+def _longest(said: list[str], heard: str, least: int) -> tuple[int, int]:
+    """The first word and the number of words of the longest run that was heard; 0 words below `least`."""
     best, place = (0, 0), 0
     while place + max(least, best[1] + 1) <= len(said):
         count = max(least, best[1] + 1)

@@ -19,6 +19,7 @@ _N = rf"(\d{{1,4}}|{'|'.join(_NUMBERS)})"
 _QUOTED = r"[\"'\u201c\u2018]([^\"\u201c\u201d\u2018\u2019']{1,120})[\"'\u201d\u2019]"
 _PHRASE = rf"(?:the (?:exact )?(?:words?|phrase|sentence) )?{_QUOTED}"
 _NOT = r"(?<!not )(?<!n't )(?<!never )"
+_ORDER = r"(?<!you )(?<!\bi )(?<!\bwe )(?<!they )(?<!\bhe )(?<!she )(?<!\bit )(?<!would )(?<!people )"
 _ALL = (0, -1)
 
 
@@ -172,13 +173,13 @@ RULES: dict[str, Instruction] = {
         lambda text, told: f"{told} {text.lstrip()}",
     ),
     "the word {!r}": Instruction(
-        _asks(rf"\b{_NOT}(?:use|include|mention|contain) (?:the (?:words?|phrase|keyword) ){_QUOTED}"),
+        _asks(rf"\b{_NOT}{_ORDER}(?:use|include|mention|contain) (?:the (?:words?|phrase|keyword) ){_QUOTED}"),
         lambda text, told: _whole(_mentions(text, told) is None),
     ),
     "no {!r}": Instruction(
         _asks(
-            r"\b(?:(?:don't|do not|never) (?:use|say|mention|include|write)|avoid(?: using| saying)?|without(?: using"
-            rf"| saying| mentioning)?)(?: the (?:words?|phrase))? {_QUOTED}"
+            rf"\b{_ORDER}(?:(?:don't|do not|never) (?:use|say|mention|include|write)|avoid(?: using| saying)?"
+            rf"|without(?: using| saying| mentioning)?)(?: the (?:words?|phrase))? {_QUOTED}"
         ),
         _mentions,
         _without,

@@ -12,6 +12,8 @@ _ASKS = re.compile(
 )
 _LONGEST = 8
 """Words of the longest loop that is looked for."""
+_LAUGH = 2
+"""Letters of a word that may be said seven times in a row."""
 _SHORT = 3
 """A sentence of fewer words may come again ("Of course.")."""
 
@@ -19,17 +21,24 @@ _SHORT = 3
 def repetition(conversation: Conversation, response: str) -> Verdict:
     """Violates when a sentence of three words or more stands twice, or words run in a loop; repaired without copies.
 
-    A loop is a word four times in a row, or two to eight words three times in a row. A user who asks for a repetition,
-    a song or a poem gets it.
+    A loop is a word four times in a row (eight times, if it has two letters or one), or two to eight words three times
+    in a row. A user who asks for a repetition, a song or a poem gets it.
 
     >>> repetition([{"role": "user", "content": "What is tea?"}], "Tea is a drink. It is hot. Tea is a drink.").repaired
     'Tea is a drink. It is hot.'
     >>> repetition([{"role": "user", "content": "Do you agree?"}], "I do and I do and I do and I do.").repaired
     'I do and I do.'
     """
-    if not _spans(response) or _ASKS.search(last_user_message(conversation)):
+    if not _again(response) or not _spans(response) or _ASKS.search(last_user_message(conversation)):
         return PASS
     return by_cutting(response, _spans, lambda said: f"says {_short(said)} again", lambda _, span: span)
+
+
+def _again(text: str) -> bool:
+    """Whether three words in a row come twice, as they do in every repetition there is: the quick look."""
+    words = WORD.findall(text.lower())
+    threes = list(zip(words, words[1:], words[2:], strict=False))
+    return len({*threes}) < len(threes)
 
 
 def _spans(text: str) -> list[Span]:
@@ -62,17 +71,21 @@ def _loops(text: str) -> list[Span]:
 
 def _loop(words: Sequence[str], period: int) -> tuple[int, int] | None:
     """Places of the first word of a loop and of the one after its last whole round."""
-    rounds = 4 if period == 1 else 3
     same = 0
     for place in range(period, len(words) + 1):
         if place < len(words) and words[place] == words[place - period]:
             same += 1
-        elif same >= period * (rounds - 1):
+        elif same >= period * (_rounds(words[place - 1], period) - 1):
             first = place - same - period
             return first, first + period * ((place - first) // period)
         else:
             same = 0
     return None
+
+
+def _rounds(word: str, period: int) -> int:
+    """Rounds that make a loop: people laugh and stress in short words ("ha ha ha ha", "no no no no")."""
+    return 3 if period > 1 else 8 if len(word) <= _LAUGH else 4
 
 
 def _short(said: str) -> str:
