@@ -28,7 +28,7 @@ REPAIRS = [
     ("closing", "What is tea?", "A drink.  Take care, bye! \u2665", "A drink.  \u2665"),
     ("closing", "What is tea?", "A drink.\nHave a lovely day!\n", "A drink."),
     ("closing", "What is tea?", "\u0130zmir has it. Bye!", "\u0130zmir has it."),
-    ("closing", "What is tea?", "A drink. So long, my friend. So long!", "A drink. So long, my friend."),
+    ("closing", "What is tea?", "A drink. So long, my friend. So long!", "A drink."),
     ("closing", "What is tea?", "take care, bye!", None),
     ("flattery", "What is tea?", "Great question! A drink.", "A drink."),
     ("flattery", "What is tea?", "Good question, tea is a drink.", "tea is a drink."),
