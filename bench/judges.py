@@ -25,8 +25,9 @@ from judges_parts.labelled import Labelled, labelled
 from judges_parts.rivals import RIVALS
 from numpy.typing import NDArray
 
+from assets.recipe import JUDGES
 from streams.synthetic.truth import read
-from training.judges import judge_all
+from training.judges import Panel, judge_all
 from training.judges.library import build
 
 DATA = Path("../shared/data")
@@ -62,6 +63,16 @@ def measure(name: str, pairs: Labelled) -> dict[str, Any]:
         figures["rival"] = {"what": words, **_quality(said, pairs.violates), "rate": rate}
         figures["rate_ratio"] = figures["rate"] / rate
     return figures
+
+
+def panel_rate(pairs: Labelled) -> float:
+    """Responses a second through the default judges together, each message with as many samples as a prompt has."""
+    panel = Panel({name: build(name) for name in JUDGES})
+    asked = [each for each in pairs.conversations[:2_000] for _ in range(SAMPLES)]
+    said = [each for each in pairs.responses[:2_000] for _ in range(SAMPLES)]
+    started = time.perf_counter()
+    panel.ask(asked, said)
+    return len(said) / (time.perf_counter() - started)
 
 
 def _quality(said: NDArray[np.bool_], truth: NDArray[np.bool_]) -> dict[str, Any]:
@@ -118,13 +129,15 @@ def main() -> None:
     sets = labelled(2_000 if wanted.quick else 40_000, seed=1)
     judges = {name: measure(name, pairs) for name, pairs in sets.items()}
     print(_table(judges))
+    together = panel_rate(sets["closing"])
+    print(f"the default panel of {len(JUDGES)}: {together:,.0f} responses/s")
     asked = 200 if wanted.quick else 2_000
     llm = {"chat": client.rate("chat", asked), "completions": client.rate("completions", asked)}
     print(f"llm, client alone: {llm['chat']:,.0f}/s by chat, {llm['completions']:,.0f}/s by completions")
     found = real.figures(wanted.data, 3_000 if wanted.quick else 1_000_000)
     for name, each in found.items():
         print(name, json.dumps(each, indent=1))
-    figures = {"judges": judges, "llm_client_rate": llm, "real": found}
+    figures = {"judges": judges, "panel_rate": together, "llm_client_rate": llm, "real": found}
     if wanted.json:
         wanted.json.write_text(json.dumps(figures, indent=1) + "\n")
 

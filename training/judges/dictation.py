@@ -51,9 +51,16 @@ def dictation(conversation: Conversation, response: str, *, least: Annotated[int
     if not count or count < (0.5 if ordered else 0.7) * len(said):
         return PASS
     span: Span = found[first].start(), found[first + count - 1].end()
-    if not ordered and len(WORD.findall(response, *sentence(response, span))) > count:
+    if not ordered and not _to_the_letter(response, span):
         return PASS
     return Verdict(True, f"says {count} words in a row that the user dictated", span)
+
+
+def _to_the_letter(response: str, span: Span) -> bool:
+    """Whether a span is a whole sentence, or all of one behind a colon ("Here it is: ...")."""
+    start, end = sentence(response, span)
+    lead, rest = response[start : span[0]], response[span[1] : end]
+    return not WORD.search(rest) and (not WORD.search(lead) or lead.rstrip(" \"'\u201c").endswith(":"))
 
 
 @lru_cache(maxsize=4096)  # every sample for a prompt asks about the same message

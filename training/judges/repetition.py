@@ -8,7 +8,9 @@ from training.judges.verdict import PASS, Verdict, last_user_message
 from training.text import Conversation
 
 _ASKS = re.compile(
-    r"\b(?:repeat|again|times|over and over|chorus|lyrics|song|poem|chant|mantra|verse|rhyme)\b", re.IGNORECASE
+    r"\b(?:repeat|over and over|chorus|lyrics|song|poem|chant|mantra|verse|rhyme"
+    r"|(?:say|write|sing|tell|type|print)\b.{0,60}\b(?:again|times|twice))\b",
+    re.IGNORECASE,
 )
 _LONGEST = 8
 """Words of the longest loop that is looked for."""
