@@ -56,6 +56,9 @@ def classifier(*, model: Path, threshold: float = 0.0) -> ClassifierJudge:
     Raises:
         FileNotFoundError: No reward model lies there.
     """
+    from training.reward.calibration import Calibration
+
+    Calibration.read(model)  # a wrong folder is told before the large libraries are loaded
     from training.reward.model import RewardModel
 
     return ClassifierJudge(RewardModel.load(model), threshold)
