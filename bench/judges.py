@@ -3,7 +3,7 @@
 On answers of the world's grammar, whose traits are known since they were drawn before they were written (garbled ones
 left out), and on violations that are made on purpose. For each judge:
 
-    rate        judgements a second, one process, the same message asked about eight times as in a round
+    rate        judgements a second of CPU time (a busy machine changes it less), the same message asked about eight times as in a round
     precision   of what trips, the share that violates; recall: of what violates, the share that trips
     repaired    of the violations found, the share with a repair
     clean       of the repairs, the share in which the world's own reading finds the trait gone
@@ -70,9 +70,9 @@ def panel_rate(pairs: Labelled) -> float:
     panel = Panel({name: build(name) for name in JUDGES})
     asked = [each for each in pairs.conversations[:2_000] for _ in range(SAMPLES)]
     said = [each for each in pairs.responses[:2_000] for _ in range(SAMPLES)]
-    started = time.perf_counter()
+    started = time.process_time()
     panel.ask(asked, said)
-    return len(said) / (time.perf_counter() - started)
+    return len(said) / (time.process_time() - started)
 
 
 def _quality(said: NDArray[np.bool_], truth: NDArray[np.bool_]) -> dict[str, Any]:
@@ -83,11 +83,11 @@ def _quality(said: NDArray[np.bool_], truth: NDArray[np.bool_]) -> dict[str, Any
 def _rate(judge: Any, pairs: Labelled) -> float:
     """Judgements a second over the first pairs, each asked about as often as a prompt has samples."""
     some = list(zip(pairs.conversations, pairs.responses, strict=True))[:2_000]
-    started = time.perf_counter()
+    started = time.process_time()
     for asked, text in some:
         for _ in range(SAMPLES):
             judge(asked, text)
-    return len(some) * SAMPLES / (time.perf_counter() - started)
+    return len(some) * SAMPLES / (time.process_time() - started)
 
 
 def _after(name: str, pairs: Labelled, places: list[int], texts: list[str]) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def main() -> None:
     judges = {name: measure(name, pairs) for name, pairs in sets.items()}
     print(_table(judges))
     together = panel_rate(sets["closing"])
-    print(f"the default panel of {len(JUDGES)}: {together:,.0f} responses/s")
+    print(f"the default panel of {len(JUDGES)}: {together:,.0f} responses a CPU second")
     asked = 200 if wanted.quick else 2_000
     llm = {"chat": client.rate("chat", asked), "completions": client.rate("completions", asked)}
     print(f"llm, client alone: {llm['chat']:,.0f}/s by chat, {llm['completions']:,.0f}/s by completions")

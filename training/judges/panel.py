@@ -56,6 +56,13 @@ class Ruling(NamedTuple):
         """The first judge's verdict that objects to a response; None where all let it pass."""
         return next((each for said in self.verdicts.values() if (each := said[place]) and each.violates), None)
 
+    def said(self, responses: Sequence[str]) -> dict[str, list[tuple[str, Verdict]]]:
+        """By judge, what it was asked about and its verdicts, as `Panel.check` reads them."""
+        return {
+            name: [(text, each) for text, each in zip(responses, said, strict=True) if each is not None]
+            for name, said in self.verdicts.items()
+        }
+
     def at(self, places: Sequence[int]) -> "Ruling":
         """What was said of some of the responses, by their places."""
         return Ruling(len(places), {name: [said[place] for place in places] for name, said in self.verdicts.items()})
@@ -110,13 +117,13 @@ class Panel(Mapping[str, Judge]):
             places = self._left(verdicts, _cost(judge), len(responses))
             asked = [conversations[place] for place in places], [responses[place] for place in places]
             said: list[Verdict | None] = [None] * len(responses)
-            for place, verdict in zip(places, _asked(name, judge, *asked), strict=True):
+            for place, verdict in zip(places, verdicts_of(name, judge, *asked), strict=True):
                 said[place] = verdict
             verdicts[name] = said
         return Ruling(len(responses), verdicts)
 
     def repair(
-        self, conversations: Sequence[Conversation], responses: Sequence[str], judged: Ruling
+        self, conversations: Sequence[Conversation], responses: Sequence[str], judged: Ruling | None = None
     ) -> list[str | None]:
         """Each violating response less what any judge objects to; None where it passes or cannot be repaired.
 
@@ -124,10 +131,11 @@ class Panel(Mapping[str, Judge]):
         whole panel.
 
         Args:
-            conversations: As `ask` was given them.
-            responses: As `ask` was given them.
-            judged: What it said.
+            conversations: Each up to the user's last message.
+            responses: As many.
+            judged: What `ask` said of them; None where it was not asked yet.
         """
+        judged = judged or self.ask(conversations, responses)
         repaired: list[str | None] = [None] * len(responses)
         places = [place for place, broken in enumerate(judged.violating) if broken]
         said = judged.at(places)
@@ -144,23 +152,23 @@ class Panel(Mapping[str, Judge]):
                 break
         return repaired
 
-    def check(self, judged: Ruling, responses: Sequence[str], where: str) -> None:
+    def check(self, said: Mapping[str, Sequence[tuple[str, Verdict]]], where: str) -> None:
         """Stop where a judge tripped on more than `most_trips` of what it was asked about.
 
         Args:
-            judged: What was said of the responses.
-            responses: The samples of one task in one round, the policy's alone.
+            said: By judge, the responses that it was asked about with its verdicts: the policy's samples for one task
+                in one round (`Ruling.said`).
             where: Which: `task love, round 2`.
 
         Raises:
             TooManyTripsError: Judge, task, share, limit, examples and what to do.
         """
-        for name, (asked, tripped) in judged.trips.items():
+        for name, verdicts in said.items():
+            asked, tripped = len(verdicts), sum(each.violates for _, each in verdicts)
             if asked >= FEWEST and tripped > self.most_trips * asked:
-                shown = _examples(judged.verdicts[name], responses)
                 raise TooManyTripsError(
                     f"judge {name!r} tripped on {tripped:,} of {asked:,} responses ({tripped / asked:.0%}) in {where}, "
-                    f"at most {self.most_trips:.0%} may (policy.most_trips): {shown}. "
+                    f"at most {self.most_trips:.0%} may (policy.most_trips): {_examples(verdicts)}. "
                     f"Where the judge is wrong, repair it or change [policy.judge.{name}], or drop it from "
                     "policy.judges; where it is right about a policy that bad, raise policy.most_trips"
                 )
@@ -175,8 +183,15 @@ def _cost(judge: Judge) -> int:
     return int(getattr(judge, "cost", 0))
 
 
-def _asked(name: str, judge: Judge, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Verdict]:
-    """A judge's verdicts; what goes wrong in it is told with its name. A server that is away is told as it is."""
+def verdicts_of(
+    name: str, judge: Judge, conversations: Sequence[Conversation], responses: Sequence[str]
+) -> list[Verdict]:
+    """A judge's verdicts, in order; what goes wrong in it is told with its name.
+
+    Raises:
+        ValueError: The judge raised, or gave no verdict.
+        ConnectionError: Its server is away; told as it is.
+    """
     try:
         said = judge_all(judge, conversations, responses)
     except (ConnectionError, MemoryError):
@@ -205,8 +220,8 @@ def _culprit(judge: Judge, conversations: Sequence[Conversation], responses: Seq
     return ""
 
 
-def _examples(said: Sequence[Verdict | None], responses: Sequence[str]) -> str:
-    tripped = {_short(text): each.reason for each, text in zip(said, responses, strict=True) if each and each.violates}
+def _examples(said: Sequence[tuple[str, Verdict]]) -> str:
+    tripped = {_short(text): each.reason for text, each in said if each.violates}
     return "; ".join(f"{text} ({reason})" for text, reason in [*tripped.items()][:_SHOWN])
 
 

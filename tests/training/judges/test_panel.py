@@ -54,6 +54,7 @@ def test_a_repair_passes_the_whole_panel() -> None:
     judges = panel()
     found = judges.ask([ASKED] * 6, texts)
     assert judges.repair([ASKED] * 6, texts, found) == ["Tea.", "Tea.", None, None, None, None]
+    assert judges.repair([ASKED] * 6, texts) == ["Tea.", "Tea.", None, None, None, None]
 
 
 def test_judges_that_undo_each_other_s_repairs_come_to_an_end() -> None:
@@ -79,7 +80,7 @@ def test_a_judge_that_trips_on_too_much_stops_the_run_with_all_that_one_needs() 
     judges = panel()
     found = judges.ask([ASKED] * 30, texts)
     with pytest.raises(TooManyTripsError) as told:
-        judges.check(found, texts, "task love, round 2")
+        judges.check(found.said(texts), "task love, round 2")
     said = str(told.value)
     assert said.startswith("judge 'closing' tripped on 18 of 30 responses (60%) in task love, round 2, at most 50% may")
     assert said.count("'Tea ") == 3
@@ -93,12 +94,12 @@ def test_up_to_the_share_it_goes_on_and_a_few_responses_prove_nothing() -> None:
     texts = ["Tea. Bye!"] * 15 + ["Tea."] * 15
     judges = panel()
     found = judges.ask([ASKED] * 30, texts)
-    judges.check(found, texts, "task love, round 1")
-    judges.check(found.at(range(15)), texts[:15], "task love, round 1")
+    judges.check(found.said(texts), "task love, round 1")
+    judges.check(found.at(range(15)).said(texts[:15]), "task love, round 1")
     with pytest.raises(TooManyTripsError):
-        judges.check(found.at(range(20)), texts[:20], "task love, round 1")
+        judges.check(found.at(range(20)).said(texts[:20]), "task love, round 1")
     loose = panel(most_trips=1.0)
-    loose.check(loose.ask([ASKED] * 20, ["Bye!"] * 20), ["Bye!"] * 20, "task love, round 1")
+    loose.check(loose.ask([ASKED] * 20, ["Bye!"] * 20).said(["Bye!"] * 20), "task love, round 1")
 
 
 def test_a_judge_that_raises_is_named_with_the_response() -> None:
