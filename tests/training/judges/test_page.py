@@ -8,7 +8,9 @@ import pytest
 from training.judges.library import build, find, names, settings_of
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "judges.md").read_text()
-ROWS = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.*?) ?\|$", PAGE, flags=re.MULTILINE)
+ROWS = re.findall(
+    r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.*?) ?\|$", PAGE.split("## What they are worth")[0], flags=re.MULTILINE
+)
 
 
 @pytest.mark.parametrize(("name", "message", "response", "repaired"), ROWS)
