@@ -3,7 +3,7 @@
 On answers of the world's grammar, whose traits are known since they were drawn before they were written (garbled ones
 left out), and on violations that are made on purpose. For each judge:
 
-    rate        judgements a second of CPU time (a busy machine changes it less), the same message asked about eight times as in a round
+    rate        judgements a second of CPU time, which a busy machine changes little; eight to a message, as in a round
     precision   of what trips, the share that violates; recall: of what violates, the share that trips
     repaired    of the violations found, the share with a repair
     clean       of the repairs, the share in which the world's own reading finds the trait gone

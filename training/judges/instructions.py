@@ -1,7 +1,8 @@
 """What the user's last message asks of the form, read and checked exactly (as in IFEval, arXiv 2311.07911).
 
 A small set, in plain English wordings: words, sentences, commas, case, first and last words, words to use or to avoid,
-yes or no. What is asked in other words is not seen, so a pass says little and a violation much.
+yes or no. "In fifty words" is read as at most fifty. What is asked in other words is not seen, so a pass says little
+and a violation much.
 """
 
 import re
@@ -14,7 +15,7 @@ from training.judges.verdict import PASS, Verdict, last_user_message, straight
 from training.text import Conversation
 
 _WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-_NUMBERS = {word: place for place, word in enumerate(_WORDS, 1)}
+_NUMBERS = {word: place for place, word in enumerate(_WORDS, 1)} | {"twenty": 20, "thirty": 30, "fifty": 50}
 _N = rf"(\d{{1,4}}|{'|'.join(_NUMBERS)})"
 _QUOTED = r"[\"'\u201c\u2018]([^\"\u201c\u201d\u2018\u2019']{1,120})[\"'\u201d\u2019]"
 _PHRASE = rf"(?:the (?:exact )?(?:words?|phrase|sentence) )?{_QUOTED}"
@@ -110,12 +111,12 @@ def _cased(letters: str, wrong: Callable[[str], bool]) -> Span | None:
     return next(((place, place + 1) for place, each in enumerate(letters) if wrong(each)), None)
 
 
-_IN = rf"\b(?:in|with|using|to) (?:exactly |precisely )?{_N}"
 RULES: dict[str, Instruction] = {
     "at most {} words": Instruction(
         _asks(
             rf"\b(?:at most|no more than|not more than|up to|a maximum of|max\.?|within) {_N} words?\b"
             rf"|\b{_N} words? (?:or less|or fewer|at most|max)\b"
+            rf"|\b(?:in|to) {_N} words?\b(?! or\b)(?= *(?:[.,;:!?)\n]|$|please|what|how|why|who|only))"
         ),
         lambda text, told: _over(text, _number(told)),
         lambda text, told: _shorter(text, _number(told)),
@@ -129,13 +130,13 @@ RULES: dict[str, Instruction] = {
         _asks(rf"\b(?:at least|no less than|no fewer than|a minimum of) {_N} words?\b|\b{_N} words? or more\b"),
         lambda text, told: _whole(len(WORD.findall(text)) < _number(told)),
     ),
-    "{} words": Instruction(
-        _asks(rf"{_IN} words?\b(?! or\b| at most| max)(?= *(?:[.,;:!?)\n]|$|please|what|how|why|who|only))"),
+    "exactly {} words": Instruction(
+        _asks(rf"\b(?:exactly|precisely) {_N} words?\b"),
         lambda text, told: _whole(len(WORD.findall(text)) != _number(told)),
     ),
     "{} sentence(s)": Instruction(
-        _asks(rf"{_IN}(?: \w+)? sentences?\b(?! or more)"),
-        lambda text, told: _extra(text, _number(told)) or _whole(len(sentences(text)) < _number(told)),
+        _asks(rf"\b(?:in|with|using|to) (?:exactly |at most |only )?{_N}(?: \w+)? sentences?\b(?! or more)"),
+        lambda text, told: _extra(text, _number(told)),
         lambda text, told: cut(text, sentences(text)[_number(told) :]),
     ),
     "no commas": Instruction(

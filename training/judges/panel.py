@@ -192,6 +192,8 @@ def verdicts_of(
         ValueError: The judge raised, or gave no verdict.
         ConnectionError: Its server is away; told as it is.
     """
+    if not responses:
+        return []
     try:
         said = judge_all(judge, conversations, responses)
     except (ConnectionError, MemoryError):
