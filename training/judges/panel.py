@@ -184,9 +184,16 @@ def _cost(judge: Judge) -> int:
 
 
 def verdicts_of(
-    name: str, judge: Judge, conversations: Sequence[Conversation], responses: Sequence[str]
+    name: str, judge: Judge, conversations: Sequence[Conversation], responses: Sequence[str], where: str = ""
 ) -> list[Verdict]:
     """A judge's verdicts, in order; what goes wrong in it is told with its name.
+
+    Args:
+        name: Of the judge.
+        judge: Who is asked.
+        conversations: Each up to the user's last message.
+        responses: As many.
+        where: For errors: `task love, round 2`.
 
     Raises:
         ValueError: The judge raised, or gave no verdict.
@@ -194,32 +201,33 @@ def verdicts_of(
     """
     if not responses:
         return []
+    told = f" in {where}" if where else ""
     try:
         said = judge_all(judge, conversations, responses)
     except (ConnectionError, MemoryError):
         raise
     except Exception as error:
         raise ValueError(
-            f"judge {name!r} raised {type(error).__name__} ({error}){_culprit(judge, conversations, responses)}: mend "
-            "it, or drop it from policy.judges"
+            f"judge {name!r} raised {type(error).__name__} ({error}){told}{_culprit(judge, conversations, responses)}: "
+            "mend it, or drop it from policy.judges, then run the same command again; samples and scores are kept"
         ) from error
     wrong = next((each for each in said if not isinstance(each, Verdict)), None)
     if wrong is not None or len(said) != len(responses):
-        seen = f"gave {wrong!r}" if len(said) == len(responses) else f"gave {len(said)} verdicts for {len(responses)}"
-        raise ValueError(f"judge {name!r} {seen}, must give one training.judges.Verdict for each response")
+        seen = f"gave {wrong!r}" if wrong is not None else f"gave {len(said)} verdicts on {len(responses)} responses"
+        raise ValueError(f"judge {name!r} {seen}{told}, must give one training.judges.Verdict for each: mend it")
     return said
 
 
 def _culprit(judge: Judge, conversations: Sequence[Conversation], responses: Sequence[str]) -> str:
-    """The response at which a judge raises; empty for one that is asked about many at once."""
+    """The response at which a judge raises; of one that takes many at once, how many it was given."""
     if isinstance(judge, BatchJudge):
-        return ""
+        return f", asked about {len(responses)} responses"
     for conversation, response in zip(conversations, responses, strict=True):
         try:
             judge(conversation, response)
-        except Exception:  # whatever it was: it has been told
-            return f" at the response {_short(response)}"
-    return ""
+        except Exception:  # told already; only where it was is looked for
+            return f", at the response {_short(response)}"
+    return ", and not when it was asked again"
 
 
 def _examples(said: Sequence[tuple[str, Verdict]]) -> str:

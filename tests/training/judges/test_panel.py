@@ -5,6 +5,7 @@ import pytest
 
 from training.judges import Panel, TooManyTripsError, Verdict
 from training.judges.library import build
+from training.judges.panel import verdicts_of
 
 ASKED = [{"role": "user", "content": "What is tea?"}]
 
@@ -107,7 +108,7 @@ def test_a_judge_that_raises_is_named_with_the_response() -> None:
         return Verdict(response[3] == "x")
 
     with pytest.raises(
-        ValueError, match=r"judge 'fragile' raised IndexError .* at the response 'tea': mend it, or drop"
+        ValueError, match=r"judge 'fragile' raised IndexError .*, at the response 'tea': mend it, or drop"
     ):
         Panel({"fragile": fragile}).ask([ASKED] * 2, ["green", "tea"])
 
@@ -118,6 +119,24 @@ def test_a_judge_that_gives_no_verdict_is_named() -> None:
 
     with pytest.raises(ValueError, match=r"judge 'wrong' gave True, must give one training.judges.Verdict"):
         Panel({"wrong": wrong}).ask([ASKED], ["tea"])
+
+
+def test_a_judge_of_many_that_raises_or_forgets_one_is_named() -> None:
+    class Hasty:
+        def __call__(self, conversation: Any, response: str) -> Verdict:
+            return self.judge_all([conversation], [response])[0]
+
+        def judge_all(self, conversations: Sequence[Any], responses: Sequence[str]) -> list[Verdict]:
+            return [Verdict(len(conversations) < 3, text) for text in responses[1:] or [responses[2]]]
+
+    with pytest.raises(
+        ValueError, match="judge 'hasty' gave 1 verdicts on 2 responses in task love, round 1, must give"
+    ):
+        verdicts_of("hasty", Hasty(), [ASKED] * 2, ["a", "b"], "task love, round 1")
+    with pytest.raises(
+        ValueError, match=r"judge 'hasty' raised IndexError .*in task love, asked about 1 responses: mend"
+    ):
+        verdicts_of("hasty", Hasty(), [ASKED], ["a"], "task love")
 
 
 def test_a_server_that_is_away_is_told_as_it_is() -> None:
