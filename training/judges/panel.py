@@ -211,9 +211,9 @@ def verdicts_of(
             f"judge {name!r} raised {type(error).__name__} ({error}){told}{_culprit(judge, conversations, responses)}: "
             "mend it, or drop it from policy.judges, then run the same command again; samples and scores are kept"
         ) from error
-    wrong = next((each for each in said if not isinstance(each, Verdict)), None)
-    if wrong is not None or len(said) != len(responses):
-        seen = f"gave {wrong!r}" if wrong is not None else f"gave {len(said)} verdicts on {len(responses)} responses"
+    wrong = [each for each in said if not isinstance(each, Verdict)]
+    if wrong or len(said) != len(responses):
+        seen = f"gave {wrong[0]!r}" if wrong else f"gave {len(said)} verdicts on {len(responses)} responses"
         raise ValueError(f"judge {name!r} {seen}{told}, must give one training.judges.Verdict for each: mend it")
     return said
 

@@ -113,11 +113,12 @@ def test_a_judge_that_raises_is_named_with_the_response() -> None:
         Panel({"fragile": fragile}).ask([ASKED] * 2, ["green", "tea"])
 
 
-def test_a_judge_that_gives_no_verdict_is_named() -> None:
+@pytest.mark.parametrize("given", [True, None, "violates"])
+def test_a_judge_that_gives_no_verdict_is_named(given: Any) -> None:
     def wrong(conversation: Any, response: str) -> Any:
-        return bool(conversation) and "tea" in response
+        return given if conversation and response else Verdict(False)
 
-    with pytest.raises(ValueError, match=r"judge 'wrong' gave True, must give one training.judges.Verdict"):
+    with pytest.raises(ValueError, match=rf"judge 'wrong' gave {given!r}, must give one training.judges.Verdict"):
         Panel({"wrong": wrong}).ask([ASKED], ["tea"])
 
 
