@@ -131,7 +131,7 @@ def main() -> None:
     print(_table(judges))
     together = panel_rate(sets["closing"])
     print(f"the default panel of {len(JUDGES)}: {together:,.0f} responses a CPU second")
-    asked = 200 if wanted.quick else 2_000
+    asked = 64 if wanted.quick else 2_000
     llm = {"chat": client.rate("chat", asked), "completions": client.rate("completions", asked)}
     print(f"llm, client alone: {llm['chat']:,.0f}/s by chat, {llm['completions']:,.0f}/s by completions")
     found = real.figures(wanted.data, 3_000 if wanted.quick else 1_000_000)

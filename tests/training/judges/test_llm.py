@@ -92,7 +92,7 @@ def test_a_slow_answer_is_given_up_and_asked_again(serve: Serve) -> None:
 
     seen = serve(slow)
     try:
-        verdicts = judge(seen, concurrency=1, timeout_seconds=1.0).judge_all([ASKED] * 3, TEXTS[:3])
+        verdicts = judge(seen, concurrency=1, timeout_seconds=2.0).judge_all([ASKED] * 3, TEXTS[:3])
     finally:
         ended.set()
     assert [each.violates for each in verdicts] == [True, False, False]
