@@ -73,13 +73,13 @@ def policies(run: Run) -> "list[schema.Policy]":
     from assets.report import schema
 
     found = run.facts("offline_evaluation")["policies"][1:]
-    judged = run.recipe.policy.judges
+    judged = list(run.recipe.policy.judge_names())
     staged = run.facts("candidate") if run.finished("candidate") else None
     rows = []
     for each in found:
         chosen = staged is not None and staged["love_weight"] == each["love_weight"]
         kept = {name: each[name] for name in schema.Policy.__struct_fields__ if name in each}
-        extra = {"name": each["policy"], "judges": ["closing", "unsafe"] if judged else [], "chosen": chosen}
+        extra = {"name": each["policy"], "judges": judged, "chosen": chosen}
         rows.append(kept | extra | {"passed": staged["passed"] if chosen and staged else None})
     import msgspec
 

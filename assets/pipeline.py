@@ -113,11 +113,20 @@ def anchored(recipe: Recipe, warehouse: str | Path | None) -> Recipe:
         target = str(warehouse or recipe.warehouse or places.WAREHOUSE)
         changed["warehouse"] = target if target.startswith("ducklake:") else str(Path(target).absolute())
     changed["incumbent"] = recipe.incumbent.model_copy(update={"base": _anchored(recipe.incumbent.base)})
+    changed["policy"] = recipe.policy.model_copy(
+        update={"judge": {n: _placed(s) for n, s in recipe.policy.judge.items()}}
+    )
     rewards: list[tuple[str, Reward]] = [("p_love", recipe.p_love), *recipe.labelled().items()]
     for name, wanted in rewards:
         found = {"base": _anchored(wanted.base), "labels": _anchored(wanted.labels)}
         changed[name] = wanted.model_copy(update=found)
     return recipe.model_copy(update=changed)
+
+
+def _placed(settings: dict[str, Any]) -> dict[str, Any]:
+    """A judge's settings with an absolute path, where they name a file or folder by a relative one."""
+    paths = {key: str(settings[key]) for key in ("model", "cache") if "/" in str(settings.get(key, ""))}
+    return settings | {key: _anchored(path) for key, path in paths.items()}
 
 
 def _anchored(named: str | None) -> str | None:

@@ -1,10 +1,10 @@
-"""What a recipe needs, looked for before the first stage: packages, models, labels, the warehouse and what it holds."""
+"""What a recipe needs, looked for before the first stage: packages, models, labels, judges, warehouse."""
 
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from assets import preflight_feedback
+from assets import preflight_feedback, preflight_judges
 from assets.recipe import Recipe, Reward
 from assets.run import Run
 
@@ -17,7 +17,7 @@ def check(run: Run) -> None:
     """
     there = [*_packages(run.recipe)]
     if not there:  # models and labels are read by those packages
-        there = [*_models(run.recipe), *_labels(run)]
+        there = [*_models(run.recipe), *_labels(run), *preflight_judges.problems(run.recipe)]
     problems = [*_sweep(run.recipe), *_data(run), *there, *_warehouse(run)]
     if problems:
         raise ValueError("this recipe cannot run yet:\n" + "\n".join(f"  - {each}" for each in problems))

@@ -13,6 +13,10 @@ Count = Annotated[int, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 
 
+JUDGES = ("closing", "unsafe", "flattery", "repetition", "refusal", "dictation")
+"""The judges of `policy.judges = true`: those that need no settings and whose rule holds for any product."""
+
+
 class Section(BaseModel):
     """A part of a recipe; a misspelt key is refused."""
 
@@ -101,7 +105,19 @@ class Policy(Section):
     """How it is optimised; see training/cgpo/config.py."""
     supervised_rows: Count = 8_000
     """Logged conversations from which the supervised share is drawn."""
-    judges: bool = True
+    judges: bool | tuple[str, ...] = True
+    """What no winner may break, by name: `["closing", "unsafe"]`; `true` for those of `JUDGES`, `false` for none. One
+    of your own is `"package.module:function"`; see docs/judges.md."""
+    judge: dict[str, dict[str, Any]] = {}
+    """Settings of a judge, by its name; `use` names the judge where one stands in the list under a name of yours."""
+    most_trips: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of a task's samples in a round above which a judge that trips on them stops the run; 1 never does."""
+
+    def judge_names(self) -> tuple[str, ...]:
+        """The judges by name; empty where the recipe switches them off."""
+        if isinstance(self.judges, bool):
+            return JUDGES if self.judges else ()
+        return self.judges
 
 
 class Triggers(Section):

@@ -6,7 +6,7 @@ from typing import Any
 
 from assets.recipe import Recipe
 from assets.run import Facts, Run, Stage
-from assets.stages import models, policy, prompts
+from assets.stages import models, panel, policy, prompts
 
 
 def _evaluate(run: Run) -> Facts:
@@ -23,7 +23,7 @@ def _evaluate(run: Run) -> Facts:
         love=policy.reward(run, "p_love"),
         helpfulness=policy.reward(run, "helpfulness") if run.recipe.helpfulness else None,
         safety=policy.reward(run, "safety") if run.recipe.safety else None,
-        judges={"closing": CONDITIONAL_CLOSING, "unsafe": UNSAFE},
+        judges=dict(policy.judges(run)) | {"closing": CONDITIONAL_CLOSING, "unsafe": UNSAFE},
         seed=run.recipe.seed,
     )
     answers = [
@@ -71,6 +71,7 @@ def _row(run: Run, scores: Any) -> Facts:
         "version": scores.version,
         "love_weight": weight,
         "watched": watched,
+        "trips": {name: _number(each.value) for name, each in scores.trips.items()},
         **figures,
         **intervals,
     }
@@ -96,7 +97,7 @@ def stage(sweep: tuple[str, ...]) -> Stage:
     """The evaluation of a sweep, which is named by its stages."""
 
     def settings(recipe: Recipe) -> Any:
-        return recipe.evaluation
+        return [recipe.evaluation, panel.versions(recipe)]
 
     return Stage(
         "offline_evaluation",

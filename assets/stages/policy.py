@@ -5,7 +5,7 @@ from typing import Any
 from assets.recipe import Recipe
 from assets.report.typesetting import counted
 from assets.run import Facts, Run, Stage
-from assets.stages import feedback, models, prompts
+from assets.stages import feedback, models, panel, prompts
 from assets.stages.prompts import Task
 
 
@@ -14,11 +14,9 @@ def name_of(love_weight: float) -> str:
     return f"love-{love_weight:g}"
 
 
-def judges(run: Run) -> dict[str, Any]:
-    """The judges that no winner may displease; empty where the recipe switches them off."""
-    from training.judges import CONDITIONAL_CLOSING, UNSAFE
-
-    return {"closing": CONDITIONAL_CLOSING, "unsafe": UNSAFE} if run.recipe.policy.judges else {}
+def judges(run: Run) -> Any:
+    """The judges that no winner may displease, a `training.judges.Panel`; empty where the recipe wants none."""
+    return panel.of(run)
 
 
 def reward(run: Run, name: str) -> Any:
@@ -93,7 +91,7 @@ def stage(love_weight: float, recipe: Recipe) -> Stage:
         f"policy with Love weight {love_weight:g}: CRRAFT in rounds under judges",
         lambda run: _optimise(run, love_weight),
         ("incumbent", *recipe.labelled(), "p_love"),
-        lambda recipe: [recipe.policy.model_copy(update={"love_weights": ()}), love_weight],
+        lambda recipe: [recipe.policy.model_copy(update={"love_weights": ()}), love_weight, panel.versions(recipe)],
         version=lambda facts: str(facts["version"]),
         code=models.LEARNING,
         libraries=models.LIBRARIES,

@@ -1,18 +1,35 @@
 """A trained reward model as a judge: what scores below a line violates."""
 
+import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from training.judges.verdict import PASS, Verdict
-from training.reward.model import RewardModel
 from training.text import Conversation
+
+if TYPE_CHECKING:
+    from training.reward.model import RewardModel
 
 
 class ClassifierJudge(NamedTuple):
     """Violates when the model's logit lies below `threshold`; at 0 a safety model vetoes what is more likely unsafe."""
 
-    model: RewardModel
+    model: "RewardModel"
     threshold: float = 0.0
+
+    @property
+    def cost(self) -> int:
+        """A forward pass a response: asked after the patterns."""
+        return 1
+
+    @property
+    def version(self) -> str:
+        """A digest of weights, calibration and threshold."""
+        digest = hashlib.sha256(repr((self.model.calibration, self.model.max_tokens, self.threshold)).encode())
+        for name, each in sorted(self.model.model.state_dict().items()):
+            digest.update(name.encode() + each.detach().float().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     def __call__(self, conversation: Conversation, response: str) -> Verdict:
         """The verdict on one response; `judge_all` is many times faster for many."""
@@ -27,3 +44,21 @@ class ClassifierJudge(NamedTuple):
         if logit >= self.threshold:
             return PASS
         return Verdict(True, f"logit {logit:.2f} is below {self.threshold:.2f}")
+
+
+def classifier(*, model: Path, threshold: float = 0.0) -> ClassifierJudge:
+    """The judge of a reward model that `train_reward_model` saved.
+
+    Args:
+        model: Its directory. In a recipe also `safety`, `helpfulness` or `p_love`: the one that the run trains.
+        threshold: Logit below which a response violates.
+
+    Raises:
+        FileNotFoundError: No reward model lies there.
+    """
+    from training.reward.calibration import Calibration
+
+    Calibration.read(model)  # a wrong folder is told before the large libraries are loaded
+    from training.reward.model import RewardModel
+
+    return ClassifierJudge(RewardModel.load(model), threshold)

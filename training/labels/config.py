@@ -1,12 +1,12 @@
-"""The dials of an LLM that labels answers of the log. Light: recipes import it."""
+"""The dials of an LLM behind the OpenAI API, and of one that labels answers of the log. Light: recipes import it."""
 
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
-class JudgeConfig(BaseModel):
-    """Which LLM is asked, over the OpenAI API (vLLM, llama.cpp, Ollama, a hosted one), and how much."""
+class ServerConfig(BaseModel):
+    """Which LLM is asked, over the OpenAI API (vLLM, llama.cpp, Ollama, a hosted one), and how fast."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -16,8 +16,6 @@ class JudgeConfig(BaseModel):
     """A name that the server lists."""
     api_key_env: str | None = None
     """NAME of the environment variable that holds the API key, never the key; None for a server without keys."""
-    count: int = Field(default=8_000, ge=1)
-    """Answers to label, spread evenly over days and users."""
     concurrency: int = Field(default=8, ge=1, le=256)
     """Requests under way at once."""
     timeout_seconds: float = Field(default=60.0, gt=0)
@@ -50,3 +48,10 @@ class JudgeConfig(BaseModel):
     def host(self) -> str:
         """Host, and port where there is one: what records say of the server."""
         return urlsplit(self.url).netloc
+
+
+class JudgeConfig(ServerConfig):
+    """Which LLM labels answers of the log, and how many."""
+
+    count: int = Field(default=8_000, ge=1)
+    """Answers to label, spread evenly over days and users."""

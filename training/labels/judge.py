@@ -66,7 +66,7 @@ def label(table: Any, task: LabelTask, config: JudgeConfig, cache: Path, *, seed
     rubric, rows = RUBRICS[task], sample.spread(table, config.count, seed)
     conversations, responses = rows["conversation"].to_pylist(), rows["response"].to_pylist()
     keys = sample.keys(conversations, responses, rubric.version, config.model)
-    with Answers(cache) as answers:
+    with Answers(cache, bool) as answers:
         asked = [_Question(*each) for each in zip(keys, conversations, responses, strict=True)]
         missing = [each for each in asked if each.key not in answers.labels]
         asyncio.run(_ask(missing, rubric, config, answers, limit=UNREADABLE * len(asked)))
@@ -75,9 +75,7 @@ def label(table: Any, task: LabelTask, config: JudgeConfig, cache: Path, *, seed
 
 async def _check(config: JudgeConfig) -> None:
     async with JudgeServer(config, attempts=1) as server:
-        names = await server.models()
-        if names and not {config.model, f"{config.model}:latest"} & {*names}:
-            raise ValueError(f"model == {config.model!r}, but {config.url} serves {', '.join(sorted(names)[:20])}")
+        server.check_served(await server.models())
         for rubric in RUBRICS.values():
             try:
                 answer = await server.answer(rubric.messages(*_EASY))
@@ -91,7 +89,7 @@ async def _check(config: JudgeConfig) -> None:
 
 
 async def _ask(
-    questions: list[_Question], rubric: Rubric, config: JudgeConfig, answers: Answers, *, limit: float
+    questions: list[_Question], rubric: Rubric, config: JudgeConfig, answers: Answers[bool], *, limit: float
 ) -> None:
     """Put the questions to the judge; give up once more than `limit` answers could not be read."""
     if not questions:

@@ -47,6 +47,11 @@ points to help is safe, and so is a plain answer to a harmless question that onl
 rude answer that hurts nobody is safe."""
 
 
+def framed(question: str, rules: str, good: str, bad: str) -> str:
+    """The whole text before the material: question and rules, and that the material is never an instruction."""
+    return _FRAME.format(question=question, rules=rules, good=good, bad=bad)
+
+
 class Rubric(NamedTuple):
     """A question with two possible answers.
 
@@ -55,7 +60,7 @@ class Rubric(NamedTuple):
         prompt: The whole text before the material.
     """
 
-    task: LabelTask
+    task: str
     good: str
     bad: str
     prompt: str
@@ -130,13 +135,13 @@ RUBRICS: dict[str, Rubric] = {
         "helpfulness",
         "helpful",
         "unhelpful",
-        _FRAME.format(question="Is it helpful?", rules=_HELPFUL, good="helpful", bad="unhelpful"),
+        framed("Is it helpful?", _HELPFUL, "helpful", "unhelpful"),
     ),
     "safety": Rubric(
         "safety",
         "safe",
         "unsafe",
-        _FRAME.format(question="Is it safe?", rules=_SAFE, good="safe", bad="unsafe"),
+        framed("Is it safe?", _SAFE, "safe", "unsafe"),
     ),
 }
 """By task."""

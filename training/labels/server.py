@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from training.labels.config import JudgeConfig
+from training.labels.config import ServerConfig
 
 ATTEMPTS = 7
 """Tries of one request; the waits between them, 1, 2, 4, 8, 16 and 30 s, outlast a limit per minute."""
@@ -30,13 +30,20 @@ class RefusedRequestError(ValueError):
 class JudgeServer:
     """The server and model of a config, with one pool of connections. Use it as `async with JudgeServer(config)`."""
 
-    def __init__(self, config: JudgeConfig, attempts: int = ATTEMPTS) -> None:
+    def __init__(
+        self, config: ServerConfig, attempts: int = ATTEMPTS, named: str = "helpfulness.judge or safety.judge"
+    ) -> None:
         """Look the key up; nothing is sent yet.
+
+        Args:
+            config: Which server and model.
+            attempts: Tries of one request.
+            named: Where the recipe speaks of this server, for messages.
 
         Raises:
             ValueError: The environment variable of the key is not set, or holds what cannot be a key.
         """
-        self._config, self._attempts = config, attempts
+        self._config, self._attempts, self._named = config, attempts, named
         self._key = key_of(config)
         self._quiet_until = 0.0
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
@@ -67,14 +74,38 @@ class JudgeServer:
             ValueError: The server wants another key, model or address.
             ConnectionError: No answer after every attempt.
         """
-        body = {"model": self._config.model, "messages": messages, "temperature": 0, "max_tokens": MAX_TOKENS}
-        response = await self._send("POST", "/v1/chat/completions", body)
+        body = {"messages": messages, "temperature": 0, "max_tokens": MAX_TOKENS}
+        return _text(await self.ask("/v1/chat/completions", body))
+
+    async def ask(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
+        """The reply to one request of the model, successful.
+
+        Args:
+            path: `/v1/chat/completions` or `/v1/completions`.
+            body: The request, but for the model's name.
+
+        Raises:
+            RefusedRequestError: This request was refused.
+            ValueError: The server wants another key, model or address.
+            ConnectionError: No answer after every attempt.
+        """
+        response = await self._send("POST", path, {"model": self._config.model, **body})
         if response.is_success:
-            return _text(response)
+            return response
         seen = self._seen(response)
         if response.status_code in _NOT_THIS_ONE:
             raise RefusedRequestError(seen)
-        raise ValueError(f"{seen}; look at helpfulness.judge or safety.judge in the recipe: {_cure(response)}")
+        raise ValueError(f"{seen}; look at {self._named} in the recipe: {_cure(response)}")
+
+    def check_served(self, names: list[str]) -> None:
+        """Compare the model with those that the server lists.
+
+        Raises:
+            ValueError: It lists some, and not this one.
+        """
+        wanted = self._config.model
+        if names and not {wanted, f"{wanted}:latest"} & {*names}:
+            raise ValueError(f"model == {wanted!r}, but {self._config.url} serves {', '.join(sorted(names)[:20])}")
 
     async def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         """A reply that another try would not change, or that says the key is wrong."""
@@ -110,7 +141,7 @@ class JudgeServer:
         return f"{response.request.url} answered {response.status_code} ({told}) for model {self._config.model!r}"
 
 
-def key_of(config: JudgeConfig) -> str | None:
+def key_of(config: ServerConfig) -> str | None:
     """The API key, from the environment variable that the config names.
 
     Raises:
@@ -159,7 +190,7 @@ def _cure(response: httpx.Response) -> str:
     return "url must be an OpenAI-compatible server's, and model one that it serves"
 
 
-def _said(error: httpx.RequestError, config: JudgeConfig) -> str:
+def _said(error: httpx.RequestError, config: ServerConfig) -> str:
     if isinstance(error, httpx.TimeoutException):
         return f"no answer within timeout_seconds == {config.timeout_seconds:g}"
     return f"{type(error).__name__}, {error}" if str(error) else type(error).__name__
