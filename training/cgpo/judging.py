@@ -77,7 +77,8 @@ class Hearing:
         except Exception as error:
             raise ValueError(
                 f"judge {name!r} raised {type(error).__name__} ({error}) in {self._where}, "
-                f"{self._culprit(judge, asked)}: mend the judge or leave it out, then run the same command again; samples and scores are kept"
+                f"{self._culprit(judge, asked)}: mend the judge or leave it out, "
+                "then run the same command again; samples and scores are kept"
             ) from error
         odd = next((each for each in said if not isinstance(each, Verdict)), None)
         if odd is not None or len(said) != len(asked):
