@@ -80,9 +80,9 @@ class Hearing:
                 f"{self._culprit(judge, asked)}: mend the judge or leave it out, "
                 "then run the same command again; samples and scores are kept"
             ) from error
-        odd = next((each for each in said if not isinstance(each, Verdict)), None)
-        if odd is not None or len(said) != len(asked):
-            seen = f"gave {odd!r}" if odd is not None else f"gave {len(said)} verdicts on {len(asked)} responses"
+        odd = [each for each in said if not isinstance(each, Verdict)]
+        if odd or len(said) != len(asked):
+            seen = f"gave {odd[0]!r}" if odd else f"gave {len(said)} verdicts on {len(asked)} responses"
             raise ValueError(f"judge {name!r} {seen} in {self._where}, must give one Verdict for each: mend the judge")
         self._known[name].update(zip(asked, said, strict=True))
 
