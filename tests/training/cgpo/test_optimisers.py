@@ -78,7 +78,7 @@ def test_codpo_learns_the_reward_and_pushes_a_violation_below_its_base_rate(
 ) -> None:
     report = taught(policy, tmp_path / "love", asked, log, optimiser="codpo", codpo_beta=1.0)
     after = rates(tmp_path / "love", asked)
-    assert after["bye"] < before["bye"] * 0.6
+    assert after["bye"] < before["bye"] * 0.75
     assert after["happy"] > before["happy"]
     assert after["eats"] > before["eats"] - 0.1
     assert (report.rounds[0].winners, report.rounds[0].pairs) == (0, 32 - report.rounds[0].tasks[0].skipped)
@@ -92,7 +92,7 @@ def test_minimal_pairs_cut_a_fault_that_filtering_leaves(
     taught(policy, tmp_path / "filtered", asked, log)
     report = taught(policy, tmp_path / "paired", asked, log, pairs=True)
     filtered, paired = rates(tmp_path / "filtered", asked), rates(tmp_path / "paired", asked)
-    assert paired["bye"] < 0.5 * filtered["bye"]
+    assert paired["bye"] < 0.7 * filtered["bye"]
     assert paired["bye"] < 0.5 * before["bye"]
     assert paired["happy"] > before["happy"] + 0.1
     assert paired["eats"] > before["eats"] - 0.1

@@ -72,11 +72,11 @@ resumed.run(Path(sys.argv[2]), Path(sys.argv[3]), json.loads(sys.argv[6]), pq.re
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", [5, 13])
+@pytest.mark.parametrize("step", [13])
 def test_a_process_that_is_killed_at_a_step_ends_with_identical_weights(
     policy: Path, asked: Prompts, log: pa.Table, tmp_path: Path, step: int
 ) -> None:
-    """Of some ten steps a round: once within the first, once within the second."""
+    """Of some ten steps a round: the second has begun, and no state is as young as the kill."""
     import json
 
     import pyarrow.parquet as pq
