@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from training import pretrained
 from training.cgpo.candidates import Bench, prompt_room
 from training.cgpo.collect import collect
 from training.cgpo.config import CgpoConfig
+from training.cgpo.judging import Hearing
 from training.cgpo.leaks import without_leaks
 from training.cgpo.learn import learn
 from training.cgpo.lesson import Lesson, Pair, merge
@@ -31,6 +33,8 @@ from training.policy.pretrain import read_pairs
 from training.rollout.generator import TransformersGenerator, version_of
 from training.rollout.store import RolloutStore
 from training.text import Conversation
+
+Logged = tuple[list[Conversation], list[str]]
 
 
 def optimise(
@@ -61,7 +65,8 @@ def optimise(
         tasks: Prompts, reward models and weights.
         judges: What nothing that is made likelier may break, by name.
         config: Rounds, sizes, limits and rates.
-        supervised: Logged conversations (columns conversation, response) mixed into the epochs to keep the language.
+        supervised: Logged conversations (columns conversation, response) mixed into the epochs to keep the language,
+            save those to which a judge objects.
         rollouts: Rollouts and scores to share with other runs; without it they are dropped at the end.
         held_out: Prompts of evaluations and A/B pools; none of them is learnt from.
 
@@ -86,41 +91,62 @@ def optimise(
     state = _state_of(work, key)
     store = RolloutStore(rollouts or work / "rollouts")
     bench = Bench(TransformersGenerator.of_policy(frozen, reference), frozen, judges, store, config, room)
-    texts = encode_pairs(frozen.tokenizer, *logged, room + config.max_new_tokens)
-    reports = _rounds(trained, kept, bench, name=out.name, texts=texts, state=state)
-    with told(work, "the finished policy"):
-        version = _save(trained, work / "policy", out, policy)
+    passed = _satisfied(logged, judges)
+    texts = encode_pairs(frozen.tokenizer, *passed, room + config.max_new_tokens)
+    engine = OneProcess(trained.model)
+    reports = _rounds(engine, trained.tokenizer, kept, bench, name=out.name, texts=texts, state=state)
+
+    def finish() -> PolicyReport:
         report = PolicyReport(
-            policy=version,
+            policy=_save(Policy(model, trained.tokenizer), work / "policy", out, policy),
             reference=reference,
             weights={task.name: task.weight for task in tasks},
             gradient=gradient_weights(kept, config),
             judges=list(judges),
             leaks=leaks,
+            supervised={"texts": len(passed[1]), "violating": len(logged[1]) - len(passed[1])},
             tuning=config.tuning,
             rounds=reports,
             seconds=time.perf_counter() - started,
             key=key,
         )
         _publish(report, work, out)
-    return report
+        return report
+
+    with told(work, "the finished policy"), engine.whole() as model:
+        return engine.shared(finish)
 
 
 def _rounds(
-    trained: Policy, tasks: Sequence[Task], bench: Bench, *, name: str, texts: Sequence[Encoded], state: Path
+    engine: Engine,
+    tokenizer: Any,
+    tasks: Sequence[Task],
+    bench: Bench,
+    *,
+    name: str,
+    texts: Sequence[Encoded],
+    state: Path,
 ) -> list[RoundReport]:
-    config, engine = bench.config, OneProcess(trained.model)
-    progress = resume(state, engine)
+    config, progress = bench.config, resume(state, engine)
     for number in range(progress.round, config.rounds):
-        prepared = load_prepared(state, number)
-        if prepared is None:
-            prepared = _prepare(trained, tasks, bench, number=number, name=name)
-            save_prepared(state, prepared)
-        pad = trained.tokenizer.pad_token_id
+        with engine.whole() as model:
+            speaks = Policy(model, tokenizer)
+            prepare = partial(_prepared, speaks, tasks, bench, number=number, name=name, state=state)
+            prepared = engine.shared(prepare)
+        pad = tokenizer.pad_token_id
         report = _learn(engine, prepared, texts, pad=pad, config=config, progress=progress, state=state)
         progress = Progress(number + 1, reports=(*progress.reports, report))
         save(state, engine, progress)
     return list(progress.reports)
+
+
+def _prepared(trained: Policy, tasks: Sequence[Task], bench: Bench, *, number: int, name: str, state: Path) -> Prepared:
+    """A round's lesson: as it was kept, or drawn, scored, judged, chosen and kept."""
+    prepared = load_prepared(state, number)
+    if prepared is None:
+        prepared = _prepare(trained, tasks, bench, number=number, name=name)
+        save_prepared(state, prepared)
+    return prepared
 
 
 def _prepare(trained: Policy, tasks: Sequence[Task], bench: Bench, *, number: int, name: str) -> Prepared:
@@ -176,6 +202,15 @@ def _learn(
         pair_loss=learnt.pair_loss,
         seconds={"collect": prepared.seconds, "learn": time.perf_counter() - started},
     )
+
+
+def _satisfied(logged: Logged, judges: Mapping[str, Judge]) -> Logged:
+    """The logged texts to which no judge objects that is asked about every response: faults are not taught."""
+    conversations, responses = logged
+    hearing = Hearing(judges, conversations, "the supervised texts")
+    broken = hearing.violating([*enumerate(responses)], dear=False)
+    kept = [place for place, wrong in enumerate(broken) if not wrong]
+    return [conversations[place] for place in kept], [responses[place] for place in kept]
 
 
 def _something(lesson: Lesson, number: int, seen: Sequence[TaskRound]) -> Lesson:
@@ -240,7 +275,7 @@ def _key(
     tasks: Sequence[Task],
     judges: Mapping[str, Judge],
     config: CgpoConfig,
-    logged: tuple[list[Conversation], list[str]],
+    logged: Logged,
 ) -> str:
     """Names all that the weights depend on; how often a state is kept does not matter."""
     aims = [[task.name, list(task.prompts), task.weight, task.mixed, task.reward_version] for task in tasks]

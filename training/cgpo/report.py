@@ -78,6 +78,7 @@ class PolicyReport(_Record):
         gradient: The rho of every task that took part.
         judges: Their names.
         leaks: By task, prompts that were dropped since the evaluation or another task holds them too.
+        supervised: Logged texts mixed in (`texts`), and those left out since a judge objects (`violating`).
         key: Names the settings, prompts, rewards, judges and reference that it came from.
     """
 
@@ -87,6 +88,7 @@ class PolicyReport(_Record):
     gradient: dict[str, float] = {}
     judges: list[str]
     leaks: dict[str, dict[str, int]] = {}
+    supervised: dict[str, int] = {}
     tuning: str
     rounds: list[RoundReport]
     seconds: float

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 
 from training.cgpo.learn import Learnt
 from training.cgpo.lesson import Lesson, Pair, Weighted
@@ -17,6 +18,8 @@ from training.engine.engine import Engine
 from training.policy.batches import Encoded
 
 LESSON = "lesson.pt"
+_TORCH_CANNOT_WRITE = ("inline_container", "PytorchStreamWriter", "iostream error")
+"""In a RuntimeError of torch's writer, which hides a full disk in one."""
 
 
 class Progress(NamedTuple):
@@ -130,7 +133,9 @@ def told(directory: Path, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, RuntimeError) as error:  # torch's writer hides a full disk in a RuntimeError
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, RuntimeError) and not any(sign in str(error) for sign in _TORCH_CANNOT_WRITE):
+            raise
         for part in directory.glob("*.part"):
             part.unlink(missing_ok=True)
         place = next(each for each in (directory, *directory.parents) if each.exists())

@@ -5,6 +5,7 @@ import resource
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,13 @@ import pyarrow as pa
 import pytest
 import torch
 
+from training import pretrained
 from training.cgpo.config import CgpoConfig
 from training.cgpo.learn import Learnt, learn
 from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.cgpo.loop import optimise
 from training.cgpo.report import TaskRound
-from training.cgpo.state import Prepared, Progress, load_prepared, resume, save, save_prepared
+from training.cgpo.state import Prepared, Progress, load_prepared, resume, save, save_prepared, told
 from training.cgpo.tasks import Task
 from training.engine.engine import OneProcess
 from training.judges.verdict import PASS, Verdict
@@ -145,19 +147,39 @@ def test_a_lesson_is_read_back_as_it_was_kept(policy: Path, log: pa.Table, tmp_p
         assert load_prepared(tmp_path, 0) is None
 
 
-def test_a_full_disk_at_a_state_is_told_and_loses_nothing(policy: Path, tmp_path: Path) -> None:
-    """A limit on the size of files stands in for the disk's end: the system refuses the write all the same."""
+@pytest.fixture
+def full_disk() -> Iterator[Callable[[], None]]:
+    """Fills the disk when it is called: a limit on files' sizes, at which the system refuses to write all the same."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_at_a_state_is_told_and_loses_nothing(
+    policy: Path, tmp_path: Path, full_disk: Callable[[], None]
+) -> None:
     engine = OneProcess(load_policy(policy).model)
     engine.begin(3, 1e-3)
     save(tmp_path / "state", engine, Progress(1))
     before = (tmp_path / "state" / "state.pt").read_bytes()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    try:
-        with pytest.raises(OSError, match=r"the state of round 2, step 7 could not be written .* make room, then run"):
-            save(tmp_path / "state", engine, Progress(1, Learnt(7)))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    full_disk()
+    with pytest.raises(OSError, match=r"the state of round 2, step 7 could not be written .* make room, then run"):
+        save(tmp_path / "state", engine, Progress(1, Learnt(7)))
     assert (tmp_path / "state" / "state.pt").read_bytes() == before
     assert [each.name for each in (tmp_path / "state").iterdir()] == ["state.pt"]
     assert resume(tmp_path / "state", engine).round == 1
+
+
+def test_a_full_disk_at_the_finished_policy_is_told(
+    policy: Path, tmp_path: Path, full_disk: Callable[[], None]
+) -> None:
+    opened = load_policy(policy)
+    full_disk()
+    said = r"the finished policy could not be written .* GiB are free there"
+    with pytest.raises(OSError, match=said), told(tmp_path, "the finished policy"):
+        pretrained.save(tmp_path / "policy", opened.model)
+
+
+def test_an_error_of_another_kind_is_not_blamed_on_the_disk(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="out of memory"), told(tmp_path, "the finished policy"):
+        raise RuntimeError("out of memory")
