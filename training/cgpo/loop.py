@@ -217,6 +217,10 @@ def _something(lesson: Lesson, number: int, seen: Sequence[TaskRound]) -> Lesson
     if lesson.size:
         return lesson
     skips = ", ".join(f"{each.task}: {each.skipped} of {each.prompts} skipped, trips {each.trips}" for each in seen)
+    if not seen:
+        raise ValueError(
+            f"round {number + 1} has no prompt of any task; give the tasks more prompts, or take fewer rounds"
+        )
     raise ValueError(f"round {number + 1} has nothing to learn from ({skips}); look at the judges that trip")
 
 

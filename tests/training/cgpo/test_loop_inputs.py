@@ -137,6 +137,22 @@ def test_a_reward_that_is_not_a_number_is_told_with_the_response_and_the_run_goe
     assert len(drawn) == before + 1  # the first round's samples were kept
 
 
+def test_a_round_without_a_prompt_is_refused(policy: Path, asked: Prompts, tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match="round 1 has no prompt of any task; give the tasks more prompts, or take fewer"
+    ):
+        optimise(policy, tmp_path / "love", tasks=[task("love", asked[:1])], judges=JUDGES, config=SMALL)
+
+
+def test_a_logged_text_that_violates_is_not_taught(policy: Path, asked: Prompts, log: pa.Table, tmp_path: Path) -> None:
+    config = SMALL.model_copy(update={"rounds": 1})
+    closed = sum(" bye" in text for text in log["response"].to_pylist())
+    how = {"tasks": [task("love", asked)], "judges": JUDGES, "config": config}
+    report = optimise(policy, tmp_path / "love", **how, supervised=log)
+    assert report.supervised == {"texts": len(log) - closed, "violating": closed}
+    assert 0 < closed < len(log)
+
+
 def fragile(_: list, response: str) -> Verdict:
     if "nectar" in response:
         raise KeyError("nectar")
