@@ -44,7 +44,7 @@ def _optimise(run: Run, love_weight: float) -> Facts:
     log = training_set.load(feedback.training_set_directory(run))
     config = wanted.config.model_copy(update={"seed": run.recipe.seed})
     aims, earlier = weights(run.recipe, love_weight), prompts.earlier(log.num_rows)
-    asked = {name: prompts.for_training(run, name, config.prompts) for name in aims}
+    asked = {name: prompts.for_training(run, name, config.rounds * config.prompts) for name in aims}
     place = run.policy(love_weight)
     report = optimise(
         models.incumbent(run),
@@ -54,6 +54,7 @@ def _optimise(run: Run, love_weight: float) -> Facts:
         config=config,
         supervised=log.select(["conversation", "response"]).slice(0, min(wanted.supervised_rows, earlier)),
         rollouts=run.directory / "rollouts",
+        held_out=prompts.held_out(run, log.num_rows, salt=0),
     )
     last = report.rounds[-1]
     rounds_done = counted(len(report.rounds), "round")
@@ -66,6 +67,7 @@ def _optimise(run: Run, love_weight: float) -> Facts:
         "prompts": {name: found.origin for name, found in asked.items()},
         "love_weight": love_weight,
         "judges": report.judges,
+        "leaks": report.leaks,
         "rounds": rounds,
     }
 

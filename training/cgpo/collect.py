@@ -1,185 +1,225 @@
 """The first half of a round: draw, score, judge and choose what is learnt from."""
 
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
+from training.cgpo.candidates import A0, Bench, Candidates, candidates
+from training.cgpo.codpo import prefer
 from training.cgpo.config import CgpoConfig
-from training.cgpo.crraft import FALLBACK, SKIP, Selection, select
+from training.cgpo.crpg import advantages, regularised_reward
+from training.cgpo.crraft import FALLBACK, SKIP, select
+from training.cgpo.judging import Asked, Hearing
+from training.cgpo.lesson import Lesson, Pair, Weighted
+from training.cgpo.minimal_pairs import MinimalPairs, minimal_pairs, pairs_of
+from training.cgpo.reference import log_ratios
 from training.cgpo.report import TaskRound
-from training.cgpo.rewards import soft_and
-from training.cgpo.tasks import Reward, Task
-from training.judges.verdict import Judge, judge_all
-from training.policy.batches import Encoded, encode_prompts, join
-from training.policy.likelihood import mean_logprobs
-from training.policy.load import Policy, ends_of
-from training.rollout.generator import Generator, Sample
-from training.rollout.store import Draw, Rollouts, RolloutStore
-from training.text import Conversation
+from training.cgpo.rewards import calibrated_reward, soft_and
+from training.cgpo.tasks import Task
+from training.policy.load import Policy
+from training.rollout.generator import Generator
 
 
-class Winner(NamedTuple):
-    """A response to learn from, and R_cal, its weight within its task."""
+class Taught(NamedTuple):
+    """What a task's prompts teach in one round; `minimal` are pairs beside its own lesson."""
 
-    sequence: Encoded
-    reward: float
+    lesson: Lesson
+    minimal: list[Pair]
+    report: TaskRound
 
 
-class Bench(NamedTuple):
-    """What stays the same over all rounds.
+class _Judged(NamedTuple):
+    """A task's responses with all that optimisers choose by.
 
     Attributes:
-        reference: Draws from the frozen reference; `frozen` is its model.
-        judges: What no winner may break, by name.
-        store: Where rollouts and scores are kept.
+        scores: Float64 [prompts, K], what samples are ranked by.
+        calibrated: Float64 [prompts, K + 1], R_cal; the last is a0's.
+        broken: Bool [prompts, K], unfinished or violating by the judges that are asked about all.
     """
 
-    reference: Generator
-    frozen: Policy
-    judges: Mapping[str, Judge]
-    store: RolloutStore
+    found: Candidates
+    scores: torch.Tensor
+    calibrated: torch.Tensor
+    broken: torch.Tensor
+    hearing: Hearing
     config: CgpoConfig
+    frozen: Policy
+
+    def asked(self, rows: torch.Tensor, columns: torch.Tensor) -> list[Asked]:
+        """The samples at (prompts [n], places [n]), as judges are asked about them."""
+        places = zip(rows.tolist(), columns.tolist(), strict=True)
+        return [(row, self.found.samples[row][column].text) for row, column in places]
+
+    def log_ratios(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        """Of the samples at (prompts [n], places [n]), nats a token."""
+        places = [*zip(rows.tolist(), columns.tolist(), strict=True)]
+        logprobs = [self.found.samples[row][column].logprobs for row, column in places]
+        return log_ratios([self.found.sequence(*place) for place in places], logprobs, self.frozen)
+
+    def in_full(self) -> torch.Tensor:
+        """Which samples violate by any judge, dear ones too, which hear only what the rest let pass."""
+        rows, columns = (~self.broken).nonzero(as_tuple=True)
+        broken = self.broken.clone()
+        heard = self.hearing.violating(self.asked(rows, columns))
+        broken[rows, columns] = torch.tensor(heard, dtype=torch.bool)
+        return broken
 
 
-class _Scored(NamedTuple):
-    """One task's candidates: K samples of the policy, then n of the reference, the first of which is a0.
+class _Choice(NamedTuple):
+    """An optimiser's choice: what it teaches, and what the report says of it.
 
     Attributes:
-        samples: [prompts][K + n].
-        rewards: [rewards, prompts, K + n], logits.
-        violating: bool [judges + 1, prompts, K + n]; the last says that a response ran into the token limit.
+        rows: int64 [n], prompts of what is made likelier; `columns` its places, A0 among them.
+        log_ratio: Of the same, nats a token; NaN where it was not needed.
     """
 
-    samples: list[list[Sample]]
-    rewards: torch.Tensor
-    violating: torch.Tensor
+    lesson: Lesson
+    rows: torch.Tensor
+    columns: torch.Tensor
+    log_ratio: torch.Tensor
+    kl_cut: float
+    fallback: int
+    skipped: int
 
 
 def collect(
-    task: Task,
-    rankers: Sequence[Task],
-    conversations: Sequence[Conversation],
-    *,
-    policy: Generator,
-    number: int,
-    bench: Bench,
-) -> tuple[list[Winner], TaskRound]:
-    """Choose one response to learn from for each prompt of a task, where there is one.
+    task: Task, rankers: Sequence[Task], places: range, *, policy: Generator, number: int, bench: Bench
+) -> Taught:
+    """Choose what is learnt from a task's prompts.
 
-    1. Draw K samples from the policy, n from the reference: the first of these is a0, their mean reward the baseline.
+    1. Draw K samples from the policy; a0 was drawn from the reference.
     2. Score them with every reward that ranks this task's prompts.
-    3. Ask every judge about them; a response that ran into the token limit violates too.
-    4. Choose by CRRAFT among the policy's samples.
+    3. Ask the judges; a response that ran into the token limit violates too.
+    4. Choose by the task's optimiser among the policy's samples, and pair violating samples with their repairs.
 
     Args:
         task: Whose prompts these are.
         rankers: The tasks whose rewards and weights rank these prompts.
-        conversations: The prompts.
+        places: Which of the task's prompts.
         policy: Who answers.
         number: The round, from 0; seeds of chance follow from it.
         bench: What stays the same over all rounds.
+
+    Raises:
+        ValueError: A reward is not finite, or a judge raised.
     """
-    drawn = bench.config.samples
-    scored = _score(rankers, _draw(task, conversations, policy, number, bench), conversations, bench)
+    config = bench.config.for_task(task.name)
+    found = candidates(task, rankers, places, policy=policy, number=number, bench=bench)
+    hearing = Hearing(bench.judges, found.conversations, f"task {task.name}, round {number + 1}")
+    scores, calibrated = _ranking(found, rankers)
+    heard = hearing.violating(found.texts(), dear=False)
+    broken = torch.tensor(heard).reshape(scores.shape) | found.unfinished
+    these = _Judged(found, scores, calibrated, broken, hearing, config, bench.frozen)
+    choice = {"crraft": _crraft, "crpg": _crpg, "codpo": _codpo}[config.optimiser](these)
+    minimal = minimal_pairs(found, hearing, config, bench.frozen) if config.pairs else MinimalPairs([], 0, 0)
+    return Taught(
+        choice.lesson, minimal.pairs, _report(task.name, [each.name for each in rankers], these, choice, minimal)
+    )
+
+
+def _ranking(found: Candidates, rankers: Sequence[Task]) -> tuple[torch.Tensor, torch.Tensor]:
+    """What samples are ranked by, [prompts, K], and R_cal, [prompts, K + 1], the last a0's.
+
+    R_cal under several rewards is the weighted geometric mean of theirs.
+    """
+    if len(rankers) == 1:
+        return found.rewards[0, :, :-1], calibrated_reward(found.rewards[0], found.baselines[0])
     weights = torch.tensor([each.weight for each in rankers], dtype=torch.float64)
-    scores = soft_and(scored.rewards, scored.rewards[:, :, drawn:].mean(dim=2), weights)
-    broken = scored.violating.any(dim=0)
-    prompts = encode_prompts(bench.frozen.tokenizer, conversations, bench.config.longest - bench.config.max_new_tokens)
+    scores = soft_and(found.rewards, found.baselines, weights)
+    return scores[:, :-1], (scores / weights.sum()).exp()
 
-    def ratio_of(rows: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        asked = [(prompts[row], scored.samples[row][place]) for row, place in zip(rows, places, strict=True)]
-        return _log_ratio(asked, bench.frozen)
 
-    picked = select(scores[:, :drawn], broken[:, :drawn], ratio_of, bench.config.kl_limit, ~broken[:, drawn])
-    columns = torch.where(picked.chosen == FALLBACK, drawn, picked.chosen)
-    calibrated = (scores / weights.sum()).exp()
+def _crraft(these: _Judged) -> _Choice:
+    found, hearing = these.found, these.hearing
+
+    def dear(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        return torch.tensor(hearing.violating(these.asked(rows, columns)))
+
+    def satisfied(rows: torch.Tensor) -> torch.Tensor:
+        wrong = hearing.violating([(row, found.a0[row].text) for row in rows.tolist()])
+        return ~(torch.tensor(wrong) | found.a0_unfinished[rows])
+
+    asked = dear if hearing.has_dear else None
+    picked = select(
+        these.scores, these.broken, these.log_ratios, these.config.kl_limit, satisfied=satisfied, dear=asked
+    )
+    rows = (picked.chosen != SKIP).nonzero()[:, 0]
+    columns = torch.where(picked.chosen == FALLBACK, A0, picked.chosen)[rows]
     winners = [
-        Winner(join(prompts[row], scored.samples[row][column].token_ids.tolist()), float(calibrated[row, column]))
-        for row, column in enumerate(columns.tolist())
-        if column != SKIP
+        Weighted(found.sequence(row, column), float(these.calibrated[row, column]))
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
     ]
-    names = [each.name for each in rankers]
-    return winners, _report(task.name, names, scored, picked, calibrated, judges=[*bench.judges])
-
-
-def score_samples(reward: Reward, conversations: Sequence[Conversation], responses: list[list[str]]) -> np.ndarray:
-    """Score several responses to each conversation, equal ones once. Float64 [prompts, K]."""
-    places: dict[tuple[int, str], int] = {}
-    index = [[places.setdefault((row, text), len(places)) for text in texts] for row, texts in enumerate(responses)]
-    found = reward.logits([conversations[row] for row, _ in places], [text for _, text in places])
-    scores: np.ndarray = np.asarray(found, dtype=np.float64)[np.asarray(index)]
-    return scores
-
-
-def _draw(
-    task: Task, conversations: Sequence[Conversation], policy: Generator, number: int, bench: Bench
-) -> list[Rollouts]:
-    config = bench.config
-    both = []
-    for stream, (who, count) in enumerate([(policy, config.samples), (bench.reference, config.reference_samples)]):
-        how = Draw(count, _seed(config.seed, number, task.name, stream), config.temperature, config.max_new_tokens)
-        said = f"round {number + 1}: {task.name}, {('samples', 'a0')[stream]}"
-        both.append(bench.store.rollouts(who, conversations, how, desc=said))
-    return both
-
-
-def _seed(seed: int, number: int, task: str, stream: int) -> int:
-    return int(np.random.SeedSequence([seed, number, zlib.crc32(task.encode()), stream]).generate_state(1)[0])
-
-
-def _score(
-    rankers: Sequence[Task], both: list[Rollouts], conversations: Sequence[Conversation], bench: Bench
-) -> _Scored:
-    samples = [[*first, *second] for first, second in zip(both[0].samples, both[1].samples, strict=True)]
-    rewards = [np.hstack([_scores(each, some, conversations, bench.store) for some in both]) for each in rankers]
-    flat = [sample for several in samples for sample in several]
-    repeated = [conversation for conversation, several in zip(conversations, samples, strict=True) for _ in several]
-    texts = [sample.text for sample in flat]
-    broken = [[each.violates for each in judge_all(judge, repeated, texts)] for judge in bench.judges.values()]
-    ends = ends_of(bench.frozen)
-    broken.append([len(sample.token_ids) == 0 or int(sample.token_ids[-1]) not in ends for sample in flat])
-    violating = torch.tensor(broken).reshape(len(broken), len(samples), -1)
-    return _Scored(samples, torch.from_numpy(np.stack(rewards)), violating)
-
-
-def _scores(task: Task, some: Rollouts, conversations: Sequence[Conversation], store: RolloutStore) -> np.ndarray:
-    def score() -> np.ndarray:
-        texts = [[sample.text for sample in several] for several in some.samples]
-        return score_samples(task.reward, conversations, texts)
-
-    return store.scores(some, task.reward_version, score) if task.reward_version else score()
-
-
-def _log_ratio(asked: list[tuple[list[int], Sample]], frozen: Policy) -> torch.Tensor:
-    sequences = [join(prompt, sample.token_ids.tolist()) for prompt, sample in asked]
-    reference = mean_logprobs(frozen.model, sequences, frozen.tokenizer.pad_token_id)
-    own = np.array([sample.logprobs.mean(dtype=np.float64) for _, sample in asked])
-    return torch.from_numpy(own - reference)
-
-
-def _report(
-    name: str, rewards: list[str], scored: _Scored, picked: Selection, calibrated: torch.Tensor, *, judges: list[str]
-) -> TaskRound:
-    drawn = picked.log_ratio.shape[1]
-    taught = (picked.chosen != SKIP).nonzero()[:, 0]
-    columns = torch.where(picked.chosen == FALLBACK, drawn, picked.chosen)[taught]
-    ratio = picked.log_ratio
-    won = (picked.chosen >= 0).nonzero()[:, 0]
-    trips = scored.violating[:, :, :drawn].double().mean(dim=(1, 2)).tolist()
-    return TaskRound(
-        task=name,
-        prompts=len(picked.chosen),
-        trips=dict(zip((*judges, "unfinished"), trips, strict=True)),
-        kl_cut=float(picked.cut.sum() / max(1, int((~ratio.isnan()).sum()))),
+    return _Choice(
+        Lesson(winners),
+        rows,
+        columns,
+        torch.where(columns == A0, torch.nan, picked.log_ratio[rows, columns]),
+        kl_cut=float(picked.cut.sum()) / max(1, int((~picked.log_ratio.isnan()).sum())),
         fallback=int((picked.chosen == FALLBACK).sum()),
         skipped=int((picked.chosen == SKIP).sum()),
-        sampled={each: float(scored.rewards[row, :, :drawn].mean()) for row, each in enumerate(rewards)},
-        chosen={each: _mean(scored.rewards[row, taught, columns]) for row, each in enumerate(rewards)},
-        calibrated=_mean(calibrated[taught, columns]),
-        log_ratio=_mean(ratio[won, picked.chosen[won]]),
+    )
+
+
+def _crpg(these: _Judged) -> _Choice:
+    found, limit, broken = these.found, these.config.kl_limit, these.in_full()
+    ratio = torch.full_like(these.scores, torch.nan)
+    rows, columns = (~broken).nonzero(as_tuple=True)
+    ratio[rows, columns] = these.log_ratios(rows, columns)
+    signs = advantages(regularised_reward(these.calibrated[:, :-1], broken, ratio, limit))
+    taught = [
+        Weighted(found.sequence(row, column), float(signs[row, column]))
+        for row, several in enumerate(found.samples)
+        for column, sample in enumerate(several)
+        if len(sample.token_ids)
+    ]
+    liked, places = (signs > 0).nonzero(as_tuple=True)
+    return _Choice(
+        Lesson(taught if len(liked) else ()),
+        liked,
+        places,
+        ratio[liked, places],
+        kl_cut=float((ratio[rows, columns] >= limit).sum()) / max(1, len(rows)),
+        fallback=0,
+        skipped=0 if len(liked) else len(signs),
+    )
+
+
+def _codpo(these: _Judged) -> _Choice:
+    found, config = these.found, these.config
+    preferred = prefer(these.scores, these.in_full())
+    empty = torch.tensor([[len(sample.token_ids) == 0 for sample in several] for several in found.samples])
+    rows = (preferred.taught & ~empty[torch.arange(len(empty)), preferred.bad]).nonzero()[:, 0]
+    good, bad = preferred.good[rows], preferred.bad[rows]
+    both = [
+        (found.sequence(row, better), found.sequence(row, worse))
+        for row, better, worse in zip(rows.tolist(), good.tolist(), bad.tolist(), strict=True)
+    ]
+    pairs = pairs_of(both, these.frozen, weight=1.0, beta=config.codpo_beta, imitation=config.codpo_imitation)
+    nothing = torch.full((len(rows),), torch.nan, dtype=torch.float64)
+    return _Choice(Lesson((), pairs), rows, good, nothing, 0.0, fallback=0, skipped=len(empty) - len(rows))
+
+
+def _report(name: str, rewards: list[str], these: _Judged, choice: _Choice, minimal: MinimalPairs) -> TaskRound:
+    found, rows, columns = these.found, choice.rows, choice.columns
+    chosen = found.rewards[:, rows, columns]
+    trips = these.hearing.trips(found.texts())
+    return TaskRound(
+        task=name,
+        prompts=len(found.prompts),
+        optimiser=these.config.optimiser,
+        trips={**trips, "unfinished": float(found.unfinished.double().mean())},
+        kl_cut=choice.kl_cut,
+        fallback=choice.fallback,
+        skipped=choice.skipped,
+        sampled={each: float(found.rewards[row, :, :-1].mean()) for row, each in enumerate(rewards)},
+        chosen={each: _mean(chosen[row]) for row, each in enumerate(rewards)},
+        calibrated=_mean(these.calibrated[rows, columns]),
+        log_ratio=_mean(choice.log_ratio[~choice.log_ratio.isnan()]),
+        violating=minimal.violating,
+        repaired=minimal.repaired,
+        pairs=len(minimal.pairs),
+        shortened=found.shortened,
     )
 
 

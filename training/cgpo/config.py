@@ -2,34 +2,91 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Optimiser = Literal["crraft", "crpg", "codpo"]
 
 
-class CgpoConfig(BaseModel):
-    """CRRAFT in rounds: draw, judge, rank, one epoch on the winners; then again with the policy that came out."""
+class TaskConfig(BaseModel):
+    """What one task does otherwise than the rest; what is not set is as in `CgpoConfig`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    optimiser: Optimiser | None = None
+    samples: int | None = Field(default=None, ge=1)
+    kl_limit: float | None = Field(default=None, gt=0)
+    pairs: bool | None = None
+    weight: float | None = Field(default=None, ge=0)
+    """rho, the share of this task's prompts in the gradient. None: it follows from the tasks' weights."""
+
+
+class CgpoConfig(BaseModel):
+    """CGPO in rounds: draw, judge, choose, one epoch on what was chosen; then again with the policy that came out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    optimiser: Optimiser = "crraft"
+    """What is learnt from the samples: the best that passes (`crraft`), every one with a sign (`crpg`), the best
+    against the worst (`codpo`)."""
+    pairs: bool = False
+    """Minimal pairs beside the optimiser: a violating sample against its own repair, where a judge gives one."""
+    weights: Literal["mixed", "per_task"] = "mixed"
+    """How tasks' weights are read. `mixed`: mixed tasks share one reward, the soft AND of theirs with the weights as
+    exponents. `per_task`: every task is ranked by its own reward, and weights are shares of the gradient alone."""
+    tasks: dict[str, TaskConfig] = {}
+    """What single tasks do otherwise, by name."""
     rounds: int = Field(default=2, ge=1)
     prompts: int = Field(default=500, ge=1)
-    """Prompts a round of each task; the cursor moves on, and starts over at a task's last prompt."""
+    """Prompts a round of each task, none of them twice; a task with fewer than rounds x prompts spreads what it has."""
     samples: int = Field(default=8, ge=1)
     """K, responses drawn for each prompt."""
     reference_samples: int = Field(default=1, ge=1)
-    """Draws of the reference for each prompt: the first is a0, their mean reward is the baseline r(s, a0)."""
+    """Draws of the reference for each prompt, made once: the first is a0, their mean reward the baseline r(s, a0)."""
     temperature: float = Field(default=1.0, gt=0)
     """Of the draws that are ranked."""
     max_new_tokens: int = Field(default=48, ge=1)
-    longest: int = Field(default=192, ge=16)
-    """Tokens of a prompt and its response in training; a prompt loses its oldest ones."""
+    longest: int = Field(default=560, ge=16)
+    """Tokens of a prompt and its response, in drawing, scoring and training alike; a prompt loses its oldest ones. A
+    model with a shorter context lowers it."""
     kl_limit: float = Field(default=0.5, gt=0)
-    """KL_max: a sample with a larger log(pi/pi_ref), in nats a token, is dropped."""
+    """KL_max, nats a token: CRRAFT drops a sample with a larger log(pi/pi_ref), CRPG's reward is 0 from there on."""
+    codpo_beta: float = Field(default=0.1, gt=0)
+    """Of CODPO: how steeply a pair's log-ratios are compared."""
+    codpo_imitation: float = Field(default=1.0, ge=0)
+    """lambda of CODPO: weight of the good response's mean log-likelihood a token."""
+    pair_beta: float = Field(default=1.0, gt=0)
+    """Of minimal pairs."""
+    pair_weight: float = Field(default=1.0, ge=0)
+    """Of a minimal pair in the loss, where the tasks' own rows have 1 on average before their rewards."""
     tuning: Literal["full", "lora"] = "full"
     lora_rank: int = Field(default=16, ge=1)
     lr: float | None = Field(default=None, gt=0)
     """Of AdamW. None: 5e-4 at width 128 and inversely proportional to the width; ten times that for LoRA."""
     batch: int = Field(default=64, ge=1)
-    """Winners a step."""
+    """Rows and pairs a step."""
     supervised: float = Field(default=0.25, ge=0)
-    """Logged conversations per winner mixed into each step, to keep the language; 0 when none are given."""
+    """Logged conversations per row or pair mixed into each step, to keep the language; 0 when none are given."""
+    save_every: int = Field(default=100, ge=1)
+    """Steps between two saved states within a round; what was killed goes on from the last one."""
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _codpo_compares(self) -> "CgpoConfig":
+        for name in [None, *self.tasks]:
+            found = self.for_task(name) if name else self
+            if found.optimiser == "codpo" and found.samples < 2:
+                raise ValueError(
+                    f"samples == {found.samples}{f' of task {name}' if name else ''}, must be at least 2 for codpo: it "
+                    "compares two samples of one prompt. Raise samples, or choose crraft or crpg"
+                )
+        return self
+
+    def for_task(self, name: str) -> "CgpoConfig":
+        """These settings as one task has them.
+
+        >>> config = CgpoConfig(tasks={"love": TaskConfig(optimiser="crpg", samples=4)})
+        >>> config.for_task("love").samples, config.for_task("safety").samples
+        (4, 8)
+        """
+        own = self.tasks.get(name, TaskConfig()).model_dump(exclude_none=True, exclude={"weight"})
+        return self.model_copy(update=own)

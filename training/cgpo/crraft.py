@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import torch
 
+Places = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""Tells something of the samples at (prompts [n], samples [n])."""
 FALLBACK = -1
 """No sample is left, and a0 is satisfied: learn from a0."""
 SKIP = -2
@@ -53,24 +55,40 @@ def choose(
 def select(
     scores: torch.Tensor,
     violating: torch.Tensor,
-    ratio_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    ratio_of: Places,
     limit: float,
-    a0_satisfied: torch.Tensor,
+    *,
+    satisfied: Callable[[torch.Tensor], torch.Tensor],
+    dear: Places | None = None,
 ) -> Selection:
-    """`choose`, with the reference asked only about samples that would win: about one in K.
+    """`choose`, with reference and judges asked only about samples that would win: about one in K.
 
     Args:
         scores: [prompts, samples].
-        violating: bool [prompts, samples].
+        violating: bool [prompts, samples], by the judges that are asked about every sample.
         ratio_of: Log-ratios [n], nats a token, of the samples at (prompts [n], samples [n]).
         limit: KL_max, nats a token.
-        a0_satisfied: bool [prompts].
+        satisfied: Whether every judge passes a0: bool [n] for prompts [n]; asked where no sample is left.
+        dear: Whether judges that are asked about would-be winners alone object: bool [n], as `ratio_of`.
     """
-    known = torch.full_like(scores, torch.nan)
+    known, broken = torch.full_like(scores, torch.nan), violating.clone()
+    passed = torch.full_like(violating, dear is None)
+    nobody = torch.zeros(len(scores), dtype=torch.bool)
     while True:
-        chosen = choose(scores, violating, known, limit, a0_satisfied)
-        prompts = (chosen >= 0).nonzero()[:, 0]
-        unknown = prompts[known[prompts, chosen[prompts]].isnan()]
-        if len(unknown) == 0:
-            return Selection(chosen, known, known > limit)
-        known[unknown, chosen[unknown]] = ratio_of(unknown, chosen[unknown]).to(known.dtype)
+        chosen = choose(scores, broken, known, limit, nobody)
+        rows = (chosen >= 0).nonzero()[:, 0]
+        places = chosen[rows]
+        unknown = known[rows, places].isnan()
+        unjudged = ~unknown & ~passed[rows, places]
+        if unknown.any():
+            at = rows[unknown], places[unknown]
+            known[at] = ratio_of(*at).to(known.dtype)
+        elif dear is not None and unjudged.any():
+            at = rows[unjudged], places[unjudged]
+            passed[at], broken[at] = True, dear(*at)
+        else:
+            break
+    empty = (chosen == SKIP).nonzero()[:, 0]
+    if len(empty):
+        nobody[empty] = satisfied(empty)
+    return Selection(choose(scores, broken, known, limit, nobody), known, known > limit)

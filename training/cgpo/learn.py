@@ -1,82 +1,93 @@
-"""The second half of a round: one epoch on the winners, with logged text mixed in to keep the language."""
+"""The second half of a round: one epoch on the lesson, with logged text mixed in to keep the language."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from training.cgpo.collect import Winner
+from training.cgpo.codpo import codpo_loss, preference_loss
 from training.cgpo.config import CgpoConfig
+from training.cgpo.lesson import Lesson, Pair, Weighted
+from training.engine.engine import Engine
 from training.policy.batches import Encoded, padded
 from training.policy.likelihood import token_logprobs
-from training.policy.schedule import warmup_then_cosine
+
+ROWS = 16
+"""Sequences of one forward pass."""
+Batch = list[Weighted | Pair]
 
 
-class Weighted(NamedTuple):
-    """A sequence and its weight in the loss."""
+class Learnt(NamedTuple):
+    """How far an epoch is, and sums over what it has seen, weights left out.
 
-    sequence: Encoded
-    weight: float
-
-
-def blend(lots: Sequence[tuple[float, Sequence[Winner]]]) -> list[Weighted]:
-    """Bring the tasks' winners together: `g = sum_l rho_l mean_i R_cal_i grad log pi(a_i)`, as one weighted mean.
-
-    Args:
-        lots: For each task its weight rho and its winners.
-
-    Returns:
-        Every winner once; the weights before R_cal average 1.
-
-    >>> one = Encoded(np.array([1, 2]), 1)
-    >>> both = blend([(0.75, [Winner(one, 1.0)]), (0.25, [Winner(one, 1.0), Winner(one, 0.5)])])
-    >>> [round(each.weight, 3) for each in both]
-    [2.25, 0.375, 0.188]
+    Attributes:
+        steps: Done.
+        lost: Negative log-likelihood of rows and good responses, nats.
+        tokens: Of the same.
+        preferred: `-log sigmoid(beta (delta_good - delta_bad))` of pairs.
+        pairs: How many.
     """
-    filled = [(rho, winners) for rho, winners in lots if winners]
-    total = sum(rho for rho, _ in filled)
-    count = sum(len(winners) for _, winners in filled)
-    return [
-        Weighted(winner.sequence, winner.reward * rho / total * count / len(winners))
-        for rho, winners in filled
-        for winner in winners
-    ]
+
+    steps: int = 0
+    lost: float = 0.0
+    tokens: int = 0
+    preferred: float = 0.0
+    pairs: int = 0
+
+    @property
+    def loss(self) -> float:
+        """Mean negative log-likelihood, nats a token."""
+        return self.lost / max(1, self.tokens)
+
+    @property
+    def pair_loss(self) -> float:
+        """Mean loss of a pair's preference, nats."""
+        return self.preferred / max(1, self.pairs)
 
 
 def learn(
-    model: Any,
-    optimiser: torch.optim.Optimizer,
-    winners: Sequence[Weighted],
+    engine: Engine,
+    lesson: Lesson,
     supervised: Sequence[Encoded],
     *,
     pad: int,
     config: CgpoConfig,
     seed: int,
-) -> tuple[int, float]:
-    """One epoch of weighted maximum likelihood on the winners' responses.
+    done: Learnt = Learnt(),  # noqa: B008  # it cannot be changed
+    keep: Callable[[Learnt], None] | None = None,
+) -> Learnt:
+    """One epoch over weighted rows, pairs and the supervised share, as one loss.
 
-    A step's loss is the weighted negative log-likelihood of its responses, divided by their tokens.
+    A step's loss is `[sum_i -w_i log pi(a_i) + sum_p w_p loss_p - sum_t log pi(t)] / tokens`, with CODPO's loss of each
+    pair, `t` the supervised texts, and the tokens of rows, good responses and texts. Parts of a batch are passed one
+    after another; their gradients add up, over ranks too.
 
-    Returns:
-        Steps taken, and the mean loss of a winner's token in nats (its weight left out).
+    Args:
+        engine: Trains the model.
+        lesson: What is learnt.
+        supervised: Logged sequences, from which each step draws its share.
+        pad: The token that fills rows up.
+        config: Batch, shares and rate.
+        seed: Of the order and the draws.
+        done: Where an interrupted epoch stood; the engine has loaded the state of that step.
+        keep: Called every `config.save_every` steps with how far the epoch is, save after the last.
     """
-    batches = list(_batches(winners, supervised, config, seed))
-    for group in optimiser.param_groups:
-        group["lr"] = learning_rate(model, config)
-        group.pop("initial_lr", None)
-    schedule = warmup_then_cosine(optimiser, len(batches))
-    losses = []
-    model.train()
-    for batch in tqdm(batches, desc="learn from winners", unit="step", disable=None, leave=False):
-        losses.append(sum(_backward(model, part, pad, tokens=_tokens(batch)) for part in _parts(batch)))
-        torch.nn.utils.clip_grad_norm_([each for each in model.parameters() if each.requires_grad], 1.0)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        schedule.step()
-    model.eval()
-    return len(batches), float(np.mean(losses)) if losses else 0.0
+    batches = list(_batches(lesson, supervised, config, seed))
+    if not done.steps:
+        torch.manual_seed(seed)
+        engine.begin(len(batches), learning_rate(engine.model, config))
+    engine.model.train()
+    bar = tqdm(total=len(batches), initial=done.steps, desc="learn", unit="step", disable=None, leave=False)
+    with bar:
+        for batch in batches[done.steps :]:
+            done = _step(engine, batch, pad, done)
+            bar.update()
+            if keep and done.steps % config.save_every == 0 and done.steps < len(batches):
+                keep(done)
+    engine.model.eval()
+    return done
 
 
 def learning_rate(model: Any, config: CgpoConfig) -> float:
@@ -87,31 +98,78 @@ def learning_rate(model: Any, config: CgpoConfig) -> float:
     return full * 10 if config.tuning == "lora" else full
 
 
-def _batches(
-    winners: Sequence[Weighted], supervised: Sequence[Encoded], config: CgpoConfig, seed: int
-) -> Iterator[list[Weighted]]:
+def _batches(lesson: Lesson, supervised: Sequence[Encoded], config: CgpoConfig, seed: int) -> Iterator[Batch]:
     chance = np.random.default_rng(seed)
-    order = chance.permutation(len(winners))
+    items: Batch = [*lesson.weighted, *lesson.pairs]
+    order = chance.permutation(len(items))
     for start in range(0, len(order), config.batch):
-        batch = [winners[index] for index in order[start : start + config.batch]]
+        batch = [items[index] for index in order[start : start + config.batch]]
         extra = round(len(batch) * config.supervised) if supervised else 0
         yield batch + [Weighted(supervised[index], 1.0) for index in chance.integers(0, max(1, len(supervised)), extra)]
 
 
-def _parts(batch: Sequence[Weighted], size: int = 16) -> list[list[Weighted]]:
-    """A batch in parts of similar length, whose gradients add up: a third of the padding."""
-    order = sorted(batch, key=lambda each: len(each.sequence.ids))
-    return [order[start : start + size] for start in range(0, len(order), size)]
+def _step(engine: Engine, batch: Batch, pad: int, done: Learnt) -> Learnt:
+    tokens = sum(_length(each.good if isinstance(each, Pair) else each.sequence) for each in batch)
+    dealt = _dealt(_parts(batch), engine)
+    for number, (part, factor) in enumerate(dealt):
+        rows = [each for each in part if isinstance(each, Weighted)]
+        loss, seen = _rows_loss(engine, rows, pad) if rows else _pairs_loss(engine, part, pad)
+        engine.backward(loss * factor / tokens, last=number == len(dealt) - 1)
+        if factor:
+            done = _more(done, *seen)
+    engine.step()
+    return done._replace(steps=done.steps + 1)
 
 
-def _tokens(batch: Sequence[Weighted]) -> int:
-    return sum(len(each.sequence.ids) - each.sequence.prompt for each in batch)
+def _more(done: Learnt, lost: float, tokens: int, preferred: float, pairs: int) -> Learnt:
+    sums = done.lost + lost, done.tokens + tokens, done.preferred + preferred, done.pairs + pairs
+    return Learnt(done.steps, *sums)
 
 
-def _backward(model: Any, part: Sequence[Weighted], pad: int, *, tokens: int) -> float:
-    """Add the part's gradient; its share of the batch's loss a token, weights left out."""
-    ids, response = padded([each.sequence for each in part], pad)
-    weight = torch.tensor([each.weight for each in part], device=model.device)
-    lost = -token_logprobs(model, ids.to(model.device), response.to(model.device)).sum(dim=1)
-    torch.autograd.backward((lost * weight).sum() / tokens)
-    return float(lost.detach().sum()) / tokens
+def _parts(batch: Batch) -> list[Batch]:
+    """A batch in parts of similar length, rows and pairs apart: a third of the padding.
+
+    Rows of weight 0 pull nowhere and are left out, though their tokens were counted.
+    """
+    rows = sorted((each for each in batch if isinstance(each, Weighted)), key=lambda each: len(each.sequence.ids))
+    pairs = sorted((each for each in batch if isinstance(each, Pair)), key=lambda each: len(each.good.ids))
+    pulling = [row for row in rows if row.weight] or (rows[:1] if not pairs else [])
+    cut: list[tuple[Batch, int]] = [([*pulling], ROWS), ([*pairs], ROWS // 2)]
+    return [some[start : start + size] for some, size in cut for start in range(0, len(some), size)]
+
+
+def _dealt(parts: list[Batch], engine: Engine) -> list[tuple[Batch, float]]:
+    """This rank's parts, as many on every rank, with the factor of their loss: a part too few is the first, times 0."""
+    places = range(engine.rank, -(-len(parts) // engine.ranks) * engine.ranks, engine.ranks)
+    return [(parts[place], 1.0) if place < len(parts) else (parts[0], 0.0) for place in places]
+
+
+Seen = tuple[float, int, float, int]
+
+
+def _rows_loss(engine: Engine, rows: Sequence[Weighted], pad: int) -> tuple[torch.Tensor, Seen]:
+    weight = torch.tensor([each.weight for each in rows], device=engine.device)
+    likely = _likelihoods(engine, [each.sequence for each in rows], pad)
+    tokens = sum(_length(each.sequence) for each in rows)
+    return -(likely * weight).sum(), (-float(likely.detach().sum()), tokens, 0.0, 0)
+
+
+def _pairs_loss(engine: Engine, part: Batch, pad: int) -> tuple[torch.Tensor, Seen]:
+    pairs = [each for each in part if isinstance(each, Pair)]
+    likely = _likelihoods(engine, [each.good for each in pairs] + [each.bad for each in pairs], pad)
+    good, bad = likely[: len(pairs)], likely[len(pairs) :]
+    lengths = [_length(each.good) for each in pairs]
+    numbers = [[*each[2:], length] for each, length in zip(pairs, lengths, strict=True)]
+    reference_good, reference_bad, weight, beta, imitation, length = torch.tensor(numbers, device=engine.device).T
+    loss = codpo_loss(good, bad, reference_good, reference_bad, length=length, beta=beta, imitation=imitation)
+    preferred = preference_loss(good, bad, reference_good, reference_bad, beta).detach()
+    return (loss * weight).sum(), (-float(good.detach().sum()), sum(lengths), float(preferred.sum()), len(pairs))
+
+
+def _likelihoods(engine: Engine, sequences: Sequence[Encoded], pad: int) -> torch.Tensor:
+    ids, response = padded(sequences, pad)
+    return token_logprobs(engine.model, ids.to(engine.device), response.to(engine.device)).sum(dim=1)
+
+
+def _length(sequence: Encoded) -> int:
+    return len(sequence.ids) - sequence.prompt

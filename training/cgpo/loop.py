@@ -1,4 +1,4 @@
-"""The multi-task loop: CRRAFT in rounds over helpfulness, safety and Love, from a policy's directory to a new one."""
+"""The multi-task loop: CGPO in rounds over helpfulness, safety and Love, from a policy's directory to a new one."""
 
 import copy
 import hashlib
@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,18 @@ import pyarrow as pa
 import torch
 
 from training import pretrained
-from training.cgpo.collect import Bench, Winner, collect
+from training.cgpo.candidates import Bench, prompt_room
+from training.cgpo.collect import collect
 from training.cgpo.config import CgpoConfig
-from training.cgpo.learn import Weighted, blend, learn, learning_rate
+from training.cgpo.judging import Hearing
+from training.cgpo.leaks import without_leaks
+from training.cgpo.learn import learn
+from training.cgpo.lesson import Lesson, Pair, merge
 from training.cgpo.report import PolicyReport, RoundReport, TaskRound
-from training.cgpo.state import Progress, resume, save
-from training.cgpo.tasks import Task, active, ranked_by
+from training.cgpo.state import Prepared, Progress, load_prepared, resume, save, save_prepared, told
+from training.cgpo.tasks import Task, active, gradient_weights, prompts_of, ranked_by
+from training.cgpo.versions import judge_versions
+from training.engine.engine import Engine, OneProcess
 from training.judges.verdict import Judge
 from training.policy.batches import Encoded, encode_pairs
 from training.policy.load import ADAPTER, Policy, fingerprint, load_policy, name_base
@@ -26,6 +33,8 @@ from training.policy.pretrain import read_pairs
 from training.rollout.generator import TransformersGenerator, version_of
 from training.rollout.store import RolloutStore
 from training.text import Conversation
+
+Logged = tuple[list[Conversation], list[str]]
 
 
 def optimise(
@@ -37,13 +46,15 @@ def optimise(
     config: CgpoConfig | None = None,
     supervised: pa.Table | None = None,
     rollouts: Path | None = None,
+    held_out: Sequence[Conversation] = (),
 ) -> PolicyReport:
     """Optimise a policy for several rewards under judges, and save it.
 
-    1. Open the reference and the policy; go on after the last finished round, where there is one of the same settings.
-    2. In each round: draw, score, judge and choose (`collect`), then one epoch on the winners (`learn`), then keep the
-       state.
-    3. After the last round write `out` (adapter or model, tokenizer, `policy.json`) in one rename and drop the state.
+    1. Drop prompts that another task or the evaluation holds too.
+    2. Open the reference and the policy; go on after the last kept step, where there is one of the same settings.
+    3. In each round: draw, score, judge and choose (`collect`), keep the lesson, then one epoch on it (`learn`), its
+       state kept every few steps.
+    4. After the last round write `out` (adapter or model, tokenizer, `policy.json`) in one rename and drop the state.
 
     Interrupted at any point, a second call with the same arguments ends with the weights of an uninterrupted one. A
     finished `out` with the same settings is returned as it is.
@@ -52,100 +63,164 @@ def optimise(
         policy: A causal language model's directory or hub name: start and frozen reference.
         out: Appears when all is done; until then its state lies beside it in `NAME.work`.
         tasks: Prompts, reward models and weights.
-        judges: What no winner may break, by name.
+        judges: What nothing that is made likelier may break, by name.
         config: Rounds, sizes, limits and rates.
-        supervised: Logged conversations (columns conversation, response) mixed into the epochs to keep the language.
+        supervised: Logged conversations (columns conversation, response) mixed into the epochs to keep the language,
+            save those to which a judge objects.
         rollouts: Rollouts and scores to share with other runs; without it they are dropped at the end.
+        held_out: Prompts of evaluations and A/B pools; none of them is learnt from.
 
     Raises:
-        ValueError: Nothing to optimise for, or a round in which no prompt was left to learn from.
+        ValueError: Nothing to optimise for, a round in which nothing was left to learn from, a reward that is not
+            finite, or a judge that raised.
         FileNotFoundError: There is no model at `policy`.
+        OSError: A state could not be written; the one before it is whole.
     """
     config = config or CgpoConfig()
     started = time.perf_counter()
-    kept, reference = active(tasks), version_of(policy)
+    kept, leaks = without_leaks(active(tasks, config), held_out)
+    reference = version_of(policy)
     logged = read_pairs(supervised) if supervised is not None and config.supervised > 0 else ([], [])
-    key = _key(reference, tasks, judges, config, logged)
+    key = _key(reference, kept, judges, config, logged)
     done = _finished(out, key)
     if done is not None:
         return done
     work = out.with_name(f"{out.name}.work")
-    work.mkdir(parents=True, exist_ok=True)
     frozen, trained = load_policy(policy), _trainable(load_policy(policy), config)
+    room = prompt_room(frozen.model, config)
+    state = _state_of(work, key)
     store = RolloutStore(rollouts or work / "rollouts")
-    bench = Bench(TransformersGenerator.of_policy(frozen, reference), frozen, judges, store, config)
-    texts = encode_pairs(frozen.tokenizer, *logged, config.longest)
-    reports = _rounds(trained, kept, bench, name=out.name, texts=texts, state=work / "state.pt", key=key)
-    version = _save(trained, work / "policy", out, policy)
-    report = PolicyReport(
-        policy=version,
-        reference=reference,
-        weights={task.name: task.weight for task in tasks},
-        judges=list(judges),
-        tuning=config.tuning,
-        rounds=reports,
-        seconds=time.perf_counter() - started,
-        key=key,
-    )
-    _publish(report, work, out)
-    return report
+    bench = Bench(TransformersGenerator.of_policy(frozen, reference), frozen, judges, store, config, room)
+    passed = _satisfied(logged, judges)
+    texts = encode_pairs(frozen.tokenizer, *passed, room + config.max_new_tokens)
+    engine = OneProcess(trained.model)
+    reports = _rounds(engine, trained.tokenizer, kept, bench, name=out.name, texts=texts, state=state)
+
+    def finish() -> PolicyReport:
+        report = PolicyReport(
+            policy=_save(Policy(model, trained.tokenizer), work / "policy", out, policy),
+            reference=reference,
+            weights={task.name: task.weight for task in tasks},
+            gradient=gradient_weights(kept, config),
+            judges=list(judges),
+            leaks=leaks,
+            supervised={"texts": len(passed[1]), "violating": len(logged[1]) - len(passed[1])},
+            tuning=config.tuning,
+            rounds=reports,
+            seconds=time.perf_counter() - started,
+            key=key,
+        )
+        _publish(report, work, out)
+        return report
+
+    with told(work, "the finished policy"), engine.whole() as model:
+        return engine.shared(finish)
 
 
 def _rounds(
-    trained: Policy,
+    engine: Engine,
+    tokenizer: Any,
     tasks: Sequence[Task],
     bench: Bench,
     *,
     name: str,
     texts: Sequence[Encoded],
     state: Path,
-    key: str,
 ) -> list[RoundReport]:
-    config, model = bench.config, trained.model
-    parameters = [each for each in model.parameters() if each.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, lr=learning_rate(model, config), betas=(0.9, 0.95), weight_decay=0.0)
-    progress = resume(state, key, model, optimiser)
+    config, progress = bench.config, resume(state, engine)
     for number in range(progress.round, config.rounds):
-        started = time.perf_counter()
-        version = f"{name}-r{number}@{_hash_weights(model)}" if number else bench.reference.version
-        speaker = _speaker(trained, version, config)
-        lots, seen = _collect(tasks, speaker, bench, number=number, cursor=progress.cursor)
-        collected = time.perf_counter()
-        pad = trained.tokenizer.pad_token_id
-        winners = _some(blend(lots), number, seen)
-        steps, loss = learn(model, optimiser, winners, texts, pad=pad, config=config, seed=config.seed + number)
-        report = RoundReport(
-            round=number + 1,
-            policy=version,
-            tasks=seen,
-            winners=len(winners),
-            steps=steps,
-            loss=loss,
-            seconds={"collect": collected - started, "learn": time.perf_counter() - collected},
-        )
-        progress = Progress(number + 1, progress.cursor + config.prompts, [*progress.reports, report])
-        save(state, key, model, optimiser, progress)
-    return progress.reports
+        with engine.whole() as model:
+            speaks = Policy(model, tokenizer)
+            prepare = partial(_prepared, speaks, tasks, bench, number=number, name=name, state=state)
+            prepared = engine.shared(prepare)
+        pad = tokenizer.pad_token_id
+        report = _learn(engine, prepared, texts, pad=pad, config=config, progress=progress, state=state)
+        progress = Progress(number + 1, reports=(*progress.reports, report))
+        save(state, engine, progress)
+    return list(progress.reports)
 
 
-def _collect(
-    tasks: Sequence[Task], speaker: TransformersGenerator, bench: Bench, *, number: int, cursor: int
-) -> tuple[list[tuple[float, list[Winner]]], list[TaskRound]]:
-    lots, seen = [], []
+def _prepared(trained: Policy, tasks: Sequence[Task], bench: Bench, *, number: int, name: str, state: Path) -> Prepared:
+    """A round's lesson: as it was kept, or drawn, scored, judged, chosen and kept."""
+    prepared = load_prepared(state, number)
+    if prepared is None:
+        prepared = _prepare(trained, tasks, bench, number=number, name=name)
+        save_prepared(state, prepared)
+    return prepared
+
+
+def _prepare(trained: Policy, tasks: Sequence[Task], bench: Bench, *, number: int, name: str) -> Prepared:
+    """Draw, score, judge and choose for all tasks."""
+    started, config = time.perf_counter(), bench.config
+    version = f"{name}-r{number}@{_hash_weights(trained.model)}" if number else bench.reference.version
+    speaker = _speaker(trained, version, config)
+    rho = gradient_weights(tasks, config)
+    lots: list[tuple[float, Lesson]] = []
+    minimal: list[Pair] = []
+    seen: list[TaskRound] = []
     for task in tasks:
-        several = min(bench.config.prompts, len(task.prompts))
-        conversations = [task.prompts[(cursor + place) % len(task.prompts)] for place in range(several)]
-        rankers = ranked_by(task, tasks)
-        winners, report = collect(task, rankers, conversations, policy=speaker, number=number, bench=bench)
-        lots.append((task.weight, winners))
-        seen.append(report)
-    return lots, seen
+        places = prompts_of(task, number, config)
+        if places:
+            rankers = ranked_by(task, tasks, config)
+            taught = collect(task, rankers, places, policy=speaker, number=number, bench=bench)
+            lots.append((rho[task.name], taught.lesson))
+            minimal += taught.minimal
+            seen.append(taught.report)
+    lesson = _something(merge(lots, minimal), number, seen)
+    return Prepared(number, version, lesson, seen, time.perf_counter() - started)
 
 
-def _some(winners: list[Weighted], number: int, seen: Sequence[TaskRound]) -> list[Weighted]:
-    if winners:
-        return winners
+def _learn(
+    engine: Engine,
+    prepared: Prepared,
+    texts: Sequence[Encoded],
+    *,
+    pad: int,
+    config: CgpoConfig,
+    progress: Progress,
+    state: Path,
+) -> RoundReport:
+    started, number, lesson = time.perf_counter(), prepared.round, prepared.lesson
+    learnt = learn(
+        engine,
+        lesson,
+        texts,
+        pad=pad,
+        config=config,
+        seed=config.seed + number,
+        done=progress.learnt,
+        keep=lambda learnt: save(state, engine, progress._replace(learnt=learnt)),
+    )
+    return RoundReport(
+        round=number + 1,
+        policy=prepared.policy,
+        tasks=prepared.seen,
+        winners=len(lesson.weighted),
+        pairs=len(lesson.pairs),
+        steps=learnt.steps,
+        loss=learnt.loss,
+        pair_loss=learnt.pair_loss,
+        seconds={"collect": prepared.seconds, "learn": time.perf_counter() - started},
+    )
+
+
+def _satisfied(logged: Logged, judges: Mapping[str, Judge]) -> Logged:
+    """The logged texts to which no judge objects that is asked about every response: faults are not taught."""
+    conversations, responses = logged
+    hearing = Hearing(judges, conversations, "the supervised texts")
+    broken = hearing.violating([*enumerate(responses)], dear=False)
+    kept = [place for place, wrong in enumerate(broken) if not wrong]
+    return [conversations[place] for place in kept], [responses[place] for place in kept]
+
+
+def _something(lesson: Lesson, number: int, seen: Sequence[TaskRound]) -> Lesson:
+    if lesson.size:
+        return lesson
     skips = ", ".join(f"{each.task}: {each.skipped} of {each.prompts} skipped, trips {each.trips}" for each in seen)
+    if not seen:
+        raise ValueError(
+            f"round {number + 1} has no prompt of any task; give the tasks more prompts, or take fewer rounds"
+        )
     raise ValueError(f"round {number + 1} has nothing to learn from ({skips}); look at the judges that trip")
 
 
@@ -165,6 +240,16 @@ def _trainable(policy: Policy, config: CgpoConfig) -> Policy:
     rank = config.lora_rank
     shape = LoraConfig(r=rank, lora_alpha=rank, target_modules="all-linear", task_type="CAUSAL_LM", lora_dropout=0.0)
     return Policy(get_peft_model(policy.model, shape), policy.tokenizer)
+
+
+def _state_of(work: Path, key: str) -> Path:
+    """Where the state of these settings lies; that of any others is dropped."""
+    state = work / f"state-{key}"
+    for other in work.glob("state-*"):
+        if other != state:
+            shutil.rmtree(other)
+    state.mkdir(parents=True, exist_ok=True)
+    return state
 
 
 def _save(trained: Policy, place: Path, out: Path, reference: str | Path) -> str:
@@ -194,10 +279,11 @@ def _key(
     tasks: Sequence[Task],
     judges: Mapping[str, Judge],
     config: CgpoConfig,
-    logged: tuple[list[Conversation], list[str]],
+    logged: Logged,
 ) -> str:
+    """Names all that the weights depend on; how often a state is kept does not matter."""
     aims = [[task.name, list(task.prompts), task.weight, task.mixed, task.reward_version] for task in tasks]
-    content = [reference, aims, list(judges), config.model_dump(), logged]
+    content = [reference, aims, judge_versions(judges), config.model_dump(exclude={"save_every"}), logged]
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:20]
 
 

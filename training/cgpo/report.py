@@ -12,18 +12,25 @@ class TaskRound(_Record):
 
     Attributes:
         prompts: How many.
-        trips: Share of the drawn samples that each judge calls a violation; `unfinished` ran into the token limit.
-        kl_cut: Of the samples that would have won, the share dropped by the KL limit.
+        optimiser: `crraft`, `crpg` or `codpo`.
+        trips: Of the drawn samples that each judge was asked about, the share that it calls a violation; `unfinished`
+            ran into the token limit.
+        kl_cut: Share that the KL limit takes away: of CRRAFT's would-be winners, of CRPG's satisfied samples.
         fallback: Prompts that learn from a0.
         skipped: Prompts that teach nothing.
         sampled: Mean logit over the drawn samples, by reward.
-        chosen: Mean logit over what is learnt from, by reward.
-        calibrated: Mean R_cal over what is learnt from.
-        log_ratio: Mean log(pi/pi_ref) of the chosen samples, nats a token.
+        chosen: Mean logit over what is made likelier, by reward: winners, samples above the mean, a+.
+        calibrated: Mean R_cal over the same.
+        log_ratio: Their mean log(pi/pi_ref), nats a token; a0 is left out, and so is what CODPO compares.
+        violating: Drawn samples to which a judge objects, where minimal pairs are wanted.
+        repaired: Those of them for which a judge gave a repair.
+        pairs: Those repairs that passed every judge and are learnt.
+        shortened: Prompts that lost their oldest tokens, since they are longer than the room.
     """
 
     task: str
     prompts: int
+    optimiser: str = "crraft"
     trips: dict[str, float]
     kl_cut: float
     fallback: int
@@ -32,6 +39,10 @@ class TaskRound(_Record):
     chosen: dict[str, float]
     calibrated: float
     log_ratio: float
+    violating: int = 0
+    repaired: int = 0
+    pairs: int = 0
+    shortened: int = 0
 
 
 class RoundReport(_Record):
@@ -39,8 +50,10 @@ class RoundReport(_Record):
 
     Attributes:
         policy: The version that wrote the samples.
-        winners: Responses learnt from.
-        loss: Mean negative log-likelihood of their tokens over the epoch, nats.
+        winners: Responses learnt from by weight: CRRAFT's winners, CRPG's rows.
+        pairs: Pairs learnt from: CODPO's and minimal ones.
+        loss: Mean negative log-likelihood of the rows' and good responses' tokens over the epoch, nats.
+        pair_loss: Mean `-log sigmoid(beta (delta_good - delta_bad))` over the epoch's pairs; .69 is no preference.
         seconds: Wall clock of collecting (draw, score, judge) and of training.
     """
 
@@ -48,8 +61,10 @@ class RoundReport(_Record):
     policy: str
     tasks: list[TaskRound]
     winners: int
+    pairs: int = 0
     steps: int
     loss: float
+    pair_loss: float = 0.0
     seconds: dict[str, float]
 
 
@@ -60,13 +75,20 @@ class PolicyReport(_Record):
         policy: Its version.
         reference: The version that it started from and is held to.
         weights: Every task's weight.
-        key: Names the settings, prompts, rewards and reference that it came from.
+        gradient: The rho of every task that took part.
+        judges: Their names.
+        leaks: By task, prompts that were dropped since the evaluation or another task holds them too.
+        supervised: Logged texts mixed in (`texts`), and those left out since a judge objects (`violating`).
+        key: Names the settings, prompts, rewards, judges and reference that it came from.
     """
 
     policy: str
     reference: str
     weights: dict[str, float]
+    gradient: dict[str, float] = {}
     judges: list[str]
+    leaks: dict[str, dict[str, int]] = {}
+    supervised: dict[str, int] = {}
     tuning: str
     rounds: list[RoundReport]
     seconds: float

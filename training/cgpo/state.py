@@ -1,58 +1,146 @@
-"""The state after each round, from which an interrupted optimisation goes on as if it had not been interrupted."""
+"""What an interrupted optimisation goes on from: the engine's state every few steps, and the lesson of its round."""
 
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from safetensors import SafetensorError
 
-from training.cgpo.report import RoundReport
+from training.cgpo.learn import Learnt
+from training.cgpo.lesson import Lesson, Pair, Weighted
+from training.cgpo.report import RoundReport, TaskRound
+from training.engine.engine import Engine
+from training.policy.batches import Encoded
+
+LESSON = "lesson.pt"
+_TORCH_CANNOT_WRITE = ("inline_container", "PytorchStreamWriter", "iostream error")
+"""In a RuntimeError of torch's writer, which hides a full disk in one."""
 
 
 class Progress(NamedTuple):
-    """What a finished round leaves to the next.
+    """How far an optimisation is.
 
     Attributes:
         round: Rounds done.
-        cursor: Prompts of each task that were used; the next round starts there.
+        learnt: Within the next one.
         reports: One for each round done.
     """
 
+    round: int = 0
+    learnt: Learnt = Learnt()
+    reports: tuple[RoundReport, ...] = ()
+
+
+class Prepared(NamedTuple):
+    """What a round's first half leaves to its second, so that neither is done twice.
+
+    Attributes:
+        round: From 0.
+        policy: The version that wrote the samples.
+        lesson: What is learnt.
+        seen: What the report says of each task.
+        seconds: That collecting took.
+    """
+
     round: int
-    cursor: int
-    reports: list[RoundReport]
+    policy: str
+    lesson: Lesson
+    seen: list[TaskRound]
+    seconds: float
 
 
-def save(file: Path, key: str, model: Any, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
-    """Write the state beside its final name, then rename it: it is there whole, or the previous one is."""
-    content = {
-        "key": key,
-        "weights": {name: each.detach() for name, each in _trained(model).items()},
-        "optimiser": optimiser.state_dict(),
-        "rng": torch.get_rng_state(),
+def save(directory: Path, engine: Engine, progress: Progress) -> None:
+    """Keep the engine's state and the progress; whole, or the previous one is still there.
+
+    Raises:
+        OSError: It could not be written, with what to do.
+    """
+    content: Mapping[str, Any] = {
         "round": progress.round,
-        "cursor": progress.cursor,
+        "learnt": list(progress.learnt),
         "reports": [report.model_dump_json() for report in progress.reports],
     }
-    part = file.with_name(f"{file.name}.part")
-    torch.save(content, part)
-    part.replace(file)
+    with told(directory, f"the state of round {progress.round + 1}, step {progress.learnt.steps}"):
+        engine.save(directory, content)
 
 
-def resume(file: Path, key: str, model: Any, optimiser: torch.optim.Optimizer) -> Progress:
-    """Bring model, optimiser and chance to where a state of the same key left them; without one, the start."""
+def resume(directory: Path, engine: Engine) -> Progress:
+    """Bring the engine to where `save` left it; without a state, the start."""
+    content = engine.load(directory)
+    if content is None:
+        return Progress()
+    reports = tuple(RoundReport.model_validate_json(each) for each in content["reports"])
+    return Progress(content["round"], Learnt(*content["learnt"]), reports)
+
+
+def save_prepared(directory: Path, prepared: Prepared) -> None:
+    """Keep a round's lesson; whole, or not at all.
+
+    Raises:
+        OSError: It could not be written, with what to do.
+    """
+    lesson = prepared.lesson
+    sequences = [row.sequence for row in lesson.weighted]
+    sequences += [each for pair in lesson.pairs for each in (pair.good, pair.bad)]
+    content = {
+        "about": json.dumps([prepared.round, prepared.policy, prepared.seconds]),
+        "seen": [each.model_dump_json() for each in prepared.seen],
+        "ids": torch.from_numpy(np.concatenate([each.ids for each in sequences])),
+        "lengths": torch.tensor([[len(each.ids), each.prompt] for each in sequences]),
+        "weights": torch.tensor([row.weight for row in lesson.weighted], dtype=torch.float64),
+        "pairs": torch.tensor([pair[2:] for pair in lesson.pairs], dtype=torch.float64),
+    }
+    part = directory / f"{LESSON}.part"
+    with told(directory, f"the lesson of round {prepared.round + 1}"):
+        directory.mkdir(parents=True, exist_ok=True)
+        torch.save(content, part)
+        part.replace(directory / LESSON)
+
+
+def load_prepared(directory: Path, number: int) -> Prepared | None:
+    """The lesson of a round, where it was kept."""
+    file = directory / LESSON
     if not file.exists():
-        return Progress(0, 0, [])
+        return None
     content = torch.load(file, weights_only=True)
-    if content["key"] != key:
-        return Progress(0, 0, [])
-    with torch.no_grad():
-        for name, each in _trained(model).items():
-            each.copy_(content["weights"][name])
-    optimiser.load_state_dict(content["optimiser"])
-    torch.set_rng_state(content["rng"])
-    reports = [RoundReport.model_validate_json(each) for each in content["reports"]]
-    return Progress(content["round"], content["cursor"], reports)
+    about = json.loads(content["about"])
+    if about[0] != number:
+        return None
+    lengths = content["lengths"].numpy()
+    ids = np.split(content["ids"].numpy(), np.cumsum(lengths[:, 0])[:-1])
+    sequences = [Encoded(some, int(prompt)) for some, prompt in zip(ids, lengths[:, 1], strict=True)]
+    weights = content["weights"].tolist()
+    rows = [Weighted(sequence, weight) for sequence, weight in zip(sequences, weights, strict=False)]
+    good, bad = sequences[len(rows) :: 2], sequences[len(rows) + 1 :: 2]
+    pairs = [
+        Pair(one, other, *numbers) for one, other, numbers in zip(good, bad, content["pairs"].tolist(), strict=True)
+    ]
+    seen = [TaskRound.model_validate_json(each) for each in content["seen"]]
+    return Prepared(number, about[1], Lesson(rows, pairs), seen, about[2])
 
 
-def _trained(model: Any) -> dict[str, torch.Tensor]:
-    return {name: each for name, each in model.named_parameters() if each.requires_grad}
+@contextmanager
+def told(directory: Path, what: str) -> Iterator[None]:
+    """Say what could not be written, how much room there is and what to do.
+
+    Raises:
+        OSError: What went wrong.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, RuntimeError) and not any(sign in str(error) for sign in _TORCH_CANNOT_WRITE):
+            raise
+        for part in directory.glob("*.part"):
+            part.unlink(missing_ok=True)
+        place = next(each for each in (directory, *directory.parents) if each.exists())
+        free = shutil.disk_usage(place).free / 2**30
+        raise OSError(
+            f"{what} could not be written to {directory} ({error}); {free:.2f} GiB are free there. "
+            "What was kept before is whole: make room, then run the same command again and it goes on from there"
+        ) from error

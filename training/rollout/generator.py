@@ -42,9 +42,13 @@ class Generator(Protocol):
         seed: int,
         temperature: float = 1.0,
         max_new_tokens: int = 48,
+        longest: int = 512,
         desc: str = "sample",
     ) -> list[list[Sample]]:
-        """Draw `samples` responses to each conversation; the same seed draws the same. `desc` labels its progress."""
+        """Draw `samples` responses to each conversation, of whose prompt the last `longest` tokens are read.
+
+        The same seed draws the same. `desc` labels the progress.
+        """
         ...
 
 

@@ -27,12 +27,14 @@ class Draw(NamedTuple):
         seed: Of chance.
         temperature: Divides the logits.
         max_new_tokens: Tokens of the longest response.
+        longest: Tokens of a prompt that are read; older ones are cut.
     """
 
     samples: int
     seed: int
     temperature: float
     max_new_tokens: int
+    longest: int = 512
 
 
 class Rollouts(NamedTuple):

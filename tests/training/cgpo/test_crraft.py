@@ -65,7 +65,29 @@ def test_asking_the_reference_only_about_would_be_winners_chooses_the_same(seed:
         asked += len(prompts)
         return ratio[prompts, places]
 
-    found = select(scores, violating, ratio_of, 0.7, satisfied)
+    found = select(scores, violating, ratio_of, 0.7, satisfied=lambda rows: satisfied[rows])
     assert found.chosen.tolist() == choose(scores, violating, ratio, 0.7, satisfied).tolist()
     assert asked < 0.4 * scores.numel()
     assert (found.cut == (ratio > 0.7) & ~found.log_ratio.isnan()).all()
+
+
+def test_dear_judges_and_the_baseline_are_asked_about_only_where_it_matters() -> None:
+    chance = torch.Generator().manual_seed(1)
+    scores, ratio = torch.rand(200, 8, generator=chance), torch.rand(200, 8, generator=chance)
+    cheap, dear = torch.rand(200, 8, generator=chance) < 0.3, torch.rand(200, 8, generator=chance) < 0.3
+    a0, heard, emptied = torch.rand(200, generator=chance) < 0.5, torch.zeros(200, 8), []
+
+    def ask(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        heard[rows, columns] += 1
+        return dear[rows, columns]
+
+    def satisfied(rows: torch.Tensor) -> torch.Tensor:
+        emptied.extend(rows.tolist())
+        return a0[rows]
+
+    found = select(scores, cheap, lambda rows, columns: ratio[rows, columns], 0.4, satisfied=satisfied, dear=ask)
+    assert found.chosen.tolist() == choose(scores, cheap | dear, ratio, 0.4, a0).tolist()
+    assert heard.max() == 1
+    assert heard[cheap | (ratio > 0.4)].sum() == 0
+    assert 200 * 0.5 < heard.sum() < 200 * 1.6
+    assert emptied == (found.chosen < 0).nonzero()[:, 0].tolist()

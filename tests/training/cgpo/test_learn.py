@@ -1,31 +1,18 @@
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
+import torch
 
-from training.cgpo.collect import Winner
 from training.cgpo.config import CgpoConfig
-from training.cgpo.learn import blend, learning_rate
-from training.policy.batches import join
+from training.cgpo.learn import learn, learning_rate
+from training.cgpo.lesson import Lesson, Pair, Weighted
+from training.engine.engine import OneProcess
+from training.policy.batches import Encoded, encode_pairs
 from training.policy.load import load_policy
-
-ONE = join([1], [2])
-
-
-def test_each_task_weighs_its_rho_however_many_winners_it_has() -> None:
-    many, few = [Winner(ONE, 1.0)] * 8, [Winner(ONE, 1.0)] * 2
-    weights = [each.weight for each in blend([(0.7, many), (0.3, few)])]
-    assert sum(weights[:8]) / sum(weights) == pytest.approx(0.7)
-    assert sum(weights) == pytest.approx(10)
-
-
-def test_within_a_task_the_calibrated_reward_weighs() -> None:
-    found = blend([(0.5, [Winner(ONE, 0.9), Winner(ONE, 0.3)])])
-    assert found[0].weight == pytest.approx(3 * found[1].weight)
-
-
-def test_a_task_without_winners_leaves_its_share_to_the_others() -> None:
-    assert [each.weight for each in blend([(0.7, []), (0.3, [Winner(ONE, 1.0)])])] == [1.0]
-    assert blend([(1.0, [])]) == []
+from training.policy.pretrain import read_pairs
 
 
 def test_the_rate_follows_from_width_and_tuning_unless_it_is_given(policy: Path) -> None:
@@ -33,3 +20,71 @@ def test_the_rate_follows_from_width_and_tuning_unless_it_is_given(policy: Path)
     assert learning_rate(model, CgpoConfig()) == pytest.approx(2e-3)
     assert learning_rate(model, CgpoConfig(tuning="lora")) == pytest.approx(2e-2)
     assert learning_rate(model, CgpoConfig(lr=1e-4)) == 1e-4
+
+
+class Noting(OneProcess):
+    """Keeps the gradient of its last step, before it is clipped."""
+
+    def step(self) -> None:
+        self.gradient = [each.grad.clone() for each in self.model.parameters()]
+        super().step()
+
+
+def slowly(model: Any, sequence: Encoded) -> torch.Tensor:
+    """log pi of one response, token by token, in float64."""
+    ids = torch.from_numpy(sequence.ids)
+    logits = model(input_ids=ids[None]).logits[0].double()
+    return sum(logits[at - 1].log_softmax(0)[ids[at]] for at in range(sequence.prompt, len(ids)))
+
+
+def test_a_steps_gradient_is_that_of_the_written_loss(policy: Path, log: pa.Table) -> None:
+    opened = load_policy(policy)
+    sequences = encode_pairs(opened.tokenizer, *read_pairs(log.slice(0, 30)), 64)
+    rows = [Weighted(each, 0.9 - 0.1 * place) for place, each in enumerate(sequences[:18])]
+    rows[9] = rows[9]._replace(weight=0.0)
+    pairs = [Pair(sequences[18], sequences[19], -9.0, -7.0, 1.3, 0.5, 0.2), Pair(*sequences[20:22], -8.0, -8.5)]
+    engine, texts = Noting(opened.model), sequences[22:]
+    config = CgpoConfig(batch=20, supervised=0.25, lr=1e-3)
+    slow = load_policy(policy).model
+    learnt = learn(engine, Lesson(rows, pairs), texts, pad=opened.tokenizer.pad_token_id, config=config, seed=3)
+
+    chance = np.random.default_rng(3)
+    chance.permutation(20)
+    supervised = [texts[place] for place in chance.integers(0, len(texts), 5)]
+    loss = torch.zeros((), dtype=torch.float64)
+    for row in [*rows, *(Weighted(text, 1.0) for text in supervised)]:
+        loss = loss - row.weight * slowly(slow, row.sequence)
+    preferred = 0.0
+    for pair in pairs:
+        good, bad = slowly(slow, pair.good), slowly(slow, pair.bad)
+        margin = pair.beta * ((good - pair.reference_good) - (bad - pair.reference_bad))
+        preferred += float(torch.log1p(torch.exp(-margin.detach())))
+        length = len(pair.good.ids) - pair.good.prompt
+        loss = loss + pair.weight * (torch.log1p(torch.exp(-margin)) - pair.imitation / length * good)
+    seen = [*(row.sequence for row in rows), *(pair.good for pair in pairs), *supervised]
+    (loss / sum(len(each.ids) - each.prompt for each in seen)).backward()
+    for mine, written in zip(engine.gradient, slow.parameters(), strict=True):
+        torch.testing.assert_close(mine, written.grad, atol=2e-6, rtol=1e-4)
+    assert (learnt.steps, learnt.pairs) == (1, 2)
+    assert learnt.pair_loss == pytest.approx(preferred / 2, abs=1e-5)
+
+
+class Rank(Noting):
+    """One of two ranks, seen alone: what it adds to the gradient."""
+
+    ranks = 2
+
+    def __init__(self, model: Any, rank: int) -> None:
+        super().__init__(model)
+        self.rank = rank
+
+
+def test_the_gradients_of_two_ranks_add_up_to_that_of_one(policy: Path, log: pa.Table) -> None:
+    sequences = encode_pairs(load_policy(policy).tokenizer, *read_pairs(log.slice(0, 40)), 64)
+    lesson = Lesson([Weighted(each, 0.5) for each in sequences[:36]], [Pair(*sequences[36:38], -9.0, -8.0)])
+    how = {"pad": 0, "config": CgpoConfig(batch=64, lr=1e-3), "seed": 1}
+    engines = [Noting(load_policy(policy).model), *(Rank(load_policy(policy).model, rank) for rank in (0, 1))]
+    for engine in engines:
+        learn(engine, lesson, sequences[38:], **how)
+    for whole, one, other in zip(*(engine.gradient for engine in engines), strict=True):
+        torch.testing.assert_close(one + other, whole, atol=2e-6, rtol=1e-4)

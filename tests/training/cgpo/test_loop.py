@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from training.cgpo.config import CgpoConfig
-from training.cgpo.learn import learn
+from training.cgpo.learn import Learnt, learn
 from training.cgpo.loop import optimise
 from training.cgpo.report import PolicyReport
 from training.cgpo.tasks import Task
@@ -70,7 +70,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(
     optimise(policy, tmp_path / "whole" / "love", **how)
     asked_for = []
 
-    def killed(*args: object, **kwargs: object) -> tuple[int, float]:
+    def killed(*args: object, **kwargs: object) -> Learnt:
         asked_for.append(1)
         if len(asked_for) == 3:
             raise KeyboardInterrupt
@@ -136,7 +136,7 @@ def test_an_adapter_is_saved_as_one_and_loads(policy: Path, asked: Prompts, tmp_
 def test_love_alone_is_optimised_and_its_weight_changes_nothing(policy: Path, asked: Prompts, tmp_path: Path) -> None:
     for weight in (0.1, 1.0):
         out = tmp_path / f"love-{weight}"
-        alone = [Task("love", asked, Rule("happy"), weight)]
+        alone = [Task("love", asked, Rule("happy"), weight, reward_version="happy")]
         report = optimise(policy, out, tasks=alone, judges=JUDGES, config=SMALL)
         assert report.weights == {"love": weight}
         assert [[each.task for each in round_.tasks] for round_ in report.rounds] == [["love"], ["love"]]
@@ -148,8 +148,8 @@ def test_love_alone_is_optimised_and_its_weight_changes_nothing(policy: Path, as
 
 def test_love_and_safety_are_optimised_without_helpfulness(policy: Path, asked: Prompts, tmp_path: Path) -> None:
     both = [
-        Task("love", asked, Rule("happy"), 0.3),
-        Task("safety", asked[::-1], Rule("eats"), 0.3, mixed=False),
+        Task("love", asked, Rule("happy"), 0.3, reward_version="happy"),
+        Task("safety", asked[::-1], Rule("eats"), 0.3, mixed=False, reward_version="eats"),
     ]
     report = optimise(policy, tmp_path / "love", tasks=both, judges=JUDGES, config=SMALL)
     assert [[*each.chosen] for each in report.rounds[0].tasks] == [["love"], ["safety"]]

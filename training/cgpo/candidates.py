@@ -1,0 +1,172 @@
+"""The responses that a round chooses from: drawn from the policy, scored, beside a0 of the frozen reference."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from training.cgpo.config import CgpoConfig
+from training.cgpo.tasks import Reward, Task
+from training.judges.verdict import Judge
+from training.policy.batches import Encoded, encode_prompts, join
+from training.policy.load import Policy, ends_of
+from training.rollout.generator import Generator, Sample
+from training.rollout.store import Draw, Rollouts, RolloutStore
+from training.text import Conversation
+
+A0 = -1
+"""The place of a0 among a prompt's responses: the last."""
+
+
+class Bench(NamedTuple):
+    """What stays the same over all rounds.
+
+    Attributes:
+        reference: Draws from the frozen reference; `frozen` is its model.
+        judges: What nothing that is made likelier may break, by name.
+        store: Where rollouts and scores are kept.
+        room: Tokens of a prompt, in drawing, scoring and training.
+    """
+
+    reference: Generator
+    frozen: Policy
+    judges: Mapping[str, Judge]
+    store: RolloutStore
+    config: CgpoConfig
+    room: int
+
+
+class Candidates(NamedTuple):
+    """One task's responses in one round.
+
+    Attributes:
+        conversations: The prompts.
+        prompts: Their tokens.
+        shortened: How many of them lost their oldest tokens.
+        samples: [prompts][K], the policy's.
+        a0: [prompts], the reference's first.
+        rewards: Float64 [rewards, prompts, K + 1], logits; the last are a0's.
+        baselines: Float64 [rewards, prompts], r(s, a0): the mean over the reference's draws.
+        unfinished: Bool [prompts, K], ran into the token limit; `a0_unfinished`, [prompts], the same of a0.
+    """
+
+    conversations: Sequence[Conversation]
+    prompts: list[list[int]]
+    shortened: int
+    samples: list[list[Sample]]
+    a0: list[Sample]
+    rewards: torch.Tensor
+    baselines: torch.Tensor
+    unfinished: torch.Tensor
+    a0_unfinished: torch.Tensor
+
+    def sample(self, row: int, column: int) -> Sample:
+        """A prompt's response; at `A0` the reference's."""
+        return self.a0[row] if column == A0 else self.samples[row][column]
+
+    def sequence(self, row: int, column: int) -> Encoded:
+        """The same with its prompt."""
+        return join(self.prompts[row], self.sample(row, column).token_ids.tolist())
+
+    def texts(self) -> list[tuple[int, str]]:
+        """The policy's samples in order of prompt and place, each with its prompt's place."""
+        return [(row, sample.text) for row, several in enumerate(self.samples) for sample in several]
+
+
+def prompt_room(model: Any, config: CgpoConfig) -> int:
+    """Tokens that a prompt may have beside its response, within the settings and the model's context.
+
+    Raises:
+        ValueError: A response fills the whole.
+    """
+    context = getattr(model.config, "max_position_embeddings", None) or config.longest
+    room = min(config.longest, context) - config.max_new_tokens
+    if room < 1:
+        raise ValueError(
+            f"max_new_tokens == {config.max_new_tokens} leaves no room for a prompt: longest == {config.longest}, the "
+            f"model's context is {context}; lower max_new_tokens, or raise longest up to the context"
+        )
+    return room
+
+
+def candidates(
+    task: Task, rankers: Sequence[Task], places: range, *, policy: Generator, number: int, bench: Bench
+) -> Candidates:
+    """Draw and score a round's responses.
+
+    a0 is drawn once, for all prompts that the run takes, before anything is learnt, and found again in the store.
+
+    Args:
+        task: Whose prompts these are.
+        rankers: The tasks whose rewards rank them.
+        places: Which of the task's prompts.
+        policy: Who answers.
+        number: The round, from 0; seeds of chance follow from it.
+        bench: What stays the same over all rounds.
+
+    Raises:
+        ValueError: A reward is not finite.
+    """
+    config = bench.config.for_task(task.name)
+    every = task.prompts[: config.rounds * config.prompts]
+    conversations = [task.prompts[place] for place in places]
+    prompts = encode_prompts(bench.frozen.tokenizer, conversations, longest=2**31)
+    how = Draw(config.samples, 0, config.temperature, config.max_new_tokens, bench.room)
+    said = f"round {number + 1}: {task.name}"
+    own = bench.store.rollouts(
+        policy, conversations, how._replace(seed=_seed(config.seed, number, task.name)), desc=f"{said}, samples"
+    )
+    once = how._replace(samples=config.reference_samples, seed=_seed(config.seed, -1, task.name))
+    reference = bench.store.rollouts(bench.reference, every, once, desc=f"{said}, a0 of all rounds")
+    found = np.stack([_scores(each, own, conversations, bench.store) for each in rankers])
+    based = np.stack([_scores(each, reference, every, bench.store)[places.start : places.stop] for each in rankers])
+    a0 = [several[0] for several in reference.samples[places.start : places.stop]]
+    ends = ends_of(bench.frozen)
+    return Candidates(
+        conversations,
+        [ids[-bench.room :] for ids in prompts],
+        sum(len(ids) > bench.room for ids in prompts),
+        own.samples,
+        a0,
+        torch.from_numpy(np.concatenate([found, based[:, :, :1]], axis=2)),
+        torch.from_numpy(based).mean(dim=2),
+        torch.tensor([[_runs_on(sample, ends) for sample in several] for several in own.samples]),
+        torch.tensor([_runs_on(sample, ends) for sample in a0]),
+    )
+
+
+def score_samples(reward: Reward, conversations: Sequence[Conversation], responses: list[list[str]]) -> np.ndarray:
+    """Score several responses to each conversation, equal ones once. Float64 [prompts, K]."""
+    places: dict[tuple[int, str], int] = {}
+    index = [[places.setdefault((row, text), len(places)) for text in texts] for row, texts in enumerate(responses)]
+    found = reward.logits([conversations[row] for row, _ in places], [text for _, text in places])
+    scores: np.ndarray = np.asarray(found, dtype=np.float64)[np.asarray(index)]
+    return scores
+
+
+def _runs_on(sample: Sample, ends: set[int]) -> bool:
+    return len(sample.token_ids) == 0 or int(sample.token_ids[-1]) not in ends
+
+
+def _seed(seed: int, number: int, task: str) -> int:
+    stream = [seed, number, zlib.crc32(task.encode()), 0] if number >= 0 else [seed, 0, zlib.crc32(task.encode()), 1]
+    return int(np.random.SeedSequence(stream).generate_state(1)[0])
+
+
+def _scores(task: Task, some: Rollouts, conversations: Sequence[Conversation], store: RolloutStore) -> np.ndarray:
+    def score() -> np.ndarray:
+        texts = [[sample.text for sample in several] for several in some.samples]
+        found = score_samples(task.reward, conversations, texts)
+        broken = np.argwhere(~np.isfinite(found))
+        if len(broken):
+            row, column = (int(each) for each in broken[0])
+            raise ValueError(
+                f"the reward of task {task.name} is {found[row, column]} for {len(broken)} of {found.size} responses, "
+                f"must be finite; the first is {texts[row][column][:120]!r} to conversation {row}. Mend or retrain the "
+                "reward model, then run the same command again; samples are kept"
+            )
+        return found
+
+    return store.scores(some, task.reward_version, score)
