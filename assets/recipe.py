@@ -114,21 +114,22 @@ class Triggers(Section):
 
 
 class Evaluation(Section):
-    """The fixed prompts that every policy answers."""
+    """The fixed prompts of held-out users that every policy answers; the simulated A/B test serves the same."""
 
     prompts: Count = 1_500
+    """Of them, so many are read by the reward models: predicted Love, helpfulness, safety."""
+    judged: Count = 6_000
+    """So many are answered in all; judges, which need no model, read every answer, since closings are rare."""
 
 
 class Experiment(Section):
     """The A/B test of the staged candidate: simulated on the synthetic world, else read from the log."""
 
     exposures: Count = 80_000
-    """Of the simulated test, as are `users`, `pool` and `force`."""
+    """Of the simulated test, as are `users` and `force`; its prompts are the evaluation's."""
     users: Count = 20_000
-    pool: Count = 2_000
-    """Prompts that each arm answers; exposures draw from them."""
     force: bool = False
-    """Run it although no candidate passed every gate; the report says so."""
+    """Run it although no candidate passed every gate; wherever its decision is told, that is told beside it."""
     name: str | None = None
     """As events name the experiment. None: `ab-CANDIDATE` on the world; elsewhere the one that was served last among
     those whose treatment is a staged candidate."""

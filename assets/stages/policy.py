@@ -45,7 +45,7 @@ def _optimise(run: Run, love_weight: float) -> Facts:
     wanted = run.recipe.policy
     log = training_set.load(feedback.training_set_directory(run))
     config = wanted.config.model_copy(update={"seed": run.recipe.seed})
-    aims, earlier = weights(run.recipe, love_weight), prompts.earlier(log.num_rows)
+    aims, learnt = weights(run.recipe, love_weight), prompts.learnable(run, log)
     asked = {name: prompts.for_training(run, name, config.prompts) for name in aims}
     place = run.policy(love_weight)
     report = optimise(
@@ -54,7 +54,7 @@ def _optimise(run: Run, love_weight: float) -> Facts:
         tasks=[_task(run, name, weight, asked[name].conversations) for name, weight in aims.items()],
         judges=judges(run),
         config=config,
-        supervised=log.select(["conversation", "response"]).slice(0, min(wanted.supervised_rows, earlier)),
+        supervised=learnt.select(["conversation", "response"]).slice(0, wanted.supervised_rows),
         rollouts=run.directory / "rollouts",
     )
     last = report.rounds[-1]
@@ -95,6 +95,6 @@ def stage(love_weight: float, recipe: Recipe) -> Stage:
         ("incumbent", *recipe.labelled(), "p_love"),
         lambda recipe: [recipe.policy.model_copy(update={"love_weights": ()}), love_weight],
         version=lambda facts: str(facts["version"]),
-        code=models.LEARNING,
+        code=(*models.LEARNING, prompts.CODE),
         libraries=models.LIBRARIES,
     )
