@@ -48,7 +48,8 @@ def _incumbent(run: Run) -> Facts:
         "origin": {
             "source": "log",
             "words": f"a small Llama fitted to {chosen.num_rows:,} logged conversations of users who are not held "
-            "out: it imitates the model that served them and is not that model; incumbent.base in the recipe names your own",
+            "out: it imitates the model that served them and is not that model; incumbent.base in the recipe names "
+            "your own",
             "simulated": False,
         },
         **report._asdict(),
