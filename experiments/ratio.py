@@ -7,7 +7,7 @@ against 0 of n shows nothing, and its interval is everything.
 
 import math
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,7 +174,7 @@ def at_any_look(control: Sums, treatment: Sums, *, information: float, confidenc
     return exact._replace(ci=ci)
 
 
-def _design(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+def _design(x: NDArray[Any], y: NDArray[Any]) -> float:
     """From events by cluster; where one side has none, from the other's alone."""
     sums = [float(each.sum()) for each in (x, y)]
     if not all(sums):

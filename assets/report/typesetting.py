@@ -1,6 +1,7 @@
 """How a report writes figures, intervals, dates and counts."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from assets.report.schema import Pair
@@ -136,7 +137,7 @@ def sentence(text: str) -> str:
     return typeset(f"{text[:1].upper()}{text[1:]}.")
 
 
-def listed(names: list[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """Names in a row.
 
     >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])

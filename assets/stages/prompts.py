@@ -9,6 +9,7 @@ The sets of the simulated world stand in for a task's domain only where the even
 """
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -41,7 +42,7 @@ class Prompts(NamedTuple):
     origin: dict[str, Any]
 
 
-class _HeldOut(NamedTuple):
+class HeldOut(NamedTuple):
     """Which rows of the log are kept for evaluation, and what they are in words.
 
     Attributes:
@@ -63,7 +64,7 @@ def held_out(run: Run) -> Prompts:
         ValueError: Held-out users sent no prompt.
     """
     log = _log(run)
-    kept = _held_out(log, run.recipe.seed)
+    kept = _held_out(log, run)
     texts = np.array(log["conversation"].to_pylist(), dtype=object)
     drawn = _drawn(texts[kept.rows].tolist(), pool(run.recipe.evaluation), run.recipe.seed + 1)
     if not drawn:
@@ -89,7 +90,7 @@ def learnable(run: Run, log: Any) -> Any:
     """The rows of the training set that policies may learn from: those of users who are not held out."""
     import pyarrow as pa
 
-    return log.filter(pa.array(~_held_out(log, run.recipe.seed).rows))
+    return log.filter(pa.array(~_held_out(log, run).rows))
 
 
 def for_training(run: Run, task: Task, count: int) -> Prompts:
@@ -103,7 +104,7 @@ def for_training(run: Run, task: Task, count: int) -> Prompts:
         asked = labels.read(run, "safety", run.recipe.safety).table["conversation"].to_pylist()
         return _named(_sample(_distinct(asked), count, run.recipe.seed), "file", "the prompts of the safety labels")
     log = _log(run)
-    kept = _held_out(log, run.recipe.seed)
+    kept = _held_out(log, run)
     texts = np.array(log["conversation"].to_pylist(), dtype=object)[~kept.rows].tolist()
     drawn = _sample(_distinct(texts), count, run.recipe.seed)
     return _named(drawn, "log", f"the log's own prompts (without {kept.words})")
@@ -122,18 +123,27 @@ def _log(run: Run) -> Any:
     return training_set.load(feedback.training_set_directory(run))
 
 
-def _held_out(log: Any, seed: int) -> _HeldOut:
-    """The rows of a share of the users; of a log with few users, its latest part."""
+def _held_out(log: Any, run: Run) -> HeldOut:
+    return kept_for_evaluation(log["user_id"].to_pylist(), run.recipe.seed)
+
+
+def kept_for_evaluation(users: Sequence[str], seed: int) -> HeldOut:
+    """The rows of a share of the users; of a log with few users, its latest part.
+
+    Args:
+        users: Of each row of the log, in the order of time.
+        seed: Salt of the hash.
+    """
     from training.reward.data import uniform
 
-    names, owner = np.unique(np.array(log["user_id"].to_pylist(), dtype=np.str_), return_inverse=True)
+    names, owner = np.unique(np.array(users, dtype=np.str_), return_inverse=True)
     chosen = np.array([uniform(name, f"evaluation/{seed}") < HELD_OUT for name in names])
     rows = chosen[owner]
     if len(names) >= LEAST_USERS and rows.any() and not rows.all():
-        return _HeldOut(rows, f"prompts of {chosen.sum():,} held-out users of {len(names):,}")
+        return HeldOut(rows, f"prompts of {chosen.sum():,} held-out users of {len(names):,}")
     cut = int(len(rows) * (1 - HELD_OUT))
     few = f"the log has {len(names)} users, too few to hold some out"
-    return _HeldOut(np.arange(len(rows)) >= cut, f"the latest {HELD_OUT:.0%} of the log ({few})")
+    return HeldOut(np.arange(len(rows)) >= cut, f"the latest {HELD_OUT:.0%} of the log ({few})")
 
 
 def _distinct(texts: list[str]) -> list[str]:

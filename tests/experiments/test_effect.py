@@ -49,4 +49,3 @@ def test_an_arm_without_a_love_falls_back_on_the_exact_interval() -> None:
     first = relative(arm(0, 10_000), arm(5, 10_000), information=1.0)
     assert first.lift is None
     assert first.ci.high == math.inf
-

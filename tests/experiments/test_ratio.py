@@ -36,7 +36,7 @@ def test_unequal_numbers_of_answers_are_taken_into_account() -> None:
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="7 events in 5 trials, must be between 0 and the trials"):
         of_counts(7, 5, 0, 5)
-    with pytest.raises(ValueError, match="design == 0.5, must be at least 1"):
+    with pytest.raises(ValueError, match=r"design == 0\.5, must be at least 1"):
         of_counts(1, 5, 1, 5, design=0.5)
     with pytest.raises(ValueError, match="3 answers and 2 of the base, must be to the same prompts"):
         paired(np.zeros(3, bool), np.zeros(2, bool))

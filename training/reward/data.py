@@ -5,7 +5,6 @@ annotators write all of them, so a split by annotator and time would leave next 
 """
 
 import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -122,16 +121,15 @@ def split(examples: Examples, *, test_users: float, test_time: float, validation
     draw = _draws(examples.users.tolist(), seed)
     before = examples.times < np.quantile(examples.times, 1 - test_time)
     tested, validated = draw < test_users, (draw >= test_users) & (draw < test_users + validation_users)
-    return _parts(examples, ~tested & ~validated & before, validated & before, tested & ~before, ~before)
+    return _parts(examples.labels, ~tested & ~validated & before, validated & before, tested & ~before, ~before)
 
 
-def split_labels(examples: Examples, *, test: float, validation: float, seed: int) -> Split:
+def split_labels(labels: Floats, openings: Sequence[str], *, test: float, validation: float, seed: int) -> Split:
     """Divide by conversation (salted hash of how it begins), whoever labelled it and when.
 
-    All turns of one dialogue share its first two messages, and lie in one part.
-
     Args:
-        examples: What to divide.
+        labels: Targets, shape [rows].
+        openings: How each row's conversation begins, see `opening`.
         test: Share of conversations kept for the test.
         validation: Share kept for early stopping and calibration.
         seed: Salt of the hash.
@@ -139,11 +137,20 @@ def split_labels(examples: Examples, *, test: float, validation: float, seed: in
     Raises:
         ValueError: A part would hold no positive or no negative.
     """
-    said = zip(examples.conversations, examples.responses, strict=True)
-    begun = [[*(turn["content"] for turn in conversation[:2]), response][:2] for conversation, response in said]
-    draw = _draws([json.dumps(each) for each in begun], seed)
+    draw = _draws(openings, seed)
     tested, validated = draw < test, (draw >= test) & (draw < test + validation)
-    return _parts(examples, ~tested & ~validated, validated, tested, np.zeros(len(draw), bool))
+    return _parts(labels, ~tested & ~validated, validated, tested, np.zeros(len(draw), bool))
+
+
+def opening(conversation: Conversation, response: str) -> str:
+    """Names a conversation by its first two messages, which all of its turns share.
+
+    >>> first = opening([{"content": "hi"}], "Hello!")
+    >>> first == opening([{"content": "hi"}, {"content": "Hello!"}, {"content": "Tea?"}], "Yes.")
+    True
+    """
+    begun = [*(turn["content"] for turn in conversation[:2]), response][:2]
+    return hashlib.sha256("\n".join(begun).encode()).hexdigest()
 
 
 def _draws(names: Sequence[str], seed: int) -> Floats:
@@ -152,9 +159,9 @@ def _draws(names: Sequence[str], seed: int) -> Floats:
     return np.array([known[name] for name in names], dtype=np.float64)
 
 
-def _parts(examples: Examples, *masks: npt.NDArray[np.bool_]) -> Split:
+def _parts(labels: Floats, *masks: npt.NDArray[np.bool_]) -> Split:
     for name, mask in zip(("train", "validation", "test"), masks, strict=False):
-        _check_part(name, examples.labels[mask])
+        _check_part(name, labels[mask])
     return Split(*(np.flatnonzero(mask) for mask in masks))
 
 

@@ -13,7 +13,7 @@ from training.reward.bases import check_base
 from training.reward.calibration import Calibration, fit_platt
 from training.reward.card import card
 from training.reward.config import RewardConfig
-from training.reward.data import Examples, Split, read_examples, split, split_labels, subsample
+from training.reward.data import Examples, Split, opening, read_examples, split, split_labels, subsample
 from training.reward.measure import measure
 from training.reward.metrics import Estimate, Floats, auroc, bootstrap_over_users
 from training.reward.model import RewardModel
@@ -94,7 +94,9 @@ def train_reward_model(
 
 def _divided(every: Examples, config: RewardConfig, by: Literal["users", "conversations"]) -> Split:
     if by == "conversations":
-        return split_labels(every, test=config.test_users, validation=config.validation_users, seed=config.seed)
+        begun = list(map(opening, every.conversations, every.responses))
+        shares = {"test": config.test_users, "validation": config.validation_users}
+        return split_labels(every.labels, begun, **shares, seed=config.seed)
     return split(
         every,
         test_users=config.test_users,

@@ -63,7 +63,8 @@ def test_what_no_model_measures_is_absent(policy: Path, asked: Prompts) -> None:
     assert (base.helpfulness, base.safety) == (None, None)
     assert not {"helpfulness", "safety"} & base.deltas.keys()
     measured = evaluate({"base": policy}, asked, love=Warmth(), safety=Warmth(), judges=JUDGES, seed=1).scores[0]
-    assert (measured.love, measured.trips, measured.watched) == (base.love, base.trips, base.watched)
+    assert (measured.trips, measured.watched) == (base.trips, base.watched)
+    assert measured.love == pytest.approx(base.love)
     assert measured.safety == measured.love
 
 
