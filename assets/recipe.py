@@ -149,6 +149,10 @@ Labelled = Literal["helpfulness", "safety"]
 """Reward models that learn from labels; a recipe may leave either out."""
 
 
+_GONE = {"experiment": ("pool",)}
+"""Settings of earlier versions, by section; a run's own record may still name them."""
+
+
 class Recipe(Section):
     """A whole run."""
 
@@ -207,6 +211,15 @@ class Recipe(Section):
             if wanted.labels == "judge" and wanted.judge is None:
                 raise ValueError(f"{name}.labels is 'judge': say which one in [{name}.judge], with url and model")
         return self
+
+    @classmethod
+    def kept(cls, content: dict[str, Any]) -> "Recipe":
+        """A recipe that a run keeps, which may be of an earlier version: settings that are gone are left out."""
+        left = dict(content)
+        for name, gone in _GONE.items():
+            if isinstance(left.get(name), dict):
+                left[name] = {key: value for key, value in left[name].items() if key not in gone}
+        return cls.model_validate(left)
 
     def labelled(self) -> dict[Labelled, Reward]:
         """The reward models of the recipe that learn from labels, by name."""

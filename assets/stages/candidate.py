@@ -101,10 +101,19 @@ def _stage(policy: Path, place: Path, card: str, lineage: dict[str, Any]) -> Non
     part = place.with_name(f"{place.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(policy, part)
+    _keep_base(policy, part, place)
     (part / "lineage.json").write_text(json.dumps(lineage, indent=1))
     (part / "README.md").write_text(card)
     shutil.rmtree(place, ignore_errors=True)
     part.rename(place)
+
+
+def _keep_base(policy: Path, part: Path, place: Path) -> None:
+    """An adapter finds its base from where the candidate will lie, which may be another cycle than the base's."""
+    from training.policy.load import ADAPTER, base_of, name_base
+
+    if (policy / ADAPTER).exists():
+        name_base(part, base_of(policy), seen_from=place)
 
 
 def _card(name: str, choice: Any, lineage: dict[str, Any]) -> str:

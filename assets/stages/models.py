@@ -134,6 +134,7 @@ def _p_love(run: Run) -> Facts:
 def _cross_validated(run: Run, examples: Any, policies: list[str]) -> Facts:
     """Figures on users that no model saw, beside simple predictors; they take the place of the single split's."""
     from training.reward.cross_validation import cross_validate
+    from training.reward.report import tested_on
 
     wanted = run.recipe.p_love
     found = cross_validate(
@@ -153,6 +154,7 @@ def _cross_validated(run: Run, examples: Any, policies: list[str]) -> Facts:
     return {
         "summary": f"AUROC {found.auroc} on unseen users (baselines: {shown}); by bot {span}",
         "shown": _table(found.policies),
+        "tested": tested_on(examples.num_rows, sum(label > 0 for label in examples["label"].to_pylist())),
         "auroc": found.auroc.value,
         "auroc_ci": found.auroc[1:],
         "auroc_by_fold": found.auroc_by_fold,

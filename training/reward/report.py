@@ -32,13 +32,21 @@ class RewardReport(NamedTuple):
 
     @property
     def tested(self) -> str:
-        """What the figures rest on, in words: `tested on 53 rows, 9 of the rarer kind: too few for close figures`."""
-        rows, positives = self.rows["test"], self.positives["test"]
-        rarer = min(positives, rows - positives)
-        few = ": too few for close figures" if rarer < LEAST else ""
-        return f"tested on {rows:,} rows, {rarer:,} of the rarer kind{few}"
+        """What the figures rest on, in words."""
+        return tested_on(self.rows["test"], self.positives["test"])
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         plain = {**self._asdict(), "directory": str(self.directory), "tested": self.tested}
         return {**plain, "measured": self.measured.as_dict(), "audit": [effect._asdict() for effect in self.audit]}
+
+
+def tested_on(rows: int, positives: int) -> str:
+    """What figures rest on, in words.
+
+    >>> tested_on(53, 44)
+    'tested on 53 rows, 9 of the rarer kind: too few for close figures'
+    """
+    rarer = min(positives, rows - positives)
+    few = ": too few for close figures" if rarer < LEAST else ""
+    return f"tested on {rows:,} rows, {rarer:,} of the rarer kind{few}"
