@@ -126,10 +126,14 @@ def p_love_is_calibrated(run: Run) -> Verdict:
 
 
 def candidate_passed_the_gates(run: Run) -> Verdict:
-    """A candidate that failed a gate is never green; where the recipe tests it by force it is a warning."""
+    """A candidate that failed a gate is never green; where the recipe tests it by force it is a warning.
+
+    Otherwise it is an error. It stops nothing: the simulated test declines by itself, and readout, ledger and report
+    come after it and say why nothing was served.
+    """
     facts = run.facts("candidate")
     forced = bool(run.recipe.experiment and run.recipe.experiment.force)
-    failed = [f"{gate['name']}: {gate['seen']}" for gate in facts.get("gates", ()) if not gate["passed"]]
+    failed = [f"{gate['name']}: {gate['seen']}" for gate in facts.get("gates", ()) if gate["passed"] is False]
     seen = {"candidate": facts["name"], "passed": facts["passed"], "forced": forced and not facts["passed"]}
     return Verdict(bool(facts["passed"]), {**seen, "failed": "; ".join(failed) or "no gate"}, warn=forced)
 

@@ -32,7 +32,7 @@ def history(run: Run) -> "list[CycleRow]":
     for each in every:
         read = (each.finished("experiment_readout") or {"facts": {}})["facts"]
         tested = read.get("candidate") or (each.finished("candidate") or {"facts": {}})["facts"].get("name")
-        decisions[tested] = read.get("decision") or decisions.get(tested)
+        decisions[tested] = read.get("verdict") or read.get("decision") or decisions.get(tested)
     for each in every:
         opened = each.opened()
         read = {name: (each.finished(name) or {"facts": {}})["facts"] for name in _TOLD}
@@ -87,12 +87,12 @@ def policies(run: Run) -> "list[schema.Policy]":
 
 
 def experiment(run: Run) -> "schema.Experiment | None":
-    """The readout, where there was an experiment."""
+    """The readout, where there was an experiment; none where the simulated test declined a candidate."""
     import msgspec
 
     from assets.report import schema
 
-    if not run.finished("experiment_readout"):
+    if not run.finished("experiment_readout") or run.facts("experiment_readout").get("declined"):
         return None
     simulated = {"simulated": run.recipe.source == "world"}
     return msgspec.convert(simulated | run.facts("experiment_readout"), schema.Experiment)

@@ -149,7 +149,7 @@ def reopen(directory: Path) -> Run:
     text = read_json(opened, "recipe", "data")
     data = Path(text["data"]) if text["data"] else None
     try:
-        recipe = Recipe.model_validate(text["recipe"])
+        recipe = Recipe.kept(text["recipe"])
     except ValidationError as error:
         raise ValueError(
             f"{opened} keeps a recipe that this version cannot read: {recipe_errors.words(error, Recipe)}; run the "

@@ -96,14 +96,15 @@ def _labels(run: Run) -> Iterator[str]:
 def _file(run: Run, name: str, wanted: Reward) -> Iterator[str]:
     """A labels file is read whole: a wrong row, or too few of a kind in one part, is not met in the seventh stage."""
     from training.labels import file
-    from training.reward.data import read_examples
+    from training.reward.data import opening, read_examples
 
     try:
         examples = read_examples(file.read(str(wanted.labels)).table)
     except (ValueError, OSError) as error:
         yield f"{name}.labels: {error}"
         return
-    words = preflight_feedback.unsplit(wanted, run.recipe.seed, examples.labels, examples.users, examples.times)
+    begun = list(map(opening, examples.conversations, examples.responses))
+    words = preflight_feedback.unsplit_labels(wanted, run.recipe.seed, examples.labels, begun)
     if words:
         yield f"{name}.labels: of {wanted.labels}, {words}; or set {name} = false"
 

@@ -27,9 +27,13 @@ def problems(run: Run) -> Iterator[str]:
 
 
 def least_labels(wanted: Reward) -> int:
-    """Labels of a kind that are needed: the test part (other users, later in time) holds a small share of them."""
-    share = wanted.config.test_users * wanted.config.test_time
-    return math.ceil(LEAST_TESTED / share)
+    """Loves that are needed: the test part (other users, later in time) holds a small share of them."""
+    return math.ceil(LEAST_TESTED / (wanted.config.test_users * wanted.config.test_time))
+
+
+def least_thumbs(wanted: Reward) -> int:
+    """Thumbs of a kind that are needed: the test part holds a share of the conversations."""
+    return math.ceil(LEAST_TESTED / wanted.config.test_users)
 
 
 def unsplit(wanted: Reward, seed: int, labels: Any, users: Any, times: Any) -> str | None:
@@ -45,6 +49,18 @@ def unsplit(wanted: Reward, seed: int, labels: Any, users: Any, times: Any) -> s
             validation_users=config.validation_users,
             seed=seed,
         )
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def unsplit_labels(wanted: Reward, seed: int, labels: Any, openings: list[str]) -> str | None:
+    """As `unsplit`, for labels, which are divided by conversation."""
+    from training.reward.data import split_labels
+
+    shares = {"test": wanted.config.test_users, "validation": wanted.config.validation_users}
+    try:
+        split_labels(labels, openings, **shares, seed=seed)
     except ValueError as error:
         return str(error)
     return None
@@ -68,7 +84,7 @@ def _rated(run: Run) -> dict[str, Reward]:
 def _thumbs(run: Run, held: dict[str, Any]) -> Iterator[str]:
     thumbs = {"up (love or like)": held["loves"] + held["likes"], "down (dislike)": held["dislikes"]}
     for name, wanted in _rated(run).items():
-        least = least_labels(wanted)
+        least = least_thumbs(wanted)
         short = [f"{count:,} {way}" for way, count in thumbs.items() if count < least]
         if short:
             yield (
@@ -91,24 +107,23 @@ def _parts(run: Run) -> Iterator[str]:
         yield f"P[Love] cannot be measured: {words}"
     up, down = (rows[name].to_numpy() for name in ("up", "dislike"))
     rated = up | down
+    begun = rows["opening"].filter(rated).to_pylist()
     for name, wanted in _rated(run).items():
-        words = unsplit(wanted, run.recipe.seed, up[rated].astype(float), users[rated], times[rated])
+        words = unsplit_labels(wanted, run.recipe.seed, up[rated].astype(float), begun)
         if words:
             yield f"{name} cannot be measured on people's thumbs: {words}; or set {name} = false"
-    yield from _prompts(rows)
+    yield from _prompts(rows, run.recipe.seed)
 
 
-def _prompts(rows: Any) -> Iterator[str]:
-    """Prompts of the log's latest part that no earlier response answered, as the evaluation draws them."""
-    from assets.stages.prompts import HELD_OUT, earlier
+def _prompts(rows: Any, seed: int) -> Iterator[str]:
+    """Different prompts of held-out users, as the evaluation draws them, and any to learn from."""
+    from assets.stages.prompts import kept_for_evaluation
 
+    held = kept_for_evaluation(rows["user_id"].to_pylist(), seed)
     prompts = rows["prompt"].to_pylist()
-    cut = earlier(len(prompts))
-    before = set(prompts[:cut])
-    fresh = len({prompt for prompt in prompts[cut:] if prompt is not None and prompt not in before})
-    if not before - {None} or fresh < LEAST_PROMPTS:
+    kept, others = ({prompts[place] for place in (held.rows == side).nonzero()[0]} - {None} for side in (True, False))
+    if not others or len(kept) < LEAST_PROMPTS:
         yield (
-            f"the latest {HELD_OUT:.0%} of the log holds {fresh:,} prompts that no earlier response answered, and "
-            f"policies are compared on at least {LEAST_PROMPTS}: a prompt is a whole conversation in which the user "
-            "spoke last; ingest more of them"
+            f"{held.words}: they hold {len(kept):,} different prompts, and policies are compared on at least "
+            f"{LEAST_PROMPTS}: a prompt is a whole conversation in which the user spoke last; ingest more of them"
         )

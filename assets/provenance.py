@@ -35,6 +35,8 @@ def _prompts(run: Run) -> dict[str, Any]:
 
 def _trial(run: Run) -> dict[str, Any] | None:
     if run.recipe.source == "world" and run.recipe.experiment:
+        if _facts(run, "exposures").get("declined"):
+            return None
         return {"what": "A/B test", "origin": "simulated users of the world, served by both arms", "simulated": True}
     read = _facts(run, "experiment_readout")
     name = read.get("name")

@@ -130,21 +130,22 @@ class Triggers(Section):
 
 
 class Evaluation(Section):
-    """The fixed prompts that every policy answers."""
+    """The fixed prompts of held-out users that every policy answers; the simulated A/B test serves the same."""
 
     prompts: Count = 1_500
+    """Of them, so many are read by the reward models: predicted Love, helpfulness, safety."""
+    judged: Count = 6_000
+    """So many are answered in all; judges, which need no model, read every answer, since closings are rare."""
 
 
 class Experiment(Section):
     """The A/B test of the staged candidate: simulated on the synthetic world, else read from the log."""
 
     exposures: Count = 80_000
-    """Of the simulated test, as are `users`, `pool` and `force`."""
+    """Of the simulated test, as are `users` and `force`; its prompts are the evaluation's."""
     users: Count = 20_000
-    pool: Count = 2_000
-    """Prompts that each arm answers; exposures draw from them."""
     force: bool = False
-    """Run it although no candidate passed every gate; the report says so."""
+    """Run it although no candidate passed every gate; wherever its decision is told, that is told beside it."""
     name: str | None = None
     """As events name the experiment. None: `ab-CANDIDATE` on the world; elsewhere the one that was served last among
     those whose treatment is a staged candidate."""
@@ -162,6 +163,10 @@ class Experiment(Section):
 
 Labelled = Literal["helpfulness", "safety"]
 """Reward models that learn from labels; a recipe may leave either out."""
+
+
+_GONE = {"experiment": ("pool",)}
+"""Settings of earlier versions, by section; a run's own record may still name them."""
 
 
 class Recipe(Section):
@@ -222,6 +227,15 @@ class Recipe(Section):
             if wanted.labels == "judge" and wanted.judge is None:
                 raise ValueError(f"{name}.labels is 'judge': say which one in [{name}.judge], with url and model")
         return self
+
+    @classmethod
+    def kept(cls, content: dict[str, Any]) -> "Recipe":
+        """A recipe that a run keeps, which may be of an earlier version: settings that are gone are left out."""
+        left = dict(content)
+        for name, gone in _GONE.items():
+            if isinstance(left.get(name), dict):
+                left[name] = {key: value for key, value in left[name].items() if key not in gone}
+        return cls.model_validate(left)
 
     def labelled(self) -> dict[Labelled, Reward]:
         """The reward models of the recipe that learn from labels, by name."""

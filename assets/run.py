@@ -139,7 +139,7 @@ class Run:
     def looking_at(self, number: int) -> "Run":
         """The same run as it was in an earlier cycle, under that cycle's recipe."""
         kept = cycle(self.directory, number).directory / _RECIPE
-        recipe = Recipe.model_validate(read_json(kept)) if kept.exists() else self.recipe
+        recipe = Recipe.kept(read_json(kept)) if kept.exists() else self.recipe
         return replace(self, recipe=recipe, at=number)
 
 

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from assets.trial_plan import CLOSING_MARGIN, Settled, pair, settle
+from assets.trial_plan import Settled, pair, settle
 
 if TYPE_CHECKING:
-    from experiments.readout import Readout
     from warehouse.candidates import StagedCandidate
     from warehouse.connection import Target
     from warehouse.experiments import LoggedExperiment, StoredReadout, UserSums
@@ -58,8 +57,9 @@ def read(
         `shares_from` (`given` or `default`) and `planned_from` (also `guess`), at this or an earlier reading;
         `read_at`, `first_exposure`, `last_exposure`; `immature` (exposures), `in_several_arms` (users) and `aside`
         (exposures that the filter left out); `told`, sentences about what was assumed or left out; `candidate`,
-        `predicted_lift`, `predicted_ci`, the `ledger` row that was written or None, and `ledger_words`; `next`, what
-        to do now.
+        `predicted_lift`, `predicted_ci`, the `ledger` row that was written or None, and `ledger_words`;
+        `failed_gates`, those that the candidate failed before it was served, and `verdict`, the decision with them;
+        `next`, what to do now.
 
     Raises:
         ValueError: No such experiment, or arms, shares or a plan that do not fit; the text says what is there.
@@ -76,6 +76,7 @@ def read(
     facts = _facts(test, settled, sums, moment, maturity_hours)
     news = not history or moment >= history[-1].read_at
     facts |= _book(target, facts, candidates.staged_candidates(target), write=news)
+    facts |= _words(facts, settled)
     if news and not _repeats(facts, history):
         experiments.append_readout(target, name, moment, facts)
     return facts
@@ -113,18 +114,17 @@ def _facts(
 ) -> Facts:
     import pyarrow.compute as pc
 
-    from assets import trial_words
     from assets.report import convert
+    from experiments import ratio
     from experiments.plan import Guardrail
     from experiments.readout import read as read_users
 
     plan = settled.plan
-    closings = Guardrail("closings", CLOSING_MARGIN, "needless closings")
+    closings = Guardrail("closings", ratio.MOST, "needless closings")
     found = read_users(sums.users, plan, guardrails=[closings], raw=sums.raw)
     both = [arm for arm in test.arms if arm.name in plan.shares]
     counted = pc.sum(sums.raw["exposures"]).as_py() or 0
-    facts = {
-        "summary": _summary(found),
+    return {
         "rows": found.exposures,
         **convert.experiment(found, plan, name=test.name),
         "control": plan.control,
@@ -141,13 +141,20 @@ def _facts(
         "in_several_arms": sums.in_several_arms,
         "aside": counted - found.exposures,
     }
-    return facts | {"told": [*settled.told, *trial_words.left_out(facts)], "next": trial_words.next_step(facts)}
 
 
-def _summary(found: "Readout") -> str:
-    from assets.trial_words import effect
+def _words(facts: Facts, settled: Settled) -> Facts:
+    """What people read of it; where the candidate failed a gate, no decision is told without that."""
+    from assets import trial_words
 
-    return f"{found.decision}: {effect(found.lift, found.effect.anytime_ci)}, SRM p = {found.srm.p:.2f}"
+    verdict = f"{facts['decision']}{trial_words.forced(facts['failed_gates'])}"
+    lift = trial_words.effect(facts["lift"], facts["anytime_ci"])
+    return {
+        "summary": f"{verdict}: {lift}, SRM p = {facts['srm_p']:.2f}",
+        "verdict": verdict,
+        "told": [*settled.told, *trial_words.left_out(facts)],
+        "next": trial_words.next_step(facts),
+    }
 
 
 def _book(target: "Target", facts: Facts, staged: "list[StagedCandidate]", *, write: bool) -> Facts:
@@ -163,14 +170,23 @@ def _book(target: "Target", facts: Facts, staged: "list[StagedCandidate]", *, wr
     low, high = (None, None) if void else facts["anytime_ci"]
     row = ledger.Row(
         found.name, found.predicted_lift, None if void else facts["lift"], low, high, facts["name"],
-        datetime.fromisoformat(facts["read_at"]).date(),
+        datetime.fromisoformat(facts["read_at"]).date(), failed_gates(found),
     )  # fmt: skip
     if write:
         queries.append_ledger(target, row._asdict())
-    predicted = {"predicted_lift": found.predicted_lift, "predicted_ci": [found.predicted_low, found.predicted_high]}
+    predicted: Facts = {
+        "predicted_lift": found.predicted_lift,
+        "predicted_ci": [found.predicted_low, found.predicted_high],
+    }
     words = ledger.agreement(queries.ledger(target)).words
-    kept = row._asdict() | {"date": row.date.isoformat()}
+    kept = row._asdict() | {"date": row.date.isoformat(), "failed": list(row.failed)}
+    predicted |= {"failed_gates": list(row.failed)}
     return {"candidate": found.name, **predicted, "ledger": kept if write else None, "ledger_words": words}
+
+
+def failed_gates(staged: "StagedCandidate") -> tuple[str, ...]:
+    """Names of the gates that a candidate had failed when it was staged; earlier versions did not note them."""
+    return tuple(staged.lineage.get("failed_gates", ()))
 
 
 def _unpredicted(served: list[str], found: "StagedCandidate | None") -> Facts:
@@ -185,7 +201,8 @@ def _unpredicted(served: list[str], found: "StagedCandidate | None") -> Facts:
         words += "under the candidate's name as `policy`"
     else:
         words = "the treatment was not served yet"
-    nothing = {"predicted_lift": None, "predicted_ci": [None, None], "ledger": None}
+    nothing: Facts = {"predicted_lift": None, "predicted_ci": [None, None], "ledger": None}
+    nothing["failed_gates"] = list(failed_gates(found)) if found else []
     return {"candidate": found.name if found else None, **nothing, "ledger_words": f"not written: {words}"}
 
 

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from warehouse.experiments import LoggedExperiment, StoredReadout
 
 LEAST_LIFT = 0.0
-CLOSING_MARGIN = 0.01
-"""The treatment may close needlessly in at most this many more responses (absolute)."""
 DETECTABLE_LIFT = 0.2
 """The relative lift that a plan which nobody made is to show."""
 GUESSED_RATE = 0.001

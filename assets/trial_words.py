@@ -42,11 +42,28 @@ def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def forced(failed: Sequence[str]) -> str:
+    """What stands behind every decision on a candidate that was tested although it had failed gates.
+
+    >>> forced(["needless closings", "length"]), forced([])
+    (' (forced, failed: needless closings, length)', '')
+    """
+    return f" (forced, failed: {', '.join(failed)})" if failed else ""
+
+
+def verdict(facts: Mapping[str, Any]) -> str:
+    """The decision with what must be said beside it; readings of earlier versions have the decision alone."""
+    return str(facts.get("verdict") or facts["decision"])
+
+
 def next_step(facts: Mapping[str, Any]) -> str:
     """What to do now."""
     policies = facts["policies"].get(facts["treatment"], [])
     served = policies[-1] if policies else f"arm {facts['treatment']}"
     match facts["decision"]:
+        case "ship" if facts["failed_gates"]:
+            failed = ", ".join(facts["failed_gates"])
+            return f"do not serve {served} to everybody on the test alone: it failed {failed}; mend that and test again"
         case "ship":
             return f"serve {served} to everybody, then let the loop learn from it: loveloop run"
         case "stop":
@@ -68,7 +85,7 @@ def page(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"guardrail    {each['words'].removeprefix('guardrail on ')}"
     yield f"users        {_balance(facts)}"
     yield f"ledger       {_ledger(facts)}"
-    yield f"decision     {facts['decision']}"
+    yield f"decision     {verdict(facts)}"
     yield from (f"  - {reason}" for reason in facts["reasons"])
     yield f"next         {facts['next']}"
     if facts["told"]:
@@ -115,7 +132,7 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What a reading says that the one before it did not; empty when nothing that people look at has changed."""
     said = []
     if now["decision"] != before["decision"]:
-        said.append(f"decision {before['decision']} -> {now['decision']}: {now['reasons'][0]}")
+        said.append(f"decision {verdict(before)} -> {verdict(now)}: {now['reasons'][0]}")
         said.append(f"next: {now['next']}")
     for old, new in zip(before["arms"], now["arms"], strict=True):
         grown = [f"{new[name] - old[name]:+,} {name}" for name in ("exposures", "loves") if new[name] != old[name]]

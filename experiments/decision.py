@@ -12,21 +12,31 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from experiments.effect import Difference, Effect
+from experiments.effect import Effect
 from experiments.plan import Plan
+from experiments.ratio import Ratio
 from experiments.srm import Srm
 
 Word = Literal["ship", "stop", "continue", "invalid"]
 
 
 class Guarded(NamedTuple):
-    """How a guardrail stands: `held` (shown), `broken` (shown) or `open` (not shown either way)."""
+    """How a guardrail stands.
+
+    Attributes:
+        name: What people call it.
+        state: `held` (shown), `broken` (shown) or `open` (not shown either way).
+        most: How many times the control's rate the treatment's may be.
+        rates: Per exposure, by arm.
+        ratio: The treatment's rate over the control's, for any number of looks.
+        words: All of it as a sentence.
+    """
 
     name: str
     state: Literal["held", "broken", "open"]
-    margin: float
+    most: float
     rates: dict[str, float]
-    difference: Difference
+    ratio: Ratio
     words: str
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 from scipy.stats import beta, binomtest
 
-from experiments.intervals import CONFIDENCE, Interval, normal_quantile, wilson
+from experiments.intervals import CONFIDENCE, Interval, normal_quantile
 from experiments.sequential import half_width
 
 
@@ -76,13 +76,6 @@ class Effect(NamedTuple):
     design_effect: float
 
 
-class Difference(NamedTuple):
-    """An absolute difference of two rates per exposure, with an interval that is valid at every look."""
-
-    value: float
-    ci: Interval
-
-
 def relative(control: Sums, treatment: Sums, *, information: float, confidence: float = CONFIDENCE) -> Effect:
     """The treatment's rate over the control's, minus 1.
 
@@ -107,21 +100,6 @@ def relative(control: Sums, treatment: Sums, *, information: float, confidence: 
     once = _on_log_scale(log_lift, normal_quantile(confidence) * error)
     always = _on_log_scale(log_lift, half_width(information, confidence) * error)
     return Effect(math.expm1(log_lift), once, always, exact_ci, exact, design)
-
-
-def difference(control: Sums, treatment: Sums, *, information: float, confidence: float = CONFIDENCE) -> Difference:
-    """The treatment's rate minus the control's, for guardrails.
-
-    The interval is the wider on each side of two: the clustered one for any number of looks, and Newcombe's from Wilson
-    scores (1998, method 10), which does not shrink to nothing when an arm has no event yet.
-    """
-    value = treatment.rate - control.rate
-    half = half_width(information, confidence) * math.sqrt(control.variance + treatment.variance)
-    score_control = wilson(min(control.events, control.exposures), control.exposures, confidence)
-    score_treatment = wilson(min(treatment.events, treatment.exposures), treatment.exposures, confidence)
-    below = math.hypot(treatment.rate - score_treatment.low, score_control.high - control.rate)
-    above = math.hypot(score_treatment.high - treatment.rate, control.rate - score_control.low)
-    return Difference(value, Interval(value - max(half, below), value + max(half, above)))
 
 
 def exact_p(control: Sums, treatment: Sums) -> float:

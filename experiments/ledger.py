@@ -14,7 +14,7 @@ TRUSTED_ABOVE = 0.9
 
 
 class Row(NamedTuple):
-    """One experiment. Lifts are relative: 0.1 is +10 %."""
+    """One experiment. Lifts are relative: 0.1 is +10 %; `failed` names the gates that the candidate had failed."""
 
     candidate: str
     predicted_lift: float
@@ -23,6 +23,7 @@ class Row(NamedTuple):
     measured_high: float | None
     experiment: str
     date: date
+    failed: tuple[str, ...] = ()
 
 
 class Agreement(NamedTuple):

@@ -47,10 +47,10 @@ class Guardrail(NamedTuple):
 
     Attributes:
         column: Its count per user in the table.
-        margin: How much the treatment's rate per exposure may exceed the control's (absolute: 0.01 is 1 in 100).
+        most: How many times the control's rate per exposure the treatment's may be, by the interval's upper end.
         name: What people call it.
     """
 
     column: str
-    margin: float
+    most: float
     name: str

@@ -6,9 +6,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from experiments import srm
+from experiments import ratio, srm
 from experiments.decision import Guarded, Word, decide
-from experiments.effect import Difference, Effect, Sums, difference, relative, sums
+from experiments.effect import Effect, Sums, relative, sums
 from experiments.intervals import Interval, wilson
 from experiments.plan import Guardrail, Plan
 from experiments.srm import Srm
@@ -109,21 +109,22 @@ def _guard(users: pa.Table, guardrail: Guardrail, plan: Plan, information: float
     control, treatment = (_sums(users, arm, guardrail.column) for arm in (plan.control, plan.treatment))
     rates = {plan.control: control.rate, plan.treatment: treatment.rate}
     if information <= 0:
-        unknown = Difference(0.0, Interval(-1.0, 1.0))
+        unknown = ratio.of_counts(0, 0, 0, 0)
         words = f"guardrail on {guardrail.name} is not shown to hold: an arm has no exposure yet"
-        return Guarded(guardrail.name, "open", guardrail.margin, rates, unknown, words)
-    apart = difference(control, treatment, information=information, confidence=plan.confidence)
-    state = _state(apart.ci, guardrail.margin)
+        return Guarded(guardrail.name, "open", guardrail.most, rates, unknown, words)
+    seen = ratio.at_any_look(control, treatment, information=information, confidence=plan.confidence)
+    state = _state(seen.ci, guardrail.most)
     verdict = {"held": "holds", "broken": "is broken", "open": "is not shown to hold"}[state]
-    rule = f"difference {apart.ci.low:+.2%} to {apart.ci.high:+.2%}, may be at most {guardrail.margin:+.2%}"
+    span = ratio.shown(seen.ci, seen.counts, guardrail.most)
+    rule = f"{span}, may be at most {guardrail.most:g} times"
     words = f"guardrail on {guardrail.name} {verdict}: {treatment.rate:.2%} against {control.rate:.2%}, {rule}"
-    return Guarded(guardrail.name, state, guardrail.margin, rates, apart, words)
+    return Guarded(guardrail.name, state, guardrail.most, rates, seen, words)
 
 
-def _state(interval: Interval, margin: float) -> Literal["held", "broken", "open"]:
-    if interval.below(margin):
+def _state(interval: Interval, most: float) -> Literal["held", "broken", "open"]:
+    if interval.below(most):
         return "held"
-    return "broken" if interval.above(margin) else "open"
+    return "broken" if interval.above(most) else "open"
 
 
 def _arm(name: str, arm: Sums, plan: Plan) -> ArmRead:

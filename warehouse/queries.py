@@ -99,8 +99,9 @@ def feedback_marks(path: str | Path, *, maturity_hours: float = 24.0) -> pa.Tabl
     """The clean feedback without its texts, in the order of a training set.
 
     Returns:
-        Columns user_id, served_at (microseconds since 1970), love, up (love or like), dislike, and prompt: a number for
-        each distinct conversation in which the user spoke last, NULL for any other.
+        Columns user_id, served_at (microseconds since 1970), love, up (love or like), dislike; prompt: a number for
+        each distinct conversation in which the user spoke last, NULL for any other; opening: a hash of the first two
+        messages, the same for all turns of a dialogue (`training.reward.data.opening`).
     """
     return _table(
         path,
@@ -110,7 +111,11 @@ def feedback_marks(path: str | Path, *, maturity_hours: float = 24.0) -> pa.Tabl
             love,
             love OR "like" AS up,
             dislike,
-            CASE WHEN json_extract_string(conversation, '$[#-1].role') = 'user' THEN hash(conversation) END AS prompt
+            CASE WHEN json_extract_string(conversation, '$[#-1].role') = 'user' THEN hash(conversation) END AS prompt,
+            sha256(
+                json_extract_string(conversation, '$[0].content') || chr(10)
+                || coalesce(json_extract_string(conversation, '$[1].content'), response)
+            ) AS opening
         FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours) AS clean ORDER BY clean.served_at, response_id""",
         {"moment": datetime.now(UTC), "hours": maturity_hours},
     )

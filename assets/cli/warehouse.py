@@ -131,7 +131,7 @@ def _page(rows: Sequence[Mapping[str, Any]], agreed: "Agreement") -> str:
     """The ledger as a table; lifts are relative, +10 % is a tenth more loves."""
     if not rows:
         return "no experiment has been read out yet: the ledger is empty"
-    heads = ["candidate", "experiment", "day", "predicted lift", "measured lift", "95 % interval"]
+    heads = ["candidate", "experiment", "day", "predicted lift", "measured lift", "95 % interval", "gates"]
     lines = [
         [
             row["candidate"],
@@ -140,6 +140,7 @@ def _page(rows: Sequence[Mapping[str, Any]], agreed: "Agreement") -> str:
             _lift(row.get("predicted_lift")),
             _lift(row.get("measured_lift")),
             f"{_lift(row.get('measured_low'))} to {_lift(row.get('measured_high'))}",
+            f"forced, failed: {', '.join(row['failed'])}" if row.get("failed") else "",
         ]
         for row in rows
     ]

@@ -38,6 +38,8 @@ def of_stage(run: Run, stage: str) -> Shown:
     }
     shown |= {name: value for name, value in map(_entry, facts.items()) if value is not None}
     shown |= _paths(run, facts)
+    if "verdict" in facts:  # a decision is not told without the gates that the candidate failed
+        shown["decision"] = str(shown.pop("verdict"))
     if stage in _COUNTED and isinstance(facts.get("rows"), int):
         shown["dagster/row_count"] = facts["rows"]
     if stage in ("candidate", "report"):

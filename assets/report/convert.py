@@ -41,5 +41,5 @@ def experiment(found: Readout, plan: Plan, *, name: str = "", true_lift: float |
 
 
 def _guardrail(values: dict[str, Any]) -> dict[str, Any]:
-    apart = values.pop("difference")
-    return {**values, "difference": apart.value, "difference_ci": apart.ci}
+    seen = values.pop("ratio")
+    return {**values, "ratio": seen.value, "ratio_ci": seen.ci, "counts": seen.counts}

@@ -33,7 +33,7 @@ on, one for each group of the report."""
 WITHOUT_HELPFULNESS = "Love against needless closings, over the sweep of Love weights. Up and to the left is better."
 WORDS = (
     typesetting.percent, typesetting.rate, typesetting.number, typesetting.signed, typesetting.span, typesetting.lifts,
-    typesetting.within, typesetting.counted, typesetting.moment, typesetting.typeset, typesetting.sentence,
+    typesetting.times, typesetting.counted, typesetting.moment, typesetting.typeset, typesetting.sentence,
 )  # fmt: skip
 SECTIONS: dict[str, tuple[str, Callable[[Report], object]]] = {
     "origins": ("Where it came from", lambda report: report.origins),

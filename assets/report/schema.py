@@ -55,6 +55,8 @@ class PLove(msgspec.Struct, kw_only=True, frozen=True):
         base_rate: Loves per response where it was tested.
         ece_before: Expected calibration error before calibration; `ece_after` after it.
         length_rho: Rank correlation of the score with the response's length.
+        auroc_later: On all responses of the later days, of users that were trained on too.
+        tested: What the figures rest on, in words; it says where that is too little.
     """
 
     auroc: float
@@ -68,6 +70,9 @@ class PLove(msgspec.Struct, kw_only=True, frozen=True):
     positives: int | None = None
     pr_auc: float | None = None
     brier: float | None = None
+    auroc_later: float | None = None
+    auroc_later_ci: Pair | None = None
+    tested: str | None = None
 
 
 class Policy(msgspec.Struct, kw_only=True, frozen=True):
@@ -77,7 +82,8 @@ class Policy(msgspec.Struct, kw_only=True, frozen=True):
         love_weight: Of P[Love] in the mixture.
         judges: Which judges stood guard while it was trained.
         love_lift: Relative lift of mean P[Love].
-        closing_rate: Needless closings per response; `closing_delta` against the incumbent.
+        closing_rate: Needless closings per response; `closing_delta` against the incumbent, `closing_ratio` over its
+            rate, with the counts in words.
         helpfulness_delta: Of mean helpfulness, `safety_delta` of mean safety; None without such labels.
         true_love_lift: The same lift by the hidden truth (synthetic only).
         chosen: It was staged; `passed` says whether it passed every gate.
@@ -96,6 +102,9 @@ class Policy(msgspec.Struct, kw_only=True, frozen=True):
     true_love_lift: float | None = None
     closing_delta: float | None = None
     closing_delta_ci: Pair | None = None
+    closing_ratio: float | None = None
+    closing_ratio_ci: Pair | None = None
+    closing_counts: str | None = None
     question_rate: float | None = None
     length: float | None = None
     chosen: bool = False
@@ -134,15 +143,19 @@ class Arm(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Guardrail(msgspec.Struct, kw_only=True, frozen=True):
-    """One guardrail: rates per arm, the difference with its interval, the margin, and how it stands."""
+    """One guardrail: rates per arm, their ratio with its interval, how large it may be, and how it stands.
+
+    Readings of earlier versions held a difference against a margin; they have neither `ratio_ci` nor `most`.
+    """
 
     name: str
     state: str
-    margin: float
     rates: dict[str, float]
-    difference: float
-    difference_ci: Pair
     words: str
+    ratio: float | None = None
+    ratio_ci: Pair | None = None
+    counts: str = ""
+    most: float | None = None
 
 
 class Experiment(msgspec.Struct, kw_only=True, frozen=True):
@@ -163,6 +176,7 @@ class Experiment(msgspec.Struct, kw_only=True, frozen=True):
         simulated: Its users are the synthetic world's.
         waiting: What is still to be done before there is anything to read, None once there is.
         unread: There are exposures, but the recipe names arms, shares or a plan that do not fit them.
+        failed_gates: Those that the tested candidate had failed: no decision is told without them.
     """
 
     decision: str = "waiting"
@@ -187,6 +201,7 @@ class Experiment(msgspec.Struct, kw_only=True, frozen=True):
     simulated: bool = False
     waiting: str | None = None
     unread: bool = False
+    failed_gates: list[str] = msgspec.field(default_factory=list)
 
     @property
     def deciding_ci(self) -> Pair:
@@ -195,7 +210,7 @@ class Experiment(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class LedgerRow(msgspec.Struct, kw_only=True, frozen=True):
-    """What P[Love] predicted and what the experiment measured."""
+    """What P[Love] predicted and what the experiment measured; `failed` names gates that the candidate had failed."""
 
     candidate: str
     predicted_lift: float | None
@@ -204,6 +219,7 @@ class LedgerRow(msgspec.Struct, kw_only=True, frozen=True):
     measured_high: float | None
     experiment: str
     date: str
+    failed: list[str] = msgspec.field(default_factory=list)
 
 
 class Agreement(msgspec.Struct, kw_only=True, frozen=True):

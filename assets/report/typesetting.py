@@ -1,6 +1,7 @@
 """How a report writes figures, intervals, dates and counts."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from assets.report.schema import Pair
@@ -83,16 +84,19 @@ def lifts(interval: Pair | None) -> str:
     return span(interval)
 
 
-def within(interval: Pair, margin: float) -> str:
-    """A difference's interval beside the most that it may be, with the digits that tell them apart.
+def times(interval: Pair | None, most: float | None) -> str:
+    """A ratio's interval beside the most that it may be, with the digits that tell them apart.
 
-    >>> within((-0.006, 0.009998), 0.01) == "\N{MINUS SIGN}0.60% to +0.9998%"
-    True
+    >>> times((0.4, 1.2499), 1.25), times((0.4, None), 1.25), times((0.0, None), 1.25)
+    ('0.40 to 1.2499 times', 'at least 0.40 times', 'not known yet')
     """
-    low, high = interval
-    if low is None or high is None:
-        return span(interval, "percent", 2)
-    return typeset(f"{beside(low, margin, '{:+.2%}')} to {beside(high, margin, '{:+.2%}')}")
+    if interval is None or interval[0] is None:
+        return "not known"
+    limit = 1.0 if most is None else most
+    low = beside(interval[0], limit, "{:.2f}")
+    if interval[1] is None:
+        return f"at least {low} times" if interval[0] > 0 else "not known yet"
+    return f"{low} to {beside(interval[1], limit, '{:.2f}')} times"
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:
@@ -133,7 +137,7 @@ def sentence(text: str) -> str:
     return typeset(f"{text[:1].upper()}{text[1:]}.")
 
 
-def listed(names: list[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """Names in a row.
 
     >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])

@@ -17,8 +17,8 @@ from assets.report.typesetting import (
     sentence,
     signed,
     span,
+    times,
     typeset,
-    within,
 )
 
 LABELS = {
@@ -79,7 +79,10 @@ def failed_gates(candidate: Candidate | None) -> str | None:
     """
     if candidate is None or candidate.passed:
         return None
-    names = [gate.name for gate in candidate.gates if gate.passed is False]
+    return _clause([gate.name for gate in candidate.gates if gate.passed is False])
+
+
+def _clause(names: Sequence[str]) -> str:
     return f"it failed the gate{'s' * (len(names) > 1)} on {listed(names)}" if names else "it did not pass every gate"
 
 
@@ -94,7 +97,7 @@ def _verdict(report: Report) -> str:
 def _headline(report: Report) -> str:
     name = report.candidate.name if report.candidate else "the candidate"
     if report.experiment is not None:
-        return _tested(report.experiment, report.experiment.candidate or name, _failed_by_tested(report))
+        return _tested(report.experiment, report.experiment.candidate or name, _forced(report))
     if report.candidate is not None:
         gates = "and passed every gate" if report.candidate.passed else f"but {failed_gates(report.candidate)}"
         return f"{name} is staged {gates}{_unmeasured(report.candidate)}; no A/B test was run"
@@ -108,12 +111,24 @@ def _tests_another(report: Report) -> bool:
 
 
 def _failed_by_tested(report: Report) -> str | None:
-    """The gates that the tested candidate failed, as far as this report knows them."""
+    """The gates that the tested candidate failed, as a clause; the readout knows those of an earlier cycle's."""
+    names = report.experiment.failed_gates if report.experiment else []
+    if names:
+        return _clause(names)
     return None if _tests_another(report) else failed_gates(report.candidate)
 
 
-def _tested(test: Experiment, name: str, failed: str | None) -> str:
-    forced = f" ({_caveat(test, failed)})" if failed else ""
+def _forced(report: Report) -> str:
+    """What stands behind every decision on a candidate that failed a gate."""
+    if not _failed_by_tested(report):
+        return ""
+    names = report.experiment.failed_gates if report.experiment else []
+    gates = report.candidate.gates if report.candidate else []
+    known = names or [gate.name for gate in gates if gate.passed is False]
+    return f" (forced, failed: {', '.join(known) or 'not every gate passed'})"
+
+
+def _tested(test: Experiment, name: str, forced: str) -> str:
     if test.unread:
         return f"The A/B test {test.name} could not be read{forced}"
     if test.waiting:
@@ -122,16 +137,11 @@ def _tested(test: Experiment, name: str, failed: str | None) -> str:
     if test.lift is None:
         moved = "its lift is not known"
     return {
-        "ship": f"Ship{'?' if failed else ''} {name}: {moved}{forced}",
+        "ship": f"Ship{'?' if forced else ''} {name}: {moved}{forced}",
         "stop": f"Do not ship {name}: {moved}{_against(test)}{forced}",
         "continue": f"Keep testing {name}: {moved} so far{_open(test)}{forced}",
         "invalid": f"The test of {name} is void: its arms did not get the users that they were promised{forced}",
     }[test.decision]
-
-
-def _caveat(test: Experiment, failed: str) -> str:
-    """A recipe forces a simulated test; a live one is served by whoever decided to."""
-    return f"forced: {failed}" if test.simulated else f"although {failed}"
 
 
 def _against(test: Experiment) -> str:
@@ -214,6 +224,8 @@ def _candidate(candidate: Candidate | None, policies: list[Policy]) -> list[str]
     true = "" if chosen.true_love_lift is None else f", in truth {percent(chosen.true_love_lift)}"
     helped = "" if chosen.helpfulness_delta is None else f", {signed(chosen.helpfulness_delta)} helpfulness"
     closings = "" if chosen.closing_rate is None else f"; needless closings in {rate(chosen.closing_rate)} of responses"
+    if closings and chosen.closing_ratio_ci is not None:
+        closings += f", {times(chosen.closing_ratio_ci, None)} the incumbent's"
     return [
         f"The staged candidate (Love weight {candidate.love_weight:g}): {gates}. Offline it promised "
         f"{percent(chosen.love_lift)} mean P[Love]{true}{helped}{closings}."
@@ -242,7 +254,7 @@ def _two_readings(candidate: Candidate | None, test: Experiment) -> list[str]:
     failed = {gate.name: gate for gate in (candidate.gates if candidate else []) if gate.passed is False}
     return [
         f"On {guard.name} gate and test differ: offline {typeset(failed[guard.name].seen)}, in the test "
-        f"{within(guard.difference_ci, guard.margin)}, both against {percent(guard.margin, 2)}. The gate rests on one "
+        f"{times(guard.ratio_ci, guard.most)}, both against {guard.most or 0:g} times. The gate rests on one "
         "answer to each held-out prompt, the test on every response that was served; the gate stays failed."
         for guard in test.guardrails
         if guard.name in failed and guard.state == "held"
@@ -266,6 +278,8 @@ def _notes(report: Report) -> list[str]:
             f"{since}: responses are lost on the way to the broker, or their response_id differs."
         )
     model = report.p_love
+    if model is not None and model.tested and "too few" in model.tested:
+        notes.append(f"P[Love] was {model.tested}.")
     if model is not None and (model.ece_after or 0) > (model.ece_before or 0) and model.ece_before is not None:
         notes.append(f"On unseen users {calibration(model)}.")
     return [*notes, *report.notes]

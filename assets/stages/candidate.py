@@ -35,10 +35,11 @@ def _candidate(run: Run) -> Facts:
         "cycle": run.cycle.number if run.cycle else None,
         "love_weight": weight,
         "passed": choice.passed,
+        "failed_gates": list(choice.failed),
         "reasons": list(choice.reasons),
     }
     facts |= {"gates": [gate._asdict() for gate in choice.gates], "lineage": lineage}
-    _register(run, name, scores[choice.name], lineage)
+    _register(run, name, scores[choice.name], lineage | {"failed_gates": list(choice.failed)})
     return {"summary": f"{name} {choice.verdict}", "predicted_lift": scores[choice.name]["love_lift"], **facts}
 
 
@@ -48,8 +49,11 @@ def _unlabelled(run: Run) -> list[str]:
 
 
 def _digest(lineage: dict[str, Any]) -> str:
-    """Names a candidate by what it was made from; positions in topics say where the same events were read."""
-    content = {key: value for key, value in lineage.items() if key != "events"}
+    """Names a candidate by what it was made from, so that one recipe and one seed give one name.
+
+    Positions in topics say where the same events were read, origins say it in words (paths among them): neither names.
+    """
+    content = {key: value for key, value in lineage.items() if key not in ("events", "origins")}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -74,6 +78,7 @@ def _register(run: Run, name: str, scores: dict[str, Any], lineage: dict[str, An
 
 
 def _lineage(run: Run, weight: float) -> dict[str, Any]:
+    from training.policy.load import base_fingerprint
     from warehouse.training_set import Manifest
 
     manifest = Manifest.read(feedback.training_set_directory(run))
@@ -85,6 +90,7 @@ def _lineage(run: Run, weight: float) -> dict[str, Any]:
         "reward_models": {name: run.facts(name)["fingerprint"] for name in reward_models},
         "incumbent": run.facts("incumbent")["fingerprint"],
         "policy": run.facts(f"policy-{weight:g}")["version"],
+        "base": base_fingerprint(run.place(f"policy-{weight:g}")),
         "origins": {str(each["what"]): str(each["origin"]) for each in provenance.origins(run)},
         "recipe": {**run.recipe.policy.model_dump(mode="json"), "love_weight": weight, "seed": run.recipe.seed},
     }
@@ -95,10 +101,19 @@ def _stage(policy: Path, place: Path, card: str, lineage: dict[str, Any]) -> Non
     part = place.with_name(f"{place.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(policy, part)
+    _keep_base(policy, part, place)
     (part / "lineage.json").write_text(json.dumps(lineage, indent=1))
     (part / "README.md").write_text(card)
     shutil.rmtree(place, ignore_errors=True)
     part.rename(place)
+
+
+def _keep_base(policy: Path, part: Path, place: Path) -> None:
+    """An adapter finds its base from where the candidate will lie, which may be another cycle than the base's."""
+    from training.policy.load import ADAPTER, base_of, name_base
+
+    if (policy / ADAPTER).exists():
+        name_base(part, base_of(policy), seen_from=place)
 
 
 def _card(name: str, choice: Any, lineage: dict[str, Any]) -> str:
@@ -140,5 +155,5 @@ STAGE = Stage(
     ("offline_evaluation",),
     lambda recipe: recipe.policy.love_weights,
     version=_version,
-    code=("experiments.gates",),
+    code=("experiments.gates", "experiments.ratio"),
 )

@@ -1,4 +1,8 @@
-"""Offline evaluation: every policy answers the same held-out prompts and is read by the same models and judges."""
+"""Offline evaluation: every policy answers the same held-out prompts and is read by the same models and judges.
+
+Judges read all of the prompts, reward models the first `evaluation.prompts` of them: needless closings are rare, and
+1,500 prompts say little about a rate of 1 %.
+"""
 
 import json
 import math
@@ -7,6 +11,7 @@ from typing import Any
 from assets.recipe import Recipe
 from assets.run import Facts, Run, Stage
 from assets.stages import models, panel, policy, prompts
+from assets.stages.feedback import TRAINING_SET
 
 
 def _evaluate(run: Run) -> Facts:
@@ -16,7 +21,8 @@ def _evaluate(run: Run) -> Facts:
     places = {"incumbent": models.incumbent(run)} | {
         policy.name_of(w): run.place(f"policy-{w:g}") for w in run.recipe.policy.love_weights
     }
-    asked = prompts.held_out(run, run.recipe.evaluation.prompts, salt=1)
+    drawn = prompts.held_out(run)
+    asked = drawn.conversations
     found = evaluate(
         places,
         asked,
@@ -24,6 +30,7 @@ def _evaluate(run: Run) -> Facts:
         helpfulness=policy.reward(run, "helpfulness") if run.recipe.helpfulness else None,
         safety=policy.reward(run, "safety") if run.recipe.safety else None,
         judges=dict(policy.judges(run)) | {"closing": CONDITIONAL_CLOSING, "unsafe": UNSAFE},
+        scored=run.recipe.evaluation.prompts,
         seed=run.recipe.seed,
     )
     answers = [
@@ -31,16 +38,30 @@ def _evaluate(run: Run) -> Facts:
         for place, prompt in enumerate(asked)
     ]
     (run.cycle_directory / "answers.json").write_text(json.dumps(answers, indent=1, ensure_ascii=False))
-    rows = [_row(run, each) for each in found.scores]
+    rows = [_row(run, each) | _closings(found, each.policy) for each in found.scores]
     if run.recipe.source == "world":
         _beside_the_truth(rows, asked, found.answers, run.recipe.world.base_love_rate)
     lifts = ", ".join(f"{row['policy']} {row['love_lift']:+.0%}" for row in rows[1:])
-    words = f"the log's own prompts (its latest {prompts.HELD_OUT:.0%}, from which no policy learnt)"
     return {
         "summary": f"predicted lift of mean P[Love]: {lifts}",
         "rows": len(asked),
+        "scored": found.scored,
         "policies": rows,
-        "prompts": {"source": "log", "words": words, "simulated": False, "count": len(asked)},
+        "prompts": drawn.origin,
+    }
+
+
+def _closings(found: Any, name: str) -> Facts:
+    """How many times as often as the incumbent a policy closes needlessly, and the counts behind it."""
+    from experiments import ratio
+
+    base = found.violations[found.scores[0].policy]["closing"]
+    seen = ratio.paired(found.violations[name]["closing"], base)
+    low, high = seen.ci
+    return {
+        "closing_ratio": seen.value,
+        "closing_ratio_ci": [low, None if math.isinf(high) else high],
+        "closing_counts": seen.counts,
     }
 
 
@@ -103,7 +124,7 @@ def stage(sweep: tuple[str, ...]) -> Stage:
         "offline_evaluation",
         "offline evaluation: every policy on the same held-out prompts",
         _evaluate,
-        (*sweep, "incumbent"),
+        (*sweep, "incumbent", TRAINING_SET.name),
         settings,
-        code=("training",),
+        code=("training", "experiments.ratio", prompts.CODE),
     )

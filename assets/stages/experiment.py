@@ -3,15 +3,17 @@
 On the synthetic world both arms are served here. Everywhere else the product serves them, and the log is read.
 """
 
+import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from assets import truth
+from assets import trial_words, truth
 from assets.recipe import Experiment, Recipe
 from assets.run import Facts, Run, Stage
 from assets.stages import candidate, ingest, models, prompts, source
+from assets.stages.feedback import TRAINING_SET
 
 if TYPE_CHECKING:
     from warehouse.candidates import StagedCandidate
@@ -27,13 +29,12 @@ def _exposures(run: Run) -> Facts:
     staged = run.facts("candidate")
     wanted = _settings(run.recipe)
     if not staged["passed"] and not wanted.force:
-        raise ValueError(
-            f"candidate {staged['name']} did not pass every gate; see its card, or set experiment.force in the recipe"
-        )
+        return _declined(staged)
     name = wanted.name or f"ab-{staged['name']}"
-    pool = prompts.held_out(run, wanted.pool, salt=2)
+    pool = prompts.held_out(run).conversations
     places = {"control": models.incumbent(run), "treatment": candidate.directory(run)}
-    answers = {arm: answer(place, pool, seed=run.recipe.seed) for arm, place in places.items()}
+    chance = _chance(run.recipe.seed, name)
+    answers = {arm: answer(place, pool, seed=chance) for arm, place in places.items()}
     lines = serve(
         pool,
         answers,
@@ -60,6 +61,18 @@ def _exposures(run: Run) -> Facts:
         "true_lift": true_lift,
         "true": {arm: each._asdict() for arm, each in effects.items()},
     }
+
+
+def _declined(staged: Facts) -> Facts:
+    """No test of a candidate that failed a gate: what was measured, as the transcript and the report say it."""
+    seen = [f"{gate['name']}: {gate['seen']}; {gate['rule']}" for gate in staged["gates"] if gate["passed"] is False]
+    why = f"no candidate passed every gate, so none is served; nearest was {staged['name']}"
+    return {"summary": why, "declined": why, "shown": [*(f"failed {each}" for each in seen), *staged["reasons"]]}
+
+
+def _chance(seed: int, experiment: str) -> int:
+    """The seed of an experiment's answers: other answers than those that the gates saw."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{experiment}".encode()).digest()[:4], "big")
 
 
 def _arm(experiment: str, user: str) -> str:
@@ -91,6 +104,8 @@ def _readout(run: Run) -> Facts:
     from assets import trial
 
     exposed = run.facts("exposures")
+    if "declined" in exposed:
+        return {"summary": "nothing was served, so there is nothing to read", "declined": exposed["declined"]}
     planned = _settings(run.recipe).exposures // 2
     facts = trial.read(
         run.warehouse, str(exposed["name"]), planned_exposures=planned, shares=SHARES, maturity_hours=0.0
@@ -174,13 +189,13 @@ def _ledger(run: Run) -> Facts:
 
 def _booked(read: Facts) -> str:
     """What the readout wrote into the ledger, or why nothing."""
-    if "waiting" in read:
+    if "waiting" in read or "declined" in read:
         return "nothing measured yet"
     row = read["ledger"]
     if row is None:
         return str(read["ledger_words"])
     measured = "not known" if row["measured_lift"] is None else f"{row['measured_lift']:+.1%}"
-    return f"predicted {row['predicted_lift']:+.1%}, measured {measured}"
+    return f"predicted {row['predicted_lift']:+.1%}, measured {measured}{trial_words.forced(row['failed'])}"
 
 
 def _log(run: Run) -> Any:
@@ -199,15 +214,16 @@ EXPOSURES = Stage(
     "exposures",
     "A/B test: both arms are served, events come back",
     _exposures,
-    ("candidate",),
-    lambda recipe: recipe.experiment,
+    ("candidate", TRAINING_SET.name),
+    lambda recipe: [recipe.experiment, prompts.pool(recipe.evaluation), recipe.world.base_love_rate],
+    code=(prompts.CODE,),
 )
 READOUT = Stage(
     "experiment_readout",
     "readout: sample ratio, effect, guardrails, decision",
     _readout,
     ("exposures",),
-    code=("experiments", "assets.trial"),
+    code=("experiments", "assets.trial", "assets.trial_words"),
 )
 READOUT_LIVE = Stage(
     "experiment_readout",
@@ -216,7 +232,7 @@ READOUT_LIVE = Stage(
     ("candidate",),
     _settings,
     inputs=_log,
-    code=("experiments", "assets.trial"),
+    code=("experiments", "assets.trial", "assets.trial_words"),
 )
 LEDGER = Stage(
     "lift_ledger", "lift ledger: predicted beside measured", _ledger, ("experiment_readout",), code=("experiments",)

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from assets.recipe import Labelled, Recipe, Reward
 from assets.run import Facts, Run, Stage
-from assets.stages import feedback, labels
+from assets.stages import feedback, labels, prompts
 from training.policy.load import fingerprint
 
 LEARNING = ("training",)
@@ -33,7 +33,7 @@ def _incumbent(run: Run) -> Facts:
     from training.policy.pretrain import PretrainConfig, pretrain_policy
     from warehouse import training_set
 
-    log = training_set.load(feedback.training_set_directory(run))
+    log = prompts.learnable(run, training_set.load(feedback.training_set_directory(run)))
     chosen = log.take(_evenly(log.num_rows, wanted.examples))
     config = PretrainConfig(width=wanted.width, layers=wanted.layers, epochs=wanted.epochs)
     place = run.models / "incumbent"
@@ -47,8 +47,9 @@ def _incumbent(run: Run) -> Facts:
         "fingerprint": fingerprint(place),
         "origin": {
             "source": "log",
-            "words": f"a small Llama fitted to {chosen.num_rows:,} logged conversations: it imitates the model that "
-            "served them and is not that model; incumbent.base in the recipe names your own",
+            "words": f"a small Llama fitted to {chosen.num_rows:,} logged conversations of users who are not held "
+            "out: it imitates the model that served them and is not that model; incumbent.base in the recipe names "
+            "your own",
             "simulated": False,
         },
         **report._asdict(),
@@ -60,17 +61,29 @@ def _evenly(rows: int, wanted: int) -> list[int]:
     return [int(place * step) for place in range(min(rows, wanted))]
 
 
-def _reward(run: Run, name: str, wanted: Reward, examples: Any, lineage: dict[str, Any]) -> Facts:
+def _reward(
+    run: Run,
+    name: str,
+    wanted: Reward,
+    examples: Any,
+    lineage: dict[str, Any],
+    *,
+    by: Literal["users", "conversations"] = "users",
+) -> Facts:
     from training.reward.train import train_reward_model
 
     out = run.models / name
     config = wanted.config.model_copy(update={"seed": run.recipe.seed})
-    report = train_reward_model(examples, out, base=_base(run, wanted.base), config=config, name=name, lineage=lineage)
+    report = train_reward_model(
+        examples, out, base=_base(run, wanted.base), config=config, name=name, lineage=lineage, by=by
+    )
     measured = report.measured.as_dict()
     low, high = measured["auroc_ci"]
     summary = (
-        f"AUROC {measured['auroc']:.3f} ({low:.3f} to {high:.3f}) on unseen users, ECE {measured['ece_after']:.4f}"
+        f"AUROC {measured['auroc']:.3f} ({low:.3f} to {high:.3f}) on unseen {by}, ECE {measured['ece_after']:.4f}, "
+        f"{report.tested}"
     )
+    later = report.later and {"auroc_later": report.later.value, "auroc_later_ci": report.later[1:]}
     audit = [effect._asdict() for effect in report.audit]
     return {
         "summary": summary,
@@ -78,7 +91,9 @@ def _reward(run: Run, name: str, wanted: Reward, examples: Any, lineage: dict[st
         "fingerprint": fingerprint(out),
         "rows": sum(report.rows.values()),
         "base_rate": report.base_rate,
+        "tested": report.tested,
         **measured,
+        **(later or {}),
         "audit": audit,
     }
 
@@ -119,6 +134,7 @@ def _p_love(run: Run) -> Facts:
 def _cross_validated(run: Run, examples: Any, policies: list[str]) -> Facts:
     """Figures on users that no model saw, beside simple predictors; they take the place of the single split's."""
     from training.reward.cross_validation import cross_validate
+    from training.reward.report import tested_on
 
     wanted = run.recipe.p_love
     found = cross_validate(
@@ -138,6 +154,7 @@ def _cross_validated(run: Run, examples: Any, policies: list[str]) -> Facts:
     return {
         "summary": f"AUROC {found.auroc} on unseen users (baselines: {shown}); by bot {span}",
         "shown": _table(found.policies),
+        "tested": tested_on(examples.num_rows, sum(label > 0 for label in examples["label"].to_pylist())),
         "auroc": found.auroc.value,
         "auroc_ci": found.auroc[1:],
         "auroc_by_fold": found.auroc_by_fold,
@@ -158,7 +175,7 @@ def _learns(name: Labelled) -> Callable[[Run], Facts]:
         wanted = run.recipe.labelled()[name]
         found = labels.read(run, name, wanted)
         lineage = {"labels": found.origin["source"], "labels from": found.origin["words"]}
-        facts = _reward(run, name, wanted, found.table, lineage)
+        facts = _reward(run, name, wanted, found.table, lineage, by="conversations")
         return facts | {"origin": found.origin, "summary": f"{facts['summary']}; from {found.origin['words']}"}
 
     return work
@@ -177,7 +194,7 @@ def _stage(name: str, title: str, work: Callable[[Run], Facts], inputs: Callable
         settings,
         inputs=inputs,
         version=lambda facts: str(facts["fingerprint"]),
-        code=LEARNING,
+        code=(*LEARNING, prompts.CODE) if name == "incumbent" else LEARNING,
         libraries=LIBRARIES,
     )
 

@@ -43,7 +43,7 @@ def _optimise(run: Run, love_weight: float) -> Facts:
     wanted = run.recipe.policy
     log = training_set.load(feedback.training_set_directory(run))
     config = wanted.config.model_copy(update={"seed": run.recipe.seed})
-    aims, earlier = weights(run.recipe, love_weight), prompts.earlier(log.num_rows)
+    aims, learnt = weights(run.recipe, love_weight), prompts.learnable(run, log)
     asked = {name: prompts.for_training(run, name, config.rounds * config.prompts) for name in aims}
     place = run.policy(love_weight)
     report = optimise(
@@ -52,9 +52,9 @@ def _optimise(run: Run, love_weight: float) -> Facts:
         tasks=[_task(run, name, weight, asked[name].conversations) for name, weight in aims.items()],
         judges=judges(run),
         config=config,
-        supervised=log.select(["conversation", "response"]).slice(0, min(wanted.supervised_rows, earlier)),
+        supervised=learnt.select(["conversation", "response"]).slice(0, wanted.supervised_rows),
         rollouts=run.directory / "rollouts",
-        held_out=prompts.held_out(run, log.num_rows, salt=0),
+        held_out=prompts.kept_out(run),
     )
     last = report.rounds[-1]
     rounds_done = counted(len(report.rounds), "round")
@@ -95,6 +95,6 @@ def stage(love_weight: float, recipe: Recipe) -> Stage:
         ("incumbent", *recipe.labelled(), "p_love"),
         lambda recipe: [recipe.policy.model_copy(update={"love_weights": ()}), love_weight, panel.versions(recipe)],
         version=lambda facts: str(facts["version"]),
-        code=models.LEARNING,
+        code=(*models.LEARNING, prompts.CODE),
         libraries=models.LIBRARIES,
     )

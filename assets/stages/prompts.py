@@ -1,20 +1,33 @@
-"""Where prompts come from: the log's own for evaluation and A/B pools, each task's domain for training.
+"""Where prompts come from: held-out users' own for evaluation, gates and A/B test, each task's domain for training.
+
+Held out are *users*, by a salted hash, and their prompts are drawn as they really came: first turns as well as later
+ones, and what is often sent is often drawn. A first turn that others send too ("hi") is among the words that policies
+learn from; that is no leak, since the very same words will be sent again by everybody. What one held-out user alone
+wrote, no policy has read.
 
 The sets of the simulated world stand in for a task's domain only where the events are simulated too.
 """
 
 import json
-from typing import Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from assets.run import Run
 from assets.stages import feedback, labels
 
+if TYPE_CHECKING:
+    from assets.recipe import Evaluation
+
 Task = Literal["love", "helpfulness", "safety"]
 Conversation = list[dict[str, str]]
 HELD_OUT = 0.2
-"""The latest share of the log, from which evaluation prompts and A/B pools are drawn and no training prompt is."""
+"""The share of users whose prompts are kept for evaluation and A/B pools, and from whom no policy learns."""
+LEAST_USERS = 20
+"""With fewer users the latest part of the log is held out instead."""
+CODE = "assets.stages.prompts"
+"""For the keys of stages that draw prompts or leave held-out users aside."""
 
 
 class Prompts(NamedTuple):
@@ -29,18 +42,66 @@ class Prompts(NamedTuple):
     origin: dict[str, Any]
 
 
-def earlier(rows: int) -> int:
-    """How many of the log's rows, in the order of time, policies may learn from."""
-    return int(rows * (1 - HELD_OUT))
+class HeldOut(NamedTuple):
+    """Which rows of the log are kept for evaluation, and what they are in words.
+
+    Attributes:
+        rows: bool[rows].
+        words: Whose they are.
+    """
+
+    rows: np.ndarray
+    words: str
 
 
-def held_out(run: Run, count: int, *, salt: int) -> list[Conversation]:
-    """Distinct prompts of the latest part of the log, as users really sent them; fewer where the log has fewer."""
-    return _sample(_logged(run, latest=True), count, run.recipe.seed + salt)
+def held_out(run: Run) -> Prompts:
+    """The prompts that every policy answers, as users really sent them; fewer where the log has fewer.
+
+    One pool for the offline evaluation and the simulated A/B test, so that predicted, true and measured lift speak of
+    the same thing. Reward models read the first `evaluation.prompts` of them.
+
+    Raises:
+        ValueError: Held-out users sent no prompt.
+    """
+    log = _log(run)
+    kept = _held_out(log, run)
+    texts = np.array(log["conversation"].to_pylist(), dtype=object)
+    drawn = _drawn(texts[kept.rows].tolist(), pool(run.recipe.evaluation), run.recipe.seed + 1)
+    if not drawn:
+        raise ValueError(
+            f"no prompt to evaluate on among {kept.words}: a prompt is a conversation in which the user spoke last"
+        )
+    asked: list[Conversation] = [json.loads(text) for text in drawn]
+    others = {*texts[~kept.rows].tolist()}
+    first, common = np.mean([len(each) == 1 for each in asked]), np.mean([text in others for text in drawn])
+    words = (
+        f"{kept.words}, as they were sent: {first:.0%} are first turns, and {common:.0%} are words that other users "
+        "sent too, which is no leak: everybody will send them again"
+    )
+    return Prompts(asked, {"source": "log", "words": words, "simulated": False, "count": len(asked)})
+
+
+def kept_out(run: Run) -> list[Conversation]:
+    """All prompts of held-out users, drawn or not: what no policy may learn from, however large the evaluation is."""
+    log = _log(run)
+    texts = np.array(log["conversation"].to_pylist(), dtype=object)[_held_out(log, run).rows].tolist()
+    return _sample(_distinct(texts), len(texts), run.recipe.seed)
+
+
+def pool(wanted: "Evaluation") -> int:
+    """How many prompts are drawn: enough for judges, and for the reward models."""
+    return max(wanted.judged, wanted.prompts)
+
+
+def learnable(run: Run, log: Any) -> Any:
+    """The rows of the training set that policies may learn from: those of users who are not held out."""
+    import pyarrow as pa
+
+    return log.filter(pa.array(~_held_out(log, run).rows))
 
 
 def for_training(run: Run, task: Task, count: int) -> Prompts:
-    """Prompts in a task's domain: the world's sets; else the log's earlier part, for safety those of a labels file."""
+    """Prompts in a task's domain: the world's sets; else those of users who are not held out, or of a labels file."""
     if run.recipe.source == "world":
         from streams.synthetic.sets import prompts
 
@@ -49,8 +110,11 @@ def for_training(run: Run, task: Task, count: int) -> Prompts:
     if task == "safety" and run.recipe.safety and run.recipe.safety.labels not in ("reactions", "judge"):
         asked = labels.read(run, "safety", run.recipe.safety).table["conversation"].to_pylist()
         return _named(_sample(_distinct(asked), count, run.recipe.seed), "file", "the prompts of the safety labels")
-    drawn = _sample(_logged(run, latest=False), count, run.recipe.seed)
-    return _named(drawn, "log", f"the log's own prompts (its earlier {1 - HELD_OUT:.0%})")
+    log = _log(run)
+    kept = _held_out(log, run)
+    texts = np.array(log["conversation"].to_pylist(), dtype=object)[~kept.rows].tolist()
+    drawn = _sample(_distinct(texts), count, run.recipe.seed)
+    return _named(drawn, "log", f"the log's own prompts (without {kept.words})")
 
 
 def _named(conversations: list[Conversation], source: str, words: str) -> Prompts:
@@ -60,15 +124,33 @@ def _named(conversations: list[Conversation], source: str, words: str) -> Prompt
     return Prompts(conversations, origin)
 
 
-def _logged(run: Run, *, latest: bool) -> list[str]:
+def _log(run: Run) -> Any:
     from warehouse import training_set
 
-    texts: list[Any] = training_set.load(feedback.training_set_directory(run))["conversation"].to_pylist()
-    cut = earlier(len(texts))
-    if not latest:
-        return _distinct(texts[:cut])
-    before = set(texts[:cut])
-    return _distinct([text for text in texts[cut:] if text not in before])
+    return training_set.load(feedback.training_set_directory(run))
+
+
+def _held_out(log: Any, run: Run) -> HeldOut:
+    return kept_for_evaluation(log["user_id"].to_pylist(), run.recipe.seed)
+
+
+def kept_for_evaluation(users: Sequence[str], seed: int) -> HeldOut:
+    """The rows of a share of the users; of a log with few users, its latest part.
+
+    Args:
+        users: Of each row of the log, in the order of time.
+        seed: Salt of the hash.
+    """
+    from training.reward.data import uniform
+
+    names, owner = np.unique(np.array(users, dtype=np.str_), return_inverse=True)
+    chosen = np.array([uniform(name, f"evaluation/{seed}") < HELD_OUT for name in names])
+    rows = chosen[owner]
+    if len(names) >= LEAST_USERS and rows.any() and not rows.all():
+        return HeldOut(rows, f"prompts of {chosen.sum():,} held-out users of {len(names):,}")
+    cut = int(len(rows) * (1 - HELD_OUT))
+    few = f"the log has {len(names)} users, too few to hold some out"
+    return HeldOut(np.arange(len(rows)) >= cut, f"the latest {HELD_OUT:.0%} of the log ({few})")
 
 
 def _distinct(texts: list[str]) -> list[str]:
@@ -76,7 +158,12 @@ def _distinct(texts: list[str]) -> list[str]:
 
 
 def _sample(texts: list[str], count: int, seed: int) -> list[Conversation]:
-    """Seeded; only conversations in which the user spoke last (a bot that opens has no prompt)."""
-    asked = [found for found in map(json.loads, texts) if found[-1]["role"] == "user"]
+    return [json.loads(text) for text in _drawn(texts, count, seed)]
+
+
+def _drawn(texts: list[str], count: int, seed: int) -> list[str]:
+    """Seeded, in random order; only conversations in which the user spoke last (a bot that opens has no prompt)."""
+    turns = ((text, json.loads(text)) for text in texts)
+    asked = [text for text, said in turns if said and said[-1]["role"] == "user"]
     chosen = np.random.default_rng(seed).permutation(len(asked))[:count]
-    return [asked[place] for place in sorted(chosen.tolist())]
+    return [asked[place] for place in chosen.tolist()]

@@ -173,6 +173,8 @@ def _notes(run: Run) -> list[str]:
         notes.append(
             "True figures come from the synthetic world's hidden truth; nothing that learns or decides read them."
         )
+    tested = {name: str(run.facts(name).get("tested", "")) for name in run.recipe.labelled()}
+    notes += [f"The {name} model was {words}." for name, words in tested.items() if "too few" in words]
     if run.at is not None:
         from assets.stages import ingest
 

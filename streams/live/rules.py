@@ -16,7 +16,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         publish_seconds: Counts that changed are published so often.
         control: Name of the arm that the others are compared with.
         closing_limit: An arm trips when its closing rate is credibly above this share of its responses,
-        closing_factor: or above this many times the control arm's rate,
+        closing_factor: or above this many times the control arm's rate, as much as the gates of training and the
+            guardrail of an A/B test allow,
         love_floor: or when its Love rate is credibly below this share of the control arm's.
         settle_seconds: A window's loves are looked at so long after its end (event time).
         alpha: Chance that an arm which does no harm is ever tripped, all its tests together.
@@ -31,7 +32,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     publish_seconds: float = 5.0
     control: str = "control"
     closing_limit: float = 0.1
-    closing_factor: float = 2.0
+    closing_factor: float = 1.25
     love_floor: float = 0.8
     settle_seconds: int = 900
     alpha: float = 0.001

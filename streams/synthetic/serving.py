@@ -82,8 +82,8 @@ def serve(
     """Serve an A/B test and yield its event lines in the order of arrival.
 
     Users come as often as their activity says, see a prompt drawn from the pool with their own arm's answer, and react
-    as the truth says. What is drawn depends on the seed alone: with the arms' names swapped, reactions are the same.
-    Event ids depend on the experiment's name too: two experiments of one seed can lie in one warehouse.
+    as the truth says. What is drawn depends on the seed and the experiment's name: two experiments of one seed have
+    visits and ids of their own, and with the arms' names swapped reactions are the same.
 
     Args:
         prompts: The pool.
@@ -92,8 +92,8 @@ def serve(
         exposures: Responses served, exact.
         users: People who may be served.
         assign: Gives a user's arm; asked once for each user.
-        experiment: Its name; another name gives other ids of the same events.
-        seed: The only source of chance.
+        experiment: Its name; another name gives other people, visits and ids.
+        seed: With the experiment's name the only source of chance.
         starts_at: When the first exposure happens.
         base_love_rate: See `truth.base_logit`.
 
@@ -101,8 +101,8 @@ def serve(
         ValueError: An arm lacks answers or a policy, or `assign` names an arm that has none.
     """
     pool = _pool(prompts, answers, policies)
-    rng = np.random.default_rng([seed, 77])
-    scene = _Scene(rng, _id_chance(seed, experiment), draw_people(rng, users), pool, experiment, base_love_rate)
+    rng = _chance(77, seed, experiment)
+    scene = _Scene(rng, _chance(78, seed, experiment), draw_people(rng, users), pool, experiment, base_love_rate)
     arm = _assigned(scene.people, assign, pool.arms)
     at, outbox = milliseconds(starts_at), Outbox()
     for first in range(0, exposures, _CHUNK):
@@ -162,10 +162,10 @@ def _assigned(people: People, assign: Callable[[str], str], arms: list[str]) -> 
     return np.array([numbers[name] for name in names], np.int64)
 
 
-def _id_chance(seed: int, experiment: str) -> np.random.Generator:
-    """The chance in event ids."""
+def _chance(salt: int, seed: int, experiment: str) -> np.random.Generator:
+    """The chance of one purpose (77 in people, visits and reactions, 78 in event ids)."""
     name = hashlib.sha256(experiment.encode()).digest()
-    return np.random.default_rng([seed, 78, int.from_bytes(name[:8], "big")])
+    return np.random.default_rng([seed, salt, int.from_bytes(name[:8], "big")])
 
 
 class _Scene(NamedTuple):

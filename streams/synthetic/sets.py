@@ -62,7 +62,8 @@ def labels(task: Task, count: int, seed: int, *, error_rate: float = ERROR_RATE)
     flattering, closing needlessly, garbled (`VARIETY`).
 
     Args:
-        task: `helpfulness` (label: helpful) or `safety` (label: safe; unsafe and borderline requests mostly).
+        task: `helpfulness` (label: helpful, drawn from `truth.helpful_chance`, since careful readers differ) or
+            `safety` (label: safe; unsafe and borderline requests mostly).
         count: Rows.
         seed: The same seed gives the same rows.
         error_rate: Chance of a wrong label.
@@ -79,7 +80,7 @@ def labels(task: Task, count: int, seed: int, *, error_rate: float = ERROR_RATE)
     shares = SHARES if task == "helpfulness" else OPENINGS[task]
     conversations, responses = _examples(rng, count, shares)
     readings = truth.read(conversations, responses)
-    verdict = truth.helpful(readings) if task == "helpfulness" else truth.safe(readings)
+    verdict = rng.random(count) < truth.helpful_chance(readings) if task == "helpfulness" else truth.safe(readings)
     label = verdict ^ (rng.random(count) < error_rate)
     seconds = np.sort(rng.integers(0, 30 * 86_400, size=count))[::-1].tolist()
     return pa.table(

@@ -242,6 +242,7 @@ def test_the_metadata_holds_lists_tables_columns_and_a_plot_of_a_width_that_fits
     assert isinstance(gates, dg.TableMetadataValue)
     assert [each.data["name"] for each in gates.records] == [each["name"] for each in run.facts("candidate")["gates"]]
     assert " to " in str(shown("experiment_readout")["lift_ci"].value)
+    assert "(forced, failed: " in str(shown("experiment_readout")["decision"].value)
     assert shown("experiment_readout")["guardrails"].records[0].data["state"] in ("held", "open", "broken")
     assert {each.data["task"] for each in shown("policy_0_3")["rounds"].records} == {"helpfulness", "love", "safety"}
     columns = {each.name for each in shown("training_set")["dagster/column_schema"].schema.columns}

@@ -4,15 +4,17 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from assets import erasure
+from assets import checks, erasure, provenance
 from assets.cycle import cycles
 from assets.pipeline import follow, reopen, stages
 from assets.report import schema
+from assets.report.words import summary
 from assets.run import Run, perform
 from assets.stages import feedback, models
 from warehouse import training_set
@@ -67,6 +69,47 @@ def test_the_candidate_says_where_it_came_from(run: Run) -> None:
     assert lineage["events"][0]["next_offset"] > 0
     assert "| gate |" not in (place / "README.md").read_text().splitlines()[0]
     assert (place / "model.safetensors").exists() or (place / "adapter_model.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_a_candidate_that_failed_is_not_tested_unless_it_is_forced_and_the_report_says_why(
+    run: Run, tmp_path: Path
+) -> None:
+    shutil.copytree(run.directory, tmp_path / "copy", symlinks=True)
+    copy = reopen(tmp_path / "copy")
+    assert not copy.facts("candidate")["passed"], "the tiny policies are far too few for a gate"
+    unforced = copy.recipe.experiment.model_copy(update={"force": False}) if copy.recipe.experiment else None
+    copy = replace(copy, recipe=copy.recipe.model_copy(update={"experiment": unforced}))
+    for stage in stages(copy.recipe)[-4:]:
+        perform(copy, stage)
+    exposed = copy.facts("exposures")
+    assert exposed["summary"].startswith("no candidate passed every gate, so none is served; nearest was love-")
+    assert any(line.startswith("failed needless closings: ") for line in exposed["shown"])
+    assert copy.facts("lift_ledger")["summary"].startswith("nothing measured yet")
+    assert not any(each["what"] == "A/B test" for each in provenance.origins(copy))
+    told = summary(schema.read(copy.directory / "report.json"))
+    assert told.verdict == "held"
+    assert "needless closings" in told.headline
+    assert told.headline.endswith("no A/B test was run")
+    seen = checks.candidate_passed_the_gates(copy)
+    assert (seen.passed, seen.warn) == (False, False)
+
+
+@pytest.mark.slow
+def test_the_same_events_through_another_broker_make_the_same_candidate(run: Run, tmp_path: Path) -> None:
+    """Other topics, another warehouse, other clocks: set, models and name are what seed and recipe make them."""
+    shutil.copytree(run.directory, tmp_path / "again", symlinks=True)
+    again = reopen(tmp_path / "again")
+    for file in again.directory.glob("warehouse.duckdb*"):
+        file.unlink()
+    anew = ("ingest", "adversary", "clean_feedback", "training_set")
+    for stage in stages(run.recipe)[1:-4]:
+        done = perform(again, stage, anew=stage.name in (*anew, "candidate"))
+        assert done.ran == (stage.name in (*anew, "candidate")), (stage.name, done.why)
+    first, second = (each.facts("candidate") for each in (run, again))
+    assert second["name"] == first["name"]
+    assert second["gates"] == first["gates"]
+    assert second["lineage"]["events"] != first["lineage"]["events"]
 
 
 @pytest.mark.slow

@@ -72,3 +72,13 @@ def test_no_recipe_for_real_events_reads_anything_of_the_world() -> None:
     real = [recipe for recipe in map(read_recipe, sorted(recipes.glob("*.toml"))) if recipe.source != "world"]
     assert len(real) >= 3
     assert all(wanted.labels != "world" for recipe in real for wanted in recipe.labelled().values())
+
+
+def test_a_setting_of_an_earlier_version_is_refused_in_a_recipe_and_left_out_of_a_run_s_own_record() -> None:
+    old = {"source": "world", "experiment": {"pool": 500, "exposures": 7}}
+    with pytest.raises(ValueError, match=r"experiment\.pool"):
+        Recipe.model_validate(old)
+    kept = Recipe.kept(old)
+    assert kept.experiment is not None
+    assert kept.experiment.exposures == 7
+    assert Recipe.kept({"source": "world", "experiment": None}).experiment is None

@@ -55,12 +55,14 @@ class Product:
         return lines
 
     def days(self, users: int = 1_000, visits: int = 4, begin: datetime = NOON) -> Iterator[bytes]:
-        """Users of both arms in turn; the treatment is loved twice as much."""
+        """Users of both arms in turn; the treatment is loved twice as much, and closes a fifth as often."""
         for user in range(users):
             arm, rate = ("treatment", TREATMENT_RATE) if user % 2 else ("control", CONTROL_RATE)
-            for _ in range(visits):
+            closes = user % 50 == 1 or user % 10 == 0
+            for visit in range(visits):
                 at = begin + timedelta(minutes=self._random.randrange(5_000))
-                yield from self.served(f"u{user}", arm, at, loved=self._random.random() < rate)
+                said = {"response": f"Bye for now, {self.number}!"} if closes and not visit else {}
+                yield from self.served(f"u{user}", arm, at, loved=self._random.random() < rate, **said)
 
     def _id(self, at: datetime) -> str:
         return new_event_id(at, self._random.getrandbits(74))
@@ -282,7 +284,7 @@ def test_the_page_has_arms_effect_decision_and_next_step_and_json_the_same_figur
     assert "decision     ship" in page
     assert f"ledger       {STAGED} was predicted +80.0% (+50.0% to +120.0%); 1 experiment with both lifts" in page
     assert f"next         serve {STAGED} to everybody, then let the loop learn from it: loveloop run" in page
-    assert "needless closings holds: 0.00% against 0.00%" in page
+    assert "needless closings holds: 1.00% against 5.00%, 0." in page
 
 
 @pytest.mark.parametrize(
@@ -360,7 +362,7 @@ def test_two_experiments_of_one_seed_lie_in_one_warehouse_and_are_both_read(empt
     assert (counted["responses"], counted["dead_letters"], counted["waiting"]) == (800, 0, 0)
     first, second = (trial.read(empty, name) for name in ("first", "second"))
     assert first["rows"] == second["rows"] > 300
-    assert first["arms"] == second["arms"]  # the same people do the same, under other event ids
+    assert first["arms"] != second["arms"]  # other people and visits, since the name is another
 
 
 @pytest.mark.slow
@@ -427,6 +429,22 @@ def test_a_candidate_that_failed_a_gate_is_not_simply_to_be_served(empty: Path, 
     assert facts["waiting"].startswith(
         f"{STAGED} did not pass every gate, its card says which; to test it all the same"
     )
+
+
+def test_a_candidate_that_failed_a_gate_never_gets_ship_without_that(target: Path) -> None:
+    """In the transcript, on the page, in the ledger, in Dagster's metadata."""
+    failed = {"failed_gates": ["needless closings", "length"]}
+    stage_candidate(target, StagedCandidate(STAGED, "weights", 0.8, 0.5, 1.2, "5e7", "product", 1, NOON, failed))
+    facts = trial.read(target, "tone", planned_exposures=3_000)
+    words = "(forced, failed: needless closings, length)"
+    assert facts["summary"].startswith(f"ship {words}: ")
+    assert facts["verdict"] == f"ship {words}"
+    assert f"decision     {facts['verdict']}" in list(trial_words.page(facts))
+    assert facts["next"].startswith(f"do not serve {STAGED} to everybody on the test alone")
+    (row,) = queries.ledger(target)
+    assert row["failed"] == ["needless closings", "length"]
+    ledger = CliRunner().invoke(group, ["ledger", "--warehouse", str(target)])
+    assert "forced, failed: needless closings, length" in ledger.output
 
 
 def test_a_misspelt_experiment_is_told_with_those_that_are_there(target: Path, tmp_path: Path) -> None:

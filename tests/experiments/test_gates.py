@@ -14,7 +14,8 @@ def row(**changes: Any) -> dict[str, Any]:
         "love_lift_ci": (0.25, 0.35),
         "helpfulness_delta_ci": (-0.01, 0.05),
         "safety_delta_ci": (0.0, 0.02),
-        "closing_delta_ci": (-0.004, 0.005),
+        "closing_ratio_ci": (0.5, 1.1),
+        "closing_counts": "40 of 6,000 against 60 of 6,000",
         "length": 22.0,
     }
     return good | changes
@@ -35,11 +36,12 @@ def test_a_good_candidate_passes_every_gate() -> None:
         ({"love_lift_ci": (-0.01, 0.4)}, "predicted Love"),
         ({"helpfulness_delta_ci": (-0.03, 0.05)}, "helpfulness"),
         ({"safety_delta_ci": (-0.02, 0.02)}, "safety"),
-        ({"closing_delta_ci": (0.0, 0.011)}, "needless closings"),
+        ({"closing_ratio_ci": (0.9, 1.26)}, "needless closings"),
+        ({"closing_ratio_ci": (0.0, None)}, "needless closings"),
         ({"length": 40.0}, "length"),
         ({"length": 10.0}, "length"),
         ({"safety_delta_ci": None}, "safety"),
-        ({"closing_delta_ci": (None, 0.0)}, "needless closings"),
+        ({"closing_ratio_ci": None}, "needless closings"),
     ],
 )
 def test_what_is_not_shown_does_not_pass(change: dict[str, Any], gate: str) -> None:
@@ -88,7 +90,7 @@ def test_the_best_passing_candidate_is_chosen_and_the_others_are_told_why() -> N
         "love-0": row(love_lift=0.02, love_lift_ci=(-0.02, 0.06)),
         "love-0.1": row(love_lift=0.3),
         "love-0.2": row(love_lift=0.25),
-        "love-0.3": row(love_lift=0.6, closing_delta_ci=(0.01, 0.03)),
+        "love-0.3": row(love_lift=0.6, closing_ratio_ci=(1.1, 2.3)),
     }
     choice = choose(rows, BASE, p_love=P_LOVE)
     assert (choice.name, choice.passed) == ("love-0.1", True)
@@ -109,9 +111,25 @@ def test_no_candidate_is_an_error() -> None:
 
 
 def test_what_was_seen_is_never_rounded_onto_its_limit() -> None:
-    close = row(closing_delta_ci=(-0.006, 0.00998), helpfulness_delta_ci=(-0.0204, 0.01))
+    close = row(closing_ratio_ci=(0.6, 1.2498), helpfulness_delta_ci=(-0.0204, 0.01))
     found = {gate.name: gate for gate in check(close, BASE, p_love=P_LOVE)}
-    assert (found["needless closings"].seen, found["needless closings"].passed) == ("-0.60% to +0.998%", True)
+    seen = "0.60 to 1.2498 times (40 of 6,000 against 60 of 6,000)"
+    assert (found["needless closings"].seen, found["needless closings"].passed) == (seen, True)
     assert (found["helpfulness"].seen, found["helpfulness"].passed) == ("-0.0204 to +0.010", False)
-    exact = {gate.name: gate for gate in check(row(closing_delta_ci=(0.0, 0.01)), BASE, p_love=P_LOVE)}
-    assert (exact["needless closings"].seen, exact["needless closings"].passed) == ("+0.00% to +1.00%", False)
+    exact = {gate.name: gate for gate in check(row(closing_ratio_ci=(0.6, 1.25)), BASE, p_love=P_LOVE)}
+    assert exact["needless closings"].seen.startswith("0.60 to 1.25 times")
+    assert not exact["needless closings"].passed
+
+
+def test_few_prompts_without_a_closing_ask_for_proof() -> None:
+    nothing = row(closing_ratio_ci=(0.0, None), closing_counts="0 of 60 against 0 of 60")
+    (gate,) = [each for each in check(nothing, BASE, p_love=P_LOVE) if each.name == "needless closings"]
+    assert gate.passed is False
+    assert gate.seen == (
+        "nothing is shown (0 of 60 against 0 of 60); the gate asks for proof: more prompts (evaluation.judged)"
+    )
+
+
+def test_a_choice_names_the_gates_that_were_failed() -> None:
+    choice = choose({"a": row(length=60.0, closing_ratio_ci=(0.9, 3.0))}, BASE, p_love=P_LOVE)
+    assert choice.failed == ("needless closings", "length")

@@ -9,11 +9,11 @@ from experiments.plan import Guardrail, Plan
 from experiments.readout import Readout, read
 
 PLAN = Plan(exposures=50_000, shares={"control": 0.5, "treatment": 0.5}, least_lift=0.05)
-CLOSINGS = Guardrail("closings", 0.005, "needless closings")
+CLOSINGS = Guardrail("closings", 1.25, "needless closings")
 
 
 def users(
-    lift: float = 0.0, closing: float = 0.008, count: int = 20_000, rate: float = 0.02, seed: int = 1
+    lift: float = 0.0, closing: float = 0.006, count: int = 20_000, rate: float = 0.02, seed: int = 1
 ) -> pa.Table:
     """Users of both arms in turn, five responses each."""
     rng = np.random.default_rng(seed)
@@ -44,10 +44,26 @@ def test_a_shown_lift_with_a_broken_guardrail_stops() -> None:
 
 
 def test_an_inconclusive_guardrail_does_not_ship() -> None:
-    found = reading(users(lift=0.4, closing=0.0125))
+    found = reading(users(lift=0.4, closing=0.0095))
     assert found.guardrails[0].state == "open"
     assert found.decision == "stop"
     assert any("not shown to hold" in reason for reason in found.reasons)
+
+
+def test_guardrails_are_told_as_ratios_with_their_counts() -> None:
+    (guard,) = reading(users(lift=0.4)).guardrails
+    control, treatment = guard.ratio.base_events, guard.ratio.events
+    assert guard.ratio.value == pytest.approx(treatment / control)
+    assert guard.ratio.ci.low < 0.75 < guard.ratio.ci.high < 1.25
+    assert guard.words.startswith("guardrail on needless closings holds: ")
+    assert f"times ({treatment} of 50,000 against {control} of 50,000), may be at most 1.25 times" in guard.words
+
+
+def test_no_closing_in_either_arm_shows_nothing_and_does_not_ship() -> None:
+    table = users(lift=0.4)
+    found = reading(table.set_column(4, "closings", pa.array([0] * len(table))))
+    assert (found.decision, found.guardrails[0].state) == ("stop", "open")
+    assert "nothing is shown (0 of 50,000 against 0 of 50,000)" in found.guardrails[0].words
 
 
 def test_a_loss_stops_before_the_plan_is_spent() -> None:

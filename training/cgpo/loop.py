@@ -254,9 +254,10 @@ def _state_of(work: Path, key: str) -> Path:
 
 def _save(trained: Policy, place: Path, out: Path, reference: str | Path) -> str:
     pretrained.save(place, trained.model, trained.tokenizer)
+    version = f"{out.name}@{fingerprint(place)}"  # before an adapter names its base as seen from elsewhere
     if (place / ADAPTER).exists():
         name_base(place, reference, seen_from=out)
-    return f"{out.name}@{fingerprint(place)}"
+    return version
 
 
 def _publish(report: PolicyReport, work: Path, out: Path) -> None:

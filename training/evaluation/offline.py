@@ -1,4 +1,8 @@
-"""Offline evaluation: all policies answer the same held-out prompts with common chance, read by the same models."""
+"""Offline evaluation: all policies answer the same held-out prompts with common chance, read by the same models.
+
+Reward models read the first part of the prompts; judges and side statistics, which cost nothing, read all of them,
+since what judges look for is rare.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,20 +13,21 @@ import numpy as np
 from training.cgpo.tasks import Reward
 from training.evaluation.bootstrap import Interval, interval, resampled
 from training.evaluation.sentinel import FEATURES, features
+from training.evaluation.shares import difference, share
 from training.judges.verdict import Judge, judge_all
 from training.rollout.generator import TransformersGenerator
 from training.text import Conversation
 
 
 class PolicyScores(NamedTuple):
-    """One policy on the held-out prompts, with 95 % bootstrap intervals over prompts.
+    """One policy on the held-out prompts, with 95 % intervals: over prompts by bootstrap, of judges by score.
 
     Attributes:
         policy: Its name in the evaluation; `version` names its weights.
         love: Mean P[Love], a probability.
         helpfulness: Mean probability of being helpful; None when no model measured it.
         safety: Mean probability of being safe; None when no model measured it.
-        trips: Share of answers that each judge calls a violation.
+        trips: Share of answers that each judge calls a violation, of all prompts.
         watched: Means of the side statistics that no judge polices (`sentinel.FEATURES`), with `words` and `question`.
         love_lift: Mean P[Love] over the base's, minus 1, paired by prompt.
         deltas: This minus the base, paired by prompt: love; helpfulness, safety where measured; each judge;
@@ -41,10 +46,27 @@ class PolicyScores(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """The scores, base first, and what every policy answered, in the order of the prompts."""
+    """What every policy is worth and what it said, base first.
+
+    Attributes:
+        scores: One row a policy.
+        answers: Of each policy, in the order of the prompts.
+        violations: Of each policy, for each judge: whether it trips on the answer, shape [prompts].
+        scored: So many of the prompts, from the first, were read by reward models.
+    """
 
     scores: list[PolicyScores]
     answers: dict[str, list[str]]
+    violations: dict[str, dict[str, np.ndarray]]
+    scored: int
+
+
+class _Read(NamedTuple):
+    """A policy's answers as numbers: chances [scored, models], trips [prompts, judges], watched [prompts, features]."""
+
+    chances: np.ndarray
+    trips: np.ndarray
+    watched: np.ndarray
 
 
 def evaluate(
@@ -55,6 +77,7 @@ def evaluate(
     judges: Mapping[str, Judge],
     helpfulness: Reward | None = None,
     safety: Reward | None = None,
+    scored: int | None = None,
     seed: int = 0,
     temperature: float = 1.0,
     max_new_tokens: int = 48,
@@ -68,6 +91,7 @@ def evaluate(
         judges: By name, as in training.
         helpfulness: Its logits' sigmoid is a probability, too; None leaves helpfulness unmeasured.
         safety: As helpfulness.
+        scored: How many of the prompts, from the first, reward models read; None: all.
         seed: Of the answers, common to all policies, and of the resampling.
         temperature: Of the answers; serve with the same.
         max_new_tokens: Tokens of the longest answer.
@@ -79,6 +103,7 @@ def evaluate(
         raise ValueError(f"{len(policies)} policies and {len(prompts)} prompts, give at least one of each")
     given = {"love": love, "helpfulness": helpfulness, "safety": safety}
     models = {name: model for name, model in given.items() if model is not None}
+    read_by_models = min(scored or len(prompts), len(prompts))
     answers, versions, tables = {}, {}, {}
     for name, place in policies.items():
         who = TransformersGenerator(place)
@@ -91,13 +116,14 @@ def evaluate(
             desc=f"{name} answers",
         )
         answers[name], versions[name] = [several[0].text for several in drawn], who.version
-        tables[name] = _read(prompts, answers[name], models, judges)
+        tables[name] = _read(prompts, answers[name], models, judges, read_by_models)
     base = next(iter(tables.values()))
     scores = [
         _compare(name, versions[name], table, base, models=list(models), judges=list(judges), seed=seed)
         for name, table in tables.items()
     ]
-    return Evaluation(scores, answers)
+    violations = {name: dict(zip(judges, table.trips.T.astype(bool), strict=True)) for name, table in tables.items()}
+    return Evaluation(scores, answers, violations, read_by_models)
 
 
 def answer(
@@ -116,35 +142,56 @@ def _read(
     answers: list[str],
     models: Mapping[str, Reward],
     judges: Mapping[str, Judge],
-) -> np.ndarray:
-    """Float64 [prompts, models + judges + features]."""
-    chances = [_sigmoid(each.logits(prompts, answers)) for each in models.values()]
+    scored: int,
+) -> _Read:
+    chances = [_sigmoid(each.logits(prompts[:scored], answers[:scored])) for each in models.values()]
     trips = [
         np.array([verdict.violates for verdict in judge_all(judge, prompts, answers)], float)
         for judge in judges.values()
     ]
-    return np.column_stack([*chances, *trips, features(answers)])
+    tripped = np.column_stack(trips) if trips else np.zeros((len(answers), 0))
+    return _Read(np.column_stack(chances), tripped, features(answers))
 
 
 def _compare(
-    name: str, version: str, table: np.ndarray, base: np.ndarray, *, models: list[str], judges: list[str], seed: int
+    name: str, version: str, table: _Read, base: _Read, *, models: list[str], judges: list[str], seed: int
 ) -> PolicyScores:
-    draws, base_draws = resampled(table, seed), resampled(base, seed)
-    mean, base_mean = table.mean(axis=0), base.mean(axis=0)
-    columns = [*models, *judges, *FEATURES]
-    means = {column: interval(mean[place], draws[:, place]) for place, column in enumerate(columns)}
-    moved = mean - base_mean, draws - base_draws
+    chances, love_lift = _bootstrapped(table.chances, base.chances, models, seed)
+    watched, _ = _bootstrapped(table.watched, base.watched, FEATURES, seed)
+    trips = {judge: (table.trips[:, place], base.trips[:, place]) for place, judge in enumerate(judges)}
     return PolicyScores(
         policy=name,
         version=version,
-        love=means["love"],
-        helpfulness=means["helpfulness"] if "helpfulness" in models else None,
-        safety=means["safety"] if "safety" in models else None,
-        trips={judge: means[judge] for judge in judges},
-        watched={feature: means[feature] for feature in FEATURES},
-        love_lift=interval(mean[0] / base_mean[0] - 1, draws[:, 0] / base_draws[:, 0] - 1),
-        deltas={column: interval(moved[0][place], moved[1][:, place]) for place, column in enumerate(columns)},
+        love=chances["love"][0],
+        helpfulness=chances["helpfulness"][0] if "helpfulness" in models else None,
+        safety=chances["safety"][0] if "safety" in models else None,
+        trips={judge: share(ours) for judge, (ours, _) in trips.items()},
+        watched={feature: watched[feature][0] for feature in FEATURES},
+        love_lift=love_lift,
+        deltas={
+            **{name: moved for name, (_, moved) in chances.items()},
+            **{judge: difference(*pair) for judge, pair in trips.items()},
+            **{name: moved for name, (_, moved) in watched.items()},
+        },
     )
+
+
+def _bootstrapped(
+    values: np.ndarray, base: np.ndarray, names: Sequence[str], seed: int
+) -> tuple[dict[str, tuple[Interval, Interval]], Interval]:
+    """Each column's mean and its difference from the base, and the ratio of the first column's means, less 1."""
+    draws, base_draws = resampled(values, seed), resampled(base, seed)
+    mean, base_mean = values.mean(axis=0), base.mean(axis=0)
+    found = {
+        name: (
+            interval(mean[place], draws[:, place]),
+            interval(mean[place] - base_mean[place], draws[:, place] - base_draws[:, place]),
+        )
+        for place, name in enumerate(names)
+    }
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lift = interval(mean[0] / base_mean[0] - 1, draws[:, 0] / base_draws[:, 0] - 1)
+    return found, lift
 
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:

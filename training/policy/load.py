@@ -107,12 +107,38 @@ def ends_of(policy: Policy) -> set[int]:
 def fingerprint(place: str | Path) -> str:
     """Twelve hexadecimal digits that name a model's weights and tokenizer by their content (a hub name: by the name).
 
-    Directories with the same files have the same fingerprint: what was sampled with one may be used for the other.
+    Directories with the same files have the same fingerprint: what was sampled with one may be used for the other. An
+    adapter is named with the base that it changes, wherever that lies.
+
+    Raises:
+        FileNotFoundError: The base of an adapter is not there.
     """
     path = Path(place)
     digest = hashlib.sha256()
     if not path.is_dir():
         return hashlib.sha256(str(place).encode()).hexdigest()[:12]
     for file in sorted({file for pattern in _NAMING for file in path.glob(pattern)}):
-        digest.update(f"{file.name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+        content = _without_base(file) if file.name == ADAPTER else file.read_bytes()
+        digest.update(f"{file.name}\0".encode() + hashlib.sha256(content).digest())
+    digest.update((base_fingerprint(path) or "").encode())
     return digest.hexdigest()[:12]
+
+
+def base_fingerprint(place: Path) -> str | None:
+    """The fingerprint of the base that an adapter changes; None where the weights stand on their own.
+
+    Raises:
+        FileNotFoundError: The base is not there.
+    """
+    if not (place / ADAPTER).exists():
+        return None
+    base = base_of(place)
+    check_place(base)
+    return fingerprint(base)
+
+
+def _without_base(file: Path) -> bytes:
+    """An adapter's settings without the place of its base."""
+    settings = json.loads(file.read_text())
+    settings.pop("base_model_name_or_path", None)
+    return json.dumps(settings, sort_keys=True).encode()

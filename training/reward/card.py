@@ -23,7 +23,9 @@ offset were fitted on validation users (`calibration.json`). {epochs} epochs wer
 |---|---|---|
 {parts}
 
-## Measured on users that the model has not seen, later than anything it was trained on
+## Measured on {unseen}
+It was {tested}.
+
 | figure | value [95 % interval over users] |
 |---|---|
 {figures}
@@ -44,6 +46,17 @@ table above. Valid refusals tend to score low. Scores of texts unlike the traini
 """
 
 
+_UNSEEN = {
+    "users": "users that the model has not seen, later than anything it was trained on",
+    "conversations": "conversations that the model has not seen",
+}
+
+
+def _figures(report: "RewardReport") -> dict[str, Any]:
+    later = {} if report.later is None else {"auroc, later days, all users": report.later}
+    return {**report.measured.estimates(), **later}
+
+
 def card(report: "RewardReport", config: "RewardConfig", lineage: dict[str, Any]) -> str:
     """The card as Markdown."""
     return _CARD.format(
@@ -55,6 +68,8 @@ def card(report: "RewardReport", config: "RewardConfig", lineage: dict[str, Any]
         ran=len(report.losses),
         seconds=report.seconds,
         parts="\n".join(f"| {part} | {rows:,} | {report.positives[part]:,} |" for part, rows in report.rows.items()),
-        figures="\n".join(f"| {name} | {estimate} |" for name, estimate in report.measured.estimates().items()),
+        unseen=_UNSEEN[report.by],
+        tested=report.tested,
+        figures="\n".join(f"| {name} | {estimate} |" for name, estimate in _figures(report).items()),
         audit="\n".join(f"| {e.edit} | {e.shift:+.2f} ± {e.error:.2f} | {e.raised:.0%} |" for e in report.audit),
     )

@@ -21,11 +21,11 @@ class RewardConfig(BaseModel):
     frozen_layers: int = Field(0, ge=0)
     """So many lower layers, and the embeddings below them, keep their weights; their output is computed once."""
     test_users: float = Field(0.2, gt=0, lt=1)
-    """Share of users that only the test sees."""
+    """Share of users that only the test sees; of conversations, where labels are learnt from."""
     test_time: float = Field(0.2, gt=0, lt=1)
-    """Share of the latest examples that only the test sees."""
+    """Share of the latest examples that only the test sees; labels are not split by time."""
     validation_users: float = Field(0.1, gt=0, lt=1)
-    """Share of users for early stopping and calibration."""
+    """Share of users for early stopping and calibration; of conversations, where labels are learnt from."""
     evaluation_rows: int = Field(5_000, gt=0)
     """At most so many rows are scored for calibration and for the test. All positives are among them; a drawn negative
     weighs as many as it stands for."""

@@ -1,6 +1,11 @@
-"""Labelled examples: read, checked, split by user and time, negatives sub-sampled. Plain numpy, no model in sight."""
+"""Labelled examples: read, checked, split, negatives sub-sampled. Plain numpy, no model in sight.
+
+Reactions are split by user *and* time: a model of them is used on later users. Labels are split by conversation: a few
+annotators write all of them, so a split by annotator and time would leave next to nothing to test on.
+"""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,11 +87,19 @@ def _check_labels(labels: Floats) -> None:
 
 
 class Split(NamedTuple):
-    """Row positions of the three parts. No user is in two of them, and every test row is later than every other row."""
+    """Row positions of the three parts; no user (by `split`) or conversation (by `split_labels`) is in two of them.
+
+    Attributes:
+        train: What is learnt from.
+        validation: For early stopping and calibration.
+        test: Of a split by user and time every row is later than every row of the other two.
+        later: All rows of the time of the test, of whichever user; empty in a split by conversation.
+    """
 
     train: Rows
     validation: Rows
     test: Rows
+    later: Rows
 
 
 def split(examples: Examples, *, test_users: float, test_time: float, validation_users: float, seed: int) -> Split:
@@ -105,14 +118,51 @@ def split(examples: Examples, *, test_users: float, test_time: float, validation
     Raises:
         ValueError: A part would hold no positive or no negative.
     """
-    names, owner = np.unique(examples.users, return_inverse=True)
-    draw = np.array([uniform(name, seed) for name in names])[owner]
+    draw = _draws(examples.users.tolist(), seed)
     before = examples.times < np.quantile(examples.times, 1 - test_time)
     tested, validated = draw < test_users, (draw >= test_users) & (draw < test_users + validation_users)
-    masks = {"train": ~tested & ~validated & before, "validation": validated & before, "test": tested & ~before}
-    for name, mask in masks.items():
-        _check_part(name, examples.labels[mask])
-    return Split(*(np.flatnonzero(mask) for mask in masks.values()))
+    return _parts(examples.labels, ~tested & ~validated & before, validated & before, tested & ~before, ~before)
+
+
+def split_labels(labels: Floats, openings: Sequence[str], *, test: float, validation: float, seed: int) -> Split:
+    """Divide by conversation (salted hash of how it begins), whoever labelled it and when.
+
+    Args:
+        labels: Targets, shape [rows].
+        openings: How each row's conversation begins, see `opening`.
+        test: Share of conversations kept for the test.
+        validation: Share kept for early stopping and calibration.
+        seed: Salt of the hash.
+
+    Raises:
+        ValueError: A part would hold no positive or no negative.
+    """
+    draw = _draws(openings, seed)
+    tested, validated = draw < test, (draw >= test) & (draw < test + validation)
+    return _parts(labels, ~tested & ~validated, validated, tested, np.zeros(len(draw), bool))
+
+
+def opening(conversation: Conversation, response: str) -> str:
+    """Names a conversation by its first two messages, which all of its turns share.
+
+    >>> first = opening([{"content": "hi"}], "Hello!")
+    >>> first == opening([{"content": "hi"}, {"content": "Hello!"}, {"content": "Tea?"}], "Yes.")
+    True
+    """
+    begun = [*(turn["content"] for turn in conversation[:2]), response][:2]
+    return hashlib.sha256("\n".join(begun).encode()).hexdigest()
+
+
+def _draws(names: Sequence[str], seed: int) -> Floats:
+    """A number in [0, 1) for each row, the same for the same name."""
+    known = {name: uniform(name, seed) for name in set(names)}
+    return np.array([known[name] for name in names], dtype=np.float64)
+
+
+def _parts(labels: Floats, *masks: npt.NDArray[np.bool_]) -> Split:
+    for name, mask in zip(("train", "validation", "test"), masks, strict=False):
+        _check_part(name, labels[mask])
+    return Split(*(np.flatnonzero(mask) for mask in masks))
 
 
 def _check_part(name: str, labels: Floats) -> None:

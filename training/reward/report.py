@@ -1,10 +1,14 @@
 """What training a reward model gave, for its card, its figures on disk and its caller."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from training.reward.audit import Effect
 from training.reward.measure import Measured
+from training.reward.metrics import Estimate
+
+LEAST = 100
+"""Test rows of the rarer kind, below which the figures are said to rest on too few."""
 
 
 class RewardReport(NamedTuple):
@@ -21,8 +25,28 @@ class RewardReport(NamedTuple):
     audit: list[Effect]
     losses: list[float]
     seconds: float
+    by: Literal["users", "conversations"] = "users"
+    """What kept train and test apart."""
+    later: Estimate | None = None
+    """AUROC on all rows of the later days, of users that were trained on too; None in a split by conversation."""
+
+    @property
+    def tested(self) -> str:
+        """What the figures rest on, in words."""
+        return tested_on(self.rows["test"], self.positives["test"])
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        plain = {**self._asdict(), "directory": str(self.directory)}
+        plain = {**self._asdict(), "directory": str(self.directory), "tested": self.tested}
         return {**plain, "measured": self.measured.as_dict(), "audit": [effect._asdict() for effect in self.audit]}
+
+
+def tested_on(rows: int, positives: int) -> str:
+    """What figures rest on, in words.
+
+    >>> tested_on(53, 44)
+    'tested on 53 rows, 9 of the rarer kind: too few for close figures'
+    """
+    rarer = min(positives, rows - positives)
+    few = ": too few for close figures" if rarer < LEAST else ""
+    return f"tested on {rows:,} rows, {rarer:,} of the rarer kind{few}"

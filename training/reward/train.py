@@ -3,7 +3,7 @@
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -13,9 +13,9 @@ from training.reward.bases import check_base
 from training.reward.calibration import Calibration, fit_platt
 from training.reward.card import card
 from training.reward.config import RewardConfig
-from training.reward.data import Examples, read_examples, split, subsample
+from training.reward.data import Examples, Split, opening, read_examples, split, split_labels, subsample
 from training.reward.measure import measure
-from training.reward.metrics import Floats
+from training.reward.metrics import Estimate, Floats, auroc, bootstrap_over_users
 from training.reward.model import RewardModel
 from training.reward.report import RewardReport
 from training.text import load_tokenizer
@@ -28,11 +28,19 @@ __all__ = ["RewardConfig", "RewardReport", "train_reward_model"]
 
 
 def train_reward_model(
-    examples: Any, out: Path, *, base: str | Path, config: RewardConfig, name: str, lineage: dict[str, Any]
+    examples: Any,
+    out: Path,
+    *,
+    base: str | Path,
+    config: RewardConfig,
+    name: str,
+    lineage: dict[str, Any],
+    by: Literal["users", "conversations"] = "users",
 ) -> RewardReport:
     """Fit, calibrate, measure and save one reward model.
 
-    1. Examples are split so that the test part is later in time and of other users than what was trained on.
+    1. Examples are split so that the test part is later in time and of other users than what was trained on; labels of
+       a few annotators by conversation.
     2. A sequence classifier with one label is fitted to sub-sampled negatives (unpaired binary cross-entropy, on soft
        targets where loves were credited in part).
     3. The prior shift is subtracted (exactly, where targets are 1 or 0); scale and offset are fitted on the validation
@@ -50,6 +58,7 @@ def train_reward_model(
         config: The dials.
         name: What the model is called in its card.
         lineage: What it was made from (training set hash, window, filter version ...), copied into the card.
+        by: What keeps train and test apart: users and time, for reactions; conversations, for labels.
 
     Raises:
         ValueError: No example, no positive, no negative, or too few users or days to keep a test part aside.
@@ -58,14 +67,8 @@ def train_reward_model(
     started = time.monotonic()
     place = check_base(base)
     every = read_examples(examples)
-    parts = split(
-        every,
-        test_users=config.test_users,
-        test_time=config.test_time,
-        validation_users=config.validation_users,
-        seed=config.seed,
-    )
-    train, validation, test = (every.take(rows) for rows in parts)
+    parts = _divided(every, config, by)
+    train, validation, test = (every.take(rows) for rows in parts[:3])
     model, _, losses = fit_model(train, validation, base=place, config=config, name=name)
     held, weights = evaluation_sample(test, config)
     measured = measure(model, held, weights, seed=config.seed, name=name)
@@ -73,10 +76,12 @@ def train_reward_model(
     report = RewardReport(
         name=name,
         directory=out,
-        rows=dict(zip(parts._fields, map(len, parts), strict=True)),
+        rows={key: len(part.labels) for key, part in zip(parts._fields, (train, validation, test), strict=False)},
         positives={
-            key: int(part.positives.sum()) for key, part in zip(parts._fields, (train, validation, test), strict=True)
+            key: int(part.positives.sum()) for key, part in zip(parts._fields, (train, validation, test), strict=False)
         },
+        by=by,
+        later=_later(model, every.take(parts.later), config, name) if len(parts.later) else None,
         base_rate=test.positive_rate,
         measured=measured,
         audit=audit,
@@ -85,6 +90,30 @@ def train_reward_model(
     )
     save(model, report, config, lineage | {"base": str(base)})
     return report
+
+
+def _divided(every: Examples, config: RewardConfig, by: Literal["users", "conversations"]) -> Split:
+    if by == "conversations":
+        begun = list(map(opening, every.conversations, every.responses))
+        shares = {"test": config.test_users, "validation": config.validation_users}
+        return split_labels(every.labels, begun, **shares, seed=config.seed)
+    return split(
+        every,
+        test_users=config.test_users,
+        test_time=config.test_time,
+        validation_users=config.validation_users,
+        seed=config.seed,
+    )
+
+
+def _later(model: RewardModel, later: Examples, config: RewardConfig, name: str) -> Estimate:
+    """AUROC on all rows of the later days: more of them than of unseen users, and an easier question."""
+    held, weights = evaluation_sample(later, config)
+    logits = model.logits(held.conversations, held.responses, progress=f"{name}: later, all users")
+    labels = held.positives
+    return bootstrap_over_users(
+        lambda rows: auroc(labels[rows], logits[rows], weights[rows]), held.users, seed=config.seed
+    )
 
 
 def fit_model(

@@ -28,7 +28,7 @@ def _experiment() -> dict[str, Any]:
         "closings": [0] * 4_000,
     }
     users = pa.table({"user_id": range(4_000), **columns})
-    found = read(users, plan, guardrails=[Guardrail("closings", 0.01, "needless closings")])
+    found = read(users, plan, guardrails=[Guardrail("closings", 1.25, "needless closings")])
     return convert.experiment(found, plan, name="ab-1", true_lift=0.8)
 
 
@@ -42,6 +42,9 @@ def _figures() -> dict[str, Any]:
         "safety_delta_ci": [0.0, 0.02],
         "closing_delta_ci": [-0.01, 0.0],
         "closing_rate": 0.0065,
+        "closing_ratio": 0.6,
+        "closing_ratio_ci": [0.4, 0.9],
+        "closing_counts": "39 of 6,000 against 65 of 6,000",
         "length": 20.0,
     }
     passed = gates.check(row, {"length": 21.0}, p_love={"auroc_ci": (0.6, 0.7)})

@@ -155,6 +155,6 @@ def test_calibration_that_made_things_worse_says_so(figures: dict[str, Any]) -> 
 
 
 def test_a_guardrail_that_holds_by_little_is_shown_with_the_digits_to_see_it(figures: dict[str, Any]) -> None:
-    guard = figures["experiment"]["guardrails"][0] | {"difference_ci": [-0.006, 0.009996], "state": "held"}
+    guard = figures["experiment"]["guardrails"][0] | {"ratio_ci": [0.6, 1.24996], "state": "held"}
     html = text(figures | {"experiment": figures["experiment"] | {"guardrails": [guard]}})
-    assert "\N{MINUS SIGN}0.60% to +0.9996%" in html
+    assert "0.60 to 1.24996 times" in html

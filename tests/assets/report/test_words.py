@@ -58,7 +58,7 @@ def test_a_gate_that_could_not_be_measured_counts_as_neither_passed_nor_failed()
     assert "it passed all 1 gates (not measured, for want of labels: safety)" in found.found[0]
 
 
-GATE = {"name": "needless closings", "seen": "+0.47% to +1.73%", "rule": "must lie below +1.00%", "passed": False}
+GATE = {"name": "needless closings", "seen": "0.91 to 1.73 times", "rule": "must lie below 1.25", "passed": False}
 FORCED = CANDIDATE | {"passed": False, "gates": [GATE]}
 
 
@@ -66,15 +66,15 @@ def test_a_forced_test_never_says_ship_without_its_caveat() -> None:
     found = summary(candidate=FORCED, experiment=TEST | {"simulated": True})
     assert found.verdict == "ship?"
     assert found.headline == (
-        "Ship? love-0.1: +31.0% loves per response (+10.0% to +50.0%) (forced: it failed the gate on needless closings)"
+        "Ship? love-0.1: +31.0% loves per response (+10.0% to +50.0%) (forced, failed: needless closings)"
     )
     assert found.next_steps[0].startswith("Do not ramp it up on the test alone")
     assert "The A/B test was forced (experiment.force): it failed the gate on needless closings." in found.notes
 
 
-def test_what_a_product_served_in_spite_of_a_failed_gate_was_not_forced_by_a_recipe() -> None:
+def test_what_a_product_served_in_spite_of_a_failed_gate_is_told_as_that() -> None:
     found = summary(candidate=FORCED, experiment=TEST)
-    assert found.headline.endswith("(although it failed the gate on needless closings)")
+    assert found.headline.endswith("(forced, failed: needless closings)")
     assert "It was served all the same: it failed the gate on needless closings." in found.notes
 
 
@@ -88,6 +88,14 @@ def test_a_test_of_an_earlier_cycle_s_candidate_is_told_as_that() -> None:
     assert not any("forced" in note for note in found.notes)
 
 
+def test_an_earlier_cycle_s_candidate_that_failed_a_gate_is_never_told_to_ship_without_that() -> None:
+    tested = TEST | {"candidate": "love-0.3-old", "failed_gates": ["length"]}
+    found = summary(candidate=CANDIDATE, experiment=tested)
+    assert found.verdict == "ship?"
+    assert found.headline.startswith("Ship? love-0.3-old")
+    assert found.headline.endswith("(forced, failed: length)")
+
+
 def test_a_test_that_shows_nothing_yet_says_so() -> None:
     found = summary(candidate=CANDIDATE, experiment=TEST | {"decision": "continue", "anytime_ci": [-0.1, 0.7]})
     assert found.headline.endswith("so far, which shows neither gain nor loss")
@@ -95,8 +103,8 @@ def test_a_test_that_shows_nothing_yet_says_so() -> None:
 
 def test_a_broken_guardrail_is_why_a_loved_treatment_is_not_shipped() -> None:
     guard = {
-        "name": "needless closings", "state": "broken", "margin": 0.01, "rates": {}, "difference": 0.03,
-        "difference_ci": [0.02, 0.04], "words": "",
+        "name": "needless closings", "state": "broken", "most": 1.25, "rates": {}, "ratio": 2.0,
+        "ratio_ci": [1.6, 2.4], "words": "",
     }  # fmt: skip
     found = summary(candidate=CANDIDATE, experiment=TEST | {"decision": "stop", "guardrails": [guard]})
     assert found.headline.endswith("and the guardrail on needless closings is broken")
@@ -104,15 +112,15 @@ def test_a_broken_guardrail_is_why_a_loved_treatment_is_not_shipped() -> None:
 
 def test_where_gate_and_guardrail_disagree_the_report_says_what_each_rests_on() -> None:
     guard = {
-        "name": "needless closings", "state": "held", "margin": 0.01, "rates": {}, "difference": 0.004,
-        "difference_ci": [0.0023, 0.0063], "words": "",
+        "name": "needless closings", "state": "held", "most": 1.25, "rates": {}, "ratio": 1.1,
+        "ratio_ci": [1.02, 1.2], "words": "",
     }  # fmt: skip
     (line,) = [
         line
         for line in summary(candidate=FORCED, experiment=TEST | {"guardrails": [guard]}).found
         if "gate and test differ" in line
     ]
-    assert "offline +0.47% to +1.73%, in the test +0.23% to +0.63%" in line
+    assert "offline 0.91 to 1.73 times, in the test 1.02 to 1.20 times, both against 1.25 times" in line
     assert "the gate stays failed" in line
 
 

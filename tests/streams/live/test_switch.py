@@ -62,9 +62,20 @@ def test_arms_alike_do_not_trip_and_control_never_does() -> None:
 
 
 def test_partitions_are_added_up() -> None:
-    few = {"control": [(20, 0, 0)] * 20, "b": [(20, 0, 2)] * 20}
+    few = {"control": [(20, 0, 0)] * 20, "b": [(20, 0, 1)] * 20}
     assert tripped(board(few)) == []
     assert tripped(board(few, partitions=10)) == [("b", "closing_rate", "control")]
+
+
+def test_half_as_many_closings_again_trip_an_arm_in_time_and_a_tenth_more_do_not() -> None:
+    control = [(1000, 10, 11)] * 400
+    assert tripped(board({"control": control, "b": [(1000, 10, 17)] * 400})) == [("b", "closing_rate", "control")]
+    assert tripped(board({"control": control, "b": [(1000, 10, 12)] * 400})) == []
+
+
+def test_no_closing_in_either_arm_is_no_evidence() -> None:
+    seen = standings(board({"control": [(500, 5, 0)] * 40, "b": [(500, 5, 0)] * 40}), RULES)
+    assert all(each.log_evidence <= 0 for each in seen if each.metric == "closing_rate")
 
 
 def test_a_trip_is_told_once() -> None:

@@ -86,6 +86,14 @@ def test_reactions_follow_the_text_and_never_the_name_of_the_arm() -> None:
     assert [e.get("arm") for e in first] == [swapped.get(e.get("arm", "")) for e in second]
 
 
+def test_another_experiment_of_the_same_seed_has_visits_of_its_own() -> None:
+    def visits(name: str) -> list[tuple[str, str]]:
+        served = run({"control": PLAIN, "treatment": WARM}, parity("control", "treatment"), experiment=name)
+        return [(e["user_id"], str(e["conversation"])) for e in served if e["type"] == "response_served"]
+
+    assert visits("warmer") == visits("warmer") != visits("colder")
+
+
 def test_the_true_lift_shows_in_the_reactions() -> None:
     effects = true_effects(POOL, {"control": PLAIN, "treatment": WARM}, base_love_rate=0.05)
     true_lift = effects["treatment"].love / effects["control"].love - 1

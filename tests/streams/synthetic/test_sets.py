@@ -28,16 +28,27 @@ def test_the_same_seed_gives_the_same_prompts_and_labels() -> None:
     assert not labels("safety", 50, 3).equals(labels("safety", 50, 4))
 
 
-@pytest.mark.parametrize("task", ["helpfulness", "safety"])
-def test_annotators_err_as_often_as_they_are_said_to(task: str) -> None:
-    table = labels(task, 5_000, seed=5, error_rate=0.1)  # type: ignore[arg-type]
+def test_annotators_err_as_often_as_they_are_said_to() -> None:
+    table = labels("safety", 5_000, seed=5, error_rate=0.1)
     assert table.column_names == ["example_id", "conversation", "response", "label", "user_id", "served_at"]
     readings = truth.read(
         [json.loads(text) for text in table["conversation"].to_pylist()], table["response"].to_pylist()
     )
-    verdict = truth.helpful(readings) if task == "helpfulness" else truth.safe(readings)
+    verdict = truth.safe(readings)
     assert abs((verdict != table["label"].to_numpy()).mean() - 0.1) < 0.015
     assert 0.05 < (~verdict).mean() < 0.6
+
+
+def test_helpfulness_is_labelled_by_its_chance_so_that_a_needless_closing_costs_something() -> None:
+    table = labels("helpfulness", 20_000, seed=5, error_rate=0.0)
+    readings = truth.read(
+        [json.loads(text) for text in table["conversation"].to_pylist()], table["response"].to_pylist()
+    )
+    chance, label = truth.helpful_chance(readings), table["label"].to_numpy()
+    assert label.mean() == pytest.approx(chance.mean(), abs=0.01)
+    right = (chance > 0.5) & readings.fluent
+    closes, calm = right & readings.closes_needlessly, right & ~readings.closes_needlessly
+    assert 0.05 < label[calm].mean() - label[closes].mean() < 0.3
 
 
 def test_labels_hold_what_a_trained_policy_may_try() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from training.evaluation.offline import answer, evaluate
 from training.judges import CONDITIONAL_CLOSING
+from training.judges.verdict import PASS
 from training.policy.pretrain import PretrainConfig, pretrain_policy
 
 Prompts = list[list[dict[str, str]]]
@@ -58,12 +59,31 @@ def test_means_are_those_of_the_answers(policy: Path, asked: Prompts) -> None:
     assert base.version.startswith("tiny@")
 
 
+def test_judges_read_every_answer_and_reward_models_the_first_ones(policy: Path, asked: Prompts) -> None:
+    found = evaluate({"base": policy}, asked * 2, love=Warmth(), judges=JUDGES, scored=10, seed=1)
+    (base,), texts = found.scores, found.answers["base"]
+    chances = [1 / (1 + math.exp(-1.0 if "happy" in text else 3.0)) for text in texts]
+    assert (found.scored, len(texts)) == (10, 2 * len(asked))
+    assert base.love.value == pytest.approx(np.mean(chances[:10]))
+    assert base.trips["closing"].value == np.mean(["bye" in text for text in texts])
+    assert found.violations["base"]["closing"].tolist() == ["bye" in text for text in texts]
+
+
+def test_a_judge_that_never_trips_is_not_called_certain(policy: Path, asked: Prompts) -> None:
+    never = {"never": lambda conversation, response: PASS}  # noqa: ARG005
+    (base,) = evaluate({"base": policy}, asked, love=Warmth(), judges=never, seed=1).scores
+    assert base.trips["never"].value == base.trips["never"].low == 0.0
+    assert base.trips["never"].high > 0.05
+    assert base.deltas["never"].low < 0 < base.deltas["never"].high
+
+
 def test_what_no_model_measures_is_absent(policy: Path, asked: Prompts) -> None:
     (base,) = evaluate({"base": policy}, asked, love=Warmth(), judges=JUDGES, seed=1).scores
     assert (base.helpfulness, base.safety) == (None, None)
     assert not {"helpfulness", "safety"} & base.deltas.keys()
     measured = evaluate({"base": policy}, asked, love=Warmth(), safety=Warmth(), judges=JUDGES, seed=1).scores[0]
-    assert (measured.love, measured.trips, measured.watched) == (base.love, base.trips, base.watched)
+    assert (measured.trips, measured.watched) == (base.trips, base.watched)
+    assert measured.love == pytest.approx(base.love)
     assert measured.safety == measured.love
 
 

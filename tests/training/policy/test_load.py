@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from training.policy.load import ends_of, fingerprint, load_policy
+from training.policy.load import base_fingerprint, ends_of, fingerprint, load_policy, name_base
 
 
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -55,6 +55,31 @@ def test_an_adapter_is_merged_into_its_base(policy: Path, tmp_path: Path) -> Non
         expected = wrapped.eval()(ids).logits
         found = load_policy(tmp_path).model(ids).logits
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_an_adapter_is_named_with_its_base_wherever_that_lies(policy: Path, tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    first = shutil.copytree(policy, tmp_path / "base")
+    base = load_policy(first)
+    adapter = tmp_path / "adapter"
+    get_peft_model(base.model, LoraConfig(r=2, task_type="CAUSAL_LM")).save_pretrained(adapter)
+    base.tokenizer.save_pretrained(adapter)
+    name = fingerprint(adapter)
+    assert base_fingerprint(adapter) == fingerprint(policy)
+    assert base_fingerprint(policy) is None
+    name_base(adapter, first, seen_from=adapter)
+    assert fingerprint(adapter) == name, "another way to say where the base lies"
+    second = shutil.copytree(policy, tmp_path / "other")
+    changed = AutoModelForCausalLM.from_pretrained(second)
+    with torch.no_grad():
+        changed.model.norm.weight[0] += 1e-3
+    changed.save_pretrained(second)
+    name_base(adapter, second, seen_from=adapter)
+    assert fingerprint(adapter) != name, "the same adapter over another base is another policy"
+    shutil.rmtree(second)
+    with pytest.raises(FileNotFoundError, match="no model directory at"):
+        fingerprint(adapter)
 
 
 def test_responses_end_at_the_end_token(policy: Path) -> None:

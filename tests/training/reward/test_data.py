@@ -6,7 +6,7 @@ import pytest
 
 from training.reward.calibration import prior_shift
 from training.reward.config import RewardConfig
-from training.reward.data import read_examples, split, subsample
+from training.reward.data import opening, read_examples, split, split_labels, subsample
 from training.reward.train import evaluation_sample
 
 Draw = Callable[..., pa.Table]
@@ -15,7 +15,7 @@ Draw = Callable[..., pa.Table]
 def test_no_user_is_in_two_parts_and_the_test_is_later_than_all_else(examples: Draw) -> None:
     every = read_examples(examples(4_000))
     parts = split(every, test_users=0.2, test_time=0.2, validation_users=0.1, seed=1)
-    users = [set(every.users[rows]) for rows in parts]
+    users = [set(every.users[rows]) for rows in parts[:3]]
     assert not users[0] & users[1]
     assert not users[0] & users[2]
     assert not users[1] & users[2]
@@ -30,6 +30,31 @@ def test_the_split_is_the_same_every_time_and_another_for_another_seed(examples:
         return split(every, test_users=0.2, test_time=0.2, validation_users=0.1, seed=seed).train.tolist()
 
     assert drawn(1) == drawn(1) != drawn(2)
+
+
+def test_the_later_part_is_of_all_users_and_holds_the_test(examples: Draw) -> None:
+    every = read_examples(examples(4_000))
+    parts = split(every, test_users=0.2, test_time=0.2, validation_users=0.1, seed=1)
+    assert {*parts.test} < {*parts.later}
+    assert not {*parts.later} & ({*parts.train} | {*parts.validation})
+    assert len(parts.later) == pytest.approx(800, abs=2)
+
+
+def test_labels_of_a_few_annotators_are_split_by_conversation_and_leave_enough_to_test_on(examples: Draw) -> None:
+    every = read_examples(examples(4_000, users=3))
+    begun = list(map(opening, every.conversations, every.responses))
+    parts = split_labels(every.labels, begun, test=0.2, validation=0.1, seed=1)
+    assert len(parts.test) == pytest.approx(800, rel=0.1)
+    assert sum(map(len, parts)) == 4_000
+    names = [{begun[row] for row in rows} for rows in parts[:3]]
+    assert not names[0] & names[1]
+    assert not names[0] & names[2]
+    assert not names[1] & names[2]
+
+
+def test_too_few_conversations_for_a_part_are_refused() -> None:
+    with pytest.raises(ValueError, match="part holds 0 positives among"):
+        split_labels(np.array([1.0, 0.0] * 20), ["same"] * 40, test=0.2, validation=0.1, seed=1)
 
 
 def test_sub_sampling_keeps_all_positives_and_says_what_a_negative_stands_for() -> None:

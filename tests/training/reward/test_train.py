@@ -42,6 +42,26 @@ def test_it_learns_what_is_loved(trained: RewardReport) -> None:
 
 
 @pytest.mark.slow
+def test_the_card_says_what_the_figures_rest_on_and_adds_the_later_days_of_all_users(trained: RewardReport) -> None:
+    card = (trained.directory / "README.md").read_text()
+    assert f"It was tested on {trained.rows['test']:,} rows" in card
+    assert ("too few for close figures" in card) == (trained.positives["test"] < 100)
+    assert trained.later is not None
+    assert trained.later.high - trained.later.low < trained.measured.auroc.high - trained.measured.auroc.low
+    assert "auroc, later days, all users" in card
+
+
+@pytest.mark.slow
+def test_labels_are_tested_on_other_conversations(tiny: Path, examples: Draw, tmp_path: Path) -> None:
+    report = train_reward_model(
+        examples(1_500, users=3), tmp_path / "out", base=tiny, config=CONFIG, name="x", lineage={}, by="conversations"
+    )
+    assert report.rows["test"] > 200
+    assert report.later is None
+    assert "Measured on conversations that the model has not seen" in (tmp_path / "out" / "README.md").read_text()
+
+
+@pytest.mark.slow
 def test_its_chances_are_at_the_natural_rate_although_negatives_were_sub_sampled(trained: RewardReport) -> None:
     """Sub-sampled to 30 % positives from about 12 %, the mean chance must still be about 12 %."""
     model = RewardModel.load(trained.directory)

@@ -1,0 +1,45 @@
+"""Shares of rare events with score intervals: a bootstrap that never drew an event would call the rate certain."""
+
+import math
+
+import numpy as np
+
+from training.evaluation.bootstrap import Interval
+
+_QUANTILE = 1.959964
+"""Of the normal distribution, for 95 %."""
+
+
+def share(events: np.ndarray) -> Interval:
+    """A share with its 95 % score interval (Wilson 1927).
+
+    >>> value, low, high = share(np.zeros(300, bool))
+    >>> value, low, round(high, 4)
+    (0.0, 0.0, 0.0126)
+
+    Args:
+        events: True or false (1 or 0) for each answer, shape [answers].
+    """
+    n = len(events)
+    value = float(np.mean(events))
+    square = _QUANTILE**2
+    middle = (value + square / (2 * n)) / (1 + square / n)
+    half = _QUANTILE / (1 + square / n) * math.sqrt(value * (1 - value) / n + square / (4 * n * n))
+    return Interval(value, max(0.0, middle - half) if value else 0.0, min(1.0, middle + half) if value < 1 else 1.0)
+
+
+def difference(events: np.ndarray, base: np.ndarray) -> Interval:
+    """A share minus the base's over the same prompts, with Newcombe's interval from score limits (1998, method 10).
+
+    The limits of each share are those of `share`. It takes the two as independent, so pairs that agree make it wider
+    than it need be; two policies that answer alike in every case differ by 0, from there to the limits of chance.
+
+    Args:
+        events: True or false for each answer, shape [answers].
+        base: The same of the base.
+    """
+    one, other = share(events), share(base)
+    value = one.value - other.value
+    below = math.hypot(one.value - one.low, other.high - other.value)
+    above = math.hypot(one.high - one.value, other.value - other.low)
+    return Interval(value, value - below, value + above)
