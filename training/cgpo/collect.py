@@ -17,6 +17,7 @@ from training.cgpo.reference import log_ratios
 from training.cgpo.report import TaskRound
 from training.cgpo.rewards import calibrated_reward, soft_and
 from training.cgpo.tasks import Task
+from training.judges.panel import Panel
 from training.policy.load import Policy
 from training.rollout.generator import Generator
 
@@ -112,6 +113,8 @@ def collect(
     broken = torch.tensor(heard).reshape(scores.shape) | found.unfinished
     these = _Judged(found, scores, calibrated, broken, hearing, config, bench.frozen)
     choice = {"crraft": _crraft, "crpg": _crpg, "codpo": _codpo}[config.optimiser](these)
+    if isinstance(bench.judges, Panel):
+        bench.judges.check(hearing.said(found.texts()), f"task {task.name}, round {number + 1}")
     minimal = minimal_pairs(found, hearing, config, bench.frozen) if config.pairs else MinimalPairs([], 0, 0)
     return Taught(
         choice.lesson, minimal.pairs, _report(task.name, [each.name for each in rankers], these, choice, minimal)

@@ -6,7 +6,8 @@ about every sample; a dear one only about samples that the cheaper ones let pass
 
 from collections.abc import Mapping, Sequence
 
-from training.judges.verdict import BatchJudge, Judge, Verdict, judge_all
+from training.judges.panel import Panel, verdicts_of
+from training.judges.verdict import Judge, Verdict
 from training.text import Conversation
 
 Asked = tuple[int, str]
@@ -58,42 +59,24 @@ class Hearing:
         """Whether a judge that was asked objects."""
         return any(known[asked].violates for known in self._known.values() if asked in known)
 
-    def repair(self, asked: Asked) -> str | None:
-        """A violating response as the first judge that objects and can repair it would have it; None without one."""
-        said = [known[asked] for known in self._known.values() if asked in known]
-        return next((each.repaired for each in said if each.violates and each.repaired is not None), None)
+    def repairs(self, asked: Sequence[Asked]) -> list[str | None]:
+        """Each response less what any judge objects to, so that it passes all of them; None without such a repair."""
+        conversations = [self._conversations[place] for place, _ in asked]
+        return Panel(self._judges).repair(conversations, [text for _, text in asked])
 
     def trips(self, asked: Sequence[Asked]) -> dict[str, float]:
         """Of the responses that each judge was asked about, the share on which it tripped; 0 where of none."""
         said = {name: [known[each].violates for each in asked if each in known] for name, known in self._known.items()}
         return {name: sum(some) / max(1, len(some)) for name, some in said.items()}
 
-    def _ask(self, name: str, judge: Judge, asked: Sequence[Asked]) -> None:
-        if not asked:
-            return
-        conversations, responses = [self._conversations[place] for place, _ in asked], [text for _, text in asked]
-        try:
-            said = judge_all(judge, conversations, responses)
-        except Exception as error:
-            raise ValueError(
-                f"judge {name!r} raised {type(error).__name__} ({error}) in {self._where}, "
-                f"{self._culprit(judge, asked)}: mend the judge or leave it out, "
-                "then run the same command again; samples and scores are kept"
-            ) from error
-        odd = [each for each in said if not isinstance(each, Verdict)]
-        if odd or len(said) != len(asked):
-            seen = f"gave {odd[0]!r}" if odd else f"gave {len(said)} verdicts on {len(asked)} responses"
-            raise ValueError(f"judge {name!r} {seen} in {self._where}, must give one Verdict for each: mend the judge")
-        self._known[name].update(zip(asked, said, strict=True))
+    def said(self, asked: Sequence[Asked]) -> dict[str, list[tuple[str, Verdict]]]:
+        """By judge, those of the responses that it was asked about, with its verdicts."""
+        return {
+            name: [(each[1], known[each]) for each in asked if each in known] for name, known in self._known.items()
+        }
 
-    def _culprit(self, judge: Judge, asked: Sequence[Asked]) -> str:
-        """The first response at which a judge raises; of one that takes many at once, which it was given."""
-        if isinstance(judge, BatchJudge):
-            places = [place for place, _ in asked]
-            return f"asked about {len(asked)} responses to conversations {min(places)} to {max(places)}"
-        for place, text in asked:
-            try:
-                judge(self._conversations[place], text)
-            except Exception:  # told already; only where it was is looked for
-                return f"conversation {place}, response {text[:_SHOWN]!r}"
-        return "and not when it was asked again"
+    def _ask(self, name: str, judge: Judge, asked: Sequence[Asked]) -> None:
+        conversations, responses = [self._conversations[place] for place, _ in asked], [text for _, text in asked]
+        self._known[name].update(
+            zip(asked, verdicts_of(name, judge, conversations, responses, self._where), strict=True)
+        )

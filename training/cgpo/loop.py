@@ -24,8 +24,8 @@ from training.cgpo.lesson import Lesson, Pair, merge
 from training.cgpo.report import PolicyReport, RoundReport, TaskRound
 from training.cgpo.state import Prepared, Progress, load_prepared, resume, save, save_prepared, told
 from training.cgpo.tasks import Task, active, gradient_weights, prompts_of, ranked_by
-from training.cgpo.versions import judge_versions
 from training.engine.engine import Engine, OneProcess
+from training.judges.library import version_of as judge_version
 from training.judges.verdict import Judge
 from training.policy.batches import Encoded, encode_pairs
 from training.policy.load import ADAPTER, Policy, fingerprint, load_policy, name_base
@@ -284,7 +284,13 @@ def _key(
 ) -> str:
     """Names all that the weights depend on; how often a state is kept does not matter."""
     aims = [[task.name, list(task.prompts), task.weight, task.mixed, task.reward_version] for task in tasks]
-    content = [reference, aims, judge_versions(judges), config.model_dump(exclude={"save_every"}), logged]
+    content = [
+        reference,
+        aims,
+        {name: judge_version(judge) for name, judge in judges.items()},
+        config.model_dump(exclude={"save_every"}),
+        logged,
+    ]
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:20]
 
 

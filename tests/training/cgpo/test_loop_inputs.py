@@ -163,7 +163,7 @@ def test_a_judge_that_raises_is_told_and_samples_and_scores_are_kept(
     policy: Path, asked: Prompts, tmp_path: Path, drawn: list[tuple[str, Prompts, int]]
 ) -> None:
     tasks = [task("love", asked)]
-    said = r"judge 'fragile' raised KeyError \('nectar'\) in task love, round 1, conversation 3, response '.*nectar"
+    said = r"judge 'fragile' raised KeyError \('nectar'\) in task love, round 1, at the response '.*nectar"
     with pytest.raises(ValueError, match=said):
         optimise(policy, tmp_path / "love", tasks=tasks, judges={"fragile": fragile}, config=SMALL)
     before = len(drawn)

@@ -108,7 +108,7 @@ def test_a_repair_that_another_judge_refuses_is_not_learnt(
     judges = {"bye": no_bye, "owl": lambda _, response: Verdict("owl" in response and "bye" not in response)}
     config = SMALL.model_copy(update={"pairs": True})
     first = optimise(policy, tmp_path / "love", tasks=tasks, judges=judges, config=config).rounds[0].tasks[0]
-    assert 0 < first.pairs < first.repaired < first.violating
+    assert 0 < first.pairs <= first.repaired < first.violating
 
 
 def test_each_task_has_its_own_settings(policy: Path, asked: Prompts, log: pa.Table, tmp_path: Path) -> None:
