@@ -23,7 +23,7 @@ class TaskRound(_Record):
         calibrated: Mean R_cal over the same.
         log_ratio: Their mean log(pi/pi_ref), nats a token; a0 is left out, and so is what CODPO compares.
         violating: Drawn samples to which a judge objects, where minimal pairs are wanted.
-        repaired: Those of them for which a judge gave a repair.
+        repaired: Those of them with a repair that passes every judge.
         pairs: Those repairs that passed every judge and are learnt.
         shortened: Prompts that lost their oldest tokens, since they are longer than the room.
     """
