@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from assets.trial_plan import CLOSING_MARGIN, Settled, pair, settle
 
 if TYPE_CHECKING:
+    from experiments.ledger import Row
     from experiments.readout import Readout
     from warehouse.candidates import StagedCandidate
     from warehouse.connection import Target
@@ -165,12 +166,22 @@ def _book(target: "Target", facts: Facts, staged: "list[StagedCandidate]", *, wr
         found.name, found.predicted_lift, None if void else facts["lift"], low, high, facts["name"],
         datetime.fromisoformat(facts["read_at"]).date(),
     )  # fmt: skip
+    write = write and (void or row.measured_lift is not None or not _measured(target, row))
     if write:
         queries.append_ledger(target, row._asdict())
     predicted = {"predicted_lift": found.predicted_lift, "predicted_ci": [found.predicted_low, found.predicted_high]}
     words = ledger.agreement(queries.ledger(target)).words
     kept = row._asdict() | {"date": row.date.isoformat()}
     return {"candidate": found.name, **predicted, "ledger": kept if write else None, "ledger_words": words}
+
+
+def _measured(target: "Target", row: "Row") -> bool:
+    """Whether an earlier reading measured the lift: one without exposures, as with a longer wait, knows no better."""
+    from warehouse import queries
+
+    same = (row.candidate, row.experiment)
+    kept = [each for each in queries.ledger(target) if (each["candidate"], each["experiment"]) == same]
+    return any(each.get("measured_lift") is not None for each in kept)
 
 
 def _unpredicted(served: list[str], found: "StagedCandidate | None") -> Facts:
