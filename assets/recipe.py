@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from training.cgpo.config import CgpoConfig
 from training.labels.config import JudgeConfig
@@ -119,6 +119,15 @@ class Policy(Section):
             return JUDGES if self.judges else ()
         return self.judges
 
+    @field_validator("love_weights")
+    @classmethod
+    def _each_weight_once(cls, weights: tuple[float, ...]) -> tuple[float, ...]:
+        named = [f"{each:g}" for each in weights]
+        twice = sorted({each for each in named if named.count(each) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} stands there more than once; each weight is one policy")
+        return weights
+
 
 class Triggers(Section):
     """When Dagster acts by itself; see docs/dagster.md."""
@@ -207,6 +216,15 @@ class Recipe(Section):
         }
         filled = {name: _filled(given.get(name), default) for name, default in defaults.items()}
         return {**given, **filled}
+
+    @model_validator(mode="after")
+    def _loves_come_from_the_training_set(self) -> "Recipe":
+        if self.p_love.labels is not None:
+            raise ValueError(
+                f"p_love.labels is {self.p_love.labels!r}, but P[Love] learns from the training set's loves alone: "
+                "leave it out; `loveloop import` brings loves of another table into the warehouse"
+            )
+        return self
 
     @model_validator(mode="after")
     def _nothing_simulated_beside_real_events(self) -> "Recipe":

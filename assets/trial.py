@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from assets.trial_plan import Settled, pair, settle
 
 if TYPE_CHECKING:
+    from experiments.ledger import Row
     from warehouse.candidates import StagedCandidate
     from warehouse.connection import Target
     from warehouse.experiments import LoggedExperiment, StoredReadout, UserSums
@@ -172,6 +173,7 @@ def _book(target: "Target", facts: Facts, staged: "list[StagedCandidate]", *, wr
         found.name, found.predicted_lift, None if void else facts["lift"], low, high, facts["name"],
         datetime.fromisoformat(facts["read_at"]).date(), failed_gates(found),
     )  # fmt: skip
+    write = write and (void or row.measured_lift is not None or not _measured(target, row))
     if write:
         queries.append_ledger(target, row._asdict())
     predicted: Facts = {
@@ -187,6 +189,15 @@ def _book(target: "Target", facts: Facts, staged: "list[StagedCandidate]", *, wr
 def failed_gates(staged: "StagedCandidate") -> tuple[str, ...]:
     """Names of the gates that a candidate had failed when it was staged; earlier versions did not note them."""
     return tuple(staged.lineage.get("failed_gates", ()))
+
+
+def _measured(target: "Target", row: "Row") -> bool:
+    """Whether an earlier reading measured the lift: one without exposures, as with a longer wait, knows no better."""
+    from warehouse import queries
+
+    same = (row.candidate, row.experiment)
+    kept = [each for each in queries.ledger(target) if (each["candidate"], each["experiment"]) == same]
+    return any(each.get("measured_lift") is not None for each in kept)
 
 
 def _unpredicted(served: list[str], found: "StagedCandidate | None") -> Facts:

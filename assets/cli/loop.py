@@ -11,7 +11,9 @@ RECIPES = Path(__file__).resolve().parents[2] / "deploy" / "recipes"
 
 @click.command()
 @options.home
-@click.option("--name", default="demo", show_default=True, help="The run's folder in the home.")
+@click.option(
+    "--name", default="demo", show_default=True, callback=options.folder, help="The run's folder in the home."
+)
 def demo(home: Path, name: str) -> None:
     """Run the whole loop on a synthetic world: events in, an A/B decision and a report out.
 
@@ -22,7 +24,9 @@ def demo(home: Path, name: str) -> None:
 
 @click.command("live-demo")
 @options.home
-@click.option("--name", default="live-demo", show_default=True, help="The run's folder in the home.")
+@click.option(
+    "--name", default="live-demo", show_default=True, callback=options.folder, help="The run's folder in the home."
+)
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
@@ -50,7 +54,7 @@ def live_demo(home: Path, name: str, folder: Path) -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Your data, where the recipe reads some.",
 )
-@click.option("--name", help="The run's folder in the home; the recipe's name if left out.")
+@click.option("--name", callback=options.folder, help="The run's folder in the home; the recipe's name if left out.")
 @click.option(
     "--warehouse",
     envvar="LOVELOOP_WAREHOUSE",

@@ -19,6 +19,13 @@ class _TargetType(click.Path):
         return value if str(value).startswith("ducklake:") else super().convert(value, param, ctx)
 
 
+def folder(_: click.Context, option: click.Parameter, name: str | None) -> str | None:
+    """Refuse a run's name that is not the name of one folder: it would lie outside the home, or in another run."""
+    if name is not None and (name in ("", ".", "..") or {*name} & {"/", "\\", "\0"}):
+        raise click.BadParameter(f"{option.opts[0]} == {name!r}, must be one folder's name in the home, as in 'live'")
+    return name
+
+
 bootstrap = click.option(
     "--bootstrap",
     envvar="KAFKA_BOOTSTRAP",

@@ -12,7 +12,9 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 
 @click.command()
 @options.home
-@click.option("--run", "name", help="The run that is shown; the newest one of the home if left out.")
+@click.option(
+    "--run", "name", callback=options.folder, help="The run that is shown; the newest one of the home if left out."
+)
 @click.option(
     "--recipe",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

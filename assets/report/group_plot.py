@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from assets.report.adversary_schema import Group
-from assets.report.style import CONTROL, GOOD, GRID, INK, LOVE, QUIET, canvas, narrow, png
+from assets.report.style import CONTROL, GOOD, GRID, INK, LOVE, QUIET, canvas, dates, narrow, png
 from assets.report.typesetting import day
 
 PALETTE: Final = (LOVE, CONTROL, GOOD, "#c08a2e", "#7a5aa6", "#3f8fb5")
@@ -43,7 +43,6 @@ def colour(place: int | None) -> str:
 
 
 def _raster(axes: Any, found: Group, rows: int) -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     shown = [(account, place, datetime.fromisoformat(at)) for account, place, at in found.loves if account < rows]
     for account in range(rows):
@@ -67,9 +66,7 @@ def _raster(axes: Any, found: Group, rows: int) -> None:
     axes.set_xlim(left, right)
     if found.flagged_at:
         _flagged(axes, datetime.fromisoformat(found.flagged_at), left, right)
-    locator = AutoDateLocator(minticks=3, maxticks=4 if narrow() else 9)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    dates(axes, 5 if narrow() else 9)
     axes.set_ylim(rows - 0.3, -0.7)
     axes.set_yticks([0, *range(4, rows, 5 if rows <= 45 else 10)] if rows > 4 else range(rows))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value + 1:.0f}")

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from assets.report.schema import Bot, Experiment, LedgerRow, Policy
-from assets.report.style import BAND, CONTROL, GOOD, GRID, INK, LOVE, QUIET, canvas, legend, narrow, percent, png
+from assets.report.style import BAND, CONTROL, GOOD, GRID, INK, LOVE, QUIET, canvas, dates, legend, narrow, percent, png
 from experiments.intervals import wilson
 
 
@@ -167,7 +167,7 @@ def love_by_day(days: Sequence[date], exposures: Sequence[int], loves: Sequence[
     axes.set_ylim(bottom=0)
     axes.set_ylabel("Love rate")
     percent(axes.yaxis)
-    _dates(axes)
+    dates(axes, 5 if narrow() else 8)
     return png(figure)
 
 
@@ -251,11 +251,3 @@ def _few(axis: Any) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(4 if narrow() else 6))
-
-
-def _dates(axes: Any) -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-    locator = AutoDateLocator(maxticks=5 if narrow() else 8)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))

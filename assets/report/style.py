@@ -88,6 +88,19 @@ def png(figure: Any) -> bytes:
         return buffer.getvalue()
 
 
+def dates(axes: Any, most: int) -> None:
+    """Tick an axis of time at most so often; `most` is 5 or more.
+
+    Fewer least ticks than matplotlib's five: between two of its steps, such as 12 hours and a day, no step may give
+    five ticks and few enough, and it warns.
+    """
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=2 if most < 7 else 3, maxticks=most)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+
+
 def percent(axis: Any, decimals: int | None = None) -> None:
     """Show an axis of shares in per cent."""
     from matplotlib.ticker import PercentFormatter

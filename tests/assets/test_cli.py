@@ -12,6 +12,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
+from assets.cli.loop import demo
 from assets.cli.world import simulate
 from assets.errors import told
 from streams.synthetic.shares import NAMES
@@ -29,6 +30,15 @@ def test_a_command_that_is_not_there_is_refused() -> None:
     done = loveloop("dance")
     assert done.returncode == 2
     assert "No such command 'dance'" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["../outside", "..", ".", "", "a/b"])
+def test_a_run_has_the_name_of_one_folder_in_the_home(name: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    done = CliRunner().invoke(demo, ["--home", str(home), "--name", name])
+    assert done.exit_code == 2
+    assert f"--name == {name!r}, must be one folder's name" in done.output
+    assert [*tmp_path.iterdir()] == []
 
 
 @pytest.mark.slow

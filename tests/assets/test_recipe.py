@@ -46,6 +46,19 @@ def test_labels_of_the_simulated_world_are_refused_beside_real_events(source: st
         Recipe(source=source, safety={"labels": "world"})
 
 
+@pytest.mark.parametrize("source", ["world", "warehouse"])
+def test_p_love_learns_from_the_training_set_alone(source: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"p_love.labels is 'world', but P\[Love\] learns from the training set"
+    ):
+        Recipe(source=source, p_love={"labels": "world"})
+
+
+def test_a_love_weight_that_stands_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"0\.3 stands there more than once; each weight is one policy"):
+        Recipe(source="world", policy={"love_weights": [0.0, 0.3, 0.30000001]})
+
+
 def test_a_live_recipe_learns_helpfulness_from_thumbs_and_leaves_safety_out_unless_it_says_otherwise() -> None:
     plain = Recipe(source="warehouse")
     assert {name: wanted.labels for name, wanted in plain.labelled().items()} == {"helpfulness": "reactions"}

@@ -152,6 +152,13 @@ def test_a_reading_of_an_earlier_moment_changes_nothing_that_is_kept(target: Pat
     assert len(experiments.readouts(target)) == 1
 
 
+def test_a_reading_that_counts_nobody_takes_no_measured_lift_from_the_ledger(target: Path) -> None:
+    measured = trial.read(target, "tone")
+    nobody = trial.read(target, "tone", maturity_hours=87_600)
+    assert (nobody["rows"], nobody["lift"], nobody["ledger"]) == (0, None, None)
+    assert queries.ledger(target)[0]["measured_lift"] == measured["lift"]
+
+
 def test_users_of_both_arms_are_counted_left_out_and_told(target: Path) -> None:
     store(target, *Product(3, name="tone").served("u0", "treatment", response_id="crossed"))
     facts = trial.read(target, "tone")

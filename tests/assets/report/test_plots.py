@@ -1,12 +1,26 @@
 """What the plots draw, read from their axes."""
 
-from datetime import UTC, datetime
+import warnings
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from assets.report import adversary_plots, group_plot, plots, rounds_plot, schema
+from assets.report import adversary_plots, group_plot, plots, rounds_plot, schema, style
 from assets.report.adversary_schema import JudgedDay
+
+
+@pytest.mark.parametrize("most", [5, 8, 9])
+def test_dates_are_ticked_without_a_warning_however_long_they_span(most: int) -> None:
+    begin = datetime(2026, 1, 30, 9, 17, tzinfo=UTC)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for place in range(60):
+            figure, drawn = style.canvas()
+            drawn.set_xlim(begin, begin + timedelta(minutes=2 * 1.25**place))
+            style.dates(drawn, most)
+            assert 1 <= len(drawn.xaxis.get_major_locator()()) <= most + 2
+            figure.clear()
 
 
 @pytest.fixture
