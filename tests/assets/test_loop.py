@@ -102,6 +102,7 @@ def test_the_same_events_through_another_broker_make_the_same_candidate(run: Run
     again = reopen(tmp_path / "again")
     for file in again.directory.glob("warehouse.duckdb*"):
         file.unlink()
+    shutil.rmtree(again.directory / "training-sets")
     anew = ("ingest", "adversary", "clean_feedback", "training_set")
     for stage in stages(run.recipe)[1:-4]:
         done = perform(again, stage, anew=stage.name in (*anew, "candidate"))
