@@ -63,10 +63,33 @@ class Hearing:
         said = [known[asked] for known in self._known.values() if asked in known]
         return next((each.repaired for each in said if each.violates and each.repaired is not None), None)
 
+    def satisfied_repairs(self, asked: Sequence[Asked]) -> list[str | None]:
+        """Each violating response without its faults, as it passes every judge; None where none can make it so.
+
+        A repair to which another judge objects is repaired again by that one, as often as there are judges.
+        """
+        texts = [self.repair(each) for each in asked]
+        for _ in self._judges:
+            texts = [
+                self.repair((row, text)) if text is not None and wrong else text
+                for (row, _), text, wrong in zip(asked, texts, self._broken(asked, texts), strict=True)
+            ]
+        return [None if wrong else text for text, wrong in zip(texts, self._broken(asked, texts), strict=True)]
+
+    def _broken(self, asked: Sequence[Asked], texts: Sequence[str | None]) -> list[bool]:
+        """Whether any judge objects to what a response became."""
+        left = [(row, text) for (row, _), text in zip(asked, texts, strict=True) if text is not None]
+        said = dict(zip(left, self.violating(left), strict=True))
+        return [text is not None and said[row, text] for (row, _), text in zip(asked, texts, strict=True)]
+
+    def verdicts(self, asked: Sequence[Asked]) -> dict[str, list[Verdict | None]]:
+        """What each judge said of each response; None where it was not asked."""
+        return {name: [known.get(each) for each in asked] for name, known in self._known.items()}
+
     def trips(self, asked: Sequence[Asked]) -> dict[str, float]:
         """Of the responses that each judge was asked about, the share on which it tripped; 0 where of none."""
-        said = {name: [known[each].violates for each in asked if each in known] for name, known in self._known.items()}
-        return {name: sum(some) / max(1, len(some)) for name, some in said.items()}
+        heard = {name: [each.violates for each in said if each] for name, said in self.verdicts(asked).items()}
+        return {name: sum(said) / max(1, len(said)) for name, said in heard.items()}
 
     def _ask(self, name: str, judge: Judge, asked: Sequence[Asked]) -> None:
         if not asked:

@@ -50,14 +50,17 @@ def minimal_pairs(found: Candidates, hearing: Hearing, config: CgpoConfig, froze
         if not found.unfinished[row, column]
     ]
     violating = [each for each in finished if hearing.objected((each[0], each[2]))]
-    mended = [(row, column, text) for row, column, old in violating if (text := hearing.repair((row, old))) is not None]
-    broken = hearing.violating([(row, text) for row, _, text in mended])
-    passed = [each for each, wrong in zip(mended, broken, strict=True) if not wrong]
-    both = [(_encoded(found, row, text, frozen.tokenizer), found.sequence(row, column)) for row, column, text in passed]
+    asked = [(row, text) for row, _, text in violating]
+    repaired = sum(hearing.repair(each) is not None for each in asked)
+    passed = zip(violating, hearing.satisfied_repairs(asked), strict=True)
+    both = [
+        (_encoded(found, row, text, frozen.tokenizer), found.sequence(row, column))
+        for (row, column, _), text in passed
+        if text is not None
+    ]
     short = [(good, bad) for good, bad in both if 1 < len(good.ids) - good.prompt <= config.max_new_tokens]
-    return MinimalPairs(
-        pairs_of(short, frozen, weight=config.pair_weight, beta=config.pair_beta), len(violating), len(mended)
-    )
+    pairs = pairs_of(short, frozen, weight=config.pair_weight, beta=config.pair_beta)
+    return MinimalPairs(pairs, len(violating), repaired)
 
 
 def pairs_of(

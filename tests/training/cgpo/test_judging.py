@@ -61,6 +61,14 @@ def test_a_repair_comes_from_a_judge_that_objects() -> None:
     ]
 
 
+def test_a_repair_is_repaired_by_whoever_else_objects_and_passes_all_of_them() -> None:
+    judges = {"bye": Counting(" bye"), "wow": Counting(" wow"), "no": lambda _, text: Verdict("no" in text)}
+    hearing = Hearing(judges, ASKED, WHERE)
+    asked = [(0, "tea wow bye"), (1, "no bye"), (2, "tea")]
+    hearing.violating(asked)
+    assert hearing.satisfied_repairs(asked) == ["tea", None, None]
+
+
 def test_a_judge_that_raises_is_named_with_the_conversation_and_the_next_step() -> None:
     hearing = Hearing({"fine": lambda *_: PASS, "picky": raises}, ASKED, WHERE)
     said = (
