@@ -82,14 +82,16 @@ class Hearing:
         said = dict(zip(left, self.violating(left), strict=True))
         return [text is not None and said[row, text] for (row, _), text in zip(asked, texts, strict=True)]
 
-    def verdicts(self, asked: Sequence[Asked]) -> dict[str, list[Verdict | None]]:
-        """What each judge said of each response; None where it was not asked."""
-        return {name: [known.get(each) for each in asked] for name, known in self._known.items()}
+    def said(self, asked: Sequence[Asked]) -> dict[str, list[tuple[str, Verdict]]]:
+        """By judge, those of the responses that it was asked about, with its verdicts."""
+        return {
+            name: [(each[1], known[each]) for each in asked if each in known] for name, known in self._known.items()
+        }
 
     def trips(self, asked: Sequence[Asked]) -> dict[str, float]:
         """Of the responses that each judge was asked about, the share on which it tripped; 0 where of none."""
-        heard = {name: [each.violates for each in said if each] for name, said in self.verdicts(asked).items()}
-        return {name: sum(said) / max(1, len(said)) for name, said in heard.items()}
+        said = self.said(asked)
+        return {name: sum(each.violates for _, each in some) / max(1, len(some)) for name, some in said.items()}
 
     def _ask(self, name: str, judge: Judge, asked: Sequence[Asked]) -> None:
         if not asked:
