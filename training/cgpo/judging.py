@@ -64,16 +64,16 @@ class Hearing:
         conversations = [self._conversations[place] for place, _ in asked]
         return Panel(self._judges).repair(conversations, [text for _, text in asked])
 
-    def trips(self, asked: Sequence[Asked]) -> dict[str, float]:
-        """Of the responses that each judge was asked about, the share on which it tripped; 0 where of none."""
-        said = {name: [known[each].violates for each in asked if each in known] for name, known in self._known.items()}
-        return {name: sum(some) / max(1, len(some)) for name, some in said.items()}
-
     def said(self, asked: Sequence[Asked]) -> dict[str, list[tuple[str, Verdict]]]:
         """By judge, those of the responses that it was asked about, with its verdicts."""
         return {
             name: [(each[1], known[each]) for each in asked if each in known] for name, known in self._known.items()
         }
+
+    def trips(self, asked: Sequence[Asked]) -> dict[str, float]:
+        """Of the responses that each judge was asked about, the share on which it tripped; 0 where of none."""
+        said = self.said(asked)
+        return {name: sum(each.violates for _, each in some) / max(1, len(some)) for name, some in said.items()}
 
     def _ask(self, name: str, judge: Judge, asked: Sequence[Asked]) -> None:
         conversations, responses = [self._conversations[place] for place, _ in asked], [text for _, text in asked]
