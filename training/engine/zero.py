@@ -149,8 +149,8 @@ class Zero:
         }
         try:
             place.mkdir(parents=True, exist_ok=True)
-            write(content, place / f"rank-{self.rank}.pt")
-        except OSError as error:
+            write(_plain(content), place / f"rank-{self.rank}.pt")
+        except Exception as error:  # whatever it is, the other ranks must hear of it: they wait
             return f"rank {self.rank}: {error}"
         return None
 
@@ -233,6 +233,15 @@ def settings(config: EngineConfig) -> dict[str, Any]:
 def _seat(mine: Any, rank: int) -> list[Any]:
     """DeepSpeed takes all ranks' states as a list and reads its own place of it."""
     return [None] * rank + [mine]
+
+
+def _plain(content: Any) -> Any:
+    """The same content with bare tensors: DeepSpeed hangs process groups on its parameters, which no file can hold."""
+    if isinstance(content, torch.Tensor):
+        return content.detach().cpu().clone()
+    if isinstance(content, dict):
+        return {key: _plain(each) for key, each in content.items()}
+    return [_plain(each) for each in content] if isinstance(content, list) else content
 
 
 def _read_name(directory: Path) -> str | None:
