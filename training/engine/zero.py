@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,8 @@ from training.engine.engine import chance, take_up, trained, write
 from training.engine.schedule import Course, Schedule, policy_course
 
 Made = TypeVar("Made")
+_PATIENCE = timedelta(hours=6)
+"""Ranks wait so long for one that works alone; a dead one ends them at once, since torchrun watches."""
 LATEST = "latest"
 """The file that names the newest whole state."""
 
@@ -212,7 +215,7 @@ def join(device: torch.device) -> Any:
         raise ModuleNotFoundError(f"{error}; {rule}") from None
     deepspeed.utils.logging.set_log_level_from_string("warning")
     if not torch.distributed.is_initialized():
-        deepspeed.init_distributed(dist_backend="nccl" if device.type == "cuda" else "gloo", verbose=False)
+        deepspeed.init_distributed(dist_backend="nccl" if device.type == "cuda" else "gloo", verbose=False, timeout=_PATIENCE)
     return deepspeed
 
 
