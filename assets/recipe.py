@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from training.cgpo.config import CgpoConfig
+from training.engine.config import EngineConfig
 from training.labels.config import JudgeConfig
 from training.reward.config import RewardConfig
 
@@ -172,6 +173,8 @@ class Recipe(Section):
     evaluation: Evaluation = Evaluation()
     experiment: Experiment | None = None
     triggers: Triggers = Triggers()
+    engine: EngineConfig = EngineConfig()
+    """What reward models train through, and `loveloop train --recipe`: ranks, precision, LoRA; see docs/engine.md."""
 
     @model_validator(mode="before")
     @classmethod

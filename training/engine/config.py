@@ -13,7 +13,7 @@ class EngineConfig(BaseModel):
     kind: Literal["torch", "deepspeed"] = "torch"
     """`torch`: one process, one device. `deepspeed`: one or many ranks under torchrun."""
     zero: Literal[0, 1, 2, 3] = 2
-    """DeepSpeed's stage: what the ranks share out. 0 nothing, 1 the optimiser's state, 2 gradients too, 3 weights too."""
+    """DeepSpeed's stage: what ranks share out. 0 nothing, 1 the optimiser's state, 2 gradients too, 3 weights too."""
     ranks: int = Field(1, ge=1)
     """Processes on this machine (on each, with a hostfile): one a GPU."""
     hostfile: str | None = None
@@ -26,7 +26,7 @@ class EngineConfig(BaseModel):
     """All weights, or small matrices beside frozen ones."""
     lora_rank: int = Field(16, ge=1)
     checkpointing: bool = False
-    """Keep a layer's input alone and compute the rest again in the backward pass: a third more time, far less memory."""
+    """Keep a layer's input alone and compute the rest again going backward: a third more time, far less memory."""
     tokens: int = Field(16_384, ge=1)
     """Most padded tokens of one forward and backward pass on a rank; a step's gradients add up over several."""
 

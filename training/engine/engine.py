@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
-from training.engine.schedule import Schedule, Course, policy_course
+from training.engine.schedule import Course, Schedule, policy_course
 
 Made = TypeVar("Made")
 Part = TypeVar("Part")

@@ -35,7 +35,9 @@ def read_hosts(file: str | Path) -> list[Host]:
     if not found:
         raise ValueError(f"{file} names no machine: one line each, `HOST slots=RANKS`")
     if len({host.slots for host in found}) > 1:
-        raise ValueError(f"{file} gives machines different slots; torchrun starts as many ranks on each: make them equal")
+        raise ValueError(
+            f"{file} gives machines different slots; torchrun starts as many ranks on each: make them equal"
+        )
     return found
 
 

@@ -64,7 +64,7 @@ def run_ranks(
         finally:
             end(torchrun)
     if code:
-        raise RankLostError(_told("".join(kept), code, config, log, resume))
+        raise RankLostError(_told("".join(kept), code, log, resume))
 
 
 def torchrun_command(command: Sequence[str], config: EngineConfig) -> list[str]:
@@ -118,7 +118,7 @@ def _started(command: Sequence[str], config: EngineConfig) -> "subprocess.Popen[
     )
 
 
-def _told(text: str, code: int, config: EngineConfig, log: Path, resume: str) -> str:
+def _told(text: str, code: int, log: Path, resume: str) -> str:
     failed = [(int(rank), int(status)) for rank, status in _FAILED.findall(text)]
     killed = [each for each in failed if each[1] < 0 and each[1] != -signal.SIGTERM]
     said = [line.partition(_SAID)[2] for line in text.splitlines() if line.startswith(_SAID)]
@@ -128,5 +128,9 @@ def _told(text: str, code: int, config: EngineConfig, log: Path, resume: str) ->
         why = "memory ran out, or somebody killed it" if name == "SIGKILL" else "see the log"
         return f"rank {rank} was ended by {name} ({why}); the others were ended. {resume}. Log: {log}"
     rank = failed[0][0] if failed else 0
-    words = said[0] if said else f"it ended with exit code {failed[0][1] if failed else code}; its last words are in the log"
+    words = (
+        said[0]
+        if said
+        else f"it ended with exit code {failed[0][1] if failed else code}; its last words are in the log"
+    )
     return f"rank {rank}: {words}. {resume}. Log: {log}"

@@ -114,8 +114,8 @@ def planned(size: ModelSize, config: EngineConfig, ranks: int | None = None) -> 
     """The memory plan of a training.
 
     With P parameters of b bytes, T trained ones, N ranks and ZeRO stage z, each rank holds b P weights (z = 3: / N),
-    b T gradients (z >= 2: / N), and under DeepSpeed 12 T bytes of float32 weights and moments (z >= 1: / N); plain torch
-    needs 4 T and 8 T. See Rajbhandari et al., *ZeRO*, arXiv 1910.02054, section 3.
+    b T gradients (z >= 2: / N), and under DeepSpeed 12 T bytes of float32 weights and moments (z >= 1: / N); plain
+    torch needs 4 T and 8 T. See Rajbhandari et al., *ZeRO*, arXiv 1910.02054, section 3.
 
     >>> llama = ModelSize(8_030_000_000, 8_030_000_000, 4096, 14_336, 1024, 32, 128_256)
     >>> sharded = EngineConfig(kind="deepspeed", zero=3, ranks=8, dtype="bfloat16", checkpointing=True, tokens=4096)

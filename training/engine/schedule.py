@@ -1,4 +1,4 @@
-"""The learning rate's course: a short linear rise, then a cosine. Pure functions of the step and the number of steps."""
+"""The learning rate's course: a short linear rise, then a cosine. Pure functions of the step and their number."""
 
 import math
 from collections.abc import Callable

@@ -6,7 +6,13 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+MARK = "| "
+"""Stands before each line of a rank's output that is meant for the user."""
 _PAUSE = 5.0
+
+
+def silent(_: str) -> None:
+    """Tell nobody."""
 
 
 class Steps:
@@ -44,5 +50,5 @@ class Steps:
             self._spoke = now
             pace = (self.done - self._first) / max(now - self._began, 1e-9)
             left = (self.total - self.done) / pace
-            told = f"{self.title}: step {self.done} of {self.total}, loss {loss:.4f}, {pace:.2f} steps/s, {left:.0f} s left"
-            print(told, flush=True)
+            told = f"loss {loss:.4f}, {pace:.2f} steps/s, {left:.0f} s left"
+            print(f"{MARK}{self.title}: step {self.done} of {self.total}, {told}", flush=True)

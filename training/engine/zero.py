@@ -215,7 +215,9 @@ def join(device: torch.device) -> Any:
         raise ModuleNotFoundError(f"{error}; {rule}") from None
     deepspeed.utils.logging.set_log_level_from_string("warning")
     if not torch.distributed.is_initialized():
-        deepspeed.init_distributed(dist_backend="nccl" if device.type == "cuda" else "gloo", verbose=False, timeout=_PATIENCE)
+        deepspeed.init_distributed(
+            dist_backend="nccl" if device.type == "cuda" else "gloo", verbose=False, timeout=_PATIENCE
+        )
     return deepspeed
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from training import pretrained
@@ -23,7 +22,7 @@ from training.engine.engine import Engine, dealt
 from training.engine.memory import MemoryPlan, ModelSize, advised, planned, room_of
 from training.engine.placing import place
 from training.engine.start import start
-from training.engine.steps import Steps
+from training.engine.steps import Steps, silent
 from training.policy.batches import Encoded, encode_pairs, padded
 from training.policy.likelihood import token_logprobs
 from training.policy.load import ADAPTER, Policy, fingerprint, name_base, read_policy
@@ -74,7 +73,7 @@ def finetune(
     *,
     config: FinetuneConfig | None = None,
     engine: EngineConfig | None = None,
-    tell: Callable[[str], None] = lambda line: None,
+    tell: Callable[[str], None] = silent,
 ) -> FinetuneReport:
     """Fine-tune a policy on conversations and save it with its tokenizer (LoRA: the adapter).
 
@@ -116,7 +115,15 @@ def finetune(
         model = place(policy.model, engine, seed=config.seed)
         runner = start(model, engine, weight_decay=config.weight_decay)
         pairs = encode_pairs(policy.tokenizer, conversations, responses, config.longest)
-        losses = _run(runner, pairs, Policy(model, policy.tokenizer), config, engine, work / key, tell)
+        losses = _run(
+            runner,
+            pairs,
+            Policy(model, policy.tokenizer),
+            config=config,
+            engine=engine,
+            state=work / key,
+            tell=tell,
+        )
     tenth = max(1, len(losses) // 10)
     report = FinetuneReport(
         key=key,
@@ -148,6 +155,7 @@ def _run(
     runner: Engine,
     pairs: Sequence[Encoded],
     policy: Policy,
+    *,
     config: FinetuneConfig,
     engine: EngineConfig,
     state: Path,
@@ -223,7 +231,11 @@ def _plan(model: Any, engine: EngineConfig, tell: Callable[[str], None]) -> Memo
 
 
 def _key(
-    base: str | Path, conversations: Sequence[Any], responses: Sequence[str], config: FinetuneConfig, engine: EngineConfig
+    base: str | Path,
+    conversations: Sequence[Any],
+    responses: Sequence[str],
+    config: FinetuneConfig,
+    engine: EngineConfig,
 ) -> str:
     content = [fingerprint(base), list(conversations), list(responses), config.model_dump(), engine.model_dump()]
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:20]

@@ -59,9 +59,9 @@ class Fit:
         inner: Any,
         tokenizer: Any,
         config: RewardConfig,
+        *,
         states: States,
         name: str,
-        *,
         tokens: int = 16_384,
         state: Path | None = None,
         keep_every: int = 200,
@@ -88,7 +88,9 @@ class Fit:
         self.runner.begin(self.config.epochs * each, self._rate())
         begun, skip, losses = self._resumed()
         done = begun * each + skip
-        with Steps(self.config.epochs * each, done=done, title=f"{self.name}: training", rank=self.runner.rank) as steps:
+        with Steps(
+            self.config.epochs * each, done=done, title=f"{self.name}: training", rank=self.runner.rank
+        ) as steps:
             for epoch in range(begun, self.config.epochs):
                 if epoch - 1 - int(np.argmin(losses or [0])) >= 2:
                     break
@@ -99,7 +101,9 @@ class Fit:
                 if losses[-1] <= min(losses):
                     self._keep_best()
                 skip = 0
-                self._keep({"epoch": epoch + 1, "losses": losses, "random": self.random.bit_generator.state, "place": 0})
+                self._keep(
+                    {"epoch": epoch + 1, "losses": losses, "random": self.random.bit_generator.state, "place": 0}
+                )
         return Fitted(stands_for, losses)
 
     def settled(self) -> Any:

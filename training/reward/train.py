@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from training import pretrained
 from training.engine.config import EngineConfig
+from training.engine.steps import silent
 from training.reward.audit import counterfactuals
 from training.reward.bases import check_base
 from training.reward.calibration import Calibration, fit_platt
@@ -38,6 +40,7 @@ def train_reward_model(
     lineage: dict[str, Any],
     engine: EngineConfig | None = None,
     state: Path | None = None,
+    tell: Callable[[str], None] = silent,
 ) -> RewardReport:
     """Fit, calibrate, measure and save one reward model.
 
@@ -63,6 +66,7 @@ def train_reward_model(
         lineage: What it was made from (training set hash, window, filter version ...), copied into the card.
         engine: Which engine, ranks, precision; plain torch in float32 by default.
         state: A folder in which an interrupted training keeps its state, and from which it goes on; None keeps none.
+        tell: Takes the memory plan, line by line.
 
     Raises:
         ValueError: No example, no positive, no negative, or too few users or days to keep a test part aside; frozen
@@ -80,7 +84,9 @@ def train_reward_model(
         seed=config.seed,
     )
     train, validation, test = (every.take(rows) for rows in parts)
-    fit, fitted = fit_classifier(train, validation, base=place, config=config, name=name, engine=engine, state=state)
+    fit, fitted = fit_classifier(
+        train, validation, base=place, config=config, name=name, engine=engine, state=state, tell=tell
+    )
 
     def finish() -> RewardReport:
         model = calibrated(fit, fitted, validation)
@@ -140,10 +146,11 @@ def fit_classifier(
     states: "States | None" = None,
     engine: EngineConfig | None = None,
     state: Path | None = None,
+    tell: Callable[[str], None] = silent,
 ) -> "tuple[Fit, Fitted]":
     """Fit a classifier through the engine; the fit holds the best epoch's weights, on rank 0."""
-    from training.engine.memory import ModelSize, advised, planned
-    from training.engine.placing import place
+    from training.engine.memory import ModelSize, advised, planned, room_of
+    from training.engine.placing import device_of, place
     from training.engine.schedule import reward_course
     from training.engine.start import start
     from training.reward.fit import Fit
@@ -156,7 +163,10 @@ def fit_classifier(
         )
     tokenizer = load_tokenizer(base)
     classifier = place(load_classifier(base, tokenizer, config), engine, kind="reward", seed=config.seed)
-    with advised(planned(ModelSize.of(classifier), engine), engine):
+    plan = planned(ModelSize.of(classifier), engine)
+    for line in plan.lines(engine, room_of(device_of(engine.device), engine.ranks)):
+        tell(line)
+    with advised(plan, engine):
         runner = start(
             classifier, engine, weight_decay=config.weight_decay, betas=(0.9, 0.98), course=reward_course, fused=True
         )
@@ -165,8 +175,8 @@ def fit_classifier(
             classifier,
             tokenizer,
             config,
-            {} if states is None else states,
-            name,
+            states={} if states is None else states,
+            name=name,
             tokens=engine.tokens,
             state=state,
         )
