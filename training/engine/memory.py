@@ -67,7 +67,7 @@ class MemoryPlan(NamedTuple):
         weights: In the precision of forward and backward.
         gradients: As they add up.
         optimiser: AdamW's two moments and, under DeepSpeed, the float32 copy of the weights.
-        step: What comes for a moment: float32 gradients under DeepSpeed; one gathered layer under ZeRO-3.
+        step: What comes for a moment: float32 gradients under DeepSpeed; under ZeRO-3 the whole weights, when they are saved.
         activations: Of one forward and backward pass of `tokens` tokens, an estimate.
         host: Memory of the whole machine while the ranks read the model.
     """
@@ -135,12 +135,12 @@ def planned(size: ModelSize, config: EngineConfig, ranks: int | None = None) -> 
     if not sharded and config.dtype == "bfloat16":
         weights += (4 - b) * size.trained
     moments = 8 if zero == 0 else 12
-    layer = b * size.parameters / max(1, size.layers)
+    step = 4 * size.trained / world if zero >= 1 else 0.0
     return MemoryPlan(
         weights=weights,
         gradients=trained * size.trained / (world if zero >= 2 else 1),
         optimiser=moments * size.trained / (world if zero >= 1 else 1),
-        step=(4 * size.trained / world if zero >= 1 else 0.0) + (2 * layer if zero == 3 else 0.0),
+        step=max(step, b * size.parameters) if zero == 3 else step,
         activations=_activations(size, config, b),
         host=b * size.parameters * config.ranks,
     )
@@ -148,7 +148,8 @@ def planned(size: ModelSize, config: EngineConfig, ranks: int | None = None) -> 
 
 def _activations(size: ModelSize, config: EngineConfig, b: int) -> float:
     inside = b * (10 * size.hidden + 4 * size.keys + 4 * size.inner) + 4 * 4 * size.hidden  # norms keep float32
-    inside += 0 if config.tuning == "full" else 4 * 7 * config.lora_rank + 4 * 7 * size.hidden
+    if config.tuning == "lora":  # beside bfloat16 layers LoRA reads float32 copies of their inputs
+        inside += 4 * 7 * config.lora_rank + (4 * (6 * size.hidden + size.inner) if b < 4 else 0)
     layers = size.layers * b * size.hidden + inside if config.checkpointing else size.layers * inside
     return config.tokens * (layers + (b + 12) * size.vocabulary)
 
