@@ -67,7 +67,7 @@ class MemoryPlan(NamedTuple):
         weights: In the precision of forward and backward.
         gradients: As they add up.
         optimiser: AdamW's two moments and, under DeepSpeed, the float32 copy of the weights.
-        step: What comes for a moment: float32 gradients under DeepSpeed; under ZeRO-3 the whole weights, when they are saved.
+        step: What comes for a moment: float32 gradients under DeepSpeed; under ZeRO-3 the whole weights at saving.
         activations: Of one forward and backward pass of `tokens` tokens, an estimate.
         host: Memory of the whole machine while the ranks read the model.
     """

@@ -67,7 +67,9 @@ def test_each_machine_knows_its_place(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.delenv("LOVELOOP_NODE", raising=False)
     with pytest.raises(ValueError, match=r"is none of the hostfile's \(gpu-1, gpu-2\): mend the names"):
         own_place(read_hosts(file))
-    monkeypatch.setattr("training.engine.hosts.socket", SimpleNamespace(gethostname=lambda: "gpu-2", getfqdn=lambda: ""))
+    monkeypatch.setattr(
+        "training.engine.hosts.socket", SimpleNamespace(gethostname=lambda: "gpu-2", getfqdn=lambda: "")
+    )
     command = torchrun_command(["-m", "assets"], EngineConfig(kind="deepspeed", hostfile=str(file)))
     assert {"--nnodes=2", "--node-rank=1", "--master-addr=gpu-1", "--nproc-per-node=8"} <= set(command)
     monkeypatch.setenv("LOVELOOP_NODE", "0")

@@ -79,9 +79,10 @@ def test_a_policy_is_fine_tuned_and_taken_up_where_it_was_cut(
         if len(count) == 2:
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(OneProcess, "save", cut)
+    monkeypatch.setattr(OneProcess, "save", cut)
+    with pytest.raises(KeyboardInterrupt):
         finetune(rows, policy, tmp_path / "cut", config=config)
+    monkeypatch.setattr(OneProcess, "save", saved)
     said: list[str] = []
     finetune(rows, policy, tmp_path / "cut", config=config, tell=said.append)
     assert any("going on after step 6 of 14" in line for line in said)

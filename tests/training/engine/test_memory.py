@@ -84,12 +84,11 @@ def test_a_plan_that_does_not_fit_says_what_to_lower() -> None:
 
 def test_memory_that_runs_out_becomes_advice() -> None:
     config = EngineConfig()
-    with pytest.raises(MemoryShortError, match=r"memory ran out .* planned were .* the cheapest first: set checkpo"):
-        with advised(planned(LLAMA_8B, config), config):
-            torch.empty(2**60)
-    with pytest.raises(RuntimeError, match="size mismatch|shapes cannot be multiplied|must match"):
-        with advised(planned(LLAMA_8B, config), config):
-            torch.ones(2) + torch.ones(3)
+    plan, said = planned(LLAMA_8B, config), r"memory ran out .* planned were .* the cheapest first: set checkpo"
+    with pytest.raises(MemoryShortError, match=said), advised(plan, config):
+        torch.empty(2**60)
+    with pytest.raises(RuntimeError, match="must match"), advised(plan, config):
+        torch.add(torch.ones(2), torch.ones(3))
 
 
 def test_room_on_a_processor_is_shared_by_its_ranks() -> None:

@@ -21,7 +21,7 @@ META = torch.device("meta")
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another device than the processor, which every machine has."""
-    monkeypatch.setattr(placing, "device_of", lambda wanted="auto": META)
+    monkeypatch.setattr(placing, "device_of", lambda *_: META)
 
 
 def test_what_is_read_lies_on_the_device(policy: Path, elsewhere: None) -> None:
@@ -48,8 +48,9 @@ class _StoppedError(Exception):
 
 @pytest.mark.parametrize("stage", ["reward", "pretrain", "finetune"])
 def test_what_is_trained_lies_on_the_device(
-    stage: str, policy: Path, log: pa.Table, elsewhere: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    stage: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    policy, log, _ = map(request.getfixturevalue, ("policy", "log", "elsewhere"))
     seen = []
 
     def stop(model: torch.nn.Module, *_: object, **__: object) -> None:
@@ -62,13 +63,13 @@ def test_what_is_trained_lies_on_the_device(
 
     for module in (start, finetune, pretrain):
         monkeypatch.setattr(module, "start", stop)
+    run = {
+        "reward": lambda: fit_classifier(None, None, base=str(policy), config=RewardConfig(), name="x"),
+        "pretrain": lambda: pretrain.pretrain_policy(log, tmp_path / "out"),
+        "finetune": lambda: finetune.finetune(log, policy, tmp_path / "out"),
+    }[stage]
     with pytest.raises(_StoppedError):
-        if stage == "reward":
-            fit_classifier(None, None, base=str(policy), config=RewardConfig(), name="x")  # type: ignore[arg-type]
-        elif stage == "pretrain":
-            pretrain.pretrain_policy(log, tmp_path / "out")
-        else:
-            finetune.finetune(log, policy, tmp_path / "out")
+        run()
     assert seen == [META]
 
 
