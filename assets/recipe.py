@@ -174,7 +174,7 @@ class Recipe(Section):
     experiment: Experiment | None = None
     triggers: Triggers = Triggers()
     engine: EngineConfig = EngineConfig()
-    """What reward models train through, and `loveloop train --recipe`: ranks, precision, LoRA; see docs/engine.md."""
+    """What reward models and `loveloop train --recipe` train through: ranks, precision, LoRA; see docs/engine.md."""
 
     @model_validator(mode="before")
     @classmethod

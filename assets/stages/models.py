@@ -8,6 +8,7 @@ from typing import Any
 from assets.recipe import Labelled, Recipe, Reward
 from assets.run import Facts, Run, Stage
 from assets.stages import feedback, labels
+from training.engine.config import EngineConfig
 from training.policy.load import fingerprint
 
 LEARNING = ("training",)
@@ -61,11 +62,14 @@ def _evenly(rows: int, wanted: int) -> list[int]:
 
 
 def _reward(run: Run, name: str, wanted: Reward, examples: Any, lineage: dict[str, Any]) -> Facts:
+    from training.reward.ranks import train_on_ranks
     from training.reward.train import train_reward_model
 
-    out = run.models / name
+    out, engine = run.models / name, run.recipe.engine
+    fit = train_on_ranks if engine.kind == "deepspeed" else train_reward_model
     config = wanted.config.model_copy(update={"seed": run.recipe.seed})
-    report = train_reward_model(examples, out, base=_base(run, wanted.base), config=config, name=name, lineage=lineage)
+    base = _base(run, wanted.base)
+    report = fit(examples, out, base=base, config=config, name=name, lineage=lineage, engine=engine)
     measured = report.measured.as_dict()
     low, high = measured["auroc_ci"]
     summary = (
@@ -166,7 +170,8 @@ def _learns(name: Labelled) -> Callable[[Run], Facts]:
 
 def _stage(name: str, title: str, work: Callable[[Run], Facts], inputs: Callable[[Run], Any]) -> Stage:
     def settings(recipe: Recipe) -> Any:
-        return getattr(recipe, name)
+        own = getattr(recipe, name)
+        return own if name == "incumbent" or recipe.engine == EngineConfig() else [own, recipe.engine]
 
     needs = (_SET,) if name == "incumbent" else (_SET, "incumbent")
     return Stage(

@@ -120,6 +120,29 @@ def test_a_reward_model_learns_on_two_ranks(base: Path, draw_loves: Callable[[in
     assert '"kind":"deepspeed"' in facts["lineage"]["engine"]
 
 
+def test_a_reward_model_on_two_sharded_ranks_is_that_of_one_process(
+    base: Path, draw_loves: Callable[[int], "object"], tmp_path: Path
+) -> None:
+    pytest.importorskip("deepspeed")
+    from assets.cli.train import _rows
+    from training.engine.config import EngineConfig
+    from training.reward.config import RewardConfig
+    from training.reward.data import COLUMNS
+    from training.reward.ranks import train_on_ranks
+    from training.reward.train import train_reward_model
+
+    pq.write_table(draw_loves(800), tmp_path / "loves.parquet")
+    examples = _rows(tmp_path / "loves.parquet", COLUMNS[2:3])
+    config = RewardConfig(epochs=2, batch=16, learning_rate=4e-3)
+    settings = {"base": base, "config": config, "name": "x", "lineage": {}}
+    engine = EngineConfig(kind="deepspeed", zero=3, ranks=2)
+    many = train_on_ranks(examples, tmp_path / "many", engine=engine, **settings)
+    one = train_reward_model(examples, tmp_path / "one", **settings)
+    assert many.losses == pytest.approx(one.losses, abs=1e-4)
+    assert many.measured.auroc.value == pytest.approx(one.measured.auroc.value, abs=1e-3)
+    assert not (tmp_path / "many.work").exists()
+
+
 @pytest.fixture(scope="module")
 def draw_loves() -> Callable[[int], "object"]:
     """Draws labelled examples in which answers about berries are loved."""

@@ -47,7 +47,7 @@ class ModelSize(NamedTuple):
             parameters=sum(each.numel() for each in model.parameters()),
             trained=sum(each.numel() for each in model.parameters() if each.requires_grad),
             hidden=shape.hidden_size,
-            inner=shape.intermediate_size,
+            inner=getattr(shape, "intermediate_size", None) or 4 * shape.hidden_size,
             keys=shape.hidden_size * grouped // heads,
             layers=shape.num_hidden_layers,
             vocabulary=1 if "SequenceClassification" in type(inside).__name__ else shape.vocab_size,
