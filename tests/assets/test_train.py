@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def start(*words: object) -> "subprocess.Popen[str]":
+def start(*words: object, **environment: str) -> "subprocess.Popen[str]":
     """`loveloop train` with these words."""
     return subprocess.Popen(
         [sys.executable, "-u", "-m", "assets", "train", *map(str, words)],
@@ -26,7 +27,7 @@ def start(*words: object) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
     )
 
 
@@ -92,24 +93,31 @@ def test_a_killed_rank_is_named_and_the_same_command_goes_on(talks: Path, base: 
     assert (report["engine"]["kind"], report["engine"]["zero"], report["engine"]["ranks"]) == ("deepspeed", 3, 2)
 
 
-def test_a_finished_training_is_not_done_twice(talks: Path, base: Path, tmp_path: Path) -> None:
-    words = ["policy", "--data", talks, "--base", base, "--out", tmp_path / "lora", "--tuning", "lora", "--batch", 32]
+def test_two_machines_train_together(talks: Path, base: Path, tmp_path: Path) -> None:
+    """Both are this one: the hostfile names it twice, and each is told its place."""
+    pytest.importorskip("deepspeed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (tmp_path / "hosts").write_text("127.0.0.1 slots=1\n127.0.0.1 slots=1\n")
+    out = tmp_path / "tuned"
+    words = ["policy", "--data", talks, "--base", base, "--out", out, "--engine", "deepspeed", "--batch", 32]
+    words += ["--hostfile", tmp_path / "hosts"]
+    both = [start(*words, LOVELOOP_NODE=str(place), MASTER_PORT=str(port)) for place in range(2)]
+    for running in both:
+        code, said = ended(running)
+        assert code == 0, said
+    assert "2 ranks" in out.with_name("tuned.log").read_text()
+    assert json.loads((out / "finetune.json").read_text())["steps"] == 8
+
+
+def test_a_reward_model_learns_from_a_file(base: Path, draw_loves: Callable[[int], "object"], tmp_path: Path) -> None:
+    pq.write_table(draw_loves(1_500), tmp_path / "loves.parquet")
+    words = ["reward", "--data", tmp_path / "loves.parquet", "--base", base, "--out", tmp_path / "p_love"]
+    words += ["--tuning", "lora", "--batch", 16, "--epochs", 6, "--rate", 2e-2]
     code, said = ended(start(*words))
     assert code == 0, said
     assert "memory of each rank (plain torch, 1 ranks, lora, float32)" in said
-    assert (tmp_path / "lora" / "adapter_config.json").exists()
-    code, again = ended(start(*words))
-    assert code == 0
-    assert "is done already with these data and settings" in again
-
-
-def test_a_reward_model_learns_on_two_ranks(base: Path, draw_loves: Callable[[int], "object"], tmp_path: Path) -> None:
-    pytest.importorskip("deepspeed")
-    pq.write_table(draw_loves(1_500), tmp_path / "loves.parquet")
-    words = ["reward", "--data", tmp_path / "loves.parquet", "--base", base, "--out", tmp_path / "p_love"]
-    words += ["--engine", "deepspeed", "--ranks", 2, "--tuning", "lora", "--batch", 16, "--epochs", 6, "--rate", 2e-2]
-    code, said = ended(start(*words))
-    assert code == 0, said
     from training.reward.model import RewardModel
 
     model = RewardModel.load(tmp_path / "p_love")
@@ -117,7 +125,7 @@ def test_a_reward_model_learns_on_two_ranks(base: Path, draw_loves: Callable[[in
     loved, not_loved = model.logits([asked, asked], ["the fox eats berries.", "the bear eats salmon."])
     assert loved > not_loved + 1
     facts = json.loads((tmp_path / "p_love" / "metrics.json").read_text())
-    assert '"kind":"deepspeed"' in facts["lineage"]["engine"]
+    assert '"tuning":"lora"' in facts["lineage"]["engine"]
 
 
 def test_a_reward_model_on_two_sharded_ranks_is_that_of_one_process(

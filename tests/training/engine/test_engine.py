@@ -86,6 +86,9 @@ def test_a_policy_is_fine_tuned_and_taken_up_where_it_was_cut(
     said: list[str] = []
     finetune(rows, policy, tmp_path / "cut", config=config, tell=said.append)
     assert any("going on after step 6 of 14" in line for line in said)
+    assert not (tmp_path / "cut.work").exists()
+    finetune(rows, policy, tmp_path / "cut", config=config, tell=said.append)
+    assert said[-1].endswith("cut is done already with these data and settings")
     from safetensors.torch import load_file
 
     one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "cut"))
