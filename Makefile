@@ -16,7 +16,8 @@ install: $(READY)  ## make the virtual environment (every other target does it b
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || { echo "making $(VENV) (once; torch is large)"; $(PYTHON) -m venv $(VENV); }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[stream,collect,lake,dagster,train,encoder,test]'
+	@$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[stream,collect,lake,dagster,train,encoder,test]' setuptools wheel
+	@DS_BUILD_OPS=0 $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[train,deepspeed]'
 	@touch $(READY)
 
 demo: $(READY)  ## the whole loop on a synthetic world; ends in runs/demo/report.html

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from training.cgpo.config import CgpoConfig
+from training.engine.config import EngineConfig
 from training.labels.config import JudgeConfig
 from training.reward.config import RewardConfig
 
@@ -202,6 +203,8 @@ class Recipe(Section):
     evaluation: Evaluation = Evaluation()
     experiment: Experiment | None = None
     triggers: Triggers = Triggers()
+    engine: EngineConfig = EngineConfig()
+    """What reward models and `loveloop train --recipe` train through: ranks, precision, LoRA; see docs/engine.md."""
 
     @model_validator(mode="before")
     @classmethod

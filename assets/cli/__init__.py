@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("transfer:export", "Write all events, or one table, to a file."),
     "quarantine": ("quarantine:quarantine", "Show who is left out as an adversary and why; release or confirm."),
     "training-set": ("training_set:training_set", "Freeze clean feedback into a training set, or compare two sets."),
+    "train": ("train:train", "Train a policy or a reward model from files, on one rank or many."),
     "erase": ("erase:erase", "Forget a user: warehouse, training sets, runs, bytes included; with a receipt."),
     "signals": ("signals:signals", "Rank feedback signals by how well they foretell that users stay."),
     "experiment": ("experiment:experiment", "List the experiments in the log, or read one out."),

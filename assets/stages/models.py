@@ -8,6 +8,7 @@ from typing import Any, Literal
 from assets.recipe import Labelled, Recipe, Reward
 from assets.run import Facts, Run, Stage
 from assets.stages import feedback, labels, prompts
+from training.engine.config import EngineConfig
 from training.policy.load import fingerprint
 
 LEARNING = ("training",)
@@ -70,13 +71,14 @@ def _reward(
     *,
     by: Literal["users", "conversations"] = "users",
 ) -> Facts:
+    from training.reward.ranks import train_on_ranks
     from training.reward.train import train_reward_model
 
-    out = run.models / name
+    out, engine = run.models / name, run.recipe.engine
+    fit = train_on_ranks if engine.kind == "deepspeed" else train_reward_model
     config = wanted.config.model_copy(update={"seed": run.recipe.seed})
-    report = train_reward_model(
-        examples, out, base=_base(run, wanted.base), config=config, name=name, lineage=lineage, by=by
-    )
+    base = _base(run, wanted.base)
+    report = fit(examples, out, base=base, config=config, name=name, lineage=lineage, by=by, engine=engine)
     measured = report.measured.as_dict()
     low, high = measured["auroc_ci"]
     summary = (
@@ -183,7 +185,8 @@ def _learns(name: Labelled) -> Callable[[Run], Facts]:
 
 def _stage(name: str, title: str, work: Callable[[Run], Facts], inputs: Callable[[Run], Any]) -> Stage:
     def settings(recipe: Recipe) -> Any:
-        return getattr(recipe, name)
+        own = getattr(recipe, name)
+        return own if name == "incumbent" or recipe.engine == EngineConfig() else [own, recipe.engine]
 
     needs = (_SET,) if name == "incumbent" else (_SET, "incumbent")
     return Stage(

@@ -31,10 +31,28 @@ class Policy(NamedTuple):
 
 
 def load_policy(place: str | Path) -> Policy:
-    """Load a causal language model with its tokenizer; an adapter is merged into its base.
+    """Load a policy to sample from or to score with, on this process's device; an adapter is merged into its base.
+
+    To train it read it with `read_policy` and place it with `training.engine.placing.place`.
 
     Args:
         place: A directory written by `save_pretrained` (of a model or an adapter), or a hub name.
+
+    Raises:
+        FileNotFoundError: The directory is not there.
+        ValueError: The tokenizer has no chat template.
+    """
+    from training.engine.placing import read_only
+
+    policy = read_policy(place)
+    return Policy(read_only(policy.model), policy.tokenizer)
+
+
+def read_policy(place: str | Path) -> Policy:
+    """Read a causal language model with its tokenizer into the processor's memory, in its checkpoint's precision.
+
+    Args:
+        place: As `load_policy` takes it.
 
     Raises:
         FileNotFoundError: The directory is not there.

@@ -18,8 +18,10 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from training import pretrained
+from training.engine.config import EngineConfig
+from training.engine.placing import place
+from training.engine.start import start
 from training.policy.batches import Encoded, bucketed, encode_pairs, padded
-from training.policy.schedule import warmup_then_cosine
 from training.policy.tokenizer import ROLES, build_tokenizer
 from training.text import Conversation
 
@@ -130,18 +132,15 @@ def _small_llama(config: PretrainConfig, tokenizer: Any, seed: int) -> Any:
 def _fit(model: Any, pairs: Sequence[Encoded], tokenizer: Any, config: PretrainConfig, seed: int) -> tuple[int, float]:
     lengths = np.array([len(each.ids) for each in pairs])
     batches = _order(lengths, config, seed)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=config.lr, betas=(0.9, 0.95), weight_decay=0.05, fused=True)
-    schedule = warmup_then_cosine(optimiser, len(batches))
+    engine = EngineConfig()
+    runner = start(place(model, engine), engine, weight_decay=0.05, fused=True)
+    runner.begin(len(batches), config.lr)
     losses = []
-    model.train()
     for batch in tqdm(batches, desc="pretrain policy", unit="batch", disable=None, leave=False):
         ids, _ = padded([pairs[index] for index in batch], tokenizer.pad_token_id)
-        loss, shown = _loss(model, ids, tokenizer, config.prompt_share)
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        schedule.step()
+        loss, shown = _loss(model, ids.to(runner.device), tokenizer, config.prompt_share)
+        runner.backward(loss)
+        runner.step()
         losses.append(shown)
     last = losses[-max(1, len(losses) // 10) :]
     return int(sum(lengths[batch].sum() for batch in batches)), float(np.mean(last))
@@ -166,10 +165,10 @@ def _loss(model: Any, ids: torch.Tensor, tokenizer: Any, prompt_share: float) ->
 
 def assistant_speaks(ids: torch.Tensor, tokenizer: Any) -> torch.Tensor:
     """Which tokens the assistant wrote, each turn's end token included: bool, as `ids` [batch, length]."""
-    roles = torch.tensor([tokenizer.convert_tokens_to_ids(role) for role in ROLES.values()])
+    roles = torch.tensor([tokenizer.convert_tokens_to_ids(role) for role in ROLES.values()], device=ids.device)
     opens = torch.isin(ids, roles)
-    place = torch.arange(ids.shape[1]).expand_as(ids)
-    speaker = ids.gather(1, torch.where(opens, place, 0).cummax(dim=1).values)
+    column = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+    speaker = ids.gather(1, torch.where(opens, column, 0).cummax(dim=1).values)
     mine = speaker == tokenizer.convert_tokens_to_ids(ROLES["assistant"])
     spoken: torch.Tensor = mine & ~opens & (ids != tokenizer.pad_token_id)
     return spoken

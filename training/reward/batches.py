@@ -49,7 +49,7 @@ def pad(ids: Ids, pad_id: int) -> dict[str, torch.Tensor]:
     return {"input_ids": tokens, "attention_mask": mask}
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference_mode: weights that DeepSpeed gathers within it could not be trained afterwards
 def score(
     model: Any,
     ids: Ids,

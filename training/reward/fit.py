@@ -1,16 +1,18 @@
 """The training loop: unpaired binary cross-entropy on a sequence classifier, fresh negatives each epoch, early stop.
 
-Left out on purpose: mixed precision (bf16 autocast was slower on these processors), several devices, gradient
-accumulation.
+It steps through an engine: one process, or many ranks, each of which draws the same rows and takes its part of them.
+Left out on purpose: mixed precision by autocast (slower on these processors).
 """
 
 import math
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
+from training.engine.engine import Engine, OneProcess, dealt, write
+from training.engine.steps import Steps
 from training.reward.batches import score, shuffled
 from training.reward.config import RewardConfig
 from training.reward.data import Examples, subsample
@@ -37,37 +39,86 @@ class Fitted(NamedTuple):
 
 
 class Fit:
-    """One fit of one model, in place."""
+    """One fit of one model.
 
-    def __init__(self, model: Any, tokenizer: Any, config: RewardConfig, states: States, name: str) -> None:
-        self.model, self.tokenizer, self.config, self.states, self.name = model, tokenizer, config, states, name
+    Args:
+        runner: The engine around the classifier.
+        inner: The classifier itself.
+        tokenizer: Its tokenizer.
+        config: The dials.
+        states: Outputs of frozen layers, by text.
+        name: For the progress bars.
+        tokens: Most padded tokens of one pass on a rank; a larger batch's gradients add up over several.
+        state: Where an interrupted fit goes on from; None keeps nothing.
+        keep_every: Steps between two states, beside one after each epoch.
+    """
+
+    def __init__(
+        self,
+        runner: Engine,
+        inner: Any,
+        tokenizer: Any,
+        config: RewardConfig,
+        *,
+        states: States,
+        name: str,
+        tokens: int = 16_384,
+        state: Path | None = None,
+        keep_every: int = 200,
+    ) -> None:
+        self.runner, self.inner, self.tokenizer, self.config = runner, inner, tokenizer, config
+        self.states, self.name, self.tokens, self.state, self.keep_every = states, name, tokens, state, keep_every
+        self.model = runner.model
         self.random = np.random.default_rng(config.seed)
+        self.best: dict[str, torch.Tensor] = {}
+        """On rank 0 the whole weights of the best epoch so far."""
 
     def run(self, train: Examples, validation: Examples) -> Fitted:
-        """Fit, and leave the model with the weights of its best epoch, in evaluation mode.
+        """Fit, and leave the whole weights of the best epoch in `best` (on rank 0).
 
         1. Each epoch draws its own negatives and passes once over them and all positives.
         2. After it the loss on a fixed validation sample, drawn at the same positive rate, is taken.
-        3. A second epoch in a row without a new best ends the fit; the best weights are put back.
+        3. A second epoch in a row without a new best ends the fit.
+        4. A fit that was interrupted goes on at its last kept step, with the chance that it had there.
         """
         torch.manual_seed(self.config.seed)
         watched, _ = self._draw(validation)
-        losses: list[float] = []
-        best: dict[str, torch.Tensor] = {}
         part, stands_for = self._draw(train)
-        steps = self.config.epochs * math.ceil(len(part.ids) / self.config.batch)
-        optimiser, clock = self._optimiser(steps)
-        with tqdm(total=steps, desc=f"{self.name}: training", disable=None, unit="step", leave=False) as bar:
-            for epoch in range(self.config.epochs):
+        each = math.ceil(len(part.ids) / self.config.batch)
+        self.runner.begin(self.config.epochs * each, self._rate())
+        begun, skip, losses = self._resumed()
+        done = begun * each + skip
+        with Steps(
+            self.config.epochs * each, done=done, title=f"{self.name}: training", rank=self.runner.rank
+        ) as steps:
+            for epoch in range(begun, self.config.epochs):
+                if epoch - 1 - int(np.argmin(losses or [0])) >= 2:
+                    break
+                chance = self.random.bit_generator.state
                 part = part if epoch == 0 else self._draw(train)[0]
-                self._pass(part, optimiser, clock, bar)
+                self._pass(part, steps, skip, {"epoch": epoch, "losses": losses, "random": chance})
                 losses.append(self.loss(watched))
                 if losses[-1] <= min(losses):
-                    best = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
-                if epoch - int(np.argmin(losses)) >= 2:
-                    break
-        self.model.load_state_dict(best)
+                    self._keep_best()
+                skip = 0
+                self._keep(
+                    {"epoch": epoch + 1, "losses": losses, "random": self.random.bit_generator.state, "place": 0}
+                )
         return Fitted(stands_for, losses)
+
+    def settled(self) -> Any:
+        """The plain model with the weights of the best epoch, which `raw` scores with from now on; on rank 0 alone.
+
+        Under DeepSpeed the classifier's own weights may be shards of another precision: a copy in float32 is made of
+        its configuration and the best weights. LoRA's matrices are merged into the weights beside them.
+        """
+        if not isinstance(self.runner, OneProcess):
+            self.inner = _unsharded(self.inner).to(self.runner.device)
+        self.inner.load_state_dict(self.best)
+        if hasattr(self.inner, "merge_and_unload"):
+            self.inner = self.inner.merge_and_unload()
+        self.model = self.inner.eval()
+        return self.inner
 
     def raw(self, ids: list[list[int]], progress: str | None = None) -> Floats:
         """Raw logits of texts, shape [rows]; frozen layers are not run twice on one text."""
@@ -90,37 +141,71 @@ class Fit:
         return self.encoded(examples.take(rows)), stands_for
 
     def _opened(self, ids: list[list[int]]) -> Any:
-        return opened(self.model, self.config.frozen_layers, ids, self.tokenizer.pad_token_id, self.states)
+        return opened(self.inner, self.config.frozen_layers, ids, self.tokenizer.pad_token_id, self.states)
 
-    def _pass(self, part: Encoded, optimiser: torch.optim.Optimizer, clock: Any, bar: Any) -> None:
+    def _pass(self, part: Encoded, steps: Steps, skip: int, progress: dict[str, Any]) -> None:
         with self._opened(part.ids) as prepare:
             self.model.train()
-            for rows in shuffled(part.ids, size=self.config.batch, random=self.random):
-                self._step(part, rows, prepare).backward()  # type: ignore[no-untyped-call]
-                torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-                optimiser.step()
-                optimiser.zero_grad(set_to_none=True)
-                clock.step()
-                bar.update(1)
+            for place, rows in enumerate(shuffled(part.ids, size=self.config.batch, random=self.random)):
+                if place < skip:
+                    continue
+                steps.ahead(self._step(part, rows, prepare))
+                if (place + 1) % self.keep_every == 0:
+                    self._keep(progress | {"place": place + 1})
 
-    def _step(self, part: Encoded, rows: Any, prepare: Prepare) -> torch.Tensor:
-        device = next(self.model.parameters()).device
+    def _step(self, part: Encoded, rows: Any, prepare: Prepare) -> float:
+        """One step on a batch, whatever ranks and passes it is cut into; its loss on this rank's part."""
+        longest = max(len(part.ids[row]) for row in rows)
+        pieces = min(len(rows), max(self.runner.ranks, math.ceil(len(rows) * longest / self.tokens)))
+        mine = dealt(np.array_split(rows, pieces), self.runner)
+        seen = 0.0
+        for place, (some, factor) in enumerate(mine):
+            loss = self._loss(part, some, prepare) * (factor * len(some) / len(rows))
+            self.runner.backward(loss, last=place == len(mine) - 1)
+            seen += float(loss.detach())
+        self.runner.step()
+        return seen
+
+    def _loss(self, part: Encoded, rows: Any, prepare: Prepare) -> torch.Tensor:
+        device = self.runner.device
         labels, weights = (torch.tensor(part[column][rows], dtype=torch.float32, device=device) for column in (1, 2))
         batch = {key: value.to(device) for key, value in prepare([part.ids[row] for row in rows]).items()}
         logits = self.model(**batch).logits[:, 0].float()
         return torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, weight=weights)
 
-    def _optimiser(self, steps: int) -> tuple[torch.optim.Optimizer, Any]:
-        rate = self.config.learning_rate or 0.128 / self.model.config.hidden_size
-        free = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        optimiser = torch.optim.AdamW(
-            free, lr=rate, weight_decay=self.config.weight_decay, betas=(0.9, 0.98), fused=True
-        )
-        warmup = max(1, steps // 20)
+    def _rate(self) -> float:
+        return self.config.learning_rate or 0.128 / float(self.inner.config.hidden_size)
 
-        def share(step: int) -> float:
-            if step < warmup:
-                return (step + 1) / warmup
-            return 0.02 + 0.49 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+    def _keep_best(self) -> None:
+        with self.runner.whole() as whole:
+            if self.runner.rank == 0:
+                self.best = {key: value.detach().clone() for key, value in whole.state_dict().items()}
+        if self.state is not None and self.runner.rank == 0:
+            self.state.mkdir(parents=True, exist_ok=True)
+            part = self.state / "best.pt.part"
+            write(self.best, part)
+            part.replace(self.state / "best.pt")
 
-        return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, share)
+    def _keep(self, progress: dict[str, Any]) -> None:
+        if self.state is not None:
+            self.runner.save(self.state, progress)
+
+    def _resumed(self) -> tuple[int, int, list[float]]:
+        """The epoch, the step in it and the losses to go on with."""
+        kept = self.runner.load(self.state) if self.state is not None else None
+        if kept is None:
+            return 0, 0, []
+        self.random.bit_generator.state = kept["random"]
+        if self.state is not None and self.runner.rank == 0 and (self.state / "best.pt").exists():
+            self.best = torch.load(self.state / "best.pt", weights_only=True)
+        return kept["epoch"], kept["place"], kept["losses"]
+
+
+def _unsharded(model: Any) -> Any:
+    """A model of the same shape, adapter included, with float32 weights of its own; their values are to be loaded."""
+    if not hasattr(model, "peft_config"):
+        return type(model)(model.config)
+    from peft import get_peft_model
+
+    base = model.get_base_model()
+    return get_peft_model(type(base)(base.config), model.peft_config[model.active_adapter])

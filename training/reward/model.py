@@ -29,9 +29,11 @@ class RewardModel(NamedTuple):
         """
         from transformers import AutoModelForSequenceClassification
 
+        from training.engine.placing import read_only
+
         path = check_base(Path(directory))
         calibration = Calibration.read(Path(directory))
-        model = pretrained.load(AutoModelForSequenceClassification, path).eval()
+        model = read_only(pretrained.load(AutoModelForSequenceClassification, path))
         return cls(model, load_tokenizer(path), calibration, int(model.config.reward_max_tokens))
 
     def logits(

@@ -2,12 +2,15 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from training import pretrained
+from training.engine.config import EngineConfig
+from training.engine.steps import silent
 from training.reward.audit import counterfactuals
 from training.reward.bases import check_base
 from training.reward.calibration import Calibration, fit_platt
@@ -21,7 +24,7 @@ from training.reward.report import RewardReport
 from training.text import load_tokenizer
 
 if TYPE_CHECKING:
-    from training.reward.fit import Fit
+    from training.reward.fit import Fit, Fitted
     from training.reward.frozen import States
 
 __all__ = ["RewardConfig", "RewardReport", "train_reward_model"]
@@ -36,6 +39,9 @@ def train_reward_model(
     name: str,
     lineage: dict[str, Any],
     by: Literal["users", "conversations"] = "users",
+    engine: EngineConfig | None = None,
+    state: Path | None = None,
+    tell: Callable[[str], None] = silent,
 ) -> RewardReport:
     """Fit, calibrate, measure and save one reward model.
 
@@ -49,6 +55,8 @@ def train_reward_model(
        chances are held against the target itself), and counterfactual edits are scored.
     5. Weights, tokenizer, calibration.json, metrics.json and README.md are written to `out`.
 
+    Under torchrun every rank calls this with the same arguments; from step 3 on rank 0 works alone.
+
     Args:
         examples: pyarrow Table with conversation (JSON), response, label (true or false, or a target in [0, 1]), weight
             (trust in [0, 1]), user_id, served_at.
@@ -59,9 +67,13 @@ def train_reward_model(
         name: What the model is called in its card.
         lineage: What it was made from (training set hash, window, filter version ...), copied into the card.
         by: What keeps train and test apart: users and time, for reactions; conversations, for labels.
+        engine: Which engine, ranks, precision; plain torch in float32 by default.
+        state: A folder in which an interrupted training keeps its state, and from which it goes on; None keeps none.
+        tell: Takes the memory plan, line by line.
 
     Raises:
-        ValueError: No example, no positive, no negative, or too few users or days to keep a test part aside.
+        ValueError: No example, no positive, no negative, or too few users or days to keep a test part aside; frozen
+            layers with ZeRO-3 or LoRA.
         FileNotFoundError: `base` is a path without a model.
     """
     started = time.monotonic()
@@ -69,27 +81,35 @@ def train_reward_model(
     every = read_examples(examples)
     parts = _divided(every, config, by)
     train, validation, test = (every.take(rows) for rows in parts[:3])
-    model, _, losses = fit_model(train, validation, base=place, config=config, name=name)
-    held, weights = evaluation_sample(test, config)
-    measured = measure(model, held, weights, seed=config.seed, name=name)
-    audit = counterfactuals(model, held.conversations[:400], held.responses[:400])
-    report = RewardReport(
-        name=name,
-        directory=out,
-        rows={key: len(part.labels) for key, part in zip(parts._fields, (train, validation, test), strict=False)},
-        positives={
-            key: int(part.positives.sum()) for key, part in zip(parts._fields, (train, validation, test), strict=False)
-        },
-        by=by,
-        later=_later(model, every.take(parts.later), config, name) if len(parts.later) else None,
-        base_rate=test.positive_rate,
-        measured=measured,
-        audit=audit,
-        losses=losses,
-        seconds=time.monotonic() - started,
+    fit, fitted = fit_classifier(
+        train, validation, base=place, config=config, name=name, engine=engine, state=state, tell=tell
     )
-    save(model, report, config, lineage | {"base": str(base)})
-    return report
+
+    def finish() -> RewardReport:
+        model = calibrated(fit, fitted, validation)
+        held, weights = evaluation_sample(test, config)
+        measured = measure(model, held, weights, seed=config.seed, name=name)
+        audit = counterfactuals(model, held.conversations[:400], held.responses[:400])
+        report = RewardReport(
+            name=name,
+            directory=out,
+            rows={key: len(part.labels) for key, part in zip(parts._fields, (train, validation, test), strict=False)},
+            positives={
+                key: int(part.positives.sum())
+                for key, part in zip(parts._fields, (train, validation, test), strict=False)
+            },
+            by=by,
+            later=_later(model, every.take(parts.later), config, name) if len(parts.later) else None,
+            base_rate=test.positive_rate,
+            measured=measured,
+            audit=audit,
+            losses=fitted.losses,
+            seconds=time.monotonic() - started,
+        )
+        save(model, report, config, lineage | {"base": str(base)})
+        return report
+
+    return fit.runner.shared(finish)
 
 
 def _divided(every: Examples, config: RewardConfig, by: Literal["users", "conversations"]) -> Split:
@@ -135,21 +155,70 @@ def fit_model(
         name: For the progress bars.
         states: Outputs of frozen layers, by text; the folds of a cross-validation share them.
     """
+    fit, fitted = fit_classifier(train, validation, base=base, config=config, name=name, states=states)
+    return calibrated(fit, fitted, validation), fit, fitted.losses
+
+
+def fit_classifier(
+    train: Examples,
+    validation: Examples,
+    *,
+    base: str,
+    config: RewardConfig,
+    name: str,
+    states: "States | None" = None,
+    engine: EngineConfig | None = None,
+    state: Path | None = None,
+    tell: Callable[[str], None] = silent,
+) -> "tuple[Fit, Fitted]":
+    """Fit a classifier through the engine; the fit holds the best epoch's weights, on rank 0."""
+    from training.engine.memory import ModelSize, advised, planned, room_of
+    from training.engine.placing import device_of, place
+    from training.engine.schedule import reward_course
+    from training.engine.start import start
     from training.reward.fit import Fit
 
+    engine = engine or EngineConfig()
+    if config.frozen_layers and (engine.tuning == "lora" or (engine.kind == "deepspeed" and engine.zero == 3)):
+        raise ValueError(
+            f"frozen_layers == {config.frozen_layers} goes neither with LoRA nor with ZeRO-3: set it to 0, or train "
+            "with zero = 2 and tuning = 'full'"
+        )
     tokenizer = load_tokenizer(base)
-    classifier = load_classifier(base, tokenizer, config)
-    fit = Fit(classifier, tokenizer, config, {} if states is None else states, name)
-    fitted = fit.run(train, validation)
+    classifier = place(load_classifier(base, tokenizer, config), engine, kind="reward", seed=config.seed)
+    plan = planned(ModelSize.of(classifier), engine)
+    for line in plan.lines(engine, room_of(device_of(engine.device), engine.ranks)):
+        tell(line)
+    with advised(plan, engine):
+        runner = start(
+            classifier, engine, weight_decay=config.weight_decay, betas=(0.9, 0.98), course=reward_course, fused=True
+        )
+        fit = Fit(
+            runner,
+            classifier,
+            tokenizer,
+            config,
+            states={} if states is None else states,
+            name=name,
+            tokens=engine.tokens,
+            state=state,
+        )
+        fitted = fit.run(train, validation)
+    return fit, fitted
+
+
+def calibrated(fit: "Fit", fitted: "Fitted", validation: Examples) -> RewardModel:
+    """The model of the fit's best epoch, calibrated on the validation users; on rank 0 alone."""
+    config, model = fit.config, fit.settled()
     held, weights = evaluation_sample(validation, config)
-    shifted = fit.raw(fit.encoded(held).ids, f"{name}: calibration") - np.log(fitted.stands_for)
+    shifted = fit.raw(fit.encoded(held).ids, f"{fit.name}: calibration") - np.log(fitted.stands_for)
     scale, offset = fit_platt(shifted, held.labels, weights)
     calibration = Calibration(float(np.log(fitted.stands_for)), scale, offset)
-    return RewardModel(classifier.eval(), tokenizer, calibration, config.max_tokens), fit, fitted.losses
+    return RewardModel(model.eval(), fit.tokenizer, calibration, config.max_tokens)
 
 
 def load_classifier(base: str, tokenizer: Any, config: RewardConfig) -> Any:
-    """The base as a sequence classifier with one label: fresh head, frozen lower layers, on the fastest device."""
+    """The base as a sequence classifier with one label: fresh head, frozen lower layers."""
     import torch
     from transformers import AutoModelForSequenceClassification
     from transformers.utils import logging
@@ -167,7 +236,7 @@ def load_classifier(base: str, tokenizer: Any, config: RewardConfig) -> Any:
     model.config.reward_max_tokens = config.max_tokens
     model.config.use_cache = False
     freeze(model, config.frozen_layers)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+    return model
 
 
 def evaluation_sample(examples: Examples, config: RewardConfig) -> tuple[Examples, Floats]:

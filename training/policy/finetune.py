@@ -1,0 +1,262 @@
+"""Supervised fine-tuning: a policy learns to answer as given conversations were answered, on one rank or many.
+
+The loss is the mean negative log-likelihood of a response's tokens; prompts are read, not learnt. It starts a policy
+in a product's own voice before feedback moves it, and is the plainest user of the engine.
+"""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from training import pretrained
+from training.engine.config import EngineConfig
+from training.engine.engine import Engine, dealt
+from training.engine.memory import MemoryPlan, ModelSize, advised, planned, room_of
+from training.engine.placing import place
+from training.engine.start import start
+from training.engine.steps import Steps, silent
+from training.policy.batches import Encoded, encode_pairs, padded
+from training.policy.likelihood import token_logprobs
+from training.policy.load import ADAPTER, Policy, fingerprint, name_base, read_policy
+from training.policy.pretrain import read_pairs
+
+
+class FinetuneConfig(BaseModel):
+    """The dials of supervised fine-tuning."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(1, ge=1)
+    batch: int = Field(64, ge=1)
+    """Conversations of one step, on all ranks together."""
+    longest: int = Field(1024, ge=16)
+    """Tokens of a conversation and its response; older ones are cut."""
+    lr: float | None = Field(None, gt=0)
+    """None: 5e-4 at width 128, inversely proportional to the width, ten times that for LoRA."""
+    weight_decay: float = Field(0.0, ge=0)
+    keep_every: int = Field(100, ge=1)
+    """Steps between two states that a killed run goes on from."""
+    seed: int = 1
+
+
+class FinetuneReport(BaseModel):
+    """What was fitted; `finetune.json` beside the weights."""
+
+    key: str
+    """Of base, data and settings: the same call with the same key is done already."""
+    rows: int
+    steps: int
+    tokens: int
+    """Of responses, all epochs together."""
+    loss_first: float
+    """Mean of the first tenth of the steps, in nats a token."""
+    loss: float
+    """Mean of the last tenth."""
+    seconds: float
+    """Of this process; an interrupted run's are not counted."""
+    config: FinetuneConfig
+    engine: EngineConfig
+
+
+def finetune(
+    examples: pa.Table,
+    base: str | Path,
+    out: Path,
+    *,
+    config: FinetuneConfig | None = None,
+    engine: EngineConfig | None = None,
+    tell: Callable[[str], None] = silent,
+) -> FinetuneReport:
+    """Fine-tune a policy on conversations and save it with its tokenizer (LoRA: the adapter).
+
+    1. A finished `out` of the same base, data and settings is returned as it is.
+    2. The memory plan is told; weights go where `place` puts them; a kept state of the same key is taken up.
+    3. Each step's conversations are dealt to the ranks, whose gradients add up; every `keep_every` steps the state is
+       kept in `NAME.work`.
+    4. Rank 0 writes the whole weights beside `out` and renames them into place.
+
+    Under torchrun every rank calls this with the same arguments.
+
+    Args:
+        examples: Columns conversation (JSON, or a list of messages) and response.
+        base: The policy to start from.
+        out: Where the new one appears when all is done.
+        config: The dials.
+        engine: Which engine, ranks, precision.
+        tell: Takes each line for the user, on every rank.
+
+    Raises:
+        ValueError: No example, or a tokenizer without a chat template.
+        FileNotFoundError: No model at `base`.
+        MemoryShortError: With what to lower.
+        OSError: A state or the weights could not be written.
+    """
+    config, engine = config or FinetuneConfig(), engine or EngineConfig()
+    conversations, responses = read_pairs(examples)
+    if not responses:
+        raise ValueError("no example to fine-tune on: the table is empty")
+    key = _key(base, conversations, responses, config, engine)
+    done = _finished(out, key)
+    if done is not None:
+        tell(f"{out} is done already with these data and settings")
+        return done
+    began, work = time.perf_counter(), out.with_name(f"{out.name}.work")
+    policy = read_policy(base)
+    plan = _plan(policy.model, engine, tell)
+    with advised(plan, engine):
+        model = place(policy.model, engine, seed=config.seed)
+        runner = start(model, engine, weight_decay=config.weight_decay)
+        pairs = encode_pairs(policy.tokenizer, conversations, responses, config.longest)
+        losses = _run(
+            runner,
+            pairs,
+            Policy(model, policy.tokenizer),
+            config=config,
+            engine=engine,
+            state=work / key,
+            tell=tell,
+        )
+    tenth = max(1, len(losses) // 10)
+    report = FinetuneReport(
+        key=key,
+        rows=len(pairs),
+        steps=len(losses),
+        tokens=config.epochs * _response_tokens(pairs),
+        loss_first=float(np.mean(losses[:tenth])),
+        loss=float(np.mean(losses[-tenth:])),
+        seconds=time.perf_counter() - began,
+        config=config,
+        engine=engine,
+    )
+    with runner.whole() as whole:
+        if runner.rank == 0:
+            _publish(Policy(whole, policy.tokenizer), report, base, work, out)
+    return report
+
+
+def default_rate(width: int, tuning: str) -> float:
+    """5e-4 at width 128 and inversely proportional to the width; ten times that for LoRA.
+
+    >>> default_rate(4096, "full"), default_rate(4096, "lora")
+    (1.5625e-05, 0.00015625)
+    """
+    return 5e-4 * 128 / width * (10 if tuning == "lora" else 1)
+
+
+def _run(
+    runner: Engine,
+    pairs: Sequence[Encoded],
+    policy: Policy,
+    *,
+    config: FinetuneConfig,
+    engine: EngineConfig,
+    state: Path,
+    tell: Callable[[str], None],
+) -> list[float]:
+    each = -(-len(pairs) // config.batch)
+    total = each * config.epochs
+    runner.begin(total, config.lr or default_rate(policy.model.config.hidden_size, engine.tuning))
+    kept = runner.load(state)
+    losses: list[float] = kept["losses"] if kept else []
+    if kept:
+        tell(f"going on after step {len(losses)} of {total}, kept in {state.parent}")
+    pad = policy.tokenizer.pad_token_id
+    with Steps(total, done=len(losses), title=f"fine-tune {policy.model.config.model_type}", rank=runner.rank) as steps:
+        runner.model.train()
+        for number in range(len(losses), total):
+            batch = _batch(pairs, number // each, number % each, config)
+            losses.append(_step(runner, batch, pad, engine.tokens))
+            steps.ahead(losses[-1])
+            if (number + 1) % config.keep_every == 0 and number + 1 < total:
+                runner.save(state, {"losses": losses})
+    return losses
+
+
+def _batch(pairs: Sequence[Encoded], epoch: int, step: int, config: FinetuneConfig) -> list[Encoded]:
+    order = np.random.default_rng([config.seed, epoch]).permutation(len(pairs))
+    return [pairs[index] for index in order[step * config.batch : (step + 1) * config.batch]]
+
+
+def _step(runner: Engine, batch: Sequence[Encoded], pad: int, tokens: int) -> float:
+    """One step: the loss in nats a token of the whole batch, whatever ranks and passes it is cut into."""
+    share = _response_tokens(batch)
+    mine = dealt(parts_of(batch, tokens=tokens, ranks=runner.ranks), runner)
+    seen = 0.0
+    for place_, (part, factor) in enumerate(mine):
+        ids, response = (each.to(runner.device) for each in padded(part, pad))
+        loss = -token_logprobs(runner.model, ids, response).sum() / share * factor
+        runner.backward(loss, last=place_ == len(mine) - 1)
+        seen += float(loss.detach())
+    runner.step()
+    return runner.total(seen)
+
+
+def parts_of(batch: Sequence[Encoded], *, tokens: int, ranks: int) -> list[list[Encoded]]:
+    """A batch in parts of similar length, each of at most `tokens` padded tokens, and at least one for each rank.
+
+    >>> long, short = Encoded(np.zeros(8, dtype=np.int64), 4), Encoded(np.zeros(2, dtype=np.int64), 1)
+    >>> [len(part) for part in parts_of([short, long, short, short], tokens=8, ranks=1)]
+    [3, 1]
+    """
+    most = -(-len(batch) // ranks)
+    parts: list[list[Encoded]] = []
+    for each in sorted(batch, key=lambda one: len(one.ids)):
+        if parts and len(parts[-1]) < most and (len(parts[-1]) + 1) * len(each.ids) <= tokens:
+            parts[-1].append(each)
+        else:
+            parts.append([each])
+    return parts
+
+
+def _response_tokens(pairs: Sequence[Encoded]) -> int:
+    return sum(len(each.ids) - each.prompt for each in pairs)
+
+
+def _plan(model: Any, engine: EngineConfig, tell: Callable[[str], None]) -> MemoryPlan:
+    from training.engine.placing import device_of
+
+    size = ModelSize.of(model)
+    plan = planned(size.with_adapter(engine.lora_rank) if engine.tuning == "lora" else size, engine)
+    for line in plan.lines(engine, room_of(device_of(engine.device), engine.ranks)):
+        tell(line)
+    return plan
+
+
+def _key(
+    base: str | Path,
+    conversations: Sequence[Any],
+    responses: Sequence[str],
+    config: FinetuneConfig,
+    engine: EngineConfig,
+) -> str:
+    content = [fingerprint(base), list(conversations), list(responses), config.model_dump(), engine.model_dump()]
+    return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:20]
+
+
+def _finished(out: Path, key: str) -> FinetuneReport | None:
+    file = out / "finetune.json"
+    if not file.exists():
+        return None
+    report = FinetuneReport.model_validate_json(file.read_text())
+    return report if report.key == key else None
+
+
+def _publish(policy: Policy, report: FinetuneReport, base: str | Path, work: Path, out: Path) -> None:
+    fresh = work / "policy"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    pretrained.save(fresh, policy.model, policy.tokenizer)
+    if (fresh / ADAPTER).exists():
+        name_base(fresh, base, seen_from=out)
+    (fresh / "finetune.json").write_text(report.model_dump_json(indent=1))
+    shutil.rmtree(out, ignore_errors=True)
+    fresh.rename(out)
+    shutil.rmtree(work)
