@@ -8,6 +8,9 @@ from assets.run import Facts, Run, Stage
 from assets.stages import feedback, models, prompts
 from assets.stages.prompts import Task
 
+LONGEST_PROMPT = 512
+"""Tokens of a prompt that generators read."""
+
 
 def name_of(love_weight: float) -> str:
     """What the policy of a Love weight is called, in reports and on disk."""
@@ -40,6 +43,7 @@ def weights(recipe: Recipe, love_weight: float) -> dict[Task, float]:
 
 def _optimise(run: Run, love_weight: float) -> Facts:
     from training.cgpo.loop import optimise
+    from training.rollout.speaker import speaker_of
     from warehouse import training_set
 
     wanted = run.recipe.policy
@@ -48,15 +52,19 @@ def _optimise(run: Run, love_weight: float) -> Facts:
     aims, earlier = weights(run.recipe, love_weight), prompts.earlier(log.num_rows)
     asked = {name: prompts.for_training(run, name, config.prompts) for name in aims}
     place = run.policy(love_weight)
-    report = optimise(
-        models.incumbent(run),
-        place,
-        tasks=[_task(run, name, weight, asked[name].conversations) for name, weight in aims.items()],
-        judges=judges(run),
-        config=config,
-        supervised=log.select(["conversation", "response"]).slice(0, min(wanted.supervised_rows, earlier)),
-        rollouts=run.directory / "rollouts",
-    )
+    rank = config.lora_rank if config.tuning == "lora" else None
+    work, context = run.directory / "vllm" / name_of(love_weight), LONGEST_PROMPT + config.max_new_tokens
+    with speaker_of(wanted.rollouts, models.incumbent(run), work, lora_rank=rank, context=context) as speaker:
+        report = optimise(
+            models.incumbent(run),
+            place,
+            tasks=[_task(run, name, weight, asked[name].conversations) for name, weight in aims.items()],
+            judges=judges(run),
+            config=config,
+            supervised=log.select(["conversation", "response"]).slice(0, min(wanted.supervised_rows, earlier)),
+            rollouts=run.directory / "rollouts",
+            speaker=speaker,
+        )
     last = report.rounds[-1]
     rounds_done = counted(len(report.rounds), "round")
     summary = f"{report.policy}: {rounds_done}, {counted(last.winners, 'winner')} in the last"

@@ -1,6 +1,5 @@
 """The multi-task loop: CRRAFT in rounds over helpfulness, safety and Love, from a policy's directory to a new one."""
 
-import copy
 import hashlib
 import json
 import shutil
@@ -23,7 +22,8 @@ from training.judges.verdict import Judge
 from training.policy.batches import Encoded, encode_pairs
 from training.policy.load import ADAPTER, Policy, fingerprint, load_policy, name_base
 from training.policy.pretrain import read_pairs
-from training.rollout.generator import TransformersGenerator, version_of
+from training.rollout.generator import Generator, version_of
+from training.rollout.speaker import LocalSpeaker, Speaker
 from training.rollout.store import RolloutStore
 from training.text import Conversation
 
@@ -37,6 +37,7 @@ def optimise(
     config: CgpoConfig | None = None,
     supervised: pa.Table | None = None,
     rollouts: Path | None = None,
+    speaker: Speaker | None = None,
 ) -> PolicyReport:
     """Optimise a policy for several rewards under judges, and save it.
 
@@ -56,12 +57,13 @@ def optimise(
         config: Rounds, sizes, limits and rates.
         supervised: Logged conversations (columns conversation, response) mixed into the epochs to keep the language.
         rollouts: Rollouts and scores to share with other runs; without it they are dropped at the end.
+        speaker: Who draws the samples; without it, this process does.
 
     Raises:
         ValueError: Nothing to optimise for, or a round in which no prompt was left to learn from.
         FileNotFoundError: There is no model at `policy`.
     """
-    config = config or CgpoConfig()
+    config, speaker = config or CgpoConfig(), speaker or LocalSpeaker()
     started = time.perf_counter()
     kept, reference = active(tasks), version_of(policy)
     logged = read_pairs(supervised) if supervised is not None and config.supervised > 0 else ([], [])
@@ -73,9 +75,11 @@ def optimise(
     work.mkdir(parents=True, exist_ok=True)
     frozen, trained = load_policy(policy), _trainable(load_policy(policy), config)
     store = RolloutStore(rollouts or work / "rollouts")
-    bench = Bench(TransformersGenerator.of_policy(frozen, reference), frozen, judges, store, config)
+    bench = Bench(speaker.reference(frozen, reference), frozen, judges, store, config)
     texts = encode_pairs(frozen.tokenizer, *logged, config.longest)
-    reports = _rounds(trained, kept, bench, name=out.name, texts=texts, state=work / "state.pt", key=key)
+    reports = _rounds(
+        trained, kept, bench, speaker=speaker, name=out.name, texts=texts, state=work / "state.pt", key=key
+    )
     version = _save(trained, work / "policy", out, policy)
     report = PolicyReport(
         policy=version,
@@ -96,6 +100,7 @@ def _rounds(
     tasks: Sequence[Task],
     bench: Bench,
     *,
+    speaker: Speaker,
     name: str,
     texts: Sequence[Encoded],
     state: Path,
@@ -108,8 +113,7 @@ def _rounds(
     for number in range(progress.round, config.rounds):
         started = time.perf_counter()
         version = f"{name}-r{number}@{_hash_weights(model)}" if number else bench.reference.version
-        speaker = _speaker(trained, version, config)
-        lots, seen = _collect(tasks, speaker, bench, number=number, cursor=progress.cursor)
+        lots, seen = _collect(tasks, speaker.policy(trained, version), bench, number=number, cursor=progress.cursor)
         collected = time.perf_counter()
         pad = trained.tokenizer.pad_token_id
         winners = _some(blend(lots), number, seen)
@@ -129,7 +133,7 @@ def _rounds(
 
 
 def _collect(
-    tasks: Sequence[Task], speaker: TransformersGenerator, bench: Bench, *, number: int, cursor: int
+    tasks: Sequence[Task], speaker: Generator, bench: Bench, *, number: int, cursor: int
 ) -> tuple[list[tuple[float, list[Winner]]], list[TaskRound]]:
     lots, seen = [], []
     for task in tasks:
@@ -147,13 +151,6 @@ def _some(winners: list[Weighted], number: int, seen: Sequence[TaskRound]) -> li
         return winners
     skips = ", ".join(f"{each.task}: {each.skipped} of {each.prompts} skipped, trips {each.trips}" for each in seen)
     raise ValueError(f"round {number + 1} has nothing to learn from ({skips}); look at the judges that trip")
-
-
-def _speaker(trained: Policy, version: str, config: CgpoConfig) -> TransformersGenerator:
-    if config.tuning == "full":
-        return TransformersGenerator.of_policy(trained, version)
-    merged = copy.deepcopy(trained.model).merge_and_unload()
-    return TransformersGenerator.of_policy(Policy(merged, trained.tokenizer), version)
 
 
 def _trainable(policy: Policy, config: CgpoConfig) -> Policy:
