@@ -97,7 +97,7 @@ def measure(place: Path, count: int, repeats: int) -> dict[str, float]:
         for row, ids in enumerate(encode_prompts(policy.tokenizer, prompts, 512))
     ]
     config = RolloutsConfig(engine="vllm", concurrency=CONCURRENCY)
-    with VllmServer(place / "vllm", ServerShape("float32", 560, 16), config) as server:
+    with VllmServer(place / "vllm", ServerShape("float32", 560, 16, tokens_only=True), config) as server:
         server.serve(base, "incumbent")
         server.load("adapter", adapter)
         speeds: dict[str, list[float]] = {}

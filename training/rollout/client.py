@@ -196,6 +196,7 @@ class VllmClient:
             "stop_token_ids": list(request.ends),
             "logprobs": 0,
             "return_token_ids": True,
+            "return_tokens_as_token_ids": True,  # no text of every single token
         }
         for attempt in range(self._attempts):
             try:

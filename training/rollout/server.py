@@ -44,11 +44,13 @@ class ServerShape(NamedTuple):
         dtype: `float32`, `bfloat16` or `auto` (the checkpoint's own).
         context: Tokens of a prompt and its response together; None takes the model's own limit.
         lora_rank: Of the largest adapter; None serves no adapters.
+        tokens_only: It is asked by token ids alone and writes no text, which spares it that work; chat needs text.
     """
 
     dtype: str = "auto"
     context: int | None = None
     lora_rank: int | None = None
+    tokens_only: bool = False
 
 
 class GivenServer:
@@ -238,6 +240,7 @@ class VllmServer(GivenServer):
         told += ["--model", str(self._model), "--served-model-name", self.name, "--dtype", shape.dtype]
         told += ["--logprobs-mode", "raw_logprobs", "--generation-config", "vllm"]
         told += ["--max-model-len", str(shape.context)] if shape.context else []
+        told += ["--skip-tokenizer-init"] if shape.tokens_only else []
         if shape.lora_rank is not None:
             told += ["--enable-lora", "--max-loras", str(self.config.max_loras)]
             told += ["--max-lora-rank", str(_rank_setting(shape.lora_rank))]

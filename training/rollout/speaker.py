@@ -135,7 +135,7 @@ class VllmSpeaker:
         if self._server is None:
             limit = getattr(policy.model.config, "max_position_embeddings", self._context)
             dtype = _DTYPES.get(str(policy.model.dtype), "auto")
-            shape = ServerShape(dtype, min(self._context, limit), self._rank)
+            shape = ServerShape(dtype, min(self._context, limit), self._rank, tokens_only=True)
             self._server = VllmServer(self._work, shape, self._config)
         return self._server
 

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -33,7 +33,8 @@ def serve() -> Iterator[Serve]:
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(told)))
                 self.end_headers()
-                self.wfile.write(told)
+                with suppress(BrokenPipeError):  # who asked has given up
+                    self.wfile.write(told)
 
             def log_message(self, *_: Any) -> None:
                 pass

@@ -41,7 +41,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.skipif(boo
 
 Prompts = list[list[dict[str, str]]]
 CONFIG = RolloutsConfig(engine="vllm", concurrency=200, cache_gib=1)
-SHAPE = ServerShape("float32", context=96, lora_rank=4)
+SHAPE = ServerShape("float32", context=96, lora_rank=4, tokens_only=True)
 
 
 class Served(NamedTuple):
