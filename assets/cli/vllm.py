@@ -206,6 +206,7 @@ def _started(
 def _route(routes: dict[str, str], servers: "list[VllmServer]", host: str, port: int) -> None:
     """Pass requests on to the servers until SIGINT or SIGTERM, or until one of the servers dies."""
     import asyncio
+    import signal
     import socket
 
     import uvicorn
@@ -218,12 +219,15 @@ def _route(routes: dict[str, str], servers: "list[VllmServer]", host: str, port:
             for each in servers:
                 each.check()
             await asyncio.sleep(0.5)
+        await running
 
     with socket.create_server((host, port)) as listening:
         web = uvicorn.Server(uvicorn.Config(app(routes), log_level="warning", access_log=False))
         click.echo(
             f"serving on http://{host}:{listening.getsockname()[1]}: {', '.join(sorted(routes))}; Ctrl-C stops it"
         )
+        for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn ends in good order, then raises them once more
+            signal.signal(number, lambda *_: None)
         asyncio.run(until_one_dies())
 
 

@@ -1,13 +1,14 @@
 """vLLM servers: one that somebody else runs, and one that we start, watch and end by its process id.
 
 Ours runs in an environment of its own (its libraries clash with Faust's), on loopback and a free port, and writes a
-log. It outlives nobody: on Linux the kernel ends it with its owner (see `streams.children`), and its workers, which are
-in its process group, end with it.
+log. It outlives nobody: a keeper (see `keeper`) leads its process group, and ends all of it when its owner is gone.
 """
 
+import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -16,12 +17,11 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from streams import children
 from streams.brokers import free_port
 from training.rollout.client import RolloutServerError, ServedModel, UnknownModelError, VllmClient
 from training.rollout.config import PYTHON, RolloutsConfig, environment_of, missing
 
-SECONDS_TO_END = 20.0
+SECONDS_TO_END = 30.0
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Largest ranks of adapters that the server takes as a setting."""
 _STEPS = {
@@ -171,7 +171,7 @@ class VllmServer(GivenServer):
 
     @property
     def pid(self) -> int:
-        """Of its process, and of its process group; 0 while there is none."""
+        """Of its keeper, which is that of its process group; 0 while there is none."""
         return self._process.pid if self._process else 0
 
     def alive(self) -> bool:
@@ -210,15 +210,14 @@ class VllmServer(GivenServer):
             ServerEndedError: It does not.
         """
         if self._process is not None and not self.alive():
-            raise ServerEndedError(
-                f"the vLLM server ended with code {self._process.returncode}; the end of {self.log}:\n{self.tail()}"
-            )
+            raise ServerEndedError(f"the vLLM server ended; the end of {self.log}:\n{self.tail()}")
 
     def stop(self) -> None:
-        """End its process and its workers: SIGTERM, and SIGKILL after 20 s. Stopping twice is allowed."""
+        """End its process and its workers: SIGTERM, and SIGKILL after 15 s. Stopping twice is allowed."""
         if self._process is None:
             return
-        _signal_group(self._process.pid, signal.SIGTERM)
+        if self._process.stdin is not None:
+            self._process.stdin.close()  # the keeper ends the group
         _ends(self._process, SECONDS_TO_END)
         _signal_group(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -237,7 +236,8 @@ class VllmServer(GivenServer):
         assert self.name is not None
         python, shape = str(self.environment / PYTHON), self.shape
         told = [python, "-m", "vllm.entrypoints.openai.api_server", "--host", self._host, "--port", str(self._port)]
-        told += ["--model", str(self._model), "--served-model-name", self.name, "--dtype", shape.dtype]
+        dtype = _stored_in(self._model) if shape.dtype == "auto" else shape.dtype
+        told += ["--model", str(self._model), "--served-model-name", self.name, "--dtype", dtype]
         told += ["--logprobs-mode", "raw_logprobs", "--generation-config", "vllm"]
         told += ["--max-model-len", str(shape.context)] if shape.context else []
         told += ["--skip-tokenizer-init"] if shape.tokens_only else []
@@ -256,8 +256,8 @@ class VllmServer(GivenServer):
             log.write(f"\n--- start {self.starts}: {self.name}\n".encode())
             log.flush()
             self._process = subprocess.Popen(
-                children.tied(self.command()),
-                stdin=subprocess.DEVNULL,
+                [sys.executable, "-m", "training.rollout.keeper", *self.command()],
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -318,12 +318,20 @@ def _variables(config: RolloutsConfig) -> dict[str, str]:
     """Of the server's process: ours, without what would lead its Python to our packages."""
     kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
     return {
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # else every server of a machine sits on the same cores
         **kept,
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
         "VLLM_CPU_KVCACHE_SPACE": str(config.cache_gib),
         "VLLM_NO_USAGE_STATS": "1",
         "VLLM_DO_NOT_TRACK": "1",
     }
+
+
+def _stored_in(model: str | Path) -> str:
+    """The dtype in which a model computes by itself: vLLM's `auto` would make a float32 one a half-precision one."""
+    file = Path(model) / "config.json"
+    content = json.loads(file.read_text()) if file.is_file() else {}
+    return "float32" if content.get("dtype", content.get("torch_dtype")) == "float32" else "auto"
 
 
 def _rank_setting(rank: int) -> int:

@@ -39,7 +39,7 @@ PROBE: tuple[Conversation, ...] = tuple(
 """Prompts of no task."""
 
 
-class PolicyMismatchError(RuntimeError):
+class PolicyMismatchError(ValueError):
     """The server's log-probabilities are not the trainer's: it serves other weights, or computes otherwise."""
 
 
