@@ -129,11 +129,11 @@ def measure(place: Path, count: int, repeats: int) -> dict[str, float]:
 def main() -> None:
     """Measure, print, and say whether the aim is reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="100 prompts, 2 repeats, instead of 300 and 5")
+    parser.add_argument("--quick", action="store_true", help="60 prompts, 3 repeats, instead of 300 and 5")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        figures = measure(Path(place), *((100, 2) if wanted.quick else (300, 5)))
+        figures = measure(Path(place), *((60, 3) if wanted.quick else (300, 5)))
     for name, value in figures.items():
         print(f"{name:>22} {value:,.3g}" if value < 10 else f"{name:>22} {value:,.0f}")
     print("within the aim" if figures["rollout_ratio"] >= AIM else f"BELOW THE AIM of {AIM}")
