@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo live-demo run-convai ui test retest test-fast lint types check clean
+.PHONY: help install demo live-demo run-convai ui vllm test retest test-fast lint types check clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ run-convai: $(READY)  ## the loop on real thumbs; DATA=folder with dialogues.jso
 
 ui: $(READY)  ## the Dagster UI on http://127.0.0.1:3000
 	@$(BIN)/loveloop ui
+
+vllm: $(READY)  ## make the environment of the rollout server (LOVELOOP_VLLM_ENV, by default ~/.cache/loveloop/vllm)
+	@PYTHON=$(PYTHON) UV=$(BIN)/uv sh deploy/vllm/environment.sh
 
 test: $(READY)  ## every test, two files of tests at a time
 	@$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -8,6 +8,7 @@ from training.cgpo.config import CgpoConfig
 from training.engine.config import EngineConfig
 from training.labels.config import JudgeConfig
 from training.reward.config import RewardConfig
+from training.rollout.config import RolloutsConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(gt=0)]
@@ -104,6 +105,8 @@ class Policy(Section):
     safety: Weight = 0.3
     config: CgpoConfig = CgpoConfig()
     """How it is optimised; see training/cgpo/config.py."""
+    rollouts: RolloutsConfig = RolloutsConfig()
+    """Who writes the samples, this process or a vLLM server; see training/rollout/config.py and docs/rollouts.md."""
     supervised_rows: Count = 8_000
     """Logged conversations from which the supervised share is drawn."""
     judges: bool | tuple[str, ...] = True

@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "signals": ("signals:signals", "Rank feedback signals by how well they foretell that users stay."),
     "experiment": ("experiment:experiment", "List the experiments in the log, or read one out."),
     "ledger": ("warehouse:ledger", "Show predicted beside measured lift, experiment by experiment."),
+    "vllm": ("vllm:vllm", "Serve policies by a vLLM server, or check what one serves."),
     "simulate": ("world:simulate", "Write a synthetic stream of events, with its hidden truth."),
 }
 """Command, the place of its code within this package, and the line that `loveloop --help` shows."""

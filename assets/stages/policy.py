@@ -38,6 +38,7 @@ def weights(recipe: Recipe, love_weight: float) -> dict[Task, float]:
 
 def _optimise(run: Run, love_weight: float) -> Facts:
     from training.cgpo.loop import optimise
+    from training.rollout.speaker import speaker_of
     from warehouse import training_set
 
     wanted = run.recipe.policy
@@ -46,16 +47,20 @@ def _optimise(run: Run, love_weight: float) -> Facts:
     aims, learnt = weights(run.recipe, love_weight), prompts.learnable(run, log)
     asked = {name: prompts.for_training(run, name, config.rounds * config.prompts) for name in aims}
     place = run.policy(love_weight)
-    report = optimise(
-        models.incumbent(run),
-        place,
-        tasks=[_task(run, name, weight, asked[name].conversations) for name, weight in aims.items()],
-        judges=judges(run),
-        config=config,
-        supervised=learnt.select(["conversation", "response"]).slice(0, wanted.supervised_rows),
-        rollouts=run.directory / "rollouts",
-        held_out=prompts.kept_out(run),
-    )
+    rank = config.lora_rank if config.tuning == "lora" else None
+    work = run.directory / "vllm" / name_of(love_weight)
+    with speaker_of(wanted.rollouts, models.incumbent(run), work, lora_rank=rank, context=config.longest) as speaker:
+        report = optimise(
+            models.incumbent(run),
+            place,
+            tasks=[_task(run, name, weight, asked[name].conversations) for name, weight in aims.items()],
+            judges=judges(run),
+            config=config,
+            supervised=learnt.select(["conversation", "response"]).slice(0, wanted.supervised_rows),
+            rollouts=run.directory / "rollouts",
+            held_out=prompts.kept_out(run),
+            speaker=speaker,
+        )
     last = report.rounds[-1]
     rounds_done = counted(len(report.rounds), "round")
     summary = f"{report.policy}: {rounds_done}, {counted(last.winners, 'winner')} in the last"

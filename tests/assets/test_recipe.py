@@ -48,9 +48,7 @@ def test_labels_of_the_simulated_world_are_refused_beside_real_events(source: st
 
 @pytest.mark.parametrize("source", ["world", "warehouse"])
 def test_p_love_learns_from_the_training_set_alone(source: str) -> None:
-    with pytest.raises(
-        ValueError, match=r"p_love.labels is 'world', but P\[Love\] learns from the training set"
-    ):
+    with pytest.raises(ValueError, match=r"p_love.labels is 'world', but P\[Love\] learns from the training set"):
         Recipe(source=source, p_love={"labels": "world"})
 
 

@@ -38,6 +38,7 @@ def test_the_stack_holds_every_part_of_the_loop() -> None:
         "dagster-code",
         "dagster-webserver",
         "dagster-daemon",
+        "vllm",
         "replay",
     }
     assert set(SERVICES) == parts
@@ -74,8 +75,9 @@ def test_what_ends_by_itself_is_not_started_again() -> None:
     }
 
 
-def test_only_the_replay_has_to_be_asked_for() -> None:
-    assert {name for name, service in SERVICES.items() if service.get("profiles")} == {"replay"}
+def test_only_the_replay_and_vllm_have_to_be_asked_for() -> None:
+    asked_for = {name: service["profiles"] for name, service in SERVICES.items() if service.get("profiles")}
+    assert asked_for == {"replay": ["replay"], "vllm": ["vllm"]}
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -190,16 +192,41 @@ def test_the_command_line_knows_the_commands_of_the_stack(name: str) -> None:
     command.make_context(command.name, arguments, parent=context)
 
 
-@pytest.mark.parametrize(("name", "port"), [("live-guard", "6066"), ("dagster-webserver", "3000")])
+@pytest.mark.parametrize(("name", "port"), [("live-guard", "6066"), ("dagster-webserver", "3000"), ("vllm", "8000")])
 def test_the_published_port_is_the_one_that_is_served_and_watched(name: str, port: str) -> None:
     service = SERVICES[name]
     assert service["ports"][0].endswith(f":{port}")
-    assert service["command"][-2:] == ["--port", port] or service["command"][-2:] == ["--web-port", port]
+    words = service["command"]
+    told = words.index("--web-port" if "--web-port" in words else "--port")
+    assert words[told + 1] == port
     assert f"127.0.0.1:{port}/" in service["healthcheck"]["test"][-1]
 
 
 def test_the_live_guard_is_healthy_while_it_counts_not_merely_while_it_answers() -> None:
     assert SERVICES["live-guard"]["healthcheck"]["test"][-1] == "http://127.0.0.1:6066/health"
+
+
+def test_vllm_serves_the_run_that_dagster_shows_from_an_environment_of_its_own() -> None:
+    service, told = SERVICES["vllm"], OURS["dagster-code"]["environment"]
+    assert service["command"][:3] == ["vllm", "staged", f"{told['LOVELOOP_HOME']}/{told['LOVELOOP_RUN']}"]
+    assert service["build"]["args"]["VLLM_KIND"] == "cpu"
+    stage = _stage("serving")
+    assert stage.startswith("FROM learning AS serving")
+    assert "LOVELOOP_VLLM_ENV=/opt/vllm" in stage
+    assert stage.index("environment.sh") < stage.index("COPY . .")  # a layer that a change of the source keeps
+    for kind in ("cpu", "gpu"):
+        assert re.search(r"^vllm(-cpu)?==\d", (ROOT / "deploy" / "vllm" / f"{kind}.txt").read_text(), re.M)
+
+
+def test_the_gpu_file_gives_a_gpu_to_the_trainer_and_to_vllm_alone() -> None:
+    added = yaml.safe_load(_with_defaults((ROOT / "docker-compose.gpu.yml").read_text()))["services"]
+    assert set(added) == {"dagster-code", "vllm"} <= set(SERVICES)
+    for name, service in added.items():
+        (device,) = service["deploy"]["resources"]["reservations"]["devices"]
+        assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"]), name
+        assert service["build"]["target"] == "serving"
+        assert service["build"]["args"]["VLLM_KIND"] == "gpu"
+        assert not {"network_mode", "privileged", "ports", "volumes"} & set(service)
 
 
 def test_passwords_are_said_once_and_come_from_outside() -> None:

@@ -13,6 +13,7 @@ from training.judges.verdict import Judge
 from training.policy.batches import Encoded, encode_prompts, join
 from training.policy.load import Policy, ends_of
 from training.rollout.generator import Generator, Sample
+from training.rollout.speaker import Speaker
 from training.rollout.store import Draw, Rollouts, RolloutStore
 from training.text import Conversation
 
@@ -28,6 +29,7 @@ class Bench(NamedTuple):
         judges: What nothing that is made likelier may break, by name.
         store: Where rollouts and scores are kept.
         room: Tokens of a prompt, in drawing, scoring and training.
+        speaker: Gives who draws from the policy as it is in a round.
     """
 
     reference: Generator
@@ -36,6 +38,7 @@ class Bench(NamedTuple):
     store: RolloutStore
     config: CgpoConfig
     room: int
+    speaker: Speaker
 
 
 class Candidates(NamedTuple):

@@ -1,6 +1,5 @@
 """The multi-task loop: CGPO in rounds over helpfulness, safety and Love, from a policy's directory to a new one."""
 
-import copy
 import hashlib
 import json
 import shutil
@@ -30,7 +29,8 @@ from training.judges.verdict import Judge
 from training.policy.batches import Encoded, encode_pairs
 from training.policy.load import ADAPTER, Policy, fingerprint, load_policy, name_base
 from training.policy.pretrain import read_pairs
-from training.rollout.generator import TransformersGenerator, version_of
+from training.rollout.generator import version_of
+from training.rollout.speaker import LocalSpeaker, Speaker
 from training.rollout.store import RolloutStore
 from training.text import Conversation
 
@@ -47,6 +47,7 @@ def optimise(
     supervised: pa.Table | None = None,
     rollouts: Path | None = None,
     held_out: Sequence[Conversation] = (),
+    speaker: Speaker | None = None,
 ) -> PolicyReport:
     """Optimise a policy for several rewards under judges, and save it.
 
@@ -69,6 +70,7 @@ def optimise(
             save those to which a judge objects.
         rollouts: Rollouts and scores to share with other runs; without it they are dropped at the end.
         held_out: Prompts of evaluations and A/B pools; none of them is learnt from.
+        speaker: Who draws the samples; without it, this process does.
 
     Raises:
         ValueError: Nothing to optimise for, a round in which nothing was left to learn from, a reward that is not
@@ -76,7 +78,7 @@ def optimise(
         FileNotFoundError: There is no model at `policy`.
         OSError: A state could not be written; the one before it is whole.
     """
-    config = config or CgpoConfig()
+    config, speaker = config or CgpoConfig(), speaker or LocalSpeaker()
     started = time.perf_counter()
     kept, leaks = without_leaks(active(tasks, config), held_out)
     reference = version_of(policy)
@@ -90,7 +92,7 @@ def optimise(
     room = prompt_room(frozen.model, config)
     state = _state_of(work, key)
     store = RolloutStore(rollouts or work / "rollouts")
-    bench = Bench(TransformersGenerator.of_policy(frozen, reference), frozen, judges, store, config, room)
+    bench = Bench(speaker.reference(frozen, reference), frozen, judges, store, config, room, speaker)
     passed = _satisfied(logged, judges)
     texts = encode_pairs(frozen.tokenizer, *passed, room + config.max_new_tokens)
     engine = OneProcess(trained.model)
@@ -153,7 +155,7 @@ def _prepare(trained: Policy, tasks: Sequence[Task], bench: Bench, *, number: in
     """Draw, score, judge and choose for all tasks."""
     started, config = time.perf_counter(), bench.config
     version = f"{name}-r{number}@{_hash_weights(trained.model)}" if number else bench.reference.version
-    speaker = _speaker(trained, version, config)
+    policy = bench.speaker.policy(trained, version)
     rho = gradient_weights(tasks, config)
     lots: list[tuple[float, Lesson]] = []
     minimal: list[Pair] = []
@@ -162,7 +164,7 @@ def _prepare(trained: Policy, tasks: Sequence[Task], bench: Bench, *, number: in
         places = prompts_of(task, number, config)
         if places:
             rankers = ranked_by(task, tasks, config)
-            taught = collect(task, rankers, places, policy=speaker, number=number, bench=bench)
+            taught = collect(task, rankers, places, policy=policy, number=number, bench=bench)
             lots.append((rho[task.name], taught.lesson))
             minimal += taught.minimal
             seen.append(taught.report)
@@ -222,13 +224,6 @@ def _something(lesson: Lesson, number: int, seen: Sequence[TaskRound]) -> Lesson
             f"round {number + 1} has no prompt of any task; give the tasks more prompts, or take fewer rounds"
         )
     raise ValueError(f"round {number + 1} has nothing to learn from ({skips}); look at the judges that trip")
-
-
-def _speaker(trained: Policy, version: str, config: CgpoConfig) -> TransformersGenerator:
-    if config.tuning == "full":
-        return TransformersGenerator.of_policy(trained, version)
-    merged = copy.deepcopy(trained.model).merge_and_unload()
-    return TransformersGenerator.of_policy(Policy(merged, trained.tokenizer), version)
 
 
 def _trainable(policy: Policy, config: CgpoConfig) -> Policy:

@@ -30,8 +30,14 @@ class Sample(NamedTuple):
 
 
 class Generator(Protocol):
-    """Draws responses from one policy version."""
+    """Draws responses from one policy version.
 
+    Attributes:
+        engine: What draws: two engines given one seed draw other samples of the same policy.
+        version: Which weights answer.
+    """
+
+    engine: str
     version: str
 
     def sample(
@@ -62,6 +68,8 @@ class TransformersGenerator:
     Raises:
         FileNotFoundError: There is no model at `place`.
     """
+
+    engine = "transformers"
 
     def __init__(self, place: str | Path, version: str | None = None) -> None:
         self._policy = load_policy(place)

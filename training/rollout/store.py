@@ -59,7 +59,7 @@ class RolloutStore:
         self, who: Generator, conversations: Sequence[Conversation], how: Draw, *, desc: str = "sample"
     ) -> Rollouts:
         """A policy version's samples: read back, or drawn and kept. `desc` labels the progress."""
-        key = _hash([who.version, conversations, how])
+        key = _hash([who.engine, who.version, conversations, how])
         file = self._directory / f"rollouts-{key}.parquet"
         if not file.exists():
             drawn = who.sample(conversations, **how._asdict(), desc=desc)

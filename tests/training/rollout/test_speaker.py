@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.policy.load import Policy, load_policy
+from training.rollout.config import RolloutsConfig, environment_of, missing, plain_url
+from training.rollout.server import ServerShape, VllmServer
+from training.rollout.speaker import LocalSpeaker, VllmSpeaker, speaker_of
+from training.rollout.vllm import VllmGenerator
+
+Prompts = list[list[dict[str, str]]]
+
+
+def test_by_default_this_process_speaks_for_reference_and_policy(policy: Path, asked: Prompts, tmp_path: Path) -> None:
+    opened = load_policy(policy)
+    with speaker_of(RolloutsConfig(), policy, tmp_path, lora_rank=None, context=560) as speaker:
+        assert isinstance(speaker, LocalSpeaker)
+        both = [speaker.reference(opened, "a@1"), speaker.policy(opened, "a@1")]
+    first, second = (who.sample(asked[:3], samples=2, seed=1) for who in both)
+    assert [[each.text for each in some] for some in first] == [[each.text for each in some] for some in second]
+    assert {who.engine for who in both} == {"transformers"}
+
+
+def test_an_adapters_policy_speaks_with_the_adapter_and_stays_trainable(policy: Path, asked: Prompts) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    opened = load_policy(policy)
+    model = get_peft_model(opened.model, LoraConfig(r=2, target_modules="all-linear", task_type="CAUSAL_LM"))
+    with torch.no_grad():
+        for name, each in model.named_parameters():
+            if "lora_B" in name:
+                each.normal_(0, 0.3)
+    told = LocalSpeaker().policy(Policy(model, opened.tokenizer), "a-r1@2").sample(asked[:8], samples=2, seed=1)
+    plain = LocalSpeaker().reference(load_policy(policy), "a@1").sample(asked[:8], samples=2, seed=1)
+    assert [each.logprobs.tolist() for some in told for each in some] != [
+        each.logprobs.tolist() for some in plain for each in some
+    ]
+    assert any(each.requires_grad for each in model.parameters())
+
+
+def test_without_an_environment_the_error_says_how_to_make_it(policy: Path, tmp_path: Path) -> None:
+    config = RolloutsConfig(engine="vllm", environment=str(tmp_path / "none"))
+    with pytest.raises(FileNotFoundError, match=r"no vLLM in .*none .*`make vllm` makes it"):
+        VllmSpeaker(policy, tmp_path / "work", config, lora_rank=4, context=560)
+    with pytest.raises(FileNotFoundError, match="LOVELOOP_VLLM_ENV says where"):
+        VllmServer(tmp_path / "work", ServerShape(), config)
+
+
+def test_the_environment_is_the_recipes_else_the_variables_else_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOVELOOP_VLLM_ENV", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    assert environment_of() == Path("/cache/loveloop/vllm")
+    monkeypatch.setenv("LOVELOOP_VLLM_ENV", "/opt/vllm")
+    assert environment_of() == Path("/opt/vllm")
+    assert environment_of("/mine") == Path("/mine")
+    assert missing(Path("/mine")).startswith("no vLLM in /mine")
+
+
+def test_a_given_server_cannot_get_fully_trained_weights(policy: Path, tmp_path: Path) -> None:
+    config = RolloutsConfig(engine="vllm", url="http://127.0.0.1:1")
+    with pytest.raises(ValueError, match="set tuning = 'lora', or leave url out"):
+        VllmSpeaker(policy, tmp_path, config, lora_rank=None, context=560)
+
+
+def test_settings_of_a_server_want_the_engine_that_has_one() -> None:
+    with pytest.raises(ValueError, match="engine is 'transformers': set engine = 'vllm'"):
+        RolloutsConfig(url="http://127.0.0.1:8000")
+    assert RolloutsConfig(engine="vllm", url="http://127.0.0.1:8000/v1/").url == "http://127.0.0.1:8000"
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host", "http://", "http://key@host:1", "http://host?key=1"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="must be http:// or https:// and a host"):
+        plain_url(url)
+
+
+def test_a_tokenizer_without_chat_template_is_refused(policy: Path) -> None:
+    tokenizer = load_policy(policy).tokenizer
+    tokenizer.chat_template = None
+    with pytest.raises(ValueError, match="tokenizer of a@1 has no chat template"):
+        VllmGenerator(None, "a@1", tokenizer, [2])  # type: ignore[arg-type]

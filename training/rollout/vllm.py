@@ -1,0 +1,161 @@
+"""Samples of one policy version from a vLLM server: the same protocol, tokens and log-probabilities as in this process.
+
+Left out: common chance over policies, which takes uniform numbers that a server does not accept. Two policies that must
+answer with common chance (offline evaluation) are sampled in this process.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from training.policy.batches import encode_prompts
+from training.rollout.client import RefusedByServerError, Request, RolloutServerError, ServedSample
+from training.rollout.generator import Sample
+from training.rollout.server import GivenServer
+from training.text import Conversation
+
+REVIVALS = 2
+"""Deaths of our own server in one call of `sample` after which it is started again; a third is an error."""
+
+
+class WrongModelError(RefusedByServerError):
+    """Another model answered than was asked."""
+
+
+class VllmGenerator:
+    """Draws from the weights that a server serves under a version's name.
+
+    Args:
+        server: Who is asked.
+        version: A model name of the server; every sample carries the name that the server's *answer* gives.
+        tokenizer: The policy's, with a chat template.
+        ends: The tokens that end a response.
+        prepare: Called before each draw: makes sure that the server serves this version.
+
+    Raises:
+        ValueError: The tokenizer has no chat template.
+    """
+
+    engine = "vllm"
+
+    def __init__(
+        self,
+        server: GivenServer,
+        version: str,
+        tokenizer: Any,
+        ends: Sequence[int],
+        *,
+        prepare: Callable[[], object] = lambda: None,
+    ) -> None:
+        if tokenizer.chat_template is None:
+            raise ValueError(
+                f"the tokenizer of {version} has no chat template; choose a chat model, or set tokenizer.chat_template"
+            )
+        self.version = version
+        self._server, self._tokenizer, self._ends, self._prepare = server, tokenizer, tuple(sorted(ends)), prepare
+
+    def sample(
+        self,
+        conversations: Sequence[Conversation],
+        *,
+        samples: int,
+        seed: int,
+        temperature: float = 1.0,
+        max_new_tokens: int = 48,
+        longest: int = 512,
+        seconds: float | None = None,
+        desc: str = "sample",
+    ) -> list[list[Sample]]:
+        """Draw `samples` responses to each conversation.
+
+        1. Prepare: the server serves this version.
+        2. Refuse prompts that do not fit its context.
+        3. Ask for every prompt, each with chance that belongs to (seed, place of the conversation, sample).
+        4. Where our server died on the way, start it again and ask for what is not answered yet.
+        5. Compare the name in every answer with the version.
+
+        The same seed draws the same, but for near ties: the sums behind a logit are rounded by the batch that it is in.
+
+        Args:
+            conversations: Each ends with the user's last message.
+            samples: K, responses to each.
+            seed: Of all chance.
+            temperature: Divides the logits; 0 takes the most likely token. Log-probabilities are always those at 1.
+            max_new_tokens: Tokens of the longest response.
+            longest: Tokens of a prompt that are read; older ones are cut.
+            seconds: A limit for the whole call; None has only the limit of each request.
+            desc: What the progress bar says.
+
+        Raises:
+            ValueError: A prompt does not fit the server's context.
+            WrongModelError: Another model answered.
+            RolloutServerError: The server does not answer, refuses, or died too often.
+            TimeoutError: `seconds` have passed.
+        """
+        if not len(conversations):
+            return []
+        self._prepare()
+        prompts = encode_prompts(self._tokenizer, conversations, longest)
+        self._check_room(prompts, max_new_tokens)
+        number = samples if temperature > 0 else 1
+        seeds = [_seed(seed, place) for place in range(len(prompts))]
+        asked = {
+            place: Request(prompt, number, seeds[place], temperature, max_new_tokens, self._ends)
+            for place, prompt in enumerate(prompts)
+        }
+        answered: dict[int, list[ServedSample]] = {}
+        with tqdm(total=len(prompts) * number, desc=desc, unit="response", disable=None, leave=False) as bar:
+            self._ask(asked, answered, seconds, bar.update)
+        found = [self._samples(answered[place]) for place in range(len(prompts))]
+        return found if temperature > 0 else [several * samples for several in found]
+
+    def _ask(
+        self,
+        asked: dict[int, Request],
+        answered: dict[int, list[ServedSample]],
+        seconds: float | None,
+        done: Callable[[int], object],
+    ) -> None:
+        for revival in range(REVIVALS + 1):
+            left = {place: request for place, request in asked.items() if place not in answered}
+            try:
+                return self._server.client.complete(self.version, left, answered, seconds=seconds, done=done)
+            except RolloutServerError as error:
+                if revival == REVIVALS or isinstance(error, RefusedByServerError):
+                    raise
+                self._server.revive(error)
+
+    def _check_room(self, prompts: list[list[int]], max_new_tokens: int) -> None:
+        room = self._server.context(self.version)
+        long = [len(each) for each in prompts if room is not None and len(each) + max_new_tokens > room]
+        if long:
+            raise ValueError(
+                f"{len(long):,} of {len(prompts):,} prompts do not fit: the longest has {max(long)} tokens, with "
+                f"{max_new_tokens} for the response more than the server's context of {room}; lower `longest`, or "
+                "start the server with a larger --max-model-len"
+            )
+
+    def _samples(self, written: list[ServedSample]) -> list[Sample]:
+        for each in written:
+            if each.model != self.version:
+                raise WrongModelError(
+                    f"asked for {self.version}, but {each.model!r} answered: the server's names do not hold; stop it, "
+                    "and start one that nobody else changes"
+                )
+        texts = self._tokenizer.batch_decode([each.token_ids for each in written], skip_special_tokens=True)
+        return [
+            Sample(
+                text.strip(),
+                np.asarray(each.token_ids, dtype=np.int32),
+                np.asarray(each.logprobs, dtype=np.float32),
+                each.model,
+            )
+            for text, each in zip(texts, written, strict=True)
+        ]
+
+
+def _seed(seed: int, place: int) -> int:
+    """Of a prompt's first sample; the server adds the number of each further one, so neighbours must lie far apart."""
+    return int(np.random.SeedSequence([seed, place]).generate_state(1, np.uint64)[0] >> 2)
