@@ -10,7 +10,7 @@ from tqdm import tqdm
 from training.cgpo.codpo import codpo_loss, preference_loss
 from training.cgpo.config import CgpoConfig
 from training.cgpo.lesson import Lesson, Pair, Weighted
-from training.engine.engine import Engine
+from training.engine.engine import Engine, dealt
 from training.policy.batches import Encoded, padded
 from training.policy.likelihood import token_logprobs
 
@@ -110,11 +110,11 @@ def _batches(lesson: Lesson, supervised: Sequence[Encoded], config: CgpoConfig, 
 
 def _step(engine: Engine, batch: Batch, pad: int, done: Learnt) -> Learnt:
     tokens = sum(_length(each.good if isinstance(each, Pair) else each.sequence) for each in batch)
-    dealt = _dealt(_parts(batch), engine)
-    for number, (part, factor) in enumerate(dealt):
+    mine = dealt(_parts(batch), engine)
+    for number, (part, factor) in enumerate(mine):
         rows = [each for each in part if isinstance(each, Weighted)]
         loss, seen = _rows_loss(engine, rows, pad) if rows else _pairs_loss(engine, part, pad)
-        engine.backward(loss * factor / tokens, last=number == len(dealt) - 1)
+        engine.backward(loss * factor / tokens, last=number == len(mine) - 1)
         if factor:
             done = _more(done, *seen)
     engine.step()
@@ -136,12 +136,6 @@ def _parts(batch: Batch) -> list[Batch]:
     pulling = [row for row in rows if row.weight] or (rows[:1] if not pairs else [])
     cut: list[tuple[Batch, int]] = [([*pulling], ROWS), ([*pairs], ROWS // 2)]
     return [some[start : start + size] for some, size in cut for start in range(0, len(some), size)]
-
-
-def _dealt(parts: list[Batch], engine: Engine) -> list[tuple[Batch, float]]:
-    """This rank's parts, as many on every rank, with the factor of their loss: a part too few is the first, times 0."""
-    places = range(engine.rank, -(-len(parts) // engine.ranks) * engine.ranks, engine.ranks)
-    return [(parts[place], 1.0) if place < len(parts) else (parts[0], 0.0) for place in places]
 
 
 Seen = tuple[float, int, float, int]
