@@ -35,7 +35,7 @@ def run(
 ) -> None:
     """Run the guard in the foreground until SIGINT or SIGTERM, then return; it waits for a broker that goes away.
 
-    While the broker is away, or when its end takes more than 2.5 s, the signal ends the process instead, with the exit
+    While the broker is away, or when its end takes more than 2 s, the signal ends the process instead, with the exit
     code 0: nothing is lost by it.
 
     Args:
@@ -57,14 +57,14 @@ def run(
 
     topics.create_topics(bootstrap, topics=names, timeout=timeout)
     port = web_port or brokers.free_port()
-    print(f"live guard on http://{web_host}:{port}/live, reading {names.events} on {bootstrap}; Ctrl-C stops it")
-    sys.stdout.flush()
     guard = Guard(rules or Rules(), Pulse(stale_seconds), topics.life(bootstrap, names.events))
     with tempfile.TemporaryDirectory(prefix="loveloop-guard-") as scratch:
         worker = Worker(
             bootstrap, guard, names=names, web=(web_host, port), scratch=Path(scratch), session_seconds=session_seconds,
             counts_partitions=topics.partition_count(bootstrap, names.guard_counts),
         )  # fmt: skip
+        print(f"live guard on http://{web_host}:{port}/live, reading {names.events} on {bootstrap}; Ctrl-C stops it")
+        sys.stdout.flush()
         process.run(worker, Path(scratch))
     if worker.failure:
         raise worker.failure

@@ -1,5 +1,6 @@
 """The topics of the wire: their names, and how they are made. Every topic name of the project is written here."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -134,8 +135,9 @@ def _create(admin: Any, name: str, partitions: int, replication: int, configs: d
 @contextmanager
 def _admin(bootstrap: str, timeout: float) -> Iterator[Any]:
     from kafka.admin import KafkaAdminClient
-    from kafka.errors import KafkaTimeoutError
+    from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 
+    began = time.monotonic()
     try:
         admin = KafkaAdminClient(
             bootstrap_servers=bootstrap,
@@ -146,5 +148,7 @@ def _admin(bootstrap: str, timeout: float) -> Iterator[Any]:
         raise no_broker(bootstrap, timeout) from None
     try:
         yield admin
+    except (KafkaConnectionError, KafkaTimeoutError):  # it went away between two requests
+        raise no_broker(bootstrap, round(time.monotonic() - began, 1)) from None
     finally:
         admin.close()

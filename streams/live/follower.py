@@ -6,6 +6,7 @@ from typing import Any
 
 from streams.live.guard import FLAGS_SHOWN
 from streams.live.messages import ArmWindow, Flag, Trip
+from streams.live.outage import passes
 from streams.topics import MAX_MESSAGE_BYTES, Topics
 
 _RETRY_MS = 1_000
@@ -33,14 +34,23 @@ class Follower:
 
     async def run(self) -> None:
         """Follow until cancelled."""
+        while True:
+            try:
+                await self._follow()
+            except Exception as error:
+                if self.started.is_set() or not passes(error):
+                    raise
+                await asyncio.sleep(_RETRY_MS / 1000)  # the broker went away before the first answer
+
+    async def _follow(self) -> None:
         from aiokafka import AIOKafkaConsumer
 
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest",
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES, retry_backoff_ms=_RETRY_MS,
         )  # fmt: skip
-        await self._consumer.start()
         try:
+            await self._consumer.start()
             await self._seek()
             self.started.set()
             while True:
@@ -58,13 +68,14 @@ class Follower:
                 await asyncio.sleep(0.02)
 
     async def span(self, events_partitions: Iterable[int]) -> tuple[dict[int, int], dict[int, int]]:
-        """First offset of partitions of the events topic, and the one behind the last.
+        """First offset of partitions of the events topic, and the one behind the last, once it reads.
 
         Raises:
             KafkaError: The broker is away, or lacks a topic.
         """
         from aiokafka import TopicPartition
 
+        await self.started.wait()
         asked = [TopicPartition(self._events, number) for number in events_partitions]
         starts = await self._consumer.beginning_offsets(asked)
         ends = await self._consumer.end_offsets(asked or self._consumer.assignment())
@@ -72,6 +83,7 @@ class Follower:
 
     async def begin_again(self) -> None:
         """Read the guard's own topics from their beginning: they are new."""
+        await self.started.wait()
         await self._consumer.seek_to_beginning(*self._consumer.assignment())
 
     async def _ends(self) -> dict[Any, int]:

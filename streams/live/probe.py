@@ -13,6 +13,8 @@ SECONDS = 2.0
 """Between two probes."""
 _PATIENCE = 3.0
 """Seconds in which the broker must answer."""
+_PATIENCE_AT_START = 8.0
+"""Seconds in which it must answer for the first time: the clients are still being started then."""
 _log = logging.getLogger(__name__)
 
 
@@ -51,13 +53,13 @@ class Probe:
             logger.handlers, logger.propagate = [self._words], False
 
     async def run(self) -> None:
-        """Probe until cancelled."""
-        await self._follower.started.wait()
+        """Probe until cancelled; the group need not have said anything yet."""
+        pulse = self._guard.pulse
         while True:
-            pulse = self._guard.pulse
             age = pulse.age()
+            new = pulse.lost is None and not self._follower.started.is_set()
             try:
-                lag = await asyncio.wait_for(self._lag(), _PATIENCE)
+                lag = await asyncio.wait_for(self._lag(), _PATIENCE_AT_START if new else _PATIENCE)
             except Exception as error:  # whatever it is, the numbers are not those of now
                 self._say(pulse.silent(self._words.text or f"{type(error).__name__}: {error}"), age)
                 await self._life_of_log()

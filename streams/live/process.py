@@ -12,7 +12,7 @@ from typing import Any
 
 from streams.live.worker import Worker
 
-SECONDS_TO_STOP = 2.5
+SECONDS_TO_STOP = 2.0
 """An end in good order takes one second; after so long the process ends as it is: the log has all that is needed."""
 _log = logging.getLogger(__name__)
 
@@ -30,6 +30,11 @@ def run(worker: Worker, scratch: Path) -> None:
     import faust
 
     class Foreground(faust.Worker):  # type: ignore[misc]
+        async def on_start(self) -> None:
+            await super().on_start()
+            for watch in worker.watches():
+                self.add_future(watch)
+
         def install_signal_handlers(self) -> None:
             for number in (signal.SIGINT, signal.SIGTERM):
                 self.loop.add_signal_handler(number, self._ask, number)

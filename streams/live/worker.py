@@ -7,7 +7,7 @@ exception in the work ends the worker: what is in memory may be half done then, 
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,8 @@ class Worker:
     ) -> None:  # fmt: skip
         import faust
 
+        from streams.live import patience
+
         self.guard, self.names = guard, names
         self._counts_partitions = counts_partitions
         self.failure: Exception | None = None
@@ -81,6 +83,7 @@ class Worker:
             broker_session_timeout=session_seconds, broker_heartbeat_interval=session_seconds / 3,
             broker_commit_livelock_soft_timeout=86_400.0, stream_processing_timeout=86_400.0,
         )  # fmt: skip
+        patience.give(self.app)
         self._channels = {name: self.app.topic(name, value_type=bytes, value_serializer="raw") for name in names}
         self._add_agents()
         self._add_tasks()
@@ -208,20 +211,17 @@ class Worker:
         self.app.on_partitions_revoked.connect(revoked, weak=False)
         self.app.on_partitions_assigned.connect(assigned, weak=False)
 
-    def _add_tasks(self) -> None:
-        async def follow() -> None:
-            await self._done_or_ended(self.follower.run())
+    def watches(self) -> Iterator[Awaitable[None]]:
+        """What must run from the start on; Faust's own tasks wait until partitions are assigned."""
+        yield self._done_or_ended(self.probe.run())
+        yield self._done_or_ended(self.follower.run())
 
+    def _add_tasks(self) -> None:
         async def tell() -> None:
             while not self.app.should_stop:
                 await self.app.sleep(self.guard.rules.publish_seconds)
                 await self._or_end(self._tell())
 
-        async def probe() -> None:
-            await self._done_or_ended(self.probe.run())
-
-        self.app.task(follow)
-        self.app.task(probe)
         self.app.task(tell)
 
     def _add_pages(self) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -74,6 +75,11 @@ class Guarded:
         self.process.send_signal(number)
         self.process.wait(60)
         return time.monotonic() - began
+
+
+def health(guard: Guarded) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(guard.get("/health")[1])
+    return told
 
 
 def wait_for(look: Callable[[], Any], seconds: float = 60) -> None:
@@ -160,6 +166,42 @@ def test_a_lost_broker_is_waited_for_quietly_and_counting_goes_on_when_it_is_bac
     assert guard.end(signal.SIGTERM) < SECONDS_TO_END
     assert guard.process.returncode == 0
     assert "Traceback" not in guard.log.read_text()
+
+
+@pytest.mark.slow
+def test_a_broker_lost_before_it_gave_out_partitions_is_said_and_waited_for(start: Callable[[str], Guarded]) -> None:
+    """The pages answer seconds before the group does, so the broker dies in between."""
+    guard = start("tansu")
+    wait_for(guard.is_unwell)
+    guard.kill_broker()
+    wait_for(lambda: health(guard).get("broker") == "away")
+    told = health(guard)
+    assert told["refreshed_at"] is None, "no partition was ever held"
+    assert told["broker_away_since"]
+    assert re.fullmatch(r"the broker has not answered for \d+ s \(.*Connect call failed.*\)", told["reason"])
+    assert "<strong>The broker does not answer.</strong>" in guard.get("/live")[1]
+    assert [line for line in guard.said() if "there are no numbers yet" in line] == guard.said()
+    assert len(guard.said()) == 1
+    guard.restart_broker()
+    wait_for(guard.is_well)
+    send(guard.broker.bootstrap, 0, 200)
+    wait_for(lambda: guard.counts() == {"a": (100, 20), "b": (100, 0)})
+    assert "answers again" in guard.said()[-1]
+    assert guard.end(signal.SIGINT) < SECONDS_TO_END
+    assert guard.process.returncode == 0
+    assert "Traceback" not in guard.log.read_text()
+
+
+@pytest.mark.slow
+def test_sigterm_ends_a_guard_that_never_held_a_partition_when_the_broker_died_this_moment(
+    start: Callable[[str], Guarded],
+) -> None:
+    guard = start("tansu")
+    wait_for(guard.is_unwell)
+    guard.kill_broker()
+    assert guard.end(signal.SIGTERM) < SECONDS_TO_END
+    assert guard.process.returncode == 0
+    assert guard.said() == []
 
 
 @pytest.mark.slow
