@@ -141,7 +141,8 @@ def _tell_of_judged_days(warehouse: options.Target) -> None:
         late = gaps.late_rows(reader)
     if waiting:
         click.echo(
-            f"days before {last} that wait to be judged: {waiting:,}; the nightly job or `loveloop quarantine update` does"
+            f"days before {last} that wait to be judged: {waiting:,}; the nightly job or `loveloop quarantine update` "
+            "judges them"
         )
     if late:
         click.echo(late.sentence)

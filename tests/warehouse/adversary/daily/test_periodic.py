@@ -259,12 +259,12 @@ def test_history_that_comes_after_later_days_were_judged_is_judged_as_if_it_had_
 ) -> None:
     shutil.copy(empty, tmp_path / "other.duckdb")
     other = feed_on(connection.open(tmp_path / "other.duckdb"))
-    history = [line for number in range(4) for line in day_of(product, number)]
+    history = [line for number in range(5) for line in day_of(product, number)]
     later, next_one = [*day_of(product, 6, fouls=False), *day_of(product, 7, fouls=False)], day_of(product, 8)
     local.pour(*later)
     judged(local)
     local.pour(*history)
-    assert [report.day.day for report in judged(local)] == [1, 2, 3, 4]
+    assert [report.day.day for report in judged(local)] == [1, 2, 3, 4, 5]
     assert local.ask("SELECT user_id, since FROM quarantined_users") == [("mole", FIRST + timedelta(days=2))]
     other.pour(*history, *later)
     judged(other)
