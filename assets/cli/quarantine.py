@@ -105,25 +105,42 @@ def confirm(warehouse: options.Target, subjects: tuple[str, ...], reason: str, b
     show_default=True,
     help="Share of honest loves that the filter may cost, in expectation.",
 )
-def update(warehouse: options.Target, until: datetime | None, honest_loss: float) -> None:
+@click.option(
+    "--from",
+    "since",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Judge this day (UTC) and all after it again, such as days of which rows were imported since.",
+)
+def update(warehouse: options.Target, until: datetime | None, *, honest_loss: float, since: datetime | None) -> None:
     r"""Judge every day that is over and was not judged yet: evidence over time, groups, trust.
 
-    What takes longer to see than one batch of ingest is found here, once a day of event time.
+    What takes longer to see than one batch of ingest is found here, once a day of event time. Days of imported history
+    are judged in their turn. A judged day stays so, whatever comes of it later: it is told, and --from judges it again.
 
     \b
     Example:
       loveloop quarantine update --until 2026-01-30
+      loveloop quarantine update --from 2026-01-15
       loveloop quarantine list
     """
     from training.trust import CrossFit
-    from warehouse.adversary.daily import periodic
+    from warehouse import connection
+    from warehouse.adversary.daily import gaps, periodic
 
+    if since:
+        with connection.open(warehouse).transaction() as writer:
+            again = gaps.reopen(writer, since.date())
+        click.echo(f"judged days from {since:%Y-%m-%d} on that are judged again: {again:,}")
     day = until.date() if until else None
     reports = periodic.run(warehouse, CrossFit.load, until=day, honest_loss=honest_loss, say=click.echo)
     if not reports:
         click.echo("no day is pending")
     for sentence in reports[-1].sentences if reports else ():
         click.echo(sentence)
+    with connection.open(warehouse).read() as reader:
+        late = gaps.late_rows(reader)
+    if late:
+        click.echo(late.sentence)
 
 
 def _decide(target: options.Target, subjects: tuple[str, ...], decision: Word, reason: str, by: str) -> None:

@@ -88,7 +88,7 @@ def import_(
     )
     if done.dead_letters:
         click.echo("`loveloop dead-letters list` shows what broke the contract and why")
-    return None
+    return _tell_of_judged_days(warehouse)
 
 
 @click.command()
@@ -128,6 +128,24 @@ def export(
         moment = as_of.replace(tzinfo=UTC) if as_of else None
         done = exporting.export_table(warehouse, table, out, as_of=moment, maturity_hours=maturity_hours)
     click.echo(f"{done.rows:,} {'events' if table is None else 'rows'}: {out}")
+
+
+def _tell_of_judged_days(warehouse: options.Target) -> None:
+    """Where later days are judged already, say what becomes of the days that were imported."""
+    from warehouse import connection
+    from warehouse.adversary.daily import days, gaps
+
+    with connection.open(warehouse).read() as reader:
+        last = days.last_judged(reader)
+        waiting = gaps.pending(reader, last) if last else 0
+        late = gaps.late_rows(reader)
+    if waiting:
+        click.echo(
+            f"days before {last} that wait to be judged: {waiting:,}; the nightly job or `loveloop quarantine update` "
+            "judges them"
+        )
+    if late:
+        click.echo(late.sentence)
 
 
 def _preview(paths: Iterable[Path], columns: Columns) -> None:

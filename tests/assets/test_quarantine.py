@@ -18,10 +18,10 @@ from warehouse.ingest.records import Record, Slot
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
-def spree(user: str, loves: int, shown: int) -> list[bytes]:
+def spree(user: str, loves: int, shown: int, noon: datetime = NOON) -> list[bytes]:
     lines = []
     for n in range(shown):
-        at = NOON + n * timedelta(minutes=10)
+        at = noon + n * timedelta(minutes=10)
         lines.append(encode(ResponseServed(
             event_id=new_event_id(at), user_id=user, served_at=at, response_id=f"{user}-{n}", conversation_id="c",
             turn=n, session_id="s", policy="p", conversation=[Message("user", f"And {n}?")], response=f"It is {n}.",
@@ -80,3 +80,18 @@ def test_a_user_is_listed_explained_released_and_confirmed(target: Path) -> None
 def test_a_name_that_is_not_known_is_an_error_with_a_next_step(target: Path) -> None:
     with pytest.raises(ValueError, match="no user and no reaction 'zoe'; `loveloop quarantine list`"):
         run(target, "release", "zoe", "--reason", "?")
+
+
+@pytest.mark.slow
+def test_imported_history_is_judged_and_what_came_for_judged_days_is_told(target: Path, tmp_path: Path) -> None:
+    assert "2026-01-05: users judged" in run(target, "update", "--until", "2026-01-05")
+    lines = [*spree("eve", 1, 12, NOON - timedelta(days=20)), *spree("bob", 0, 12)]
+    (tmp_path / "history.jsonl").write_bytes(b"\n".join(lines))
+    imported = CliRunner().invoke(group, ["import", str(tmp_path / "history.jsonl"), "--warehouse", str(target)])
+    assert "days before 2026-01-05 that wait to be judged: 1;" in imported.output
+    told = run(target, "update", "--until", "2026-01-05")
+    assert "2025-12-16: users judged: 1" in told
+    assert "12 responses and 0 loves of 1 day (2026-01-05 to 2026-01-05) came after these were judged" in told
+    again = run(target, "update", "--from", "2026-01-05", "--until", "2026-01-05")
+    assert "that are judged again: 1\n2026-01-05: users judged" in again
+    assert run(target, "update", "--until", "2026-01-05") == "no day is pending\n"

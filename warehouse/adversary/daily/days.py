@@ -33,14 +33,15 @@ class Seen(NamedTuple):
 
     Attributes:
         day: Which day, UTC.
-        previous: The last day that was judged before it, None for none.
+        previous: The last judged day before it, None for none; judged days after it are no business of its own.
         responses: What was served on it: response_id, user_id, conversation_id, served_at, conversation, response.
         loves: Loves that are not counted yet, of the day or late: user_id, response_id, reacted_at.
         loved: Responses of those loves that were served on earlier days; columns as `responses`.
         past: Evidence of the window's earlier days, of users whom the day speaks of: user_id, day, part and the sums.
         flagged: Users with a standing flag of this job's own rules: user_id, rule, score, flagged_at, since.
         quarantined: Users in quarantine, by whatever rule.
-        model: The models as the day before left them; None for none.
+        model: The models as the previous day left them; None for none.
+        judged: As `judged` counts.
         erasures: Requests for erasure that were stored.
         lessons: Days before this one, oldest first, where the models were lost.
     """
@@ -54,6 +55,7 @@ class Seen(NamedTuple):
     flagged: pa.Table
     quarantined: frozenset[str]
     model: bytes | None
+    judged: tuple[int, date | None] = (0, None)
     erasures: int = 0
     lessons: tuple[Lesson, ...] = ()
 
@@ -77,38 +79,16 @@ def last_judged(connection: DuckDBPyConnection) -> date | None:
     return found[0] if found else None
 
 
+def judged(connection: DuckDBPyConnection) -> tuple[int, date | None]:
+    """How many days were judged, and the last of them: who finds another count knows that somebody was at work."""
+    found = connection.execute("SELECT count(*), max(day) FROM adversary_days").fetchone()
+    return (int(found[0]), found[1]) if found else (0, None)
+
+
 def erasures(connection: DuckDBPyConnection) -> int:
     """How many requests for erasure were stored: what was read before one of them must not be written after it."""
     found = connection.execute("SELECT count(*) FROM erasures").fetchone()
     return int(found[0]) if found else 0
-
-
-def next_day(connection: DuckDBPyConnection, after: date | None, until: date) -> date | None:
-    """The first day after `after`, and no later than `until`, on which something was served or loved."""
-    earliest = _after(after)
-    found = connection.execute(
-        """SELECT CAST(min(moment) AS DATE) FROM (
-            SELECT min(served_at) AS moment FROM responses WHERE served_at >= $1 AND served_at < $2
-            UNION ALL SELECT min(reacted_at) FROM reactions WHERE reacted_at >= $1 AND reacted_at < $2
-        )""",
-        [earliest, start(until) + ONE],
-    ).fetchone()
-    return found[0] if found else None
-
-
-def pending(connection: DuckDBPyConnection, after: date | None, until: date) -> int:
-    """How many days there are on which something was served or loved, after `after` and no later than `until`."""
-    found = connection.execute(
-        """SELECT count(DISTINCT CAST(moment AS DATE)) FROM (
-            SELECT served_at AS moment FROM responses UNION ALL SELECT reacted_at FROM reactions
-        ) WHERE moment >= ? AND moment < ?""",
-        [_after(after), start(until) + ONE],
-    ).fetchone()
-    return int(found[0]) if found else 0
-
-
-def _after(day: date | None) -> datetime:
-    return start(day) + ONE if day else datetime(1, 1, 2, tzinfo=UTC)
 
 
 def last_over(connection: DuckDBPyConnection, lateness: timedelta) -> date | None:
@@ -122,11 +102,13 @@ def read(reader: DuckDBPyConnection, day: date) -> Seen:
 
     Args:
         reader: A snapshot with the views.
-        day: The day after the last one judged, or a later one if nothing happened in between.
+        day: One that was not judged. What is remembered of days before it counts, and nothing of days after it.
     """
     first, last = start(day), start(day) + ONE
+    previous, count = _last_before(reader, day), judged(reader)
     responses = _served(reader, day)
-    loves = reader.execute(_LOVES, {"first": first - LATE, "last": last}).to_arrow_table()
+    since = _late_from(day, previous, count[1])
+    loves = reader.execute(_LOVES, {"first": since, "last": last}).to_arrow_table()
     reader.register("new_loves", loves)
     loved = reader.execute(
         f"""SELECT {_COLUMNS} FROM responses SEMI JOIN new_loves USING (response_id, user_id)
@@ -145,10 +127,25 @@ def read(reader: DuckDBPyConnection, day: date) -> Seen:
         WHERE source = 'periodic' AND subject = 'user' ORDER BY ALL"""
     ).to_arrow_table()
     aside = frozenset(row[0] for row in reader.execute("SELECT user_id FROM quarantined_users").fetchall())
-    model = reader.execute("SELECT model FROM adversary_models ORDER BY day DESC LIMIT 1").fetchone()
-    previous, stored = last_judged(reader), bytes(model[0]) if model else None
+    model = reader.execute("SELECT model FROM adversary_models WHERE day = ?", [previous]).fetchone()
+    stored = bytes(model[0]) if model else None
     lessons = _lessons(reader, day) if previous and stored is None else ()
-    return Seen(day, previous, responses, loves, loved, past, flagged, aside, stored, erasures(reader), lessons)
+    return Seen(day, previous, responses, loves, loved, past, flagged, aside, stored, count, erasures(reader), lessons)
+
+
+def _last_before(reader: DuckDBPyConnection, day: date) -> date | None:
+    found = reader.execute("SELECT max(day) FROM adversary_days WHERE day < ?", [day]).fetchone()
+    return found[0] if found else None
+
+
+def _late_from(day: date, previous: date | None, last: date | None) -> datetime:
+    """From when on loves count as late ones of `day`.
+
+    Which loves are counted is remembered for the last judged days alone. Before those, what lies in a judged day was
+    counted there, or speaks for the user.
+    """
+    late = start(day) - LATE
+    return max(late, start(previous) + ONE) if previous and last and last > day else late
 
 
 def _served(reader: DuckDBPyConnection, day: date) -> pa.Table:
@@ -201,8 +198,8 @@ def write(writer: DuckDBPyConnection, day: date, learnt: Learnt) -> None:
     """Add a day to the memory, and forget what is older than the window.
 
     1. Add the day's evidence and the loves that are counted now.
-    2. Put the trust of the users judged in the place of what it was.
-    3. Put the models in the place of the last ones.
+    2. Put the trust of the users judged in the place of what it was, unless a later day has said more.
+    3. Put the models in the place of those of the days before; those that a later day left stay for the day after it.
     4. Forget evidence beyond the window, and counted loves of which no late copy may come any more.
     """
     for name, rows in {"user_evidence": learnt.evidence, "counted_loves": learnt.counted}.items():
@@ -210,10 +207,12 @@ def write(writer: DuckDBPyConnection, day: date, learnt: Learnt) -> None:
         writer.execute(f"INSERT INTO {name} SELECT * FROM learnt")
         writer.unregister("learnt")
     writer.register("learnt", learnt.trust)
-    writer.execute("DELETE FROM user_trust WHERE user_id IN (SELECT user_id FROM learnt)")
-    writer.execute("INSERT INTO user_trust SELECT * FROM learnt WHERE trust < 1")
+    writer.execute("DELETE FROM user_trust WHERE user_id IN (SELECT user_id FROM learnt) AND day <= ?", [day])
+    writer.execute(
+        "INSERT INTO user_trust FROM learnt WHERE trust < 1 AND user_id NOT IN (SELECT user_id FROM user_trust)"
+    )
     writer.unregister("learnt")
-    writer.execute("DELETE FROM adversary_models")
+    writer.execute("DELETE FROM adversary_models WHERE day <= ?", [day])
     writer.execute("INSERT INTO adversary_models VALUES (?, ?)", [day, learnt.model])
     writer.execute("DELETE FROM user_evidence WHERE day <= ?", [day - (WINDOW - 1) * ONE])
     writer.execute("DELETE FROM counted_loves WHERE reacted_at < ?", [start(day) + ONE - LATE])

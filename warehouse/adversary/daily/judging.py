@@ -124,10 +124,11 @@ class _Told(NamedTuple):
 
     def cleared(self) -> frozenset[tuple[str, str]]:
         """Flags given within the window of users against whom nothing is left in it."""
-        first = start(self.seen.day) - (WINDOW - 1) * ONE
+        first, end = start(self.seen.day) - (WINDOW - 1) * ONE, self._end()
         clear = {user for user, log_e in zip(self.users, self.found.log_e, strict=True) if log_e < 0}
         rows = _own(self.seen.flagged).to_pylist()
-        return frozenset((r["user_id"], r["rule"]) for r in rows if r["user_id"] in clear and r["flagged_at"] > first)
+        rows = [row for row in rows if first < row["flagged_at"] <= end]  # a later day's flag is not its to clear
+        return frozenset((row["user_id"], row["rule"]) for row in rows if row["user_id"] in clear)
 
     def _too_much(self, user: int, proven: bool) -> UserFlag:
         log_e, since = float(self.found.log_e[user]), self._since(user)

@@ -1,8 +1,8 @@
 """The daily job against adversaries: what takes longer to see than one batch.
 
-One call judges every day of event time that is over and not judged yet, in order. A day costs in proportion to the day
-and to a window of days before it, whatever the length of the log. The warehouse is held only while it is read and while
-it is written; the work in between holds nothing.
+One call judges every day of event time that is over and not judged yet, in order, imported history as well. A day costs
+in proportion to the day and to a window of days before it, whatever the length of the log. The warehouse is held only
+while it is read and while it is written; the work in between holds nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from warehouse import connection
 from warehouse.adversary import groups
-from warehouse.adversary.daily import days, judging, standing, sums
+from warehouse.adversary.daily import days, gaps, judging, standing, sums
 from warehouse.adversary.daily.days import Learnt, Seen
 from warehouse.adversary.daily.judging import Judged
 from warehouse.adversary.flagged import UserFlag
@@ -131,7 +131,7 @@ def _pending(target: Target, until: date | None) -> int:
     """How many days wait to be judged."""
     with connection.open(target).read() as reader:
         last = until or days.last_over(reader, LATENESS)
-        return days.pending(reader, days.last_judged(reader), last) if last else 0
+        return gaps.pending(reader, last) if last else 0
 
 
 def judge_next(
@@ -167,7 +167,7 @@ def _attempt(
     warehouse = connection.open(target)
     with warehouse.read() as reader:
         last = until or days.last_over(reader, LATENESS)
-        day = days.next_day(reader, days.last_judged(reader), last) if last else None
+        day = gaps.next_day(reader, last) if last else None
         if day is None:
             return None, True
         seen, window = days.read(reader, day), groups.read(reader, day)
@@ -175,7 +175,7 @@ def _attempt(
     model = model_from(seen.model)
     work = _work(seen, window, model, honest_loss, clock)
     with warehouse.transaction() as writer:
-        if (days.last_judged(writer), days.erasures(writer)) != (seen.previous, seen.erasures):
+        if (days.judged(writer), days.erasures(writer)) != (seen.judged, seen.erasures):
             return None, False
         _write(writer, work, honest_loss, clock)
     return work.report(clock), True

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from warehouse import connection, erasure
-from warehouse.adversary.daily import days, lines, periodic
+from warehouse.adversary.daily import days, gaps, lines, periodic
 from warehouse.storage.transaction import WarehouseConflictError
 
 pytestmark = pytest.mark.slow
@@ -130,8 +130,8 @@ def test_a_love_that_comes_late_counts_on_the_day_on_which_it_is_seen(local: Any
     at = FIRST + timedelta(days=1, hours=9)
     local.pour(product.reacted("r-1-user-5-0", "user-5", at))
     local.pour(*day_of(product, 3), product.reacted("r-0-user-6-0", "user-6", FIRST - timedelta(days=9)))
-    late = judged(local)[0]
-    assert late.rows["late"] == 1
+    much_later, late = judged(local)
+    assert (much_later.day, much_later.rows["late"], late.rows["late"]) == (date(2026, 2, 20), 0, 1)
     rows = local.ask("SELECT day, loves FROM user_evidence WHERE user_id = 'user-5' AND part = 'all' AND loves > 0")
     assert (date(2026, 3, 4), 1) in rows
     local.pour(*day_of(product, 4))
@@ -252,3 +252,79 @@ def test_a_flag_stays_when_the_user_is_quiet_and_its_day_has_left_the_window(loc
     local.pour(*day_of(product, 4, fouls=False))
     judged(local)
     assert [row[:2] for row in flags(local)] == [row[:2] for row in before]
+
+
+def test_history_that_comes_after_later_days_were_judged_is_judged_as_if_it_had_come_before(
+    local: Any, product: Any, feed_on: Any, empty: Path, tmp_path: Path
+) -> None:
+    shutil.copy(empty, tmp_path / "other.duckdb")
+    other = feed_on(connection.open(tmp_path / "other.duckdb"))
+    history = [line for number in range(5) for line in day_of(product, number)]
+    later, next_one = [*day_of(product, 6, fouls=False), *day_of(product, 7, fouls=False)], day_of(product, 8)
+    local.pour(*later)
+    judged(local)
+    local.pour(*history)
+    assert [report.day.day for report in judged(local)] == [1, 2, 3, 4, 5]
+    assert local.ask("SELECT user_id, since FROM quarantined_users") == [("mole", FIRST + timedelta(days=2))]
+    other.pour(*history, *later)
+    judged(other)
+    for each in (local, other):
+        each.pour(*next_one)
+    assert judged(local)[0].rows == judged(other)[0].rows
+    assert [row[:2] for row in flags(local)] == [row[:2] for row in flags(other)]
+    for table in ("user_evidence", "counted_loves"):
+        assert local.ask(f"FROM {table} ORDER BY ALL") == other.ask(f"FROM {table} ORDER BY ALL")
+
+
+def test_a_day_between_judged_ones_counts_no_love_twice_and_leaves_later_trust_and_flags(
+    week: Any, product: Any
+) -> None:
+    week.pour(*day_of(product, 6), *day_of(product, 7))
+    judged(week)
+    trusted = week.ask("FROM user_trust ORDER BY ALL")
+    week.pour(*day_of(product, 5, fouls=False))
+    [report] = judged(week)
+    [(loves,)] = week.ask("SELECT count(*) FROM reactions WHERE reacted_at::DATE = '2026-03-06'")
+    assert (report.day.day, report.rows["loves"], report.rows["late"]) == (6, loves, 0)
+    assert report.rows["lessons"] == 5 * (PEOPLE + 1) * SHOWN
+    assert week.ask("FROM user_trust ORDER BY ALL") == trusted
+    assert ("mole", "loves_too_much") in [row[:2] for row in flags(week)]
+    assert week.ask("SELECT day FROM adversary_models ORDER BY day") == [(date(2026, 3, 6),), (date(2026, 3, 8),)]
+
+
+def test_what_comes_for_judged_days_is_told_and_judged_again_from_there_on(
+    local: Any, product: Any, feed_on: Any, empty: Path, tmp_path: Path
+) -> None:
+    shutil.copy(empty, tmp_path / "other.duckdb")
+    other = feed_on(connection.open(tmp_path / "other.duckdb"))
+    first, after = day_of(product, 0), [line for number in range(1, 4) for line in day_of(product, number)]
+    missing = [line for line in after if b"mole" in line or b"user-1" in line]
+    local.pour(*first, *(line for line in after if line not in missing))
+    judged(local)
+    with local.warehouse.transaction() as writer:
+        assert gaps.late_rows(writer) is None
+    local.pour(*missing)
+    assert judged(local) == []
+    with local.warehouse.transaction() as writer:
+        told = gaps.late_rows(writer)
+        assert told is not None
+        assert told.responses == 3 * 12 * SHOWN
+        assert "--from 2026-03-02" in told.sentence
+        assert gaps.reopen(writer, told.days[0]) == 3
+    assert [report.day.day for report in judged(local)] == [2, 3, 4]
+    with local.warehouse.transaction() as writer:
+        assert gaps.late_rows(writer) is None
+    other.pour(*first, *after)
+    judged(other)
+    assert [row[:4] for row in flags(local)] == [row[:4] for row in flags(other)]
+    assert state(local)[1:4] == state(other)[1:4]
+
+
+def test_days_are_looked_for_before_between_and_after_judged_ones(local: Any) -> None:
+    with local.warehouse.transaction() as writer:
+        writer.execute("INSERT INTO adversary_days (day) SELECT DATE '2026-03-01' + n FROM (VALUES (0), (1), (3)) t(n)")
+        before, between, after = gaps.spans(writer, LAST)
+        assert before[1] == FIRST
+        assert between == (FIRST + timedelta(days=2), FIRST + timedelta(days=3))
+        assert after == (FIRST + timedelta(days=4), FIRST + timedelta(days=9))
+        assert gaps.spans(writer, date(2026, 3, 2)) == [before]
