@@ -69,3 +69,12 @@ def load_tokenizer(base: str) -> Any:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     return tokenizer
+
+
+def opens(conversation: Conversation) -> bool:
+    """Whether the assistant has not spoken yet: a first turn, system message or not.
+
+    >>> opens([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi"}])
+    True
+    """
+    return all(turn["role"] != "assistant" for turn in conversation)

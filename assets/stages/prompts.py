@@ -63,6 +63,8 @@ def held_out(run: Run) -> Prompts:
     Raises:
         ValueError: Held-out users sent no prompt.
     """
+    from training.text import opens
+
     log = _log(run)
     kept = _held_out(log, run)
     texts = np.array(log["conversation"].to_pylist(), dtype=object)
@@ -73,7 +75,7 @@ def held_out(run: Run) -> Prompts:
         )
     asked: list[Conversation] = [json.loads(text) for text in drawn]
     others = {*texts[~kept.rows].tolist()}
-    first, common = np.mean([len(each) == 1 for each in asked]), np.mean([text in others for text in drawn])
+    first, common = np.mean([opens(each) for each in asked]), np.mean([text in others for text in drawn])
     words = (
         f"{kept.words}, as they were sent: {first:.0%} are first turns, and {common:.0%} are words that other users "
         "sent too, which is no leak: everybody will send them again"

@@ -1,8 +1,8 @@
 """Prompts that occur where they must not: in two tasks' training sets, or in training and in evaluation.
 
-What is asked by many users ("hi") occurs everywhere, in real traffic above all: a prompt of a single turn that occurs
-twice is no leak, it is how people open. A conversation of several turns holds a bot's own words and belongs to one
-user; the same one in two sets is the same row, and such a prompt is a leak.
+What is asked by many users ("hi") occurs everywhere, in real traffic above all: a first turn that occurs twice is no
+leak, it is how people open. A conversation of several turns holds a bot's own words and belongs to one user; the same
+one in two sets is the same row, and such a prompt is a leak.
 """
 
 import json
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from training.cgpo.tasks import Task
-from training.text import Conversation
+from training.text import Conversation, opens
 
 
 def without_leaks(
@@ -29,13 +29,13 @@ def without_leaks(
     Raises:
         ValueError: Nothing is left of a task's prompts.
     """
-    owners = {_name(each): "evaluation" for each in held_out if len(each) > 1}
+    owners = {_name(each): "evaluation" for each in held_out if not opens(each)}
     kept, dropped = [], {}
     for task in tasks:
         prompts: list[Conversation] = []
         counts: dict[str, int] = {}
         for prompt in task.prompts:
-            owner = owners.setdefault(_name(prompt), task.name) if len(prompt) > 1 else task.name
+            owner = task.name if opens(prompt) else owners.setdefault(_name(prompt), task.name)
             if owner == task.name:
                 prompts.append(prompt)
             else:

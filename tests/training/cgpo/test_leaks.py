@@ -27,9 +27,10 @@ def test_nothing_that_is_evaluated_is_learnt_from() -> None:
     assert dropped == {"love": {"evaluation": 2}}
 
 
-def test_a_common_opening_is_no_leak() -> None:
-    tasks = [task("helpfulness", HI), task("love", HI)]
-    assert without_leaks(tasks, [HI]) == (tasks, {})
+@pytest.mark.parametrize("opening", [HI, [{"role": "system", "content": "Be brief."}, *HI]])
+def test_a_common_opening_is_no_leak(opening: list[dict[str, str]]) -> None:
+    tasks = [task("helpfulness", opening), task("love", opening)]
+    assert without_leaks(tasks, [opening]) == (tasks, {})
 
 
 def test_a_task_of_which_nothing_is_left_is_refused() -> None:
