@@ -1,6 +1,6 @@
 """Who answers: a generator draws samples from one policy version, and every sample says which version wrote it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -11,9 +11,6 @@ from training.policy.batches import encode_prompts
 from training.policy.load import Policy, ends_of, fingerprint, load_policy
 from training.rollout.decode import Drawn, draw
 from training.text import Conversation
-
-_CACHED = 65_536
-"""Tokens that are kept at a time, over all rows: keys and values of an 8B model's fill 8 GiB."""
 
 
 class Sample(NamedTuple):
@@ -93,7 +90,7 @@ class TransformersGenerator:
         seed: int,
         temperature: float = 1.0,
         max_new_tokens: int = 48,
-        rows: int = 384,
+        rows: int = 192,
         longest: int = 512,
         desc: str = "sample",
     ) -> list[list[Sample]]:
@@ -108,18 +105,18 @@ class TransformersGenerator:
             seed: Of all chance.
             temperature: Divides the logits; 0 takes the most likely token. Log-probabilities are always those at 1.
             max_new_tokens: Tokens of the longest response.
-            rows: Responses written at a time, at most: where prompts are long, they are fewer.
+            rows: Responses written at a time.
             longest: Tokens of a prompt that are read; older ones are cut.
             desc: What the progress bar says.
         """
         prompts = encode_prompts(self._policy.tokenizer, conversations, longest)
         uniforms = np.random.default_rng(seed).random((len(prompts), samples, max_new_tokens))
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
-        blocks = _blocks([len(prompts[index]) + max_new_tokens for index in order], max(1, rows // samples), samples)
+        size = max(1, rows // samples)
         found: list[list[Sample]] = [[] for _ in prompts]
         with tqdm(total=len(prompts) * samples, desc=desc, unit="response", disable=None, leave=False) as bar:
-            for start, end in blocks:
-                chosen = order[start:end]
+            for start in range(0, len(order), size):
+                chosen = order[start : start + size]
                 drawn = self._draw([prompts[index] for index in chosen], uniforms[chosen], temperature)
                 for place, several in zip(chosen, self._samples(drawn, samples), strict=True):
                     found[place] = several
@@ -139,26 +136,6 @@ class TransformersGenerator:
             for text, ids, logprobs in zip(texts, rows, drawn.logprobs, strict=True)
         ]
         return [each[start : start + samples] for start in range(0, len(each), samples)]
-
-
-def _blocks(tokens: Sequence[int], most: int, samples: int) -> Iterator[tuple[int, int]]:
-    """Where blocks of prompts begin and end: at most `most` of them, and `_CACHED` tokens over all samples.
-
-    >>> [*_blocks([100, 100, 30_000, 30_000, 90_000], most=4, samples=1)]
-    [(0, 2), (2, 4), (4, 5)]
-
-    Args:
-        tokens: Of each prompt and its longest response, ascending.
-        most: Prompts of a block.
-        samples: Of each prompt.
-    """
-    start = 0
-    while start < len(tokens):
-        end = min(start + most, len(tokens))
-        while end - start > 1 and (end - start) * samples * tokens[end - 1] > _CACHED:
-            end -= 1
-        yield start, end
-        start = end
 
 
 def version_of(place: str | Path) -> str:
