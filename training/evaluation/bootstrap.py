@@ -29,7 +29,8 @@ def resampled(values: np.ndarray, seed: int, resamples: int = RESAMPLES) -> np.n
     count = len(values)
     flat = values.reshape(count, -1)
     chance = np.random.default_rng(seed)
-    means = [flat[chance.integers(0, count, count)].mean(axis=0) for _ in range(resamples)]
+    drawn = (np.bincount(chance.integers(0, count, count), minlength=count) for _ in range(resamples))
+    means = [times @ flat / count for times in drawn]  # how often each was drawn: no copy of the rows
     return np.stack(means).reshape(resamples, *values.shape[1:])
 
 

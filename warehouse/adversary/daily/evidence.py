@@ -158,24 +158,26 @@ def fit(loves: Floats, expected: Floats) -> Null:
         loves: float64[n], loves by user.
         expected: float64[n], sum of chances by user.
     """
+    from scipy.stats import nbinom
+
     some = slice(None, None, max(1, len(loves) // _FITTED))
     loves, expected = loves[some], np.maximum(expected[some], 1e-9)
+    most = nbinom.ppf(_BULK, _USUAL_SHAPE, _USUAL_SHAPE / (_USUAL_SHAPE + expected))
+    counts = tuple(each[loves <= most] for each in (loves, expected, most))
     shape, mean = _USUAL_SHAPE, 1.0
     for _ in range(2):
-        mean = float(_MEANS[int(np.argmax([_cut_off(loves, expected, shape, m) for m in _MEANS]))])
-        fits = [_cut_off(loves, expected, a, mean) - _TRUST_IN_USUAL * np.log(a / _USUAL_SHAPE) ** 2 for a in _SHAPES]
+        mean = float(_MEANS[int(np.argmax([_cut_off(*counts, shape, m) for m in _MEANS]))])
+        fits = [_cut_off(*counts, a, mean) - _TRUST_IN_USUAL * np.log(a / _USUAL_SHAPE) ** 2 for a in _SHAPES]
         shape = float(_SHAPES[int(np.argmax(fits))])
     return Null(shape * _WIDER, mean)
 
 
-def _cut_off(loves: Floats, expected: Floats, shape: float, mean: float) -> float:
-    """Log-likelihood of the counts that do not stand out, given that they do not."""
+def _cut_off(loves: Floats, expected: Floats, most: Floats, shape: float, mean: float) -> float:
+    """Log-likelihood of counts that do not stand out, given that they do not: none is above its `most`."""
     from scipy.stats import nbinom
 
-    most = nbinom.ppf(_BULK, _USUAL_SHAPE, _USUAL_SHAPE / (_USUAL_SHAPE + expected))
-    kept = loves <= most
-    chance = shape / (shape + mean * expected[kept])
-    return float((nbinom.logpmf(loves[kept], shape, chance) - nbinom.logcdf(most[kept], shape, chance)).sum())
+    chance = shape / (shape + mean * expected)
+    return float((nbinom.logpmf(loves, shape, chance) - nbinom.logcdf(most, shape, chance)).sum())
 
 
 def e_bh(log_e: Floats, level: float, users: int | None = None) -> NDArray[np.bool_]:
