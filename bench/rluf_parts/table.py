@@ -175,11 +175,11 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     """The table as a person reads it."""
     rows = [row for row in found["rows"] if row["seeds"]]
     most = max((len(row["seeds"]) for row in rows), default=0)
-    how = f"means over {most} seeds, 95 % t-intervals" if most > 1 else "one seed; 95 % intervals over its prompts only"
+    how = f"means over {most} seeds, ± 95 % by t" if most > 1 else "one seed, ± 95 % over its prompts alone"
     told = [f"against the incumbent ({how}); over 0 = true Love over the weight-0 policy trained the same way", ""]
-    told.append(f"{'row':22}" + "".join(f"{title:>22}" for title, *_ in _COLUMNS))
+    told.append(f"{'row':20}" + "".join(f"{title:>14}" for title, *_ in _COLUMNS))
     told += [
-        f"{row['name']:22}" + "".join(f"{_cell(row.get(key), show):>22}" for _, key, show in _COLUMNS) for row in rows
+        f"{row['name']:20}" + "".join(f"{_cell(row.get(key), show):>14}" for _, key, show in _COLUMNS) for row in rows
     ]
     told += ["", "the paper, live: weight, Love over weight 0, closings"]
     told += [
@@ -204,10 +204,11 @@ _COLUMNS = (
 
 
 def _cell(figure: Mapping[str, Any] | None, show: str) -> str:
+    """A value and half of its interval, for the width of a line; the whole interval stands in the JSON."""
     if figure is None:
         return "-"
-    bounds = "" if figure["low"] is None else f" [{figure['low']:{show}}, {figure['high']:{show}}]"
-    return f"{figure['value']:{show}}{bounds}"
+    half = "" if figure["low"] is None else f" ±{(figure['high'] - figure['low']) / 2:{show.lstrip('+')}}"
+    return f"{figure['value']:{show}}{half}"
 
 
 def _maybe(value: float | None, show: str) -> str:
