@@ -15,6 +15,7 @@ from rluf_parts.world import recipe_of
 Traits = NDArray[np.float64]
 DRAWS = 400
 """Bootstrap draws of prompts, where there is one seed."""
+OVER_SEEDS, OVER_PROMPTS = "t over seeds", "bootstrap over the prompts of one seed"
 PAPER: Sequence[Mapping[str, Any]] = (
     {"love_weight": 0.0, "live_love_lift": None, "closings": 0.0072},
     {"love_weight": 0.1, "live_love_lift": 0.097, "closings": None},
@@ -65,8 +66,8 @@ def row_of(row: Row, seeds: Mapping[int, Mapping[str, Traits]]) -> dict[str, Any
         seeds: By seed the traits of each row by name, and of `incumbent`.
 
     Returns:
-        What was trained, `seeds`, and each figure with low and high: a t-interval over seeds, for one seed a bootstrap
-        over its prompts.
+        What was trained, `seeds`, what `interval` is, and each figure with low and high: a t-interval over seeds, for
+        one seed a bootstrap over its prompts.
     """
     settings = recipe_for(row, recipe_of(1, quick=False)).policy
     there = {seed: found for seed, found in seeds.items() if row.name in found}
@@ -82,6 +83,7 @@ def row_of(row: Row, seeds: Mapping[int, Mapping[str, Traits]]) -> dict[str, Any
         "supervised": settings.config.supervised,
         "lr": settings.config.lr,
         "seeds": sorted(there),
+        "interval": OVER_SEEDS if len(there) > 1 else OVER_PROMPTS,
         **_with_intervals(row, there),
     }
 
@@ -163,7 +165,6 @@ def summary(
     return {
         "quick": quick,
         "seeds": sorted(seeds),
-        "intervals": "t over seeds" if len(seeds) > 1 else "bootstrap over the prompts of one seed",
         "incumbent": incumbents,
         "rows": [row_of(row, seeds) for row in wanted],
         "failed": list(failed),
@@ -174,12 +175,16 @@ def summary(
 def lines(found: Mapping[str, Any]) -> list[str]:
     """The table as a person reads it."""
     rows = [row for row in found["rows"] if row["seeds"]]
-    most = max((len(row["seeds"]) for row in rows), default=0)
-    how = f"means over {most} seeds, ± 95 % by t" if most > 1 else "one seed, ± 95 % over its prompts alone"
-    told = [f"against the incumbent ({how}); over 0 = true Love over the weight-0 policy trained the same way", ""]
-    told.append(f"{'row':20}" + "".join(f"{title:>14}" for title, *_ in _COLUMNS))
+    told = [
+        "against the incumbent; over 0: true Love over the weight-0 policy trained the same way",
+        "means over seeds ± half of a 95 % interval: t over seeds; of one seed over its prompts alone",
+        "",
+    ]
+    told.append(f"{'row':17}{'seeds':>6}" + "".join(f"{title:>14}" for title, *_ in _COLUMNS))
     told += [
-        f"{row['name']:20}" + "".join(f"{_cell(row.get(key), show):>14}" for _, key, show in _COLUMNS) for row in rows
+        f"{row['name']:17}{len(row['seeds']):>6}"
+        + "".join(f"{_cell(row.get(key), show):>14}" for _, key, show in _COLUMNS)
+        for row in rows
     ]
     told += ["", "the paper, live: weight, Love over weight 0, closings"]
     told += [
