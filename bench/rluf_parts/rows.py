@@ -19,7 +19,7 @@ TIGHT: Mapping[str, Any] = {"config": {"kl_limit": 0.1}}
 SUPERVISED: Mapping[str, Any] = {"config": {"supervised": 1.0}}
 LENGTH: Mapping[str, Any] = {"judges": (*JUDGES, "length"), "judge": {"length": {"most": 24}}}
 CRPG: Mapping[str, Any] = {"config": {"optimiser": "crpg", "lr": 1e-4}}
-"""A fifth of the usual rate: an epoch has K times as many steps as CRRAFT's, and some of its rows have a negative sign."""
+"""A fifth of the usual rate: an epoch has K times as many steps as CRRAFT's, and some rows have a negative sign."""
 CODPO: Mapping[str, Any] = {"config": {"optimiser": "codpo"}}
 
 
