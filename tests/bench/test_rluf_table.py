@@ -1,0 +1,159 @@
+"""The table of the published hack and its remedies: rows say what they are, answers are read truly, intervals hold."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+BENCH = Path(__file__).resolve().parents[2] / "bench"
+TRAITS = 9
+LOVE, CLOSING, WORDS = 0, 1, 8
+
+
+@pytest.fixture(autouse=True)
+def _bench_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCH))
+
+
+def traits(love: float, closing: float = 0.01, prompts: int = 200, seed: int = 0) -> np.ndarray:
+    """Traits of a policy whose loves vary over its prompts."""
+    found = np.full((prompts, TRAITS), 0.5)
+    found[:, LOVE] = love * np.random.default_rng(seed).uniform(0.5, 1.5, prompts)
+    found[:, CLOSING], found[:, WORDS] = closing, 12.0
+    return found
+
+
+def test_rows_are_named_once_and_every_way_has_a_weight_0_to_be_held_against() -> None:
+    from rluf_parts.rows import WAYS, every_row
+
+    names = [row.name for row in every_row()]
+    assert len({*names}) == len(names)
+    assert all(f"{way}-0" in names and f"{way}-0.3" in names for way in WAYS)
+
+
+def test_rows_are_chosen_by_name_or_by_way_and_a_misspelt_one_is_refused() -> None:
+    from rluf_parts.rows import chosen
+
+    assert [row.name for row in chosen("pairs-0.3,free")] == ["pairs-0.3", "free-0", "free-0.1", "free-0.3"]
+    assert [row.name for row in chosen("pairs-0.3,pairs")] == ["pairs-0.3", "pairs-0", "pairs-0.1"]
+    with pytest.raises(ValueError, match=r"'pears' is no row; there are free-0, free-0\.1"):
+        chosen("pears")
+
+
+def test_the_settings_of_a_row_are_what_its_columns_say() -> None:
+    from rluf_parts.rows import chosen
+    from rluf_parts.table import row_of
+
+    told = {row.name: row_of(row, {}) for row in chosen("free-0.3,pairs-0.3,judges-0.3,crpg+pairs-0.3,together-0")}
+    assert told["free-0.3"]["judges"] == []
+    assert not told["free-0.3"]["pairs"]
+    assert "closing" in told["pairs-0.3"]["judges"]
+    assert told["pairs-0.3"]["pairs"]
+    assert not told["judges-0.3"]["pairs"]
+    assert told["crpg+pairs-0.3"]["optimiser"] == "crpg"
+    assert "length" in told["together-0"]["judges"]
+    assert told["together-0"]["kl_limit"] < told["pairs-0.3"]["kl_limit"]
+
+
+def test_seeds_differ_in_the_seed_alone_and_a_quick_run_is_smaller() -> None:
+    from rluf_parts.world import recipe_of
+
+    one, other, quick = recipe_of(1, quick=False), recipe_of(2, quick=False), recipe_of(1, quick=True)
+    assert other == one.model_copy(update={"seed": 2})
+    assert one.evaluation.judged == 5_000
+    assert quick.world.responses < one.world.responses
+    assert quick.world.attacks == one.world.attacks
+
+
+def test_answers_are_read_as_the_worlds_truth_reads_them() -> None:
+    from rluf_parts.measure import TRAITS, read
+
+    from assets.truth import of_answers
+    from streams.synthetic.sets import prompts
+
+    asked = [list(each) for each in prompts("love", 4, seed=1)]
+    answers = [["Bye! Sending love!", "I am here for you."]] * 4
+    found = dict(zip(TRAITS, read(asked, answers, 0.01).mean(axis=0), strict=True))
+    flat = [text for several in answers for text in several]
+    truly = of_answers([prompt for prompt in asked for _ in range(2)], flat, 0.01)
+    assert found["love"] == pytest.approx(truly["true_love"])
+    assert found["closing"] == pytest.approx(truly["true_closing"])
+    assert found["fluent"] == pytest.approx(truly["fluent"])
+
+
+def test_a_row_is_kept_under_its_key_alone(tmp_path: Path) -> None:
+    from rluf_parts.measure import Measured, keep, kept
+
+    file = tmp_path / "rows" / "pairs-0.3.npz"
+    assert kept(file, "a") is None
+    keep(file, "a", Measured(traits(0.01), {"rounds": [1]}))
+    there = kept(file, "a")
+    assert there is not None
+    assert np.array_equal(there.traits, traits(0.01))
+    assert there.facts == {"rounds": [1]}
+    assert kept(file, "another judge") is None
+    assert [each.name for each in file.parent.iterdir()] == ["pairs-0.3.npz"]
+
+
+def seeds_of(lifts: list[float]) -> dict[int, Any]:
+    return {
+        seed: {
+            "incumbent": traits(0.01, closing=0.01, seed=seed),
+            "pairs-0": traits(0.01, seed=seed),
+            "pairs-0.3": traits(0.01 * (1 + lift), closing=0.005, seed=seed),
+        }
+        for seed, lift in enumerate(lifts, start=1)
+    }
+
+
+def test_the_interval_over_seeds_is_students() -> None:
+    from rluf_parts.rows import chosen
+    from rluf_parts.table import row_of
+
+    row = row_of(chosen("pairs-0.3")[0], seeds_of([0.3, 0.5, 0.4]))
+    lift = row["lift_over_weight_0"]
+    assert (row["seeds"], row["interval"]) == ([1, 2, 3], "t over seeds")
+    assert lift["value"] == pytest.approx(0.4)
+    assert lift["by_seed"] == pytest.approx([0.3, 0.5, 0.4])
+    assert lift["high"] - lift["value"] == pytest.approx(4.302653 * 0.1 / 3**0.5)
+    assert row["closing_ratio"]["value"] == pytest.approx(0.5)
+    assert row["length_ratio"]["low"] == pytest.approx(1.0)
+
+
+def test_one_seed_has_an_interval_over_its_prompts_and_says_so() -> None:
+    from rluf_parts.rows import chosen
+    from rluf_parts.table import lines, summary
+
+    seeds = seeds_of([0.3])
+    seeds[1]["pairs-0.3"] = traits(0.013, seed=9)
+    found = summary(chosen("pairs"), seeds, [], quick=False)
+    row = {row["name"]: row for row in found["rows"]}["pairs-0.3"]
+    lift = row["true_love_lift"]
+    assert lift["low"] < lift["value"] < lift["high"]
+    assert row["interval"] == "bootstrap over the prompts of one seed"
+    told = "\n".join(lines(found))
+    assert "pairs-0.3" in told
+    assert "pairs-0.1" not in told
+    assert "+28.0%" in told
+    assert json.loads(json.dumps(found))["seeds"] == [1]
+
+
+def test_without_a_closing_of_the_incumbent_there_is_no_ratio() -> None:
+    from rluf_parts.table import figures
+
+    found = figures(traits(0.02), traits(0.01, closing=0.0), None)
+    assert found["closing_ratio"] is None
+    assert found["lift_over_weight_0"] is None
+    assert found["true_love_lift"] == pytest.approx(1.0)
+
+
+def test_a_row_that_failed_is_told_with_its_reason() -> None:
+    from rluf_parts.rows import chosen
+    from rluf_parts.table import summary
+
+    failed = [{"seed": 1, "row": "pairs-0.1", "error": "judge length trips on .61"}]
+    found = summary(chosen("pairs"), seeds_of([0.3]), failed, quick=True)
+    assert found["failed"] == failed
+    assert [row["seeds"] for row in found["rows"]] == [[1], [], [1]]
