@@ -2,8 +2,8 @@
 
     python bench/policy_peers.py [--quick] [--only trl_grpo,crraft] [--json FILE]
 
-TRL comes into an environment of its own, which uv makes. One Llama of the demo's incumbent's shape is fitted to a made-up
-log; then contenders take turns, each in a process of its own, and all are read alike on prompts that none of them saw.
+TRL comes into an environment of its own, which uv makes. One Llama of the demo's shape is fitted to a made-up log; then
+contenders take turns, each in a process of its own, and all are read alike on prompts that none of them saw.
 Both rewards, of which Love takes a goodbye for a reason of Love, are one file that both sides load. Keys: step_ratio
 (seconds of a step of CRRAFT over those of the fastest GRPO), closing_ratio (needless goodbyes of CRRAFT over those of
 TRL's GRPO at equal true Love), and a row for each contender. rollout_ratio is bench/rollouts.py's.
@@ -199,9 +199,8 @@ def verdict(figures: dict[str, Any]) -> str:
         said = "not measured" if value is None else f"{value:.2f}, {'kept' if value <= aim else 'MISSED'}"
         reached = figures.get(f"{key}_reached", True)
         lines.append(f"{key} (aim: at most {aim}): {said}{'' if reached else ' (TRL does not reach our Love)'}")
-    return "\n".join(
-        [*lines, "a CPU's figures, of a machine that others may use too; rollout_ratio: bench/rollouts.py"]
-    )
+    lines.append("figures of a CPU that others may use at the same time; rollout_ratio is bench/rollouts.py's")
+    return "\n".join(lines)
 
 
 def main() -> None:

@@ -48,7 +48,9 @@ def at_equal(course: Sequence[Point], wanted: float) -> Level:
 
 
 def ratio(one: int, of: int, other: float, out_of: int) -> Ratio:
-    """`(one / of) / (other / out_of)` with the log interval of Katz (1978); half an event is added to both where one is 0.
+    """`(one / of) / (other / out_of)` with the log interval of Katz (1978).
+
+    Half an event is added to both where either is 0.
 
     >>> [round(each, 2) for each in ratio(20, 1000, 40, 1000)]
     [0.5, 0.29, 0.85]

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from peers_parts import rewards
 from peers_parts.memory import peak_mib
-
 from training.cgpo.config import CgpoConfig
 from training.cgpo.loop import optimise
 from training.cgpo.tasks import Task
@@ -86,8 +86,9 @@ def main(wanted: dict[str, Any]) -> None:
     seconds, worked = time.perf_counter() - began, time.process_time() - worked
     parts = {part: sum(each.seconds[part] for each in report.rounds) for part in ("collect", "learn")}
     figures = {
-        "seconds": seconds, "cpu_seconds": worked, "updates": sum(each.steps for each in report.rounds), "parts": parts, "kept": str(out),
-        "tokens": speaker.tokens, "responses": speaker.responses, "peak_mib": peak_mib(),
+        "seconds": seconds, "cpu_seconds": worked, "updates": sum(each.steps for each in report.rounds),
+        "parts": parts, "kept": str(out), "tokens": speaker.tokens, "responses": speaker.responses,
+        "peak_mib": peak_mib(),
     }  # fmt: skip
     print(json.dumps(figures))
 

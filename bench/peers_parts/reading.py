@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from peers_parts import rewards, texts
 
+from peers_parts import rewards, texts
 from training.rollout.generator import TransformersGenerator
 
 

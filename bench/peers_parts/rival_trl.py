@@ -2,8 +2,8 @@
 
     python rival_trl.py '{"method": "grpo", "policy": ..., "prompts": ..., "out": ..., "steps": ..., ...}'
 
-Settings are those that make TRL fast and fair on a processor: float32, no gradient checkpointing, one generation and one
-step of the optimiser for each batch of prompts. Time within the training loop is counted, saving is not.
+Settings are those that make TRL fast on a processor: float32, no gradient checkpointing, one generation and one step of
+the optimiser for each batch of prompts. Time within training steps is counted, reading and saving models is not.
 """
 
 import json
@@ -48,10 +48,12 @@ class Keeper(TrainerCallback):
         self.out, self.at = Path(out), at
         self.seconds, self.worked, self.kept, self.began = [], 0.0, {}, (0.0, 0.0)
 
-    def on_step_begin(self, args, state, control, **_):
+    def on_step_begin(self, *_, **__):
+        """Start the clocks."""
         self.began = time.perf_counter(), time.process_time()
 
-    def on_step_end(self, args, state, control, model=None, processing_class=None, **_):
+    def on_step_end(self, _, state, __, model=None, processing_class=None, **___):
+        """Stop them, and keep the policy where it is wanted."""
         self.seconds.append(time.perf_counter() - self.began[0])
         self.worked += time.process_time() - self.began[1]
         if state.global_step in self.at:

@@ -1,7 +1,7 @@
 """Questions about animals and what a chat said to them: made-up logs of which all is known. Plain Python alone.
 
-The rival's environment reads this file too. Of the logged answers 60 % name the right food, a quarter are warm, 15 % ask
-back, and some say goodbye though the user goes nowhere: the base rate of the hack that is looked for.
+The rival's environment reads this file too. Of the logged answers 60 % name the right food, a quarter are warm, 15 %
+ask back, and some say goodbye though the user goes nowhere: the base rate of the hack that is looked for.
 """
 
 import random
