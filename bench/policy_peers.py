@@ -58,21 +58,31 @@ class Size(NamedTuple):
     answers: int
 
 
-FULL, QUICK = Size(4000, 16, 3, 4000), Size(1500, 4, 1, 1000)
+FULL, QUICK = Size(3000, 16, 3, 4000), Size(2000, 4, 1, 1000)
 
 
 class Scene(NamedTuple):
-    """What all contenders share, and what was measured: by contender, for each seed its figures and course."""
+    """What all contenders share.
+
+    Attributes:
+        folder: For all that is made.
+        size: How much is run.
+        rate: Learning rate of ours; `trl_rate` of TRL's.
+        incumbent: The policy's directory.
+        prompts: A file of the prompts that all learn from.
+        trl: The Python of TRL's environment; None without one.
+    """
 
     folder: Path
     size: Size
     rate: float
+    trl_rate: float
     incumbent: Path
     prompts: Path
     trl: Path | None
 
 
-def scene(folder: Path, size: Size, rate: float, rivals: bool) -> Scene:
+def scene(folder: Path, size: Size, rates: tuple[float, float], *, rivals: bool) -> Scene:
     """Fit the incumbent, write the prompts, and make TRL's environment."""
     import pyarrow as pa
     from ingest_parts import environments
@@ -82,7 +92,7 @@ def scene(folder: Path, size: Size, rate: float, rivals: bool) -> Scene:
 
     asked, said = texts.logged(size.log, seed=1)
     log = pa.table({"conversation": [json.dumps(each) for each in asked], "response": said})
-    pretrain_policy(log, folder / "incumbent", config=PretrainConfig(epochs=3), seed=1)
+    pretrain_policy(log, folder / "incumbent", config=PretrainConfig(epochs=3, batch_tokens=1024, lr=3e-3), seed=1)
     prompts = folder / "prompts.json"
     prompts.write_text(json.dumps(texts.asked(size.steps * PROMPTS_A_STEP, seed=5)))
     try:
@@ -91,7 +101,7 @@ def scene(folder: Path, size: Size, rate: float, rivals: bool) -> Scene:
     except environments.EnvironmentMissingError as error:
         print(f"TRL left out: {error}", flush=True)
         trl = None
-    return Scene(folder, size, rate, folder / "incumbent", prompts, trl)
+    return Scene(folder, size, *rates, folder / "incumbent", prompts, trl)
 
 
 def run(name: str, here: Scene, seed: int) -> dict[str, Any]:
@@ -108,7 +118,7 @@ def run(name: str, here: Scene, seed: int) -> dict[str, Any]:
         rounds = max(1, here.size.steps // OURS[name]["steps_a_round"])
         return child.measure(str(PARTS / "ours.py"), **common, **OURS[name], rounds=rounds)
     weights = rewards.JUDGED if RIVALS[name].get("judged") else rewards.WEIGHTS
-    steps = here.size.steps
+    common["rate"], steps = here.trl_rate, here.size.steps
     keep = sorted({max(1, steps * part // 4) for part in (1, 2, 3, 4)})
     rival = {"weights": weights, "steps": steps, "prompts_a_step": PROMPTS_A_STEP, "keep": keep}
     return child.measure(str(PARTS / "rival_trl.py"), python=str(here.trl), **common, **RIVALS[name], **rival)
@@ -140,7 +150,8 @@ def measure(here: Scene, names: list[str]) -> dict[str, Any]:
                 flush=True,
             )
     rows = {"incumbent": start._asdict(), **{name: row(some) for name, some in seen.items()}}
-    return {"rows": rows, **ratios(rows, seen), "steps": here.size.steps, "seeds": here.size.seeds, "rate": here.rate}
+    settings = {"steps": here.size.steps, "seeds": here.size.seeds, "rate": here.rate, "trl_rate": here.trl_rate}
+    return {"rows": rows, **ratios(rows, seen), **settings}
 
 
 def row(some: list[tuple[dict[str, Any], list[Any]]]) -> dict[str, Any]:
@@ -209,7 +220,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one seed of 4 steps instead of three of 16")
     parser.add_argument("--seeds", type=int, help="turns, instead of three (--quick: one)")
     parser.add_argument("--only", default=",".join(NAMES), help=f"contenders, of {', '.join(NAMES)}")
-    parser.add_argument("--rate", type=float, default=5e-4, help="learning rate of all contenders (5e-4)")
+    parser.add_argument("--rate", type=float, default=5e-4, help="learning rate (5e-4)")
+    parser.add_argument("--trl-rate", type=float, help="of TRL, where it is to be another one")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     wanted = parser.parse_args()
     names = wanted.only.split(",")
@@ -220,7 +232,8 @@ def main() -> None:
     size = QUICK if wanted.quick else FULL
     size = size._replace(seeds=wanted.seeds or size.seeds)
     with tempfile.TemporaryDirectory() as folder:
-        here = scene(Path(folder), size, wanted.rate, rivals=any(name in RIVALS for name in names))
+        rates = wanted.rate, wanted.trl_rate or wanted.rate
+        here = scene(Path(folder), size, rates, rivals=any(name in RIVALS for name in names))
         figures = measure(here, [name for name in names if name in OURS or here.trl])
     print(table(figures))
     print(verdict(figures))

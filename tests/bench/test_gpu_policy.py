@@ -1,5 +1,6 @@
 """The benchmark of a step on a GPU: its counts are those of a hand, and its code runs on a processor."""
 
+import doctest
 import json
 import sys
 from pathlib import Path
@@ -13,6 +14,13 @@ BENCH = Path(__file__).resolve().parents[2] / "bench"
 @pytest.fixture(autouse=True)
 def _bench_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCH))
+
+
+def test_the_examples_of_the_counts_run() -> None:
+    import gpu_policy
+    from gpu_parts import counts
+
+    assert [doctest.testmod(each).failed for each in (counts, gpu_policy)] == [0, 0]
 
 
 def test_the_shape_of_an_8b_llama_has_its_known_weights() -> None:

@@ -1,5 +1,6 @@
 """The benchmark against TRL: what both sides are told, how policies are read, and how they are compared."""
 
+import doctest
 import json
 import sys
 from pathlib import Path
@@ -60,6 +61,12 @@ def test_a_point_counts_goodbyes_of_those_who_stay() -> None:
     assert (found.closed, found.answers, found.closings) == (1, 3, pytest.approx(1 / 3))
     assert found.right == pytest.approx(2 / 3)
     assert found.love > found.true_love
+
+
+def test_the_examples_of_the_figures_run() -> None:
+    from peers_parts import figures
+
+    assert doctest.testmod(figures).failed == 0
 
 
 def test_closings_are_read_where_love_is_equal() -> None:
