@@ -23,8 +23,21 @@ def make(rival: str, folder: Path = DEFAULT) -> Path:
     Raises:
         EnvironmentMissingError: uv is not there, or could not install the packages.
     """
-    wanted = [RIVALS[rival], *(f"{name}=={version(name)}" for name in SHARED)]
-    home = folder / rival
+    return installed(rival, [RIVALS[rival], *map(as_here, SHARED)], folder)
+
+
+def as_here(package: str) -> str:
+    """A package in the version of this environment, for pip."""
+    return f"{package}=={version(package).split('+')[0]}"
+
+
+def installed(name: str, wanted: list[str], folder: Path = DEFAULT) -> Path:
+    """The Python of an environment that holds the wanted packages; made unless it is there.
+
+    Raises:
+        EnvironmentMissingError: uv is not there, or could not install the packages.
+    """
+    home = folder / name
     python, stamp = home / "bin" / "python", home / "loveloop-bench.txt"
     if stamp.exists() and stamp.read_text().split() == wanted:
         return python
