@@ -1,7 +1,7 @@
 """The stages in order, and how a run follows them. The table of contents of the whole loop."""
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +158,15 @@ def reopen(directory: Path) -> Run:
     return Run(directory.resolve(), recipe, data, text.get("recipe_file"))
 
 
-def follow(run: Run, *, say: Callable[[str], object], who: str = "loveloop run") -> None:
+def until_candidate(recipe: Recipe) -> tuple[Stage, ...]:
+    """The stages of a sweep: up to the candidate, then the report; an A/B test is left to `loveloop run`."""
+    every = stages(recipe)
+    return (*every[: every.index(candidate.STAGE) + 1], report.stage(candidate.STAGE.name))
+
+
+def follow(
+    run: Run, *, say: Callable[[str], object], who: str = "loveloop run", every: Sequence[Stage] | None = None
+) -> None:
     """Bring every stage up to date, telling what happens: unfinished work goes on, new feedback opens a new cycle.
 
     A cycle that was interrupted ends with the feedback that it began with; what came in since is learnt from in the
@@ -168,12 +176,13 @@ def follow(run: Run, *, say: Callable[[str], object], who: str = "loveloop run")
         run: The run.
         say: Told what happens.
         who: What others are told that holds the run.
+        every: The stages to follow; all of the recipe's, where none are given.
 
     Raises:
         RunHeldError: Another process works in this run.
         ValueError: Something that the recipe needs is not there; said before the first stage.
     """
-    every = stages(run.recipe)
+    every = every or stages(run.recipe)
     with alone(run.directory, who):
         resumes = run.cycle is not None and not run.cycle.ended
         preflight.check(run)

@@ -52,12 +52,14 @@ class Evaluation(NamedTuple):
         scores: One row a policy.
         answers: Of each policy, in the order of the prompts.
         violations: Of each policy, for each judge: whether it trips on the answer, shape [prompts].
+        chances: Of each policy, for each reward model that was given: chance by answer, shape [scored].
         scored: So many of the prompts, from the first, were read by reward models.
     """
 
     scores: list[PolicyScores]
     answers: dict[str, list[str]]
     violations: dict[str, dict[str, np.ndarray]]
+    chances: dict[str, dict[str, np.ndarray]]
     scored: int
 
 
@@ -123,7 +125,8 @@ def evaluate(
         for name, table in tables.items()
     ]
     violations = {name: dict(zip(judges, table.trips.T.astype(bool), strict=True)) for name, table in tables.items()}
-    return Evaluation(scores, answers, violations, read_by_models)
+    chances = {name: dict(zip(models, table.chances.T, strict=True)) for name, table in tables.items()}
+    return Evaluation(scores, answers, violations, chances, read_by_models)
 
 
 def answer(
