@@ -100,8 +100,7 @@ _ACROSS = {"helpfulness": "mean helpfulness", "safety": "mean safety", "closing"
 def _against(axes: Any, policies: Sequence[Policy], name: str) -> None:
     """Love lift of every policy against one change, with intervals; the incumbent at the crossing."""
     _cross(axes)
-    axes.plot(0, 0, "s", color=CONTROL, markersize=7)
-    _label(axes, 0, 0, "incumbent")
+    axes.plot(0, 0, "s", color=CONTROL, markersize=7, label="incumbent")
     for policy in policies:
         x, y = getattr(policy, f"{name}_delta"), policy.love_lift
         if x is None or y is None:
@@ -116,7 +115,7 @@ def _against(axes: Any, policies: Sequence[Policy], name: str) -> None:
             axes.plot(x, policy.true_love_lift, "D", color=GOOD, markersize=5)
     axes.margins(0.18)
     axes.set(xlabel=f"change of {_ACROSS[name]}")
-    _few(axes.xaxis)
+    _few(axes.xaxis, 4)
     if name == "closing":
         percent(axes.xaxis)
 
@@ -128,8 +127,9 @@ def _told_of_marks(figure: Any, policies: Sequence[Policy]) -> None:
         axes.plot([], [], "o", color=INK, markerfacecolor="white", markersize=7, label="another policy beats it")
     if any(policy.true_love_lift is not None for policy in policies):
         axes.plot([], [], "D", color=GOOD, markersize=5, label="true lift")
-    if axes.get_legend_handles_labels()[1]:
-        figure.legend(loc="outside upper left", ncols=1 if narrow() else 2, frameon=False, fontsize=8.5, labelcolor=INK)
+    columns = 1 if narrow() else 3
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=columns, frameon=False,
+                  fontsize=8.5, labelcolor=INK)  # fmt: skip
 
 
 def experiment_forest(experiment: Experiment) -> bytes:
@@ -258,8 +258,8 @@ def _span(axes: Any) -> list[float]:
     return [min(left, bottom), max(right, top)]
 
 
-def _few(axis: Any) -> None:
+def _few(axis: Any, most: int = 6) -> None:
     """So few ticks that wide labels stay apart."""
     from matplotlib.ticker import MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(4 if narrow() else 6))
+    axis.set_major_locator(MaxNLocator(min(most, 4) if narrow() else most))
