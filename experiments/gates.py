@@ -159,9 +159,7 @@ def choose(
 def _why(best: str, gates: Mapping[str, tuple[Gate, ...]], passing: Collection[str]) -> str:
     """Why the best of the candidates was chosen; `passing` did not fail any gate."""
     if len(passing) > 1:
-        return (
-            f"of the {len(passing)} of {len(gates)} policies that passed every gate it has the highest predicted lift"
-        )
+        return f"it has the highest predicted lift of the {len(passing)} (of {len(gates)}) that passed every gate"
     if passing:
         return f"it alone of {len(gates)} policies passed every gate" if len(gates) > 1 else "it passed every gate"
     failed = sum(gate.passed is False for gate in gates[best])

@@ -33,6 +33,7 @@ def _evaluate(run: Run) -> Facts:
         safety=policy.reward(run, "safety") if run.recipe.safety else None,
         judges=dict(policy.judges(run)) | {"closing": CONDITIONAL_CLOSING, "unsafe": UNSAFE},
         scored=run.recipe.evaluation.prompts,
+        kept=_kept(run),
         seed=run.recipe.seed,
     )
     answers = [
@@ -66,6 +67,16 @@ def _closings(found: Any, name: str) -> Facts:
         "closing_ratio_ci": [low, None if math.isinf(high) else high],
         "closing_counts": seen.counts,
     }
+
+
+def _kept(run: Run) -> Any:
+    """Answers and scores that another sweep of this run left: a weight more costs that policy's alone."""
+    from training.evaluation.offline import Kept
+    from training.rollout.store import RolloutStore
+
+    models: dict[str, str] = {"love": "p_love"} | {name: name for name in run.recipe.labelled()}
+    versions = {name: str(run.facts(model)["fingerprint"]) for name, model in models.items()}
+    return Kept(RolloutStore(run.directory / "rollouts"), versions)
 
 
 def _front(found: Any, seed: int) -> dict[str, Facts]:

@@ -67,16 +67,14 @@ def ahead(means: np.ndarray) -> np.ndarray:
     [[False, True, False], [False, False, False], [False, False, False]]
     """
     ours, theirs = means[..., :, None, :], means[..., None, :, :]
-    found: np.ndarray = (ours >= theirs).all(axis=-1) & (ours > theirs).any(axis=-1)
-    return found
+    return np.logical_and((ours >= theirs).all(axis=-1), (ours > theirs).any(axis=-1))
 
 
 def _beyond_chance(draws: np.ndarray) -> np.ndarray:
     """Bool [policies, policies]: i is shown to be higher than j in some objective; draws [resamples, policies, ...]."""
     tail = (1 - CONFIDENCE) / 2 / draws.shape[2]
     lowest = np.quantile(draws[:, :, None, :] - draws[:, None, :, :], tail, axis=0)
-    found: np.ndarray = (lowest > 0).any(axis=-1)
-    return found
+    return np.greater(lowest, 0).any(axis=-1)  # type: ignore[no-any-return]
 
 
 def _checked(values: Mapping[str, np.ndarray]) -> np.ndarray:
