@@ -40,7 +40,7 @@ def sweep(recipe: Path, home: Path, weights: tuple[str, ...]) -> Cost:
     Raises:
         RuntimeError: It failed; the text ends with what it said.
     """
-    said = home.with_suffix(".log")
+    said = home.parent / f"{home.name}.log"
     words = [
         "sweep",
         "--recipe",

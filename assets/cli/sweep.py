@@ -75,16 +75,28 @@ def sweep(
       loveloop sweep --recipe deploy/recipes/demo.toml --love-weights 0,0.05,0.1,0.2,0.3
       loveloop sweep --name demo --love-weights 0,0.05,0.1,0.2,0.3,0.5
     """
-    from assets.pipeline import follow, prepare, reopen, until_candidate
+    from assets.pipeline import follow, prepare, until_candidate
 
-    if recipe is None and name is None:
-        raise click.UsageError("say what to do with --recipe FILE, or which run to go on with by --name")
-    directory = home / (name or (recipe.stem if recipe else ""))
-    run = prepare(directory, recipe, data, warehouse) if recipe else reopen(directory)
+    if recipe is not None:
+        run = prepare(home / (name or recipe.stem), recipe, data, warehouse)
+    elif name is None or data is not None:
+        raise click.UsageError("say what to do with --recipe FILE; only a run of --name that is there needs none")
+    else:
+        run = _reopened(home / name, warehouse)
     if love_weights is not None:
         run = _with(run, love_weights)
     follow(run, say=click.echo, who="loveloop sweep", every=until_candidate(run.recipe))
     click.echo(f"\n{front(run)}\n\nplot: {_drawn(run)}")
+
+
+def _reopened(directory: Path, warehouse: str | None) -> "Run":
+    """The run that lies there, on the warehouse that is named now, if one is."""
+    from dataclasses import replace
+
+    from assets.pipeline import anchored, reopen
+
+    run = reopen(directory)
+    return replace(run, recipe=anchored(run.recipe, warehouse or run.recipe.warehouse))
 
 
 def _with(run: "Run", love_weights: tuple[float, ...]) -> "Run":
