@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from assets import places, preflight, recipe_errors
-from assets.cycle import cycle, read_json, write_json
+from assets.cycle import LAST, cycle, read_json, write_json
 from assets.lock import alone
 from assets.recipe import Recipe, Reward
 from assets.run import Performed, Run, Stage, perform
@@ -159,9 +159,9 @@ def reopen(directory: Path) -> Run:
 
 
 def until_candidate(recipe: Recipe) -> tuple[Stage, ...]:
-    """The stages of a sweep: up to the candidate, then the report; an A/B test is left to `loveloop run`."""
+    """The stages of a sweep; the cycle stays open, and `loveloop run` goes on in it to the A/B test."""
     every = stages(recipe)
-    return (*every[: every.index(candidate.STAGE) + 1], report.stage(candidate.STAGE.name))
+    return every[: every.index(candidate.STAGE) + 1]
 
 
 def follow(
@@ -193,7 +193,9 @@ def follow(
             _tell(done, run, stage, say)
         assert run.cycle is not None  # perform opened one
         seconds = sum(run.seconds().values())
-        say(f"\ncycle {run.cycle.number}, report: {run.directory / 'report.html'}   ({seconds:.0f} s in all)")
+        ended = every[-1].name == LAST
+        said = f"report: {run.directory / 'report.html'}" if ended else f"up to {every[-1].name}"
+        say(f"\ncycle {run.cycle.number}, {said}   ({seconds:.0f} s in all)")
         if resumes and any(stage.key(run).digest != _marked(run, stage) for stage in every):
             say("there is new feedback since this cycle began: run the same command again to learn from it")
 

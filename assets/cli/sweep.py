@@ -76,6 +76,7 @@ def sweep(
       loveloop sweep --name demo --love-weights 0,0.05,0.1,0.2,0.3,0.5
     """
     from assets.pipeline import follow, prepare, until_candidate
+    from assets.stages.report import report
 
     if recipe is not None:
         run = prepare(home / (name or recipe.stem), recipe, data, warehouse)
@@ -86,7 +87,7 @@ def sweep(
     if love_weights is not None:
         run = _with(run, love_weights)
     follow(run, say=click.echo, who="loveloop sweep", every=until_candidate(run.recipe))
-    click.echo(f"\n{front(run)}\n\nplot: {_drawn(run)}")
+    click.echo(f"\n{front(run)}\n\nplot: {_drawn(run)}\nreport: {run.directory / report(run)['html']}")
 
 
 def _reopened(directory: Path, warehouse: str | None) -> "Run":

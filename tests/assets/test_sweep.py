@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from assets.cli.sweep import sweep
+from assets.cycle import cycles
 from assets.pipeline import reopen, until_candidate
 from assets.report import schema
 from assets.run import Run
@@ -67,7 +68,6 @@ def test_another_weight_trains_that_policy_alone_on_samples_that_are_there(
         "policy-0.1",
         "offline_evaluation",
         "candidate",
-        "report",
     }
     for weight in ("0", "0.3"):
         assert run.facts(f"policy-{weight}") == tiny_run.facts(f"policy-{weight}")
@@ -115,4 +115,5 @@ def test_the_same_sweep_again_keeps_everything(swept: tuple[Run, str]) -> None:
     run, _ = swept
     done = asked("--home", str(run.directory.parent), "--name", run.directory.name)
     assert done.output.count("kept from") == len(until_candidate(run.recipe))
-    assert until_candidate(run.recipe)[-2] == candidate.STAGE
+    assert until_candidate(run.recipe)[-1] == candidate.STAGE
+    assert [each.number for each in cycles(run.directory)] == [1, 2]

@@ -127,7 +127,9 @@ def test_the_pareto_has_a_panel_for_each_of_helpfulness_and_safety_and_hollow_do
     ]
     for panel in (helpfulness, safety):
         dots = {
-            line.get_ydata()[0]: line for line in panel.get_lines() if line.get_marker() == "o" and line.get_xdata()
+            line.get_ydata()[0]: line
+            for line in panel.get_lines()
+            if line.get_marker() == "o" and len(line.get_xdata())
         }
         assert dots[0.1].get_markerfacecolor() == "white"
         assert dots[0.3].get_markerfacecolor() == style.LOVE
