@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from assets.report.schema import Policy
     from assets.run import Run
 
+HEADS = ("", "Love, lift", "helpfulness", "safety", "needless closings", "Pareto front")
+
 
 def _weights(_: click.Context, __: click.Parameter, given: str | None) -> tuple[float, ...] | None:
     """Love weights as they are typed, `0,0.1,0.3`; each is one policy."""
@@ -114,10 +116,9 @@ def front(run: "Run") -> str:
         run: Its candidate is chosen.
     """
     from assets import found
-    from assets.run import Facts
 
     rows, staged = found.policies(run), run.facts("candidate")
-    failed: Facts = {reason.partition(": ")[0]: reason for reason in staged["reasons"]}
+    failed: dict[str, str] = {reason.partition(": ")[0]: reason for reason in staged["reasons"]}
     lines = [_line(each) for each in rows]
     kept = [place for place in range(len(HEADS)) if any(line[place] for line in lines)]
     shown = table([HEADS[place] for place in kept], [[line[place] for place in kept] for line in lines])
@@ -125,9 +126,6 @@ def front(run: "Run") -> str:
     others = [f"  {failed[each.name]}" for each in rows if each.name in failed]
     chosen = f"candidate: {staged['name']}, {verdict}\n  chosen because {staged['why']}"
     return "\n".join([shown, "", chosen, *(["not chosen:", *others] if others else [])])
-
-
-HEADS = ("", "Love, lift", "helpfulness", "safety", "needless closings", "Pareto front")
 
 
 def _line(policy: "Policy") -> Sequence[str]:
