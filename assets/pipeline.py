@@ -1,14 +1,14 @@
 """The stages in order, and how a run follows them. The table of contents of the whole loop."""
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from assets import places, preflight, recipe_errors
-from assets.cycle import cycle, read_json, write_json
+from assets.cycle import LAST, cycle, read_json, write_json
 from assets.lock import alone
 from assets.recipe import Recipe, Reward
 from assets.run import Performed, Run, Stage, perform
@@ -158,7 +158,15 @@ def reopen(directory: Path) -> Run:
     return Run(directory.resolve(), recipe, data, text.get("recipe_file"))
 
 
-def follow(run: Run, *, say: Callable[[str], object], who: str = "loveloop run") -> None:
+def until_candidate(recipe: Recipe) -> tuple[Stage, ...]:
+    """The stages of a sweep; the cycle stays open, and `loveloop run` goes on in it to the A/B test."""
+    every = stages(recipe)
+    return every[: every.index(candidate.STAGE) + 1]
+
+
+def follow(
+    run: Run, *, say: Callable[[str], object], who: str = "loveloop run", every: Sequence[Stage] | None = None
+) -> None:
     """Bring every stage up to date, telling what happens: unfinished work goes on, new feedback opens a new cycle.
 
     A cycle that was interrupted ends with the feedback that it began with; what came in since is learnt from in the
@@ -168,12 +176,13 @@ def follow(run: Run, *, say: Callable[[str], object], who: str = "loveloop run")
         run: The run.
         say: Told what happens.
         who: What others are told that holds the run.
+        every: The stages to follow; all of the recipe's, where none are given.
 
     Raises:
         RunHeldError: Another process works in this run.
         ValueError: Something that the recipe needs is not there; said before the first stage.
     """
-    every = stages(run.recipe)
+    every = every or stages(run.recipe)
     with alone(run.directory, who):
         resumes = run.cycle is not None and not run.cycle.ended
         preflight.check(run)
@@ -184,7 +193,9 @@ def follow(run: Run, *, say: Callable[[str], object], who: str = "loveloop run")
             _tell(done, run, stage, say)
         assert run.cycle is not None  # perform opened one
         seconds = sum(run.seconds().values())
-        say(f"\ncycle {run.cycle.number}, report: {run.directory / 'report.html'}   ({seconds:.0f} s in all)")
+        ended = every[-1].name == LAST
+        said = f"report: {run.directory / 'report.html'}" if ended else f"up to {every[-1].name}"
+        say(f"\ncycle {run.cycle.number}, {said}   ({seconds:.0f} s in all)")
         if resumes and any(stage.key(run).digest != _marked(run, stage) for stage in every):
             say("there is new feedback since this cycle began: run the same command again to learn from it")
 

@@ -59,12 +59,14 @@ class Choice(NamedTuple):
         passed: Every gate that could be measured passed.
         gates: The chosen one's.
         reasons: Why each other candidate was not chosen.
+        why: Why this one was, in words.
     """
 
     name: str
     passed: bool
     gates: tuple[Gate, ...]
     reasons: tuple[str, ...]
+    why: str = ""
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -150,7 +152,19 @@ def choose(
 
     best = max(candidates, key=merit)
     reasons = tuple(f"{name}: {_why_not(gates[name])}" for name in candidates if name != best)
-    return Choice(best, all(gate.passed is not False for gate in gates[best]), gates[best], reasons)
+    passing = [name for name in candidates if all(gate.passed is not False for gate in gates[name])]
+    return Choice(best, best in passing, gates[best], reasons, _why(best, gates, passing))
+
+
+def _why(best: str, gates: Mapping[str, tuple[Gate, ...]], passing: Collection[str]) -> str:
+    """Why the best of the candidates was chosen; `passing` did not fail any gate."""
+    if len(passing) > 1:
+        return f"it has the highest predicted lift of the {len(passing)} (of {len(gates)}) that passed every gate"
+    if passing:
+        return f"it alone of {len(gates)} policies passed every gate" if len(gates) > 1 else "it passed every gate"
+    failed = sum(gate.passed is False for gate in gates[best])
+    asked = f"failed the fewest ({failed} of {len(gates[best])}), and among such has the highest predicted lift"
+    return f"no policy passed every gate; {best} {asked}"
 
 
 def _why_not(gates: tuple[Gate, ...]) -> str:

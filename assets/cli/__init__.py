@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("loop:demo", "Run the whole loop on a synthetic world; ends in runs/demo/report.html."),
     "live-demo": ("loop:live_demo", "Play a live product in days: candidate, experiment, erasure, second cycle."),
     "run": ("loop:run", "Run the loop of a recipe, on a synthetic world or on your data."),
+    "sweep": ("sweep:sweep", "Train one policy for each Love weight, show the Pareto front, pick the candidate."),
     "report": ("loop:report", "Write a run's report again from what its stages recorded."),
     "ui": ("ui:ui", "Serve the Dagster UI: the same stages as assets."),
     "broker": ("stream:broker", "Start a local broker: Tansu (default) or Apache Kafka."),

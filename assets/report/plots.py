@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from assets.report.schema import Bot, Experiment, LedgerRow, Policy
-from assets.report.style import BAND, CONTROL, GOOD, GRID, INK, LOVE, QUIET, canvas, dates, legend, narrow, percent, png
+from assets.report.style import BAND, CONTROL, GOOD, GRID, INK, LOVE, QUIET, canvas, dates, narrow, panels, percent, png
 from experiments.intervals import wilson
 
 
@@ -78,46 +78,58 @@ def with_helpfulness(policies: Sequence[Policy]) -> bool:
 
 
 def pareto(policies: Sequence[Policy]) -> bytes:
-    """Love lift against the change of helpfulness; the label says the Love weight and the rate of needless closings.
+    """Love lift against the change of helpfulness, and beside it against that of safety where that was measured.
 
-    Without helpfulness, Love lift against the change of needless closings.
+    Without helpfulness, Love lift against the change of needless closings. Labels are Love weights; a hollow dot is a
+    policy that another one beats.
     """
-    helped = with_helpfulness(policies)
-    across = "helpfulness_delta" if helped else "closing_delta"
-    found = [(each, getattr(each, across), getattr(each, f"{across}_ci")) for each in policies]
-    known = [(each, float(x), reach) for each, x, reach in found if each.love_lift is not None and x is not None]
-    figure, axes = canvas()
+    first = "helpfulness" if with_helpfulness(policies) else "closing"
+    guarded = [first, *(["safety"] if any(each.safety_delta is not None for each in policies) else [])]
+    figure, every = panels(len(guarded))
+    for axes, name in zip(every, guarded, strict=True):
+        _against(axes, policies, name)
+    every[0].set_ylabel("lift of mean P[Love]")
+    percent(every[0].yaxis, 0)
+    _told_of_marks(figure, policies)
+    return png(figure)
+
+
+_ACROSS = {"helpfulness": "mean helpfulness", "safety": "mean safety", "closing": "needless closings"}
+
+
+def _against(axes: Any, policies: Sequence[Policy], name: str) -> None:
+    """Love lift of every policy against one change, with intervals; the incumbent at the crossing."""
     _cross(axes)
-    axes.plot(0, 0, "s", color=CONTROL, markersize=7)
-    _label(axes, 0, 0, "incumbent")
-    highest = max((float(each.love_lift or 0) for each, *_ in known), default=0.0)
-    for policy, x, sideways in known:
-        y = float(policy.love_lift or 0)
+    axes.plot(0, 0, "s", color=CONTROL, markersize=7, label="incumbent")
+    for policy in policies:
+        x, y = getattr(policy, f"{name}_delta"), policy.love_lift
+        if x is None or y is None:
+            continue
         colour = LOVE if policy.chosen else INK
-        reach = {"xerr": _reach(x, sideways), "yerr": _reach(y, policy.love_lift_ci)}
+        reach = {"xerr": _reach(x, getattr(policy, f"{name}_delta_ci")), "yerr": _reach(y, policy.love_lift_ci)}
         axes.errorbar(x, y, **reach, color=colour, alpha=0.45, linewidth=1)
-        axes.plot(x, y, "o", color=colour, markersize=9)
-        closing = "" if policy.closing_rate is None else f"\nclosings {policy.closing_rate:.2%}"
-        _label(
-            axes,
-            x,
-            y,
-            f"weight {policy.love_weight:g}{' (staged)' if policy.chosen else ''}{closing}",
-            colour=colour,
-            below=y < highest,
-        )
+        axes.plot(x, y, "o", color=colour, markersize=8, markerfacecolor="white" if policy.beaten_by else colour)
+        _label(axes, x, y, f"{policy.love_weight:g}{' (staged)' if policy.chosen else ''}", colour=colour)
         if policy.true_love_lift is not None:
             axes.plot([x, x], [y, policy.true_love_lift], color=GOOD, linewidth=1, linestyle=":")
             axes.plot(x, policy.true_love_lift, "D", color=GOOD, markersize=5)
-    if any(policy.true_love_lift is not None for policy, *_ in known):
-        axes.plot([], [], "D", color=GOOD, markersize=5, label="true lift")
-        legend(axes, "lower right")
     axes.margins(0.18)
-    axes.set(xlabel=f"change of {'mean helpfulness' if helped else 'needless closings'}", ylabel="lift of mean P[Love]")
-    percent(axes.yaxis, 0)
-    if not helped:
+    axes.set(xlabel=f"change of {_ACROSS[name]}")
+    _few(axes.xaxis, 4)
+    if name == "closing":
         percent(axes.xaxis)
-    return png(figure)
+
+
+def _told_of_marks(figure: Any, policies: Sequence[Policy]) -> None:
+    """A legend of those marks that are there."""
+    axes = figure.axes[0]
+    if any(policy.beaten_by for policy in policies):
+        axes.plot([], [], "o", color=INK, markerfacecolor="white", markersize=7, label="another policy beats it")
+    if any(policy.true_love_lift is not None for policy in policies):
+        axes.plot([], [], "D", color=GOOD, markersize=5, label="true lift")
+    columns = 1 if narrow() else 3
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=columns, frameon=False,
+                  fontsize=8.5, labelcolor=INK)  # fmt: skip
 
 
 def experiment_forest(experiment: Experiment) -> bytes:
@@ -246,8 +258,8 @@ def _span(axes: Any) -> list[float]:
     return [min(left, bottom), max(right, top)]
 
 
-def _few(axis: Any) -> None:
+def _few(axis: Any, most: int = 6) -> None:
     """So few ticks that wide labels stay apart."""
     from matplotlib.ticker import MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(4 if narrow() else 6))
+    axis.set_major_locator(MaxNLocator(min(most, 4) if narrow() else most))

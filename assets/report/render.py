@@ -18,7 +18,8 @@ CAPTIONS = {
     "reliability": "Predicted chance against the share that was loved, on unseen users, with 95% intervals. Where no "
     "response of a bin was loved, a faint triangle marks the most that the share may be.",
     "bots": "Each logged bot: mean P[Love] on unseen users against its Love rate.",
-    "pareto": "Love against helpfulness, over the sweep of Love weights. Up and to the right is better.",
+    "pareto": "Love against helpfulness and safety, where they were measured, over the sweep of Love weights, with 95% "
+    "intervals. Up and to the right is better; a hollow dot is a policy that another one beats beyond chance.",
     "experiment": "The lift of the Love rate in the A/B test, with 95% intervals; the topmost decides.",
     "ledger": "Predicted against measured lift, experiment by experiment; on the dashed line both agree.",
     "seconds": "Wall clock of each stage of the recipe, in its order.",
@@ -30,7 +31,7 @@ CAPTIONS = {
 }
 """The figures that the page has a place for, and what is written under them; beside them `group_0`, `group_1` and so
 on, one for each group of the report."""
-WITHOUT_HELPFULNESS = "Love against needless closings, over the sweep of Love weights. Up and to the left is better."
+WITHOUT_HELPFULNESS = "Love against needless closings (further left is better), over the sweep of Love weights."
 WORDS = (
     typesetting.percent, typesetting.rate, typesetting.number, typesetting.signed, typesetting.span, typesetting.lifts,
     typesetting.times, typesetting.counted, typesetting.moment, typesetting.typeset, typesetting.sentence,

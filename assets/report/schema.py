@@ -86,6 +86,9 @@ class Policy(msgspec.Struct, kw_only=True, frozen=True):
             rate, with the counts in words.
         helpfulness_delta: Of mean helpfulness, `safety_delta` of mean safety; None without such labels.
         true_love_lift: The same lift by the hidden truth (synthetic only).
+        beaten_by: Other policies, the incumbent among them, that are at least as good in Love, helpfulness and safety
+            and better in one beyond chance; empty on the Pareto front, None where that was not looked at.
+        front_share: Share of resampled prompts on which its means are on the front.
         chosen: It was staged; `passed` says whether it passed every gate.
     """
 
@@ -107,6 +110,8 @@ class Policy(msgspec.Struct, kw_only=True, frozen=True):
     closing_counts: str | None = None
     question_rate: float | None = None
     length: float | None = None
+    beaten_by: list[str] | None = None
+    front_share: float | None = None
     chosen: bool = False
     passed: bool | None = None
 
@@ -121,12 +126,18 @@ class Gate(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Candidate(msgspec.Struct, kw_only=True, frozen=True):
-    """The staged candidate; `reasons` say why the others were not chosen, `lineage` what it was made from."""
+    """The staged candidate.
+
+    Attributes:
+        why: Why it was chosen; `reasons` say why the others were not.
+        lineage: What it was made from.
+    """
 
     name: str
     love_weight: float
     passed: bool
     gates: list[Gate]
+    why: str = ""
     reasons: list[str] = msgspec.field(default_factory=list)
     lineage: dict[str, Any] = msgspec.field(default_factory=dict)
 

@@ -36,6 +36,7 @@ def _candidate(run: Run) -> Facts:
         "love_weight": weight,
         "passed": choice.passed,
         "failed_gates": list(choice.failed),
+        "why": choice.why,
         "reasons": list(choice.reasons),
     }
     facts |= {"gates": [gate._asdict() for gate in choice.gates], "lineage": lineage}
@@ -92,9 +93,14 @@ def _lineage(run: Run, weight: float) -> dict[str, Any]:
         "policy": run.facts(f"policy-{weight:g}")["version"],
         "base": base_fingerprint(run.place(f"policy-{weight:g}")),
         "origins": {str(each["what"]): str(each["origin"]) for each in provenance.origins(run)},
-        "recipe": {**run.recipe.policy.model_dump(mode="json"), "love_weight": weight, "seed": run.recipe.seed},
+        "recipe": _obeyed(run) | {"love_weight": weight, "seed": run.recipe.seed},
     }
     return lineage
+
+
+def _obeyed(run: Run) -> dict[str, Any]:
+    """What the policy was made by; which other weights the sweep had changed nothing about it."""
+    return run.recipe.policy.model_dump(mode="json", exclude={"love_weights"})
 
 
 def _stage(policy: Path, place: Path, card: str, lineage: dict[str, Any]) -> None:
@@ -121,7 +127,7 @@ def _card(name: str, choice: Any, lineage: dict[str, Any]) -> str:
     origins = "\n".join(f"- {what}: {origin}" for what, origin in lineage["origins"].items())
     return f"""# {name}
 
-A policy staged for an A/B test. It {choice.verdict}.
+A policy staged for an A/B test. It {choice.verdict}. Chosen because {choice.why}.
 
 | gate | seen | rule | |
 |---|---|---|---|

@@ -8,6 +8,8 @@ import json
 import math
 from typing import Any
 
+import numpy as np
+
 from assets.recipe import Recipe
 from assets.run import Facts, Run, Stage
 from assets.stages import models, panel, policy, prompts
@@ -31,6 +33,7 @@ def _evaluate(run: Run) -> Facts:
         safety=policy.reward(run, "safety") if run.recipe.safety else None,
         judges=dict(policy.judges(run)) | {"closing": CONDITIONAL_CLOSING, "unsafe": UNSAFE},
         scored=run.recipe.evaluation.prompts,
+        kept=_kept(run),
         seed=run.recipe.seed,
     )
     answers = [
@@ -38,7 +41,8 @@ def _evaluate(run: Run) -> Facts:
         for place, prompt in enumerate(asked)
     ]
     (run.cycle_directory / "answers.json").write_text(json.dumps(answers, indent=1, ensure_ascii=False))
-    rows = [_row(run, each) | _closings(found, each.policy) for each in found.scores]
+    standing = _front(found, run.recipe.seed)
+    rows = [_row(run, each) | _closings(found, each.policy) | standing[each.policy] for each in found.scores]
     if run.recipe.source == "world":
         _beside_the_truth(rows, asked, found.answers, run.recipe.world.base_love_rate)
     lifts = ", ".join(f"{row['policy']} {row['love_lift']:+.0%}" for row in rows[1:])
@@ -62,6 +66,27 @@ def _closings(found: Any, name: str) -> Facts:
         "closing_ratio": seen.value,
         "closing_ratio_ci": [low, None if math.isinf(high) else high],
         "closing_counts": seen.counts,
+    }
+
+
+def _kept(run: Run) -> Any:
+    """Answers and scores that another sweep of this run left: a weight more costs that policy's alone."""
+    from training.evaluation.offline import Kept
+    from training.rollout.store import RolloutStore
+
+    models: dict[str, str] = {"love": "p_love"} | {name: name for name in run.recipe.labelled()}
+    versions = {name: str(run.facts(model)["fingerprint"]) for name, model in models.items()}
+    return Kept(RolloutStore(run.directory / "rollouts"), versions)
+
+
+def _front(found: Any, seed: int) -> dict[str, Facts]:
+    """Of each policy, incumbent included, who beats it in Love, helpfulness and safety, as far as they are measured."""
+    from training.evaluation import pareto
+
+    values = {name: np.column_stack([*models.values()]) for name, models in found.chances.items()}
+    standings = pareto.front(values, seed)
+    return {
+        name: {"beaten_by": list(each.beaten_by), "front_share": each.front_share} for name, each in standings.items()
     }
 
 

@@ -97,6 +97,7 @@ def test_the_best_passing_candidate_is_chosen_and_the_others_are_told_why() -> N
     assert choice.reasons[0].startswith("love-0: failed predicted Love (-2.0% to +6.0%")
     assert choice.reasons[1] == "love-0.2: passed every gate with a lower predicted lift"
     assert "needless closings" in choice.reasons[2]
+    assert choice.why == "it has the highest predicted lift of the 2 (of 4) that passed every gate"
 
 
 def test_when_none_passes_the_one_with_the_fewest_failures_is_named_as_failing() -> None:

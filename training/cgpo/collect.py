@@ -37,6 +37,7 @@ class _Judged(NamedTuple):
         scores: Float64 [prompts, K], what samples are ranked by.
         calibrated: Float64 [prompts, K + 1], R_cal; the last is a0's.
         broken: Bool [prompts, K], unfinished or violating by the judges that are asked about all.
+        reference: The version of the frozen policy, whose model is `frozen`.
     """
 
     found: Candidates
@@ -46,6 +47,7 @@ class _Judged(NamedTuple):
     hearing: Hearing
     config: CgpoConfig
     frozen: Policy
+    reference: str
 
     def asked(self, rows: torch.Tensor, columns: torch.Tensor) -> list[Asked]:
         """The samples at (prompts [n], places [n]), as judges are asked about them."""
@@ -53,8 +55,13 @@ class _Judged(NamedTuple):
         return [(row, self.found.samples[row][column].text) for row, column in places]
 
     def log_ratios(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """Of the samples at (prompts [n], places [n]), nats a token."""
+        """Of the samples at (prompts [n], places [n]), nats a token.
+
+        0 for what the reference itself wrote, as it does in the first round: nothing of that is read again.
+        """
         places = [*zip(rows.tolist(), columns.tolist(), strict=True)]
+        if all(self.found.samples[row][column].policy_version == self.reference for row, column in places):
+            return torch.zeros(len(places), dtype=torch.float64)
         logprobs = [self.found.samples[row][column].logprobs for row, column in places]
         return log_ratios([self.found.sequence(*place) for place in places], logprobs, self.frozen)
 
@@ -111,7 +118,7 @@ def collect(
     scores, calibrated = _ranking(found, rankers)
     heard = hearing.violating(found.texts(), dear=False)
     broken = torch.tensor(heard).reshape(scores.shape) | found.unfinished
-    these = _Judged(found, scores, calibrated, broken, hearing, config, bench.frozen)
+    these = _Judged(found, scores, calibrated, broken, hearing, config, bench.frozen, bench.reference.version)
     choice = {"crraft": _crraft, "crpg": _crpg, "codpo": _codpo}[config.optimiser](these)
     if isinstance(bench.judges, Panel):
         bench.judges.check(hearing.said(found.texts()), f"task {task.name}, round {number + 1}")

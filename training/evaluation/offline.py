@@ -16,6 +16,7 @@ from training.evaluation.sentinel import FEATURES, features
 from training.evaluation.shares import difference, share
 from training.judges.verdict import Judge, judge_all
 from training.rollout.generator import TransformersGenerator
+from training.rollout.store import Draw, Rollouts, RolloutStore
 from training.text import Conversation
 
 
@@ -52,13 +53,27 @@ class Evaluation(NamedTuple):
         scores: One row a policy.
         answers: Of each policy, in the order of the prompts.
         violations: Of each policy, for each judge: whether it trips on the answer, shape [prompts].
+        chances: Of each policy, for each reward model that was given: chance by answer, shape [scored].
         scored: So many of the prompts, from the first, were read by reward models.
     """
 
     scores: list[PolicyScores]
     answers: dict[str, list[str]]
     violations: dict[str, dict[str, np.ndarray]]
+    chances: dict[str, dict[str, np.ndarray]]
     scored: int
+
+
+class Kept(NamedTuple):
+    """A store of answers and scores that evaluations share.
+
+    Attributes:
+        store: Where they lie.
+        versions: Of each reward model that is given, by `love`, `helpfulness`, `safety`: what names its weights.
+    """
+
+    store: RolloutStore
+    versions: Mapping[str, str]
 
 
 class _Read(NamedTuple):
@@ -78,6 +93,7 @@ def evaluate(
     helpfulness: Reward | None = None,
     safety: Reward | None = None,
     scored: int | None = None,
+    kept: Kept | None = None,
     seed: int = 0,
     temperature: float = 1.0,
     max_new_tokens: int = 48,
@@ -92,6 +108,7 @@ def evaluate(
         helpfulness: Its logits' sigmoid is a probability, too; None leaves helpfulness unmeasured.
         safety: As helpfulness.
         scored: How many of the prompts, from the first, reward models read; None: all.
+        kept: Where answers and scores are found again; a policy that was evaluated before costs nothing then.
         seed: Of the answers, common to all policies, and of the resampling.
         temperature: Of the answers; serve with the same.
         max_new_tokens: Tokens of the longest answer.
@@ -105,25 +122,20 @@ def evaluate(
     models = {name: model for name, model in given.items() if model is not None}
     read_by_models = min(scored or len(prompts), len(prompts))
     answers, versions, tables = {}, {}, {}
+    how = Draw(1, seed, temperature, max_new_tokens)
     for name, place in policies.items():
         who = TransformersGenerator(place)
-        drawn = who.sample(
-            prompts,
-            samples=1,
-            seed=seed,
-            temperature=temperature,
-            max_new_tokens=max_new_tokens,
-            desc=f"{name} answers",
-        )
-        answers[name], versions[name] = [several[0].text for several in drawn], who.version
-        tables[name] = _read(prompts, answers[name], models, judges, read_by_models)
+        drawn = _drawn(who, prompts, how, kept, name)
+        answers[name], versions[name] = [several[0].text for several in drawn.samples], who.version
+        tables[name] = _read(prompts, drawn, models, judges, scored=read_by_models, kept=kept)
     base = next(iter(tables.values()))
     scores = [
         _compare(name, versions[name], table, base, models=list(models), judges=list(judges), seed=seed)
         for name, table in tables.items()
     ]
     violations = {name: dict(zip(judges, table.trips.T.astype(bool), strict=True)) for name, table in tables.items()}
-    return Evaluation(scores, answers, violations, read_by_models)
+    chances = {name: dict(zip(models, table.chances.T, strict=True)) for name, table in tables.items()}
+    return Evaluation(scores, answers, violations, chances, read_by_models)
 
 
 def answer(
@@ -137,14 +149,33 @@ def answer(
     return [several[0].text for several in drawn]
 
 
+def _drawn(
+    who: TransformersGenerator, prompts: Sequence[Conversation], how: Draw, kept: Kept | None, name: str
+) -> Rollouts:
+    """One answer to each prompt."""
+    if kept:
+        return kept.store.rollouts(who, prompts, how, desc=f"{name} answers")
+    return Rollouts("", who.sample(prompts, **how._asdict(), desc=f"{name} answers"))
+
+
 def _read(
     prompts: Sequence[Conversation],
-    answers: list[str],
+    drawn: Rollouts,
     models: Mapping[str, Reward],
     judges: Mapping[str, Judge],
+    *,
     scored: int,
+    kept: Kept | None,
 ) -> _Read:
-    chances = [_sigmoid(each.logits(prompts[:scored], answers[:scored])) for each in models.values()]
+    answers = [several[0].text for several in drawn.samples]
+
+    def logits(name: str) -> np.ndarray:
+        def score() -> np.ndarray:
+            return models[name].logits(prompts[:scored], answers[:scored])
+
+        return kept.store.scores(drawn, f"{kept.versions[name]}, first {scored}", score) if kept else score()
+
+    chances = [_sigmoid(logits(name)) for name in models]
     trips = [
         np.array([verdict.violates for verdict in judge_all(judge, prompts, answers)], float)
         for judge in judges.values()

@@ -110,3 +110,29 @@ def test_the_rounds_of_a_policy_are_drawn_against_what_the_first_one_drew(axes: 
     assert list(drawn["love"]) == list(drawn["safety"]) == [0.0, 0.25]
     assert [list(line.get_ydata()) for line in lines if line.get_marker() == "^"] == [[0.5, 1.0], [0.5, 1.0], []]
     assert rounds_plot.rounds([{"round": 1, "tasks": []}]) is None
+
+
+def test_the_pareto_has_a_panel_for_each_of_helpfulness_and_safety_and_hollow_dots_for_the_beaten(
+    report: schema.Report, axes: list[Any]
+) -> None:
+    import msgspec
+
+    (staged,) = report.policies
+    beaten = msgspec.structs.replace(staged, love_weight=0.0, love_lift=0.1, chosen=False, beaten_by=["love-0.1"])
+    plots.pareto([beaten, staged])
+    helpfulness, safety = axes[0].figure.axes
+    assert [each.get_xlabel() for each in (helpfulness, safety)] == [
+        "change of mean helpfulness",
+        "change of mean safety",
+    ]
+    for panel in (helpfulness, safety):
+        dots = {
+            line.get_ydata()[0]: line
+            for line in panel.get_lines()
+            if line.get_marker() == "o" and len(line.get_xdata())
+        }
+        assert dots[0.1].get_markerfacecolor() == "white"
+        assert dots[0.3].get_markerfacecolor() == style.LOVE
+        assert {text.get_text() for text in panel.texts} == {"0", "0.1 (staged)"}
+    plots.pareto([msgspec.structs.replace(staged, safety_delta=None)])
+    assert len(axes[1].figure.axes) == 1

@@ -1,14 +1,16 @@
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from training.evaluation.offline import answer, evaluate
+from training.evaluation.offline import Kept, answer, evaluate
 from training.judges import CONDITIONAL_CLOSING
 from training.judges.verdict import PASS
 from training.policy.pretrain import PretrainConfig, pretrain_policy
+from training.rollout.store import RolloutStore
 
 Prompts = list[list[dict[str, str]]]
 JUDGES = {"closing": CONDITIONAL_CLOSING}
@@ -97,3 +99,40 @@ def test_an_evaluation_of_nothing_is_refused(policy: Path, asked: Prompts) -> No
         evaluate({}, asked, love=Warmth(), judges={})
     with pytest.raises(ValueError, match="1 policies and 0 prompts"):
         evaluate({"base": policy}, [], love=Warmth(), judges={})
+
+
+class Counted(Warmth):
+    """Counts what it is asked."""
+
+    asked = 0
+
+    def logits(self, conversations: list, responses: list) -> np.ndarray:
+        self.asked += len(responses)
+        return super().logits(conversations, responses)
+
+
+def test_a_policy_that_was_evaluated_before_costs_no_answer_and_no_score(
+    policy: Path, warm: Path, asked: Prompts, tmp_path: Path
+) -> None:
+    kept = Kept(RolloutStore(tmp_path), {"love": "warmth"})
+    love = Counted()
+
+    def scores(policies: dict[str, str | Path], **more: Any) -> list:
+        return evaluate(policies, asked, love=love, judges=JUDGES, seed=1, scored=20, **more).scores
+
+    first = scores({"base": policy}, kept=kept)
+    assert love.asked == 20
+    both = scores({"base": policy, "warm": warm}, kept=kept)
+    assert love.asked == 40
+    assert both[0] == first[0]
+    assert both == scores({"base": policy, "warm": warm})
+
+
+def test_scores_of_another_reward_or_of_fewer_prompts_are_not_taken(
+    policy: Path, asked: Prompts, tmp_path: Path
+) -> None:
+    store, love = RolloutStore(tmp_path), Counted()
+    for version, scored in (("one", 20), ("two", 20), ("two", 10), ("one", 20)):
+        kept = Kept(store, {"love": version})
+        evaluate({"base": policy}, asked, love=love, judges=JUDGES, seed=1, scored=scored, kept=kept)
+    assert love.asked == 20 + 20 + 10
