@@ -160,8 +160,8 @@ class Experiment(Section):
     force: bool = False
     """Run it although no candidate passed every gate; wherever its decision is told, that is told beside it."""
     name: str | None = None
-    """As events name the experiment. None: `ab-CANDIDATE` on the world; elsewhere the one that was served last among
-    those whose treatment is a staged candidate."""
+    """As events name the experiment. None: `ab-CANDIDATE-PROMPTS` on the world; elsewhere the one that was served last
+    among those whose treatment is a staged candidate."""
     control: str = "control"
     """The arm to compare with, of an experiment in the log; as are `treatment` to `maturity_hours`."""
     treatment: str | None = None

@@ -4,6 +4,7 @@ On the synthetic world both arms are served here. Everywhere else the product se
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
@@ -30,8 +31,8 @@ def _exposures(run: Run) -> Facts:
     wanted = _settings(run.recipe)
     if not staged["passed"] and not wanted.force:
         return _declined(staged)
-    name = wanted.name or f"ab-{staged['name']}"
     pool = prompts.held_out(run).conversations
+    name = wanted.name or f"ab-{staged['name']}-{_named(pool)}"
     places = {"control": models.incumbent(run), "treatment": candidate.directory(run)}
     chance = _chance(run.recipe.seed, name)
     answers = {arm: answer(place, pool, seed=chance) for arm, place in places.items()}
@@ -68,6 +69,11 @@ def _declined(staged: Facts) -> Facts:
     seen = [f"{gate['name']}: {gate['seen']}; {gate['rule']}" for gate in staged["gates"] if gate["passed"] is False]
     why = f"no candidate passed every gate, so none is served; nearest was {staged['name']}"
     return {"summary": why, "declined": why, "shown": [*(f"failed {each}" for each in seen), *staged["reasons"]]}
+
+
+def _named(pool: list[prompts.Conversation]) -> str:
+    """Four digits that name a pool: after an erasure a candidate is asked other prompts, in a test of another name."""
+    return hashlib.sha256(json.dumps(pool).encode()).hexdigest()[:4]
 
 
 def _chance(seed: int, experiment: str) -> int:

@@ -163,11 +163,13 @@ def fit(loves: Floats, expected: Floats) -> Null:
     some = slice(None, None, max(1, len(loves) // _FITTED))
     loves, expected = loves[some], np.maximum(expected[some], 1e-9)
     most = nbinom.ppf(_BULK, _USUAL_SHAPE, _USUAL_SHAPE / (_USUAL_SHAPE + expected))
-    counts = tuple(each[loves <= most] for each in (loves, expected, most))
+    few = loves <= most
+    kept, spread, limit = loves[few], expected[few], most[few]
     shape, mean = _USUAL_SHAPE, 1.0
     for _ in range(2):
-        mean = float(_MEANS[int(np.argmax([_cut_off(*counts, shape, m) for m in _MEANS]))])
-        fits = [_cut_off(*counts, a, mean) - _TRUST_IN_USUAL * np.log(a / _USUAL_SHAPE) ** 2 for a in _SHAPES]
+        mean = float(_MEANS[int(np.argmax([_cut_off(kept, spread, limit, shape, m) for m in _MEANS]))])
+        likelihoods = np.array([_cut_off(kept, spread, limit, a, mean) for a in _SHAPES])
+        fits = likelihoods - _TRUST_IN_USUAL * np.log(np.array(_SHAPES) / _USUAL_SHAPE) ** 2
         shape = float(_SHAPES[int(np.argmax(fits))])
     return Null(shape * _WIDER, mean)
 
