@@ -126,11 +126,7 @@ class Policy(Section):
     @field_validator("love_weights")
     @classmethod
     def _each_weight_once(cls, weights: tuple[float, ...]) -> tuple[float, ...]:
-        named = [f"{each:g}" for each in weights]
-        twice = sorted({each for each in named if named.count(each) > 1})
-        if twice:
-            raise ValueError(f"{', '.join(twice)} stands there more than once; each weight is one policy")
-        return weights
+        return each_once(weights)
 
 
 class Triggers(Section):
@@ -265,6 +261,19 @@ class Recipe(Section):
         """The reward models of the recipe that learn from labels, by name."""
         found: dict[Labelled, Reward | Literal[False]] = {"helpfulness": self.helpfulness, "safety": self.safety}
         return {name: wanted for name, wanted in found.items() if wanted is not False}
+
+
+def each_once(weights: tuple[float, ...]) -> tuple[float, ...]:
+    """The Love weights as they are.
+
+    Raises:
+        ValueError: Two of them would name one policy.
+    """
+    named = [f"{each:g}" for each in weights]
+    twice = sorted({each for each in named if named.count(each) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)} stands there more than once; each weight is one policy")
+    return weights
 
 
 def _filled(given: Any, default: Any) -> Any:

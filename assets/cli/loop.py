@@ -49,18 +49,9 @@ def live_demo(home: Path, name: str, folder: Path) -> None:
 @click.option(
     "--recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True, help="What to do (TOML)."
 )
-@click.option(
-    "--data",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Your data, where the recipe reads some.",
-)
-@click.option("--name", callback=options.folder, help="The run's folder in the home; the recipe's name if left out.")
-@click.option(
-    "--warehouse",
-    envvar="LOVELOOP_WAREHOUSE",
-    show_envvar=True,
-    help="The live warehouse, for a recipe that reads one; goes before the recipe's. Default: data/warehouse.duckdb.",
-)
+@options.data
+@options.name
+@options.live_warehouse
 @options.home
 def run(recipe: Path, data: Path | None, name: str | None, warehouse: str | None, home: Path) -> None:
     r"""Run the loop of a recipe, on a synthetic world, on your data, or on a live warehouse.

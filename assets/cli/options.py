@@ -52,3 +52,15 @@ home = click.option(
     show_envvar=True,
     help="The folder in which runs lie.",
 )
+data = click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Your data, where the recipe reads some.",
+)
+name = click.option("--name", callback=folder, help="The run's folder in the home; the recipe's name if left out.")
+live_warehouse = click.option(
+    "--warehouse",
+    envvar="LOVELOOP_WAREHOUSE",
+    show_envvar=True,
+    help="The live warehouse, for a recipe that reads one; goes before the recipe's. Default: data/warehouse.duckdb.",
+)

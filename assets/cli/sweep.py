@@ -28,11 +28,12 @@ def _weights(_: click.Context, __: click.Parameter, given: str | None) -> tuple[
     wrong = [f"{each:g}" for each in found if not 0 <= each < math.inf]
     if wrong:
         raise click.BadParameter(f"{', '.join(wrong)} is among them, must be at least 0 and finite")
-    named = [f"{each:g}" for each in found]
-    twice = sorted({each for each in named if named.count(each) > 1})
-    if twice:
-        raise click.BadParameter(f"{', '.join(twice)} stands there more than once; each weight is one policy")
-    return found
+    from assets.recipe import each_once
+
+    try:
+        return each_once(found)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command()
@@ -44,18 +45,9 @@ def _weights(_: click.Context, __: click.Parameter, given: str | None) -> tuple[
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="What to do (TOML); what the run of --name follows if left out.",
 )
-@click.option(
-    "--data",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Your data, where the recipe reads some.",
-)
-@click.option("--name", callback=options.folder, help="The run's folder in the home; the recipe's name if left out.")
-@click.option(
-    "--warehouse",
-    envvar="LOVELOOP_WAREHOUSE",
-    show_envvar=True,
-    help="The live warehouse, for a recipe that reads one; goes before the recipe's. Default: data/warehouse.duckdb.",
-)
+@options.data
+@options.name
+@options.live_warehouse
 @options.home
 def sweep(
     *,

@@ -67,7 +67,7 @@ def held_out(run: Run) -> Prompts:
 
     log = _log(run)
     kept = _held_out(log, run)
-    texts = np.array(log["conversation"].to_pylist(), dtype=object)
+    texts = _texts(log)
     drawn = _drawn(texts[kept.rows].tolist(), pool(run.recipe.evaluation), run.recipe.seed + 1)
     if not drawn:
         raise ValueError(
@@ -86,7 +86,7 @@ def held_out(run: Run) -> Prompts:
 def kept_out(run: Run) -> list[Conversation]:
     """All prompts of held-out users, drawn or not: what no policy may learn from, however large the evaluation is."""
     log = _log(run)
-    texts = np.array(log["conversation"].to_pylist(), dtype=object)[_held_out(log, run).rows].tolist()
+    texts = _texts(log)[_held_out(log, run).rows].tolist()
     return _sample(_distinct(texts), len(texts), run.recipe.seed)
 
 
@@ -114,7 +114,7 @@ def for_training(run: Run, task: Task, count: int) -> Prompts:
         return _named(_sample(_distinct(asked), count, run.recipe.seed), "file", "the prompts of the safety labels")
     log = _log(run)
     kept = _held_out(log, run)
-    texts = np.array(log["conversation"].to_pylist(), dtype=object)[~kept.rows].tolist()
+    texts = _texts(log)[~kept.rows].tolist()
     drawn = _sample(_distinct(texts), count, run.recipe.seed)
     return _named(drawn, "log", f"the log's own prompts (without {kept.words})")
 
@@ -130,6 +130,10 @@ def _log(run: Run) -> Any:
     from warehouse import training_set
 
     return training_set.load(feedback.training_set_directory(run))
+
+
+def _texts(log: Any) -> np.ndarray:
+    return np.array(log["conversation"].to_pylist(), dtype=object)
 
 
 def _held_out(log: Any, run: Run) -> HeldOut:

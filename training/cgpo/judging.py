@@ -6,18 +6,12 @@ about every sample; a dear one only about samples that the cheaper ones let pass
 
 from collections.abc import Mapping, Sequence
 
-from training.judges.panel import Panel, verdicts_of
+from training.judges.panel import Panel, cost_of, verdicts_of
 from training.judges.verdict import Judge, Verdict
 from training.text import Conversation
 
 Asked = tuple[int, str]
 """The conversation's place, and a response to it."""
-_SHOWN = 120
-
-
-def cost_of(judge: Judge) -> float:
-    """What asking a judge costs; 0 where it does not say."""
-    return float(getattr(judge, "cost", 0))
 
 
 class Hearing:

@@ -87,7 +87,7 @@ class Panel(Mapping[str, Judge]):
         """
         if not 0 < most_trips <= 1:
             raise ValueError(f"most_trips == {most_trips}, must be in (0, 1]: 1 never stops")
-        self._judges = dict(sorted(judges.items(), key=lambda each: _cost(each[1])))
+        self._judges = dict(sorted(judges.items(), key=lambda each: cost_of(each[1])))
         self.most_trips = most_trips
 
     def __getitem__(self, name: str) -> Judge:
@@ -114,7 +114,7 @@ class Panel(Mapping[str, Judge]):
             raise ValueError(f"{len(conversations)} conversations and {len(responses)} responses, must be as many")
         verdicts: dict[str, list[Verdict | None]] = {}
         for name, judge in self.items():
-            places = self._left(verdicts, _cost(judge), len(responses))
+            places = self._left(verdicts, cost_of(judge), len(responses))
             asked = [conversations[place] for place in places], [responses[place] for place in places]
             said: list[Verdict | None] = [None] * len(responses)
             for place, verdict in zip(places, verdicts_of(name, judge, *asked), strict=True):
@@ -173,14 +173,15 @@ class Panel(Mapping[str, Judge]):
                     "policy.judges; where it is right about a policy that bad, raise policy.most_trips"
                 )
 
-    def _left(self, verdicts: Mapping[str, list[Verdict | None]], cost: int, count: int) -> list[int]:
+    def _left(self, verdicts: Mapping[str, list[Verdict | None]], cost: float, count: int) -> list[int]:
         """Places of the responses that every judge of a lower cost let pass."""
-        cheaper = Ruling(count, {name: said for name, said in verdicts.items() if _cost(self[name]) < cost})
+        cheaper = Ruling(count, {name: said for name, said in verdicts.items() if cost_of(self[name]) < cost})
         return [place for place, broken in enumerate(cheaper.violating) if not (broken and cost)]
 
 
-def _cost(judge: Judge) -> int:
-    return int(getattr(judge, "cost", 0))
+def cost_of(judge: Judge) -> float:
+    """What asking a judge costs; 0 where it does not say."""
+    return float(getattr(judge, "cost", 0))
 
 
 def verdicts_of(
