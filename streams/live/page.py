@@ -25,7 +25,7 @@ def page(guard: Guard) -> str:
     banner = _banner(guard)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><title>loveloop live guard</title>
+<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,"><title>loveloop live guard</title>
 <noscript><meta http-equiv="refresh" content="5"></noscript><style>{STYLE}</style></head><body>
 <h1>Live guard</h1>
 <div id="banner" role="status" aria-live="polite">{banner}</div>

@@ -20,7 +20,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 caption { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden }
 th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem .4rem }
 th { color: var(--dim); font-size: .82em; font-weight: 600 } td { border-top: 1px solid var(--edge) }
-.number { text-align: right; white-space: nowrap } td.long { overflow-wrap: anywhere; min-width: 5.8rem }
+.number { text-align: right; white-space: nowrap } td.long { overflow-wrap: anywhere; min-width: 7rem }
 tr.off td { background: var(--off) } tr.off td:first-child { box-shadow: inset .3rem 0 var(--bad) }
 tr.off td.status { font-weight: 700 }
 .bar { display: block; height: .4rem; margin: .35rem 0 .2rem; border-radius: .2rem; background: var(--edge) }
