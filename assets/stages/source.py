@@ -25,8 +25,10 @@ def _events(run: Run) -> Facts:
         case "convai":
             return _convai(run)
         case "warehouse":
+            from warehouse import connection
+
             return {
-                "summary": f"reads the live warehouse {run.warehouse}",
+                "summary": f"reads the live warehouse {connection.open(run.warehouse).name}",
                 "origin": {
                     "source": "warehouse",
                     "words": f"events of the product in the live warehouse {_place(run)}",
@@ -112,6 +114,6 @@ STAGE = Stage(
     "events",
     "events: what users were shown, and how they reacted",
     _events,
-    settings=lambda recipe: [recipe.source, recipe.world],
+    settings=lambda recipe: [recipe.source, recipe.world, recipe.warehouse],
     inputs=_inputs,
 )

@@ -286,6 +286,17 @@ def test_a_run_keeps_the_source_of_its_events(tmp_path: Path) -> None:
         prepare(run.directory, recipe, None)
 
 
+def test_another_live_warehouse_is_noticed_and_named_without_its_password(tmp_path: Path) -> None:
+    first = run_in(tmp_path / "run", source="warehouse", warehouse="a.duckdb")
+    lake = "ducklake:postgres:dbname=lake host=db password=secret;data=/data/lake"
+    other = run_in(tmp_path / "run", source="warehouse", warehouse=lake)
+    assert "a.duckdb" in str(perform(first, source.STAGE).facts["summary"])
+    done = perform(other, source.STAGE)
+    assert done.ran
+    assert "password=***" in str(done.facts["summary"])
+    assert "secret" not in str(done.facts)
+
+
 def test_models_that_a_recipe_names_by_a_path_are_found_from_any_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,7 +28,7 @@ class CgpoConfig(BaseModel):
     optimiser: Optimiser = "crraft"
     """What is learnt from the samples: the best that passes (`crraft`), every one with a sign (`crpg`), the best
     against the worst (`codpo`)."""
-    pairs: bool = False
+    pairs: bool = True
     """Minimal pairs beside the optimiser: a violating sample against its own repair, where a judge gives one."""
     weights: Literal["mixed", "per_task"] = "mixed"
     """How tasks' weights are read. `mixed`: mixed tasks share one reward, the soft AND of theirs with the weights as

@@ -14,7 +14,7 @@ from training.evaluation.offline import answer
 from training.judges.verdict import PASS, Verdict
 
 Prompts = list[list[dict[str, str]]]
-SMALL = CgpoConfig(rounds=1, prompts=32, samples=8, max_new_tokens=16, batch=16, lr=3e-3)
+SMALL = CgpoConfig(rounds=1, prompts=32, samples=8, max_new_tokens=16, batch=16, lr=3e-3, pairs=False)
 
 
 class Happy:
