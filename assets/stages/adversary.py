@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from assets.report.typesetting import counted
 from assets.run import Facts, Run, Stage
 from assets.stages import ingest, source
 
@@ -23,7 +24,7 @@ def _adversary(run: Run) -> Facts:
 def _as_it_is(run: Run) -> Facts:
     """A live warehouse is judged by its own nightly job, not by whoever reads it."""
     found = _quarantine(run)
-    return {"summary": f"as the nightly job left it: {found['users_aside']:,} users in quarantine", **found}
+    return {"summary": f"as the nightly job left it: {counted(found['users_aside'], 'user')} in quarantine", **found}
 
 
 def summed(reports: Sequence[Mapping[str, Any]], dial: float) -> Facts:
