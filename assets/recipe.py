@@ -232,6 +232,11 @@ class Recipe(Section):
     def _nothing_simulated_beside_real_events(self) -> "Recipe":
         if self.source == "world":
             return self
+        if self.world != World():
+            raise ValueError(
+                f"[world] sets the simulated world, but source is {self.source!r}, which has none: leave [world] out, or "
+                "set source = 'world'"
+            )
         for name, wanted in self.labelled().items():
             if wanted.labels == "world":
                 raise ValueError(

@@ -46,6 +46,12 @@ def test_labels_of_the_simulated_world_are_refused_beside_real_events(source: st
         Recipe(source=source, safety={"labels": "world"})
 
 
+@pytest.mark.parametrize("source", ["warehouse", "convai"])
+def test_settings_of_the_simulated_world_are_refused_beside_real_events(source: str) -> None:
+    with pytest.raises(ValueError, match=r"\[world\] sets the simulated world, but source is .* which has none"):
+        Recipe(source=source, world={"responses": 5_000})
+
+
 @pytest.mark.parametrize("source", ["world", "warehouse"])
 def test_p_love_learns_from_the_training_set_alone(source: str) -> None:
     with pytest.raises(ValueError, match=r"p_love.labels is 'world', but P\[Love\] learns from the training set"):
