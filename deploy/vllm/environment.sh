@@ -19,6 +19,10 @@ if [ "$(cat "$place/made-from" 2>/dev/null)" = "$stamp" ] && [ -x "$place/bin/py
   echo "vLLM's environment is there: $place ($kind)"
   exit 0
 fi
+if [ "$kind" = cpu ] && ! "$python" -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2>/dev/null; then
+  echo "vLLM's build for processors needs the library libnuma.so.1, which is not here: install it and run this again (Debian, Ubuntu: apt-get install libnuma1; Fedora: dnf install numactl-libs)" >&2
+  exit 1
+fi
 echo "making vLLM's environment in $place ($kind; some gigabytes, once)"
 rm -f "$place/made-from"
 "$python" -m venv --clear "$place"

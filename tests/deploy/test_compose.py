@@ -213,6 +213,7 @@ def test_vllm_serves_the_run_that_dagster_shows_from_an_environment_of_its_own()
     stage = _stage("serving")
     assert stage.startswith("FROM learning AS serving")
     assert "LOVELOOP_VLLM_ENV=/opt/vllm" in stage
+    assert stage.index("libnuma1") < stage.index("environment.sh")  # the processor build's worker loads it
     assert stage.index("environment.sh") < stage.index("COPY . .")  # a layer that a change of the source keeps
     for kind in ("cpu", "gpu"):
         assert re.search(r"^vllm(-cpu)?==\d", (ROOT / "deploy" / "vllm" / f"{kind}.txt").read_text(), re.M)
