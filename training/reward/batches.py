@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from training.engine.lanes import side_by_side
 from training.reward.data import Rows
 from training.reward.metrics import Floats
 
@@ -49,7 +50,6 @@ def pad(ids: Ids, pad_id: int) -> dict[str, torch.Tensor]:
     return {"input_ids": tokens, "attention_mask": mask}
 
 
-@torch.no_grad()  # not inference_mode: weights that DeepSpeed gathers within it could not be trained afterwards
 def score(
     model: Any,
     ids: Ids,
@@ -70,8 +70,12 @@ def score(
     raw = np.zeros(len(ids))
     device = next(model.parameters()).device
     with tqdm(total=len(ids), desc=progress, disable=None if progress else True, unit="row", leave=False) as bar:
-        for rows in by_length(ids, tokens=tokens):
+
+        @torch.no_grad()  # not inference_mode: weights that DeepSpeed gathers in it could not be trained afterwards
+        def work(rows: Rows) -> None:
             batch = {name: part.to(device) for name, part in prepare([ids[row] for row in rows]).items()}
             raw[rows] = model(**batch).logits[:, 0].double().cpu().numpy()
             bar.update(len(rows))
+
+        side_by_side(work, [*by_length(ids, tokens=tokens)], device)
     return raw

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from training.engine.engine import Engine, OneProcess, dealt, write
+from training.engine.lanes import PARTS, accumulate
 from training.engine.steps import Steps
 from training.reward.batches import score, shuffled
 from training.reward.config import RewardConfig
@@ -156,15 +157,17 @@ class Fit:
     def _step(self, part: Encoded, rows: Any, prepare: Prepare) -> float:
         """One step on a batch, whatever ranks and passes it is cut into; its loss on this rank's part."""
         longest = max(len(part.ids[row]) for row in rows)
-        pieces = min(len(rows), max(self.runner.ranks, math.ceil(len(rows) * longest / self.tokens)))
-        mine = dealt(np.array_split(rows, pieces), self.runner)
-        seen = 0.0
-        for place, (some, factor) in enumerate(mine):
+        least = max(self.runner.ranks, PARTS)
+        pieces = min(len(rows), max(least, math.ceil(len(rows) * longest / self.tokens)))
+
+        def work(mine: tuple[Any, float]) -> tuple[torch.Tensor, float]:
+            some, factor = mine
             loss = self._loss(part, some, prepare) * (factor * len(some) / len(rows))
-            self.runner.backward(loss, last=place == len(mine) - 1)
-            seen += float(loss.detach())
+            return loss, float(loss.detach())
+
+        seen = accumulate(self.runner, work, dealt(np.array_split(rows, pieces), self.runner))
         self.runner.step()
-        return seen
+        return sum(seen)
 
     def _loss(self, part: Encoded, rows: Any, prepare: Prepare) -> torch.Tensor:
         device = self.runner.device
