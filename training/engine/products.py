@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+_ONEDNN = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 _LEAST = 2**20
 """Multiplications from which oneDNN is asked: it compiles a kernel for each new shape, which takes a third of a ms."""
 
@@ -31,7 +32,7 @@ class ProcessorLinear(nn.Linear):
 
 def speed_up(model: Any) -> Any:
     """Let the plain linear layers of a model, in place, be `ProcessorLinear`; weights and their names stay."""
-    if torch.backends.mkldnn.is_available():
+    if _ONEDNN:
         for module in model.modules():
             if type(module) is nn.Linear:
                 module.__class__ = ProcessorLinear
@@ -40,7 +41,7 @@ def speed_up(model: Any) -> Any:
 
 def product(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """`rows @ weight.T + bias` without a gradient, in float32 on a processor: [..., in] to [..., out]."""
-    if rows.numel() * weight.shape[0] < _LEAST or not torch.backends.mkldnn.is_available():
+    if rows.numel() * weight.shape[0] < _LEAST or not _ONEDNN:
         return functional.linear(rows, weight, bias)
     return _product(rows, weight, bias)
 

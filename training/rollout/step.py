@@ -1,6 +1,6 @@
 """One more token of a Llama on a processor, without the library's bookkeeping, which costs as much as a small model.
 
-Other models, precisions and devices take transformers' own forward pass. Left out: the prefill, which is one large pass.
+Other models, precisions and devices take transformers' own forward pass. Left out: the prefill, a single large pass.
 """
 
 from collections.abc import Callable
@@ -36,9 +36,7 @@ class LlamaStep:
         self._groups = (config.num_key_value_heads, config.num_attention_heads // config.num_key_value_heads)
         self._layers = [_Layer(each) for each in body.layers]
 
-    def __call__(
-        self, token: torch.Tensor, position: torch.Tensor, mask: torch.Tensor, cache: Any
-    ) -> torch.Tensor:
+    def __call__(self, token: torch.Tensor, position: torch.Tensor, mask: torch.Tensor, cache: Any) -> torch.Tensor:
         """See `Step`."""
         hidden = self._embed[token]
         turn = tuple(part[:, 0, None, :] for part in self._rotary(hidden, position[:, None]))
@@ -70,13 +68,11 @@ class _Layer:
     """A layer's weights, those that read the same input joined."""
 
     def __init__(self, layer: Any) -> None:
-        attention, mlp = layer.self_attn, layer.mlp
+        query, key, value, out, gate, up, down = (each.weight for each in _linear(layer))
         self.before, self.after = layer.input_layernorm.weight, layer.post_attention_layernorm.weight
-        parts = (attention.q_proj, attention.k_proj, attention.v_proj)
-        self.query_key_value = torch.cat([part.weight for part in parts])
-        self.gate_up = torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight])
-        self.out, self.down = attention.o_proj.weight, mlp.down_proj.weight
-        self.width, self.scale = attention.head_dim, attention.scaling
+        self.query_key_value, self.gate_up = torch.cat([query, key, value]), torch.cat([gate, up])
+        self.out, self.down = out, down
+        self.width, self.scale = layer.self_attn.head_dim, layer.self_attn.scaling
 
 
 def _turned(heads: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
@@ -86,14 +82,21 @@ def _turned(heads: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> to
 
 
 def _plain(model: Any) -> bool:
+    """Whether it is a Llama whose linear layers are what they are called: no bias, no adapter around them."""
     from transformers import LlamaForCausalLM
 
     if type(model) is not LlamaForCausalLM or model.config.hidden_act != "silu":
         return False
-    linear = [each for each in model.modules() if isinstance(each, nn.Linear)]
+    linear = [model.lm_head, *(each for layer in model.model.layers for each in _linear(layer))]
     return all(type(each) in (nn.Linear, ProcessorLinear) and each.bias is None for each in linear) and all(
         each.device.type == "cpu" and each.dtype == torch.float32 for each in model.parameters()
     )
+
+
+def _linear(layer: Any) -> list[Any]:
+    attention, mlp = layer.self_attn, layer.mlp
+    projections = [attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj]
+    return [*projections, mlp.gate_proj, mlp.up_proj, mlp.down_proj]
 
 
 def _library(model: Any) -> Step:
