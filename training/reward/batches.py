@@ -77,5 +77,5 @@ def score(
             raw[rows] = model(**batch).logits[:, 0].double().cpu().numpy()
             bar.update(len(rows))
 
-        side_by_side(work, [*by_length(ids, tokens=tokens)], device)
+        side_by_side(work, [*by_length(ids, tokens=tokens)][::-1], device)  # the longest first: lanes end together
     return raw

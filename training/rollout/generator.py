@@ -114,7 +114,7 @@ class TransformersGenerator:
         uniforms = np.random.default_rng(seed).random((len(prompts), samples, max_new_tokens))
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
         size = max(1, rows // samples)
-        blocks = [order[start : start + size] for start in range(0, len(order), size)]
+        blocks = [order[start : start + size] for start in range(0, len(order), size)][::-1]  # the longest first
         found: list[list[Sample]] = [[] for _ in prompts]
         with tqdm(total=len(prompts) * samples, desc=desc, unit="response", disable=None, leave=False) as bar:
 
