@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from training.engine.lanes import side_by_side
 from training.reward.data import Rows
+from training.reward.last_token import logits_of
 from training.reward.metrics import Floats
 
 Ids = Sequence[Sequence[int]]
@@ -74,7 +75,7 @@ def score(
         @torch.no_grad()  # not inference_mode: weights that DeepSpeed gathers in it could not be trained afterwards
         def work(rows: Rows) -> None:
             batch = {name: part.to(device) for name, part in prepare([ids[row] for row in rows]).items()}
-            raw[rows] = model(**batch).logits[:, 0].double().cpu().numpy()
+            raw[rows] = logits_of(model, batch).double().cpu().numpy()
             bar.update(len(rows))
 
         side_by_side(work, [*by_length(ids, tokens=tokens)][::-1], device)  # the longest first: lanes end together

@@ -18,6 +18,7 @@ from training.reward.batches import score, shuffled
 from training.reward.config import RewardConfig
 from training.reward.data import Examples, subsample
 from training.reward.frozen import Prepare, States, opened
+from training.reward.last_token import logits_of
 from training.reward.metrics import Floats
 from training.text import encode
 
@@ -173,7 +174,7 @@ class Fit:
         device = self.runner.device
         labels, weights = (torch.tensor(part[column][rows], dtype=torch.float32, device=device) for column in (1, 2))
         batch = {key: value.to(device) for key, value in prepare([part.ids[row] for row in rows]).items()}
-        logits = self.model(**batch).logits[:, 0].float()
+        logits = logits_of(self.model, batch).float()
         return torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, weight=weights)
 
     def _rate(self) -> float:
