@@ -1,6 +1,6 @@
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -13,11 +13,8 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
+def two_threads(cores: Callable[[int], None]) -> None:
+    cores(2)
 
 
 def model() -> nn.Module:
