@@ -31,10 +31,10 @@ def side_by_side(work: Callable[[Part], Done], parts: Sequence[Part], device: to
         device: Where it computes; on a GPU parts come one after the other.
     """
     threads = torch.get_num_threads()
-    lanes = min(threads, len(parts)) if device.type == "cpu" else 1
-    if lanes < 2:
+    if device.type != "cpu" or threads == 1 or not parts:
         return [work(part) for part in parts]
-    each = threads // lanes
+    lanes = min(threads, len(parts))
+    each = threads // max(lanes, PARTS)  # a part alone, too, is added up by one core of two as it is by one of one
     try:
         with ThreadPoolExecutor(lanes, initializer=torch.set_num_threads, initargs=(each,)) as pool:
             return [*pool.map(work, parts)]

@@ -67,6 +67,13 @@ def test_parts_are_done_beside_each_other_and_come_back_in_order() -> None:
 
 
 @pytest.mark.usefixtures("two_threads")
+def test_a_part_alone_is_computed_by_one_core_of_two() -> None:
+    assert side_by_side(lambda _: torch.get_num_threads(), ["alone"], CPU) == [1]
+    assert side_by_side(lambda _: torch.get_num_threads(), [], CPU) == []
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_an_error_in_a_lane_is_raised_and_the_threads_are_as_before() -> None:
     def work(part: int) -> int:
         return 1 // part
