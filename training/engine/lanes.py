@@ -2,7 +2,7 @@
 
 A small model's single products are too short to be shared among cores: two threads within each made training 1.2 times
 as fast, two lanes 2 times. Torch lets go of Python's lock while it computes, so threads do. The parts decide about the
-result, and not how many lanes there are.
+result: one core and two give the same.
 """
 
 from collections.abc import Callable, Sequence
