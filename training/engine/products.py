@@ -26,7 +26,7 @@ class ProcessorLinear(nn.Linear):
             return functional.linear(input, weight, bias)
         if not torch.is_grad_enabled():
             return _product(input, weight, bias)
-        found: torch.Tensor = _Product.apply(input, weight, bias)  # type: ignore[no-untyped-call]
+        found: torch.Tensor = _LinearProduct.apply(input, weight, bias)  # type: ignore[no-untyped-call]
         return found
 
 
@@ -46,7 +46,7 @@ def product(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None 
     return _product(rows, weight, bias)
 
 
-class _Product(torch.autograd.Function):
+class _LinearProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         ctx.save_for_backward(rows, weight)
