@@ -1,4 +1,4 @@
-"""The policies: CRRAFT in rounds under judges, one for each Love weight of the sweep."""
+"""The policies: optimised in rounds under judges, one for each Love weight of the sweep."""
 
 from typing import Any
 
@@ -34,6 +34,12 @@ def weights(recipe: Recipe, love_weight: float) -> dict[Task, float]:
         "safety": recipe.policy.safety,
     }
     return {name: weight for name, weight in every.items() if name == "love" or name in recipe.labelled()}
+
+
+def optimisers(recipe: Recipe) -> str:
+    """What the tasks' samples are learnt by, as it is printed: `CRRAFT`, or `CODPO and CRPG` where tasks differ."""
+    config = recipe.policy.config
+    return " and ".join(sorted({config.for_task(name).optimiser.upper() for name in weights(recipe, 0.0)}))
 
 
 def _optimise(run: Run, love_weight: float) -> Facts:
@@ -95,7 +101,7 @@ def stage(love_weight: float, recipe: Recipe) -> Stage:
     """The stage of one Love weight; which other weights the sweep has changes nothing about it."""
     return Stage(
         f"policy-{love_weight:g}",
-        f"policy with Love weight {love_weight:g}: CRRAFT in rounds under judges",
+        f"policy with Love weight {love_weight:g}: {optimisers(recipe)} in rounds under judges",
         lambda run: _optimise(run, love_weight),
         ("incumbent", *recipe.labelled(), "p_love"),
         lambda recipe: [recipe.policy.model_copy(update={"love_weights": ()}), love_weight, panel.versions(recipe)],

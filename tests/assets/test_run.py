@@ -324,3 +324,13 @@ def test_other_dialogues_and_other_weights_in_the_same_place_are_noticed(tmp_pat
     (tmp_path / "dialogues.jsonl").write_text("{}\n")
     (base / "model.safetensors").write_bytes(b"other")
     assert all(stage.key(run).digest != digest for stage, digest in zip(every, before, strict=True))
+
+
+def test_a_policys_title_names_the_optimisers_of_the_recipe(tmp_path: Path) -> None:
+    def title(**config: object) -> str:
+        return policy.stage(0.3, run_in(tmp_path, policy={"config": config}).recipe).title
+
+    assert title() == "policy with Love weight 0.3: CRRAFT in rounds under judges"
+    assert title(optimiser="codpo").split(": ")[1] == "CODPO in rounds under judges"
+    mixed = title(optimiser="codpo", tasks={"safety": {"optimiser": "crpg"}})
+    assert mixed.split(": ")[1] == "CODPO and CRPG in rounds under judges"

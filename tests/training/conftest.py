@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -43,3 +44,13 @@ def policy(log: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("policies") / "tiny"
     pretrain_policy(log, place, config=PretrainConfig(width=32, layers=1, epochs=6, batch_tokens=512, lr=1e-2), seed=1)
     return place
+
+
+@pytest.fixture
+def cores() -> Iterator[Callable[[int], None]]:
+    """Sets how many threads torch takes, until the test ends."""
+    import torch
+
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)

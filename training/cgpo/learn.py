@@ -11,6 +11,7 @@ from training.cgpo.codpo import codpo_loss, preference_loss
 from training.cgpo.config import CgpoConfig
 from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.engine.engine import Engine, dealt
+from training.engine.lanes import accumulate
 from training.policy.batches import Encoded, padded
 from training.policy.likelihood import token_logprobs
 
@@ -110,12 +111,15 @@ def _batches(lesson: Lesson, supervised: Sequence[Encoded], config: CgpoConfig, 
 
 def _step(engine: Engine, batch: Batch, pad: int, done: Learnt) -> Learnt:
     tokens = sum(_length(each.good if isinstance(each, Pair) else each.sequence) for each in batch)
-    mine = dealt(_parts(batch), engine)
-    for number, (part, factor) in enumerate(mine):
+
+    def work(mine: tuple[Batch, float]) -> tuple[torch.Tensor, Seen | None]:
+        part, factor = mine
         rows = [each for each in part if isinstance(each, Weighted)]
         loss, seen = _rows_loss(engine, rows, pad) if rows else _pairs_loss(engine, part, pad)
-        engine.backward(loss * factor / tokens, last=number == len(mine) - 1)
-        if factor:
+        return loss * factor / tokens, seen if factor else None
+
+    for seen in accumulate(engine, work, dealt(_parts(batch), engine)):
+        if seen:
             done = _more(done, *seen)
     engine.step()
     return done._replace(steps=done.steps + 1)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 
 from training.engine.config import EngineConfig
+from training.engine.products import speed_up
 
 TASKS = {"policy": "CAUSAL_LM", "reward": "SEQ_CLS"}
 """What kind of model it is, as adapters call it."""
@@ -38,7 +39,7 @@ def read_only(model: Any, device: torch.device | None = None) -> Any:
     """Place a model that is scored or sampled from: on its device, in evaluation mode."""
     place = device or device_of()
     dtype = torch.float32 if place.type == "cpu" else None
-    return model.to(device=place, dtype=dtype).eval()
+    return speed_up(model.to(device=place, dtype=dtype)).eval()
 
 
 def place(model: Any, config: EngineConfig, *, kind: Literal["policy", "reward"] = "policy", seed: int = 0) -> Any:
@@ -59,6 +60,8 @@ def place(model: Any, config: EngineConfig, *, kind: Literal["policy", "reward"]
         The model to train, in training mode; with LoRA peft's wrapper of it.
     """
     model = model.to(device=device_of(config.device), dtype=_DTYPES[config.dtype])
+    if config.kind == "torch":  # DeepSpeed gathers weights around plain layers
+        speed_up(model)
     if config.tuning == "lora":
         model = _with_adapter(model, config, kind, seed)
     if config.checkpointing:

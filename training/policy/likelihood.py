@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from training.engine.lanes import side_by_side
 from training.policy.batches import Encoded, padded
 
 
@@ -28,8 +29,7 @@ def token_logprobs(model: Any, ids: torch.Tensor, response: torch.Tensor) -> tor
     return found
 
 
-@torch.inference_mode()
-def mean_logprobs(model: Any, sequences: Sequence[Encoded], pad: int, *, tokens: int = 16_384) -> np.ndarray:
+def mean_logprobs(model: Any, sequences: Sequence[Encoded], pad: int, *, tokens: int = 4_096) -> np.ndarray:
     """Mean log-probability of each response's tokens, float64 [sequences], in nats a token.
 
     Args:
@@ -39,12 +39,24 @@ def mean_logprobs(model: Any, sequences: Sequence[Encoded], pad: int, *, tokens:
         tokens: Of one forward pass, padding included.
     """
     found = np.zeros(len(sequences))
-    order = sorted(range(len(sequences)), key=lambda index: len(sequences[index].ids))
-    while order:
-        size = max(1, tokens // len(sequences[order[-1]].ids))
-        chosen, order = order[-size:], order[:-size]
+
+    @torch.inference_mode()
+    def work(chosen: list[int]) -> None:
         ids, response = padded([sequences[index] for index in chosen], pad)
         ids, response = ids.to(model.device), response.to(model.device)
         total = token_logprobs(model, ids, response).double().sum(dim=1)
         found[chosen] = (total / response[:, 1:].sum(dim=1)).cpu().numpy()
+
+    side_by_side(work, _by_length(sequences, tokens), model.device)
     return found
+
+
+def _by_length(sequences: Sequence[Encoded], tokens: int) -> list[list[int]]:
+    """Places in batches of similar length, the longest first, none of more than so many padded tokens."""
+    order = sorted(range(len(sequences)), key=lambda index: len(sequences[index].ids))
+    batches = []
+    while order:
+        size = max(1, tokens // len(sequences[order[-1]].ids))
+        batches.append(order[-size:])
+        del order[-size:]
+    return batches

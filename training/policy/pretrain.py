@@ -19,6 +19,8 @@ from tqdm import tqdm
 
 from training import pretrained
 from training.engine.config import EngineConfig
+from training.engine.engine import Engine
+from training.engine.lanes import PARTS, accumulate
 from training.engine.placing import place
 from training.engine.start import start
 from training.policy.batches import Encoded, bucketed, encode_pairs, padded
@@ -137,11 +139,8 @@ def _fit(model: Any, pairs: Sequence[Encoded], tokenizer: Any, config: PretrainC
     runner.begin(len(batches), config.lr)
     losses = []
     for batch in tqdm(batches, desc="pretrain policy", unit="batch", disable=None, leave=False):
-        ids, _ = padded([pairs[index] for index in batch], tokenizer.pad_token_id)
-        loss, shown = _loss(model, ids.to(runner.device), tokenizer, config.prompt_share)
-        runner.backward(loss)
-        runner.step()
-        losses.append(shown)
+        ids = padded([pairs[index] for index in batch], tokenizer.pad_token_id)[0].to(runner.device)
+        losses.append(_step(runner, ids, tokenizer, config.prompt_share))
     last = losses[-max(1, len(losses) // 10) :]
     return int(sum(lengths[batch].sum() for batch in batches)), float(np.mean(last))
 
@@ -153,14 +152,26 @@ def _order(lengths: np.ndarray, config: PretrainConfig, seed: int) -> list[np.nd
     return (batches + rest[: int(len(rest) * part)]) or rest[:1]
 
 
-def _loss(model: Any, ids: torch.Tensor, tokenizer: Any, prompt_share: float) -> tuple[torch.Tensor, float]:
-    hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
+def _step(runner: Engine, ids: torch.Tensor, tokenizer: Any, prompt_share: float) -> float:
+    """One step on a batch, [rows, length]; the mean loss of an assistant's token in it, in nats."""
     target, spoken = ids[:, 1:], assistant_speaks(ids, tokenizer)[:, 1:]
     weight = torch.where(spoken, 1.0, prompt_share) * (target != tokenizer.pad_token_id)
-    wanted = weight > 0
-    each = functional.cross_entropy(model.lm_head(hidden[wanted]), target[wanted], reduction="none")
-    kept = weight[wanted]
-    return (each * kept).sum() / kept.sum(), float(each.detach()[spoken[wanted]].mean())
+    total = weight.sum()
+
+    def work(rows: torch.Tensor) -> tuple[torch.Tensor, float]:
+        each, wanted = _losses(runner.model, ids[rows], weight[rows] > 0)
+        loss = (each * weight[rows][wanted]).sum() / total
+        return loss, float(each.detach()[spoken[rows][wanted]].sum())
+
+    shown = accumulate(runner, work, torch.arange(len(ids)).chunk(PARTS))
+    runner.step()
+    return sum(shown) / max(1, int(spoken.sum()))
+
+
+def _losses(model: Any, ids: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Negative log-likelihoods of the wanted tokens, [tokens], and which they are, bool [rows, length - 1]."""
+    hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
+    return functional.cross_entropy(model.lm_head(hidden[wanted]), ids[:, 1:][wanted], reduction="none"), wanted
 
 
 def assistant_speaks(ids: torch.Tensor, tokenizer: Any) -> torch.Tensor:

@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from training.engine.lanes import side_by_side
 from training.reward.data import Rows
+from training.reward.last_token import logits_of
 from training.reward.metrics import Floats
 
 Ids = Sequence[Sequence[int]]
@@ -49,7 +51,6 @@ def pad(ids: Ids, pad_id: int) -> dict[str, torch.Tensor]:
     return {"input_ids": tokens, "attention_mask": mask}
 
 
-@torch.no_grad()  # not inference_mode: weights that DeepSpeed gathers within it could not be trained afterwards
 def score(
     model: Any,
     ids: Ids,
@@ -70,8 +71,12 @@ def score(
     raw = np.zeros(len(ids))
     device = next(model.parameters()).device
     with tqdm(total=len(ids), desc=progress, disable=None if progress else True, unit="row", leave=False) as bar:
-        for rows in by_length(ids, tokens=tokens):
+
+        @torch.no_grad()  # not inference_mode: weights that DeepSpeed gathers in it could not be trained afterwards
+        def work(rows: Rows) -> None:
             batch = {name: part.to(device) for name, part in prepare([ids[row] for row in rows]).items()}
-            raw[rows] = model(**batch).logits[:, 0].double().cpu().numpy()
+            raw[rows] = logits_of(model, batch).double().cpu().numpy()
             bar.update(len(rows))
+
+        side_by_side(work, [*by_length(ids, tokens=tokens)][::-1], device)  # the longest first: lanes end together
     return raw

@@ -12,11 +12,13 @@ import numpy as np
 import torch
 
 from training.engine.engine import Engine, OneProcess, dealt, write
+from training.engine.lanes import PARTS, accumulate
 from training.engine.steps import Steps
 from training.reward.batches import score, shuffled
 from training.reward.config import RewardConfig
 from training.reward.data import Examples, subsample
 from training.reward.frozen import Prepare, States, opened
+from training.reward.last_token import logits_of
 from training.reward.metrics import Floats
 from training.text import encode
 
@@ -156,21 +158,23 @@ class Fit:
     def _step(self, part: Encoded, rows: Any, prepare: Prepare) -> float:
         """One step on a batch, whatever ranks and passes it is cut into; its loss on this rank's part."""
         longest = max(len(part.ids[row]) for row in rows)
-        pieces = min(len(rows), max(self.runner.ranks, math.ceil(len(rows) * longest / self.tokens)))
-        mine = dealt(np.array_split(rows, pieces), self.runner)
-        seen = 0.0
-        for place, (some, factor) in enumerate(mine):
+        least = max(self.runner.ranks, PARTS)
+        pieces = min(len(rows), max(least, math.ceil(len(rows) * longest / self.tokens)))
+
+        def work(mine: tuple[Any, float]) -> tuple[torch.Tensor, float]:
+            some, factor = mine
             loss = self._loss(part, some, prepare) * (factor * len(some) / len(rows))
-            self.runner.backward(loss, last=place == len(mine) - 1)
-            seen += float(loss.detach())
+            return loss, float(loss.detach())
+
+        seen = accumulate(self.runner, work, dealt(np.array_split(rows, pieces), self.runner))
         self.runner.step()
-        return seen
+        return sum(seen)
 
     def _loss(self, part: Encoded, rows: Any, prepare: Prepare) -> torch.Tensor:
         device = self.runner.device
         labels, weights = (torch.tensor(part[column][rows], dtype=torch.float32, device=device) for column in (1, 2))
         batch = {key: value.to(device) for key, value in prepare([part.ids[row] for row in rows]).items()}
-        logits = self.model(**batch).logits[:, 0].float()
+        logits = logits_of(self.model, batch).float()
         return torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, weight=weights)
 
     def _rate(self) -> float:

@@ -4,6 +4,7 @@ Works on encoders with `embeddings` and `encoder.layer` (BERT and its kin) and o
 `layers` (Llama and its kin). Kept states are half precision: 384 numbers a token are 768 bytes.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,14 +22,15 @@ Prepare = Callable[[Ids], dict[str, torch.Tensor]]
 
 
 class _Kept(nn.Module):
-    """Stands where the embeddings stood, and gives the states it was handed."""
+    """Stands where the embeddings stood, and gives the states that it was handed in this thread."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.states = torch.zeros(0)
+        self.own = threading.local()
 
     def forward(self, *_: Any, **__: Any) -> torch.Tensor:
-        return self.states
+        states: torch.Tensor = self.own.states
+        return states
 
 
 def freeze(model: Any, layers: int) -> None:
@@ -89,7 +91,7 @@ def opened(model: Any, layers: int, ids: Ids, pad_id: int, states: States) -> It
 
         def prepare(some: Ids) -> dict[str, torch.Tensor]:
             batch = pad(some, pad_id)
-            kept.states = _padded(states, some, batch["input_ids"].shape[1]).to(next(model.parameters()).device)
+            kept.own.states = _padded(states, some, batch["input_ids"].shape[1]).to(next(model.parameters()).device)
             return batch
 
         yield prepare

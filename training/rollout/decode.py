@@ -1,7 +1,7 @@
 """The sampling loop: one prefill a prompt, K rows from it, and rows that have finished leave the batch.
 
 Any Hugging Face causal language model that takes `past_key_values` runs in it. On the small models that this project
-trains it writes several times as many tokens a second as `generate`, whose bookkeeping costs more than the model.
+trains it writes many times as many tokens a second as `generate`, whose bookkeeping costs more than the model.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from training.rollout.cache import make_room
+from training.rollout.step import step_of
 
 _KEEP = 0.85
 """Rows are compacted once fewer than this share of them still speaks; compacting copies the cache."""
@@ -116,7 +117,7 @@ class _State:
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
         out = model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
         make_room(out.past_key_values, samples, room)
-        self._model, self._cache = model, out.past_key_values
+        self._step, self._cache = step_of(model), out.past_key_values
         self._mask = mask.repeat_interleave(samples, dim=0)
         self._position = mask.sum(dim=1).repeat_interleave(samples)
         self.logits = out.logits[:, -1].repeat_interleave(samples, dim=0)
@@ -131,15 +132,8 @@ class _State:
         if speaking < _KEEP * len(self.silent):
             token = self._compact(token)
         self._mask = torch.cat([self._mask, self._mask.new_ones(len(token), 1)], dim=1)
-        out = self._model(
-            input_ids=token[:, None],
-            attention_mask=self._mask,
-            position_ids=self._position[:, None],
-            past_key_values=self._cache,
-            use_cache=True,
-        )
+        self.logits = self._step(token, self._position, self._mask, self._cache)
         self._position = self._position + 1
-        self.logits = out.logits[:, -1]
         return True
 
     def _compact(self, token: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from tqdm import tqdm
 
+from training.engine.lanes import side_by_side
 from training.policy.batches import encode_prompts
 from training.policy.load import Policy, ends_of, fingerprint, load_policy
 from training.rollout.decode import Drawn, draw
@@ -113,14 +114,19 @@ class TransformersGenerator:
         uniforms = np.random.default_rng(seed).random((len(prompts), samples, max_new_tokens))
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
         size = max(1, rows // samples)
+        blocks = [order[start : start + size] for start in range(0, len(order), size)][::-1]  # the longest first
         found: list[list[Sample]] = [[] for _ in prompts]
         with tqdm(total=len(prompts) * samples, desc=desc, unit="response", disable=None, leave=False) as bar:
-            for start in range(0, len(order), size):
-                chosen = order[start : start + size]
-                drawn = self._draw([prompts[index] for index in chosen], uniforms[chosen], temperature)
-                for place, several in zip(chosen, self._samples(drawn, samples), strict=True):
-                    found[place] = several
-                bar.update(len(chosen) * samples)
+
+            def work(block: list[int]) -> Drawn:
+                drawn = self._draw([prompts[index] for index in block], uniforms[block], temperature)
+                bar.update(len(block) * samples)
+                return drawn
+
+            every = side_by_side(work, blocks, self._policy.model.device)
+        for block, drawn in zip(blocks, every, strict=True):
+            for place, several in zip(block, self._samples(drawn, samples), strict=True):
+                found[place] = several
         return found
 
     def _draw(self, prompts: list[list[int]], uniforms: np.ndarray, temperature: float) -> Drawn:

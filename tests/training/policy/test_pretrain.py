@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -40,8 +41,11 @@ def test_what_the_assistant_said_is_told_from_what_the_user_said() -> None:
     assert words.decode(ids[spoken]) == "fine tea<|end|>"
 
 
-def test_the_same_seed_fits_the_same_weights(log: pa.Table, tmp_path: Path) -> None:
-    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+def test_the_same_seed_fits_the_same_weights_on_one_core_and_on_two(
+    log: pa.Table, tmp_path: Path, cores: Callable[[int], None]
+) -> None:
+    for name, seed, number in (("a", 3, 1), ("b", 3, 2), ("c", 4, 1)):
+        cores(number)
         pretrain_policy(log.slice(0, 100), tmp_path / name, config=TINY, seed=seed)
     assert fingerprint(tmp_path / "a") == fingerprint(tmp_path / "b") != fingerprint(tmp_path / "c")
 

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def _encoder(directory: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["decoder", "encoder"])
-def test_kept_states_give_the_scores_of_the_whole_model(kind: str, tiny: Path, tmp_path: Path) -> None:
+def test_kept_states_give_the_scores_of_the_whole_model(
+    kind: str, tiny: Path, tmp_path: Path, cores: Callable[[int], None]
+) -> None:
     from training.reward.batches import pad, score
     from training.reward.frozen import opened
     from training.reward.train import load_classifier
@@ -36,9 +39,11 @@ def test_kept_states_give_the_scores_of_the_whole_model(kind: str, tiny: Path, t
     model = load_classifier(base, tokenizer, RewardConfig(frozen_layers=1)).eval()
     ids = encode(tokenizer, TALK, SAID, max_tokens=64)
     whole = score(model, ids, partial(pad, pad_id=tokenizer.pad_token_id))
-    with opened(model, 1, ids, tokenizer.pad_token_id, {}) as prepare:
-        upper = score(model, ids, prepare)
-    assert upper == pytest.approx(whole, abs=1e-3)
+    for number in (1, 2):
+        cores(number)
+        with opened(model, 1, ids, tokenizer.pad_token_id, {}) as prepare:
+            upper = score(model, ids, prepare, tokens=16)
+        assert upper == pytest.approx(whole, abs=1e-3)
     assert score(model, ids, partial(pad, pad_id=tokenizer.pad_token_id)) == pytest.approx(whole)
 
 

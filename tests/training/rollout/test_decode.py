@@ -3,13 +3,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM
+from peft import LoraConfig, get_peft_model
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+)
 
 from training.policy.batches import join
 from training.policy.likelihood import mean_logprobs
 from training.policy.load import load_policy
-from training.rollout.decode import choose, draw
+from training.rollout.decode import Drawn, choose, draw
+from training.rollout.step import LlamaStep, step_of
 
+SMALL = {"vocab_size": 40, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2}
 PROMPTS = [[3, 4, 5], [6, 7], [8, 9, 10, 11, 12], [3]]
 
 
@@ -83,3 +93,35 @@ def test_an_impossible_token_is_never_drawn() -> None:
     uniform = torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0])
     tokens, _ = choose(logits.expand(5, 5), uniform, temperature=1.0)
     assert set(tokens.tolist()) == {1, 3}
+
+
+def grouped_llama() -> object:
+    torch.manual_seed(0)
+    shape = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = LlamaConfig(vocab_size=40, num_key_value_heads=2, head_dim=24, **shape)
+    return LlamaForCausalLM(config).eval()
+
+
+def test_a_llamas_own_step_is_the_librarys(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for model in (load_policy(policy).model, grouped_llama()):
+        assert isinstance(step_of(model), LlamaStep)
+        uniforms = np.random.default_rng(3).random((len(PROMPTS), 5, 20))
+        own, library = _drawn_both(model, uniforms, monkeypatch)
+        assert own.ids.tolist() == library.ids.tolist()
+        assert own.logprobs == pytest.approx(library.logprobs, abs=1e-4)
+
+
+def _drawn_both(model: object, uniforms: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> tuple[Drawn, Drawn]:
+    own = draw(model, PROMPTS, uniforms, ends=[2], pad=0, temperature=1.0)
+    with monkeypatch.context() as patch:
+        patch.setattr("training.rollout.step._plain", lambda _: False)
+        assert not isinstance(step_of(model), LlamaStep)
+        return own, draw(model, PROMPTS, uniforms, ends=[2], pad=0, temperature=1.0)
+
+
+def test_other_models_take_the_librarys_step(policy: Path) -> None:
+    with_bias = LlamaForCausalLM(LlamaConfig(**SMALL, attention_bias=True))
+    adapted = get_peft_model(load_policy(policy).model, LoraConfig(r=2, target_modules="all-linear"))
+    half = LlamaForCausalLM(LlamaConfig(**SMALL)).bfloat16()
+    for model in (gpt2(policy), sliding_mistral(policy), with_bias, adapted, adapted.base_model.model, half):
+        assert not isinstance(step_of(model), LlamaStep)

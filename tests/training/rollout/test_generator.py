@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,19 @@ def test_the_same_seed_draws_the_same_whatever_the_batch(policy: Path, asked: Pr
     other = generator.sample(asked, samples=4, seed=2)
     assert texts(first) == texts(again)
     assert texts(first) != texts(other)
+
+
+def test_blocks_beside_each_other_are_blocks_one_after_the_other(
+    policy: Path, asked: Prompts, cores: Callable[[int], None]
+) -> None:
+    found = []
+    for number in (1, 2):
+        cores(number)
+        found.append(TransformersGenerator(policy).sample(asked, samples=4, seed=1, rows=16))
+    one, two = ([sample for several in each for sample in several] for each in found)
+    assert [each.text for each in one] == [each.text for each in two]
+    for first, second in zip(one, two, strict=True):
+        assert first.logprobs.tolist() == second.logprobs.tolist()
 
 
 def test_every_sample_says_which_weights_wrote_it(policy: Path, asked: Prompts) -> None:
