@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-_ONEDNN = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+_ONEDNN = bool(torch.backends.mkldnn.is_available()) and hasattr(torch.ops.mkldnn, "_linear_pointwise")  # type: ignore[no-untyped-call]
 _LEAST = 2**20
 """Multiplications from which oneDNN is asked: it compiles a kernel for each new shape, which takes a third of a ms."""
 
