@@ -203,7 +203,8 @@ class Recipe(Section):
     experiment: Experiment | None = None
     triggers: Triggers = Triggers()
     engine: EngineConfig = EngineConfig()
-    """What reward models and `loveloop train --recipe` train through: ranks, precision, LoRA; see docs/engine.md."""
+    """What reward models, policies and `loveloop train --recipe` train through: ranks, precision, LoRA; a policy's own
+    tuning may stand in `policy.config`. See docs/engine.md."""
 
     @model_validator(mode="before")
     @classmethod
@@ -226,6 +227,11 @@ class Recipe(Section):
                 f"p_love.labels is {self.p_love.labels!r}, but P[Love] learns from the training set's loves alone: "
                 "leave it out; `loveloop import` brings loves of another table into the warehouse"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _policies_are_tuned_as_the_engine_can(self) -> "Recipe":
+        self.policy.config.engine_of(self.engine)
         return self
 
     @model_validator(mode="after")

@@ -62,7 +62,6 @@ def place(model: Any, config: EngineConfig, *, kind: Literal["policy", "reward"]
     if config.tuning == "lora":
         model = _with_adapter(model, config, kind, seed)
     if config.checkpointing:
-        model.config.use_cache = False
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         model.enable_input_require_grads()
     return model.train()

@@ -104,8 +104,8 @@ def test_an_epoch_that_goes_on_from_any_step_ends_alike(policy: Path, log: pa.Ta
     sequences = encode_pairs(opened.tokenizer, *read_pairs(log.slice(0, 24)), 64)
     pairs = [Pair(*sequences[place : place + 2], -9.0, -8.0, 1.0, 0.5, 0.1) for place in (16, 18, 20)]
     lesson = Lesson([Weighted(each, 1.0 - 0.2 * place) for place, each in enumerate(sequences[:12])], pairs)
-    config = CgpoConfig(batch=3, save_every=1, lr=1e-3)
-    how = {"pad": opened.tokenizer.pad_token_id, "config": config, "seed": 4}
+    config = CgpoConfig(batch=3, save_every=1)
+    how = {"pad": opened.tokenizer.pad_token_id, "config": config, "rate": 1e-3, "seed": 4}
     whole = OneProcess(opened.model)
     steps: list[Learnt] = []
 
