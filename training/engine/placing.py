@@ -22,7 +22,7 @@ def device_of(wanted: Literal["auto", "cpu", "cuda"] = "auto") -> torch.device:
     Raises:
         ValueError: A GPU is asked for and there is none for this rank.
     """
-    rank, have = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    rank, have = int(os.environ.get("LOCAL_RANK", "0")), gpus()
     if wanted == "cpu" or (wanted == "auto" and not have):
         return torch.device("cpu")
     if rank >= have:
@@ -32,6 +32,11 @@ def device_of(wanted: Literal["auto", "cpu", "cuda"] = "auto") -> torch.device:
         )
     torch.cuda.set_device(rank)
     return torch.device("cuda", rank)
+
+
+def gpus() -> int:
+    """How many GPUs this machine has for us."""
+    return torch.cuda.device_count()
 
 
 def read_only(model: Any, device: torch.device | None = None) -> Any:

@@ -226,6 +226,8 @@ def join(device: torch.device) -> Any:
         rule = "DeepSpeed comes with an extra: DS_BUILD_OPS=0 pip install --no-build-isolation 'loveloop[deepspeed]'"
         raise ModuleNotFoundError(f"{error}; {rule}") from None
     deepspeed.utils.logging.set_log_level_from_string("warning")
+    if device.type == "cpu":
+        deepspeed.ops.__compatible_ops__ = {}  # its own op for processors wants a compiler, and training never calls it
     if not torch.distributed.is_initialized():
         deepspeed.init_distributed(
             dist_backend="nccl" if device.type == "cuda" else "gloo", verbose=False, timeout=_TIMEOUT

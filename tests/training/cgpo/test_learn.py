@@ -39,7 +39,9 @@ def test_a_steps_gradient_is_that_of_the_written_loss(policy: Path, log: pa.Tabl
     engine, texts = Noting(opened.model), sequences[22:]
     config = CgpoConfig(batch=20, supervised=0.25)
     slow = load_policy(policy).model
-    learnt = learn(engine, Lesson(rows, pairs), texts, pad=opened.tokenizer.pad_token_id, config=config, rate=1e-3, seed=3)
+    learnt = learn(
+        engine, Lesson(rows, pairs), texts, pad=opened.tokenizer.pad_token_id, config=config, rate=1e-3, seed=3
+    )
 
     chance = np.random.default_rng(3)
     chance.permutation(20)

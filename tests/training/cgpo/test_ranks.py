@@ -70,7 +70,10 @@ def test_two_ranks_learn_what_one_process_does(work: Path, ranks: ModuleType, wa
         assert theirs.loss == pytest.approx(mine.loss, abs=1e-4)
         assert theirs.pair_loss == pytest.approx(mine.pair_loss, abs=1e-4)
         assert theirs.tasks[0].log_ratio == pytest.approx(mine.tasks[0].log_ratio, abs=1e-4)
-    before, both = load_policy((work / "policy").read_text()), [load_policy(work / each) for each in (way, f"{way}-alone")]
+    before, both = (
+        load_policy((work / "policy").read_text()),
+        [load_policy(work / each) for each in (way, f"{way}-alone")],
+    )
     moved = 0.0
     for start, two, single in zip(*(each.model.parameters() for each in (before, *both)), strict=True):
         torch.testing.assert_close(two, single, atol=1e-4, rtol=0)
