@@ -12,7 +12,10 @@ import torch
 from assets.run import Run, perform
 from assets.stages import policy
 from training.policy.load import load_policy
+from training.rollout.config import environment_of, missing
+from training.rollout.generator import version_of
 
+LACKING = missing(environment_of())
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
@@ -40,3 +43,26 @@ def test_the_policy_is_optimised_on_the_ranks_of_the_recipe(tiny_run: Run, tmp_p
     both = [load_policy(each).model.parameters() for each in (place, tiny_run.place("policy-0.3"))]
     for many, one in zip(*both, strict=True):
         torch.testing.assert_close(many, one, atol=1e-4, rtol=0)
+
+
+@pytest.mark.skipif(bool(LACKING), reason=LACKING)
+@pytest.mark.parametrize("engine", [{}, {"kind": "deepspeed", "ranks": 2}])
+def test_a_server_draws_the_samples_of_the_stage(tiny_run: Run, tmp_path: Path, engine: dict[str, Any]) -> None:
+    if engine:
+        pytest.importorskip("deepspeed")
+    wanted = tiny_run.recipe.policy.model_dump() | {
+        "rollouts": {"engine": "vllm", "cache_gib": 1},
+        "config": {"rounds": 2, "prompts": 10, "samples": 4, "tuning": "lora", "lora_rank": 4, "lr": 1e-2},
+    }
+    run = with_settings(tiny_run, tmp_path / "run", policy=wanted, engine=engine)
+    done = perform(run, policy.stage(0.3, run.recipe))
+    first, second = (each["policy"] for each in done.facts["rounds"])
+    assert first == version_of(run.place("incumbent"))
+    assert second.startswith("love-0.3-r1@")
+    work = run.directory / "vllm" / "love-0.3"
+    seen = [json.loads(line) for line in (work / "watchdog.ndjson").read_text().splitlines()]
+    assert [each["version"] for each in seen] == [first, second]
+    assert max(each["largest"] for each in seen) < 1e-3
+    assert not (work / "weights").exists()
+    assert (run.place("policy-0.3") / "adapter_model.safetensors").exists()
+    assert ("love-0.3.log" in {each.name for each in run.place("policy-0.3").parent.iterdir()}) == bool(engine)

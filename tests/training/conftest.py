@@ -2,6 +2,8 @@
 
 import json
 import random
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -43,3 +45,11 @@ def policy(log: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("policies") / "tiny"
     pretrain_policy(log, place, config=PretrainConfig(width=32, layers=1, epochs=6, batch_tokens=512, lr=1e-2), seed=1)
     return place
+
+
+@pytest.fixture
+def full_disk() -> Iterator[Callable[[], None]]:
+    """Fills the disk when it is called: a limit on files' sizes, at which the system refuses to write all the same."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -21,8 +21,9 @@ from training.cgpo.outcome import Logged, finished, hash_weights, key_of, publis
 from training.cgpo.outcome import save as save_policy
 from training.cgpo.report import PolicyReport, RoundReport, TaskRound
 from training.cgpo.room import planned_with
-from training.cgpo.state import Prepared, Progress, load_prepared, resume, save, save_prepared, told
+from training.cgpo.state import Prepared, Progress, load_prepared, resume, save, save_prepared
 from training.cgpo.tasks import Task, active, gradient_weights, prompts_of, ranked_by
+from training.disk import told
 from training.engine.config import EngineConfig
 from training.engine.engine import Engine
 from training.engine.memory import advised

@@ -6,8 +6,8 @@ for it once, and an interrupted round finds its samples again.
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from training.disk import whole
 from training.rollout.generator import Generator, Sample
 from training.text import Conversation
 
@@ -63,7 +64,7 @@ class RolloutStore:
         file = self._directory / f"rollouts-{key}.parquet"
         if not file.exists():
             drawn = who.sample(conversations, **how._asdict(), desc=desc)
-            _whole(file, lambda part: pq.write_table(_table(drawn), part))
+            whole(file, partial(pq.write_table, _table(drawn)), f"what {who.version} drew ({desc})")
         return Rollouts(key, _samples(pq.read_table(file), how.samples, who.version))
 
     def scores(self, rollouts: Rollouts, reward_version: str, score: Callable[[], np.ndarray]) -> np.ndarray:
@@ -71,18 +72,12 @@ class RolloutStore:
         file = self._directory / f"scores-{_hash([rollouts.key, reward_version])}.npy"
         if not file.exists():
             found = score()
-            _whole(file, lambda part: _save(part, found))
+            whole(file, partial(_save, found), f"the scores of {len(found):,} prompts' samples by {reward_version}")
         scores: np.ndarray = np.load(file)
         return scores
 
 
-def _whole(file: Path, write: Callable[[Path], object]) -> None:
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
-    write(part)
-    part.replace(file)
-
-
-def _save(file: Path, values: np.ndarray) -> None:
+def _save(values: np.ndarray, file: Path) -> None:
     with file.open("wb") as opened:
         np.save(opened, values)
 

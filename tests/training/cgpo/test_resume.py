@@ -1,11 +1,10 @@
 """What is killed goes on as if it had not been, and a state that cannot be written loses nothing."""
 
 import os
-import resource
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,9 @@ from training.cgpo.learn import Learnt, learn
 from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.cgpo.loop import optimise
 from training.cgpo.report import TaskRound
-from training.cgpo.state import Prepared, Progress, load_prepared, resume, save, save_prepared, told
+from training.cgpo.state import Prepared, Progress, load_prepared, resume, save, save_prepared
 from training.cgpo.tasks import Task
+from training.disk import told
 from training.engine.engine import OneProcess
 from training.judges.verdict import PASS, Verdict
 from training.policy.batches import encode_pairs
@@ -145,14 +145,6 @@ def test_a_lesson_is_read_back_as_it_was_kept(policy: Path, log: pa.Table, tmp_p
         )
         assert [(each.ids.tolist(), each.prompt) for each in new] == [(each.ids.tolist(), each.prompt) for each in old]
         assert load_prepared(tmp_path, 0) is None
-
-
-@pytest.fixture
-def full_disk() -> Iterator[Callable[[], None]]:
-    """Fills the disk when it is called: a limit on files' sizes, at which the system refuses to write all the same."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_at_a_state_is_told_and_loses_nothing(
