@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from training.cgpo.config import CgpoConfig
-from training.cgpo.learn import learn
+from training.cgpo.learn import learn, parts_of
 from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.engine.engine import OneProcess
 from training.policy.batches import Encoded, encode_pairs
@@ -83,3 +83,27 @@ def test_the_gradients_of_two_ranks_add_up_to_that_of_one(policy: Path, log: pa.
         learn(engine, lesson, sequences[38:], **how)
     for whole, one, other in zip(*(engine.gradient for engine in engines), strict=True):
         torch.testing.assert_close(one + other, whole, atol=2e-6, rtol=1e-4)
+
+
+def of_length(length: int) -> Encoded:
+    return Encoded(np.zeros(length, dtype=np.int64), 1)
+
+
+def test_a_step_is_cut_by_tokens_and_into_as_many_parts_as_ranks() -> None:
+    rows = [Weighted(of_length(10 + place), 1.0) for place in range(24)]
+    pairs = [Pair(of_length(10), of_length(30), 0.0, 0.0) for _ in range(6)]
+    sizes = {
+        (tokens, ranks): [len(part) for part in parts_of([*rows, *pairs], tokens=tokens, ranks=ranks)]
+        for tokens, ranks in ((16_384, 1), (16_384, 4), (140, 1))
+    }
+    assert sizes[16_384, 1] == [16, 8, 6]
+    assert sizes[16_384, 4] == [6, 6, 6, 6, 2, 2, 2]
+    assert sum(sizes[140, 1]) == 30
+    for part in parts_of([*rows, *pairs], tokens=140, ranks=1):
+        widths = [
+            max(len(each.ids) for each in item[:2]) if isinstance(item, Pair) else len(item.sequence.ids)
+            for item in part
+        ]
+        assert len(part) * max(widths) * (2 if isinstance(part[0], Pair) else 1) <= 140
+    quiet = [Weighted(each.sequence, 0.0) for each in rows]
+    assert [len(part) for part in parts_of(quiet, tokens=140, ranks=2)] == [1]

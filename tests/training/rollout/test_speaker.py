@@ -80,3 +80,14 @@ def test_a_tokenizer_without_chat_template_is_refused(policy: Path) -> None:
     tokenizer.chat_template = None
     with pytest.raises(ValueError, match="tokenizer of a@1 has no chat template"):
         VllmGenerator(None, "a@1", tokenizer, [2])  # type: ignore[arg-type]
+
+
+def test_a_server_that_a_rank_starts_does_not_look_for_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    from training.rollout.server import _variables
+
+    for name in ("RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE", "PYTHONPATH"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("RANK_OF_MINE", "1")
+    found = _variables(RolloutsConfig(engine="vllm"))
+    assert {"RANK_OF_MINE", "PATH"} <= found.keys()
+    assert not {"RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE", "PYTHONPATH"} & found.keys()
