@@ -256,11 +256,17 @@ class Recipe(Section):
 
     @classmethod
     def kept(cls, content: dict[str, Any]) -> "Recipe":
-        """A recipe that a run keeps, which may be of an earlier version: settings that are gone are left out."""
+        """A recipe that a run keeps, which may be of an earlier version: settings that are gone are left out.
+
+        So is the adapter's rank of a policy that was tuned in full: once it was written down there, too.
+        """
         left = dict(content)
         for name, gone in _GONE.items():
             if isinstance(left.get(name), dict):
                 left[name] = {key: value for key, value in left[name].items() if key not in gone}
+        config = dict((left.get("policy") or {}).get("config") or {})
+        if config.get("tuning") == "full" and config.pop("lora_rank", None):
+            left["policy"] = left["policy"] | {"config": config}
         return cls.model_validate(left)
 
     def labelled(self) -> dict[Labelled, Reward]:

@@ -39,3 +39,9 @@ def test_settings_that_contradict_each_other_are_refused_with_the_recipe(
 ) -> None:
     with pytest.raises(ValidationError, match=said):
         Recipe.model_validate({"source": "world", "engine": engine, "policy": {"config": own}})
+
+
+def test_a_run_of_before_is_opened_although_it_kept_a_rank_that_nothing_used() -> None:
+    config = {"tuning": "full", "lora_rank": 16, "rounds": 3}
+    kept = Recipe.kept({"source": "world", "policy": {"config": config}}).policy.config
+    assert (kept.tuning, kept.lora_rank, kept.rounds) == ("full", None, 3)
