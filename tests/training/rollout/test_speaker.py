@@ -57,6 +57,14 @@ def test_the_environment_is_the_recipes_else_the_variables_else_the_default(monk
     assert missing(Path("/mine")).startswith("no vLLM in /mine")
 
 
+def test_an_environment_that_is_half_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").touch()
+    assert f"no vLLM in {tmp_path} (there is no package vllm; it is half made, perhaps): `make" in missing(tmp_path)
+    (tmp_path / "lib" / "python3.11" / "site-packages" / "vllm").mkdir(parents=True)
+    assert missing(tmp_path) == ""
+
+
 def test_a_given_server_cannot_get_fully_trained_weights(policy: Path, tmp_path: Path) -> None:
     config = RolloutsConfig(engine="vllm", url="http://127.0.0.1:1")
     with pytest.raises(ValueError, match="set tuning = 'lora', or leave url out"):
