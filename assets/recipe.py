@@ -203,7 +203,8 @@ class Recipe(Section):
     experiment: Experiment | None = None
     triggers: Triggers = Triggers()
     engine: EngineConfig = EngineConfig()
-    """What reward models and `loveloop train --recipe` train through: ranks, precision, LoRA; see docs/engine.md."""
+    """What reward models, policies and `loveloop train --recipe` train through: ranks, precision, LoRA; a policy's own
+    tuning may stand in `policy.config`. See docs/engine.md."""
 
     @model_validator(mode="before")
     @classmethod
@@ -229,13 +230,18 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _policies_are_tuned_as_the_engine_can(self) -> "Recipe":
+        self.policy.config.engine_of(self.engine)
+        return self
+
+    @model_validator(mode="after")
     def _nothing_simulated_beside_real_events(self) -> "Recipe":
         if self.source == "world":
             return self
         if self.world != World():
             raise ValueError(
-                f"[world] sets the simulated world, but source is {self.source!r}, which has none: leave [world] out, or "
-                "set source = 'world'"
+                f"[world] sets the simulated world, but source is {self.source!r}, which has none: leave [world] out, "
+                "or set source = 'world'"
             )
         for name, wanted in self.labelled().items():
             if wanted.labels == "world":
@@ -255,11 +261,17 @@ class Recipe(Section):
 
     @classmethod
     def kept(cls, content: dict[str, Any]) -> "Recipe":
-        """A recipe that a run keeps, which may be of an earlier version: settings that are gone are left out."""
+        """A recipe that a run keeps, which may be of an earlier version: settings that are gone are left out.
+
+        So is the adapter's rank of a policy that was tuned in full: once it was written down there, too.
+        """
         left = dict(content)
         for name, gone in _GONE.items():
             if isinstance(left.get(name), dict):
                 left[name] = {key: value for key, value in left[name].items() if key not in gone}
+        config = dict((left.get("policy") or {}).get("config") or {})
+        if config.get("tuning") == "full" and config.pop("lora_rank", None):
+            left["policy"] = left["policy"] | {"config": config}
         return cls.model_validate(left)
 
     def labelled(self) -> dict[Labelled, Reward]:

@@ -1,12 +1,20 @@
 """The policies: optimised in rounds under judges, one for each Love weight of the sweep."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
 
 from assets.recipe import Recipe
 from assets.report.typesetting import counted
 from assets.run import Facts, Run, Stage
 from assets.stages import feedback, models, panel, prompts
 from assets.stages.prompts import Task
+from training.engine.config import EngineConfig
+from training.engine.steps import silent
+
+if TYPE_CHECKING:
+    from training.cgpo.report import PolicyReport
 
 
 def name_of(love_weight: float) -> str:
@@ -43,30 +51,13 @@ def optimisers(recipe: Recipe) -> str:
 
 
 def _optimise(run: Run, love_weight: float) -> Facts:
-    from training.cgpo.loop import optimise
-    from training.rollout.speaker import speaker_of
-    from warehouse import training_set
+    from assets.stages.ranks import optimise_on_ranks
 
-    wanted = run.recipe.policy
-    log = training_set.load(feedback.training_set_directory(run))
-    config = wanted.config.model_copy(update={"seed": run.recipe.seed})
-    aims, learnt = weights(run.recipe, love_weight), prompts.learnable(run, log)
-    asked = {name: prompts.for_training(run, name, config.rounds * config.prompts) for name in aims}
-    place = run.policy(love_weight)
-    rank = config.lora_rank if config.tuning == "lora" else None
-    work = run.directory / "vllm" / name_of(love_weight)
-    with speaker_of(wanted.rollouts, models.incumbent(run), work, lora_rank=rank, context=config.longest) as speaker:
-        report = optimise(
-            models.incumbent(run),
-            place,
-            tasks=[_task(run, name, weight, asked[name].conversations) for name, weight in aims.items()],
-            judges=judges(run),
-            config=config,
-            supervised=learnt.select(["conversation", "response"]).slice(0, wanted.supervised_rows),
-            rollouts=run.directory / "rollouts",
-            held_out=prompts.kept_out(run),
-            speaker=speaker,
-        )
+    place, engine = run.policy(love_weight), run.recipe.engine
+    if engine.kind == "deepspeed":
+        report = optimise_on_ranks(run, love_weight)
+    else:
+        report = optimised(run, love_weight, silent if engine == EngineConfig() else tqdm.write)
     last = report.rounds[-1]
     rounds_done = counted(len(report.rounds), "round")
     summary = f"{report.policy}: {rounds_done}, {counted(last.winners, 'winner')} in the last"
@@ -75,7 +66,7 @@ def _optimise(run: Run, love_weight: float) -> Facts:
         "summary": summary,
         "version": report.policy,
         "place": run.relative(place),
-        "prompts": {name: found.origin for name, found in asked.items()},
+        "prompts": {name: found.origin for name, found in _asked(run, love_weight).items()},
         "love_weight": love_weight,
         "judges": report.judges,
         "leaks": report.leaks,
@@ -83,14 +74,58 @@ def _optimise(run: Run, love_weight: float) -> Facts:
     }
 
 
+def optimised(run: Run, love_weight: float, tell: Callable[[str], None]) -> "PolicyReport":
+    """Optimise the policy of a Love weight in this process, which may be one of several ranks.
+
+    Args:
+        run: With its reward models trained.
+        love_weight: Which of the sweep's.
+        tell: Takes each line for the user.
+    """
+    from training.cgpo.loop import optimise
+    from training.rollout.speaker import speaker_of
+    from warehouse import training_set
+
+    wanted = run.recipe.policy
+    log = training_set.load(feedback.training_set_directory(run))
+    config = wanted.config.model_copy(update={"seed": run.recipe.seed})
+    aims, learnt = weights(run.recipe, love_weight), prompts.learnable(run, log)
+    asked = _asked(run, love_weight)
+    engine = config.engine_of(run.recipe.engine)
+    rank = engine.lora_rank if engine.tuning == "lora" else None
+    work = run.directory / "vllm" / name_of(love_weight)
+    with speaker_of(wanted.rollouts, models.incumbent(run), work, lora_rank=rank, context=config.longest) as speaker:
+        return optimise(
+            models.incumbent(run),
+            run.policy(love_weight),
+            tasks=[_task(run, name, weight, asked[name].conversations) for name, weight in aims.items()],
+            judges=judges(run),
+            config=config,
+            supervised=learnt.select(["conversation", "response"]).slice(0, wanted.supervised_rows),
+            rollouts=run.directory / "rollouts",
+            held_out=prompts.kept_out(run),
+            speaker=speaker,
+            engine=run.recipe.engine,
+            tell=tell,
+        )
+
+
+def _asked(run: Run, love_weight: float) -> dict[Task, prompts.Prompts]:
+    """Every task's prompts, as many as all rounds take."""
+    config = run.recipe.policy.config
+    count = config.rounds * config.prompts
+    return {name: prompts.for_training(run, name, count) for name in weights(run.recipe, love_weight)}
+
+
 def _task(run: Run, name: Task, weight: float, asked: list[prompts.Conversation]) -> Any:
     from training.cgpo.tasks import Task as Objective
+    from training.reward.saved import SavedReward
 
     model = "p_love" if name == "love" else name
     return Objective(
         name=name,
         prompts=asked,
-        reward=reward(run, model),
+        reward=SavedReward(run.place(model)),
         weight=weight,
         mixed=name != "safety",
         reward_version=str(run.facts(model)["fingerprint"]),
@@ -99,12 +134,17 @@ def _task(run: Run, name: Task, weight: float, asked: list[prompts.Conversation]
 
 def stage(love_weight: float, recipe: Recipe) -> Stage:
     """The stage of one Love weight; which other weights the sweep has changes nothing about it."""
+
+    def settings(recipe: Recipe) -> list[Any]:
+        own = [recipe.policy.model_copy(update={"love_weights": ()}), love_weight, panel.versions(recipe)]
+        return own if recipe.engine == EngineConfig() else [*own, recipe.engine]
+
     return Stage(
         f"policy-{love_weight:g}",
         f"policy with Love weight {love_weight:g}: {optimisers(recipe)} in rounds under judges",
         lambda run: _optimise(run, love_weight),
         ("incumbent", *recipe.labelled(), "p_love"),
-        lambda recipe: [recipe.policy.model_copy(update={"love_weights": ()}), love_weight, panel.versions(recipe)],
+        settings,
         version=lambda facts: str(facts["version"]),
         code=(*models.LEARNING, prompts.CODE),
         libraries=models.LIBRARIES,

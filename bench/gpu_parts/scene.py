@@ -19,6 +19,7 @@ from training.cgpo.tasks import Task, prompts_of
 from training.engine.config import EngineConfig
 from training.engine.engine import Engine
 from training.engine.placing import device_of, place, read_only
+from training.engine.schedule import policy_rate
 from training.engine.start import start
 from training.judges.library import build
 from training.policy.load import Policy
@@ -168,8 +169,9 @@ def _step(engine: Engine, task: Task, number: int, bench: Bench, clock: StepCloc
     lesson = merge([(1.0, taught.lesson)])
     if not lesson.size:
         raise SystemExit(f"step {number} chose nothing to learn from; raise --prompts or --samples")
+    rate = policy_rate(bench.frozen.model.config.hidden_size, "lora")
     with clock.of("update"):
-        learn(engine, lesson, [], pad=tokenizer.pad_token_id, config=config, seed=number)
+        learn(engine, lesson, [], pad=tokenizer.pad_token_id, config=config, rate=rate, seed=number)
     return lesson, policy.tokens, meter
 
 

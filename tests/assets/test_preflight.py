@@ -1,5 +1,6 @@
 """What a recipe needs is looked for before the first stage, and everything that is missing is said at once."""
 
+import importlib.util
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -142,3 +143,29 @@ def test_feedback_without_test_users_or_on_the_same_few_prompts_cannot_be_measur
     assert "P[Love] cannot be measured: the " in told
     assert "helpfulness cannot be measured on people's thumbs: the " in told
     assert "different prompts, and policies are compared on at least 20" in told
+
+
+@pytest.mark.slow  # torch is imported
+def test_ranks_that_cannot_start_are_said_before_the_first_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.engine.placing.gpus", lambda: 2)
+    run = live(tmp_path, '[engine]\nkind = "deepspeed"\nranks = 8\nhostfile = "hosts"\n')
+    connection.open(run.warehouse).migrate()
+    with pytest.raises(ValueError, match="cannot run yet") as error:
+        preflight.check(run)
+    assert "engine.ranks is 8, one GPU each, and this machine has 2: lower it, or set" in str(error.value)
+    assert "`loveloop run` trains on the ranks of the machine that it runs on; leave it out" in str(error.value)
+
+
+def test_the_packages_of_ranks_and_the_environment_of_a_server_are_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(preflight, "find_spec", lambda name: None if name == "deepspeed" else found(name))
+    monkeypatch.setenv("LOVELOOP_VLLM_ENV", str(tmp_path / "nowhere"))
+    run = live(tmp_path, '[engine]\nkind = "deepspeed"\n[policy.rollouts]\nengine = "vllm"\n')
+    with pytest.raises(ValueError, match="cannot run yet") as error:
+        preflight.check(run)
+    assert "the package deepspeed is missing: install loveloop[deepspeed]" in str(error.value)
+    assert f"policy.rollouts: no vLLM in {tmp_path}/nowhere (there is no bin/python): `make vllm`" in str(error.value)

@@ -105,6 +105,10 @@ def test_our_services_build_targets_that_the_dockerfile_has() -> None:
 
 def test_only_the_image_that_learns_holds_torch() -> None:
     assert "--extra train" in _stage("learning")
+    first, second = (line for line in _stage("learning").splitlines() if "uv pip install" in line)
+    assert "setuptools wheel" in first
+    assert "DS_BUILD_OPS=0" in second
+    assert "--extra deepspeed" in second
     assert "--extra train" not in _stage("libraries") + _stage("streams")
     assert {name for name, service in OURS.items() if service["build"]["target"] == "full"} == {"dagster-code"}
 

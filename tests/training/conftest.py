@@ -2,6 +2,7 @@
 
 import json
 import random
+import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -54,3 +55,11 @@ def cores() -> Iterator[Callable[[int], None]]:
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def full_disk() -> Iterator[Callable[[], None]]:
+    """Fills the disk when it is called: a limit on files' sizes, at which the system refuses to write all the same."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

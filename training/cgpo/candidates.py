@@ -1,18 +1,20 @@
 """The responses that a round chooses from: drawn from the policy, scored, beside a0 of the frozen reference."""
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from training.cgpo.config import CgpoConfig
+from training.cgpo.judging import Asked
 from training.cgpo.tasks import Reward, Task
 from training.judges.verdict import Judge
 from training.policy.batches import Encoded, encode_prompts, join
 from training.policy.load import Policy, ends_of
-from training.rollout.generator import Generator, Sample
+from training.rollout.generator import Generator, InPieces, Sample
 from training.rollout.speaker import Speaker
 from training.rollout.store import Draw, Rollouts, RolloutStore
 from training.text import Conversation
@@ -95,11 +97,19 @@ def prompt_room(model: Any, config: CgpoConfig) -> int:
 
 
 def candidates(
-    task: Task, rankers: Sequence[Task], places: range, *, policy: Generator, number: int, bench: Bench
+    task: Task,
+    rankers: Sequence[Task],
+    places: range,
+    *,
+    policy: Generator,
+    number: int,
+    bench: Bench,
+    hear: Callable[[list[Asked]], object] = lambda _: None,
 ) -> Candidates:
     """Draw and score a round's responses.
 
     a0 is drawn once, for all prompts that the run takes, before anything is learnt, and found again in the store.
+    Samples that a server hands over in pieces are scored and judged while it writes on.
 
     Args:
         task: Whose prompts these are.
@@ -108,9 +118,10 @@ def candidates(
         policy: Who answers.
         number: The round, from 0; seeds of chance follow from it.
         bench: What stays the same over all rounds.
+        hear: Told of samples that came before the last ones were drawn.
 
     Raises:
-        ValueError: A reward is not finite.
+        ValueError: A reward is not finite, or a judge that heard raised.
     """
     config = bench.config.for_task(task.name)
     every = task.prompts[: config.rounds * config.prompts]
@@ -118,13 +129,25 @@ def candidates(
     prompts = encode_prompts(bench.frozen.tokenizer, conversations, longest=2**31)
     how = Draw(config.samples, 0, config.temperature, config.max_new_tokens, bench.room)
     said = f"round {number + 1}: {task.name}"
+    scoring, once_scoring = _Scoring(rankers, policy, conversations), _Scoring(rankers, bench.reference, every)
+
+    def seen(start: int, drawn: list[list[Sample]]) -> None:
+        scoring.seen(start, drawn)
+        hear([(start + row, sample.text) for row, several in enumerate(drawn) for sample in several])
+
     own = bench.store.rollouts(
-        policy, conversations, how._replace(seed=_seed(config.seed, number, task.name)), desc=f"{said}, samples"
+        policy,
+        conversations,
+        how._replace(seed=_seed(config.seed, number, task.name)),
+        desc=f"{said}, samples",
+        seen=seen,
     )
     once = how._replace(samples=config.reference_samples, seed=_seed(config.seed, -1, task.name))
-    reference = bench.store.rollouts(bench.reference, every, once, desc=f"{said}, a0 of all rounds")
-    found = np.stack([_scores(each, own, conversations, bench.store) for each in rankers])
-    based = np.stack([_scores(each, reference, every, bench.store)[places.start : places.stop] for each in rankers])
+    reference = bench.store.rollouts(
+        bench.reference, every, once, desc=f"{said}, a0 of all rounds", seen=once_scoring.seen
+    )
+    found = scoring.of(own, bench.store)
+    based = once_scoring.of(reference, bench.store)[:, places.start : places.stop]
     a0 = [several[0] for several in reference.samples[places.start : places.stop]]
     ends = ends_of(bench.frozen)
     return Candidates(
@@ -158,18 +181,58 @@ def _seed(seed: int, number: int, task: str) -> int:
     return int(np.random.SeedSequence(stream).generate_state(1)[0])
 
 
-def _scores(task: Task, some: Rollouts, conversations: Sequence[Conversation], store: RolloutStore) -> np.ndarray:
-    def score() -> np.ndarray:
-        texts = [[sample.text for sample in several] for several in some.samples]
-        found = score_samples(task.reward, conversations, texts)
+class _Scoring:
+    """Scores a draw's samples by every reward, in the pieces in which the generator hands them over.
+
+    The pieces are the same whether they are scored as they come or when all are there: so are the scores, to the bit.
+
+    Args:
+        rankers: Whose rewards.
+        who: Draws.
+        conversations: What is answered.
+    """
+
+    def __init__(self, rankers: Sequence[Task], who: Generator, conversations: Sequence[Conversation]) -> None:
+        self._rankers, self._conversations = rankers, conversations
+        self._piece = who.piece if isinstance(who, InPieces) else max(1, len(conversations))
+        self._early: dict[tuple[str, int], np.ndarray] = {}
+
+    def seen(self, start: int, drawn: list[list[Sample]]) -> None:
+        """Score a piece that has come.
+
+        Raises:
+            ValueError: A reward is not finite.
+        """
+        for task in self._rankers:
+            self._early[task.name, start] = self._scored(task, start, drawn)
+
+    def of(self, some: Rollouts, store: RolloutStore) -> np.ndarray:
+        """The scores of the whole draw, read back or put together; float64 [rewards, prompts, K].
+
+        Raises:
+            ValueError: A reward is not finite.
+        """
+        return np.stack(
+            [store.scores(some, task.reward_version, partial(self._whole, task, some)) for task in self._rankers]
+        )
+
+    def _whole(self, task: Task, some: Rollouts) -> np.ndarray:
+        starts = range(0, len(some.samples), self._piece)
+        return np.concatenate([self._at(task, start, some.samples[start : start + self._piece]) for start in starts])
+
+    def _at(self, task: Task, start: int, drawn: list[list[Sample]]) -> np.ndarray:
+        early = self._early.get((task.name, start))
+        return self._scored(task, start, drawn) if early is None else early
+
+    def _scored(self, task: Task, start: int, drawn: list[list[Sample]]) -> np.ndarray:
+        texts = [[sample.text for sample in several] for several in drawn]
+        found = score_samples(task.reward, self._conversations[start : start + len(drawn)], texts)
         broken = np.argwhere(~np.isfinite(found))
         if len(broken):
             row, column = (int(each) for each in broken[0])
             raise ValueError(
                 f"the reward of task {task.name} is {found[row, column]} for {len(broken)} of {found.size} responses, "
-                f"must be finite; the first is {texts[row][column][:120]!r} to conversation {row}. Mend or retrain the "
-                "reward model, then run the same command again; samples are kept"
+                f"must be finite; the first is {texts[row][column][:120]!r} to conversation {start + row}. Mend or "
+                "retrain the reward model, then run the same command again; samples are kept"
             )
         return found
-
-    return store.scores(some, task.reward_version, score)

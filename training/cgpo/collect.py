@@ -1,6 +1,7 @@
 """The first half of a round: draw, score, judge and choose what is learnt from."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -97,8 +98,8 @@ def collect(
     """Choose what is learnt from a task's prompts.
 
     1. Draw K samples from the policy; a0 was drawn from the reference.
-    2. Score them with every reward that ranks this task's prompts.
-    3. Ask the judges; a response that ran into the token limit violates too.
+    2. Score them with every reward that ranks this task's prompts, and ask the judges, while a server still draws.
+    3. A response that ran into the token limit violates too.
     4. Choose by the task's optimiser among the policy's samples, and pair violating samples with their repairs.
 
     Args:
@@ -113,8 +114,9 @@ def collect(
         ValueError: A reward is not finite, or a judge raised.
     """
     config = bench.config.for_task(task.name)
-    found = candidates(task, rankers, places, policy=policy, number=number, bench=bench)
-    hearing = Hearing(bench.judges, found.conversations, f"task {task.name}, round {number + 1}")
+    hearing = Hearing(bench.judges, [task.prompts[place] for place in places], f"task {task.name}, round {number + 1}")
+    hear = partial(hearing.violating, dear=False)
+    found = candidates(task, rankers, places, policy=policy, number=number, bench=bench, hear=hear)
     scores, calibrated = _ranking(found, rankers)
     heard = hearing.violating(found.texts(), dear=False)
     broken = torch.tensor(heard).reshape(scores.shape) | found.unfinished

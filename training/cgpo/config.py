@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from training.engine.config import EngineConfig
 
 Optimiser = Literal["crraft", "crpg", "codpo"]
 
@@ -58,10 +60,12 @@ class CgpoConfig(BaseModel):
     """Of minimal pairs."""
     pair_weight: float = Field(default=1.0, ge=0)
     """Of a minimal pair in the loss, where the tasks' own rows have 1 on average before their rewards."""
-    tuning: Literal["full", "lora"] = "full"
-    lora_rank: int = Field(default=16, ge=1)
+    tuning: Literal["full", "lora"] | None = None
+    """What of the policy moves, all weights or an adapter's. None: as the engine's section says."""
+    lora_rank: int | None = Field(default=None, ge=1)
+    """Of the policy's adapter. None: as the engine's section says."""
     lr: float | None = Field(default=None, gt=0)
-    """Of AdamW. None: 5e-4 at width 128 and inversely proportional to the width; ten times that for LoRA."""
+    """The peak, of AdamW. None: 5e-4 at width 128 and inversely proportional to the width; ten times that for LoRA."""
     batch: int = Field(default=64, ge=1)
     """Rows and pairs a step."""
     supervised: float = Field(default=0.25, ge=0)
@@ -80,6 +84,29 @@ class CgpoConfig(BaseModel):
                     "compares two samples of one prompt. Raise samples, or choose crraft or crpg"
                 )
         return self
+
+    def engine_of(self, engine: EngineConfig) -> EngineConfig:
+        """The engine that trains the policy: the run's, with the policy's own tuning where these settings give one.
+
+        Raises:
+            ValueError: A rank for a policy that is tuned in full, or a tuning that the engine cannot do.
+
+        >>> CgpoConfig(tuning="lora").engine_of(EngineConfig(lora_rank=4)).lora_rank
+        4
+        """
+        own = {name: getattr(self, name) for name in ("tuning", "lora_rank") if getattr(self, name) is not None}
+        try:
+            found = EngineConfig.model_validate(engine.model_dump() | own)
+        except ValidationError as error:
+            words = str(error.errors()[0]["ctx"]["error"])
+            raise ValueError(f"policy.config.tuning == {self.tuning!r} does not go with [engine]: {words}") from None
+        if self.lora_rank is not None and found.tuning == "full":
+            where = "policy.config" if self.tuning else "engine"
+            raise ValueError(
+                f"policy.config.lora_rank == {self.lora_rank}, but {where}.tuning is 'full', which has no adapter: set "
+                "policy.config.tuning = 'lora', or leave the rank out"
+            )
+        return found
 
     def for_task(self, name: str) -> "CgpoConfig":
         """These settings as one task has them.

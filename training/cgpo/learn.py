@@ -1,27 +1,27 @@
 """The second half of a round: one epoch on the lesson, with logged text mixed in to keep the language."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from training.cgpo.codpo import codpo_loss, preference_loss
 from training.cgpo.config import CgpoConfig
 from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.engine.engine import Engine, dealt
 from training.engine.lanes import accumulate
+from training.engine.steps import Steps
 from training.policy.batches import Encoded, padded
 from training.policy.likelihood import token_logprobs
 
 ROWS = 16
-"""Sequences of one forward pass."""
+"""Most sequences of one forward pass."""
 Batch = list[Weighted | Pair]
 
 
 class Learnt(NamedTuple):
-    """How far an epoch is, and sums over what it has seen, weights left out.
+    """How far an epoch is, and sums over what all ranks have seen, weights left out.
 
     Attributes:
         steps: Done.
@@ -55,7 +55,9 @@ def learn(
     *,
     pad: int,
     config: CgpoConfig,
+    rate: float,
     seed: int,
+    tokens: int = 16_384,
     done: Learnt = Learnt(),  # noqa: B008  # it cannot be changed
     keep: Callable[[Learnt], None] | None = None,
 ) -> Learnt:
@@ -70,33 +72,26 @@ def learn(
         lesson: What is learnt.
         supervised: Logged sequences, from which each step draws its share.
         pad: The token that fills rows up.
-        config: Batch, shares and rate.
+        config: Batch and shares.
+        rate: The peak of the learning rate.
         seed: Of the order and the draws.
+        tokens: Most padded tokens of one pass.
         done: Where an interrupted epoch stood; the engine has loaded the state of that step.
         keep: Called every `config.save_every` steps with how far the epoch is, save after the last.
     """
     batches = list(_batches(lesson, supervised, config, seed))
     if not done.steps:
         torch.manual_seed(seed)
-        engine.begin(len(batches), learning_rate(engine.model, config))
+        engine.begin(len(batches), rate)
     engine.model.train()
-    bar = tqdm(total=len(batches), initial=done.steps, desc="learn", unit="step", disable=None, leave=False)
-    with bar:
+    with Steps(len(batches), done=done.steps, title="learn", rank=engine.rank) as steps:
         for batch in batches[done.steps :]:
-            done = _step(engine, batch, pad, done)
-            bar.update()
+            done = _step(engine, batch, pad, tokens, done)
+            steps.ahead(done.loss)
             if keep and done.steps % config.save_every == 0 and done.steps < len(batches):
                 keep(done)
     engine.model.eval()
     return done
-
-
-def learning_rate(model: Any, config: CgpoConfig) -> float:
-    """The configured rate, or 5e-4 at width 128 and inversely proportional to the width, ten times that for LoRA."""
-    if config.lr is not None:
-        return config.lr
-    full = 5e-4 * 128 / float(model.config.hidden_size)
-    return full * 10 if config.tuning == "lora" else full
 
 
 def _batches(lesson: Lesson, supervised: Sequence[Encoded], config: CgpoConfig, seed: int) -> Iterator[Batch]:
@@ -109,59 +104,84 @@ def _batches(lesson: Lesson, supervised: Sequence[Encoded], config: CgpoConfig, 
         yield batch + [Weighted(supervised[index], 1.0) for index in chance.integers(0, max(1, len(supervised)), extra)]
 
 
-def _step(engine: Engine, batch: Batch, pad: int, done: Learnt) -> Learnt:
-    tokens = sum(_length(each.good if isinstance(each, Pair) else each.sequence) for each in batch)
+def _step(engine: Engine, batch: Batch, pad: int, longest: int, done: Learnt) -> Learnt:
+    tokens = _tokens(batch)
+    parts = parts_of(batch, tokens=longest, ranks=engine.ranks)
 
-    def work(mine: tuple[Batch, float]) -> tuple[torch.Tensor, Seen | None]:
+    def work(mine: tuple[Batch, float]) -> tuple[torch.Tensor, tuple[float, float]]:
         part, factor = mine
         rows = [each for each in part if isinstance(each, Weighted)]
-        loss, seen = _rows_loss(engine, rows, pad) if rows else _pairs_loss(engine, part, pad)
-        return loss * factor / tokens, seen if factor else None
+        loss, lost, preferred = _rows_loss(engine, rows, pad) if rows else _pairs_loss(engine, part, pad)
+        return loss * factor / tokens, (factor * lost, factor * preferred)
 
-    for seen in accumulate(engine, work, dealt(_parts(batch), engine)):
-        if seen:
-            done = _more(done, *seen)
+    seen = accumulate(engine, work, dealt(parts, engine))
+    lost, preferred = (sum(each) for each in zip(*seen, strict=True))
     engine.step()
-    return done._replace(steps=done.steps + 1)
+    pairs = sum(isinstance(each, Pair) for each in batch)
+    return Learnt(
+        done.steps + 1,
+        done.lost + engine.total(lost),
+        done.tokens + sum(_tokens(part) for part in parts),
+        done.preferred + (engine.total(preferred) if pairs else 0.0),
+        done.pairs + pairs,
+    )
 
 
-def _more(done: Learnt, lost: float, tokens: int, preferred: float, pairs: int) -> Learnt:
-    sums = done.lost + lost, done.tokens + tokens, done.preferred + preferred, done.pairs + pairs
-    return Learnt(done.steps, *sums)
-
-
-def _parts(batch: Batch) -> list[Batch]:
+def parts_of(batch: Batch, *, tokens: int, ranks: int) -> list[Batch]:
     """A batch in parts of similar length, rows and pairs apart: a third of the padding.
 
     Rows of weight 0 pull nowhere and are left out, though their tokens were counted.
+
+    Args:
+        batch: Of one step.
+        tokens: Most padded tokens of a part; a single row or pair may have more.
+        ranks: Rows, and pairs, are cut into at least so many parts, where there are as many.
     """
-    rows = sorted((each for each in batch if isinstance(each, Weighted)), key=lambda each: len(each.sequence.ids))
+    rows = sorted((each for each in batch if isinstance(each, Weighted)), key=_longest)
     pairs = sorted((each for each in batch if isinstance(each, Pair)), key=lambda each: len(each.good.ids))
     pulling = [row for row in rows if row.weight] or (rows[:1] if not pairs else [])
-    cut: list[tuple[Batch, int]] = [([*pulling], ROWS), ([*pairs], ROWS // 2)]
-    return [some[start : start + size] for some, size in cut for start in range(0, len(some), size)]
+    return [*_cut([*pulling], ROWS, tokens, ranks), *_cut([*pairs], ROWS // 2, tokens // 2, ranks)]
 
 
-Seen = tuple[float, int, float, int]
+def _cut(items: Batch, most: int, tokens: int, ranks: int) -> list[Batch]:
+    size = min(most, -(-len(items) // ranks))
+    parts: list[Batch] = []
+    for each in items:
+        together = [*(parts[-1] if parts else ()), each]
+        if parts and len(together) <= size and len(together) * max(map(_longest, together)) <= tokens:
+            parts[-1].append(each)
+        else:
+            parts.append([each])
+    return parts
 
 
-def _rows_loss(engine: Engine, rows: Sequence[Weighted], pad: int) -> tuple[torch.Tensor, Seen]:
+def _longest(item: Weighted | Pair) -> int:
+    """Tokens of a row, or of the longer half of a pair, prompt included."""
+    return max(len(each.ids) for each in item[:2]) if isinstance(item, Pair) else len(item.sequence.ids)
+
+
+def _tokens(batch: Batch) -> int:
+    """Response tokens of rows and of pairs' good halves."""
+    return sum(_length(each.good if isinstance(each, Pair) else each.sequence) for each in batch)
+
+
+def _rows_loss(engine: Engine, rows: Sequence[Weighted], pad: int) -> tuple[torch.Tensor, float, float]:
+    """The loss, the negative log-likelihood in it, and no pair's preference."""
     weight = torch.tensor([each.weight for each in rows], device=engine.device)
     likely = _likelihoods(engine, [each.sequence for each in rows], pad)
-    tokens = sum(_length(each.sequence) for each in rows)
-    return -(likely * weight).sum(), (-float(likely.detach().sum()), tokens, 0.0, 0)
+    return -(likely * weight).sum(), -float(likely.detach().sum()), 0.0
 
 
-def _pairs_loss(engine: Engine, part: Batch, pad: int) -> tuple[torch.Tensor, Seen]:
+def _pairs_loss(engine: Engine, part: Batch, pad: int) -> tuple[torch.Tensor, float, float]:
+    """The loss, the negative log-likelihood of the good halves, and the preferences' loss."""
     pairs = [each for each in part if isinstance(each, Pair)]
     likely = _likelihoods(engine, [each.good for each in pairs] + [each.bad for each in pairs], pad)
     good, bad = likely[: len(pairs)], likely[len(pairs) :]
-    lengths = [_length(each.good) for each in pairs]
-    numbers = [[*each[2:], length] for each, length in zip(pairs, lengths, strict=True)]
+    numbers = [[*each[2:], _length(each.good)] for each in pairs]
     reference_good, reference_bad, weight, beta, imitation, length = torch.tensor(numbers, device=engine.device).T
     loss = codpo_loss(good, bad, reference_good, reference_bad, length=length, beta=beta, imitation=imitation)
     preferred = preference_loss(good, bad, reference_good, reference_bad, beta).detach()
-    return (loss * weight).sum(), (-float(good.detach().sum()), sum(lengths), float(preferred.sum()), len(pairs))
+    return (loss * weight).sum(), -float(good.detach().sum()), float(preferred.sum())
 
 
 def _likelihoods(engine: Engine, sequences: Sequence[Encoded], pad: int) -> torch.Tensor:

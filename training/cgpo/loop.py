@@ -1,18 +1,15 @@
 """The multi-task loop: CGPO in rounds over helpfulness, safety and Love, from a policy's directory to a new one."""
 
-import hashlib
-import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import torch
 
-from training import pretrained
 from training.cgpo.candidates import Bench, prompt_room
 from training.cgpo.collect import collect
 from training.cgpo.config import CgpoConfig
@@ -20,21 +17,51 @@ from training.cgpo.judging import Hearing
 from training.cgpo.leaks import without_leaks
 from training.cgpo.learn import learn
 from training.cgpo.lesson import Lesson, Pair, merge
+from training.cgpo.outcome import Logged, finished, hash_weights, key_of, publish
+from training.cgpo.outcome import save as save_policy
 from training.cgpo.report import PolicyReport, RoundReport, TaskRound
-from training.cgpo.state import Prepared, Progress, load_prepared, resume, save, save_prepared, told
+from training.cgpo.room import planned_with
+from training.cgpo.state import Prepared, Progress, load_prepared, resume, save, save_prepared
 from training.cgpo.tasks import Task, active, gradient_weights, prompts_of, ranked_by
-from training.engine.engine import Engine, OneProcess
-from training.judges.library import version_of as judge_version
+from training.disk import told
+from training.engine.config import EngineConfig
+from training.engine.engine import Engine
+from training.engine.memory import advised
+from training.engine.placing import place, read_only
+from training.engine.schedule import policy_rate
+from training.engine.start import start
+from training.engine.steps import silent
 from training.judges.verdict import Judge
 from training.policy.batches import Encoded, encode_pairs
-from training.policy.load import ADAPTER, Policy, fingerprint, load_policy, name_base
+from training.policy.load import Policy, read_policy
 from training.policy.pretrain import read_pairs
 from training.rollout.generator import version_of
 from training.rollout.speaker import LocalSpeaker, Speaker
 from training.rollout.store import RolloutStore
 from training.text import Conversation
 
-Logged = tuple[list[Conversation], list[str]]
+
+@dataclass(frozen=True, slots=True)
+class _Training:
+    """What every rank needs to learn a round's lesson.
+
+    Attributes:
+        engine: Trains the policy.
+        tokenizer: The policy's.
+        texts: Logged sequences that keep the language.
+        rate: The peak of the learning rate.
+        tokens: Most padded tokens of one pass.
+        state: Where the state is kept.
+    """
+
+    engine: Engine
+    tokenizer: Any
+    texts: Sequence[Encoded]
+    config: CgpoConfig
+    rate: float
+    tokens: int
+    state: Path
+    tell: Callable[[str], None]
 
 
 def optimise(
@@ -48,17 +75,23 @@ def optimise(
     rollouts: Path | None = None,
     held_out: Sequence[Conversation] = (),
     speaker: Speaker | None = None,
+    engine: EngineConfig | None = None,
+    tell: Callable[[str], None] = silent,
 ) -> PolicyReport:
     """Optimise a policy for several rewards under judges, and save it.
 
     1. Drop prompts that another task or the evaluation holds too.
-    2. Open the reference and the policy; go on after the last kept step, where there is one of the same settings.
+    2. Tell the memory plan and start the engine; go on after the last kept step, where there is one of the same
+       settings.
     3. In each round: draw, score, judge and choose (`collect`), keep the lesson, then one epoch on it (`learn`), its
        state kept every few steps.
     4. After the last round write `out` (adapter or model, tokenizer, `policy.json`) in one rename and drop the state.
 
     Interrupted at any point, a second call with the same arguments ends with the weights of an uninterrupted one. A
     finished `out` with the same settings is returned as it is.
+
+    Under torchrun every rank calls this with the same arguments. Rank 0 alone opens the reference, draws (or tells a
+    server to), scores and judges; the others wait for the lesson, then all learn it together.
 
     Args:
         policy: A causal language model's directory or hub name: start and frozen reference.
@@ -71,82 +104,93 @@ def optimise(
         rollouts: Rollouts and scores to share with other runs; without it they are dropped at the end.
         held_out: Prompts of evaluations and A/B pools; none of them is learnt from.
         speaker: Who draws the samples; without it, this process does.
+        engine: Which engine, ranks, precision; plain torch in float32 by default.
+        tell: Takes each line for the user, on every rank: the memory plan, and how rounds go.
 
     Raises:
         ValueError: Nothing to optimise for, a round in which nothing was left to learn from, a reward that is not
             finite, or a judge that raised.
         FileNotFoundError: There is no model at `policy`.
+        MemoryShortError: With what to lower.
         OSError: A state could not be written; the one before it is whole.
     """
     config, speaker = config or CgpoConfig(), speaker or LocalSpeaker()
-    started = time.perf_counter()
+    dials, started = config.engine_of(engine or EngineConfig()), time.perf_counter()
     kept, leaks = without_leaks(active(tasks, config), held_out)
     reference = version_of(policy)
     logged = read_pairs(supervised) if supervised is not None and config.supervised > 0 else ([], [])
-    key = _key(reference, kept, judges, config, logged)
-    done = _finished(out, key)
+    key = key_of(reference, kept, judges, config=config, engine=dials, logged=logged)
+    done = finished(out, key)
     if done is not None:
         return done
     work = out.with_name(f"{out.name}.work")
-    frozen, trained = load_policy(policy), _trainable(load_policy(policy), config)
-    room = prompt_room(frozen.model, config)
-    state = _state_of(work, key)
-    store = RolloutStore(rollouts or work / "rollouts")
-    bench = Bench(speaker.reference(frozen, reference), frozen, judges, store, config, room, speaker)
-    passed = _satisfied(logged, judges)
-    texts = encode_pairs(frozen.tokenizer, *passed, room + config.max_new_tokens)
-    engine = OneProcess(trained.model)
-    reports = _rounds(engine, trained.tokenizer, kept, bench, name=out.name, texts=texts, state=state)
+    model, tokenizer = read_policy(policy)
+    room = prompt_room(model, config)
+    plan = planned_with(model, kept, dials, speaker, tell)
+    with advised(plan, dials):
+        model = place(model, dials, seed=config.seed)
+        runner = start(model, dials)
+
+        @cache
+        def bench() -> Bench:
+            frozen = Policy(read_only(read_policy(policy).model, runner.device), tokenizer)
+            store = RolloutStore(rollouts or work / "rollouts")
+            return Bench(speaker.reference(frozen, reference), frozen, judges, store, config, room, speaker)
+
+        passed = runner.shared(partial(_satisfied, logged, judges))
+        texts = encode_pairs(tokenizer, *passed, room + config.max_new_tokens)
+        rate = config.lr or policy_rate(model.config.hidden_size, dials.tuning)
+        state = runner.shared(partial(_state_of, work, key))
+        training = _Training(runner, tokenizer, texts, config, rate, dials.tokens, state, tell)
+        reports = _rounds(training, kept, bench, name=out.name)
 
     def finish() -> PolicyReport:
         report = PolicyReport(
-            policy=_save(Policy(model, trained.tokenizer), work / "policy", out, policy),
+            policy=save_policy(Policy(whole, tokenizer), work / "policy", out, policy),
             reference=reference,
             weights={task.name: task.weight for task in tasks},
             gradient=gradient_weights(kept, config),
             judges=list(judges),
             leaks=leaks,
             supervised={"texts": len(passed[1]), "violating": len(logged[1]) - len(passed[1])},
-            tuning=config.tuning,
+            tuning=dials.tuning,
+            ranks=runner.ranks,
             rounds=reports,
             seconds=time.perf_counter() - started,
             key=key,
         )
-        _publish(report, work, out)
+        publish(report, work, out)
         return report
 
-    with told(work, "the finished policy"), engine.whole() as model:
-        return engine.shared(finish)
+    with told(work, "the finished policy"), runner.whole() as whole:
+        return runner.shared(finish)
 
 
-def _rounds(
-    engine: Engine,
-    tokenizer: Any,
-    tasks: Sequence[Task],
-    bench: Bench,
-    *,
-    name: str,
-    texts: Sequence[Encoded],
-    state: Path,
-) -> list[RoundReport]:
-    config, progress = bench.config, resume(state, engine)
-    for number in range(progress.round, config.rounds):
+def _rounds(training: _Training, tasks: Sequence[Task], bench: Callable[[], Bench], *, name: str) -> list[RoundReport]:
+    engine, state, rounds = training.engine, training.state, training.config.rounds
+    progress = resume(state, engine)
+    for number in range(progress.round, rounds):
         with engine.whole() as model:
-            speaks = Policy(model, tokenizer)
+            speaks = Policy(model, training.tokenizer)
             prepare = partial(_prepared, speaks, tasks, bench, number=number, name=name, state=state)
             prepared = engine.shared(prepare)
-        pad = tokenizer.pad_token_id
-        report = _learn(engine, prepared, texts, pad=pad, config=config, progress=progress, state=state)
-        progress = Progress(number + 1, reports=(*progress.reports, report))
+        rows, pairs = len(prepared.lesson.weighted), len(prepared.lesson.pairs)
+        training.tell(
+            f"{name}: round {number + 1} of {rounds}, {rows:,} rows and {pairs:,} pairs to learn, drawn and chosen in "
+            f"{prepared.seconds:.0f} s"
+        )
+        progress = Progress(number + 1, reports=(*progress.reports, _learn(training, prepared, progress)))
         save(state, engine, progress)
     return list(progress.reports)
 
 
-def _prepared(trained: Policy, tasks: Sequence[Task], bench: Bench, *, number: int, name: str, state: Path) -> Prepared:
+def _prepared(
+    trained: Policy, tasks: Sequence[Task], bench: Callable[[], Bench], *, number: int, name: str, state: Path
+) -> Prepared:
     """A round's lesson: as it was kept, or drawn, scored, judged, chosen and kept."""
     prepared = load_prepared(state, number)
     if prepared is None:
-        prepared = _prepare(trained, tasks, bench, number=number, name=name)
+        prepared = _prepare(trained, tasks, bench(), number=number, name=name)
         save_prepared(state, prepared)
     return prepared
 
@@ -154,7 +198,7 @@ def _prepared(trained: Policy, tasks: Sequence[Task], bench: Bench, *, number: i
 def _prepare(trained: Policy, tasks: Sequence[Task], bench: Bench, *, number: int, name: str) -> Prepared:
     """Draw, score, judge and choose for all tasks."""
     started, config = time.perf_counter(), bench.config
-    version = f"{name}-r{number}@{_hash_weights(trained.model)}" if number else bench.reference.version
+    version = f"{name}-r{number}@{hash_weights(trained.model)}" if number else bench.reference.version
     policy = bench.speaker.policy(trained, version)
     rho = gradient_weights(tasks, config)
     lots: list[tuple[float, Lesson]] = []
@@ -172,26 +216,19 @@ def _prepare(trained: Policy, tasks: Sequence[Task], bench: Bench, *, number: in
     return Prepared(number, version, lesson, seen, time.perf_counter() - started)
 
 
-def _learn(
-    engine: Engine,
-    prepared: Prepared,
-    texts: Sequence[Encoded],
-    *,
-    pad: int,
-    config: CgpoConfig,
-    progress: Progress,
-    state: Path,
-) -> RoundReport:
+def _learn(training: _Training, prepared: Prepared, progress: Progress) -> RoundReport:
     started, number, lesson = time.perf_counter(), prepared.round, prepared.lesson
     learnt = learn(
-        engine,
+        training.engine,
         lesson,
-        texts,
-        pad=pad,
-        config=config,
-        seed=config.seed + number,
+        training.texts,
+        pad=training.tokenizer.pad_token_id,
+        config=training.config,
+        rate=training.rate,
+        seed=training.config.seed + number,
+        tokens=training.tokens,
         done=progress.learnt,
-        keep=lambda learnt: save(state, engine, progress._replace(learnt=learnt)),
+        keep=lambda learnt: save(training.state, training.engine, progress._replace(learnt=learnt)),
     )
     return RoundReport(
         round=number + 1,
@@ -226,17 +263,6 @@ def _something(lesson: Lesson, number: int, seen: Sequence[TaskRound]) -> Lesson
     raise ValueError(f"round {number + 1} has nothing to learn from ({skips}); look at the judges that trip")
 
 
-def _trainable(policy: Policy, config: CgpoConfig) -> Policy:
-    torch.manual_seed(config.seed)
-    if config.tuning == "full":
-        return policy
-    from peft import LoraConfig, get_peft_model
-
-    rank = config.lora_rank
-    shape = LoraConfig(r=rank, lora_alpha=rank, target_modules="all-linear", task_type="CAUSAL_LM", lora_dropout=0.0)
-    return Policy(get_peft_model(policy.model, shape), policy.tokenizer)
-
-
 def _state_of(work: Path, key: str) -> Path:
     """Where the state of these settings lies; that of any others is dropped."""
     state = work / f"state-{key}"
@@ -245,53 +271,3 @@ def _state_of(work: Path, key: str) -> Path:
             shutil.rmtree(other)
     state.mkdir(parents=True, exist_ok=True)
     return state
-
-
-def _save(trained: Policy, place: Path, out: Path, reference: str | Path) -> str:
-    pretrained.save(place, trained.model, trained.tokenizer)
-    version = f"{out.name}@{fingerprint(place)}"  # before an adapter names its base as seen from elsewhere
-    if (place / ADAPTER).exists():
-        name_base(place, reference, seen_from=out)
-    return version
-
-
-def _publish(report: PolicyReport, work: Path, out: Path) -> None:
-    (work / "policy" / "policy.json").write_text(report.model_dump_json(indent=1))
-    shutil.rmtree(out, ignore_errors=True)
-    (work / "policy").rename(out)
-    shutil.rmtree(work)
-
-
-def _finished(out: Path, key: str) -> PolicyReport | None:
-    file = out / "policy.json"
-    if not file.exists():
-        return None
-    report = PolicyReport.model_validate_json(file.read_text())
-    return report if report.key == key else None
-
-
-def _key(
-    reference: str,
-    tasks: Sequence[Task],
-    judges: Mapping[str, Judge],
-    config: CgpoConfig,
-    logged: Logged,
-) -> str:
-    """Names all that the weights depend on; how often a state is kept does not matter."""
-    aims = [[task.name, list(task.prompts), task.weight, task.mixed, task.reward_version] for task in tasks]
-    content = [
-        reference,
-        aims,
-        {name: judge_version(judge) for name, judge in judges.items()},
-        config.model_dump(exclude={"save_every"}),
-        logged,
-    ]
-    return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:20]
-
-
-def _hash_weights(model: Any) -> str:
-    digest = hashlib.sha256()
-    for name, each in model.named_parameters():
-        if each.requires_grad:
-            digest.update(name.encode() + each.detach().float().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12]

@@ -79,7 +79,9 @@ class PolicyReport(_Record):
         judges: Their names.
         leaks: By task, prompts that were dropped since the evaluation or another task holds them too.
         supervised: Logged texts mixed in (`texts`), and those left out since a judge objects (`violating`).
-        key: Names the settings, prompts, rewards, judges and reference that it came from.
+        tuning: `full` or `lora`.
+        ranks: Processes that learnt together.
+        key: Names the settings, prompts, rewards, judges, engine and reference that it came from.
     """
 
     policy: str
@@ -90,6 +92,7 @@ class PolicyReport(_Record):
     leaks: dict[str, dict[str, int]] = {}
     supervised: dict[str, int] = {}
     tuning: str
+    ranks: int = 1
     rounds: list[RoundReport]
     seconds: float
     key: str

@@ -1,25 +1,22 @@
 """What an interrupted optimisation goes on from: the engine's state every few steps, and the lesson of its round."""
 
 import json
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 
 from training.cgpo.learn import Learnt
 from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.cgpo.report import RoundReport, TaskRound
+from training.disk import told, whole
 from training.engine.engine import Engine
 from training.policy.batches import Encoded
 
 LESSON = "lesson.pt"
-_TORCH_CANNOT_WRITE = ("inline_container", "PytorchStreamWriter", "iostream error")
-"""In a RuntimeError of torch's writer, which hides a full disk in one."""
 
 
 class Progress(NamedTuple):
@@ -95,11 +92,8 @@ def save_prepared(directory: Path, prepared: Prepared) -> None:
         "weights": torch.tensor([row.weight for row in lesson.weighted], dtype=torch.float64),
         "pairs": torch.tensor([pair[2:] for pair in lesson.pairs], dtype=torch.float64),
     }
-    part = directory / f"{LESSON}.part"
-    with told(directory, f"the lesson of round {prepared.round + 1}"):
-        directory.mkdir(parents=True, exist_ok=True)
-        torch.save(content, part)
-        part.replace(directory / LESSON)
+    directory.mkdir(parents=True, exist_ok=True)
+    whole(directory / LESSON, partial(torch.save, content), f"the lesson of round {prepared.round + 1}")
 
 
 def load_prepared(directory: Path, number: int) -> Prepared | None:
@@ -122,25 +116,3 @@ def load_prepared(directory: Path, number: int) -> Prepared | None:
     ]
     seen = [TaskRound.model_validate_json(each) for each in content["seen"]]
     return Prepared(number, about[1], Lesson(rows, pairs), seen, about[2])
-
-
-@contextmanager
-def told(directory: Path, what: str) -> Iterator[None]:
-    """Say what could not be written, how much room there is and what to do.
-
-    Raises:
-        OSError: What went wrong.
-    """
-    try:
-        yield
-    except (OSError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, RuntimeError) and not any(sign in str(error) for sign in _TORCH_CANNOT_WRITE):
-            raise
-        for part in directory.glob("*.part"):
-            part.unlink(missing_ok=True)
-        place = next(each for each in (directory, *directory.parents) if each.exists())
-        free = shutil.disk_usage(place).free / 2**30
-        raise OSError(
-            f"{what} could not be written to {directory} ({error}); {free:.2f} GiB are free there. "
-            "What was kept before is whole: make room, then run the same command again and it goes on from there"
-        ) from error

@@ -54,7 +54,7 @@ class Engine(Protocol):
         """The sum of all ranks' values, on every rank."""
 
     def whole(self) -> AbstractContextManager[Any]:
-        """The model with all of its weights readable on rank 0, in evaluation mode; it must not be changed."""
+        """The model with all of its weights, in evaluation mode: rank 0 may read, copy and call it, not change it."""
 
     def save(self, directory: Path, progress: Mapping[str, Any]) -> None:
         """Keep weights, optimiser, schedule and chance, and the trainer's own `progress`; whole, or not at all."""

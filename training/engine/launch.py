@@ -14,15 +14,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
+from tqdm import tqdm
 
 from streams.children import tied
 from training.engine.config import EngineConfig
 from training.engine.hosts import own_place, read_hosts
+from training.engine.steps import MARK, SAID
 
 PORT = 29_500
 """Where the ranks of several machines meet, on the first one."""
 _FAILED = re.compile(r"^\s*rank\s*:\s*(\d+) \(local_rank: \d+\)\n\s*exitcode\s*:\s*(-?\d+)", re.MULTILINE)
-_SAID = "loveloop: "
 _GRACE = 40.0
 
 
@@ -65,6 +66,27 @@ def run_ranks(
             end(torchrun)
     if code:
         raise RankLostError(_told("".join(kept), code, log, resume))
+
+
+def run_module(module: str, job: Path, config: EngineConfig, *, log: Path) -> None:
+    """Run `python -m MODULE JOB` on each rank of this machine, and show its lines that are meant for the user.
+
+    Args:
+        module: Reads what is to be done from `job`.
+        job: A file or folder.
+        config: Ranks and machines.
+        log: The file that keeps all lines.
+
+    Raises:
+        RankLostError: A rank failed or was killed.
+    """
+
+    def show(line: str) -> None:
+        if line.startswith(MARK):
+            tqdm.write(line.removeprefix(MARK))
+
+    resume = "Run the same command again: it goes on at the last kept state"
+    run_ranks(["-m", module, str(job)], config, log=log, on_line=show, resume=resume)
 
 
 def torchrun_command(command: Sequence[str], config: EngineConfig) -> list[str]:
@@ -121,7 +143,7 @@ def _started(command: Sequence[str], config: EngineConfig) -> "subprocess.Popen[
 def _told(text: str, code: int, log: Path, resume: str) -> str:
     failed = [(int(rank), int(status)) for rank, status in _FAILED.findall(text)]
     killed = [each for each in failed if each[1] < 0 and each[1] != -signal.SIGTERM]
-    said = [line.partition(_SAID)[2] for line in text.splitlines() if line.startswith(_SAID)]
+    said = [line.partition(SAID)[2] for line in text.splitlines() if line.startswith(SAID)]
     if killed:
         rank, status = killed[0]
         name = signal.Signals(-status).name

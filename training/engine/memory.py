@@ -70,6 +70,7 @@ class MemoryPlan(NamedTuple):
         step: What comes for a moment: float32 gradients under DeepSpeed; under ZeRO-3 the whole weights at saving.
         activations: Of one forward and backward pass of `tokens` tokens, an estimate.
         host: Memory of the whole machine while the ranks read the model.
+        beside: Of models that are only read (reference, reward models), which rank 0 alone holds.
     """
 
     weights: float
@@ -78,11 +79,12 @@ class MemoryPlan(NamedTuple):
     step: float
     activations: float
     host: float
+    beside: float = 0.0
 
     @property
     def total(self) -> float:
-        """What a device must hold at its fullest: the step comes after the activations are gone."""
-        return self.weights + self.gradients + self.optimiser + max(self.step, self.activations)
+        """What rank 0's device must hold at its fullest: the step comes after the activations are gone."""
+        return self.weights + self.gradients + self.optimiser + max(self.step, self.activations) + self.beside
 
     def lines(self, config: EngineConfig, room: float) -> list[str]:
         """The plan as it is printed.
@@ -97,6 +99,8 @@ class MemoryPlan(NamedTuple):
         for name in ("weights", "gradients", "optimiser", "step", "activations"):
             about = " (an estimate)" if name == "activations" else ""
             rows.append(f"  {name:12}{getattr(self, name) / 2**30:9.2f}{about}")
+        if self.beside:
+            rows.append(f"  {'beside':12}{self.beside / 2**30:9.2f} (rank 0 alone: models that are only read)")
         verdict = "fits" if self.total <= room else f"does NOT fit; {'; '.join(remedies(config))}"
         return [*rows, f"  {'at most':12}{self.total / 2**30:9.2f} of {room / 2**30:.2f} free: {verdict}"]
 

@@ -23,7 +23,7 @@ def device_of(wanted: Literal["auto", "cpu", "cuda"] = "auto") -> torch.device:
     Raises:
         ValueError: A GPU is asked for and there is none for this rank.
     """
-    rank, have = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    rank, have = int(os.environ.get("LOCAL_RANK", "0")), gpus()
     if wanted == "cpu" or (wanted == "auto" and not have):
         return torch.device("cpu")
     if rank >= have:
@@ -33,6 +33,11 @@ def device_of(wanted: Literal["auto", "cpu", "cuda"] = "auto") -> torch.device:
         )
     torch.cuda.set_device(rank)
     return torch.device("cuda", rank)
+
+
+def gpus() -> int:
+    """How many GPUs this machine has for us."""
+    return torch.cuda.device_count()
 
 
 def read_only(model: Any, device: torch.device | None = None) -> Any:
@@ -65,7 +70,6 @@ def place(model: Any, config: EngineConfig, *, kind: Literal["policy", "reward"]
     if config.tuning == "lora":
         model = _with_adapter(model, config, kind, seed)
     if config.checkpointing:
-        model.config.use_cache = False
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         model.enable_input_require_grads()
     return model.train()

@@ -1,4 +1,4 @@
-"""The learning rate's course: a short linear rise, then a cosine. Pure functions of the step and their number."""
+"""The learning rate: its height for a policy, and its course of a short linear rise, then a cosine. Pure functions."""
 
 import math
 from collections.abc import Callable
@@ -6,6 +6,15 @@ from typing import Any
 
 Course = Callable[[int, int], float]
 """From a step (from 0) and the number of steps to the share of the peak rate."""
+
+
+def policy_rate(width: int, tuning: str) -> float:
+    """A policy's peak rate: 5e-4 at width 128 and inversely proportional to the width; ten times that for LoRA.
+
+    >>> policy_rate(4096, "full"), policy_rate(4096, "lora")
+    (1.5625e-05, 0.00015625)
+    """
+    return 5e-4 * 128 / width * (10 if tuning == "lora" else 1)
 
 
 def policy_course(step: int, steps: int) -> float:

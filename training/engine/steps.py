@@ -2,17 +2,37 @@
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from tqdm import tqdm
 
 MARK = "| "
 """Stands before each line of a rank's output that is meant for the user."""
+SAID = "loveloop: "
+"""Stands before what a rank failed of."""
 _PAUSE = 5.0
 
 
 def silent(_: str) -> None:
     """Tell nobody."""
+
+
+def tell_from_first(line: str) -> None:
+    """A line for the user through the ranks' log: rank 0 speaks."""
+    if os.environ["RANK"] == "0":
+        print(f"{MARK}{line}", flush=True)
+
+
+@contextmanager
+def last_words() -> Iterator[None]:
+    """Say in one line of the log what this rank fails of, for the message of whoever started it."""
+    try:
+        yield
+    except Exception as error:
+        print(f"{SAID}{' '.join(str(error).split()) or type(error).__name__}", flush=True)
+        raise
 
 
 class Steps:

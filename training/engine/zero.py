@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,11 +19,14 @@ import torch
 
 from training.engine.config import EngineConfig
 from training.engine.engine import chance, take_up, trained, write
+from training.engine.lending import lend, without_weights
 from training.engine.schedule import Course, Schedule, policy_course
 
 Made = TypeVar("Made")
-_PATIENCE = timedelta(hours=6)
-"""Ranks wait so long for one that works alone; a dead one ends them at once, since torchrun watches."""
+_TIMEOUT = timedelta(hours=6)
+"""Of a step's exchange of gradients and weights, in which all ranks work alike."""
+_PATIENCE = timedelta(days=7)
+"""Of the ranks' talk: so long they wait for one that works alone. A dead one ends them at once: torchrun watches."""
 LATEST = "latest"
 """The file that names the newest whole state."""
 
@@ -53,7 +57,8 @@ class Zero:
     ) -> None:
         self.device = next(model.parameters()).device
         deepspeed = join(self.device)
-        self.config, self._schedule = config, Schedule(course)
+        self.config, self._schedule, self._talk = config, Schedule(course), _group()
+        self._plain = without_weights(model) if config.zero == 3 else None
         free = list(trained(model).values())
         optimiser = torch.optim.AdamW(free, lr=0.0, betas=betas, weight_decay=weight_decay)
         self.model, *_ = deepspeed.initialize(model=model, optimizer=optimiser, config=settings(config))
@@ -81,7 +86,7 @@ class Zero:
                 handed[0] = make()
             except Exception as error:
                 handed[1] = error
-        torch.distributed.broadcast_object_list(handed, src=0, device=self._talks_on())
+        torch.distributed.broadcast_object_list(handed, src=0, group=self._talk)
         if handed[1] is not None:
             raise handed[1]
         made: Made = handed[0]
@@ -89,20 +94,30 @@ class Zero:
 
     def total(self, value: float) -> float:
         """The sum of all ranks' values."""
-        summed = torch.tensor(value, dtype=torch.float64, device=self._talks_on())
-        torch.distributed.all_reduce(summed)
+        summed = torch.tensor(value, dtype=torch.float64)
+        torch.distributed.all_reduce(summed, group=self._talk)
         return float(summed)
 
     @contextmanager
     def whole(self) -> Iterator[Any]:
-        """The model under DeepSpeed's wrapper with its weights gathered, in evaluation mode; every rank must enter."""
+        """The model with its weights gathered, in evaluation mode; every rank must enter.
+
+        Rank 0 may call it alone. Under stage 3 DeepSpeed hooks gathering onto the model's own layers, which would wait
+        for the other ranks: so a plain model of the same shape borrows the gathered weights.
+        """
         import deepspeed
 
         module = self.model.module.eval()
-        sharded = list(module.parameters()) if self.config.zero == 3 else []
-        with deepspeed.zero.GatheredParameters(sharded, enabled=bool(sharded)):
+        if self._plain is None:
             yield module
-        torch.distributed.barrier()
+        else:
+            with deepspeed.zero.GatheredParameters(list(module.parameters())):
+                lend(module, self._plain)
+                try:
+                    yield self._plain.eval()
+                finally:
+                    lend(module, self._plain, device="meta")
+        torch.distributed.barrier(group=self._talk)
 
     def save(self, directory: Path, progress: Mapping[str, Any]) -> None:
         """Keep the state whole, or not at all.
@@ -187,11 +202,8 @@ class Zero:
 
     def _told(self, problem: str | None) -> list[str | None]:
         found: list[str | None] = [None] * self.ranks
-        torch.distributed.all_gather_object(found, problem)
+        torch.distributed.all_gather_object(found, problem, group=self._talk)
         return found
-
-    def _talks_on(self) -> torch.device:
-        return self.device if self.device.type == "cuda" else torch.device("cpu")
 
 
 def join(device: torch.device) -> Any:
@@ -214,11 +226,19 @@ def join(device: torch.device) -> Any:
         rule = "DeepSpeed comes with an extra: DS_BUILD_OPS=0 pip install --no-build-isolation 'loveloop[deepspeed]'"
         raise ModuleNotFoundError(f"{error}; {rule}") from None
     deepspeed.utils.logging.set_log_level_from_string("warning")
+    if device.type == "cpu":
+        deepspeed.ops.__compatible_ops__ = {}  # its own op for processors wants a compiler, and training never calls it
     if not torch.distributed.is_initialized():
         deepspeed.init_distributed(
-            dist_backend="nccl" if device.type == "cuda" else "gloo", verbose=False, timeout=_PATIENCE
+            dist_backend="nccl" if device.type == "cuda" else "gloo", verbose=False, timeout=_TIMEOUT
         )
     return deepspeed
+
+
+@cache
+def _group() -> Any:
+    """The ranks' group for words rather than gradients: by gloo, so that who waits keeps no GPU busy."""
+    return torch.distributed.new_group(backend="gloo", timeout=_PATIENCE)
 
 
 def settings(config: EngineConfig) -> dict[str, Any]:

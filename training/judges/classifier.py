@@ -9,13 +9,13 @@ from training.judges.verdict import PASS, Verdict
 from training.text import Conversation
 
 if TYPE_CHECKING:
-    from training.reward.model import RewardModel
+    from training.reward.saved import SavedReward
 
 
 class ClassifierJudge(NamedTuple):
     """Violates when the model's logit lies below `threshold`; at 0 a safety model vetoes what is more likely unsafe."""
 
-    model: "RewardModel"
+    model: "SavedReward"
     threshold: float = 0.0
 
     @property
@@ -25,11 +25,8 @@ class ClassifierJudge(NamedTuple):
 
     @property
     def version(self) -> str:
-        """A digest of weights, calibration and threshold."""
-        digest = hashlib.sha256(repr((self.model.calibration, self.model.max_tokens, self.threshold)).encode())
-        for name, each in sorted(self.model.model.state_dict().items()):
-            digest.update(name.encode() + each.detach().float().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        """A digest of the model's files and the threshold."""
+        return hashlib.sha256(f"{self.model.version} {self.threshold!r}".encode()).hexdigest()
 
     def __call__(self, conversation: Conversation, response: str) -> Verdict:
         """The verdict on one response; `judge_all` is many times faster for many."""
@@ -59,6 +56,6 @@ def classifier(*, model: Path, threshold: float = 0.0) -> ClassifierJudge:
     from training.reward.calibration import Calibration
 
     Calibration.read(model)  # a wrong folder is told before the large libraries are loaded
-    from training.reward.model import RewardModel
+    from training.reward.saved import SavedReward
 
-    return ClassifierJudge(RewardModel.load(model), threshold)
+    return ClassifierJudge(SavedReward(Path(model)), threshold)

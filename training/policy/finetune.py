@@ -21,6 +21,7 @@ from training.engine.config import EngineConfig
 from training.engine.engine import Engine, dealt
 from training.engine.memory import MemoryPlan, ModelSize, advised, planned, room_of
 from training.engine.placing import place
+from training.engine.schedule import policy_rate
 from training.engine.start import start
 from training.engine.steps import Steps, silent
 from training.policy.batches import Encoded, encode_pairs, padded
@@ -142,15 +143,6 @@ def finetune(
     return report
 
 
-def default_rate(width: int, tuning: str) -> float:
-    """5e-4 at width 128 and inversely proportional to the width; ten times that for LoRA.
-
-    >>> default_rate(4096, "full"), default_rate(4096, "lora")
-    (1.5625e-05, 0.00015625)
-    """
-    return 5e-4 * 128 / width * (10 if tuning == "lora" else 1)
-
-
 def _run(
     runner: Engine,
     pairs: Sequence[Encoded],
@@ -163,7 +155,7 @@ def _run(
 ) -> list[float]:
     each = -(-len(pairs) // config.batch)
     total = each * config.epochs
-    runner.begin(total, config.lr or default_rate(policy.model.config.hidden_size, engine.tuning))
+    runner.begin(total, config.lr or policy_rate(policy.model.config.hidden_size, engine.tuning))
     kept = runner.load(state)
     losses: list[float] = kept["losses"] if kept else []
     if kept:

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from training.engine.config import EngineConfig
 
 if TYPE_CHECKING:
@@ -29,25 +27,13 @@ def train_on_ranks(examples: Any, out: Path, *, engine: EngineConfig, **settings
     """
     import pyarrow.parquet as pq
 
-    from training.engine.launch import run_ranks
-    from training.engine.steps import MARK
+    from training.engine.launch import run_module
 
     job = out.with_name(f"{out.name}.work")
     job.mkdir(parents=True, exist_ok=True)
     pq.write_table(examples, job / "examples.parquet")
     (job / "settings.pickle").write_bytes(pickle.dumps(settings | {"engine": engine, "out": out}))
-
-    def show(line: str) -> None:
-        if line.startswith(MARK):
-            tqdm.write(line.removeprefix(MARK))
-
-    run_ranks(
-        ["-m", "training.reward.ranks", str(job)],
-        engine,
-        log=out.with_name(f"{out.name}.log"),
-        on_line=show,
-        resume="Run the same command again: it goes on at the last kept state",
-    )
+    run_module("training.reward.ranks", job, engine, log=out.with_name(f"{out.name}.log"))
     report: RewardReport = pickle.loads((job / "report.pickle").read_bytes())
     shutil.rmtree(job)
     return report
@@ -56,19 +42,18 @@ def train_on_ranks(examples: Any, out: Path, *, engine: EngineConfig, **settings
 def _one_rank(job: Path) -> None:
     import pyarrow.parquet as pq
 
-    from training.engine.steps import MARK
+    from training.engine.steps import tell_from_first
     from training.reward.train import train_reward_model
-
-    def tell(line: str) -> None:
-        if os.environ["RANK"] == "0":
-            print(f"{MARK}{line}", flush=True)
 
     settings = pickle.loads((job / "settings.pickle").read_bytes())
     examples = pq.read_table(job / "examples.parquet")
-    report = train_reward_model(examples, **settings, state=job / "state", tell=tell)
+    report = train_reward_model(examples, **settings, state=job / "state", tell=tell_from_first)
     if os.environ["RANK"] == "0":
         (job / "report.pickle").write_bytes(pickle.dumps(report))
 
 
 if __name__ == "__main__":
-    _one_rank(Path(sys.argv[1]))
+    from training.engine.steps import last_words
+
+    with last_words():
+        _one_rank(Path(sys.argv[1]))

@@ -73,6 +73,10 @@ def environment_of(named: str | None = None) -> Path:
 
 def missing(environment: Path) -> str:
     """Why no vLLM server can be started from an environment; empty when it can."""
-    if (environment / PYTHON).exists():
+    if not (environment / PYTHON).exists():
+        lacking = f"no {PYTHON}"
+    elif not any(environment.glob("lib/python*/*-packages/vllm")):
+        lacking = "no package vllm; it is half made, perhaps"
+    else:
         return ""
-    return f"no vLLM in {environment} (there is no {PYTHON}): `make vllm` makes it, LOVELOOP_VLLM_ENV says where"
+    return f"no vLLM in {environment} (there is {lacking}): `make vllm` makes it, LOVELOOP_VLLM_ENV says where"

@@ -1,8 +1,8 @@
 """Who answers: a generator draws samples from one policy version, and every sample says which version wrote it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from tqdm import tqdm
@@ -56,6 +56,31 @@ class Generator(Protocol):
 
         The same seed draws the same. `desc` labels the progress.
         """
+        ...
+
+
+@runtime_checkable
+class InPieces(Protocol):
+    """A generator that writes on while what it has written already is looked at.
+
+    Attributes:
+        piece: Conversations that are handed over together.
+    """
+
+    piece: int
+
+    def pieces(
+        self,
+        conversations: Sequence[Conversation],
+        *,
+        samples: int,
+        seed: int,
+        temperature: float = 1.0,
+        max_new_tokens: int = 48,
+        longest: int = 512,
+        desc: str = "sample",
+    ) -> Iterator[list[list[Sample]]]:
+        """What `sample` draws, `piece` conversations at a time, in their order."""
         ...
 
 

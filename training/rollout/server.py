@@ -6,6 +6,7 @@ log. It outlives nobody: a keeper (see `keeper`) leads its process group, and en
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -314,9 +315,16 @@ def _on_gpu(config: RolloutsConfig) -> list[str]:
     return ["--gpu-memory-utilization", str(config.gpu_memory)]
 
 
+_NOT_ITS_OWN = re.compile(
+    r"(PYTHONPATH|PYTHONHOME|VIRTUAL_ENV|((LOCAL|GROUP|ROLE)_)?(RANK|WORLD_SIZE)|ROLE_NAME|LOCAL_SIZE|DS_ACCELERATOR|"
+    r"MASTER_(ADDR|PORT)|TORCHELASTIC_\w+)$"
+)
+"""Variables of this process; the latter are torchrun's, by which a server would look for ranks that are not its own."""
+
+
 def _variables(config: RolloutsConfig) -> dict[str, str]:
-    """Of the server's process: ours, without what would lead its Python to our packages."""
-    kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
+    """Of the server's process: ours, without what leads its Python to our packages, or it to the ranks that train."""
+    kept = {key: value for key, value in os.environ.items() if not _NOT_ITS_OWN.match(key)}
     return {
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # else every server of a machine sits on the same cores
         **kept,

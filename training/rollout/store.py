@@ -6,8 +6,8 @@ for it once, and an interrupted round finds its samples again.
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from training.rollout.generator import Generator, Sample
+from training.disk import whole
+from training.rollout.generator import Generator, InPieces, Sample
 from training.text import Conversation
 
 
@@ -56,14 +57,31 @@ class RolloutStore:
         self._directory = directory
 
     def rollouts(
-        self, who: Generator, conversations: Sequence[Conversation], how: Draw, *, desc: str = "sample"
+        self,
+        who: Generator,
+        conversations: Sequence[Conversation],
+        how: Draw,
+        *,
+        desc: str = "sample",
+        seen: Callable[[int, list[list[Sample]]], object] = lambda *_: None,
     ) -> Rollouts:
-        """A policy version's samples: read back, or drawn and kept. `desc` labels the progress."""
+        """A policy version's samples: read back, or drawn and kept.
+
+        Args:
+            who: Draws.
+            conversations: Each ends with the user's last message.
+            how: Samples and chance.
+            desc: Labels the progress.
+            seen: Told of samples while others are still being drawn, of generators that hand them over in pieces: the
+                place of the first conversation, and the samples. What it raises is raised once all are drawn and kept.
+        """
         key = _hash([who.engine, who.version, conversations, how])
         file = self._directory / f"rollouts-{key}.parquet"
         if not file.exists():
-            drawn = who.sample(conversations, **how._asdict(), desc=desc)
-            _whole(file, lambda part: pq.write_table(_table(drawn), part))
+            drawn, failed = _drawn(who, conversations, how, desc, seen)
+            whole(file, partial(pq.write_table, _table(drawn)), f"what {who.version} drew ({desc})")
+            if failed is not None:
+                raise failed
         return Rollouts(key, _samples(pq.read_table(file), how.samples, who.version))
 
     def scores(self, rollouts: Rollouts, reward_version: str, score: Callable[[], np.ndarray]) -> np.ndarray:
@@ -71,18 +89,34 @@ class RolloutStore:
         file = self._directory / f"scores-{_hash([rollouts.key, reward_version])}.npy"
         if not file.exists():
             found = score()
-            _whole(file, lambda part: _save(part, found))
+            whole(file, partial(_save, found), f"the scores of {len(found):,} prompts' samples by {reward_version}")
         scores: np.ndarray = np.load(file)
         return scores
 
 
-def _whole(file: Path, write: Callable[[Path], object]) -> None:
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
-    write(part)
-    part.replace(file)
+def _drawn(
+    who: Generator,
+    conversations: Sequence[Conversation],
+    how: Draw,
+    desc: str,
+    seen: Callable[[int, list[list[Sample]]], object],
+) -> tuple[list[list[Sample]], Exception | None]:
+    """All samples, and what whoever saw them failed of; he is told of no more then."""
+    if not isinstance(who, InPieces):
+        return who.sample(conversations, **how._asdict(), desc=desc), None
+    drawn: list[list[Sample]] = []
+    failed: Exception | None = None
+    for piece in who.pieces(conversations, **how._asdict(), desc=desc):
+        start, drawn = len(drawn), drawn + piece
+        if failed is None:
+            try:
+                seen(start, piece)
+            except Exception as error:  # the samples are kept first
+                failed = error
+    return drawn, failed
 
 
-def _save(file: Path, values: np.ndarray) -> None:
+def _save(values: np.ndarray, file: Path) -> None:
     with file.open("wb") as opened:
         np.save(opened, values)
 

@@ -4,7 +4,11 @@ Left out: common chance over policies, which takes uniform numbers that a server
 answer with common chance (offline evaluation) are sampled in this process.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -39,6 +43,7 @@ class VllmGenerator:
     """
 
     engine = "vllm"
+    piece = 32
 
     def __init__(
         self,
@@ -68,7 +73,24 @@ class VllmGenerator:
         seconds: float | None = None,
         desc: str = "sample",
     ) -> list[list[Sample]]:
-        """Draw `samples` responses to each conversation.
+        """Draw `samples` responses to each conversation; see `pieces` for arguments and errors."""
+        how = {"samples": samples, "seed": seed, "temperature": temperature, "max_new_tokens": max_new_tokens}
+        drawn = self.pieces(conversations, **how, longest=longest, seconds=seconds, desc=desc)  # type: ignore[arg-type]
+        return [several for piece in drawn for several in piece]
+
+    def pieces(
+        self,
+        conversations: Sequence[Conversation],
+        *,
+        samples: int,
+        seed: int,
+        temperature: float = 1.0,
+        max_new_tokens: int = 48,
+        longest: int = 512,
+        seconds: float | None = None,
+        desc: str = "sample",
+    ) -> Iterator[list[list[Sample]]]:
+        """Draw `samples` responses to each conversation, and hand over `piece` conversations at a time.
 
         1. Prepare: the server serves this version.
         2. Refuse prompts that do not fit its context.
@@ -76,7 +98,8 @@ class VllmGenerator:
         4. Where our server died on the way, start it again and ask for what is not answered yet.
         5. Compare the name in every answer with the version.
 
-        The same seed draws the same, but for near ties: the sums behind a logit are rounded by the batch that it is in.
+        A thread asks on while the caller works at what it was handed. The same seed draws the same, but for near ties:
+        the sums behind a logit are rounded by the batch that it is in.
 
         Args:
             conversations: Each ends with the user's last message.
@@ -85,7 +108,7 @@ class VllmGenerator:
             temperature: Divides the logits; 0 takes the most likely token. Log-probabilities are always those at 1.
             max_new_tokens: Tokens of the longest response.
             longest: Tokens of a prompt that are read; older ones are cut.
-            seconds: A limit for the whole call; None has only the limit of each request.
+            seconds: A limit for the whole draw; None has only the limit of each request.
             desc: What the progress bar says.
 
         Raises:
@@ -95,7 +118,7 @@ class VllmGenerator:
             TimeoutError: `seconds` have passed.
         """
         if not len(conversations):
-            return []
+            return
         self._prepare()
         prompts = encode_prompts(self._tokenizer, conversations, longest)
         self._check_room(prompts, max_new_tokens)
@@ -105,25 +128,23 @@ class VllmGenerator:
             place: Request(prompt, number, seeds[place], temperature, max_new_tokens, self._ends)
             for place, prompt in enumerate(prompts)
         }
-        answered: dict[int, list[ServedSample]] = {}
-        with tqdm(total=len(prompts) * number, desc=desc, unit="response", disable=None, leave=False) as bar:
-            self._ask(asked, answered, seconds, bar.update)
-        found = [self._samples(answered[place]) for place in range(len(prompts))]
-        return found if temperature > 0 else [several * samples for several in found]
+        with (
+            tqdm(total=len(prompts) * number, desc=desc, unit="response", disable=None, leave=False) as bar,
+            _Answers(partial(self._ask, asked, seconds), bar.update) as answers,
+        ):
+            for start in range(0, len(prompts), self.piece):
+                several = [self._samples(each) for each in answers.of(range(start, len(prompts))[: self.piece])]
+                yield several if temperature > 0 else [each * samples for each in several]
 
-    def _ask(
-        self,
-        asked: dict[int, Request],
-        answered: dict[int, list[ServedSample]],
-        seconds: float | None,
-        done: Callable[[int], object],
-    ) -> None:
+    def _ask(self, asked: dict[int, Request], seconds: float | None, answers: "_Answers") -> None:
         for revival in range(REVIVALS + 1):
-            left = {place: request for place, request in asked.items() if place not in answered}
+            left = {place: request for place, request in asked.items() if place not in answers.found}
             try:
-                return self._server.client.complete(self.version, left, answered, seconds=seconds, done=done)
+                return self._server.client.complete(
+                    self.version, left, answers.found, seconds=seconds, done=answers.came
+                )
             except RolloutServerError as error:
-                if revival == REVIVALS or isinstance(error, RefusedByServerError):
+                if revival == REVIVALS or answers.left or isinstance(error, RefusedByServerError):
                     raise
                 self._server.revive(error)
 
@@ -154,6 +175,55 @@ class VllmGenerator:
             )
             for text, each in zip(texts, written, strict=True)
         ]
+
+
+class _Answers:
+    """Answers that a thread asks for, as they come; a context, at whose end nobody waits for them any more.
+
+    Args:
+        ask: Fills `found`, and calls `came` after each.
+        count: Called with the samples that came, in the thread that waits.
+    """
+
+    def __init__(self, ask: Callable[["_Answers"], None], count: Callable[[int], object]) -> None:
+        self.found: dict[int, list[ServedSample]] = {}
+        self.left = False
+        self._ask, self._count = ask, count
+        self._news: SimpleQueue[int | BaseException] = SimpleQueue()
+
+    def of(self, places: range) -> list[list[ServedSample]]:
+        """The answers at these places, once all of them are there; what the thread failed of is raised here."""
+        while not all(place in self.found for place in places):
+            news = self._news.get()
+            if isinstance(news, BaseException):
+                raise news
+            self._count(news)
+        return [self.found[place] for place in places]
+
+    def came(self, number: int) -> None:
+        """One more answer with its number of samples.
+
+        Raises:
+            InterruptedError: Nobody waits for answers any more.
+        """
+        if self.left:
+            raise InterruptedError("nobody waits for these samples any more")
+        self._news.put(number)
+
+    def __enter__(self) -> "_Answers":
+        Thread(target=self._run, name="loveloop-samples", daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.left = True
+
+    def _run(self) -> None:
+        try:
+            self._ask(self)
+        except BaseException as error:  # whatever it is: who waits for answers must hear of it
+            self._news.put(error)
 
 
 def _seed(seed: int, place: int) -> int:

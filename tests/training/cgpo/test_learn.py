@@ -7,19 +7,12 @@ import pytest
 import torch
 
 from training.cgpo.config import CgpoConfig
-from training.cgpo.learn import learn, learning_rate
+from training.cgpo.learn import learn, parts_of
 from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.engine.engine import OneProcess
 from training.policy.batches import Encoded, encode_pairs
 from training.policy.load import load_policy
 from training.policy.pretrain import read_pairs
-
-
-def test_the_rate_follows_from_width_and_tuning_unless_it_is_given(policy: Path) -> None:
-    model = load_policy(policy).model
-    assert learning_rate(model, CgpoConfig()) == pytest.approx(2e-3)
-    assert learning_rate(model, CgpoConfig(tuning="lora")) == pytest.approx(2e-2)
-    assert learning_rate(model, CgpoConfig(lr=1e-4)) == 1e-4
 
 
 class Noting(OneProcess):
@@ -44,9 +37,11 @@ def test_a_steps_gradient_is_that_of_the_written_loss(policy: Path, log: pa.Tabl
     rows[9] = rows[9]._replace(weight=0.0)
     pairs = [Pair(sequences[18], sequences[19], -9.0, -7.0, 1.3, 0.5, 0.2), Pair(*sequences[20:22], -8.0, -8.5)]
     engine, texts = Noting(opened.model), sequences[22:]
-    config = CgpoConfig(batch=20, supervised=0.25, lr=1e-3)
+    config = CgpoConfig(batch=20, supervised=0.25)
     slow = load_policy(policy).model
-    learnt = learn(engine, Lesson(rows, pairs), texts, pad=opened.tokenizer.pad_token_id, config=config, seed=3)
+    learnt = learn(
+        engine, Lesson(rows, pairs), texts, pad=opened.tokenizer.pad_token_id, config=config, rate=1e-3, seed=3
+    )
 
     chance = np.random.default_rng(3)
     chance.permutation(20)
@@ -82,9 +77,33 @@ class Rank(Noting):
 def test_the_gradients_of_two_ranks_add_up_to_that_of_one(policy: Path, log: pa.Table) -> None:
     sequences = encode_pairs(load_policy(policy).tokenizer, *read_pairs(log.slice(0, 40)), 64)
     lesson = Lesson([Weighted(each, 0.5) for each in sequences[:36]], [Pair(*sequences[36:38], -9.0, -8.0)])
-    how = {"pad": 0, "config": CgpoConfig(batch=64, lr=1e-3), "seed": 1}
+    how = {"pad": 0, "config": CgpoConfig(batch=64), "rate": 1e-3, "seed": 1}
     engines = [Noting(load_policy(policy).model), *(Rank(load_policy(policy).model, rank) for rank in (0, 1))]
     for engine in engines:
         learn(engine, lesson, sequences[38:], **how)
     for whole, one, other in zip(*(engine.gradient for engine in engines), strict=True):
         torch.testing.assert_close(one + other, whole, atol=2e-6, rtol=1e-4)
+
+
+def of_length(length: int) -> Encoded:
+    return Encoded(np.zeros(length, dtype=np.int64), 1)
+
+
+def test_a_step_is_cut_by_tokens_and_into_as_many_parts_as_ranks() -> None:
+    rows = [Weighted(of_length(10 + place), 1.0) for place in range(24)]
+    pairs = [Pair(of_length(10), of_length(30), 0.0, 0.0) for _ in range(6)]
+    sizes = {
+        (tokens, ranks): [len(part) for part in parts_of([*rows, *pairs], tokens=tokens, ranks=ranks)]
+        for tokens, ranks in ((16_384, 1), (16_384, 4), (140, 1))
+    }
+    assert sizes[16_384, 1] == [16, 8, 6]
+    assert sizes[16_384, 4] == [6, 6, 6, 6, 2, 2, 2]
+    assert sum(sizes[140, 1]) == 30
+    for part in parts_of([*rows, *pairs], tokens=140, ranks=1):
+        widths = [
+            max(len(each.ids) for each in item[:2]) if isinstance(item, Pair) else len(item.sequence.ids)
+            for item in part
+        ]
+        assert len(part) * max(widths) * (2 if isinstance(part[0], Pair) else 1) <= 140
+    quiet = [Weighted(each.sequence, 0.0) for each in rows]
+    assert [len(part) for part in parts_of(quiet, tokens=140, ranks=2)] == [1]

@@ -1,11 +1,10 @@
 """What is killed goes on as if it had not been, and a state that cannot be written loses nothing."""
 
 import os
-import resource
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,9 @@ from training.cgpo.learn import Learnt, learn
 from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.cgpo.loop import optimise
 from training.cgpo.report import TaskRound
-from training.cgpo.state import Prepared, Progress, load_prepared, resume, save, save_prepared, told
+from training.cgpo.state import Prepared, Progress, load_prepared, resume, save, save_prepared
 from training.cgpo.tasks import Task
+from training.disk import told
 from training.engine.engine import OneProcess
 from training.judges.verdict import PASS, Verdict
 from training.policy.batches import encode_pairs
@@ -104,8 +104,8 @@ def test_an_epoch_that_goes_on_from_any_step_ends_alike(policy: Path, log: pa.Ta
     sequences = encode_pairs(opened.tokenizer, *read_pairs(log.slice(0, 24)), 64)
     pairs = [Pair(*sequences[place : place + 2], -9.0, -8.0, 1.0, 0.5, 0.1) for place in (16, 18, 20)]
     lesson = Lesson([Weighted(each, 1.0 - 0.2 * place) for place, each in enumerate(sequences[:12])], pairs)
-    config = CgpoConfig(batch=3, save_every=1, lr=1e-3)
-    how = {"pad": opened.tokenizer.pad_token_id, "config": config, "seed": 4}
+    config = CgpoConfig(batch=3, save_every=1)
+    how = {"pad": opened.tokenizer.pad_token_id, "config": config, "rate": 1e-3, "seed": 4}
     whole = OneProcess(opened.model)
     steps: list[Learnt] = []
 
@@ -145,14 +145,6 @@ def test_a_lesson_is_read_back_as_it_was_kept(policy: Path, log: pa.Table, tmp_p
         )
         assert [(each.ids.tolist(), each.prompt) for each in new] == [(each.ids.tolist(), each.prompt) for each in old]
         assert load_prepared(tmp_path, 0) is None
-
-
-@pytest.fixture
-def full_disk() -> Iterator[Callable[[], None]]:
-    """Fills the disk when it is called: a limit on files' sizes, at which the system refuses to write all the same."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_at_a_state_is_told_and_loses_nothing(

@@ -78,6 +78,7 @@ def matrix(out: Path) -> None:
     with engine.whole() as model:
         if engine.rank == 0:
             model.save_pretrained(out / "saved")
+    found["patience"] = engine._talk._get_backend(torch.device("cpu")).options._timeout.total_seconds()
     found["totals"] = engine.total(engine.rank + 1.0), engine.shared(lambda: f"rank {engine.rank}")
     found["resumed"] = resumed(out, last)
     found["other"] = refused(out, EngineConfig(kind="deepspeed", zero=2, ranks=2))

@@ -111,3 +111,26 @@ def test_a_rank_without_a_gpu_of_its_own_is_told(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ValueError, match=r"rank 2 .* wants a GPU of its own, and there are 2: start at most 2 ranks"):
         device_of("cuda")
     assert device_of("cpu") == torch.device("cpu")
+
+
+def test_a_plain_model_borrows_weights_where_they_lie_tied_ones_too() -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from training.engine.lending import lend, without_weights
+
+    shape = LlamaConfig(
+        vocab_size=16, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
+        tie_word_embeddings=True,
+    )  # fmt: skip
+    owner = LlamaForCausalLM(shape).eval()
+    owner.lm_head.weight.requires_grad_(False)
+    plain, ids = without_weights(owner).eval(), torch.arange(5)[None]
+    assert {each.device.type for each in plain.parameters()} == {"meta"}
+    lend(owner, plain)
+    assert plain.lm_head.weight is plain.model.embed_tokens.weight
+    assert plain.lm_head.weight.data_ptr() == owner.lm_head.weight.data_ptr()
+    assert [each.requires_grad for each in plain.parameters()] == [each.requires_grad for each in owner.parameters()]
+    assert torch.equal(plain(ids).logits, owner(ids).logits)
+    lend(owner, plain, device="meta")
+    assert {each.device.type for each in plain.parameters()} == {"meta"}
+    assert owner.lm_head.weight.device.type == "cpu"

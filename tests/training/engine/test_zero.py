@@ -67,6 +67,10 @@ def test_ranks_add_up_and_hear_rank_0(matrix: Matrix) -> None:
     assert matrix[1]["totals"] == (3.0, "rank 0")
 
 
+def test_ranks_wait_for_days_while_rank_0_works_alone(matrix: Matrix) -> None:
+    assert matrix[1]["patience"] == 7 * 24 * 3600
+
+
 def test_a_state_of_another_stage_is_refused(matrix: Matrix) -> None:
     assert "was kept with ranks 2, zero 3, dtype float32; this is ranks 2, zero 2, dtype float32" in matrix[1]["other"]
 

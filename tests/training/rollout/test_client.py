@@ -1,4 +1,6 @@
+import threading
 from collections import Counter
+from threading import Event
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from training.rollout.client import (
     ServedSample,
     VllmClient,
 )
+from training.rollout.config import RolloutsConfig
 from training.rollout.server import GivenServer
 from training.rollout.vllm import VllmGenerator, WrongModelError
 
@@ -130,3 +133,57 @@ def test_a_request_that_takes_too_long_names_the_limit(serve: Any) -> None:
             VllmClient(serve(answer), timeout=0.05, attempts=2).complete("a@1", ASK, {})
     finally:
         waiting.set()
+
+
+def test_pieces_come_in_their_order_while_the_server_still_writes(
+    serve: Any, policy: Any, asked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training.policy.load import load_policy
+
+    monkeypatch.setattr(VllmGenerator, "piece", 2)
+    seen, goes_on = list[int](), Event()
+
+    def answer(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if path == "/v1/models":
+            return 200, {"data": [{"id": "a@1", "root": "a", "max_model_len": 96}]}
+        seen.append(body["seed"])
+        if len(seen) > 3:
+            assert goes_on.wait(20)
+        return 200, completion(body)
+
+    config = RolloutsConfig(engine="vllm", concurrency=1)
+    who = VllmGenerator(GivenServer(serve(answer), config), "a@1", load_policy(policy).tokenizer, [2])
+    pieces = who.pieces(asked[:5], samples=2, seed=1)
+    first = next(pieces)  # would wait for ever, were all of them waited for
+    assert [len(several) for several in first] == [2, 2]
+    assert len(seen) <= 4
+    goes_on.set()
+    assert [len(piece) for piece in pieces] == [2, 1]
+    assert len(seen) == 5
+
+
+def test_whoever_does_not_want_the_rest_ends_the_asking(serve: Any, policy: Any, asked: Any) -> None:
+    from training.policy.load import load_policy
+
+    seen, goes_on = list[int](), Event()
+
+    def answer(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if path == "/v1/models":
+            return 200, {"data": [{"id": "a@1", "root": "a", "max_model_len": 96}]}
+        seen.append(body["seed"])
+        if len(seen) > VllmGenerator.piece:
+            assert goes_on.wait(20)
+        return 200, completion(body)
+
+    config = RolloutsConfig(engine="vllm", concurrency=1)
+    who = VllmGenerator(GivenServer(serve(answer), config), "a@1", load_policy(policy).tokenizer, [2])
+    before = {each.ident for each in threading.enumerate()}
+    pieces = who.pieces([*asked, *asked, *asked], samples=1, seed=1)
+    next(pieces)
+    asking = [each for each in threading.enumerate() if each.ident not in before and each.name.startswith("loveloop")]
+    pieces.close()
+    goes_on.set()
+    (thread,) = asking
+    thread.join(20)
+    assert not thread.is_alive()
+    assert len(seen) <= VllmGenerator.piece + 2

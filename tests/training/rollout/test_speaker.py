@@ -57,6 +57,14 @@ def test_the_environment_is_the_recipes_else_the_variables_else_the_default(monk
     assert missing(Path("/mine")).startswith("no vLLM in /mine")
 
 
+def test_an_environment_that_is_half_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").touch()
+    assert f"no vLLM in {tmp_path} (there is no package vllm; it is half made, perhaps): `make" in missing(tmp_path)
+    (tmp_path / "lib" / "python3.11" / "site-packages" / "vllm").mkdir(parents=True)
+    assert missing(tmp_path) == ""
+
+
 def test_a_given_server_cannot_get_fully_trained_weights(policy: Path, tmp_path: Path) -> None:
     config = RolloutsConfig(engine="vllm", url="http://127.0.0.1:1")
     with pytest.raises(ValueError, match="set tuning = 'lora', or leave url out"):
@@ -80,3 +88,14 @@ def test_a_tokenizer_without_chat_template_is_refused(policy: Path) -> None:
     tokenizer.chat_template = None
     with pytest.raises(ValueError, match="tokenizer of a@1 has no chat template"):
         VllmGenerator(None, "a@1", tokenizer, [2])  # type: ignore[arg-type]
+
+
+def test_a_server_that_a_rank_starts_does_not_look_for_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    from training.rollout.server import _variables
+
+    for name in ("RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE", "PYTHONPATH"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("RANK_OF_MINE", "1")
+    found = _variables(RolloutsConfig(engine="vllm"))
+    assert {"RANK_OF_MINE", "PATH"} <= found.keys()
+    assert not {"RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE", "PYTHONPATH"} & found.keys()

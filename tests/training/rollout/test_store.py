@@ -1,6 +1,8 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from training.rollout.generator import Sample, TransformersGenerator
 from training.rollout.store import Draw, RolloutStore
@@ -65,3 +67,20 @@ def test_a_write_that_was_cut_off_is_not_taken_for_rollouts(policy: Path, asked:
     (tmp_path / f"rollouts-{key}.parquet.77.part").write_bytes(whole[: len(whole) // 2])
     again = store.rollouts(TransformersGenerator(policy), asked[:2], HOW)
     assert [len(several) for several in again.samples] == [2, 2]
+
+
+def test_a_full_disk_is_told_with_what_was_drawn_and_leaves_what_was_kept(
+    policy: Path, asked: Prompts, tmp_path: Path, full_disk: Callable[[], None]
+) -> None:
+    store, who = RolloutStore(tmp_path), TransformersGenerator(policy, "tiny@abc")
+    kept = store.rollouts(who, asked[:1], HOW)
+    before = sorted(tmp_path.iterdir())
+    (tmp_path / "rollouts-other.parquet.1.part").touch()  # of another run that shares the folder
+    full_disk()
+    said = r"what tiny@abc drew \(round 1: love, samples\) could not be written to .* GiB are free there\. .* make room"
+    with pytest.raises(OSError, match=said):
+        store.rollouts(who, asked, HOW._replace(samples=16), desc="round 1: love, samples")
+    with pytest.raises(OSError, match=r"the scores of 1,024 prompts' samples by v1 could not be written"):
+        store.scores(kept, "v1", lambda: np.zeros((1024, 2)))
+    assert sorted(tmp_path.iterdir()) == sorted([*before, tmp_path / "rollouts-other.parquet.1.part"])
+    assert store.rollouts(who, asked[:1], HOW).key == kept.key
