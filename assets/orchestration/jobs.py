@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from assets.asset import RunResource, StageConfig
 from assets.errors import expected
@@ -32,22 +33,37 @@ def jobs(stages: Iterable[str]) -> dict[str, AssetJob]:
     return found | ({"readout": _job("readout", trial, _READOUT)} if len(trial) > 1 else {})
 
 
-def schedules(named: dict[str, AssetJob], *, live: bool) -> list[dg.ScheduleDefinition]:
+def sweep(stages: Iterable[str]) -> dict[str, str]:
+    """The tags of a run that makes the policies of every Love weight, which each run of `loop` and `sweep` needs.
+
+    Such a job holds whole assets beside a partitioned one. One run does all of it where its tags name the range of
+    partitions; Dagster takes them from a request alone, not from a job or a schedule.
+    """
+    parts = [part for name in stages if (part := words.partition(name))]
+    return {ASSET_PARTITION_RANGE_START_TAG: parts[0], ASSET_PARTITION_RANGE_END_TAG: parts[-1]}
+
+
+def schedules(named: dict[str, AssetJob], tags: dict[str, str], *, live: bool) -> list[dg.ScheduleDefinition]:
     """When the jobs run, in UTC. Those of a live run are on from the start; the others are switched on in the UI.
 
     The whole cycle runs once a day. Its two halves have schedules of their own, off, for those who train at other hours
     than they sweep.
+
+    Args:
+        named: The jobs, by name.
+        tags: Of runs that sweep.
+        live: The run reads a live warehouse.
     """
     found = [
-        _schedule("daily_loop", named["loop"], "0 4 * * *", running=live),
-        _schedule("nightly_retrain", named["retrain"], "0 4 * * *", running=False),
-        _schedule("weekly_sweep", named["sweep"], "0 6 * * 1", running=False),
+        _schedule("daily_loop", named["loop"], "0 4 * * *", tags, running=live),
+        _schedule("nightly_retrain", named["retrain"], "0 4 * * *", {}, running=False),
+        _schedule("weekly_sweep", named["sweep"], "0 6 * * 1", tags, running=False),
     ]
     return [*found, _readouts(named["readout"], running=live)] if "readout" in named else found
 
 
 def _job(name: str, stages: Iterable[str], description: str) -> AssetJob:
-    assets = [words.asset_name(stage) for stage in stages]
+    assets = list(dict.fromkeys(words.asset_name(stage) for stage in stages))
     return dg.define_asset_job(
         name,
         dg.AssetSelection.assets(*assets),
@@ -57,10 +73,14 @@ def _job(name: str, stages: Iterable[str], description: str) -> AssetJob:
     )
 
 
-def _schedule(name: str, job: AssetJob, cron: str, *, running: bool) -> dg.ScheduleDefinition:
-    return dg.ScheduleDefinition(
-        name=name, job=job, cron_schedule=cron, execution_timezone="UTC", default_status=status(running)
-    )
+def _schedule(name: str, job: AssetJob, cron: str, tags: dict[str, str], *, running: bool) -> dg.ScheduleDefinition:
+    @dg.schedule(name=name, job=job, cron_schedule=cron, execution_timezone="UTC", default_status=status(running))
+    def requested(
+        context: dg.ScheduleEvaluationContext,  # noqa: ARG001  (Dagster's signature)
+    ) -> dg.RunRequest:
+        return dg.RunRequest(tags=tags)
+
+    return requested
 
 
 def _readouts(job: AssetJob, *, running: bool) -> dg.ScheduleDefinition:

@@ -60,6 +60,7 @@ def _optimise(run: Run, love_weight: float) -> Facts:
             rollouts=run.directory / "rollouts",
             held_out=prompts.kept_out(run),
             speaker=speaker,
+            follow=run.follow,
         )
     last = report.rounds[-1]
     rounds_done = counted(len(report.rounds), "round")

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from training.cgpo.codpo import codpo_loss, preference_loss
 from training.cgpo.config import CgpoConfig
@@ -13,6 +12,7 @@ from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.engine.engine import Engine, dealt
 from training.policy.batches import Encoded, padded
 from training.policy.likelihood import token_logprobs
+from training.progress import Follow, Trail, nobody
 
 ROWS = 16
 """Sequences of one forward pass."""
@@ -57,6 +57,8 @@ def learn(
     seed: int,
     done: Learnt = Learnt(),  # noqa: B008  # it cannot be changed
     keep: Callable[[Learnt], None] | None = None,
+    title: str = "learn",
+    follow: Follow = nobody,
 ) -> Learnt:
     """One epoch over weighted rows, pairs and the supervised share, as one loss.
 
@@ -73,17 +75,18 @@ def learn(
         seed: Of the order and the draws.
         done: Where an interrupted epoch stood; the engine has loaded the state of that step.
         keep: Called every `config.save_every` steps with how far the epoch is, save after the last.
+        title: What is learnt, for the terminal and the follower.
+        follow: Told each step with the mean loss so far.
     """
     batches = list(_batches(lesson, supervised, config, seed))
     if not done.steps:
         torch.manual_seed(seed)
         engine.begin(len(batches), learning_rate(engine.model, config))
     engine.model.train()
-    bar = tqdm(total=len(batches), initial=done.steps, desc="learn", unit="step", disable=None, leave=False)
-    with bar:
+    with Trail(len(batches), done=done.steps, title=title, rank=engine.rank, follow=follow) as trail:
         for batch in batches[done.steps :]:
             done = _step(engine, batch, pad, done)
-            bar.update()
+            trail.ahead(done.loss)
             if keep and done.steps % config.save_every == 0 and done.steps < len(batches):
                 keep(done)
     engine.model.eval()

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ from training.cgpo.collect import collect
 from training.cgpo.config import CgpoConfig
 from training.cgpo.judging import Hearing
 from training.cgpo.leaks import without_leaks
-from training.cgpo.learn import learn
+from training.cgpo.learn import Learnt, learn
 from training.cgpo.lesson import Lesson, Pair, merge
-from training.cgpo.report import PolicyReport, RoundReport, TaskRound
+from training.cgpo.report import PolicyReport, RoundReport, TaskRound, figures
 from training.cgpo.state import Prepared, Progress, load_prepared, resume, save, save_prepared, told
 from training.cgpo.tasks import Task, active, gradient_weights, prompts_of, ranked_by
 from training.engine.engine import Engine, OneProcess
@@ -29,6 +29,7 @@ from training.judges.verdict import Judge
 from training.policy.batches import Encoded, encode_pairs
 from training.policy.load import ADAPTER, Policy, fingerprint, load_policy, name_base
 from training.policy.pretrain import read_pairs
+from training.progress import Advance, Follow, nobody
 from training.rollout.generator import version_of
 from training.rollout.speaker import LocalSpeaker, Speaker
 from training.rollout.store import RolloutStore
@@ -48,6 +49,7 @@ def optimise(
     rollouts: Path | None = None,
     held_out: Sequence[Conversation] = (),
     speaker: Speaker | None = None,
+    follow: Follow = nobody,
 ) -> PolicyReport:
     """Optimise a policy for several rewards under judges, and save it.
 
@@ -71,6 +73,7 @@ def optimise(
         rollouts: Rollouts and scores to share with other runs; without it they are dropped at the end.
         held_out: Prompts of evaluations and A/B pools; none of them is learnt from.
         speaker: Who draws the samples; without it, this process does.
+        follow: Told the figures of every round's samples and the loss of every step.
 
     Raises:
         ValueError: Nothing to optimise for, a round in which nothing was left to learn from, a reward that is not
@@ -96,7 +99,7 @@ def optimise(
     passed = _satisfied(logged, judges)
     texts = encode_pairs(frozen.tokenizer, *passed, room + config.max_new_tokens)
     engine = OneProcess(trained.model)
-    reports = _rounds(engine, trained.tokenizer, kept, bench, name=out.name, texts=texts, state=state)
+    reports = _rounds(engine, trained.tokenizer, kept, bench, name=out.name, texts=texts, state=state, follow=follow)
 
     def finish() -> PolicyReport:
         report = PolicyReport(
@@ -128,15 +131,19 @@ def _rounds(
     name: str,
     texts: Sequence[Encoded],
     state: Path,
+    follow: Follow,
 ) -> list[RoundReport]:
     config, progress = bench.config, resume(state, engine)
     for number in range(progress.round, config.rounds):
+        title = f"{name}, round {number + 1} of {config.rounds}"
         with engine.whole() as model:
             speaks = Policy(model, tokenizer)
             prepare = partial(_prepared, speaks, tasks, bench, number=number, name=name, state=state)
             prepared = engine.shared(prepare)
-        pad = tokenizer.pad_token_id
-        report = _learn(engine, prepared, texts, pad=pad, config=config, progress=progress, state=state)
+        if engine.rank == 0:
+            follow(Advance(f"{title}: samples", number + 1, config.rounds, figures(prepared.seen)))
+        steps = partial(learn, pad=tokenizer.pad_token_id, title=f"{title}: learning", follow=follow)
+        report = _learn(engine, prepared, texts, steps, config=config, progress=progress, state=state)
         progress = Progress(number + 1, reports=(*progress.reports, report))
         save(state, engine, progress)
     return list(progress.reports)
@@ -176,18 +183,17 @@ def _learn(
     engine: Engine,
     prepared: Prepared,
     texts: Sequence[Encoded],
+    steps: Callable[..., Learnt],
     *,
-    pad: int,
     config: CgpoConfig,
     progress: Progress,
     state: Path,
 ) -> RoundReport:
     started, number, lesson = time.perf_counter(), prepared.round, prepared.lesson
-    learnt = learn(
+    learnt = steps(
         engine,
         lesson,
         texts,
-        pad=pad,
         config=config,
         seed=config.seed + number,
         done=progress.learnt,

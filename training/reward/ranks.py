@@ -4,24 +4,27 @@ import os
 import pickle
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from training.engine.config import EngineConfig
+from training.progress import Follow, nobody, relay
 
 if TYPE_CHECKING:
     from training.reward.report import RewardReport
 
 
-def train_on_ranks(examples: Any, out: Path, *, engine: EngineConfig, **settings: Any) -> "RewardReport":
+def train_on_ranks(
+    examples: Any, out: Path, *, engine: EngineConfig, follow: Follow = nobody, **settings: Any
+) -> "RewardReport":
     """What `train_reward_model` does, under torchrun with DeepSpeed; an interrupted one goes on when called again.
 
     Args:
         examples: As `train_reward_model` takes them.
         out: The directory to write; the ranks' log lies beside it.
         engine: Ranks, stage, precision.
+        follow: Told what rank 0 writes of its steps.
         settings: The other arguments of `train_reward_model`.
 
     Raises:
@@ -30,22 +33,17 @@ def train_on_ranks(examples: Any, out: Path, *, engine: EngineConfig, **settings
     import pyarrow.parquet as pq
 
     from training.engine.launch import run_ranks
-    from training.engine.steps import MARK
 
     job = out.with_name(f"{out.name}.work")
     job.mkdir(parents=True, exist_ok=True)
     pq.write_table(examples, job / "examples.parquet")
     (job / "settings.pickle").write_bytes(pickle.dumps(settings | {"engine": engine, "out": out}))
 
-    def show(line: str) -> None:
-        if line.startswith(MARK):
-            tqdm.write(line.removeprefix(MARK))
-
     run_ranks(
         ["-m", "training.reward.ranks", str(job)],
         engine,
         log=out.with_name(f"{out.name}.log"),
-        on_line=show,
+        on_line=partial(relay, follow=follow),
         resume="Run the same command again: it goes on at the last kept state",
     )
     report: RewardReport = pickle.loads((job / "report.pickle").read_bytes())
