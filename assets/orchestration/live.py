@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import dagster as dg
 
@@ -35,11 +36,11 @@ class Live:
         now = self._clock()
         for name, value in advance.figures.items():
             self._series.setdefault(name, []).append(Point((now - self._began) / 60, value, advance.what))
-        shown: dict[str, dg.MetadataValue] = {name: dg.MetadataValue.float(v) for name, v in advance.figures.items()}
-        shown |= {"step": dg.MetadataValue.int(advance.step), "of": dg.MetadataValue.int(advance.of)}
+        shown: dict[str, Any] = {"now": f"{advance.what}, step {advance.step:,} of {advance.of:,}"}
         if self._series and (advance.step == advance.of or now - self._drawn > REDRAWN):
             self._drawn = now
-            shown["curves"] = embedded("curves", curves(self._series))
+            shown["curves"] = embedded("curves", curves(self._series), colours=256)
+        shown |= {"step": advance.step} | {name: float(value) for name, value in advance.figures.items()}
         self._context.log_event(
             dg.AssetObservation(
                 words.asset_name(self._stage),

@@ -169,18 +169,18 @@ def _read_now(run: Run, stage: str) -> Shown:
     return shown
 
 
-def embedded(name: str, png: bytes) -> dg.MarkdownMetadataValue:
-    """A picture within the page."""
-    return dg.MetadataValue.md(f"![{name}](data:image/png;base64,{_encoded(png)})")
+def embedded(name: str, png: bytes, colours: int = 64) -> dg.MarkdownMetadataValue:
+    """A picture within the page; thin lines need more colours to keep theirs."""
+    return dg.MetadataValue.md(f"![{name}](data:image/png;base64,{_encoded(png, colours)})")
 
 
-def _encoded(png: bytes) -> str:
-    """A plot in the size in which the UI shows it, in 64 colours."""
+def _encoded(png: bytes, colours: int) -> str:
+    """A plot in the size in which the UI shows it."""
     from PIL import Image
 
     with Image.open(io.BytesIO(png)) as image:
         size = (PLOT_WIDTH, round(image.height * PLOT_WIDTH / image.width))
-        small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS).quantize(64)
+        small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS).quantize(colours)
     out = io.BytesIO()
     small.save(out, "PNG", optimize=True)
     return base64.b64encode(out.getvalue()).decode()

@@ -35,12 +35,13 @@ def curves(series: Mapping[str, Sequence[Point]]) -> bytes:
     for name, points in series.items():
         line, _, kind = name.rpartition(" ")
         kinds.setdefault(kind, {})[line] = points
-    figure, every = panels(len(kinds), max(3.2, 2.4 * len(kinds)), 2.4, alike=False)
+    rows = 1 if len(kinds) <= 2 else 2
+    figure, every = panels(len(kinds), 7.0, 2.4 * rows, rows=rows, alike=False)
     for axes, (kind, lines) in zip(every, kinds.items(), strict=True):
         for line, points in lines.items():
             _draw(axes, line, points)
         axes.set(title=kind, xlabel="minutes")
-        axes.margins(x=0.1)
+        axes.set_xlim(left=0)
     named = {line: each for axes in every for each in axes.lines if (line := str(each.get_label()))[:1] != "_"}
     if named:
         figure.legend(named.values(), named, loc="outside upper left", ncols=4, frameon=False, labelcolor=INK)
