@@ -110,7 +110,7 @@ def _follow(
                 heard += 1
                 hear(message)
 
-        with _running(command, session.get_bootstrap_env_vars()) as process:
+        with running(command, session.get_bootstrap_env_vars()) as process:
             context.log.info("process %d: %s", process.pid, " ".join(command))
             while process.poll() is None:
                 listen()
@@ -120,7 +120,7 @@ def _follow(
 
 
 @contextmanager
-def _running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
     """A process with the streams of this one, and its end with all that it started."""
     process = subprocess.Popen(tied(list(command)), env={**os.environ, **environment}, stdin=subprocess.DEVNULL)
     try:
