@@ -1,11 +1,10 @@
 """A stage in a process of its own, in another environment where one is named: Dagster Pipes carries what it tells.
 
-1. Who reads DeepSpeed's ranks or a vLLM server needs a main thread: they are tied to the life of the one that started
-   them, and Ctrl-C or SIGTERM reaches it.
-2. What the process writes appears as the step's stdout and stderr, its figures as observations, while it goes on.
-3. However the step ends, when the run is terminated in the UI too, everything that it started ends with it.
+1. What the process writes appears as the step's stdout and stderr, its figures as observations, while it goes on.
+2. However the step ends, when the run is terminated in the UI too, everything that it started ends with it: the process
+   ends its ranks and servers in order, as it does on Ctrl-C, and what is left is killed.
 
-Stages that fit one process stay in Dagster's: a process costs the start of torch, some four seconds a step.
+Stages that fit one process stay in Dagster's: another one costs the start of torch, some four seconds a step.
 """
 
 import os
@@ -89,8 +88,8 @@ def perform(
         raise dg.Failure(found["failed"], allow_retries=bool(found["held"]))
     if code or "performed" not in found:
         raise dg.Failure(
-            f"the process of stage {stage.name} ended ({code}) before it was done; its last words are in this step's "
-            "stderr. Materialise it again: a training that keeps its state goes on where it was",
+            f"{program[0]} ended ({code}) before stage {stage.name} was done; its last words are in this step's "
+            "stderr. Materialise it again when that is mended: a training that keeps its state goes on where it was",
             allow_retries=False,
         )
     return Elsewhere(Performed(**found["performed"]), int(found["newest"]))
