@@ -26,18 +26,19 @@ def build(run: RunResource) -> dg.Definitions:
     live = recipe.source == "warehouse"
     every = stages(recipe)
     names = [stage.name for stage in every]
-    named, swept = jobs.jobs(names), jobs.sweep(names)
+    of = jobs.members(names)
+    named = jobs.jobs(of)
     return dg.Definitions(
         assets=[*as_assets(every, live=live), *days.assets(run)],
         asset_checks=checks(names),
         jobs=[*named.values(), adversary_days, warehouse_upkeep, finish_erasures],
         schedules=[  # erasures before the upkeep, and both before the cycle
-            *jobs.schedules(named, swept, live=live),
+            *jobs.schedules(named, of, live=live),
             _nightly("nightly_adversary_days", adversary_days, "15 2 * * *", running=live),
             _nightly("nightly_erasures", finish_erasures, "30 2 * * *", running=live),
             _nightly("nightly_upkeep", warehouse_upkeep, "30 3 * * *", running=live),
         ],
-        sensors=sensors.sensors(named, swept, live=live),
+        sensors=sensors.sensors(named, of, live=live),
         resources={"run": run},
         executor=dg.in_process_executor,
     )

@@ -28,6 +28,8 @@ from training.progress import Advance, Follow
 
 GRACE = 60.0
 """Seconds that the process has to end its ranks and servers after it was asked to."""
+KILLED = 5.0
+"""Seconds within which a killed process is gone."""
 BEAT = 0.2
 
 
@@ -142,4 +144,4 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     for each in started:
         if each.is_running():
             each.kill()
-    psutil.wait_procs(started, timeout=GRACE)
+    psutil.wait_procs(started, timeout=KILLED)

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from assets.cycle import read_json, write_json
 from assets.definitions import build
 from assets.lock import alone
 from assets.orchestration import elsewhere, history
-from assets.orchestration.jobs import sweep
+from assets.orchestration.jobs import members, request
 from assets.pipeline import reopen, stages
 from assets.recipe import Recipe
 from assets.run import Run
@@ -35,32 +36,52 @@ def copy(tiny_run: Run, tmp_path: Path) -> Run:
     return reopen(tmp_path / "tiny")
 
 
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """Dagster's history, empty."""
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
 def swept(run: Run, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
-    """The job `sweep`, as schedules ask for it."""
+    """The job `sweep`, as its schedule asks for it."""
     definitions = build(RunResource(directory=str(run.directory)))
-    tags = sweep(stage.name for stage in stages(run.recipe))
+    asked = request(members(stage.name for stage in stages(run.recipe))["sweep"])
     job = definitions.resolve_job_def("sweep")
-    return job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+    told = {"tags": asked.tags, "run_config": asked.run_config}
+    return job.execute_in_process(instance=instance, raise_on_error=False, **told)
 
 
-def alone_again(run: Run, weight: str, python: str | None = None, *, anew: bool = False) -> dg.ExecuteInProcessResult:
-    """One weight of the sweep, by hand."""
+def alone_again(
+    run: Run, weight: str, instance: dg.DagsterInstance, python: str | None = None
+) -> dg.ExecuteInProcessResult:
+    """One weight of the sweep by hand, where it is stale."""
     definitions = build(RunResource(directory=str(run.directory), python=python))
     return dg.materialize(
         list(definitions.assets or []),  # type: ignore[arg-type]
         selection=dg.AssetSelection.assets("policy"),
         partition_key=weight,
         resources=dict(definitions.resources or {}),
-        run_config=dg.RunConfig(ops={"policy": StageConfig(anew=anew)}),
+        run_config=dg.RunConfig(ops={"policy": StageConfig(anew=False)}),
+        instance=instance,
         raise_on_error=False,
     )
 
 
-def materialised(done: dg.ExecuteInProcessResult) -> dict[tuple[str, str | None], dict[str, str]]:
+def told(done: dg.ExecuteInProcessResult, instance: dg.DagsterInstance, kind: str) -> list[Any]:
+    """What a run told of assets, materialisations or observations; of steps that failed, too."""
+    entries = [entry.dagster_event for entry in instance.all_logs(done.run_id)]
+    data = [each.event_specific_data for each in entries if each is not None and each.event_type_value == kind]
+    return [getattr(each, "materialization", None) or getattr(each, "asset_observation", None) for each in data]
+
+
+def materialised(
+    done: dg.ExecuteInProcessResult, instance: dg.DagsterInstance
+) -> dict[tuple[str, str | None], dict[str, str]]:
     """What a run of Dagster's materialised, each once: asset and partition, with the event's tags."""
-    events = [event.materialization for event in done.get_asset_materialization_events()]
-    found = {(each.asset_key.to_user_string(), each.partition): dict(each.tags or {}) for each in events}
-    assert len(found) == len(events)
+    every = told(done, instance, "ASSET_MATERIALIZATION")
+    found = {(each.asset_key.to_user_string(), each.partition): dict(each.tags or {}) for each in every}
+    assert len(found) == len(every)
     return found
 
 
@@ -70,45 +91,57 @@ def why(done: dg.ExecuteInProcessResult) -> str:
     return " ".join(each.user_failure_data.description or "" for each in failures if each.user_failure_data is not None)
 
 
-def test_one_run_makes_every_weight_and_what_comes_after_with_a_version_for_each(copy: Run) -> None:
-    with dg.DagsterInstance.ephemeral() as instance:
-        done = swept(copy, instance)
-        assert done.success, why(done)
-        made = materialised(done)
-        assert list(made) == [("policy", "0"), ("policy", "0.3"), *((name, None) for name in SWEPT[1:])]
-        versions = [made["policy", weight]["dagster/data_version"] for weight in ("0", "0.3")]
-        assert versions == [copy.facts(f"policy-{weight}")["version"] for weight in ("0", "0.3")]
-        codes = {stage.name: stage.code_version() for stage in stages(copy.recipe)}
-        assert made["policy", "0.3"]["dagster/code_version"] == codes["policy-0.3"]
-        assert history.tell(instance, copy) > 0, "what the job did not run"
-        assert history.tell(instance, copy) == 0, "nothing is told twice"
-        told = instance.fetch_materializations(dg.AssetKey("offline_evaluation"), limit=9).records
-        read = {
-            (each.asset_materialization.tags or {})["dagster/input_data_version/policy"]
-            for each in told
-            if each.asset_materialization
-        }
-        assert read == {sha256("".join(versions).encode()).hexdigest()}, "Dagster's own word for both, and ours"
+def test_one_run_makes_every_weight_and_what_comes_after_with_a_version_for_each(
+    copy: Run, instance: dg.DagsterInstance
+) -> None:
+    done = swept(copy, instance)
+    assert done.success, why(done)
+    made = materialised(done, instance)
+    assert list(made) == [("policy", "0"), ("policy", "0.3"), *((name, None) for name in SWEPT[1:])]
+    ran = {
+        each.asset_key.path[-1]: each.metadata["ran"].value for each in told(done, instance, "ASSET_MATERIALIZATION")
+    }
+    assert ran == dict.fromkeys(SWEPT, False), "a request runs only what is stale"
+    versions = [made["policy", weight]["dagster/data_version"] for weight in ("0", "0.3")]
+    assert versions == [copy.facts(f"policy-{weight}")["version"] for weight in ("0", "0.3")]
+    codes = {stage.name: stage.code_version() for stage in stages(copy.recipe)}
+    assert made["policy", "0.3"]["dagster/code_version"] == codes["policy-0.3"]
+    assert made["offline_evaluation", None]["dagster/input_data_version/policy"] == both(versions)
 
 
-def test_a_weight_that_fails_costs_no_other_and_is_made_again_alone(copy: Run) -> None:
+def test_the_history_of_the_command_line_tells_each_weight_as_dagster_does(
+    copy: Run, instance: dg.DagsterInstance
+) -> None:
+    history.tell(instance, copy)
+    assert history.tell(instance, copy) == 0, "nothing is told twice"
+    assert instance.get_materialized_partitions(dg.AssetKey("policy")) == {"0", "0.3"}
+    (record,) = instance.fetch_materializations(dg.AssetKey("offline_evaluation"), limit=9).records
+    assert record.asset_materialization is not None
+    versions = [str(copy.facts(f"policy-{weight}")["version"]) for weight in ("0", "0.3")]
+    assert (record.asset_materialization.tags or {})["dagster/input_data_version/policy"] == both(versions)
+
+
+def both(versions: list[str]) -> str:
+    """The version of both weights together, as Dagster reckons it."""
+    return sha256("".join(versions).encode()).hexdigest()
+
+
+def test_a_weight_that_fails_costs_no_other_and_is_made_again_alone(copy: Run, instance: dg.DagsterInstance) -> None:
     shutil.rmtree(copy.policy(0.0))  # both are made anew, in the next cycle
     shutil.rmtree(copy.policy(0.3))
     in_the_way = copy.directory / "cycles" / "0002" / "policies" / "love-0.work"
     in_the_way.parent.mkdir(parents=True)
     in_the_way.touch()
-    with dg.DagsterInstance.ephemeral() as instance:
-        done = swept(copy, instance)
-        assert not done.success
-        assert why(done).startswith("policy-0: ")
-        assert str(in_the_way) in why(done)
-        assert list(materialised(done)) == [("policy", "0.3")], "the other weight, and nothing that reads both"
+    done = swept(copy, instance)
+    assert not done.success
+    assert why(done).startswith("policy-0: ")
+    assert str(in_the_way) in why(done)
+    assert list(materialised(done, instance)) == [("policy", "0.3")], "the other weight, and nothing that reads both"
     in_the_way.unlink()
-    again = alone_again(copy, "0")
+    again = alone_again(copy, "0", instance)
     assert again.success, why(again)
-    assert list(materialised(again)) == [("policy", "0")]
-    told = [each.event_specific_data for each in again.all_events if each.event_type_value == "ASSET_OBSERVATION"]
-    seen: list[Any] = [each.asset_observation for each in told]  # type: ignore[union-attr]
+    assert list(materialised(again, instance)) == [("policy", "0")]
+    seen = told(again, instance, "ASSET_OBSERVATION")
     assert {each.partition for each in seen} == {"0"}
     assert [str(each.metadata["now"].value).partition(", ")[2] for each in seen][:2] == [
         "round 1 of 1: samples, step 1 of 1",
@@ -118,28 +151,27 @@ def test_a_weight_that_fails_costs_no_other_and_is_made_again_alone(copy: Run) -
     assert str(seen[-1].metadata["curves"].value).startswith("![curves](data:image/png;base64,")
 
 
-def test_a_policy_that_must_not_be_used_stops_what_comes_after(copy: Run) -> None:
+def test_a_policy_that_must_not_be_used_stops_what_comes_after(copy: Run, instance: dg.DagsterInstance) -> None:
     assert copy.cycle is not None
     file = copy.cycle.marker_file("policy-0.3")
     marker = read_json(file)
     marker["facts"]["rounds"][-1]["loss"] = float("nan")
     write_json(file, marker)
-    with dg.DagsterInstance.ephemeral() as instance:
-        done = swept(copy, instance)
+    done = swept(copy, instance)
     assert not done.success
     failed = [each.check_name for each in done.get_asset_check_evaluations() if not each.passed]
     assert failed == ["figures_are_finite"]
-    assert list(materialised(done)) == [("policy", "0"), ("policy", "0.3")]
+    assert list(materialised(done, instance)) == [("policy", "0"), ("policy", "0.3")]
 
 
-def test_a_stage_in_another_process_tells_what_it_came_to(copy: Run) -> None:
-    done = alone_again(copy, "0.3", sys.executable)
+def test_a_stage_in_another_process_tells_what_it_came_to(copy: Run, instance: dg.DagsterInstance) -> None:
+    done = alone_again(copy, "0.3", instance, sys.executable)
     assert done.success, why(done)
-    tags = materialised(done)["policy", "0.3"]
+    tags = materialised(done, instance)["policy", "0.3"]
     assert (tags["dagster/data_version"], tags["loveloop/cycle"]) == (copy.facts("policy-0.3")["version"], "1")
 
 
-def test_a_stage_in_another_process_says_why_it_failed(copy: Run) -> None:
+def test_a_stage_in_another_process_says_why_it_failed(copy: Run, instance: dg.DagsterInstance) -> None:
     wanted = next(stage for stage in stages(copy.recipe) if stage.name == "policy-0.3")
 
     @dg.op
@@ -155,7 +187,7 @@ def test_a_stage_in_another_process_says_why_it_failed(copy: Run) -> None:
     (failed,) = [event.step_failure_data for event in held.all_events if event.is_step_failure]
     assert failed.user_failure_data is not None
     assert str(failed.user_failure_data.description).startswith(f"somebody (process {os.getpid()}")
-    lost = alone_again(copy, "0.3", "/nowhere/python")
+    lost = alone_again(copy, "0.3", instance, "/nowhere/python")
     assert "/nowhere/python" in why(lost)
 
 
@@ -167,7 +199,7 @@ def test_a_step_that_is_ended_ends_everything_that_its_process_started() -> None
             time.sleep(0.05)
     assert process.returncode is not None
     assert len(children) == 1
-    assert not children[0].is_running()
+    assert not children[0].is_running() or children[0].status() == psutil.STATUS_ZOMBIE
 
 
 def test_only_what_trains_on_ranks_or_samples_from_a_server_leaves_the_process() -> None:

@@ -118,6 +118,7 @@ def test_enough_new_loves_begin_a_cycle_once_for_each_threshold(live: Live) -> N
     (request,) = live.looks("enough_new_loves").run_requests
     assert request.run_key == f"{'b' * 12}-2"
     assert request.tags.items() >= EVERY_WEIGHT.items()
+    assert request.run_config["ops"]["policy"] == {"config": {"anew": False}}
     with alone(live.run.directory, "somebody"):
         assert live.looks("enough_new_loves").skip_message.startswith("somebody (process")
 
@@ -198,6 +199,7 @@ def test_schedules_ask_for_every_weight_where_their_job_sweeps(live: Live) -> No
             tick = schedule.evaluate_tick(dg.build_schedule_context(instance=instance))
         (request,) = tick.run_requests or []
         assert {key: tag for key, tag in request.tags.items() if "partition" in key} == tags, name
+        assert request.run_config["ops"]["p_love" if name == "nightly_retrain" else "policy"]["config"]["anew"] is False
 
 
 def test_the_days_of_a_live_warehouse_are_its_partitions(live: Live, tmp_path: Path) -> None:
