@@ -17,7 +17,7 @@ WHILE_HELD = dg.RetryPolicy(max_retries=3, delay=60, backoff=dg.Backoff.EXPONENT
 _DONE = {
     "loop": "Every stage, only what is stale: with new feedback a whole cycle, otherwise nothing.",
     "retrain": "From the warehouse to P[Love] and the other reward models, only what is stale.",
-    "sweep": "From the models to a policy of each Love weight, the staged candidate and the report, only what is stale.",
+    "sweep": "From the models to a policy for each Love weight, the candidate and the report, only what is stale.",
     "readout": "Reads the A/B test of the staged candidate, writes the lift ledger and the report, only what is stale.",
 }
 """What each job does."""

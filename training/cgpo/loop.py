@@ -140,10 +140,10 @@ def _rounds(
             speaks = Policy(model, tokenizer)
             prepare = partial(_prepared, speaks, tasks, bench, number=number, name=name, state=state)
             prepared = engine.shared(prepare)
-        if engine.rank == 0:
-            follow(Advance(f"{title}: samples", number + 1, config.rounds, figures(prepared.seen)))
-        steps = partial(learn, pad=tokenizer.pad_token_id, title=f"{title}: learning", follow=follow)
-        report = _learn(engine, prepared, texts, steps, config=config, progress=progress, state=state)
+        follow(Advance(f"{title}: samples", number + 1, config.rounds, figures(prepared.seen)))
+        shared = {"pad": tokenizer.pad_token_id, "config": config, "seed": config.seed + number}
+        epoch = partial(learn, **shared, title=f"{title}: learning", follow=follow)
+        report = _learn(engine, prepared, texts, epoch, progress=progress, state=state)
         progress = Progress(number + 1, reports=(*progress.reports, report))
         save(state, engine, progress)
     return list(progress.reports)
@@ -183,19 +183,16 @@ def _learn(
     engine: Engine,
     prepared: Prepared,
     texts: Sequence[Encoded],
-    steps: Callable[..., Learnt],
+    epoch: Callable[..., Learnt],
     *,
-    config: CgpoConfig,
     progress: Progress,
     state: Path,
 ) -> RoundReport:
     started, number, lesson = time.perf_counter(), prepared.round, prepared.lesson
-    learnt = steps(
+    learnt = epoch(
         engine,
         lesson,
         texts,
-        config=config,
-        seed=config.seed + number,
         done=progress.learnt,
         keep=lambda learnt: save(state, engine, progress._replace(learnt=learnt)),
     )
