@@ -175,7 +175,7 @@ def _whole(
 def _partitions(
     context: dg.AssetExecutionContext, run: Run, stages: Sequence[Stage], resource: RunResource, *, anew: bool
 ) -> dg.MaterializeResult[None]:
-    """Make partitions one after the other, each told as soon as it is there; one that fails keeps none from its turn.
+    """Make partitions one after the other, each told as soon as it is there; one that fails does not stop the others.
 
     Each has a version of its own, and the result of a step has one alone: so the step's own result tells nothing more.
 

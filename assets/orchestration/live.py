@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from assets.orchestration import words
-from assets.orchestration.metadata import embedded
+from assets.orchestration.metadata import embedded, number
 from assets.report.curves_plot import Point, curves
 from training.progress import Advance
 
@@ -40,7 +40,7 @@ class Live:
         if self._series and (advance.step == advance.of or now - self._drawn > REDRAWN):
             self._drawn = now
             shown["curves"] = embedded("curves", curves(self._series), colours=256)
-        shown |= {"step": advance.step} | {name: float(value) for name, value in advance.figures.items()}
+        shown |= {"step": advance.step} | {name: number(value) for name, value in advance.figures.items()}
         self._context.log_event(
             dg.AssetObservation(
                 words.asset_name(self._stage),

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -106,7 +107,12 @@ def _last(rounds: Sequence[Mapping[str, Any]]) -> Shown:
     except ValidationError:  # of an earlier version: the table has what it recorded
         return {}
     found = {"loss": float(rounds[-1]["loss"]), "winners": int(rounds[-1]["winners"])} | figures(tasks)
-    return {f"last round: {name}": value for name, value in found.items()}
+    return {f"last round: {name}": number(value) for name, value in found.items()}
+
+
+def number(value: float) -> float | str:
+    """A figure that Dagster can plot; NaN and infinity as words, since its page takes them for an error."""
+    return value if math.isfinite(value) else str(value)
 
 
 def _cell(value: Any) -> Any:
