@@ -217,6 +217,18 @@ def test_what_the_command_line_finished_stands_in_the_history_once(told: tuple[d
     assert len(judged) == run.facts("adversary")["days"]
 
 
+def test_what_reads_every_weight_names_their_versions_as_one_like_dagster_itself(
+    told: tuple[dg.DagsterInstance, Run],
+) -> None:
+    instance, run = told
+    assert instance.get_materialized_partitions(dg.AssetKey("policy")) == {"0", "0.3"}
+    (record,) = instance.fetch_materializations(dg.AssetKey("offline_evaluation"), limit=9).records
+    assert record.asset_materialization is not None
+    versions = "".join(str(run.facts(f"policy-{weight}")["version"]) for weight in ("0", "0.3"))
+    tags = record.asset_materialization.tags or {}
+    assert tags["dagster/input_data_version/policy"] == sha256(versions.encode()).hexdigest()
+
+
 def test_a_later_materialisation_is_told_by_dagster_itself(told: tuple[dg.DagsterInstance, Run]) -> None:
     instance, run = told
     definitions = build(RunResource(directory=str(run.directory)))

@@ -19,7 +19,7 @@ from assets.cli import group
 from assets.cycle import read_json, write_json
 from assets.definitions import build
 from assets.lock import alone
-from assets.orchestration import elsewhere, history
+from assets.orchestration import elsewhere
 from assets.orchestration.jobs import members, request
 from assets.pipeline import reopen, stages
 from assets.recipe import Recipe
@@ -107,18 +107,6 @@ def test_one_run_makes_every_weight_and_what_comes_after_with_a_version_for_each
     codes = {stage.name: stage.code_version() for stage in stages(copy.recipe)}
     assert made["policy", "0.3"]["dagster/code_version"] == codes["policy-0.3"]
     assert made["offline_evaluation", None]["dagster/input_data_version/policy"] == both(versions)
-
-
-def test_the_history_of_the_command_line_tells_each_weight_as_dagster_does(
-    copy: Run, instance: dg.DagsterInstance
-) -> None:
-    history.tell(instance, copy)
-    assert history.tell(instance, copy) == 0, "nothing is told twice"
-    assert instance.get_materialized_partitions(dg.AssetKey("policy")) == {"0", "0.3"}
-    (record,) = instance.fetch_materializations(dg.AssetKey("offline_evaluation"), limit=9).records
-    assert record.asset_materialization is not None
-    versions = [str(copy.facts(f"policy-{weight}")["version"]) for weight in ("0", "0.3")]
-    assert (record.asset_materialization.tags or {})["dagster/input_data_version/policy"] == both(versions)
 
 
 def both(versions: list[str]) -> str:
