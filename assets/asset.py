@@ -1,20 +1,26 @@
 """How a stage becomes a Dagster asset: the same function under the run's lock, with what it recorded as metadata."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
 import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as TOLD_ALREADY
 from pydantic import Field
 
 from assets import places
 from assets.errors import expected
 from assets.lock import RunHeldError, alone
-from assets.orchestration import event, metadata, words
+from assets.orchestration import elsewhere, event, words
+from assets.orchestration.live import Live
 from assets.pipeline import anchored, keep, prepare, read_recipe, reopen
 from assets.recipe import Recipe
-from assets.run import Run, Stage, perform
+from assets.run import Performed, Run, Stage, perform
+from training.progress import Sparsely
 
 RECIPES = Path(__file__).resolve().parents[1] / "deploy" / "recipes"
 Result = TypeVar("Result")
@@ -31,16 +37,20 @@ class RunResource(dg.ConfigurableResource[Run]):
     live_warehouse: str | None = Field(
         None, description="The live warehouse, for recipes that read one; goes before the recipe's."
     )
+    python: str | None = Field(
+        None, description="Python of the environment that trains. Empty: Dagster's own trains what fits one process."
+    )
 
     @classmethod
     def from_environment(cls) -> "RunResource":
-        """LOVELOOP_HOME (runs), _RUN (demo), _RECIPE (the run's own), _DATA and _WAREHOUSE."""
+        """LOVELOOP_HOME (runs), _RUN (demo), _RECIPE (the run's own), _DATA, _WAREHOUSE and _PYTHON."""
         home = Path(os.environ.get("LOVELOOP_HOME", places.HOME))
         return cls(
             directory=str(home / os.environ.get("LOVELOOP_RUN", "demo")),
             recipe_file=os.environ.get("LOVELOOP_RECIPE"),
             data=os.environ.get("LOVELOOP_DATA"),
             live_warehouse=os.environ.get("LOVELOOP_WAREHOUSE"),
+            python=os.environ.get("LOVELOOP_PYTHON"),
         )
 
     def recipe(self) -> Recipe:
@@ -77,27 +87,44 @@ class StageConfig(dg.Config):
     )
 
 
-def as_asset(stage: Stage, *, live: bool) -> dg.AssetsDefinition:
-    """One stage as one asset. Materialised by hand it runs anew, as a new version; jobs run only what is stale."""
+def as_assets(stages: Iterable[Stage], *, live: bool) -> list[dg.AssetsDefinition]:
+    """Every stage as an asset; the policies of the sweep are the partitions of one, by Love weight."""
+    groups = groupby(stages, key=lambda stage: words.asset_name(stage.name))
+    return [_as_asset(name, tuple(every), live=live) for name, every in groups]
+
+
+def _as_asset(name: str, stages: Sequence[Stage], *, live: bool) -> dg.AssetsDefinition:
+    """One asset. Materialised by hand its stages run anew, as new versions; jobs run only what is stale.
+
+    Args:
+        name: The asset's.
+        stages: The one that makes it, or one for each of its partitions; those differ in a setting alone.
+        live: The run reads a live warehouse.
+    """
+    first = stages[0]
+    parts = [key for stage in stages if (key := words.partition(stage.name))]
 
     @dg.asset(
-        name=words.asset_name(stage.name),
-        deps=sorted(map(words.asset_name, stage.needs)),
-        description=words.description(stage.name, stage.title),
-        group_name=words.group(stage.name),
-        kinds=words.kinds(stage.name),
+        name=name,
+        deps=sorted({words.asset_name(need) for need in first.needs}),
+        description=words.description(first.name, first.title),
+        group_name=words.group(first.name),
+        kinds=words.kinds(first.name),
         owners=words.OWNERS,
-        tags={"loveloop/stage": stage.name},
-        code_version=stage.code_version(),
-        freshness_policy=words.freshness(stage.name, live=live),
+        tags={"loveloop/stage": name},
+        code_version=first.code_version(),
+        freshness_policy=words.freshness(first.name, live=live),
+        partitions_def=dg.StaticPartitionsDefinition(parts) if parts else None,
+        backfill_policy=dg.BackfillPolicy.single_run() if parts else None,
     )
     def materialise(
         context: dg.AssetExecutionContext, config: StageConfig, run: RunResource
     ) -> dg.MaterializeResult[None]:
         opened = opened_or_failed(run)
-        return held(
-            opened, f"Dagster, asset {stage.name}", lambda: _materialise(context, opened, stage, anew=config.anew)
-        )
+        if not parts:
+            return _whole(context, opened, first, run, anew=config.anew)
+        wanted = [stage for stage in stages if words.partition(stage.name) in context.partition_keys]
+        return _partitions(context, opened, wanted, run, anew=config.anew)
 
     return materialise
 
@@ -134,23 +161,76 @@ def opened_or_failed(run: RunResource) -> Run:
         raise dg.Failure(str(error), allow_retries=isinstance(error, RunHeldError)) from error
 
 
-def _materialise(
-    context: dg.AssetExecutionContext, run: Run, stage: Stage, *, anew: bool
+def _whole(
+    context: dg.AssetExecutionContext, run: Run, stage: Stage, resource: RunResource, *, anew: bool
 ) -> dg.MaterializeResult[None]:
+    made = _made(context, run, stage, resource, anew=anew)
+    tags = made.tags or {}
+    told = {name: value for name, value in tags.items() if name.startswith(event.OURS)}
+    return dg.MaterializeResult(
+        metadata=dict(made.metadata), data_version=dg.DataVersion(tags[DATA_VERSION_TAG]), tags=told
+    )
+
+
+def _partitions(
+    context: dg.AssetExecutionContext, run: Run, stages: Sequence[Stage], resource: RunResource, *, anew: bool
+) -> dg.MaterializeResult[None]:
+    """Make partitions one after the other, each told as soon as it is there; one that fails does not stop the others.
+
+    Each has a version of its own, and the result of a step has one alone: so the step's own result tells nothing more.
+
+    Raises:
+        Failure: Some failed, or somebody else works in the run.
+    """
+    failed: dict[str, dg.Failure] = {}
+    for stage in stages:
+        try:
+            context.log_event(_made(context, run, stage, resource, anew=anew))
+        except dg.Failure as failure:
+            if failure.allow_retries:
+                raise
+            context.log.error("%s: %s", stage.name, failure.description)
+            failed[stage.name] = failure
+    if failed:
+        raise dg.Failure("; ".join(f"{name}: {each.description}" for name, each in failed.items()), allow_retries=False)
+    return dg.MaterializeResult(metadata={TOLD_ALREADY: True})
+
+
+def _made(
+    context: dg.AssetExecutionContext, run: Run, stage: Stage, resource: RunResource, *, anew: bool
+) -> dg.AssetMaterialization:
+    """Bring a stage up to date, in this process or in one of its own, and say what it came to.
+
+    Raises:
+        Failure: As `held`.
+    """
+    who = f"Dagster, asset {words.asset_name(stage.name)}"
+    live = Live(context, stage.name)
+
+    def here() -> dg.AssetMaterialization:
+        _ready(context, run, stage)
+        done = perform(replace(run, follow=Sparsely(live)), stage, anew=anew)
+        return _told(context, run, stage, done)
+
+    if not elsewhere.wanted(stage.name, run.recipe, resource.python):
+        return held(run, who, here)
+    held(run, who, lambda: _ready(context, run, stage))
+    done = elsewhere.perform(context, run, stage, live, anew=anew, python=resource.python)
+    return _told(context, run.looking_at(done.newest), stage, done.performed)
+
+
+def _ready(context: dg.AssetExecutionContext, run: Run, stage: Stage) -> None:
+    """Note the recipe, and see that what the stage reads is there: clicks come in any order."""
     keep(run)
     context.log.info("%s, in %s", stage.title, run.directory)
     for need in stage.needs:
-        run.facts(need)  # clicks come in any order; without what it reads a stage would begin from nothing
-    done = perform(run, stage, anew=anew)
+        run.facts(need)  # without what it reads a stage would begin from nothing
+
+
+def _told(context: dg.AssetExecutionContext, run: Run, stage: Stage, done: Performed) -> dg.AssetMaterialization:
     if done.why:
         context.log.info("cycle %d: %s", done.cycle, done.why)
     context.log.info("%s%s", done.facts.get("summary"), "" if done.ran else f" (kept from cycle {done.cycle})")
     for line in done.facts.get("shown", []):
         context.log.info(line)
-    marker = run.finished(stage.name)
-    assert marker is not None  # it was performed
-    return dg.MaterializeResult(
-        metadata=metadata.of_stage(run, stage.name) | {"ran": done.ran, "why": done.why or "nothing had changed"},
-        data_version=dg.DataVersion(str(marker["version"])),
-        tags=event.tags(run, stage.name),
-    )
+    return event.materialised(run, stage.name, ran=done.ran, why=done.why or "nothing had changed")

@@ -2,46 +2,33 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import dagster as dg
 
-from assets import preflight, preflight_feedback, provenance
+from assets import learnt, preflight, preflight_feedback, provenance
 from assets.asset import RunResource, opened_or_failed
 from assets.orchestration import words
 from assets.run import Run
+from assets.verdict import Verdict
 
 LEAST_SRM = 0.001
 """A sample ratio less likely than this by chance means that the assignment is broken."""
 
 
-class Verdict(NamedTuple):
-    """What a check found.
-
-    Attributes:
-        passed: Whether the rule held.
-        seen: What was seen, and the rule.
-        warn: A failure is to be looked at, and stops nothing.
-    """
-
-    passed: bool
-    seen: Mapping[str, Any]
-    warn: bool = False
-
-
 @dataclass(frozen=True)
 class Check:
-    """One check of one stage.
+    """One check of one asset.
 
     Attributes:
-        stage: Whose result it judges.
+        asset: Whose result it judges; of policies, those of every Love weight that there are.
         description: What holds when it passes.
         judge: Judges the run; its name is the check's.
         blocking: An error stops what comes after, in the same run of Dagster's.
         at_once: It reads what changes (the warehouse, the machine): earlier cycles cannot be judged by it.
     """
 
-    stage: str
+    asset: str
     description: str
     judge: Callable[[Run], Verdict]
     blocking: bool = False
@@ -202,8 +189,14 @@ EVERY = (
     Check("ingest", "few lines break the contract", dead_letters_are_few),
     Check("ingest", "the live guard switched no arm off", no_arm_tripped, at_once=True),
     Check("training_set", "rows, loves, and a Love rate that can be one", training_set_is_usable, blocking=True),
+    Check("incumbent", "guesses the log better than blindly", learnt.incumbent_learnt_the_log, blocking=True),
     Check("p_love", "better than chance on unseen users", p_love_beats_chance, blocking=True),
     Check("p_love", "chances that come true as often as they say", p_love_is_calibrated),
+    Check("policy", "no NaN in any round", learnt.figures_are_finite, blocking=True),
+    Check("policy", "each round taught something", learnt.every_round_taught_something, blocking=True),
+    Check("policy", "no judge trips too often in the last round", learnt.judges_let_policies_pass, blocking=True),
+    Check("policy", "within the KL limit", learnt.policies_stay_near_the_incumbent, blocking=True),
+    Check("offline_evaluation", "every policy has figures", learnt.every_policy_was_measured, blocking=True),
     Check("candidate", "passed every gate; a warning where its test is forced", candidate_passed_the_gates),
     Check("candidate", "real events, and nothing simulated", nothing_simulated_beside_real_events, blocking=True),
     Check("experiment_readout", "users fell to the arms as planned", sample_ratio_holds),
@@ -214,16 +207,14 @@ EVERY = (
 
 def checks(stages: Iterable[str]) -> list[dg.AssetChecksDefinition]:
     """The checks of these stages."""
-    there = set(stages)
-    return [as_asset_check(each) for each in EVERY if each.stage in there]
+    there = {words.asset_name(name) for name in stages}
+    return [as_asset_check(each) for each in EVERY if each.asset in there]
 
 
 def as_asset_check(check: Check) -> dg.AssetChecksDefinition:
     """One check as Dagster runs it, after its asset."""
 
-    @dg.asset_check(
-        asset=words.asset_name(check.stage), name=check.name, blocking=check.blocking, description=check.description
-    )
+    @dg.asset_check(asset=check.asset, name=check.name, blocking=check.blocking, description=check.description)
     def judge(run: RunResource) -> dg.AssetCheckResult:
         found = check.judge(opened_or_failed(run))
         return dg.AssetCheckResult(passed=found.passed, severity=severity(found), metadata=dict(found.seen))
@@ -233,13 +224,13 @@ def as_asset_check(check: Check) -> dg.AssetChecksDefinition:
 
 def evaluation(check: Check, run: Run) -> dg.AssetCheckEvaluation:
     """One check of what a run recorded, as the event that Dagster keeps."""
-    return told(check.stage, check.name, check.judge(run), blocking=check.blocking)
+    return told(check.asset, check.name, check.judge(run), blocking=check.blocking)
 
 
-def told(stage: str, name: str, found: Verdict, *, blocking: bool = False) -> dg.AssetCheckEvaluation:
+def told(asset: str, name: str, found: Verdict, *, blocking: bool = False) -> dg.AssetCheckEvaluation:
     """A verdict as the event that Dagster keeps."""
     return dg.AssetCheckEvaluation(
-        asset_key=dg.AssetKey(words.asset_name(stage)),
+        asset_key=dg.AssetKey(asset),
         check_name=name,
         passed=found.passed,
         severity=severity(found),

@@ -7,7 +7,7 @@ sets it. docs/dagster.md is the guide.
 import dagster as dg
 
 from assets.adversary import adversary_days
-from assets.asset import RunResource, as_asset
+from assets.asset import RunResource, as_assets
 from assets.checks import checks
 from assets.erasure.job import finish_erasures
 from assets.orchestration import days, jobs, sensors
@@ -16,7 +16,7 @@ from assets.upkeep import warehouse_upkeep
 
 
 def build(run: RunResource) -> dg.Definitions:
-    """Every stage of the run's recipe as an asset; the policy of each Love weight is one of its own.
+    """Every stage of the run's recipe as an asset; the policies of its Love weights are the partitions of one.
 
     On a live warehouse schedules and sensors are on from the start: every night it is judged for adversaries, pending
     erasures are finished, it is compacted, and a cycle learns from what is new. Those of other runs are switched on in
@@ -26,18 +26,19 @@ def build(run: RunResource) -> dg.Definitions:
     live = recipe.source == "warehouse"
     every = stages(recipe)
     names = [stage.name for stage in every]
-    named = jobs.jobs(names)
+    of = jobs.members(names)
+    named = jobs.jobs(of)
     return dg.Definitions(
-        assets=[*(as_asset(stage, live=live) for stage in every), *days.assets(run)],
+        assets=[*as_assets(every, live=live), *days.assets(run)],
         asset_checks=checks(names),
         jobs=[*named.values(), adversary_days, warehouse_upkeep, finish_erasures],
         schedules=[  # erasures before the upkeep, and both before the cycle
-            *jobs.schedules(named, live=live),
+            *jobs.schedules(named, of, live=live),
             _nightly("nightly_adversary_days", adversary_days, "15 2 * * *", running=live),
             _nightly("nightly_erasures", finish_erasures, "30 2 * * *", running=live),
             _nightly("nightly_upkeep", warehouse_upkeep, "30 3 * * *", running=live),
         ],
-        sensors=sensors.sensors(named, live=live),
+        sensors=sensors.sensors(named, of, live=live),
         resources={"run": run},
         executor=dg.in_process_executor,
     )

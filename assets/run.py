@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from assets.cycle import LAST, Cycle, Marker, cycle, cycle_for, cycles, read_json, with_key, write_json
 from assets.recipe import Recipe
+from training.progress import Follow, nobody
 
 Facts = dict[str, Any]
 """What a stage found: JSON values that the report, the command line and Dagster's metadata show. Paths in it are
@@ -34,6 +35,7 @@ class Run:
         data: The user's data, for recipes that read some.
         recipe_file: The file that the recipe was read from, as it was given.
         at: The cycle that is looked at; None for the newest one.
+        follow: Told how far a training is.
     """
 
     directory: Path
@@ -41,6 +43,7 @@ class Run:
     data: Path | None = None
     recipe_file: str | None = None
     at: int | None = None
+    follow: Follow = field(default=nobody, compare=False)
 
     @property
     def world(self) -> Path:

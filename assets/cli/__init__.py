@@ -37,6 +37,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "simulate": ("world:simulate", "Write a synthetic stream of events, with its hidden truth."),
 }
 """Command, the place of its code within this package, and the line that `loveloop --help` shows."""
+STARTED_BY_DAGSTER = {"stage": "stage:stage"}
+"""Commands that no person types, and that no help lists."""
 
 
 class LateGroup(click.Group):
@@ -48,9 +50,10 @@ class LateGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  (click's signature)
         """Import the command, or None when there is none of that name."""
-        if cmd_name not in COMMANDS:
+        places = STARTED_BY_DAGSTER | {name: place for name, (place, _) in COMMANDS.items()}
+        if cmd_name not in places:
             return None
-        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        module, _, name = places[cmd_name].partition(":")
         command: click.Command = getattr(importlib.import_module(f"assets.cli.{module}"), name)
         return _with_examples(command)
 

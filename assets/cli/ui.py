@@ -21,7 +21,14 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
     help="Open the run with this recipe (TOML); needed for a run that does not exist yet.",
 )
 @click.option("--port", type=int, default=3000, show_default=True, help="Port on 127.0.0.1.")
-def ui(home: Path, name: str | None, recipe: Path | None, port: int) -> None:
+@click.option(
+    "--python",
+    envvar="LOVELOOP_PYTHON",
+    show_envvar=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Python of the environment in which models and policies train; this one if left out.",
+)
+def ui(home: Path, name: str | None, recipe: Path | None, port: int, python: Path | None) -> None:
     r"""Serve the Dagster UI of one run: its stages as assets, with history, checks, plots, schedules and sensors.
 
     What `loveloop run` finished is there, and appears while it goes on. Ctrl-C ends it and everything that it started;
@@ -43,6 +50,7 @@ def ui(home: Path, name: str | None, recipe: Path | None, port: int) -> None:
     (dagster_home / "dagster.yaml").write_text((DEPLOY / "dagster.yaml").read_text())
     told = {"DAGSTER_HOME": str(dagster_home), "LOVELOOP_HOME": str(home.resolve()), "LOVELOOP_RUN": run.name}
     told |= {"LOVELOOP_RECIPE": str(recipe.resolve())} if recipe else {}
+    told |= {"LOVELOOP_PYTHON": str(python.absolute())} if python else {}
     kept = {key: value for key, value in os.environ.items() if key != "LOVELOOP_RECIPE"}
     environment = kept | told | {"DAGSTER_DISABLE_TELEMETRY": "yes", "PYTHONWARNINGS": "ignore"}
     try:

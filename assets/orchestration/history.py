@@ -8,7 +8,7 @@ import dagster as dg
 from assets.checks import EVERY, evaluation
 from assets.cycle import cycles
 from assets.errors import expected
-from assets.orchestration import days, event, metadata, words
+from assets.orchestration import days, event, words
 from assets.run import Run
 
 Told = dg.AssetMaterialization | dg.AssetCheckEvaluation
@@ -39,11 +39,7 @@ def untold(instance: dg.DagsterInstance, run: Run) -> Iterator[Told]:
         assert marker is not None
         if event.result(marker) in known:
             continue
-        yield dg.AssetMaterialization(
-            words.asset_name(stage),
-            metadata=metadata.of_stage(looked_at, stage),
-            tags=event.tags(looked_at, stage) | event.versions(looked_at, stage),
-        )
+        yield event.materialised(looked_at, stage)
         yield from _checked(looked_at, stage)
     yield from days.untold(instance, run)
 
@@ -75,7 +71,7 @@ def _known(instance: dg.DagsterInstance, run: Run) -> set[str]:
 def _checked(run: Run, stage: str) -> Iterator[dg.AssetCheckEvaluation]:
     newest = run.cycle is not None and run.cycle.number == cycles(run.directory)[-1].number
     for check in EVERY:
-        if check.stage != stage or (check.at_once and not newest):
+        if check.asset != words.asset_name(stage) or (check.at_once and not newest):
             continue
         try:
             yield evaluation(check, run)

@@ -2,11 +2,13 @@
 
 import base64
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import dagster as dg
+from pydantic import ValidationError
 
 from assets import provenance
 from assets.errors import expected
@@ -37,7 +39,7 @@ def of_stage(run: Run, stage: str) -> Shown:
         "seconds": float(marker["seconds"]),
     }
     shown |= {name: value for name, value in map(_entry, facts.items()) if value is not None}
-    shown |= _paths(run, facts)
+    shown |= _paths(run, facts) | _last(facts.get("rounds", ()))
     if "verdict" in facts:  # a decision is not told without the gates that the candidate failed
         shown["decision"] = str(shown.pop("verdict"))
     if stage in _COUNTED and isinstance(facts.get("rows"), int):
@@ -92,6 +94,25 @@ def _rounds(rounds: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue:
             for task in each.get("tasks", [{}])
         ]
     )
+
+
+def _last(rounds: Sequence[Mapping[str, Any]]) -> Shown:
+    """The figures of an optimisation's last round, which Dagster plots over the partitions: the Love weights."""
+    from training.cgpo.report import TaskRound, figures
+
+    if not rounds:
+        return {}
+    try:
+        tasks = [TaskRound.model_validate(each) for each in rounds[-1].get("tasks", ())]
+    except ValidationError:  # of an earlier version: the table has what it recorded
+        return {}
+    found = {"loss": float(rounds[-1]["loss"]), "winners": int(rounds[-1]["winners"])} | figures(tasks)
+    return {f"last round: {name}": number(value) for name, value in found.items()}
+
+
+def number(value: float) -> float | str:
+    """A figure that Dagster can plot; NaN and infinity as words, since its page takes them for an error."""
+    return value if math.isfinite(value) else str(value)
 
 
 def _cell(value: Any) -> Any:
@@ -150,17 +171,22 @@ def _read_now(run: Run, stage: str) -> Shown:
     except expected():
         return shown
     if image:
-        shown["plot"] = dg.MetadataValue.md(f"![{stage}](data:image/png;base64,{_encoded(image)})")
+        shown["plot"] = embedded(stage, image)
     return shown
 
 
-def _encoded(png: bytes) -> str:
-    """A plot in the size in which the UI shows it, in 64 colours."""
+def embedded(name: str, png: bytes, colours: int = 64) -> dg.MarkdownMetadataValue:
+    """A picture within the page; thin lines need more colours to keep theirs."""
+    return dg.MetadataValue.md(f"![{name}](data:image/png;base64,{_encoded(png, colours)})")
+
+
+def _encoded(png: bytes, colours: int) -> str:
+    """A plot in the size in which the UI shows it."""
     from PIL import Image
 
     with Image.open(io.BytesIO(png)) as image:
         size = (PLOT_WIDTH, round(image.height * PLOT_WIDTH / image.width))
-        small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS).quantize(64)
+        small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS).quantize(colours)
     out = io.BytesIO()
     small.save(out, "PNG", optimize=True)
     return base64.b64encode(out.getvalue()).decode()

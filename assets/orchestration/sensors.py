@@ -4,7 +4,7 @@ Each sensor asks the warehouse for a few counts, keeps in its cursor how far it 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from assets.asset import RunResource
 from assets.checks import dead_letter_verdict, told, trip_verdict
 from assets.errors import expected
 from assets.lock import holder
-from assets.orchestration import history
+from assets.orchestration import history, jobs
 from assets.orchestration.metadata import table
 from assets.run import Run
 
@@ -24,11 +24,12 @@ FEWEST = 10
 """Dead letters below which no share is taken of them."""
 
 
-def sensors(named: dict[str, Any], *, live: bool) -> list[dg.SensorDefinition]:
+def sensors(named: dict[str, Any], of: Mapping[str, Iterable[str]], *, live: bool) -> list[dg.SensorDefinition]:
     """Every sensor. Those of a live run are on from the start; the others are switched on in the UI.
 
     Args:
         named: The jobs, by name.
+        of: Their stages.
         live: The run reads a live warehouse.
     """
     readout = named.get("readout")
@@ -42,7 +43,7 @@ def sensors(named: dict[str, Any], *, live: bool) -> list[dg.SensorDefinition]:
         run: RunResource,
     ) -> dg.SensorResult | dg.SkipReason:
         """Starts the loop when enough loves count that the newest training set does not hold."""
-        return _looked(run, _new_loves)
+        return _looked(run, lambda seen: _new_loves(seen, of["loop"]))
 
     @dg.sensor(job=readout or named["loop"], minimum_interval_seconds=120, **shared)
     def staged_candidate(context: dg.SensorEvaluationContext, run: RunResource) -> dg.SensorResult | dg.SkipReason:
@@ -81,7 +82,7 @@ def _looked(
         return dg.SkipReason(str(error))
 
 
-def _new_loves(run: Run) -> dg.SensorResult | dg.SkipReason:
+def _new_loves(run: Run, stages: Iterable[str]) -> dg.SensorResult | dg.SkipReason:
     """One request for each further threshold of loves, so that a cycle that failed is not begun every ten minutes."""
     from warehouse import queries
 
@@ -96,8 +97,8 @@ def _new_loves(run: Run) -> dg.SensorResult | dg.SkipReason:
     words_of_it = f"{new:,} loves count that training set {name} does not hold; a cycle begins at {wanted:,}"
     if new < wanted:
         return dg.SkipReason(words_of_it)
-    request = dg.RunRequest(run_key=f"{name}-{new // wanted}", tags={"loveloop/why": f"{new} new loves"})
-    return dg.SensorResult(run_requests=[request])
+    asked = jobs.request(stages, run_key=f"{name}-{new // wanted}", tags={"loveloop/why": f"{new} new loves"})
+    return dg.SensorResult(run_requests=[asked])
 
 
 def _candidate(run: Run, cursor: str | None, *, can_be_read: bool) -> dg.SensorResult | dg.SkipReason:

@@ -7,6 +7,9 @@ from typing import NamedTuple
 import dagster as dg
 
 OWNERS = ["team:loveloop"]
+POLICY = "policy"
+"""The asset of the sweep: a partition for each Love weight."""
+_SWEPT = "policy-"
 
 
 class _Shown(NamedTuple):
@@ -92,13 +95,22 @@ _SHOWN = {
 _POLICY = _Shown(
     "policies",
     frozenset({"torch", "huggingface"}),
-    "A policy optimised for one Love weight (CRRAFT in rounds under judges): `policies/love-WEIGHT` of its cycle.",
+    "A policy for each Love weight of the sweep, its partition: `policies/love-WEIGHT` of its cycle.",
 )
 
 
 def asset_name(stage: str) -> str:
-    """What a stage's asset is called: `policy-0.3` becomes `policy_0_3`, since Dagster allows no dots and dashes."""
-    return re.sub(r"\W", "_", stage)
+    """What a stage's asset is called; stages of the sweep share one. Dagster allows no dots and dashes."""
+    return POLICY if partition(stage) else re.sub(r"\W", "_", stage)
+
+
+def partition(stage: str) -> str | None:
+    """The partition of its asset that a stage makes; None where it makes the whole asset.
+
+    >>> partition("policy-0.3"), partition("p_love")
+    ('0.3', None)
+    """
+    return stage.removeprefix(_SWEPT) if stage.startswith(_SWEPT) else None
 
 
 def group(stage: str) -> str:
@@ -114,6 +126,8 @@ def kinds(stage: str) -> set[str]:
 def description(stage: str, title: str) -> str:
     """What a stage's asset is, and where it lies."""
     text = _shown(stage).description
+    if partition(stage):  # the title is of one weight
+        return text
     return f"{title}.\n\n{text}" if text else title
 
 
@@ -127,6 +141,6 @@ def freshness(stage: str, *, live: bool) -> dg.FreshnessPolicy | None:
 
 
 def _shown(stage: str) -> _Shown:
-    if stage.startswith("policy-"):
+    if partition(stage):
         return _POLICY
     return _SHOWN.get(stage, _Shown("launch", frozenset({"python"}), ""))

@@ -73,8 +73,10 @@ def canvas(width: float = 6.4, height: float = 3.8) -> tuple[Any, Any]:
         return figure, figure.add_subplot()
 
 
-def panels(count: int, width: float = 6.4, height: float = 3.8) -> tuple[Any, list[Any]]:
-    """An empty figure with plots side by side, which share what is upward; on a phone one above the other."""
+def panels(
+    count: int, width: float = 6.4, height: float = 3.8, *, rows: int = 1, alike: bool = True
+) -> tuple[Any, list[Any]]:
+    """An empty figure with plots side by side, alike in what is upward; on a phone one above the other."""
     import matplotlib as mpl
 
     if narrow():
@@ -82,8 +84,11 @@ def panels(count: int, width: float = 6.4, height: float = 3.8) -> tuple[Any, li
     figure, only = canvas(width, height)
     only.remove()
     with mpl.rc_context(_SETTINGS):
-        shape = (count, 1) if narrow() else (1, count)
-        return figure, [*figure.subplots(*shape, sharey=True, squeeze=False).flat]
+        shape = (count, 1) if narrow() else (rows, -(-count // rows))
+        found = [*figure.subplots(*shape, sharey=alike, squeeze=False).flat]
+    for axes in found[count:]:
+        axes.remove()
+    return figure, found[:count]
 
 
 def legend(axes: Any, place: str) -> None:

@@ -38,7 +38,7 @@ def _incumbent(run: Run) -> Facts:
     chosen = log.take(_evenly(log.num_rows, wanted.examples))
     config = PretrainConfig(width=wanted.width, layers=wanted.layers, epochs=wanted.epochs)
     place = run.models / "incumbent"
-    report = pretrain_policy(chosen, place, config=config, seed=run.recipe.seed)
+    report = pretrain_policy(chosen, place, config=config, seed=run.recipe.seed, follow=run.follow)
     summary = f"{report.parameters / 1e6:.2f} M parameters, {report.tokens:,} tokens, loss {report.loss:.2f} nats"
     return {
         "summary": summary,
@@ -78,7 +78,8 @@ def _reward(
     fit = train_on_ranks if engine.kind == "deepspeed" else train_reward_model
     config = wanted.config.model_copy(update={"seed": run.recipe.seed})
     base = _base(run, wanted.base)
-    report = fit(examples, out, base=base, config=config, name=name, lineage=lineage, by=by, engine=engine)
+    told: dict[str, Any] = {"name": name, "lineage": lineage, "by": by, "engine": engine, "follow": run.follow}
+    report = fit(examples, out, base=base, config=config, **told)
     measured = report.measured.as_dict()
     low, high = measured["auroc_ci"]
     summary = (

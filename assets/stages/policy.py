@@ -107,6 +107,7 @@ def optimised(run: Run, love_weight: float, tell: Callable[[str], None]) -> "Pol
             speaker=speaker,
             engine=run.recipe.engine,
             tell=tell,
+            follow=run.follow,
         )
 
 

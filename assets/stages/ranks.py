@@ -2,6 +2,8 @@
 
 import pickle
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +21,14 @@ def optimise_on_ranks(run: Run, love_weight: float) -> "PolicyReport":
     """
     from training.cgpo.report import PolicyReport
     from training.engine.launch import run_module
+    from training.progress import nobody, relay
 
     out = run.policy(love_weight)
     job = out.with_name(f"{out.name}.job")
     job.parent.mkdir(parents=True, exist_ok=True)
-    job.write_bytes(pickle.dumps((run, love_weight)))
-    run_module("assets.stages.ranks", job, run.recipe.engine, log=out.with_name(f"{out.name}.log"))
+    job.write_bytes(pickle.dumps((replace(run, follow=nobody), love_weight)))
+    log = out.with_name(f"{out.name}.log")
+    run_module("assets.stages.ranks", job, run.recipe.engine, log=log, on_line=partial(relay, follow=run.follow))
     job.unlink()
     return PolicyReport.model_validate_json((out / "policy.json").read_text())
 
@@ -34,7 +38,8 @@ def _one_rank(job: Path) -> None:
     from training.engine.steps import tell_from_first
 
     run, love_weight = pickle.loads(job.read_bytes())
-    policy.optimised(run, love_weight, tell_from_first)
+    followed = replace(run, follow=lambda advance: tell_from_first(advance.line))
+    policy.optimised(followed, love_weight, tell_from_first)
 
 
 if __name__ == "__main__":

@@ -81,12 +81,13 @@ def rows(run: Run) -> dict[str, set[Any]]:
 
 
 def materialise(run: Run, name: str, *, anew: bool = True) -> dg.ExecuteInProcessResult:
-    """One asset alone, as the UI does it; its checks too."""
+    """One asset, or one partition of it, alone, as the UI does it; its checks too."""
     definitions = build(RunResource(directory=str(run.directory)))
     asset = words.asset_name(name)
     return dg.materialize(
         [*(definitions.assets or []), *(definitions.asset_checks or [])],  # type: ignore[list-item]
         selection=dg.AssetSelection.assets(asset),
+        partition_key=words.partition(name),
         resources=dict(definitions.resources or {}),
         run_config=dg.RunConfig(ops={asset: StageConfig(anew=anew)}),
         raise_on_error=False,
@@ -200,8 +201,11 @@ def test_a_step_of_a_job_waits_for_the_run_and_then_fails_clearly(copy: Run) -> 
 def test_what_the_command_line_finished_stands_in_the_history_once(told: tuple[dg.DagsterInstance, Run]) -> None:
     instance, run = told
     for stage in stages(run.recipe):
-        key = dg.AssetKey(words.asset_name(stage.name))
-        (record,) = instance.fetch_materializations(key, limit=10).records
+        wanted = dg.AssetRecordsFilter(
+            dg.AssetKey(words.asset_name(stage.name)),
+            asset_partitions=[part] if (part := words.partition(stage.name)) else None,
+        )
+        (record,) = instance.fetch_materializations(wanted, limit=10).records
         marker = run.finished(stage.name)
         assert marker is not None
         assert record.asset_materialization is not None
@@ -211,6 +215,18 @@ def test_what_the_command_line_finished_stands_in_the_history_once(told: tuple[d
     assert history.tell(instance, run) == 0
     judged = instance.get_materialized_partitions(dg.AssetKey("adversary_by_day"))
     assert len(judged) == run.facts("adversary")["days"]
+
+
+def test_what_reads_every_weight_names_their_versions_as_one_like_dagster_itself(
+    told: tuple[dg.DagsterInstance, Run],
+) -> None:
+    instance, run = told
+    assert instance.get_materialized_partitions(dg.AssetKey("policy")) == {"0", "0.3"}
+    (record,) = instance.fetch_materializations(dg.AssetKey("offline_evaluation"), limit=9).records
+    assert record.asset_materialization is not None
+    versions = "".join(str(run.facts(f"policy-{weight}")["version"]) for weight in ("0", "0.3"))
+    tags = record.asset_materialization.tags or {}
+    assert tags["dagster/input_data_version/policy"] == sha256(versions.encode()).hexdigest()
 
 
 def test_a_later_materialisation_is_told_by_dagster_itself(told: tuple[dg.DagsterInstance, Run]) -> None:
@@ -233,8 +249,9 @@ def test_the_metadata_holds_lists_tables_columns_and_a_plot_of_a_width_that_fits
 
     instance, run = told[0], told[1].looking_at(1)
 
-    def shown(asset: str) -> Any:
-        (record,) = instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
+    def shown(asset: str, partition: str | None = None) -> Any:
+        found = instance.fetch_materializations(dg.AssetKey(asset), limit=9).records
+        (record,) = [each for each in found if each.partition_key == partition]
         assert record.asset_materialization is not None
         return record.asset_materialization.metadata
 
@@ -244,13 +261,14 @@ def test_the_metadata_holds_lists_tables_columns_and_a_plot_of_a_width_that_fits
     assert " to " in str(shown("experiment_readout")["lift_ci"].value)
     assert "(forced, failed: " in str(shown("experiment_readout")["decision"].value)
     assert shown("experiment_readout")["guardrails"].records[0].data["state"] in ("held", "open", "broken")
-    assert {each.data["task"] for each in shown("policy_0_3")["rounds"].records} == {"helpfulness", "love", "safety"}
+    assert {each.data["task"] for each in shown("policy", "0.3")["rounds"].records} == {"helpfulness", "love", "safety"}
     columns = {each.name for each in shown("training_set")["dagster/column_schema"].schema.columns}
     assert {"conversation", "response", "love", "credit"} <= columns
     assert shown("ingest")["dagster/row_count"].value == run.facts("ingest")["rows"]
     assert Path(str(shown("report")["report"].value)).is_file()
-    for asset in ("p_love", "policy_0_3"):
-        image = base64.b64decode(str(shown(asset)["plot"].value).split("base64,")[1].rstrip(")"))
+    assert shown("policy", "0.3")["last round: loss"].value == run.facts("policy-0.3")["rounds"][-1]["loss"]
+    for asset, partition in (("p_love", None), ("policy", "0.3")):
+        image = base64.b64decode(str(shown(asset, partition)["plot"].value).split("base64,")[1].rstrip(")"))
         assert int.from_bytes(image[16:20], "big") == 760, asset
 
 

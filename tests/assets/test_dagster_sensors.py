@@ -31,6 +31,8 @@ new_loves = 5
 dead_letter_share = 0.1
 """
 SERVED_AT = datetime(2026, 3, 1, tzinfo=UTC)
+EVERY_WEIGHT = {"dagster/asset_partition_range_start": "0", "dagster/asset_partition_range_end": "0.3"}
+"""The tags of a run that sweeps."""
 
 
 class Live:
@@ -115,6 +117,8 @@ def test_enough_new_loves_begin_a_cycle_once_for_each_threshold(live: Live) -> N
     live.finished("training_set", positives=1, hash="b" * 64)
     (request,) = live.looks("enough_new_loves").run_requests
     assert request.run_key == f"{'b' * 12}-2"
+    assert request.tags.items() >= EVERY_WEIGHT.items()
+    assert request.run_config["ops"]["policy"] == {"config": {"anew": False}}
     with alone(live.run.directory, "somebody"):
         assert live.looks("enough_new_loves").skip_message.startswith("somebody (process")
 
@@ -186,6 +190,16 @@ def test_schedules_and_sensors_of_a_live_run_are_on_and_those_of_a_world_wait(li
         assert definitions.resolve_schedule_def("daily_loop").default_status.name == status
         assert definitions.resolve_sensor_def("enough_new_loves").default_status.name == status
         assert definitions.resolve_sensor_def("finished_elsewhere").default_status.name == "RUNNING"
+
+
+def test_schedules_ask_for_every_weight_where_their_job_sweeps(live: Live) -> None:
+    for name, tags in (("daily_loop", EVERY_WEIGHT), ("weekly_sweep", EVERY_WEIGHT), ("nightly_retrain", {})):
+        schedule = live.definitions.resolve_schedule_def(name)
+        with dg.DagsterInstance.ephemeral() as instance:
+            tick = schedule.evaluate_tick(dg.build_schedule_context(instance=instance))
+        (request,) = tick.run_requests or []
+        assert {key: tag for key, tag in request.tags.items() if "partition" in key} == tags, name
+        assert request.run_config["ops"]["p_love" if name == "nightly_retrain" else "policy"]["config"]["anew"] is False
 
 
 def test_the_days_of_a_live_warehouse_are_its_partitions(live: Live, tmp_path: Path) -> None:

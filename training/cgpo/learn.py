@@ -11,9 +11,9 @@ from training.cgpo.config import CgpoConfig
 from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.engine.engine import Engine, dealt
 from training.engine.lanes import accumulate
-from training.engine.steps import Steps
 from training.policy.batches import Encoded, padded
 from training.policy.likelihood import token_logprobs
+from training.progress import Follow, Trail, nobody
 
 ROWS = 16
 """Most sequences of one forward pass."""
@@ -60,6 +60,8 @@ def learn(
     tokens: int = 16_384,
     done: Learnt = Learnt(),  # noqa: B008  # it cannot be changed
     keep: Callable[[Learnt], None] | None = None,
+    title: str = "learn",
+    follow: Follow = nobody,
 ) -> Learnt:
     """One epoch over weighted rows, pairs and the supervised share, as one loss.
 
@@ -78,16 +80,18 @@ def learn(
         tokens: Most padded tokens of one pass.
         done: Where an interrupted epoch stood; the engine has loaded the state of that step.
         keep: Called every `config.save_every` steps with how far the epoch is, save after the last.
+        title: What is learnt, for the terminal and the follower.
+        follow: Told each step with the mean loss so far.
     """
     batches = list(_batches(lesson, supervised, config, seed))
     if not done.steps:
         torch.manual_seed(seed)
         engine.begin(len(batches), rate)
     engine.model.train()
-    with Steps(len(batches), done=done.steps, title="learn", rank=engine.rank) as steps:
+    with Trail(len(batches), done=done.steps, title=title, rank=engine.rank, follow=follow) as trail:
         for batch in batches[done.steps :]:
             done = _step(engine, batch, pad, tokens, done)
-            steps.ahead(done.loss)
+            trail.ahead(done.loss)
             if keep and done.steps % config.save_every == 0 and done.steps < len(batches):
                 keep(done)
     engine.model.eval()

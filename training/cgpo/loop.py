@@ -19,7 +19,7 @@ from training.cgpo.learn import learn
 from training.cgpo.lesson import Lesson, Pair, merge
 from training.cgpo.outcome import Logged, finished, hash_weights, key_of, publish
 from training.cgpo.outcome import save as save_policy
-from training.cgpo.report import PolicyReport, RoundReport, TaskRound
+from training.cgpo.report import PolicyReport, RoundReport, TaskRound, figures
 from training.cgpo.room import planned_with
 from training.cgpo.state import Prepared, Progress, load_prepared, resume, save, save_prepared
 from training.cgpo.tasks import Task, active, gradient_weights, prompts_of, ranked_by
@@ -35,6 +35,7 @@ from training.judges.verdict import Judge
 from training.policy.batches import Encoded, encode_pairs
 from training.policy.load import Policy, read_policy
 from training.policy.pretrain import read_pairs
+from training.progress import Advance, Follow, nobody
 from training.rollout.generator import version_of
 from training.rollout.speaker import LocalSpeaker, Speaker
 from training.rollout.store import RolloutStore
@@ -52,6 +53,8 @@ class _Training:
         rate: The peak of the learning rate.
         tokens: Most padded tokens of one pass.
         state: Where the state is kept.
+        tell: Takes each line for the user.
+        follow: Told each round's figures and each step's loss.
     """
 
     engine: Engine
@@ -62,6 +65,7 @@ class _Training:
     tokens: int
     state: Path
     tell: Callable[[str], None]
+    follow: Follow
 
 
 def optimise(
@@ -77,6 +81,7 @@ def optimise(
     speaker: Speaker | None = None,
     engine: EngineConfig | None = None,
     tell: Callable[[str], None] = silent,
+    follow: Follow = nobody,
 ) -> PolicyReport:
     """Optimise a policy for several rewards under judges, and save it.
 
@@ -106,6 +111,7 @@ def optimise(
         speaker: Who draws the samples; without it, this process does.
         engine: Which engine, ranks, precision; plain torch in float32 by default.
         tell: Takes each line for the user, on every rank: the memory plan, and how rounds go.
+        follow: Told the figures of every round's samples and the loss of every step.
 
     Raises:
         ValueError: Nothing to optimise for, a round in which nothing was left to learn from, a reward that is not
@@ -141,7 +147,7 @@ def optimise(
         texts = encode_pairs(tokenizer, *passed, room + config.max_new_tokens)
         rate = config.lr or policy_rate(model.config.hidden_size, dials.tuning)
         state = runner.shared(partial(_state_of, work, key))
-        training = _Training(runner, tokenizer, texts, config, rate, dials.tokens, state, tell)
+        training = _Training(runner, tokenizer, texts, config, rate, dials.tokens, state, tell, follow)
         reports = _rounds(training, kept, bench, name=out.name)
 
     def finish() -> PolicyReport:
@@ -170,16 +176,18 @@ def _rounds(training: _Training, tasks: Sequence[Task], bench: Callable[[], Benc
     engine, state, rounds = training.engine, training.state, training.config.rounds
     progress = resume(state, engine)
     for number in range(progress.round, rounds):
+        title = f"{name}, round {number + 1} of {rounds}"
         with engine.whole() as model:
             speaks = Policy(model, training.tokenizer)
             prepare = partial(_prepared, speaks, tasks, bench, number=number, name=name, state=state)
             prepared = engine.shared(prepare)
         rows, pairs = len(prepared.lesson.weighted), len(prepared.lesson.pairs)
         training.tell(
-            f"{name}: round {number + 1} of {rounds}, {rows:,} rows and {pairs:,} pairs to learn, drawn and chosen in "
-            f"{prepared.seconds:.0f} s"
+            f"{title}: {rows:,} rows and {pairs:,} pairs to learn, drawn and chosen in {prepared.seconds:.0f} s"
         )
-        progress = Progress(number + 1, reports=(*progress.reports, _learn(training, prepared, progress)))
+        training.follow(Advance(f"{title}: samples", number + 1, rounds, figures(prepared.seen)))
+        report = _learn(training, prepared, progress, f"{title}: learning")
+        progress = Progress(number + 1, reports=(*progress.reports, report))
         save(state, engine, progress)
     return list(progress.reports)
 
@@ -216,7 +224,7 @@ def _prepare(trained: Policy, tasks: Sequence[Task], bench: Bench, *, number: in
     return Prepared(number, version, lesson, seen, time.perf_counter() - started)
 
 
-def _learn(training: _Training, prepared: Prepared, progress: Progress) -> RoundReport:
+def _learn(training: _Training, prepared: Prepared, progress: Progress, title: str) -> RoundReport:
     started, number, lesson = time.perf_counter(), prepared.round, prepared.lesson
     learnt = learn(
         training.engine,
@@ -227,6 +235,8 @@ def _learn(training: _Training, prepared: Prepared, progress: Progress) -> Round
         rate=training.rate,
         seed=training.config.seed + number,
         tokens=training.tokens,
+        title=title,
+        follow=training.follow,
         done=progress.learnt,
         keep=lambda learnt: save(training.state, training.engine, progress._replace(learnt=learnt)),
     )

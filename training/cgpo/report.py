@@ -1,5 +1,7 @@
 """What an optimisation did, round by round, as it is written to `policy.json`."""
 
+from collections.abc import Iterable
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -96,3 +98,18 @@ class PolicyReport(_Record):
     rounds: list[RoundReport]
     seconds: float
     key: str
+
+
+def figures(tasks: Iterable[TaskRound]) -> dict[str, float]:
+    """What a round's samples came to, by `TASK reward`, `TASK trips` and `TASK KL`.
+
+    The reward is the mean logit of the task's own model, trips are the share of the judge that trips most, KL is the
+    mean log(pi/pi_ref) in nats a token of what is made likelier.
+    """
+    found: dict[str, float] = {}
+    for each in tasks:
+        if each.task in each.sampled:
+            found[f"{each.task} reward"] = each.sampled[each.task]
+        found[f"{each.task} trips"] = max(each.trips.values(), default=0.0)
+        found[f"{each.task} KL"] = each.log_ratio
+    return found

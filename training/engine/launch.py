@@ -14,12 +14,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
-from tqdm import tqdm
 
 from streams.children import tied
 from training.engine.config import EngineConfig
 from training.engine.hosts import own_place, read_hosts
-from training.engine.steps import MARK, SAID
+from training.engine.steps import SAID
 
 PORT = 29_500
 """Where the ranks of several machines meet, on the first one."""
@@ -68,25 +67,21 @@ def run_ranks(
         raise RankLostError(_told("".join(kept), code, log, resume))
 
 
-def run_module(module: str, job: Path, config: EngineConfig, *, log: Path) -> None:
-    """Run `python -m MODULE JOB` on each rank of this machine, and show its lines that are meant for the user.
+def run_module(module: str, job: Path, config: EngineConfig, *, log: Path, on_line: Callable[[str], None]) -> None:
+    """Run `python -m MODULE JOB` on each rank of this machine.
 
     Args:
         module: Reads what is to be done from `job`.
         job: A file or folder.
         config: Ranks and machines.
         log: The file that keeps all lines.
+        on_line: Called with each of them.
 
     Raises:
         RankLostError: A rank failed or was killed.
     """
-
-    def show(line: str) -> None:
-        if line.startswith(MARK):
-            tqdm.write(line.removeprefix(MARK))
-
     resume = "Run the same command again: it goes on at the last kept state"
-    run_ranks(["-m", module, str(job)], config, log=log, on_line=show, resume=resume)
+    run_ranks(["-m", module, str(job)], config, log=log, on_line=on_line, resume=resume)
 
 
 def torchrun_command(command: Sequence[str], config: EngineConfig) -> list[str]:

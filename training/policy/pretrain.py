@@ -15,7 +15,6 @@ import pyarrow as pa
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch.nn import functional
-from tqdm import tqdm
 
 from training import pretrained
 from training.engine.config import EngineConfig
@@ -25,6 +24,7 @@ from training.engine.placing import place
 from training.engine.start import start
 from training.policy.batches import Encoded, bucketed, encode_pairs, padded
 from training.policy.tokenizer import ROLES, build_tokenizer
+from training.progress import Follow, Trail, nobody
 from training.text import Conversation
 
 
@@ -65,7 +65,12 @@ class PretrainReport(NamedTuple):
 
 
 def pretrain_policy(
-    examples: pa.Table, out: Path, *, config: PretrainConfig | None = None, seed: int = 0
+    examples: pa.Table,
+    out: Path,
+    *,
+    config: PretrainConfig | None = None,
+    seed: int = 0,
+    follow: Follow = nobody,
 ) -> PretrainReport:
     """Fit a small Llama to logged (conversation, response) pairs and save it with `save_pretrained`.
 
@@ -74,6 +79,7 @@ def pretrain_policy(
         out: Where the model, its tokenizer and `pretrain.json` go.
         config: Its shape and fitting.
         seed: Of the initial weights and the order of the examples.
+        follow: Told each step with its loss.
 
     Raises:
         ValueError: There is no example.
@@ -87,7 +93,7 @@ def pretrain_policy(
     tokenizer = build_tokenizer(texts, config.vocabulary)
     model = _small_llama(config, tokenizer, seed)
     pairs = encode_pairs(tokenizer, conversations, responses, config.longest)
-    tokens, loss = _fit(model, pairs, tokenizer, config, seed)
+    tokens, loss = _fit(model, pairs, tokenizer, config, seed=seed, follow=follow)
     pretrained.save(out, model.eval(), tokenizer)
     report = PretrainReport(model.num_parameters(), len(tokenizer), tokens, loss, time.perf_counter() - started)
     (out / "pretrain.json").write_text(
@@ -131,16 +137,20 @@ def _small_llama(config: PretrainConfig, tokenizer: Any, seed: int) -> Any:
     return LlamaForCausalLM(shape)
 
 
-def _fit(model: Any, pairs: Sequence[Encoded], tokenizer: Any, config: PretrainConfig, seed: int) -> tuple[int, float]:
+def _fit(
+    model: Any, pairs: Sequence[Encoded], tokenizer: Any, config: PretrainConfig, *, seed: int, follow: Follow
+) -> tuple[int, float]:
     lengths = np.array([len(each.ids) for each in pairs])
     batches = _order(lengths, config, seed)
     engine = EngineConfig()
     runner = start(place(model, engine), engine, weight_decay=0.05, fused=True)
     runner.begin(len(batches), config.lr)
     losses = []
-    for batch in tqdm(batches, desc="pretrain policy", unit="batch", disable=None, leave=False):
-        ids = padded([pairs[index] for index in batch], tokenizer.pad_token_id)[0].to(runner.device)
-        losses.append(_step(runner, ids, tokenizer, config.prompt_share))
+    with Trail(len(batches), done=0, title="incumbent: training", rank=runner.rank, follow=follow) as trail:
+        for batch in batches:
+            ids = padded([pairs[index] for index in batch], tokenizer.pad_token_id)[0].to(runner.device)
+            losses.append(_step(runner, ids, tokenizer, config.prompt_share))
+            trail.ahead(losses[-1])
     last = losses[-max(1, len(losses) // 10) :]
     return int(sum(lengths[batch].sum() for batch in batches)), float(np.mean(last))
 

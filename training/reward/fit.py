@@ -14,6 +14,7 @@ import torch
 from training.engine.engine import Engine, OneProcess, dealt, write
 from training.engine.lanes import PARTS, accumulate
 from training.engine.steps import Steps
+from training.progress import Follow, Trail, nobody
 from training.reward.batches import score, shuffled
 from training.reward.config import RewardConfig
 from training.reward.data import Examples, subsample
@@ -53,6 +54,7 @@ class Fit:
         tokens: Most padded tokens of one pass on a rank; a larger batch's gradients add up over several.
         state: Where an interrupted fit goes on from; None keeps nothing.
         keep_every: Steps between two states, beside one after each epoch.
+        follow: Told each step with its loss.
     """
 
     def __init__(
@@ -67,10 +69,11 @@ class Fit:
         tokens: int = 16_384,
         state: Path | None = None,
         keep_every: int = 200,
+        follow: Follow = nobody,
     ) -> None:
         self.runner, self.inner, self.tokenizer, self.config = runner, inner, tokenizer, config
         self.states, self.name, self.tokens, self.state, self.keep_every = states, name, tokens, state, keep_every
-        self.model = runner.model
+        self.model, self.follow = runner.model, follow
         self.random = np.random.default_rng(config.seed)
         self.best: dict[str, torch.Tensor] = {}
         """On rank 0 the whole weights of the best epoch so far."""
@@ -90,9 +93,8 @@ class Fit:
         self.runner.begin(self.config.epochs * each, self._rate())
         begun, skip, losses = self._resumed()
         done = begun * each + skip
-        with Steps(
-            self.config.epochs * each, done=done, title=f"{self.name}: training", rank=self.runner.rank
-        ) as steps:
+        total, title = self.config.epochs * each, f"{self.name}: training"
+        with Trail(total, done=done, title=title, rank=self.runner.rank, follow=self.follow) as steps:
             for epoch in range(begun, self.config.epochs):
                 if epoch - 1 - int(np.argmin(losses or [0])) >= 2:
                     break

@@ -4,22 +4,27 @@ import os
 import pickle
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.engine.config import EngineConfig
+from training.progress import Follow, nobody, relay
 
 if TYPE_CHECKING:
     from training.reward.report import RewardReport
 
 
-def train_on_ranks(examples: Any, out: Path, *, engine: EngineConfig, **settings: Any) -> "RewardReport":
+def train_on_ranks(
+    examples: Any, out: Path, *, engine: EngineConfig, follow: Follow = nobody, **settings: Any
+) -> "RewardReport":
     """What `train_reward_model` does, under torchrun with DeepSpeed; an interrupted one goes on when called again.
 
     Args:
         examples: As `train_reward_model` takes them.
         out: The directory to write; the ranks' log lies beside it.
         engine: Ranks, stage, precision.
+        follow: Told what rank 0 writes of its steps.
         settings: The other arguments of `train_reward_model`.
 
     Raises:
@@ -33,7 +38,8 @@ def train_on_ranks(examples: Any, out: Path, *, engine: EngineConfig, **settings
     job.mkdir(parents=True, exist_ok=True)
     pq.write_table(examples, job / "examples.parquet")
     (job / "settings.pickle").write_bytes(pickle.dumps(settings | {"engine": engine, "out": out}))
-    run_module("training.reward.ranks", job, engine, log=out.with_name(f"{out.name}.log"))
+    log = out.with_name(f"{out.name}.log")
+    run_module("training.reward.ranks", job, engine, log=log, on_line=partial(relay, follow=follow))
     report: RewardReport = pickle.loads((job / "report.pickle").read_bytes())
     shutil.rmtree(job)
     return report

@@ -11,6 +11,7 @@ import numpy as np
 from training import pretrained
 from training.engine.config import EngineConfig
 from training.engine.steps import silent
+from training.progress import Follow, nobody
 from training.reward.audit import counterfactuals
 from training.reward.bases import check_base
 from training.reward.calibration import Calibration, fit_platt
@@ -42,6 +43,7 @@ def train_reward_model(
     engine: EngineConfig | None = None,
     state: Path | None = None,
     tell: Callable[[str], None] = silent,
+    follow: Follow = nobody,
 ) -> RewardReport:
     """Fit, calibrate, measure and save one reward model.
 
@@ -70,6 +72,7 @@ def train_reward_model(
         engine: Which engine, ranks, precision; plain torch in float32 by default.
         state: A folder in which an interrupted training keeps its state, and from which it goes on; None keeps none.
         tell: Takes the memory plan, line by line.
+        follow: Told the loss of every step.
 
     Raises:
         ValueError: No example, no positive, no negative, or too few users or days to keep a test part aside; frozen
@@ -82,7 +85,7 @@ def train_reward_model(
     parts = _divided(every, config, by)
     train, validation, test = (every.take(rows) for rows in parts[:3])
     fit, fitted = fit_classifier(
-        train, validation, base=place, config=config, name=name, engine=engine, state=state, tell=tell
+        train, validation, base=place, config=config, name=name, engine=engine, state=state, tell=tell, follow=follow
     )
 
     def finish() -> RewardReport:
@@ -170,6 +173,7 @@ def fit_classifier(
     engine: EngineConfig | None = None,
     state: Path | None = None,
     tell: Callable[[str], None] = silent,
+    follow: Follow = nobody,
 ) -> "tuple[Fit, Fitted]":
     """Fit a classifier through the engine; the fit holds the best epoch's weights, on rank 0."""
     from training.engine.memory import ModelSize, advised, planned, room_of
@@ -202,6 +206,7 @@ def fit_classifier(
             name=name,
             tokens=engine.tokens,
             state=state,
+            follow=follow,
         )
         fitted = fit.run(train, validation)
     return fit, fitted

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from assets.report import adversary_plots, group_plot, plots, rounds_plot, schema, style
+from assets.report import adversary_plots, curves_plot, group_plot, plots, rounds_plot, schema, style
 from assets.report.adversary_schema import JudgedDay
 
 
@@ -32,7 +32,7 @@ def axes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         seen.append(figure.axes[0])
         return b"\x89PNG"
 
-    for module in (plots, adversary_plots, group_plot, rounds_plot):
+    for module in (plots, adversary_plots, curves_plot, group_plot, rounds_plot):
         monkeypatch.setattr(module, "png", keep)
     return seen
 
@@ -110,6 +110,21 @@ def test_the_rounds_of_a_policy_are_drawn_against_what_the_first_one_drew(axes: 
     assert list(drawn["love"]) == list(drawn["safety"]) == [0.0, 0.25]
     assert [list(line.get_ydata()) for line in lines if line.get_marker() == "^"] == [[0.5, 1.0], [0.5, 1.0], []]
     assert rounds_plot.rounds([{"round": 1, "tasks": []}]) is None
+
+
+def test_curves_of_one_kind_share_a_plot_and_steps_of_two_rounds_are_not_joined(axes: list[Any]) -> None:
+    def points(*within: str) -> list[curves_plot.Point]:
+        return [curves_plot.Point(minute, -minute, round_) for minute, round_ in enumerate(within)]
+
+    loss = points("round 1", "round 1", "round 2", "round 2")
+    reward = points("round 1", "round 2")
+    curves_plot.curves({"loss": loss, "love reward": reward, "safety reward": reward})
+    every = axes[0].figure.axes
+    assert [each.get_title() for each in every] == ["loss", "reward"]
+    assert [list(line.get_xdata()) for line in every[0].lines] == [[0, 1], [2, 3]]
+    assert {line.get_label(): list(line.get_xdata()) for line in every[1].lines} == {"love": [0, 1], "safety": [0, 1]}
+    (legend,) = axes[0].figure.legends
+    assert [each.get_text() for each in legend.get_texts()] == ["love", "safety"]
 
 
 def test_the_pareto_has_a_panel_for_each_of_helpfulness_and_safety_and_hollow_dots_for_the_beaten(

@@ -1,0 +1,121 @@
+"""What must hold of what was learnt before anything comes after it: the incumbent, the policies, their evaluation.
+
+The policies are judged by what their rounds recorded. A stage stops by itself where nothing can be learnt at all; these
+rules stop what could be learnt and should not be used.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from assets.run import Run
+from assets.verdict import Verdict
+
+MOST_CUT = 0.5
+"""Share of what was to be learnt that the KL limit may take away: above it the policy has mostly left its limit."""
+FEWEST_SAMPLES = 50
+"""Samples of a task in a round below which no share is taken of them."""
+
+
+def incumbent_learnt_the_log(run: Run) -> Verdict:
+    """A small incumbent guesses the next token better than blindly; one that the recipe names is taken as it is."""
+    facts = run.facts("incumbent")
+    if facts.get("base"):
+        return Verdict(True, {"base": str(facts["base"]), "rule": "a model that the recipe names is taken as it is"})
+    loss, blind = float(facts["loss"]), math.log(int(facts["vocabulary"]))
+    rule = "nats a token below those of guessing blindly"
+    return Verdict(math.isfinite(loss) and loss < blind, {"loss": loss, "guessing": blind, "rule": rule})
+
+
+def figures_are_finite(run: Run) -> Verdict:
+    """Every loss, reward, share and KL of every round is a number."""
+    wrong = [
+        f"{policy}, round {each['round']}: {name}"
+        for policy, each in _rounds(run)
+        for name, value in _numbers(each)
+        if not math.isfinite(value)
+    ]
+    return Verdict(not wrong, {"not finite": "; ".join(wrong) or "none", "rule": "no NaN and no infinity"})
+
+
+def every_round_taught_something(run: Run) -> Verdict:
+    """In every round steps were taken on samples of the policy's own, not on the reference's answers alone."""
+    seen, wrong = {}, []
+    for policy, each in _rounds(run):
+        prompts = sum(task["prompts"] for task in each["tasks"])
+        own = prompts - sum(task["fallback"] + task["skipped"] for task in each["tasks"])
+        seen[f"{policy}, round {each['round']}"] = f"{own:,} of {prompts:,} prompts, {each['steps']:,} steps"
+        if not (own and each["steps"] and each["winners"] + each.get("pairs", 0)):
+            wrong.append(f"{policy}, round {each['round']}")
+    rule = "a sample of its own to learn from, and a step"
+    return Verdict(not wrong, {**seen, "taught nothing": "; ".join(wrong) or "none", "rule": rule})
+
+
+def judges_let_policies_pass(run: Run) -> Verdict:
+    """In the last round no judge trips on more of a task's samples than the recipe allows, cut-off ones included."""
+    most, found = run.recipe.policy.most_trips, {}
+    for policy, task in _last(run):
+        samples = task["prompts"] * run.recipe.policy.config.for_task(task["task"]).samples
+        if samples >= FEWEST_SAMPLES and task["trips"]:
+            name, share = max(task["trips"].items(), key=lambda each: float(each[1]))
+            found[f"{policy}, {task['task']}"] = (name, float(share))
+    wrong = [f"{where}: {name} {share:.0%}" for where, (name, share) in found.items() if share > most]
+    seen = {where: f"{name} {share:.1%}" for where, (name, share) in found.items()}
+    rule = f"at most {most:.0%} (policy.most_trips)"
+    return Verdict(not wrong, {**seen, "too many": "; ".join(wrong) or "none", "rule": rule})
+
+
+def policies_stay_near_the_incumbent(run: Run) -> Verdict:
+    """In the last round the policy lies within its KL limit, which takes away at most half of what it learns."""
+    seen, wrong = {}, []
+    for policy, task in _last(run):
+        limit = run.recipe.policy.config.for_task(task["task"]).kl_limit
+        where = f"{policy}, {task['task']}"
+        seen[where] = f"{task['log_ratio']:.3f} of {limit:g} nats a token, {task['kl_cut']:.0%} cut"
+        if not (task["log_ratio"] <= limit and task["kl_cut"] <= MOST_CUT):
+            wrong.append(where)
+    rule = f"mean log-ratio within the limit, at most {MOST_CUT:.0%} cut by it"
+    return Verdict(not wrong, {**seen, "too far": "; ".join(wrong) or "none", "rule": rule})
+
+
+def every_policy_was_measured(run: Run) -> Verdict:
+    """Every Love weight has a row with a mean P[Love], and says something."""
+    rows = {each["policy"]: each for each in run.facts("offline_evaluation")["policies"]}
+    weights = [f"love-{weight:g}" for weight in run.recipe.policy.love_weights]
+    missing = [name for name in ["incumbent", *weights] if name not in rows]
+    wrong = [name for name, row in rows.items() if not (_finite(row.get("love")) and (row.get("length") or 0) > 0)]
+    rule = "a mean P[Love] and at least a word of each"
+    seen = {name: f"P[Love] {row.get('love')}, {row.get('length')} words" for name, row in rows.items()}
+    told = "; ".join([*missing, *wrong]) or "none"
+    return Verdict(not (missing or wrong), {**seen, "not measured": told, "rule": rule})
+
+
+def _finite(value: Any) -> bool:
+    return value is not None and math.isfinite(float(value))
+
+
+def _rounds(run: Run) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every round of every policy that is there, with the policy's name."""
+    for weight in run.recipe.policy.love_weights:
+        if run.finished(f"policy-{weight:g}"):
+            for each in run.facts(f"policy-{weight:g}")["rounds"]:
+                yield f"love-{weight:g}", each
+
+
+def _last(run: Run) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every task of every policy's last round, with the policy's name."""
+    for policy, last in dict(_rounds(run)).items():
+        for task in last["tasks"]:
+            yield policy, task
+
+
+def _numbers(found: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, float]]:
+    """Every number in a record, by its place in it."""
+    for name, value in found.items():
+        if isinstance(value, Mapping):
+            yield from _numbers(value, f"{within}{name} ")
+        elif isinstance(value, list):
+            for each in value:
+                yield from _numbers(each, f"{within}{each.get('task', name)} ")
+        elif isinstance(value, int | float):
+            yield f"{within}{name}", float(value)
