@@ -37,7 +37,7 @@ def test_rows_are_chosen_by_name_or_by_way_and_a_misspelt_one_is_refused() -> No
     from rluf_parts.rows import chosen
 
     assert [row.name for row in chosen("pairs-0.3,free")] == ["pairs-0.3", "free-0", "free-0.1", "free-0.3"]
-    assert [row.name for row in chosen("pairs-0.3,pairs")] == ["pairs-0.3", "pairs-0", "pairs-0.1"]
+    assert [row.name for row in chosen("pairs-0.3,pairs")] == ["pairs-0.3", "pairs-0", "pairs-0.1", "pairs-1"]
     with pytest.raises(ValueError, match=r"'pears' is no row; there are free-0, free-0\.1"):
         chosen("pears")
 
@@ -156,4 +156,4 @@ def test_a_row_that_failed_is_told_with_its_reason() -> None:
     failed = [{"seed": 1, "row": "pairs-0.1", "error": "judge length trips on .61"}]
     found = summary(chosen("pairs"), seeds_of([0.3]), failed, quick=True)
     assert found["failed"] == failed
-    assert [row["seeds"] for row in found["rows"]] == [[1], [], [1]]
+    assert [row["seeds"] for row in found["rows"]] == [[1], [], [1], []]
