@@ -97,6 +97,27 @@ def test_a_row_is_kept_under_its_key_alone(tmp_path: Path) -> None:
     assert [each.name for each in file.parent.iterdir()] == ["pairs-0.3.npz"]
 
 
+def test_what_was_measured_so_far_is_found_without_training(tmp_path: Path) -> None:
+    from rluf_parts import measure, rows, world
+    from rluf_table import kept
+
+    from assets.cycle import cycle_for
+    from assets.pipeline import stages
+
+    run, wanted = world.opened(1, tmp_path, quick=True), rows.chosen("pairs")
+    assert kept(run, wanted) == {}
+    models = [each for each in stages(run.recipe) if each.name in ("incumbent", "helpfulness", "safety", "p_love")]
+    for stage in models:
+        cycle_for(run.directory, stage.name, "the first cycle")
+        run.record(stage, stage.key(run), 1.0, {"fingerprint": stage.name})
+    assert kept(run, wanted) == {}
+    for row in (None, wanted[2]):
+        file = run.directory / "rows" / f"{row.name if row else 'incumbent'}.npz"
+        measure.keep(file, rows.key(run, row), measure.Measured(traits(0.01), {}))
+    measure.keep(run.directory / "rows" / "pairs-0.npz", "other settings", measure.Measured(traits(0.02), {}))
+    assert set(kept(run, wanted)) == {"incumbent", "pairs-0.3"}
+
+
 def seeds_of(lifts: list[float]) -> dict[int, Any]:
     return {
         seed: {
