@@ -19,6 +19,7 @@ TIGHT: Mapping[str, Any] = {"config": {"kl_limit": 0.1}}
 SUPERVISED: Mapping[str, Any] = {"config": {"supervised": 1.0}}
 LENGTH: Mapping[str, Any] = {"judges": (*JUDGES, "length"), "judge": {"length": {"most": 24}}}
 COOL: Mapping[str, Any] = {"config": {"temperature": 0.7}}
+MILD: Mapping[str, Any] = {"config": {"temperature": 0.8}}
 ROUNDS: Mapping[str, Any] = {"config": {"rounds": 4}}
 MANY: Mapping[str, Any] = {"config": {"samples": 16}}
 CRPG: Mapping[str, Any] = {"config": {"optimiser": "crpg", "lr": 1e-4}}
@@ -54,6 +55,7 @@ WAYS: Mapping[str, Way] = {
         "judges, pairs; weights as shares of the gradient", merged(PAIRED, {"config": {"weights": "per_task"}})
     ),
     "pairs+cool": Way("judges, pairs, draws at temperature .7", merged(PAIRED, COOL), (0.0, 0.3, 1.0)),
+    "pairs+mild": Way("judges, pairs, draws at temperature .8", merged(PAIRED, MILD)),
     "pairs+rounds": Way("judges, pairs, four rounds instead of two", merged(PAIRED, ROUNDS), (0.0, 0.3, 1.0)),
     "pairs+many": Way("judges, pairs, 16 draws instead of 8", merged(PAIRED, MANY), (0.0, 0.3, 1.0)),
     "together": Way("all of these", merged(merged(merged(PAIRED, TIGHT), SUPERVISED), LENGTH)),
