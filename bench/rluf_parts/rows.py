@@ -12,9 +12,9 @@ from assets.run import Run, source_digest
 from assets.stages import models, policy
 from rluf_parts.world import merged
 
-FREE: Mapping[str, Any] = {"judges": False, "config": {"pairs": False}}
-JUDGED: Mapping[str, Any] = {"judges": True, "config": {"pairs": False}}
-PAIRED: Mapping[str, Any] = {"judges": True, "config": {"pairs": True}}
+FREE: Mapping[str, Any] = {"judges": False, "config": {"pairs": False, "temperature": 1.0}}
+JUDGED: Mapping[str, Any] = {"judges": True, "config": {"pairs": False, "temperature": 1.0}}
+PAIRED: Mapping[str, Any] = {"judges": True, "config": {"pairs": True, "temperature": 1.0}}
 TIGHT: Mapping[str, Any] = {"config": {"kl_limit": 0.1}}
 SUPERVISED: Mapping[str, Any] = {"config": {"supervised": 1.0}}
 LENGTH: Mapping[str, Any] = {"judges": (*JUDGES, "length"), "judge": {"length": {"most": 24}}}
@@ -58,7 +58,10 @@ WAYS: Mapping[str, Way] = {
     "pairs+mild": Way("judges, pairs, draws at temperature .8", merged(PAIRED, MILD)),
     "pairs+rounds": Way("judges, pairs, four rounds instead of two", merged(PAIRED, ROUNDS), (0.0, 0.3, 1.0)),
     "pairs+many": Way("judges, pairs, 16 draws instead of 8", merged(PAIRED, MANY), (0.0, 0.3, 1.0)),
-    "together": Way("all of these", merged(merged(merged(PAIRED, TIGHT), SUPERVISED), LENGTH)),
+    "together": Way(
+        "judges, pairs, KL limit .1, logged texts, at most 24 words",
+        merged(merged(merged(PAIRED, TIGHT), SUPERVISED), LENGTH),
+    ),
     "crpg": Way("CRPG under judges", merged(JUDGED, CRPG)),
     "crpg+pairs": Way("CRPG, judges, pairs", merged(PAIRED, CRPG)),
     "codpo": Way("CODPO under judges", merged(JUDGED, CODPO)),
