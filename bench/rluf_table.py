@@ -76,8 +76,9 @@ def _measured(run: Run, row: rows.Row | None) -> measure.Measured:
 def _read() -> argparse.Namespace:
     read = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     read.add_argument("--quick", action="store_true", help="a small world, one seed, three rows; figures mean nothing")
-    read.add_argument("--seeds", type=int, default=5, help="1 to N (5)")
+    read.add_argument("--seeds", type=table.span, default="1-5", help="FIRST-LAST, or one (1-5)")
     read.add_argument("--rows", type=rows.chosen, help="by name, with commas; a way alone is all its Love weights")
+    read.add_argument("--labels", type=int, help="that helpfulness learns from, instead of the demo's number")
     read.add_argument("--kept", action="store_true", help="the table of what was measured so far; nothing is trained")
     read.add_argument("--json", type=Path, help="write the figures here")
     read.add_argument("--work", type=Path, default=WORK, help=f"where seeds and rows are kept ({WORK})")
@@ -89,8 +90,8 @@ def main() -> None:
     usual = rows.chosen(",".join(rows.QUICK_ROWS)) if asked.quick else rows.every_row()
     wanted, failed = asked.rows or usual, []
     seeds: dict[int, dict[str, np.ndarray]] = {}
-    for seed in range(1, 2 if asked.quick else asked.seeds + 1):
-        run = world.opened(seed, asked.work, quick=asked.quick)
+    for seed in (1,) if asked.quick else asked.seeds:
+        run = world.opened(seed, asked.work, quick=asked.quick, labels=asked.labels)
         if asked.kept:
             there = kept(run, wanted)
         else:
@@ -99,7 +100,7 @@ def main() -> None:
                 there = measured(run, wanted, failed)
         if there:
             seeds[seed] = {name: each.traits for name, each in there.items()}
-        found = table.summary(wanted, seeds, failed, quick=asked.quick)
+        found = table.summary(wanted, seeds, failed, quick=asked.quick, labels=asked.labels)
         if asked.json:
             asked.json.write_text(json.dumps(found, indent=1))
     say("\n".join(table.lines(found)))
