@@ -20,8 +20,6 @@ SUPERVISED: Mapping[str, Any] = {"config": {"supervised": 1.0}}
 LENGTH: Mapping[str, Any] = {"judges": (*JUDGES, "length"), "judge": {"length": {"most": 24}}}
 COOL: Mapping[str, Any] = {"config": {"temperature": 0.7}}
 MILD: Mapping[str, Any] = {"config": {"temperature": 0.8}}
-ROUNDS: Mapping[str, Any] = {"config": {"rounds": 4}}
-MANY: Mapping[str, Any] = {"config": {"samples": 16}}
 CRPG: Mapping[str, Any] = {"config": {"optimiser": "crpg", "lr": 1e-4}}
 """A fifth of the usual rate: an epoch has K times as many steps as CRRAFT's, and some rows have a negative sign."""
 CODPO: Mapping[str, Any] = {"config": {"optimiser": "codpo"}}
@@ -43,7 +41,7 @@ class Way(NamedTuple):
 
 WAYS: Mapping[str, Way] = {
     "free": Way("no judge: the published hack", FREE, (0.0, 0.1, 0.3)),
-    "pairs": Way("judges and minimal pairs", PAIRED, (0.0, 0.1, 0.3, 1.0)),
+    "pairs": Way("judges and minimal pairs", PAIRED, (0.0, 0.1, 0.3)),
     "judges": Way("judges that only drop", JUDGED),
     "per_task": Way("no judge; weights as shares of the gradient", merged(FREE, {"config": {"weights": "per_task"}})),
     "kl": Way("no judge; KL limit .1", merged(FREE, TIGHT)),
@@ -51,13 +49,8 @@ WAYS: Mapping[str, Way] = {
     "pairs+kl": Way("judges, pairs, KL limit .1", merged(PAIRED, TIGHT)),
     "pairs+supervised": Way("judges, pairs, a logged text for each row", merged(PAIRED, SUPERVISED)),
     "pairs+length": Way("judges, pairs, at most 24 words", merged(PAIRED, LENGTH)),
-    "pairs+per_task": Way(
-        "judges, pairs; weights as shares of the gradient", merged(PAIRED, {"config": {"weights": "per_task"}})
-    ),
-    "pairs+cool": Way("judges, pairs, draws at temperature .7", merged(PAIRED, COOL), (0.0, 0.3, 1.0)),
-    "pairs+mild": Way("judges, pairs, draws at temperature .8", merged(PAIRED, MILD)),
-    "pairs+rounds": Way("judges, pairs, four rounds instead of two", merged(PAIRED, ROUNDS), (0.0, 0.3, 1.0)),
-    "pairs+many": Way("judges, pairs, 16 draws instead of 8", merged(PAIRED, MANY), (0.0, 0.3, 1.0)),
+    "pairs+cool": Way("judges, pairs, draws at temperature .7", merged(PAIRED, COOL)),
+    "pairs+mild": Way("judges, pairs, draws at temperature .8", merged(PAIRED, MILD), (0.0, 0.3, 1.0)),
     "together": Way(
         "judges, pairs, KL limit .1, logged texts, at most 24 words",
         merged(merged(merged(PAIRED, TIGHT), SUPERVISED), LENGTH),

@@ -82,6 +82,7 @@ def row_of(row: Row, seeds: Mapping[int, Mapping[str, Traits]]) -> dict[str, Any
         "kl_limit": settings.config.kl_limit,
         "supervised": settings.config.supervised,
         "lr": settings.config.lr,
+        "temperature": settings.config.temperature,
         "seeds": sorted(there),
         "interval": OVER_SEEDS if len(there) > 1 else OVER_PROMPTS,
         **_with_intervals(row, there),

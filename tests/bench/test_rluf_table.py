@@ -37,7 +37,7 @@ def test_rows_are_chosen_by_name_or_by_way_and_a_misspelt_one_is_refused() -> No
     from rluf_parts.rows import chosen
 
     assert [row.name for row in chosen("pairs-0.3,free")] == ["pairs-0.3", "free-0", "free-0.1", "free-0.3"]
-    assert [row.name for row in chosen("pairs-0.3,pairs")] == ["pairs-0.3", "pairs-0", "pairs-0.1", "pairs-1"]
+    assert [row.name for row in chosen("pairs-0.3,pairs")] == ["pairs-0.3", "pairs-0", "pairs-0.1"]
     with pytest.raises(ValueError, match=r"'pears' is no row; there are free-0, free-0\.1"):
         chosen("pears")
 
@@ -46,7 +46,10 @@ def test_the_settings_of_a_row_are_what_its_columns_say() -> None:
     from rluf_parts.rows import chosen
     from rluf_parts.table import row_of
 
-    told = {row.name: row_of(row, {}) for row in chosen("free-0.3,pairs-0.3,judges-0.3,crpg+pairs-0.3,together-0")}
+    told = {
+        row.name: row_of(row, {})
+        for row in chosen("free-0.3,pairs-0.3,judges-0.3,crpg+pairs-0.3,together-0,pairs+mild-1")
+    }
     assert told["free-0.3"]["judges"] == []
     assert not told["free-0.3"]["pairs"]
     assert "closing" in told["pairs-0.3"]["judges"]
@@ -54,6 +57,7 @@ def test_the_settings_of_a_row_are_what_its_columns_say() -> None:
     assert not told["judges-0.3"]["pairs"]
     assert told["crpg+pairs-0.3"]["optimiser"] == "crpg"
     assert "length" in told["together-0"]["judges"]
+    assert told["pairs+mild-1"]["temperature"] < told["pairs-0.3"]["temperature"]
     assert told["together-0"]["kl_limit"] < told["pairs-0.3"]["kl_limit"]
 
 
@@ -65,6 +69,23 @@ def test_seeds_differ_in_the_seed_alone_and_a_quick_run_is_smaller() -> None:
     assert one.evaluation.judged == 5_000
     assert quick.world.responses < one.world.responses
     assert quick.world.attacks == one.world.attacks
+
+
+def test_more_labels_are_a_seed_of_their_own(tmp_path: Path) -> None:
+    from rluf_parts.world import opened, recipe_of
+
+    usual, more = opened(2, tmp_path, quick=False), opened(2, tmp_path, quick=False, labels=60_000)
+    assert usual.directory != more.directory
+    assert usual.recipe == recipe_of(2, quick=False)
+    assert more.recipe.helpfulness.count == 60_000
+    assert more.recipe.model_copy(update={"helpfulness": usual.recipe.helpfulness}) == usual.recipe
+
+
+def test_seeds_are_a_span_or_one() -> None:
+    from rluf_parts.table import span
+
+    assert [*span("2-4")] == [2, 3, 4]
+    assert [*span("3")] == [3]
 
 
 def test_answers_are_read_as_the_worlds_truth_reads_them() -> None:
@@ -177,4 +198,4 @@ def test_a_row_that_failed_is_told_with_its_reason() -> None:
     failed = [{"seed": 1, "row": "pairs-0.1", "error": "judge length trips on .61"}]
     found = summary(chosen("pairs"), seeds_of([0.3]), failed, quick=True)
     assert found["failed"] == failed
-    assert [row["seeds"] for row in found["rows"]] == [[1], [], [1], []]
+    assert [row["seeds"] for row in found["rows"]] == [[1], [], [1]]
