@@ -46,8 +46,8 @@ def measured(run: Run, wanted: Sequence[rows.Row], failed: list[dict[str, Any]])
 
 
 def kept(run: Run, wanted: Sequence[rows.Row]) -> dict[str, measure.Measured]:
-    """What was measured before, by the same code and settings; nothing of a seed without its incumbent's figures."""
-    if run.finished(world.LAST) is None:
+    """What was measured before, by the same code and settings; nothing of a seed that lacks its models or its incumbent."""
+    if any(run.finished(name) is None for name in rows.SHARED):
         return {}
     there = {row.name if row else "incumbent": _kept(run, row) for row in (None, *wanted)}
     return {name: each for name, each in there.items() if each} if there["incumbent"] else {}

@@ -60,6 +60,8 @@ WAYS: Mapping[str, Way] = {
     "codpo": Way("CODPO under judges", merged(JUDGED, CODPO)),
     "codpo+pairs": Way("CODPO, judges, pairs", merged(PAIRED, CODPO)),
 }
+SHARED = ("incumbent", "helpfulness", "safety", "p_love")
+"""Stages whose models all rows of a seed have in common."""
 QUICK_ROWS = ("free-0.3", "pairs-0", "pairs-0.3")
 
 
@@ -119,7 +121,7 @@ def key(run: Run, row: Row | None) -> str:
     """Names all that a row's figures depend on; of the incumbent without a row."""
     recipe = recipe_for(row, run.recipe) if row else run.recipe
     own = [row.love_weight, recipe.policy.model_dump(mode="json")] if row else None
-    shared = [run.facts(name)["fingerprint"] for name in ("incumbent", "helpfulness", "safety", "p_love")]
+    shared = [run.facts(name)["fingerprint"] for name in SHARED]
     content = [own, shared, recipe.seed, recipe.evaluation.model_dump(mode="json"), source_digest("training")]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 

@@ -12,8 +12,6 @@ from assets.stages.models import P_LOVE
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "deploy" / "recipes" / "demo.toml"
-LAST = P_LOVE.name
-"""The last stage that all rows of a seed have in common."""
 PROMPTS = 5_000
 """Of held-out users, as they were sent; each is answered twice."""
 QUICK: Mapping[str, Any] = {
@@ -58,7 +56,7 @@ def share(run: Run, say: Callable[[str], object]) -> None:
     """
     every = pipeline.stages(run.recipe)
     pipeline.keep(run)
-    for stage in every[: 1 + [each.name for each in every].index(LAST)]:
+    for stage in every[: 1 + [each.name for each in every].index(P_LOVE.name)]:
         done = perform(run, stage)
         say(f"seed {run.recipe.seed}, {stage.name}: {done.facts['summary']}{'' if done.ran else ' (kept)'}")
 
