@@ -46,7 +46,7 @@ def measured(run: Run, wanted: Sequence[rows.Row], failed: list[dict[str, Any]])
 
 
 def kept(run: Run, wanted: Sequence[rows.Row]) -> dict[str, measure.Measured]:
-    """What was measured before, by the same code and settings; nothing of a seed that lacks its models or its incumbent."""
+    """What was measured before, by the same code and settings; nothing of a seed without models."""
     if any(run.finished(name) is None for name in rows.SHARED):
         return {}
     there = {row.name if row else "incumbent": _kept(run, row) for row in (None, *wanted)}
