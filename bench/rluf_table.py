@@ -1,4 +1,4 @@
-"""RLUF's table, the published hack and its remedies: [--quick] [--seeds N] [--rows NAMES] [--json FILE] [--work DIR].
+"""RLUF's table, the published hack and its remedies: [--quick] [--seeds N] [--rows NAMES] [--kept] [--json FILE].
 
 For each seed the loop makes a world, its log, reward models and the incumbent once; then one policy for each row:
 
@@ -7,8 +7,9 @@ For each seed the loop makes a world, its log, reward models and the incumbent o
     and each optimiser, each other remedy alone, and all together; `rluf_parts/rows.py` holds the settings
 
 Every policy answers the same 5,000 prompts of held-out users twice; the world's hidden truth reads the answers. Rows
-and seeds that were measured are kept in the work folder; the same command goes on where it stopped. Intervals are
-t-intervals over seeds, which differ in world, reward models and policy.
+and seeds that were measured are kept in the work folder (`--work`); the same command goes on where it stopped, and
+`--kept` shows the table of what is there. Intervals are t-intervals over seeds, which differ in world, reward models
+and policy.
 """
 
 import argparse
@@ -44,25 +45,41 @@ def measured(run: Run, wanted: Sequence[rows.Row], failed: list[dict[str, Any]])
     return found
 
 
+def kept(run: Run, wanted: Sequence[rows.Row]) -> dict[str, measure.Measured]:
+    """What was measured before, by the same code and settings; nothing of a seed without models."""
+    if any(run.finished(name) is None for name in rows.SHARED):
+        return {}
+    there = {row.name if row else "incumbent": _kept(run, row) for row in (None, *wanted)}
+    return {name: each for name, each in there.items() if each} if there["incumbent"] else {}
+
+
+def _file(run: Run, row: rows.Row | None) -> Path:
+    return run.directory / "rows" / f"{row.name if row else 'incumbent'}.npz"
+
+
+def _kept(run: Run, row: rows.Row | None) -> measure.Measured | None:
+    return measure.kept(_file(run, row), rows.key(run, row))
+
+
 def _measured(run: Run, row: rows.Row | None) -> measure.Measured:
-    key = rows.key(run, row)
-    file = run.directory / "rows" / f"{row.name if row else 'incumbent'}.npz"
-    there = measure.kept(file, key)
+    there = _kept(run, row)
     if there is not None:
         return there
     place, facts = rows.trained(run, row) if row else (rows.incumbent(run), {})
     rate = run.recipe.world.base_love_rate
     traits = measure.measure(place, measure.held_out(run), seed=run.recipe.seed, base_love_rate=rate)
     found = measure.Measured(traits, facts)
-    measure.keep(file, key, found)
+    measure.keep(_file(run, row), rows.key(run, row), found)
     return found
 
 
 def _read() -> argparse.Namespace:
     read = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     read.add_argument("--quick", action="store_true", help="a small world, one seed, three rows; figures mean nothing")
-    read.add_argument("--seeds", type=int, default=5, help="1 to N (5)")
+    read.add_argument("--seeds", type=table.span, default="1-5", help="FIRST-LAST, or one (1-5)")
     read.add_argument("--rows", type=rows.chosen, help="by name, with commas; a way alone is all its Love weights")
+    read.add_argument("--labels", type=int, help="that helpfulness learns from, instead of the demo's number")
+    read.add_argument("--kept", action="store_true", help="the table of what was measured so far; nothing is trained")
     read.add_argument("--json", type=Path, help="write the figures here")
     read.add_argument("--work", type=Path, default=WORK, help=f"where seeds and rows are kept ({WORK})")
     return read.parse_args()
@@ -73,12 +90,17 @@ def main() -> None:
     usual = rows.chosen(",".join(rows.QUICK_ROWS)) if asked.quick else rows.every_row()
     wanted, failed = asked.rows or usual, []
     seeds: dict[int, dict[str, np.ndarray]] = {}
-    for seed in range(1, 2 if asked.quick else asked.seeds + 1):
-        run = world.opened(seed, asked.work, quick=asked.quick)
-        with alone(run.directory, "bench/rluf_table.py"):
-            world.share(run, say)
-            seeds[seed] = {name: each.traits for name, each in measured(run, wanted, failed).items()}
-        found = table.summary(wanted, seeds, failed, quick=asked.quick)
+    for seed in (1,) if asked.quick else asked.seeds:
+        run = world.opened(seed, asked.work, quick=asked.quick, labels=asked.labels)
+        if asked.kept:
+            there = kept(run, wanted)
+        else:
+            with alone(run.directory, "bench/rluf_table.py"):
+                world.share(run, say)
+                there = measured(run, wanted, failed)
+        if there:
+            seeds[seed] = {name: each.traits for name, each in there.items()}
+        found = table.summary(wanted, seeds, failed, quick=asked.quick, labels=asked.labels)
         if asked.json:
             asked.json.write_text(json.dumps(found, indent=1))
     say("\n".join(table.lines(found)))

@@ -12,12 +12,14 @@ from assets.run import Run, source_digest
 from assets.stages import models, policy
 from rluf_parts.world import merged
 
-FREE: Mapping[str, Any] = {"judges": False, "config": {"pairs": False}}
-JUDGED: Mapping[str, Any] = {"judges": True, "config": {"pairs": False}}
-PAIRED: Mapping[str, Any] = {"judges": True, "config": {"pairs": True}}
+FREE: Mapping[str, Any] = {"judges": False, "config": {"pairs": False, "temperature": 1.0}}
+JUDGED: Mapping[str, Any] = {"judges": True, "config": {"pairs": False, "temperature": 1.0}}
+PAIRED: Mapping[str, Any] = {"judges": True, "config": {"pairs": True, "temperature": 1.0}}
 TIGHT: Mapping[str, Any] = {"config": {"kl_limit": 0.1}}
 SUPERVISED: Mapping[str, Any] = {"config": {"supervised": 1.0}}
 LENGTH: Mapping[str, Any] = {"judges": (*JUDGES, "length"), "judge": {"length": {"most": 24}}}
+COOL: Mapping[str, Any] = {"config": {"temperature": 0.7}}
+MILD: Mapping[str, Any] = {"config": {"temperature": 0.8}}
 CRPG: Mapping[str, Any] = {"config": {"optimiser": "crpg", "lr": 1e-4}}
 """A fifth of the usual rate: an epoch has K times as many steps as CRRAFT's, and some rows have a negative sign."""
 CODPO: Mapping[str, Any] = {"config": {"optimiser": "codpo"}}
@@ -47,12 +49,19 @@ WAYS: Mapping[str, Way] = {
     "pairs+kl": Way("judges, pairs, KL limit .1", merged(PAIRED, TIGHT)),
     "pairs+supervised": Way("judges, pairs, a logged text for each row", merged(PAIRED, SUPERVISED)),
     "pairs+length": Way("judges, pairs, at most 24 words", merged(PAIRED, LENGTH)),
-    "together": Way("all of these", merged(merged(merged(PAIRED, TIGHT), SUPERVISED), LENGTH)),
+    "pairs+cool": Way("judges, pairs, draws at temperature .7", merged(PAIRED, COOL)),
+    "pairs+mild": Way("judges, pairs, draws at temperature .8", merged(PAIRED, MILD), (0.0, 0.3, 1.0)),
+    "together": Way(
+        "judges, pairs, KL limit .1, logged texts, at most 24 words",
+        merged(merged(merged(PAIRED, TIGHT), SUPERVISED), LENGTH),
+    ),
     "crpg": Way("CRPG under judges", merged(JUDGED, CRPG)),
     "crpg+pairs": Way("CRPG, judges, pairs", merged(PAIRED, CRPG)),
     "codpo": Way("CODPO under judges", merged(JUDGED, CODPO)),
     "codpo+pairs": Way("CODPO, judges, pairs", merged(PAIRED, CODPO)),
 }
+SHARED = ("incumbent", "helpfulness", "safety", "p_love")
+"""Stages whose models all rows of a seed have in common."""
 QUICK_ROWS = ("free-0.3", "pairs-0", "pairs-0.3")
 
 
@@ -112,7 +121,7 @@ def key(run: Run, row: Row | None) -> str:
     """Names all that a row's figures depend on; of the incumbent without a row."""
     recipe = recipe_for(row, run.recipe) if row else run.recipe
     own = [row.love_weight, recipe.policy.model_dump(mode="json")] if row else None
-    shared = [run.facts(name)["fingerprint"] for name in ("incumbent", "helpfulness", "safety", "p_love")]
+    shared = [run.facts(name)["fingerprint"] for name in SHARED]
     content = [own, shared, recipe.seed, recipe.evaluation.model_dump(mode="json"), source_digest("training")]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 

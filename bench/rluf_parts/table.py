@@ -82,6 +82,7 @@ def row_of(row: Row, seeds: Mapping[int, Mapping[str, Traits]]) -> dict[str, Any
         "kl_limit": settings.config.kl_limit,
         "supervised": settings.config.supervised,
         "lr": settings.config.lr,
+        "temperature": settings.config.temperature,
         "seeds": sorted(there),
         "interval": OVER_SEEDS if len(there) > 1 else OVER_PROMPTS,
         **_with_intervals(row, there),
@@ -144,12 +145,23 @@ def _student(values: list[float]) -> tuple[float, float] | None:
     return mean - half, mean + half
 
 
+def span(told: str) -> range:
+    """Seeds as the command line has them.
+
+    >>> [*span("2-4")], [*span("3")]
+    ([2, 3, 4], [3])
+    """
+    first, _, last = told.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
 def summary(
     wanted: Sequence[Row],
     seeds: Mapping[int, Mapping[str, Traits]],
     failed: Sequence[Mapping[str, Any]],
     *,
     quick: bool,
+    labels: int | None = None,
 ) -> dict[str, Any]:
     """What `--json` writes.
 
@@ -158,12 +170,14 @@ def summary(
         seeds: By seed the traits of each row by name, and of `incumbent`.
         failed: Rows that could not be trained, with seed and reason.
         quick: On the small world.
+        labels: That helpfulness learnt from; None for the demo's number.
     """
     incumbents = {
         seed: dict(zip(TRAITS, each["incumbent"].mean(axis=0).tolist(), strict=True)) for seed, each in seeds.items()
     }
     return {
         "quick": quick,
+        "labels": labels or recipe_of(1, quick=quick).helpfulness.count,
         "seeds": sorted(seeds),
         "incumbent": incumbents,
         "rows": [row_of(row, seeds) for row in wanted],

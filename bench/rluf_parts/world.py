@@ -25,18 +25,26 @@ QUICK: Mapping[str, Any] = {
 """What a quick run does smaller than the demo."""
 
 
-def recipe_of(seed: int, *, quick: bool) -> Recipe:
-    """The demo's recipe with another seed, which changes world, log, labels, reward models, incumbent and policies."""
+def recipe_of(seed: int, *, quick: bool, labels: int | None = None) -> Recipe:
+    """The demo's recipe with another seed, which changes world, log, labels, reward models, incumbent and policies.
+
+    Args:
+        seed: Of all chance.
+        quick: On the small world.
+        labels: That helpfulness learns from; None for the recipe's number.
+    """
     content = tomllib.loads(DEMO.read_text())
     content |= {"seed": seed, "evaluation": {"prompts": PROMPTS, "judged": PROMPTS}}
-    return Recipe.model_validate(merged(content, QUICK) if quick else content)
+    content = merged(content, QUICK) if quick else content
+    return Recipe.model_validate(merged(content, {"helpfulness": {"count": labels}}) if labels else content)
 
 
-def opened(seed: int, work: Path, *, quick: bool) -> Run:
+def opened(seed: int, work: Path, *, quick: bool, labels: int | None = None) -> Run:
     """The run of a seed, in a folder of its own in `work`."""
-    directory = (work / f"{'quick' if quick else 'seed'}-{seed}").resolve()
+    name = f"{'quick' if quick else 'seed'}-{seed}" + (f"-labels-{labels}" if labels else "")
+    directory = (work / name).resolve()
     directory.mkdir(parents=True, exist_ok=True)
-    return Run(directory, recipe_of(seed, quick=quick))
+    return Run(directory, recipe_of(seed, quick=quick, labels=labels))
 
 
 def share(run: Run, say: Callable[[str], object]) -> None:

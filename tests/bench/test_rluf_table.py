@@ -46,7 +46,10 @@ def test_the_settings_of_a_row_are_what_its_columns_say() -> None:
     from rluf_parts.rows import chosen
     from rluf_parts.table import row_of
 
-    told = {row.name: row_of(row, {}) for row in chosen("free-0.3,pairs-0.3,judges-0.3,crpg+pairs-0.3,together-0")}
+    told = {
+        row.name: row_of(row, {})
+        for row in chosen("free-0.3,pairs-0.3,judges-0.3,crpg+pairs-0.3,together-0,pairs+mild-1")
+    }
     assert told["free-0.3"]["judges"] == []
     assert not told["free-0.3"]["pairs"]
     assert "closing" in told["pairs-0.3"]["judges"]
@@ -54,6 +57,7 @@ def test_the_settings_of_a_row_are_what_its_columns_say() -> None:
     assert not told["judges-0.3"]["pairs"]
     assert told["crpg+pairs-0.3"]["optimiser"] == "crpg"
     assert "length" in told["together-0"]["judges"]
+    assert told["pairs+mild-1"]["temperature"] < told["pairs-0.3"]["temperature"]
     assert told["together-0"]["kl_limit"] < told["pairs-0.3"]["kl_limit"]
 
 
@@ -65,6 +69,23 @@ def test_seeds_differ_in_the_seed_alone_and_a_quick_run_is_smaller() -> None:
     assert one.evaluation.judged == 5_000
     assert quick.world.responses < one.world.responses
     assert quick.world.attacks == one.world.attacks
+
+
+def test_more_labels_are_a_seed_of_their_own(tmp_path: Path) -> None:
+    from rluf_parts.world import opened, recipe_of
+
+    usual, more = opened(2, tmp_path, quick=False), opened(2, tmp_path, quick=False, labels=60_000)
+    assert usual.directory != more.directory
+    assert usual.recipe == recipe_of(2, quick=False)
+    assert more.recipe.helpfulness.count == 60_000
+    assert more.recipe.model_copy(update={"helpfulness": usual.recipe.helpfulness}) == usual.recipe
+
+
+def test_seeds_are_a_span_or_one() -> None:
+    from rluf_parts.table import span
+
+    assert [*span("2-4")] == [2, 3, 4]
+    assert [*span("3")] == [3]
 
 
 def test_answers_are_read_as_the_worlds_truth_reads_them() -> None:
@@ -95,6 +116,27 @@ def test_a_row_is_kept_under_its_key_alone(tmp_path: Path) -> None:
     assert there.facts == {"rounds": [1]}
     assert kept(file, "another judge") is None
     assert [each.name for each in file.parent.iterdir()] == ["pairs-0.3.npz"]
+
+
+def test_what_was_measured_so_far_is_found_without_training(tmp_path: Path) -> None:
+    from rluf_parts import measure, rows, world
+    from rluf_table import kept
+
+    from assets.cycle import cycle_for
+    from assets.pipeline import stages
+
+    run, wanted = world.opened(1, tmp_path, quick=True), rows.chosen("pairs")
+    assert kept(run, wanted) == {}
+    cycle_for(run.directory, "incumbent", "the first cycle")
+    for stage in reversed([each for each in stages(run.recipe) if each.name in rows.SHARED]):
+        assert kept(run, wanted) == {}
+        run.record(stage, stage.key(run), 1.0, {"fingerprint": stage.name})
+    assert kept(run, wanted) == {}
+    for row in (None, wanted[2]):
+        file = run.directory / "rows" / f"{row.name if row else 'incumbent'}.npz"
+        measure.keep(file, rows.key(run, row), measure.Measured(traits(0.01), {}))
+    measure.keep(run.directory / "rows" / "pairs-0.npz", "other settings", measure.Measured(traits(0.02), {}))
+    assert set(kept(run, wanted)) == {"incumbent", "pairs-0.3"}
 
 
 def seeds_of(lifts: list[float]) -> dict[int, Any]:
