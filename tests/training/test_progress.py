@@ -92,7 +92,15 @@ def test_a_fit_of_a_small_policy_tells_every_step() -> None:
     engine = OneProcess(LlamaForCausalLM(shape))
     config = CgpoConfig(batch=2, supervised=0)
     done = learn(
-        engine, Lesson(rows, []), [], pad=0, config=config, seed=1, title="love-0: learning", follow=heard.append
+        engine,
+        Lesson(rows, []),
+        [],
+        pad=0,
+        config=config,
+        rate=1e-3,
+        seed=1,
+        title="love-0: learning",
+        follow=heard.append,
     )
     assert [(each.what, each.step, each.of) for each in heard] == [("love-0: learning", step, 3) for step in (1, 2, 3)]
     assert heard[-1].figures["loss"] == pytest.approx(done.loss)

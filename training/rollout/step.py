@@ -82,10 +82,12 @@ def _turned(heads: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> to
 
 
 def _plain(model: Any) -> bool:
-    """Whether it is a Llama whose linear layers are what they are called: no bias, no adapter around them."""
+    """Whether it is a Llama with plain linear layers, no bias, no adapter around them, and no hook on its passes."""
     from transformers import LlamaForCausalLM
 
     if type(model) is not LlamaForCausalLM or model.config.hidden_act != "silu":
+        return False
+    if model._forward_hooks or model._forward_pre_hooks:
         return False
     linear = [model.lm_head, *(each for layer in model.model.layers for each in _linear(layer))]
     return all(type(each) in (nn.Linear, ProcessorLinear) and each.bias is None for each in linear) and all(

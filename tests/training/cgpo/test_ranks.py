@@ -97,4 +97,4 @@ def test_the_memory_of_reference_and_ranks_is_told_first(work: Path) -> None:
     plan = said.index("| memory of each rank (DeepSpeed ZeRO-3, 2 ranks, full, float32, checkpointing), GiB:")
     assert "beside" in said[plan + 6]
     assert "rank 0 alone: models that are only read" in said[plan + 6]
-    assert said.index(next(line for line in said if line.startswith("| 3-full: round 1 of 2, "))) > plan
+    assert said.index(next(line for line in said if line.startswith("| 3-full, round 1 of 2: "))) > plan
