@@ -8,7 +8,6 @@ Stages that fit one process stay in Dagster's: another one costs the start of to
 """
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -17,19 +16,17 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import dagster as dg
-import psutil
 from dagster import PipesTempFileContextInjector, PipesTempFileMessageReader, open_pipes_session
 
 from assets.orchestration import words
 from assets.recipe import Recipe
 from assets.run import Performed, Run, Stage
 from streams.children import tied
+from streams.descendants import end
 from training.progress import Advance, Follow
 
 GRACE = 60.0
 """Seconds that the process has to end its ranks and servers after it was asked to."""
-KILLED = 5.0
-"""Seconds within which a killed process is gone."""
 BEAT = 0.2
 
 
@@ -127,21 +124,4 @@ def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[
     try:
         yield process
     finally:
-        _end(process)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Ask it to end in order, and kill what is left of it and of its children."""
-    if process.poll() is not None:
-        return
-    started = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(GRACE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    for each in started:
-        if each.is_running():
-            each.kill()
-    psutil.wait_procs(started, timeout=KILLED)
+        end(process, grace=GRACE)

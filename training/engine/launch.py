@@ -13,9 +13,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import psutil
-
 from streams.children import tied
+from streams.descendants import end
 from training.engine.config import EngineConfig
 from training.engine.hosts import own_place, read_hosts
 from training.engine.steps import SAID
@@ -62,7 +61,7 @@ def run_ranks(
                 on_line(line.rstrip("\n"))
             code = torchrun.wait()
         finally:
-            end(torchrun)
+            end(torchrun, grace=_GRACE)
     if code:
         raise RankLostError(_told("".join(kept), code, log, resume))
 
@@ -99,26 +98,6 @@ def torchrun_command(command: Sequence[str], config: EngineConfig) -> list[str]:
         ]
     program = [sys.executable, "-m", "torch.distributed.run", *meeting, f"--nproc-per-node={ranks}"]
     return [*program, "--no-python", sys.executable, "-u", *command]
-
-
-def end(torchrun: "subprocess.Popen[str]") -> None:
-    """End torchrun and its ranks, and return when they are gone: asked first, then killed, each by its id."""
-    if torchrun.poll() is not None:
-        return
-    try:
-        ranks = psutil.Process(torchrun.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        ranks = []
-    torchrun.send_signal(signal.SIGTERM)
-    try:
-        torchrun.wait(_GRACE)
-    except subprocess.TimeoutExpired:
-        torchrun.kill()
-        torchrun.wait()
-    for rank in ranks:
-        if rank.is_running():
-            rank.kill()
-    psutil.wait_procs(ranks, timeout=_GRACE)
 
 
 def _started(command: Sequence[str], config: EngineConfig) -> "subprocess.Popen[str]":

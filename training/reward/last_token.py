@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from training.engine.rotary import turned
+
 
 def logits_of(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     """Raw logits of a classifier with one label, [rows]; differentiable.
@@ -39,8 +41,8 @@ def _top(layer: Any, hidden: torch.Tensor, turn: tuple[torch.Tensor, ...], last:
         for each in (attention.q_proj(read[rows, last][:, None]), attention.k_proj(read), attention.v_proj(read))
     )
     cosine, sine = turn
-    key = _turned(key, cosine[:, None], sine[:, None])
-    query = _turned(query, cosine[0, last][:, None, None], sine[0, last][:, None, None])
+    key = turned(key, cosine[:, None], sine[:, None])
+    query = turned(query, cosine[0, last][:, None, None], sine[0, last][:, None, None])
     seen = torch.arange(hidden.shape[1], device=last.device) <= last[:, None]
     found = functional.scaled_dot_product_attention(
         query,
@@ -53,13 +55,6 @@ def _top(layer: Any, hidden: torch.Tensor, turn: tuple[torch.Tensor, ...], last:
     out: torch.Tensor = hidden[rows, last] + attention.o_proj(found.flatten(1))
     out = out + layer.mlp(layer.post_attention_layernorm(out))
     return out
-
-
-def _turned(heads: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
-    from transformers.models.llama.modeling_llama import rotate_half
-
-    turned: torch.Tensor = heads * cosine + rotate_half(heads) * sine
-    return turned
 
 
 def _reads_the_last(model: Any) -> bool:

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from training.engine.products import ProcessorLinear, product
+from training.engine.rotary import turned
 
 Step = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, Any], torch.Tensor]
 """Feeds one token to each row: from tokens [rows], positions [rows], the mask of all tokens, this one included,
@@ -56,8 +57,8 @@ class LlamaStep:
         """What attention adds to `hidden`, [rows, width]; appends this token's keys and values to `kept`."""
         rows, (shared, times), width = len(hidden), self._groups, layer.width
         heads = product(hidden, layer.query_key_value).view(rows, -1, width)
-        turned = _turned(heads[:, : shared * (times + 1)], *turn)
-        query, key = turned[:, : shared * times].view(rows, shared, times, width), turned[:, shared * times :]
+        placed = turned(heads[:, : shared * (times + 1)], *turn)
+        query, key = placed[:, : shared * times].view(rows, shared, times, width), placed[:, shared * times :]
         value = heads[:, shared * (times + 1) :]
         keys, values = kept.update(key[:, :, None], value[:, :, None])
         shares = (query @ keys.transpose(2, 3)).mul_(layer.scale).add_(bias).softmax(dim=-1)
@@ -73,12 +74,6 @@ class _Layer:
         self.query_key_value, self.gate_up = torch.cat([query, key, value]), torch.cat([gate, up])
         self.out, self.down = out, down
         self.width, self.scale = layer.self_attn.head_dim, layer.self_attn.scaling
-
-
-def _turned(heads: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
-    """Rotary positions: [rows, heads, width], turned by angles [rows, 1, width]."""
-    first, second = heads.chunk(2, dim=-1)
-    return heads * cosine + torch.cat((-second, first), dim=-1) * sine
 
 
 def _plain(model: Any) -> bool:
