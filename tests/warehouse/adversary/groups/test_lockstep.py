@@ -14,7 +14,7 @@ from warehouse.adversary.groups import co_reactions, lockstep
 from warehouse.adversary.groups.co_reactions import DAY, HOUR, Actions, Pairs, encode
 
 MINUTE = 60_000_000
-STARS = Path(__file__).parents[4] / "shared" / "data" / "starscout" / "suspected_fake_stars.csv"
+STARS = Path(__file__).parents[5] / "shared" / "data" / "starscout" / "suspected_fake_stars.csv"
 Rows = list[tuple[str, str, int]]
 
 
