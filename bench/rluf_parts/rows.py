@@ -51,6 +51,11 @@ WAYS: Mapping[str, Way] = {
     "pairs+length": Way("judges, pairs, at most 24 words", merged(PAIRED, LENGTH)),
     "pairs+cool": Way("judges, pairs, draws at temperature .7", merged(PAIRED, COOL)),
     "pairs+mild": Way("judges, pairs, draws at temperature .8", merged(PAIRED, MILD), (0.0, 0.3, 1.0)),
+    "pairs+mild+length": Way(
+        "judges, pairs, draws at temperature .8, at most 24 words",
+        merged(merged(PAIRED, MILD), LENGTH),
+        (0.0, 0.3, 1.0),
+    ),
     "together": Way(
         "judges, pairs, KL limit .1, logged texts, at most 24 words",
         merged(merged(merged(PAIRED, TIGHT), SUPERVISED), LENGTH),
