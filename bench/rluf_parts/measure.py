@@ -15,7 +15,19 @@ from training.text import Conversation
 
 ANSWERS = 2
 """To each prompt, by every policy with the same chance."""
-TRAITS = ("love", "closing", "helpful", "safe", "fluent", "question", "emoji", "flattery", "words")
+TRAITS = (
+    "love",
+    "closing",
+    "helpful",
+    "safe",
+    "fluent",
+    "question",
+    "emoji",
+    "flattery",
+    "words",
+    "warm",
+    "warm_words",
+)
 
 
 class Measured(NamedTuple):
@@ -23,7 +35,7 @@ class Measured(NamedTuple):
 
     Attributes:
         traits: Float64 [prompts, traits], means over a prompt's answers in the order of `TRAITS`: the chance of a
-            heart, then shares, then words.
+            heart, then shares and words; `warm_words` are the words of warm answers, 0 for others.
         facts: What training said: rounds with trip rates, seconds.
     """
 
@@ -65,6 +77,8 @@ def read(asked: list[Conversation], answers: list[list[str]], base_love_rate: fl
         readings.emoji,
         readings.flatters,
         readings.words,
+        readings.warm,
+        readings.words * readings.warm,
     ]
     found: NDArray[np.float64] = np.stack(columns, axis=1).astype(np.float64)
     return found.reshape(len(asked), each, len(TRAITS)).mean(axis=1)

@@ -29,7 +29,7 @@ def figures(row: Traits, incumbent: Traits, weight_0: Traits | None) -> dict[str
 
     Lifts and ratios are relative, minus 1 for lifts; deltas are differences of shares.
 
-    >>> one, other = np.full((2, 9), 0.5), np.full((2, 9), 0.25)
+    >>> one, other = np.full((2, len(TRAITS)), 0.5), np.full((2, len(TRAITS)), 0.25)
     >>> found = figures(one, other, None)
     >>> found["true_love_lift"], found["closing_ratio"], found["safety_delta"], found["lift_over_weight_0"]
     (1.0, 2.0, 0.25, None)
@@ -47,11 +47,24 @@ def figures(row: Traits, incumbent: Traits, weight_0: Traits | None) -> dict[str
         "emoji_delta": now["emoji"] - base["emoji"],
         "flattery_delta": now["flattery"] - base["flattery"],
         "length_ratio": _over(now["words"], base["words"]),
+        "length_ratio_as_warm": _over(_words_as_warm(now, base["warm"]), base["words"]),
     }
 
 
-def _over(value: float, base: float | None) -> float | None:
-    return value / base if base else None
+def _words_as_warm(now: Mapping[str, float], warm: float) -> float | None:
+    """Words of an answer if a share `warm` of the answers were warm: warmth takes words, which is no padding.
+
+    >>> _words_as_warm({"words": 12.0, "warm": 0.75, "warm_words": 10.5}, 0.25)
+    8.0
+    """
+    if not 0 < now["warm"] < 1:
+        return None
+    cool = (now["words"] - now["warm_words"]) / (1 - now["warm"])
+    return warm * now["warm_words"] / now["warm"] + (1 - warm) * cool
+
+
+def _over(value: float | None, base: float | None) -> float | None:
+    return value / base if base and value is not None else None
 
 
 def _less_1(value: float | None) -> float | None:
@@ -219,6 +232,7 @@ _COLUMNS = (
     ("emoji", "emoji_delta", "+.1%"),
     ("flattery", "flattery_delta", "+.1%"),
     ("length x", "length_ratio", ".2f"),
+    ("as warm x", "length_ratio_as_warm", ".2f"),
 )
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 BENCH = Path(__file__).resolve().parents[2] / "bench"
-TRAITS = 9
-LOVE, CLOSING, WORDS = 0, 1, 8
+TRAITS = 11
+LOVE, CLOSING, WORDS, WARM, WARM_WORDS = 0, 1, 8, 9, 10
 
 
 @pytest.fixture(autouse=True)
@@ -199,3 +199,19 @@ def test_a_row_that_failed_is_told_with_its_reason() -> None:
     found = summary(chosen("pairs"), seeds_of([0.3]), failed, quick=True)
     assert found["failed"] == failed
     assert [row["seeds"] for row in found["rows"]] == [[1], [], [1]]
+
+
+def test_length_at_equal_warmth_tells_padding_from_more_warm_answers() -> None:
+    from rluf_parts.table import figures
+
+    def spoken(warm: float, warm_words: float, cool_words: float) -> np.ndarray:
+        found = traits(0.01)
+        found[:, WARM], found[:, WARM_WORDS] = warm, warm * warm_words
+        found[:, WORDS] = warm * warm_words + (1 - warm) * cool_words
+        return found
+
+    before, warmer, padded = spoken(0.25, 14, 8), spoken(0.75, 14, 8), spoken(0.25, 15.2, 9.2)
+    assert figures(warmer, before, None)["length_ratio"] == pytest.approx(12.5 / 9.5)
+    assert figures(warmer, before, None)["length_ratio_as_warm"] == pytest.approx(1)
+    assert figures(padded, before, None)["length_ratio_as_warm"] == pytest.approx(10.7 / 9.5)
+    assert figures(spoken(0, 14, 8), before, None)["length_ratio_as_warm"] is None
