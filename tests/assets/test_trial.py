@@ -197,6 +197,19 @@ def test_an_experiment_without_a_love_has_no_effect_rather_than_none(empty: Path
     assert queries.ledger(empty)[0]["measured_lift"] is None
 
 
+def test_an_arm_that_lost_all_love_is_stopped_and_one_that_alone_is_loved_ships(empty: Path) -> None:
+    for name, loved in (("worse", "control"), ("better", "treatment")):
+        arms = [(n, ("control", "treatment")[n % 2]) for n in range(120)]
+        product = Product(name=name)
+        store(empty, *(line for n, arm in arms for line in product.served(f"u{n}", arm, loved=arm == loved)))
+    worse, better = (loveloop("experiment", "read", name, "--planned", 60, "--warehouse", empty).output for name in
+                     ("worse", "better"))  # fmt: skip
+    assert "effect       Love rate -100.0% (-100.0% to -" in worse
+    assert "the treatment is loved less: Love rate -100.0%" in worse
+    assert "decision     stop" in worse
+    assert "effect       Love rate up from none (at least +" in better
+
+
 def test_shares_are_taken_as_equal_unless_said_and_what_was_said_is_kept(target: Path) -> None:
     assert "shares taken as equal: say --share control=0.9 if they were not" in trial.read(target, "tone")["told"]
     void = trial.read(target, "tone", shares={"control": 0.9})
