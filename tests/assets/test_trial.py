@@ -198,9 +198,9 @@ def test_an_experiment_without_a_love_has_no_effect_rather_than_none(empty: Path
 
 
 def test_an_arm_that_lost_all_love_is_stopped_and_one_that_alone_is_loved_ships(empty: Path) -> None:
-    for name, loved in (("worse", "control"), ("better", "treatment")):
-        arms = [(n, ("control", "treatment")[n % 2]) for n in range(120)]
-        product = Product(name=name)
+    arms = [(n, ("control", "treatment")[n % 2]) for n in range(120)]
+    for seed, (name, loved) in enumerate([("worse", "control"), ("better", "treatment")]):
+        product = Product(seed, name)
         store(empty, *(line for n, arm in arms for line in product.served(f"u{n}", arm, loved=arm == loved)))
     worse, better = (loveloop("experiment", "read", name, "--planned", 60, "--warehouse", empty).output for name in
                      ("worse", "better"))  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from training import template
 from training.text import Conversation
 
 
@@ -22,8 +23,12 @@ class Encoded(NamedTuple):
 
 
 def encode_prompts(tokenizer: Any, conversations: Sequence[Conversation], longest: int) -> list[list[int]]:
-    """Token ids of each conversation up to where the assistant speaks; the oldest tokens beyond `longest` are cut."""
-    drawn = [tokenizer.apply_chat_template(each, tokenize=False, add_generation_prompt=True) for each in conversations]
+    """Token ids of each conversation up to where the assistant speaks; the oldest tokens beyond `longest` are cut.
+
+    Raises:
+        ValueError: The chat template refuses a conversation in every form, see `template`.
+    """
+    drawn = template.spoken(tokenizer, conversations, prompt=True)
     encoded = tokenizer(drawn, add_special_tokens=False, return_attention_mask=False).input_ids if drawn else []
     return [ids[-longest:] for ids in encoded]
 

@@ -23,6 +23,8 @@ offset were fitted on validation users (`calibration.json`). {epochs} epochs wer
 |---|---|---|
 {parts}
 
+{trim}
+
 ## Measured on {unseen}
 It was {tested}.
 
@@ -57,6 +59,14 @@ def _figures(report: "RewardReport") -> dict[str, Any]:
     return {**report.measured.estimates(), **later}
 
 
+def _trim(report: "RewardReport") -> str:
+    """What of the texts the model did not see, or saw in another form."""
+    cut = [f"Of the {part} part {each.words}." for part, each in report.trim.items()]
+    warning = ["**Most of what decides may lie in what was cut.**"] if report.warnings else []
+    retold = f"{report.retold:,} conversations were given to the chat template in another form, since it refuses theirs."
+    return "\n".join([*cut, *warning, *([retold] if report.retold else [])])
+
+
 def card(report: "RewardReport", config: "RewardConfig", lineage: dict[str, Any]) -> str:
     """The card as Markdown."""
     return _CARD.format(
@@ -68,6 +78,7 @@ def card(report: "RewardReport", config: "RewardConfig", lineage: dict[str, Any]
         ran=len(report.losses),
         seconds=report.seconds,
         parts="\n".join(f"| {part} | {rows:,} | {report.positives[part]:,} |" for part, rows in report.rows.items()),
+        trim=_trim(report),
         unseen=_UNSEEN[report.by],
         tested=report.tested,
         figures="\n".join(f"| {name} | {estimate} |" for name, estimate in _figures(report).items()),
