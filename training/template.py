@@ -65,6 +65,16 @@ def changed(tokenizer: Any, conversations: "Sequence[Conversation]") -> int:
     return sum(len(rows) for rows in orders.values() if forms[rows[0]])
 
 
+def words(number: int, of: int) -> str:
+    """What is told of conversations that were changed; nothing where none was.
+
+    >>> words(3, 600)
+    '3 of 600 conversations are given to the chat template in another form, since it refuses theirs'
+    """
+    told = f"{number:,} of {of:,} conversations are given to the chat template in another form, since it refuses theirs"
+    return told if number else ""
+
+
 def _accepted(tokenizer: Any, conversation: "Conversation", *, prompt: bool) -> tuple[int, str] | Exception:
     """The number of the first form that the template takes (0: as it came), and its text; else what the template said.
 

@@ -259,53 +259,53 @@ def _rows(file: Path, wanted: tuple[str, ...]) -> "pa.Table":
     """The table of a file, each conversation as JSON text.
 
     Raises:
-        ValueError: It is neither NDJSON nor Parquet, or a column is missing.
+        ValueError: It is neither NDJSON nor Parquet, a column is missing, or holds values of several kinds.
     """
     import json
 
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    if file.suffix == ".parquet":
-        table = pq.read_table(file)
-    elif file.suffix in {".ndjson", ".jsonl"}:
-        table = pa.Table.from_pylist(_lines(file))
-    else:
+    from training.labels.rows import open_rows
+
+    if file.suffix not in (".parquet", ".ndjson", ".jsonl"):
         raise ValueError(f"{file} ends in {file.suffix!r}: give .ndjson, .jsonl or .parquet")
-    missing = [name for name in ("conversation", "response", *wanted) if name not in table.column_names]
+    names, rows = open_rows(file)
+    missing = [name for name in ("conversation", "response", *wanted) if name not in names]
     if missing:
-        raise ValueError(f"{file} lacks {', '.join(missing)}; its columns are {', '.join(table.column_names)}")
-    texts = [each if isinstance(each, str) else json.dumps(each) for each in table["conversation"].to_pylist()]
-    table = table.set_column(table.column_names.index("conversation"), "conversation", pa.array(texts, pa.string()))
-    return _typed(table) if wanted else table
+        raise ValueError(f"{file} lacks {', '.join(missing)}; its columns are {', '.join(names)}")
+    cells: dict[str, list[Any]] = {name: [] for name in ("conversation", "response", *wanted)}
+    if wanted:
+        cells["weight"] = []
+    for row in rows:
+        for name, column in cells.items():
+            column.append(row.get(name, 1.0 if name == "weight" and name not in names else None))
+    texts = cells["conversation"]
+    cells["conversation"] = [each if each is None or isinstance(each, str) else json.dumps(each) for each in texts]
+    if wanted:
+        cells["served_at"] = _moments(file, cells["served_at"])
+    try:
+        return pa.table({name: pa.array(column) for name, column in cells.items()})
+    except pa.ArrowException as error:
+        raise ValueError(f"{file}: {error}: a column must hold one kind of values in all rows") from None
 
 
-def _lines(file: Path) -> list[dict[str, Any]]:
-    import json
+def _moments(file: Path, values: list[Any]) -> list[Any]:
+    """Time stamps, written ones read; a null stays one.
+
+    Raises:
+        ValueError: One that is none; names the row.
+    """
+    from datetime import datetime
 
     found = []
-    for number, line in enumerate(file.read_text().splitlines(), 1):
-        if not line.strip():
-            continue
+    for row, value in enumerate(values, 1):
         try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{file}, line {number} is not JSON ({error}): one object a line") from None
+            found.append(datetime.fromisoformat(value) if isinstance(value, str) else value)
+        except ValueError:
+            raise ValueError(
+                f"{file}, row {row:,}: served_at is {value!r}, must be a moment, such as 2026-03-01T09:30:00Z"
+            ) from None
     return found
-
-
-def _typed(table: "pa.Table") -> "pa.Table":
-    """Times as time stamps with their zone, and trust 1 where there is none."""
-    import pyarrow as pa
-
-    if pa.types.is_string(table["served_at"].type):
-        from datetime import datetime
-
-        times = [datetime.fromisoformat(each) for each in table["served_at"].to_pylist()]
-        table = table.set_column(table.column_names.index("served_at"), "served_at", pa.array(times))
-    if "weight" not in table.column_names:
-        table = table.append_column("weight", pa.array([1.0] * table.num_rows))
-    return table
 
 
 def _local(base: str) -> str | Path:

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from training import template
+
 if TYPE_CHECKING:
     from training.reward.config import RewardConfig
     from training.reward.report import RewardReport
@@ -63,8 +65,8 @@ def _trim(report: "RewardReport") -> str:
     """What of the texts the model did not see, or saw in another form."""
     cut = [f"Of the {part} part {each.words}." for part, each in report.trim.items()]
     warning = ["**Most of what decides may lie in what was cut.**"] if report.warnings else []
-    retold = f"{report.retold:,} conversations were given to the chat template in another form, since it refuses theirs."
-    return "\n".join([*cut, *warning, *([retold] if report.retold else [])])
+    retold = template.words(report.retold, sum(report.rows.values()))
+    return "\n".join([*cut, *warning, *([f"{retold}."] if retold else [])])
 
 
 def card(report: "RewardReport", config: "RewardConfig", lineage: dict[str, Any]) -> str:
