@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from assets.cli import options
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -44,10 +46,10 @@ def _engine_options(command: Command) -> Command:
             ),
             click.option(
                 "--zero",
-                type=click.IntRange(0, 3),
+                type=options.Whole(0, 3),
                 help="What ranks share: 0 nothing, 1 optimiser, 2 gradients, 3 all.",
             ),
-            click.option("--ranks", type=click.IntRange(1), help="Processes on this machine, one a GPU."),
+            click.option("--ranks", type=options.Whole(1), help="Processes on this machine, one a GPU."),
             click.option(
                 "--hostfile", type=_FILE, help="Several machines: lines `HOST slots=RANKS`; start this on each."
             ),
@@ -56,10 +58,10 @@ def _engine_options(command: Command) -> Command:
             click.option(
                 "--tuning", type=click.Choice(["full", "lora"]), help="All weights, or small ones beside them."
             ),
-            click.option("--lora-rank", type=click.IntRange(1), help="Rank of LoRA's matrices."),
+            click.option("--lora-rank", type=options.Whole(1), help="Rank of LoRA's matrices."),
             click.option("--checkpointing/--no-checkpointing", default=None, help="Less memory, a third more time."),
-            click.option("--tokens", type=click.IntRange(1), help="Most padded tokens of one pass on a rank."),
-            click.option("--seed", type=int, default=1, show_default=True, help="Of order and first weights."),
+            click.option("--tokens", type=options.Whole(1), help="Most padded tokens of one pass on a rank."),
+            click.option("--seed", type=options.SEED, default=1, show_default=True, help="Of order and first weights."),
         ]
     ):
         command = option(command)
@@ -86,17 +88,17 @@ def train() -> None:
 
 @train.command()
 @_engine_options
-@click.option("--epochs", type=click.IntRange(1), default=1, show_default=True, help="Passes over the conversations.")
+@click.option("--epochs", type=options.Whole(1), default=1, show_default=True, help="Passes over the conversations.")
 @click.option(
-    "--batch", type=click.IntRange(1), default=64, show_default=True, help="Conversations of a step, all ranks."
+    "--batch", type=options.Whole(1), default=64, show_default=True, help="Conversations of a step, all ranks."
 )
 @click.option(
-    "--longest", type=click.IntRange(16), default=1024, show_default=True, help="Tokens kept of a conversation."
+    "--longest", type=options.Whole(16), default=1024, show_default=True, help="Tokens kept of a conversation."
 )
 @click.option(
-    "--rate", type=click.FloatRange(0, min_open=True), help="Learning rate; by the model's width if left out."
+    "--rate", type=options.RATE, help="Learning rate; by the model's width if left out."
 )
-@click.option("--keep-every", type=click.IntRange(1), default=100, show_default=True, help="Steps between kept states.")
+@click.option("--keep-every", type=options.Whole(1), default=100, show_default=True, help="Steps between kept states.")
 def policy(
     data: Path,
     base: str,
@@ -131,15 +133,15 @@ def policy(
 @train.command()
 @_engine_options
 @click.option("--name", default="reward", show_default=True, help="What the model is called in its card.")
-@click.option("--epochs", type=click.IntRange(1), default=2, show_default=True, help="Passes over the positives.")
-@click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Rows of a step, all ranks.")
-@click.option("--longest", type=click.IntRange(1), default=128, show_default=True, help="Tokens kept of each row.")
+@click.option("--epochs", type=options.Whole(1), default=2, show_default=True, help="Passes over the positives.")
+@click.option("--batch", type=options.Whole(1), default=64, show_default=True, help="Rows of a step, all ranks.")
+@click.option("--longest", type=options.Whole(1), default=128, show_default=True, help="Tokens kept of each row.")
 @click.option(
-    "--rate", type=click.FloatRange(0, min_open=True), help="Learning rate; by the model's width if left out."
+    "--rate", type=options.RATE, help="Learning rate; by the model's width if left out."
 )
 @click.option(
     "--positive-rate",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=options.SHARE,
     default=0.1,
     show_default=True,
     help="Negatives are sub-sampled to this share of positives.",

@@ -313,7 +313,7 @@ def test_the_page_has_arms_effect_decision_and_next_step_and_json_the_same_figur
         (["--share", "control"], "'control' is no share of an arm: write ARM=SHARE"),
         (["--share", "control=1.5"], "a share in (0, 1)"),
         (["--every", "soon"], "'soon' is no length of time: write 30s, 15m, 1h or 1d"),
-        (["--maturity-hours", "nan"], "'nan' is no number of hours"),
+        (["--maturity-hours", "nan"], "nan is not in the range 0<=x<=87600: must be a finite number"),
         (["--planned", "0"], "0 is not in the range x>=1"),
     ],
 )

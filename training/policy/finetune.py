@@ -33,7 +33,7 @@ from training.policy.pretrain import read_pairs
 class FinetuneConfig(BaseModel):
     """The dials of supervised fine-tuning."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     epochs: int = Field(1, ge=1)
     batch: int = Field(64, ge=1)
@@ -45,7 +45,7 @@ class FinetuneConfig(BaseModel):
     weight_decay: float = Field(0.0, ge=0)
     keep_every: int = Field(100, ge=1)
     """Steps between two states that a killed run goes on from."""
-    seed: int = 1
+    seed: int = Field(1, ge=0, lt=2**32)
 
 
 class FinetuneReport(BaseModel):

@@ -31,7 +31,7 @@ from training.text import Conversation, parse, parse_responses
 class PretrainConfig(BaseModel):
     """Shape and fitting of the small policy; the number of heads and of steps follow."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     width: int = Field(default=128, multiple_of=32, ge=32)
     layers: int = Field(default=3, ge=1)
