@@ -58,7 +58,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"love_floor == {self.love_floor}, must be in (0, 1]: a share of the control arm's rate")
         for name in ("closing_factor", "design_effect", "window_seconds"):
             if not 1 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} == {getattr(self, name)}, must be a finite number, at least 1")
+                raise ValueError(f"{name} == {getattr(self, name)}, must be at least 1, and finite")
         for name in ("memory_seconds", "publish_seconds"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} == {getattr(self, name)}, must be a finite number above 0")
