@@ -42,7 +42,9 @@ def exposures_per_arm(
     """
     limits.level("alpha", alpha, "0.05 for one false alarm in 20")
     limits.level("power", power, "0.8 to show the lift in four tests of five")
-    limits.positive("design_effect", design_effect, "1 where every user is exposed once, else as an earlier test had it")
+    limits.positive(
+        "design_effect", design_effect, "1 where every user is exposed once, else as an earlier test had it"
+    )
     raised = base_rate * (1 + lift)
     if not (0 < base_rate < 1 and 0 < raised < 1) or lift == 0:
         raise ValueError(f"base_rate == {base_rate}, lift == {lift}: both rates must be in (0, 1), and must differ")

@@ -80,17 +80,17 @@ def read(users: pa.Table, plan: Plan, *, guardrails: Sequence[Guardrail] = (), r
     ('continue', '50% of the planned 10,000 exposures per arm are in')
 
     Args:
-        users: One row for each user and arm: user_id, arm, exposures, loves, and a count for each guardrail. Quarantined
-            users are left out. Whoever stands in both arms is left out of the readout and counted.
+        users: One row for each user and arm: user_id, arm, exposures, loves, and a count for each guardrail.
+            Quarantined users are left out. Whoever stands in both arms is left out of the readout and counted.
         plan: What was settled beforehand.
         guardrails: Each one must be shown to hold before anything ships.
         raw: The same table with nobody left out. The sample-ratio check then reads both: a filter that removes more of
             one arm also voids the comparison.
 
     Raises:
-        ValueError: Not two arms, a plan that cannot be, a missing column, or a row that cannot be: no user, another arm,
-            a count that is no whole number, more loves than exposures, a user twice in one arm. Names the column, what
-            was seen, and the rule.
+        ValueError: Not two arms, a plan that cannot be, a missing column, or a row that cannot be: no user, another
+            arm, a count that is no whole number, more loves than exposures, a user twice in one arm. Names the column,
+            what was seen, and the rule.
     """
     plan, names = plan.checked(), (plan.control, plan.treatment)
     for each in guardrails:

@@ -91,7 +91,9 @@ def _sound(table: pa.Table, arms: Sequence[str], counts: Sequence[str]) -> pa.Ta
         table = table.set_column(table.column_names.index(column), column, _whole(table, column))
     more = _places(pc.greater(table["loves"], table["exposures"]))
     if len(more):
-        rule = f"must be at most the row's exposures ({table['exposures'][int(more[0])]}): count each loved response once"
+        rule = (
+            f"must be at most the row's exposures ({table['exposures'][int(more[0])]}): count each loved response once"
+        )
         _refuse(table, "loves", more, rule)
     _refuse_repeated(table)
     return table

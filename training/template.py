@@ -56,9 +56,7 @@ def changed(tokenizer: Any, conversations: "Sequence[Conversation]") -> int:
     for row, conversation in enumerate(conversations, 1):
         orders.setdefault(tuple(turn["role"] for turn in conversation), []).append(row)
     tried = {rows[0]: _accepted(tokenizer, conversations[rows[0] - 1], prompt=False) for rows in orders.values()}
-    refused = {
-        row: each for rows in orders.values() for row in rows if isinstance(each := tried[rows[0]], Exception)
-    }
+    refused = {row: each for rows in orders.values() for row in rows if isinstance(each := tried[rows[0]], Exception)}
     if refused:
         raise _refusal(tokenizer, dict(sorted(refused.items())), conversations)
     forms = {first: each[0] for first, each in tried.items() if not isinstance(each, Exception)}
@@ -99,10 +97,10 @@ def _as_it_came(conversation: "Conversation") -> Turns:
 
 
 def _joined(conversation: "Sequence[Mapping[str, str]]") -> Turns:
-    """Neighbours of one role as one turn.
+    r"""Neighbours of one role as one turn.
 
     >>> _joined([{"role": "user", "content": "hi"}, {"role": "user", "content": "there?"}])
-    [{'role': 'user', 'content': 'hi\\n\\nthere?'}]
+    [{'role': 'user', 'content': 'hi\n\nthere?'}]
     """
     turns: Turns = []
     for turn in conversation:
@@ -126,15 +124,13 @@ def _user_first(conversation: "Conversation") -> Turns:
 _FORMS: tuple[Callable[[Any], Turns], ...] = (_as_it_came, _joined, _of_two, _user_first)
 
 
-def _refusal(
-    tokenizer: Any, refused: Mapping[int, Exception], conversations: "Sequence[Conversation]"
-) -> ValueError:
+def _refusal(tokenizer: Any, refused: Mapping[int, Exception], conversations: "Sequence[Conversation]") -> ValueError:
     rows = [*refused]
     named = ", ".join(f"{row:,}" for row in rows[:_SHOWN]) + (", ..." if len(rows) > _SHOWN else "")
     roles = ", ".join(turn["role"] for turn in conversations[rows[0] - 1]) or "no turn"
     return ValueError(
         f"the chat template of {tokenizer.name_or_path or 'the tokenizer'} refuses {len(rows):,} of "
-        f"{len(conversations):,} conversations (row{'s' if len(rows) > 1 else ''} {named}; turns of row {rows[0]:,}: {roles}): "
-        f"{refused[rows[0]]}. It must take turns of user and assistant: leave those rows out, or take a base with another "
-        "template"
+        f"{len(conversations):,} conversations (row{'s' if len(rows) > 1 else ''} {named}; "
+        f"turns of row {rows[0]:,}: {roles}): {refused[rows[0]]}. It must take turns of user and assistant: "
+        "leave those rows out, or take a base with another template"
     )

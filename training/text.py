@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from training import pretrained, template
 
 Conversation = Sequence[Mapping[str, str]]
-"""Turns of `role` (`system`, `user`, `assistant`, or one that another system has beside them) and `content`, in order."""
+"""Turns of `role` (`system`, `user`, `assistant`, or another that a log may hold) and `content`, in order."""
 
 _ROLES = {"user": "User", "assistant": "Assistant", "system": "System"}
 
@@ -68,8 +68,11 @@ def plain(conversation: Conversation, response: str) -> str:
     >>> plain([{"role": "user", "content": "Hello!"}], "Hi there.")
     '1 User: Hello!\n2 Assistant: Hi there.'
     """
-    turns = _whole(conversation, response)
-    return "\n".join(f"{place} {_ROLES.get(turn['role'], turn['role'].capitalize())}: {turn['content']}" for place, turn in enumerate(turns, 1))
+    turns = whole(conversation, response)
+    return "\n".join(
+        f"{place} {_ROLES.get(turn['role'], turn['role'].capitalize())}: {turn['content']}"
+        for place, turn in enumerate(turns, 1)
+    )
 
 
 class Trimmed(NamedTuple):
@@ -110,7 +113,7 @@ def trimmed(
         raise ValueError(
             f"truncation_side == {tokenizer.truncation_side!r}, must be 'left': load it with load_tokenizer"
         )
-    texts = template.spoken(tokenizer, [_whole(*each) for each in pairs]) if own else [plain(*each) for each in pairs]
+    texts = template.spoken(tokenizer, [whole(*each) for each in pairs]) if own else [plain(*each) for each in pairs]
     ids = _ids(tokenizer, texts, add_special_tokens=not own)
     cut = [row for row, each in enumerate(ids) if len(each) > max_tokens]
     if not cut:
@@ -131,12 +134,13 @@ def _ids(tokenizer: Any, texts: list[str], **options: Any) -> list[list[int]]:
     return found
 
 
-def _whole(conversation: Conversation, response: str) -> list[Mapping[str, str]]:
+def whole(conversation: Conversation, response: str) -> list[Mapping[str, str]]:
+    """Both as one conversation, as a reward model reads it."""
     return [*conversation, {"role": "assistant", "content": response}]
 
 
 def _after_question(text: str, conversation: Conversation, response: str) -> str:
-    """What follows the user's last message in a pair's text; the response alone where a template rewrote the message."""
+    """What follows the user's last message in a pair's text; the response where a template rewrote that message."""
     asked = [turn["content"].strip() for turn in conversation if turn["role"] == "user"]
     place = text.rfind(asked[-1], 0, max(0, text.rfind(response.strip()))) if asked and asked[-1] else -1
     return text[place + len(asked[-1]) :] if place >= 0 else response

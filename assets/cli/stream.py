@@ -110,7 +110,12 @@ class _Speed(click.ParamType):
 @click.option("--speed", type=_Speed(), default="60", show_default=True, help="Event seconds per second, or max.")
 @click.option("--rate", type=options.Number(0, 1e9, min_open=True), help="Events per second, instead of a speed.")
 @click.option("--shift-to-now", is_flag=True, help="Move event times so that the first event happens now.")
-@click.option("--shift", type=options.Number(-3.2e9, 3.2e9), metavar="SECONDS", help="Move event times by this much, forwards or backwards.")
+@click.option(
+    "--shift",
+    type=options.Number(-3.2e9, 3.2e9),
+    metavar="SECONDS",
+    help="Move event times by this much, forwards or backwards.",
+)
 @click.option("--skip", type=options.Whole(0), default=0, help="Lines of FILE that were sent before.")
 def replay(
     file: Path,

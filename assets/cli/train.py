@@ -95,9 +95,7 @@ def train() -> None:
 @click.option(
     "--longest", type=options.Whole(16), default=1024, show_default=True, help="Tokens kept of a conversation."
 )
-@click.option(
-    "--rate", type=options.RATE, help="Learning rate; by the model's width if left out."
-)
+@click.option("--rate", type=options.RATE, help="Learning rate; by the model's width if left out.")
 @click.option("--keep-every", type=options.Whole(1), default=100, show_default=True, help="Steps between kept states.")
 def policy(
     data: Path,
@@ -136,9 +134,7 @@ def policy(
 @click.option("--epochs", type=options.Whole(1), default=2, show_default=True, help="Passes over the positives.")
 @click.option("--batch", type=options.Whole(1), default=64, show_default=True, help="Rows of a step, all ranks.")
 @click.option("--longest", type=options.Whole(1), default=128, show_default=True, help="Tokens kept of each row.")
-@click.option(
-    "--rate", type=options.RATE, help="Learning rate; by the model's width if left out."
-)
+@click.option("--rate", type=options.RATE, help="Learning rate; by the model's width if left out.")
 @click.option(
     "--positive-rate",
     type=options.SHARE,

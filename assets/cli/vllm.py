@@ -38,9 +38,7 @@ def _adapters(context: click.Context, option: click.Parameter, given: tuple[str,
     return {name: Path(place) for name, place in pairs}
 
 
-_port = click.option(
-    "--port", type=options.PORT, default=8000, show_default=True, help="0 picks a free one."
-)
+_port = click.option("--port", type=options.PORT, default=8000, show_default=True, help="0 picks a free one.")
 _host = click.option(
     "--host", default="127.0.0.1", show_default=True, help="Where to listen; whoever reaches it may ask."
 )
@@ -237,7 +235,9 @@ def _route(routes: dict[str, str], servers: "list[VllmServer]", host: str, port:
 @click.argument("url")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--name", help="What the server calls it; by default its directory's name and its weights' fingerprint.")
-@click.option("--seconds", type=options.Number(1, 86_400), default=60.0, show_default=True, help="A limit for its answers.")
+@click.option(
+    "--seconds", type=options.Number(1, 86_400), default=60.0, show_default=True, help="A limit for its answers."
+)
 def check(url: str, model: Path, name: str | None, seconds: float) -> None:
     r"""See whether a server at URL serves the weights of MODEL, a directory (of a whole model or an adapter).
 

@@ -8,12 +8,12 @@ from typing import Any, get_args
 import click
 import pytest
 from click.testing import CliRunner
+from loveloop_client import Client
 from pydantic import BaseModel, ValidationError
 
 from assets.cli import group as cli
 from assets.cli import options
 from assets.recipe import Recipe
-from loveloop_client import Client
 from streams.live.rules import Rules
 from warehouse import experiments, queries, training_set
 from warehouse.maturity import LONGEST
@@ -87,7 +87,12 @@ def test_no_number_of_a_recipe_may_be_nan_or_infinite() -> None:
 def test_a_wait_that_is_none_is_refused_by_all_that_judge_maturity(hours: Any, tmp_path: Path) -> None:
     """Before anything is opened or written."""
     target, rule = tmp_path / "w.duckdb", r"maturity_hours == .*, must be a finite number of hours from 0 to 87,600"
-    queries_of_maturity = [queries.clean_feedback_summary, queries.feedback_marks, queries.policies, experiments.experiments]
+    queries_of_maturity = [
+        queries.clean_feedback_summary,
+        queries.feedback_marks,
+        queries.policies,
+        experiments.experiments,
+    ]
     for query in queries_of_maturity:
         with pytest.raises(ValueError, match=rule):
             query(target, maturity_hours=hours)
@@ -118,14 +123,14 @@ def test_the_command_says_it_in_one_line(tmp_path: Path) -> None:
     ],
 )
 def test_the_guard_takes_no_dial_that_means_nothing(dials: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=f"{next(iter(dials))} == .*, must be"):
+    with pytest.raises(ValueError, match=rf"{next(iter(dials))} == .*, must be"):
         Rules(**dials)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
 def test_no_number_of_the_client_or_of_upkeep_means_nothing(value: float, tmp_path: Path) -> None:
     for name in ("timeout", "buffer_bytes"):
-        with pytest.raises(ValueError, match=f"{name} == .*, must be a finite number above 0"):
+        with pytest.raises(ValueError, match=rf"{name} == .*, must be a finite number above 0"):
             Client("127.0.0.1:9", **{name: value})
-    with pytest.raises(ValueError, match="keep_days == .*, must be a finite number of days from 0 to 36,500"):
+    with pytest.raises(ValueError, match=r"keep_days == .*, must be a finite number of days from 0 to 36,500"):
         compact(tmp_path / "w.duckdb", keep_days=value)

@@ -199,9 +199,17 @@ def test_everybody_in_both_arms_leaves_nothing_to_compare() -> None:
         ("closings", math.nan, "column closings holds nan (row 3), must be a whole number"),
         ("closings", None, "column closings holds None (row 3), must be a count"),
         ("arm", None, "column arm holds None (row 3), must be named in every row: leave out"),
-        ("arm", "treatmnet", "column arm holds 'treatmnet' (row 3), must be one of control, treatment: is it the right"),
+        (
+            "arm",
+            "treatmnet",
+            "column arm holds 'treatmnet' (row 3), must be one of control, treatment: is it the right",
+        ),
         ("user_id", None, "column user_id holds None (row 3), must be named in every row"),
-        ("user_id", "user-0", "1 users stand in more than one row of an arm ('user-0' in 2 of control), must be one row"),
+        (
+            "user_id",
+            "user-0",
+            "1 users stand in more than one row of an arm ('user-0' in 2 of control), must be one row",
+        ),
     ],
 )
 def test_a_row_that_cannot_be_is_named_with_its_rule(column: str, value: Any, words: str) -> None:
@@ -269,5 +277,5 @@ def test_a_plan_that_cannot_be_is_refused(changes: dict[str, Any], words: str) -
 
 @pytest.mark.parametrize("most", [math.nan, 0, -1.25, math.inf])
 def test_a_guardrail_without_a_limit_is_refused(most: float) -> None:
-    with pytest.raises(ValueError, match="guardrail on needless closings: most == .*, must be a positive number"):
+    with pytest.raises(ValueError, match=r"guardrail on needless closings: most == .*, must be a positive number"):
         read(users(count=10), PLAN, guardrails=[CLOSINGS._replace(most=most)])

@@ -73,8 +73,6 @@ def test_a_single_look_is_wrong_about_as_often_as_its_level_says() -> None:
         ({"control": 1}, HALF, 5, "alpha == 5, must be in"),
     ],
 )
-def test_what_cannot_be_is_refused(
-    counts: dict[str, int], shares: dict[str, float], alpha: float, words: str
-) -> None:
+def test_what_cannot_be_is_refused(counts: dict[str, int], shares: dict[str, float], alpha: float, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         srm.check(counts, shares, alpha)

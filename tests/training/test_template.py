@@ -13,7 +13,7 @@ from training.text import encode
 NO_SYSTEM = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
 BY_TURNS = (
     "{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
-    "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}{% endfor %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant') }}{% endif %}{% endfor %}"
 )
 KNOWN = (
     "{% for m in messages %}{% if m['role'] not in ['user', 'assistant'] %}{{ raise_exception('Unknown role') }}"
@@ -37,8 +37,8 @@ def tokenizer(template: str) -> Any:
         (GEMMA, [USER], "<user> user words"),
         (GEMMA, [SYSTEM, USER], "<user> system words\n\nuser words"),
         (GEMMA, [USER, USER], "<user> user words\n\nuser words"),
-        (GEMMA, [USER, ANSWER, ANSWER, USER], "<user> user words <assistant> assistant words\n\nassistant words <user> user words"),
-        (GEMMA, [USER, SYSTEM, ANSWER, USER], "<user> user words\n\nsystem words <assistant> assistant words <user> user words"),
+        (GEMMA, [USER, ANSWER, ANSWER], "<user> user words <assistant> assistant words\n\nassistant words"),
+        (GEMMA, [USER, SYSTEM, ANSWER], "<user> user words\n\nsystem words <assistant> assistant words"),
         (GEMMA, [ANSWER, USER], "<user>  <assistant> assistant words <user> user words"),
         (GEMMA, [SYSTEM], "<user> system words"),
         (GEMMA, [SYSTEM, ANSWER, USER], "<user> system words <assistant> assistant words <user> user words"),
@@ -57,7 +57,9 @@ def test_no_more_is_changed_than_need_be() -> None:
         "{% for m in messages %}{% if not loop.first and m['role'] == messages[loop.index0 - 1]['role'] %}"
         "{{ raise_exception('twice') }}{% endif %}{% endfor %}"
     )
-    assert spoken(tokenizer(rule + SAID), [[SYSTEM, USER, USER]]) == ["<system> system words <user> user words\n\nuser words "]
+    assert spoken(tokenizer(rule + SAID), [[SYSTEM, USER, USER]]) == [
+        "<system> system words <user> user words\n\nuser words "
+    ]
 
 
 def test_a_prompt_ends_where_the_assistant_begins() -> None:
@@ -83,11 +85,15 @@ def test_how_many_are_told_otherwise_is_counted() -> None:
 
 
 def test_what_no_form_makes_pass_is_one_error_that_names_rows_and_the_way_out() -> None:
-    no_answers = "{% for m in messages %}{% if m['role'] == 'assistant' %}{{ raise_exception('No answers') }}{% endif %}{% endfor %}"
+    no_answers = KNOWN.replace("not in ['user', 'assistant']", "== 'assistant'").replace("Unknown role", "No answers")
     talks = [[USER], [USER, ANSWER, USER], [SYSTEM, USER], *[[USER, ANSWER, USER]] * 7]
-    words = "refuses 8 of 10 conversations (rows 2, 4, 5, 6, 7, ...; turns of row 2: user, assistant, user): No answers. "
+    words = (
+        "refuses 8 of 10 conversations (rows 2, 4, 5, 6, 7, ...; turns of row 2: user, assistant, user): No answers. "
+    )
     for work in (spoken, changed):
-        with pytest.raises(ValueError, match=re.escape(words) + "It must take turns of user and assistant: leave those"):
+        with pytest.raises(
+            ValueError, match=re.escape(words) + "It must take turns of user and assistant: leave those"
+        ):
             work(tokenizer(no_answers + SAID), talks)
 
 

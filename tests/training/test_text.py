@@ -48,7 +48,10 @@ def test_nothing_is_nothing() -> None:
         (float("nan"), "row 2: conversation is nan, must be a list of turns"),
         ("hello", "row 2: conversation is 'hello', must be JSON"),
         ("NaN", "row 2: conversation is 'NaN', must be a list of turns"),
-        ("[]", "row 2: conversation is '[]', must be a list of turns, each with role and content, both texts: leave out"),
+        (
+            "[]",
+            "row 2: conversation is '[]', must be a list of turns, each with role and content, both texts: leave out",
+        ),
         ('[{"role": "user"}]', "must be a list of turns"),
         ('[{"role": "user", "content": null}]', "must be a list of turns"),
         ([{"role": "user", "content": float("nan")}], "must be a list of turns"),

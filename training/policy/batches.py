@@ -9,7 +9,6 @@ import torch
 from training import template
 from training.text import Conversation
 
-
 WHOLE = 2**31
 """A length that cuts nothing."""
 

@@ -1,6 +1,8 @@
 """What training a reward model gave, for its card, its figures on disk and its caller."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from training.reward.audit import Effect
@@ -28,7 +30,7 @@ class RewardReport(NamedTuple):
     seconds: float
     by: Literal["users", "conversations"] = "users"
     """What kept train and test apart."""
-    trim: dict[str, Trim] = {}
+    trim: Mapping[str, Trim] = MappingProxyType({})
     """What did not fit: of the rows that the first epoch read (`train`), and of those tested on (`test`)."""
     retold: int = 0
     """Conversations that the chat template refused as they came, and was given in another form; see `template`."""

@@ -22,7 +22,7 @@ from training.reward.measure import measure
 from training.reward.metrics import Estimate, Floats, auroc, bootstrap_over_users
 from training.reward.model import RewardModel
 from training.reward.report import RewardReport
-from training.text import load_tokenizer
+from training.text import load_tokenizer, whole
 
 if TYPE_CHECKING:
     from training.reward.fit import Fit, Fitted
@@ -82,7 +82,7 @@ def train_reward_model(
     started = time.monotonic()
     place = check_base(base)
     every = read_examples(examples)
-    retold = template.changed(load_tokenizer(place), every.conversations)
+    retold = template.changed(load_tokenizer(place), [*map(whole, every.conversations, every.responses)])
     parts = _divided(every, config, by)
     train, validation, test = (every.take(rows) for rows in parts[:3])
     fit, fitted = fit_classifier(

@@ -42,6 +42,8 @@ class Trim(NamedTuple):
         """
         if not self.cut:
             return f"none of {self.rows:,} rows was longer than {self.max_tokens:,} tokens"
-        lost = f"{self.without_question or 'none':{',' if self.without_question else ''}} of them lost the whole question"
+        lost = (
+            f"{self.without_question or 'none':{',' if self.without_question else ''}} of them lost the whole question"
+        )
         cure = ": raise max_tokens" if self.many else ""
         return f"{self.cut:,} of {self.rows:,} rows were cut to their last {self.max_tokens:,} tokens, {lost}{cure}"

@@ -123,7 +123,9 @@ def test_what_was_cut_and_what_was_told_otherwise_stand_in_card_figures_and_warn
         file.write_text(refuses + file.read_text())
     table = examples(600, rate=0.1)
     longer = pa.array([f"{each} {'tea ' * 40}" for each in table["response"].to_pylist()])
-    system = pa.array([f'[{{"role": "system", "content": "good"}}, {each[1:]}' for each in table["conversation"].to_pylist()])
+    system = pa.array(
+        [f'[{{"role": "system", "content": "good"}}, {each[1:]}' for each in table["conversation"].to_pylist()]
+    )
     table = table.set_column(1, "response", longer).set_column(0, "conversation", system)
     config = RewardConfig(epochs=1, learning_rate=4e-3, batch=64, max_tokens=32)
     report = train_reward_model(
