@@ -40,6 +40,8 @@ def exposures_per_arm(
     Raises:
         ValueError: A rate, a level or a power outside (0, 1), no lift, or a design effect that is not positive.
     """
+    if looks not in ("once", "any"):
+        raise ValueError(f"looks == {looks!r}, must be 'once' or 'any'")
     limits.level("alpha", alpha, "0.05 for one false alarm in 20")
     limits.level("power", power, "0.8 to show the lift in four tests of five")
     limits.positive(
