@@ -10,9 +10,11 @@ from training.labels.config import JudgeConfig
 from training.reward.config import RewardConfig
 from training.rollout.config import RolloutsConfig
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(gt=0, le=2**31 - 1)]
 Weight = Annotated[float, Field(ge=0)]
+Hours = Annotated[float, Field(ge=0, le=87_600)]
+"""A wait for late loves, as `warehouse.maturity` has it."""
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 JUDGES = ("closing", "unsafe", "flattery", "repetition", "refusal", "dictation")
@@ -22,7 +24,7 @@ JUDGES = ("closing", "unsafe", "flattery", "repetition", "refusal", "dictation")
 class Section(BaseModel):
     """A part of a recipe; a misspelt key is refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class World(Section):
@@ -31,7 +33,7 @@ class World(Section):
     responses: Count = 200_000
     """Responses served to people."""
     users: Count = 12_000
-    days: Count = 14
+    days: Annotated[int, Field(gt=0, le=3_650)] = 14
     base_love_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.005
     """Loves per response of the incumbent."""
     attacks: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
@@ -57,7 +59,7 @@ class Adversary(Section):
 class TrainingSet(Section):
     """Which feedback is frozen."""
 
-    maturity_hours: Weight = 24.0
+    maturity_hours: Hours = 24.0
     """Younger responses are unlabelled, not negative."""
     credit: Literal["last_turn", "conversation", "decay"] = "last_turn"
     """Which responses of a conversation a love speaks for: the loved one, also all earlier ones in full, or those with
@@ -162,11 +164,11 @@ class Experiment(Section):
     """The arm to compare with, of an experiment in the log; as are `treatment` to `maturity_hours`."""
     treatment: str | None = None
     """The other arm; needed only where there are several."""
-    shares: dict[str, Share] | None = None
+    shares: dict[str, Annotated[float, Field(gt=0, lt=1)]] | None = None
     """Of the users, by arm, as they were assigned; None: equal."""
     planned: Count | None = None
     """Exposures planned for each arm; None: enough to show +20 % at the control's Love rate."""
-    maturity_hours: Weight = 24.0
+    maturity_hours: Hours = 24.0
     """Younger responses are not counted yet."""
 
 
@@ -183,7 +185,7 @@ class Recipe(Section):
 
     source: Literal["world", "convai", "warehouse"]
     """`world` simulates its events, `convai` reads rated dialogues, `warehouse` reads the live warehouse as it is."""
-    seed: int = 1
+    seed: Seed = 1
     warehouse: str | None = None
     """The live warehouse, for source `warehouse`: a DuckDB file or `ducklake:postgres:KEYWORDS;data=FOLDER`. The
     environment's LOVELOOP_WAREHOUSE and --warehouse go before it. Leave its password to PGPASSWORD: a run keeps its

@@ -14,6 +14,7 @@ _RULES = {
     "greater_than_equal": "must be at least {ge:g}",
     "less_than": "must be below {lt:g}",
     "less_than_equal": "must be at most {le:g}",
+    "finite_number": "must be a finite number",
     "too_short": "needs at least {min_length} of them",
     "literal_error": "must be {expected}",
 }

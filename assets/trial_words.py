@@ -9,10 +9,13 @@ def effect(lift: float | None, limits: Sequence[float | None]) -> str:
 
     >>> effect(0.5, (0.1, 1.0)), effect(None, (-1.0, float("inf")))
     ('Love rate +50.0% (+10.0% to +100.0% at any look)', 'Love rate not known yet')
+    >>> effect(None, (2.5, None))
+    'Love rate up from none (at least +250.0% at any look)'
     """
     low, high = (None if each is None or abs(each) == float("inf") else each for each in limits)
     if lift is None:
-        return "Love rate not known yet"
+        known = low is not None and low > -1
+        return f"Love rate up from none (at least {low:+.1%} at any look)" if known else "Love rate not known yet"
     if low is None or high is None:
         return f"Love rate {lift:+.1%} (no limits yet)"
     return f"Love rate {lift:+.1%} ({low:+.1%} to {high:+.1%} at any look)"
@@ -20,12 +23,11 @@ def effect(lift: float | None, limits: Sequence[float | None]) -> str:
 
 def left_out(facts: Mapping[str, Any]) -> list[str]:
     """What is not in the figures, one sentence for each reason that there is."""
+    from experiments import users
+
     told = []
-    if facts["in_several_arms"]:
-        told.append(
-            f"{_counted(facts['in_several_arms'], 'user')} seen in more than one arm, left out of all: "
-            "assign by user, not by session or device"
-        )
+    if several := facts["in_several_arms"]:
+        told.append(users.told(several, several / (several + sum(arm["users"] for arm in facts["arms"]))))
     if facts["immature"]:
         told.append(
             f"{_counted(facts['immature'], 'exposure')} younger than {facts['maturity_hours']:g} h, not counted yet"

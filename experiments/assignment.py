@@ -4,8 +4,9 @@ Nothing is stored. The same user, experiment and salt always give the same arm, 
 """
 
 import hashlib
-import math
 from collections.abc import Mapping
+
+from experiments import limits
 
 BUCKETS = 16**13
 """The hash's first 13 hexadecimal digits: 52 bits, exact in a double and in SQL's BIGINT."""
@@ -66,9 +67,7 @@ def assignment_sql(user_column: str, *, experiment: str, arms: Mapping[str, floa
 
 def _ends(arms: Mapping[str, float]) -> dict[str, int]:
     """Where each arm's range of buckets ends; the last one ends at `BUCKETS` whatever the rounding."""
-    shares = list(arms.values())
-    if not shares or min(shares) <= 0 or not math.isclose(sum(shares), 1.0, abs_tol=1e-9):
-        raise ValueError(f"arms == {dict(arms)}, the shares must be positive and sum to 1")
+    shares = list(limits.shares(arms, "arms").values())
     ends = [round(sum(shares[: place + 1]) * BUCKETS) for place in range(len(shares))]
     return dict(zip(arms, [*ends[:-1], BUCKETS], strict=True))
 

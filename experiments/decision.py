@@ -72,7 +72,8 @@ def _harm(effect: Effect, guarded: Sequence[Guarded]) -> Decision | None:
 
 
 def _proof(effect: Effect, guarded: Sequence[Guarded], plan: Plan) -> Decision | None:
-    worth = effect.lift is not None and effect.lift >= plan.least_lift
+    # a shown lift that is not known is one over a control without any event: no least lift is beyond it
+    worth = effect.lift is None or effect.lift >= plan.least_lift
     held = all(each.state == "held" for each in guarded)
     if not (_shown(effect, plan) and worth and held):
         return None
@@ -97,7 +98,9 @@ def _shown(effect: Effect, plan: Plan) -> bool:
 
 
 def _span(effect: Effect) -> str:
-    lift = "not known" if effect.lift is None else f"{effect.lift:+.1%}"
     low, high = effect.anytime_ci
-    limits = f"{low:+.1%} to {high:+.1%} at any look" if math.isfinite(high) else "no upper limit yet"
+    nothing = "up from none" if low > -1 else "not known"
+    lift = nothing if effect.lift is None else f"{effect.lift:+.1%}"
+    least = "no upper limit yet" if low <= -1 else f"at least {low:+.1%} at any look"
+    limits = f"{low:+.1%} to {high:+.1%} at any look" if math.isfinite(high) else least
     return f"Love rate {lift}, {limits}, exact p = {effect.exact_p:.2g}"

@@ -60,7 +60,8 @@ class Effect(NamedTuple):
     """A relative lift of a rate and what is sure about it.
 
     Attributes:
-        lift: Relative, 0.1 for +10 %; None while the control has no event, or the treatment no exposure.
+        lift: Relative, 0.1 for +10 %; None while the control has no event (no limit above, where the treatment has
+            some), or an arm no exposure.
         ci: Of one look, clustered by user; the exact one while an arm has no event.
         anytime_ci: Valid at every look (asymptotically), clustered by user.
         exact_ci: Of one look, exact for independent exposures.
@@ -79,9 +80,13 @@ class Effect(NamedTuple):
 def relative(control: Sums, treatment: Sums, *, information: float, confidence: float = CONFIDENCE) -> Effect:
     """The treatment's rate over the control's, minus 1.
 
-    On the log scale `log(R_t / R_c) +- h sqrt(var(R_t)/R_t^2 + var(R_c)/R_c^2)`, `h` normal for one look and
+    On the log scale `log(R_t / R_c) +- h sqrt(var(log R_t) + var(log R_c))`, `h` normal for one look and
     `sequential.half_width` for any. The latter's guarantee is proved for users who come once; where users return it was
     simulated (`tests/experiments/test_false_alarms.py`), and held.
+
+    `var(log R)` is the clustered one, but at least that of as many independent exposures: users who are all alike would
+    else make a few events certain. An arm without an event, beside one with some, is read at any look as if it had one:
+    none is never judged more mildly than one.
 
     Args:
         control: Its sums.
@@ -92,14 +97,40 @@ def relative(control: Sums, treatment: Sums, *, information: float, confidence: 
     exact_ci = exact_interval(control, treatment, confidence)
     exact = exact_p(control, treatment)
     design = design_effect(control)
+    always = _around(control, treatment, half_width(information, confidence))
     if not control.events or not treatment.events:
         lift = -1.0 if control.events and treatment.exposures else None
-        return Effect(lift, exact_ci, Interval(-1.0, math.inf), exact_ci, exact, design)
-    log_lift = math.log(treatment.rate / control.rate)
-    error = math.sqrt(treatment.variance / treatment.rate**2 + control.variance / control.rate**2)
-    once = _on_log_scale(log_lift, normal_quantile(confidence) * error)
-    always = _on_log_scale(log_lift, half_width(information, confidence) * error)
-    return Effect(math.expm1(log_lift), once, always, exact_ci, exact, design)
+        return Effect(lift, exact_ci, always, exact_ci, exact, design)
+    once = _around(control, treatment, normal_quantile(confidence))
+    return Effect(treatment.rate / control.rate - 1, once, always, exact_ci, exact, design)
+
+
+def _around(control: Sums, treatment: Sums, half: float) -> Interval:
+    """The lift's interval on the log scale, `half` standard errors to each side; open where an arm has no event."""
+    if not (control.events or treatment.events) or not (control.exposures and treatment.exposures):
+        return Interval(-1.0, math.inf)
+    log_lift = math.log(_rate(treatment) / _rate(control))
+    error = half * math.sqrt(_log_variance(treatment) + _log_variance(control))
+    low = math.expm1(max(log_lift - error, -700.0)) if treatment.events else -1.0
+    high = math.expm1(log_lift + error) if control.events and log_lift + error < 700 else math.inf
+    return Interval(low, high)
+
+
+def _rate(arm: Sums) -> float:
+    return max(arm.events, 1) / arm.exposures
+
+
+def _log_variance(arm: Sums) -> float:
+    """Of the logarithm of the rate, by the delta method; not known of a single user.
+
+    Independent exposures give `(1 - R) / events`, `1 - R` taken as `(exposures - events + 1) / (exposures + 2)`, which
+    is never 0. Exposures of a user resemble each other, so that they say less than that and never more.
+    """
+    if arm.users < 2:
+        return math.inf
+    events = max(arm.events, 1)
+    least = (max(arm.exposures - events, 0) + 1) / (arm.exposures + 2) / events
+    return max(least, arm.variance / arm.rate**2) if arm.events else least
 
 
 def exact_p(control: Sums, treatment: Sums) -> float:
@@ -131,8 +162,3 @@ def design_effect(arm: Sums) -> float:
     """The rate's variance clustered by user over `R (1 - R) / exposures`; 1 while there is nothing to compare."""
     independent = arm.rate * (1 - arm.rate) / arm.exposures if arm.exposures else 0.0
     return arm.variance / independent if independent > 0 and math.isfinite(arm.variance) else 1.0
-
-
-def _on_log_scale(centre: float, half: float) -> Interval:
-    high = math.expm1(centre + half) if centre + half < 700 else math.inf
-    return Interval(math.expm1(max(centre - half, -700.0)), high)

@@ -148,7 +148,8 @@ def choose(
 
     def merit(name: str) -> tuple[int, float]:
         failed = sum(gate.passed is False for gate in gates[name])
-        return -failed, float(candidates[name].get("love_lift") or 0.0)
+        lift = float(candidates[name].get("love_lift") or 0.0)
+        return -failed, -math.inf if math.isnan(lift) else lift
 
     best = max(candidates, key=merit)
     reasons = tuple(f"{name}: {_why_not(gates[name])}" for name in candidates if name != best)
@@ -187,7 +188,7 @@ def _above(name: str, seen: Interval | None, limit: float, what: str, form: str)
 def _closings(row: Mapping[str, Any], most: float) -> Gate:
     rule = f"the 95% interval of the rate over the base's must lie below {most:g}"
     low, high = row.get("closing_ratio_ci") or (None, None)
-    if low is None:
+    if low is None or math.isnan(low) or (high is not None and math.isnan(high)):
         return Gate("needless closings", "not measured", rule, False)
     seen = Interval(float(low), math.inf if high is None else float(high))
     words = ratio.shown(seen, str(row.get("closing_counts", "counts not told")), most)
@@ -197,7 +198,7 @@ def _closings(row: Mapping[str, Any], most: float) -> Gate:
 
 def _length(length: float | None, base: float | None, allowed: Interval) -> Gate:
     rule = f"mean length must be {allowed.low:g} to {allowed.high:g} times the base's"
-    if not length or not base:
+    if not length or not base or not math.isfinite(length / base):
         return Gate("length", "not measured", rule, False)
     ratio = length / base
     return Gate("length", f"{ratio:.2f} times ({length:.1f} words)", rule, allowed.low <= ratio <= allowed.high)
@@ -205,7 +206,8 @@ def _length(length: float | None, base: float | None, allowed: Interval) -> Gate
 
 def _interval(row: Mapping[str, Any], key: str) -> Interval | None:
     pair = row.get(key)
-    return None if pair is None or None in tuple(pair) else Interval(float(pair[0]), float(pair[1]))
+    known = pair is not None and all(each is not None and not math.isnan(each) for each in pair)
+    return Interval(float(pair[0]), float(pair[1])) if pair is not None and known else None
 
 
 def _shown(seen: Interval | None, limit: float, form: str) -> str:

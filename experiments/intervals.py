@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from scipy.special import ndtri
 
+from experiments import limits
+
 CONFIDENCE = 0.95
 
 
@@ -32,9 +34,7 @@ def normal_quantile(confidence: float) -> float:
     Raises:
         ValueError: The confidence is not inside (0, 1).
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence == {confidence}, must be in (0, 1): 0.95 for a 95 % interval")
-    return float(ndtri(0.5 + confidence / 2))
+    return float(ndtri(0.5 + limits.level("confidence", confidence, "0.95 for a 95 % interval") / 2))
 
 
 def wilson(successes: int, trials: int, confidence: float = CONFIDENCE) -> Interval:

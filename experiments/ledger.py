@@ -64,10 +64,10 @@ def agreement(rows: Sequence[Mapping[str, Any]]) -> Agreement:
 
     Args:
         rows: Mappings with predicted_lift and measured_lift (`Row._asdict()` or the warehouse's ledger); rows that lack
-            one of them are left out.
+            one of them, or hold one that is not finite, are left out.
     """
-    pairs = [(each["predicted_lift"], each["measured_lift"]) for each in rows]
-    known = np.array([pair for pair in pairs if None not in pair], dtype=float).reshape(-1, 2)
+    pairs = np.array([(each["predicted_lift"], each["measured_lift"]) for each in rows], dtype=float).reshape(-1, 2)
+    known = pairs[np.isfinite(pairs).all(axis=1)]
     count = len(known)
     if count < 3:
         plural = "" if count == 1 else "s"

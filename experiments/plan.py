@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from experiments import limits
 from experiments.intervals import CONFIDENCE
 
 
@@ -31,15 +32,24 @@ class Plan(NamedTuple):
         'warmer'
 
         Raises:
-            ValueError: Not two arms, or no exposures planned.
+            ValueError: Not two arms.
         """
-        if self.exposures <= 0:
-            raise ValueError(f"plan.exposures == {self.exposures}, must be positive: see experiments.power")
         others = [arm for arm in self.shares if arm != self.control]
         if len(others) != 1 or len(self.shares) != 2:
             rule = f"must be {self.control!r} and one other: read one pair at a time"
             raise ValueError(f"arms {sorted(self.shares)}, {rule}")
         return others[0]
+
+    def checked(self) -> "Plan":
+        """The plan as it is, once it can be read by.
+
+        Raises:
+            ValueError: Shares that are no whole, or a number that cannot be; names it and the rule.
+        """
+        limits.positive("plan.exposures", self.exposures, "see experiments.power")
+        limits.level("plan.confidence", self.confidence, "0.95 for 95 % intervals")
+        limits.lift("plan.least_lift", self.least_lift)
+        return self._replace(shares=limits.shares(self.shares, "plan.shares"))
 
 
 class Guardrail(NamedTuple):

@@ -5,6 +5,7 @@ from typing import Literal
 
 from scipy.special import ndtri
 
+from experiments import limits
 from experiments.intervals import normal_quantile
 from experiments.sequential import cost_of_looking
 
@@ -37,8 +38,15 @@ def exposures_per_arm(
         looks: `any` pays for looking whenever one likes (see `sequential`).
 
     Raises:
-        ValueError: A rate outside (0, 1) or no lift.
+        ValueError: A rate, a level or a power outside (0, 1), no lift, or a design effect that is not positive.
     """
+    if looks not in ("once", "any"):
+        raise ValueError(f"looks == {looks!r}, must be 'once' or 'any'")
+    limits.level("alpha", alpha, "0.05 for one false alarm in 20")
+    limits.level("power", power, "0.8 to show the lift in four tests of five")
+    limits.positive(
+        "design_effect", design_effect, "1 where every user is exposed once, else as an earlier test had it"
+    )
     raised = base_rate * (1 + lift)
     if not (0 < base_rate < 1 and 0 < raised < 1) or lift == 0:
         raise ValueError(f"base_rate == {base_rate}, lift == {lift}: both rates must be in (0, 1), and must differ")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 from scipy.stats import beta
 
+from experiments import limits
 from experiments.digits import beside
 from experiments.effect import Sums, design_effect, relative
 from experiments.intervals import CONFIDENCE, Interval
@@ -96,13 +97,14 @@ def of_counts(
         confidence: Of the interval.
 
     Raises:
-        ValueError: Fewer trials than events, or a design effect below 1.
+        ValueError: Fewer trials than events, a design effect below 1, or a confidence outside (0, 1).
     """
     for few, many in ((events, trials), (base_events, base_trials)):
         if not 0 <= few <= many:
             raise ValueError(f"{few} events in {many} trials, must be between 0 and the trials")
-    if design < 1:
+    if not 1 <= design < math.inf:
         raise ValueError(f"design == {design}, must be at least 1: dependent events say less, never more")
+    confidence = limits.level("confidence", confidence, "0.95 for a 95 % interval")
     value = events / trials / (base_events / base_trials) if base_events and trials else None
     if not trials or not base_trials:
         return Ratio(value, Interval(0.0, math.inf), events, trials, base_events, base_trials)

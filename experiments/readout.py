@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from experiments import ratio, srm
+from experiments import limits, ratio, srm
 from experiments.decision import Guarded, Word, decide
 from experiments.effect import Effect, Sums, relative, sums
 from experiments.intervals import Interval, wilson
 from experiments.plan import Guardrail, Plan
 from experiments.srm import Srm
+from experiments.users import checked, told
 
 
 class ArmRead(NamedTuple):
@@ -37,6 +38,8 @@ class Readout(NamedTuple):
         guardrails: How each stands.
         raw: The effect with nobody left out, where given.
         information: Exposures so far, in the smaller arm, over exposures planned.
+        in_several_arms: Users who were seen in both arms; they are in none of the figures.
+        told: What was left out, in sentences; one warns where such users are many.
     """
 
     decision: Word
@@ -47,6 +50,8 @@ class Readout(NamedTuple):
     guardrails: tuple[Guarded, ...]
     raw: Effect | None
     information: float
+    in_several_arms: int
+    told: tuple[str, ...]
 
     @property
     def lift(self) -> float | None:
@@ -69,34 +74,41 @@ def read(users: pa.Table, plan: Plan, *, guardrails: Sequence[Guardrail] = (), r
 
     >>> plan = Plan(exposures=10_000, shares={"control": 0.5, "treatment": 0.5})
     >>> arms = ["control", "treatment"] * 500
-    >>> users = pa.table({"user_id": range(1000), "arm": arms, "exposures": [10] * 1000, "loves": [0, 1] * 500})
+    >>> users = pa.table({"user_id": range(1000), "arm": arms, "exposures": [10] * 1000, "loves": [1] * 1000})
     >>> found = read(users, plan)
     >>> found.decision, found.reasons[0]
     ('continue', '50% of the planned 10,000 exposures per arm are in')
 
     Args:
-        users: One row per user: user_id, arm, exposures, loves, and a count for each guardrail. Quarantined users are
-            left out.
+        users: One row for each user and arm: user_id, arm, exposures, loves, and a count for each guardrail.
+            Quarantined users are left out. Whoever stands in both arms is left out of the readout and counted.
         plan: What was settled beforehand.
         guardrails: Each one must be shown to hold before anything ships.
         raw: The same table with nobody left out. The sample-ratio check then reads both: a filter that removes more of
             one arm also voids the comparison.
 
     Raises:
-        ValueError: Not two arms, a missing column, or a user in more than one row.
+        ValueError: Not two arms, a plan that cannot be, a missing column, or a row that cannot be: no user, another
+            arm, a count that is no whole number, more loves than exposures, a user twice in one arm. Names the column,
+            what was seen, and the rule.
     """
-    names = (plan.control, plan.treatment)
+    plan, names = plan.checked(), (plan.control, plan.treatment)
+    for each in guardrails:
+        limits.positive(f"guardrail on {each.name}: most", each.most, "1.25 lets it become a quarter more frequent")
     tables = [users] if raw is None else [users, raw]
-    for table in tables:
-        _check(table, ["user_id", "arm", "exposures", "loves"])
-    _check(users, [each.column for each in guardrails])
-    balance = min((srm.check(_count(table), plan.shares) for table in tables), key=lambda seen: seen.sequential_p)
+    seen = checked(tables, names, [[each.column for each in guardrails], []][: len(tables)])
+    users, raw = seen.tables[0], seen.tables[1] if raw is not None else None
+    balance = min((srm.check(_count(table), plan.shares) for table in seen.tables), key=lambda each: each.sequential_p)
     loves = [_sums(users, name, "loves") for name in names]
     information = min(arm.exposures for arm in loves) / plan.exposures
     effect, guarded = _effect(users, plan), tuple(_guard(users, each, plan, information) for each in guardrails)
     word, reasons = decide(balance, effect, guarded, plan, information)
     arms = tuple(_arm(name, arm, plan) for name, arm in zip(names, loves, strict=True))
-    return Readout(word, reasons, arms, effect, balance, guarded, _effect(raw, plan) if raw else None, information)
+    words = (told(seen.in_several_arms, seen.share),) if seen.in_several_arms else ()
+    return Readout(
+        word, reasons, arms, effect, balance, guarded, None if raw is None else _effect(raw, plan), information,
+        seen.in_several_arms, words,
+    )  # fmt: skip
 
 
 def _effect(users: pa.Table, plan: Plan) -> Effect:
@@ -133,19 +145,9 @@ def _arm(name: str, arm: Sums, plan: Plan) -> ArmRead:
 
 
 def _sums(users: pa.Table, arm: str, column: str) -> Sums:
-    rows = np.asarray(users["arm"].to_pylist(), dtype=object) == arm
-    return sums(users[column].to_numpy()[rows], users["exposures"].to_numpy()[rows])
+    rows = users.filter(pc.equal(users["arm"], arm))
+    return sums(rows[column].to_numpy(), rows["exposures"].to_numpy())
 
 
 def _count(users: pa.Table) -> dict[str, int]:
     return {row["values"]: row["counts"] for row in users["arm"].combine_chunks().value_counts().to_pylist()}
-
-
-def _check(users: pa.Table, needed: Sequence[str]) -> None:
-    missing = [column for column in needed if column not in users.column_names]
-    if missing:
-        raise ValueError(f"columns {missing} are missing, the table has {users.column_names}")
-    ids = users["user_id"]
-    extra = len(ids) - len(ids.unique())
-    if extra:
-        raise ValueError(f"{extra:,} users stand in more than one row, must be one row and one arm for each user")

@@ -6,6 +6,7 @@ where the boundary is tightest, and must come from the plan, not from the data.
 
 import math
 
+from experiments import limits
 from experiments.intervals import normal_quantile
 
 
@@ -20,17 +21,16 @@ def half_width(information: float, confidence: float) -> float:
     (3.04, 3.86)
 
     Raises:
-        ValueError: No information yet.
+        ValueError: No information yet, or a confidence outside (0, 1).
     """
-    if information <= 0:
-        raise ValueError(f"information == {information}, must be positive: nothing was exposed yet")
+    limits.positive("information", information, "nothing was exposed yet, or nothing planned")
     nu = best_mixture(confidence) * information
     return math.sqrt((1 + 1 / nu) * (math.log1p(nu) - 2 * math.log(1 - confidence)))
 
 
 def best_mixture(confidence: float) -> float:
     """`nu*`, the mixture's variance in units of the planned standard error squared."""
-    twice = -2 * math.log(1 - confidence)
+    twice = -2 * math.log(1 - limits.level("confidence", confidence, "0.95 for a 95 % interval"))
     return twice + math.log1p(twice)
 
 

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from scipy.special import gammaln
 from scipy.stats import binomtest, chisquare
 
+from experiments import limits
+
 ALPHA = 0.001
 """False alarms stop experiments, and real mismatches are gross: the level is stricter than an effect's."""
 _PRIOR_USERS = 1000.0
@@ -50,12 +52,11 @@ def check(counts: Mapping[str, int], shares: Mapping[str, float], alpha: float =
         alpha: Chance of a false alarm over the whole life of the experiment.
 
     Raises:
-        ValueError: An arm that is not in the shares.
+        ValueError: An arm that is not in the shares, a count that is none, shares that are no whole, or a level outside
+            (0, 1).
     """
-    strangers = sorted(set(counts) - set(shares))
-    if strangers:
-        raise ValueError(f"arms {strangers} were counted, must be among {sorted(shares)}: the right experiment?")
-    seen = {arm: int(counts.get(arm, 0)) for arm in shares}
+    limits.level("alpha", alpha, "0.001 for one false alarm in 1,000 experiments")
+    shares, seen = limits.shares(shares), _counted(counts, shares)
     total = sum(seen.values())
     expected = {arm: share * total for arm, share in shares.items()}
     sequential = sequential_p(seen, shares)
@@ -63,6 +64,16 @@ def check(counts: Mapping[str, int], shares: Mapping[str, float], alpha: float =
     return Srm(
         passed, _p(seen, shares, expected), sequential, seen, expected, _words(seen, expected, sequential, passed)
     )
+
+
+def _counted(counts: Mapping[str, int], shares: Mapping[str, float]) -> dict[str, int]:
+    strangers = sorted({str(arm) for arm in counts if arm not in shares})
+    if strangers:
+        raise ValueError(f"arms {strangers} were counted, must be among {sorted(shares)}: the right experiment?")
+    wrong = {arm: count for arm, count in counts.items() if not (count >= 0 and count == count // 1)}
+    if wrong:
+        raise ValueError(f"counts == {wrong}, must be whole numbers of users, 0 or more")
+    return {arm: int(counts.get(arm, 0)) for arm in shares}
 
 
 def sequential_p(counts: Mapping[str, int], shares: Mapping[str, float]) -> float:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from warehouse import connection
+from warehouse import connection, maturity
 from warehouse.queries import RAW_FEEDBACK
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def experiments(
         WarehouseError: As `Warehouse.read`.
     """
     moment = as_of or datetime.now(UTC)
-    values = {"moment": moment, "hours": 0.0, "mature": maturity_hours, "name": name}
+    values = {"moment": moment, "hours": 0.0, "mature": maturity.age(maturity_hours), "name": name}
     with connection.open(target).read() as reader:
         rows = reader.execute(_ARMS, values).fetchall()
     found = [_experiment(name, list(arms)) for name, arms in groupby(rows, key=lambda row: str(row[0]))]
@@ -141,7 +141,7 @@ def experiment_users(
         WarehouseError: As `Warehouse.read`.
     """
     moment, wanted = as_of or datetime.now(UTC), judges or {}
-    values = {"moment": moment, "hours": maturity_hours, "name": name, "arms": list(arms)}
+    values = {"moment": moment, "hours": maturity.age(maturity_hours), "name": name, "arms": list(arms)}
     with connection.open(target).read() as reader:
         reader.execute(_MIXED, {"moment": moment, "name": name})
         mixed = int((reader.execute("SELECT count(*) FROM mixed").fetchone() or (0,))[0])

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from warehouse import connection
+from warehouse import connection, maturity
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,8 +89,9 @@ def clean_feedback_summary(
         `rows` (the denominator), `users`, `loves`, `love_rate`, `likes`, `dislikes`; `served` of which `immature` and
         `excluded` (of users in quarantine) are left out.
     """
+    moment = {"moment": as_of or datetime.now(UTC), "hours": maturity.age(maturity_hours)}
     with connection.open(path).read() as reader:
-        found = _row(reader, _SUMMARY, {"moment": as_of or datetime.now(UTC), "hours": maturity_hours})
+        found = _row(reader, _SUMMARY, moment)
     found["excluded"] = found["served"] - found["immature"] - found["rows"]
     return found
 
@@ -117,7 +118,7 @@ def feedback_marks(path: str | Path, *, maturity_hours: float = 24.0) -> pa.Tabl
                 || coalesce(json_extract_string(conversation, '$[1].content'), response)
             ) AS opening
         FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours) AS clean ORDER BY clean.served_at, response_id""",
-        {"moment": datetime.now(UTC), "hours": maturity_hours},
+        {"moment": datetime.now(UTC), "hours": maturity.age(maturity_hours)},
     )
 
 
@@ -137,7 +138,7 @@ def love_by_day(
         """SELECT CAST(served_at AS DATE) AS day, count(*) AS exposures, count(*) FILTER (love) AS loves
         FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours)
         WHERE NOT coalesce(list_contains(CAST($without AS VARCHAR[]), experiment), false) GROUP BY day ORDER BY day""",
-        {"moment": as_of or datetime.now(UTC), "hours": maturity_hours, "without": list(without)},
+        {"moment": as_of or datetime.now(UTC), "hours": maturity.age(maturity_hours), "without": list(without)},
     )
 
 
@@ -161,7 +162,7 @@ def policies(
         f"""SELECT policy, count(*) AS responses, count(DISTINCT user_id) AS users, count(*) FILTER (love) AS loves,
             count(*) FILTER (love) / count(*) AS love_rate
         FROM {source} GROUP BY policy ORDER BY policy""",
-        {"moment": as_of or datetime.now(UTC), "hours": maturity_hours},
+        {"moment": as_of or datetime.now(UTC), "hours": maturity.age(maturity_hours)},
     )
 
 

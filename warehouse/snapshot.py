@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from warehouse import connection
+from warehouse import connection, maturity
 
 _LOG = """
 SELECT
@@ -50,7 +50,7 @@ def log_snapshot(path: str | Path, *, maturity_hours: float, moment: datetime | 
     Raises:
         WarehouseError: As `Warehouse.read`.
     """
-    return _one(path, _LOG, {"moment": moment or datetime.now(UTC), "hours": maturity_hours})
+    return _one(path, _LOG, {"moment": moment or datetime.now(UTC), "hours": maturity.age(maturity_hours)})
 
 
 def filter_snapshot(path: str | Path, *, with_flags: bool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
-from warehouse import connection
+from warehouse import connection, maturity
 from warehouse.adversary.versions import filter_version
 
 if TYPE_CHECKING:
@@ -137,12 +137,13 @@ def build(
 
     Raises:
         TrainingSetError: Nothing to learn from, or no such rule of credit; says what was seen.
+        ValueError: A maturity that is none.
         WarehouseError: The warehouse cannot be read.
     """
     _check_credit(credit, decay)
-    moment = as_of or datetime.now(UTC)
+    moment, earliest = as_of or datetime.now(UTC), since or datetime(1, 1, 2, tzinfo=UTC)
+    window = {"moment": moment, "earliest": earliest, "hours": maturity.age(maturity_hours)}
     with connection.open(warehouse_path).read() as reader:
-        window = {"moment": moment, "earliest": since or datetime(1, 1, 2, tzinfo=UTC), "hours": maturity_hours}
         examples = _examples(reader, window | {"credit": credit, "decay": decay})
         positives = examples.filter(examples["love"]).num_rows
         if not positives:

@@ -12,7 +12,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Where to listen; beyond this machine with a token."
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0 picks a free one.")
+@click.option("--port", type=options.PORT, default=8090, show_default=True, help="0 picks a free one.")
 @click.option(
     "--token",
     envvar="LOVELOOP_COLLECT_TOKEN",

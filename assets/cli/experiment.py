@@ -1,6 +1,5 @@
 """Commands about experiments: which there are, and what one says."""
 
-import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +9,7 @@ import click
 from assets.cli import options
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST = 365 * 86400
 
 
 class _Every(click.ParamType):
@@ -21,8 +21,8 @@ class _Every(click.ParamType):
         """Seconds."""
         found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", str(value))
         seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
-        if seconds <= 0:
-            self.fail(f"{value!r} is no length of time: write 30s, 15m, 1h or 1d", param, ctx)
+        if not 0 < seconds <= _LONGEST:
+            self.fail(f"{value!r} is no length of time: write 30s, 15m, 1h or 1d, at most 365d", param, ctx)
         return seconds
 
 
@@ -43,20 +43,9 @@ class _Share(click.ParamType):
         return arm, share
 
 
-class _Hours(click.FloatRange):
-    """A range in which "not a number" does not lie."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Hours."""
-        hours = float(super().convert(value, param, ctx))
-        if math.isnan(hours):
-            self.fail(f"{value!r} is no number of hours", param, ctx)
-        return hours
-
-
 _maturity = click.option(
     "--maturity-hours",
-    type=_Hours(0, 87_600),
+    type=options.HOURS,
     default=24.0,
     show_default=True,
     help="Younger responses are not counted yet: a love may still come.",
@@ -103,7 +92,7 @@ def list_(warehouse: options.Target, maturity_hours: float, *, as_json: bool) ->
 @click.argument("name")
 @options.warehouse
 @click.option("--every", type=_Every(), help="Keep reading, so often (30s, 15m, 1h), and say what changed.")
-@click.option("--planned", type=click.IntRange(min=1), help="Exposures planned for each arm.")
+@click.option("--planned", type=options.Whole(1), help="Exposures planned for each arm.")
 @click.option(
     "--share", "shares", type=_Share(), multiple=True, help="An arm's share of the users; the rest is the other's."
 )

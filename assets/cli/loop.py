@@ -69,7 +69,7 @@ def run(recipe: Path, data: Path | None, name: str | None, warehouse: str | None
 
 @click.command()
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--cycle", type=click.IntRange(1), help="Of which cycle; the newest one if left out.")
+@click.option("--cycle", type=options.Whole(1), help="Of which cycle; the newest one if left out.")
 def report(directory: Path, cycle: int | None) -> None:
     """Write the report of the run in DIRECTORY again."""
     from assets.pipeline import at_cycle, reopen

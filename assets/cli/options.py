@@ -1,7 +1,8 @@
 """Options that several commands share, each with the environment variable that sets it."""
 
+import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -9,6 +10,47 @@ from assets import places
 
 Target = str | Path
 """A DuckDB file's path, or `ducklake:postgres:KEYWORDS;data=FOLDER`."""
+
+
+MOST: Final = 2**31 - 1
+"""The largest whole number of an option that has no other limit."""
+
+
+class Number(click.FloatRange):
+    """A finite number within limits. "Not a number" compares with nothing, so that it lies in every plain range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number."""
+        number = float(click.FLOAT.convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not in the range {self._describe_range()}: must be a finite number", param, ctx)
+        return float(super().convert(number, param, ctx))
+
+
+class Whole(click.IntRange):
+    """A whole number within limits, at most `MOST` where nothing else is said: beyond it nobody has counted."""
+
+    def __init__(self, least: int, most: int = MOST) -> None:
+        super().__init__(least, most)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number."""
+        number = int(click.INT.convert(value, param, ctx))
+        if number > MOST >= (self.max or 0):
+            self.fail(f"{number} is too large: must be at most {self.max:,}", param, ctx)
+        return int(super().convert(number, param, ctx))
+
+    def _describe_range(self) -> str:  # what `--help` shows: a limit that is nobody's is left out
+        return f"x>={self.min}" if self.max == MOST else super()._describe_range()
+
+
+HOURS: Final = Number(0, 87_600)
+"""A wait for late loves; as `warehouse.maturity`, which would bring the warehouse with it."""
+SHARE: Final = Number(0, 1, min_open=True, max_open=True)
+RATE: Final = Number(0, 1_000, min_open=True)
+"""A learning rate."""
+PORT: Final = Whole(0, 65_535)
+SEED: Final = Whole(0, 2**32 - 1)
 
 
 class _TargetType(click.Path):

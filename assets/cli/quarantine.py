@@ -30,7 +30,7 @@ def quarantine() -> None:
 @options.warehouse
 @click.option("--rule", help="Only what this rule puts aside; `confirmed` for what a person did.")
 @click.option("--released", is_flag=True, help="Those released from it, and whether more speaks against them since.")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many, most loves first.")
+@click.option("--limit", type=options.Whole(1), default=20, show_default=True, help="How many, most loves first.")
 @_json
 def list_(warehouse: options.Target, *, rule: str | None, released: bool, limit: int, as_json: bool) -> None:
     """List users, then single reactions, in quarantine: rules, score, since when, loves at stake."""
@@ -100,7 +100,7 @@ def confirm(warehouse: options.Target, subjects: tuple[str, ...], reason: str, b
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The last day (UTC); the last one that is over.")
 @click.option(
     "--honest-loss",
-    type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
+    type=options.Number(0, 0.5, min_open=True, max_open=True),
     default=0.01,
     show_default=True,
     help="Share of honest loves that the filter may cost, in expectation.",

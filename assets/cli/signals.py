@@ -13,7 +13,7 @@ from assets.cli import options
 @click.option("--as-of", type=click.DateTime(), help="Judge the log at this moment (UTC); now if left out.")
 @click.option(
     "--days",
-    type=click.IntRange(9, 365),
+    type=options.Whole(9, 365),
     default=14,
     show_default=True,
     help="Retained is who is there again in the last week of so many days.",

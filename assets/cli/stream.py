@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--port",
-    type=click.IntRange(0, 65_535),
+    type=options.PORT,
     default=9092,
     show_default=True,
     help="Port on 127.0.0.1; 0 picks a free one.",
@@ -58,7 +58,7 @@ def topics() -> None:
 @topics.command()
 @options.bootstrap
 @click.option(
-    "--partitions", type=click.IntRange(1), default=4, show_default=True, help="Of the events topic; keyed by user."
+    "--partitions", type=options.Whole(1), default=4, show_default=True, help="Of the events topic; keyed by user."
 )
 def create(bootstrap: str, partitions: int) -> None:
     """Create the topics; those that exist are left as they are."""
@@ -108,10 +108,15 @@ class _Speed(click.ParamType):
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @options.bootstrap
 @click.option("--speed", type=_Speed(), default="60", show_default=True, help="Event seconds per second, or max.")
-@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Events per second, instead of a speed.")
+@click.option("--rate", type=options.Number(0, 1e9, min_open=True), help="Events per second, instead of a speed.")
 @click.option("--shift-to-now", is_flag=True, help="Move event times so that the first event happens now.")
-@click.option("--shift", type=float, metavar="SECONDS", help="Move event times by this much, forwards or backwards.")
-@click.option("--skip", type=click.IntRange(0), default=0, help="Lines of FILE that were sent before.")
+@click.option(
+    "--shift",
+    type=options.Number(-3.2e9, 3.2e9),
+    metavar="SECONDS",
+    help="Move event times by this much, forwards or backwards.",
+)
+@click.option("--skip", type=options.Whole(0), default=0, help="Lines of FILE that were sent before.")
 def replay(
     file: Path,
     bootstrap: str,
@@ -226,17 +231,19 @@ def _dials(command: Callable[..., None]) -> Callable[..., None]:
 
     for name, text in reversed(_DIALS.items()):
         default = getattr(Rules(), name)
-        command = click.option(f"--{name.replace('_', '-')}", default=default, show_default=True, help=text)(command)
+        kind = {int: options.Whole(0), float: options.Number(0, 1e9)}.get(type(default))
+        flag = f"--{name.replace('_', '-')}"
+        command = click.option(flag, type=kind, default=default, show_default=True, help=text)(command)
     return command
 
 
 @click.command()
 @options.bootstrap
 @click.option("--web-host", default="127.0.0.1", show_default=True, help="Where the live counts are served.")
-@click.option("--web-port", type=click.IntRange(0, 65_535), default=6066, show_default=True, help="0 picks a free one.")
+@click.option("--web-port", type=options.PORT, default=6066, show_default=True, help="0 picks a free one.")
 @click.option(
     "--stale-seconds",
-    type=click.FloatRange(0, min_open=True),
+    type=options.Number(0, 86_400, min_open=True),
     default=60.0,
     show_default=True,
     help="/health says 503 when nothing was counted for so long although messages wait.",

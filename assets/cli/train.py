@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from assets.cli import options
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -44,10 +46,10 @@ def _engine_options(command: Command) -> Command:
             ),
             click.option(
                 "--zero",
-                type=click.IntRange(0, 3),
+                type=options.Whole(0, 3),
                 help="What ranks share: 0 nothing, 1 optimiser, 2 gradients, 3 all.",
             ),
-            click.option("--ranks", type=click.IntRange(1), help="Processes on this machine, one a GPU."),
+            click.option("--ranks", type=options.Whole(1), help="Processes on this machine, one a GPU."),
             click.option(
                 "--hostfile", type=_FILE, help="Several machines: lines `HOST slots=RANKS`; start this on each."
             ),
@@ -56,10 +58,10 @@ def _engine_options(command: Command) -> Command:
             click.option(
                 "--tuning", type=click.Choice(["full", "lora"]), help="All weights, or small ones beside them."
             ),
-            click.option("--lora-rank", type=click.IntRange(1), help="Rank of LoRA's matrices."),
+            click.option("--lora-rank", type=options.Whole(1), help="Rank of LoRA's matrices."),
             click.option("--checkpointing/--no-checkpointing", default=None, help="Less memory, a third more time."),
-            click.option("--tokens", type=click.IntRange(1), help="Most padded tokens of one pass on a rank."),
-            click.option("--seed", type=int, default=1, show_default=True, help="Of order and first weights."),
+            click.option("--tokens", type=options.Whole(1), help="Most padded tokens of one pass on a rank."),
+            click.option("--seed", type=options.SEED, default=1, show_default=True, help="Of order and first weights."),
         ]
     ):
         command = option(command)
@@ -86,17 +88,15 @@ def train() -> None:
 
 @train.command()
 @_engine_options
-@click.option("--epochs", type=click.IntRange(1), default=1, show_default=True, help="Passes over the conversations.")
+@click.option("--epochs", type=options.Whole(1), default=1, show_default=True, help="Passes over the conversations.")
 @click.option(
-    "--batch", type=click.IntRange(1), default=64, show_default=True, help="Conversations of a step, all ranks."
+    "--batch", type=options.Whole(1), default=64, show_default=True, help="Conversations of a step, all ranks."
 )
 @click.option(
-    "--longest", type=click.IntRange(16), default=1024, show_default=True, help="Tokens kept of a conversation."
+    "--longest", type=options.Whole(16), default=1024, show_default=True, help="Tokens kept of a conversation."
 )
-@click.option(
-    "--rate", type=click.FloatRange(0, min_open=True), help="Learning rate; by the model's width if left out."
-)
-@click.option("--keep-every", type=click.IntRange(1), default=100, show_default=True, help="Steps between kept states.")
+@click.option("--rate", type=options.RATE, help="Learning rate; by the model's width if left out.")
+@click.option("--keep-every", type=options.Whole(1), default=100, show_default=True, help="Steps between kept states.")
 def policy(
     data: Path,
     base: str,
@@ -131,15 +131,13 @@ def policy(
 @train.command()
 @_engine_options
 @click.option("--name", default="reward", show_default=True, help="What the model is called in its card.")
-@click.option("--epochs", type=click.IntRange(1), default=2, show_default=True, help="Passes over the positives.")
-@click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Rows of a step, all ranks.")
-@click.option("--longest", type=click.IntRange(1), default=128, show_default=True, help="Tokens kept of each row.")
-@click.option(
-    "--rate", type=click.FloatRange(0, min_open=True), help="Learning rate; by the model's width if left out."
-)
+@click.option("--epochs", type=options.Whole(1), default=2, show_default=True, help="Passes over the positives.")
+@click.option("--batch", type=options.Whole(1), default=64, show_default=True, help="Rows of a step, all ranks.")
+@click.option("--longest", type=options.Whole(1), default=128, show_default=True, help="Tokens kept of each row.")
+@click.option("--rate", type=options.RATE, help="Learning rate; by the model's width if left out.")
 @click.option(
     "--positive-rate",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=options.SHARE,
     default=0.1,
     show_default=True,
     help="Negatives are sub-sampled to this share of positives.",
@@ -259,53 +257,53 @@ def _rows(file: Path, wanted: tuple[str, ...]) -> "pa.Table":
     """The table of a file, each conversation as JSON text.
 
     Raises:
-        ValueError: It is neither NDJSON nor Parquet, or a column is missing.
+        ValueError: It is neither NDJSON nor Parquet, a column is missing, or holds values of several kinds.
     """
     import json
 
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    if file.suffix == ".parquet":
-        table = pq.read_table(file)
-    elif file.suffix in {".ndjson", ".jsonl"}:
-        table = pa.Table.from_pylist(_lines(file))
-    else:
+    from training.labels.rows import open_rows
+
+    if file.suffix not in (".parquet", ".ndjson", ".jsonl"):
         raise ValueError(f"{file} ends in {file.suffix!r}: give .ndjson, .jsonl or .parquet")
-    missing = [name for name in ("conversation", "response", *wanted) if name not in table.column_names]
+    names, rows = open_rows(file)
+    missing = [name for name in ("conversation", "response", *wanted) if name not in names]
     if missing:
-        raise ValueError(f"{file} lacks {', '.join(missing)}; its columns are {', '.join(table.column_names)}")
-    texts = [each if isinstance(each, str) else json.dumps(each) for each in table["conversation"].to_pylist()]
-    table = table.set_column(table.column_names.index("conversation"), "conversation", pa.array(texts, pa.string()))
-    return _typed(table) if wanted else table
+        raise ValueError(f"{file} lacks {', '.join(missing)}; its columns are {', '.join(names)}")
+    cells: dict[str, list[Any]] = {name: [] for name in ("conversation", "response", *wanted)}
+    if wanted:
+        cells["weight"] = []
+    for row in rows:
+        for name, column in cells.items():
+            column.append(row.get(name, 1.0 if name == "weight" and name not in names else None))
+    texts = cells["conversation"]
+    cells["conversation"] = [each if each is None or isinstance(each, str) else json.dumps(each) for each in texts]
+    if wanted:
+        cells["served_at"] = _moments(file, cells["served_at"])
+    try:
+        return pa.table({name: pa.array(column) for name, column in cells.items()})
+    except pa.ArrowException as error:
+        raise ValueError(f"{file}: {error}: a column must hold one kind of values in all rows") from None
 
 
-def _lines(file: Path) -> list[dict[str, Any]]:
-    import json
+def _moments(file: Path, values: list[Any]) -> list[Any]:
+    """Time stamps, written ones read; a null stays one.
+
+    Raises:
+        ValueError: One that is none; names the row.
+    """
+    from datetime import datetime
 
     found = []
-    for number, line in enumerate(file.read_text().splitlines(), 1):
-        if not line.strip():
-            continue
+    for row, value in enumerate(values, 1):
         try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{file}, line {number} is not JSON ({error}): one object a line") from None
+            found.append(datetime.fromisoformat(value) if isinstance(value, str) else value)
+        except ValueError:
+            raise ValueError(
+                f"{file}, row {row:,}: served_at is {value!r}, must be a moment, such as 2026-03-01T09:30:00Z"
+            ) from None
     return found
-
-
-def _typed(table: "pa.Table") -> "pa.Table":
-    """Times as time stamps with their zone, and trust 1 where there is none."""
-    import pyarrow as pa
-
-    if pa.types.is_string(table["served_at"].type):
-        from datetime import datetime
-
-        times = [datetime.fromisoformat(each) for each in table["served_at"].to_pylist()]
-        table = table.set_column(table.column_names.index("served_at"), "served_at", pa.array(times))
-    if "weight" not in table.column_names:
-        table = table.append_column("weight", pa.array([1.0] * table.num_rows))
-    return table
 
 
 def _local(base: str) -> str | Path:

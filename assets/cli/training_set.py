@@ -40,7 +40,7 @@ def training_set() -> None:
 @click.option("--as-of", type=click.DateTime(), help="The moment (UTC) at which maturity is judged; now if left out.")
 @click.option(
     "--maturity-hours",
-    type=click.FloatRange(0),
+    type=options.HOURS,
     default=24.0,
     show_default=True,
     help="Younger responses are unlabelled, not negative.",
@@ -54,7 +54,7 @@ def training_set() -> None:
 )
 @click.option(
     "--decay",
-    type=float,
+    type=options.SHARE,
     default=0.5,
     show_default=True,
     help="With --credit decay: what is left of the credit one turn earlier.",

@@ -98,7 +98,7 @@ def import_(
 @click.option("--as-of", type=click.DateTime(), help="Judge states and maturity at this moment (UTC); now if left out.")
 @click.option(
     "--maturity-hours",
-    type=click.FloatRange(0),
+    type=options.HOURS,
     default=24.0,
     show_default=True,
     help="For clean_feedback: younger responses are left out.",

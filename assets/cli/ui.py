@@ -20,7 +20,7 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Open the run with this recipe (TOML); needed for a run that does not exist yet.",
 )
-@click.option("--port", type=int, default=3000, show_default=True, help="Port on 127.0.0.1.")
+@click.option("--port", type=options.PORT, default=3000, show_default=True, help="Port on 127.0.0.1.")
 @click.option(
     "--python",
     envvar="LOVELOOP_PYTHON",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from assets.cli import options
+
 if TYPE_CHECKING:
     from training.rollout.server import ServerShape, VllmServer
 
@@ -36,14 +38,12 @@ def _adapters(context: click.Context, option: click.Parameter, given: tuple[str,
     return {name: Path(place) for name, place in pairs}
 
 
-_port = click.option(
-    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 picks a free one."
-)
+_port = click.option("--port", type=options.PORT, default=8000, show_default=True, help="0 picks a free one.")
 _host = click.option(
     "--host", default="127.0.0.1", show_default=True, help="Where to listen; whoever reaches it may ask."
 )
 _context = click.option(
-    "--context", type=click.IntRange(16), help="Tokens of a prompt and its response; by default the model's limit."
+    "--context", type=options.Whole(16), help="Tokens of a prompt and its response; by default the model's limit."
 )
 _dtype = click.option(
     "--dtype",
@@ -53,11 +53,11 @@ _dtype = click.option(
     help="What it computes in; auto: as the weights are stored.",
 )
 _rank = click.option(
-    "--rank", type=click.IntRange(1, 512), default=16, show_default=True, help="Largest rank of an adapter."
+    "--rank", type=options.Whole(1, 512), default=16, show_default=True, help="Largest rank of an adapter."
 )
 _gpu_memory = click.option(
     "--gpu-memory",
-    type=click.FloatRange(0.05, 0.98),
+    type=options.Number(0.05, 0.98),
     default=0.9,
     show_default=True,
     help="Share of a GPU's memory that each server takes.",
@@ -235,7 +235,9 @@ def _route(routes: dict[str, str], servers: "list[VllmServer]", host: str, port:
 @click.argument("url")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--name", help="What the server calls it; by default its directory's name and its weights' fingerprint.")
-@click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="A limit for its answers.")
+@click.option(
+    "--seconds", type=options.Number(1, 86_400), default=60.0, show_default=True, help="A limit for its answers."
+)
 def check(url: str, model: Path, name: str | None, seconds: float) -> None:
     r"""See whether a server at URL serves the weights of MODEL, a directory (of a whole model or an adapter).
 

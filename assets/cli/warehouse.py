@@ -52,7 +52,7 @@ def status(warehouse: options.Target, as_json: bool) -> None:
 @options.warehouse
 @click.option(
     "--keep-days",
-    type=click.FloatRange(min=0),
+    type=options.Number(0, 36_500),
     default=7.0,
     show_default=True,
     help="How far back a lake can still be read as it was.",

@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from assets.cli import options
+
 
 def _attack(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[Any, ...]:
     from streams.synthetic.shares import AttackShare, check_shares
@@ -20,13 +22,13 @@ def _attack(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tu
     "--out", type=click.Path(path_type=Path), default=Path("data/world"), show_default=True, help="Where to write."
 )
 @click.option(
-    "--responses", type=click.IntRange(1), default=20_000, show_default=True, help="Responses served to people."
+    "--responses", type=options.Whole(1), default=20_000, show_default=True, help="Responses served to people."
 )
-@click.option("--users", type=click.IntRange(1), help="People who may show up; by default one for 16 responses.")
-@click.option("--days", type=click.IntRange(1, 3_650), help="Event time that passes; 14 days by default.")
+@click.option("--users", type=options.Whole(1), help="People who may show up; by default one for 16 responses.")
+@click.option("--days", type=options.Whole(1, 3_650), help="Event time that passes; 14 days by default.")
 @click.option(
     "--love-rate",
-    type=click.FloatRange(0.0005, 0.05),
+    type=options.Number(0.0005, 0.05),
     help="Loves per response of people, from 0.0005 to 0.05; 0.005 by default.",
 )
 @click.option(
@@ -41,7 +43,7 @@ def _attack(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tu
 )
 @click.option("--social", is_flag=True, help="People influence each other: tastes, brigades and leaving spread.")
 @click.option("--experiment", is_flag=True, help="Serve everything in an A/B test: arm `treatment` is warmer.")
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed writes the same bytes.")
+@click.option("--seed", type=options.SEED, default=1, show_default=True, help="The same seed writes the same bytes.")
 @click.option("--long", is_flag=True, help="Six weeks in which satisfaction decides who stays, for `loveloop signals`.")
 def simulate(out: Path, attacks: tuple[Any, ...], social: bool, experiment: bool, long: bool, **given: Any) -> None:
     r"""Write a synthetic stream of events, with its hidden truth.

@@ -135,7 +135,10 @@ def _tested(test: Experiment, name: str, forced: str) -> str:
         return f"The A/B test of {name} has no exposure yet{forced}"
     moved = f"{percent(test.lift)} loves per response ({lifts(test.deciding_ci)})"
     if test.lift is None:
+        low = test.deciding_ci[0]
         moved = "its lift is not known"
+        if low is not None and low > -1:
+            moved = f"loves per response up from none ({lifts(test.deciding_ci)})"
     return {
         "ship": f"Ship{'?' if forced else ''} {name}: {moved}{forced}",
         "stop": f"Do not ship {name}: {moved}{_against(test)}{forced}",

@@ -84,7 +84,7 @@ def _reward(
     low, high = measured["auroc_ci"]
     summary = (
         f"AUROC {measured['auroc']:.3f} ({low:.3f} to {high:.3f}) on unseen {by}, ECE {measured['ece_after']:.4f}, "
-        f"{report.tested}"
+        f"{report.tested}{''.join(f'; {line}' for line in report.warnings)}"
     )
     later = report.later and {"auroc_later": report.later.value, "auroc_later_ci": report.later[1:]}
     audit = [effect._asdict() for effect in report.audit]
@@ -95,6 +95,9 @@ def _reward(
         "rows": sum(report.rows.values()),
         "base_rate": report.base_rate,
         "tested": report.tested,
+        "trim": {part: each._asdict() for part, each in report.trim.items()},
+        "warnings": report.warnings,
+        "retold": report.retold,
         **measured,
         **(later or {}),
         "audit": audit,
@@ -130,7 +133,9 @@ def _p_love(run: Run) -> Facts:
     words = f"{manifest.positives:,} loves among {manifest.rows:,} responses of training set {manifest.hash[:12]}"
     facts["origin"] = {"source": "log", "words": words, "simulated": run.recipe.source == "world"}
     if run.recipe.p_love.folds > 1:
+        warnings = facts["warnings"]
         facts |= _cross_validated(run, examples, rows["policy"].to_pylist())
+        facts["summary"] = "; ".join([facts["summary"], *warnings])
     return facts
 
 

@@ -1,5 +1,7 @@
 """The guard's dials, all in one place. What trips is decided in `switch`, what flags in `partition` and `shared`."""
 
+import math
+
 import msgspec
 
 
@@ -55,8 +57,13 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         if not 0 < self.love_floor <= 1:
             raise ValueError(f"love_floor == {self.love_floor}, must be in (0, 1]: a share of the control arm's rate")
         for name in ("closing_factor", "design_effect", "window_seconds"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} == {getattr(self, name)}, must be at least 1")
+            if not 1 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} == {getattr(self, name)}, must be at least 1, and finite")
+        for name in ("memory_seconds", "publish_seconds"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} == {getattr(self, name)}, must be a finite number above 0")
+        if self.settle_seconds < 0:
+            raise ValueError(f"settle_seconds == {self.settle_seconds}, must be 0 or more")
 
     def line(self, subject: str) -> int:
         """Reaction changes within a minute that flag a subject."""

@@ -17,7 +17,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Experiment(_Frozen):
@@ -59,10 +59,10 @@ class WorldConfig(_Frozen):
         malformed: Lines that break the contract, per response served to people.
     """
 
-    seed: int = 1
+    seed: int = Field(default=1, ge=0, lt=2**32)
     responses: int = Field(default=200_000, ge=1)
     users: int = Field(default=12_000, ge=1)
-    days: int = Field(default=14, ge=1)
+    days: int = Field(default=14, ge=1, le=3_650)
     ends_at: AwareDatetime = datetime(2026, 1, 31, tzinfo=UTC)
     policy: str = "incumbent"
     base_love_rate: float = Field(default=0.005, gt=0, lt=0.5)

@@ -36,7 +36,7 @@ class AttackShare(BaseModel):
         share: Its loves over all loves of the stream, honest and of all attacks, in expectation.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: Name
     share: Annotated[float, Field(gt=0, le=GREATEST)]

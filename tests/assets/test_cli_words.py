@@ -153,7 +153,12 @@ def test_topics_that_were_there_are_named_too(tansu: str) -> None:
     [
         (("broker", "--port", "70000"), "70000 is not in the range 0<=x<=65535"),
         (("guard", "--web-port", "-1"), "-1 is not in the range 0<=x<=65535"),
-        (("training-set", "--maturity-hours", "-1"), "-1.0 is not in the range x>=0"),
+        (("training-set", "build", "--maturity-hours", "-1"), "-1.0 is not in the range 0<=x<=87600"),
+        (("training-set", "build", "--maturity-hours", "1e12"), "is not in the range 0<=x<=87600"),
+        (("quarantine", "update", "--honest-loss", "nan"), "nan is not in the range 0<x<0.5: must be a finite number"),
+        (("guard", "--closing-factor", "nan"), "must be a finite number"),
+        (("dead-letters", "list", "--limit", "99999999999"), "99999999999 is too large: must be at most 2,147,483,647"),
+        (("simulate", "--seed", "-1"), "-1 is not in the range 0<=x<=4294967295"),
         (("dead-letters", "list", "--redriven", "--reason", "not_json"), "leave --reason or --redriven out"),
     ],
 )

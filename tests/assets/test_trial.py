@@ -197,6 +197,19 @@ def test_an_experiment_without_a_love_has_no_effect_rather_than_none(empty: Path
     assert queries.ledger(empty)[0]["measured_lift"] is None
 
 
+def test_an_arm_that_lost_all_love_is_stopped_and_one_that_alone_is_loved_ships(empty: Path) -> None:
+    arms = [(n, ("control", "treatment")[n % 2]) for n in range(120)]
+    for seed, (name, loved) in enumerate([("worse", "control"), ("better", "treatment")]):
+        product = Product(seed, name)
+        store(empty, *(line for n, arm in arms for line in product.served(f"u{n}", arm, loved=arm == loved)))
+    worse, better = (loveloop("experiment", "read", name, "--planned", 60, "--warehouse", empty).output for name in
+                     ("worse", "better"))  # fmt: skip
+    assert "effect       Love rate -100.0% (-100.0% to -" in worse
+    assert "the treatment is loved less: Love rate -100.0%" in worse
+    assert "decision     stop" in worse
+    assert "effect       Love rate up from none (at least +" in better
+
+
 def test_shares_are_taken_as_equal_unless_said_and_what_was_said_is_kept(target: Path) -> None:
     assert "shares taken as equal: say --share control=0.9 if they were not" in trial.read(target, "tone")["told"]
     void = trial.read(target, "tone", shares={"control": 0.9})
@@ -300,7 +313,7 @@ def test_the_page_has_arms_effect_decision_and_next_step_and_json_the_same_figur
         (["--share", "control"], "'control' is no share of an arm: write ARM=SHARE"),
         (["--share", "control=1.5"], "a share in (0, 1)"),
         (["--every", "soon"], "'soon' is no length of time: write 30s, 15m, 1h or 1d"),
-        (["--maturity-hours", "nan"], "'nan' is no number of hours"),
+        (["--maturity-hours", "nan"], "nan is not in the range 0<=x<=87600: must be a finite number"),
         (["--planned", "0"], "0 is not in the range x>=1"),
     ],
 )

@@ -47,5 +47,5 @@ def test_ramping_up_keeps_everybody_who_was_already_treated() -> None:
 
 @pytest.mark.parametrize("arms", [{}, {"a": 0.5}, {"a": 1.2, "b": -0.2}, {"a": 1.0, "b": 0.0}])
 def test_shares_that_do_not_make_a_whole_are_refused(arms: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="must be positive and sum to 1"):
+    with pytest.raises(ValueError, match=r"must each be in \(0, 1\] and sum to 1"):
         assign("ada", experiment="e", arms=arms, salt="s")

@@ -49,3 +49,36 @@ def test_an_arm_without_a_love_falls_back_on_the_exact_interval() -> None:
     first = relative(arm(0, 10_000), arm(5, 10_000), information=1.0)
     assert first.lift is None
     assert first.ci.high == math.inf
+
+
+@pytest.mark.parametrize("events", [1, 5, 23, 60, 500])
+@pytest.mark.parametrize("information", [0.1, 1.0, 2.0])
+@pytest.mark.parametrize("each", [1, 20])
+def test_no_love_is_never_judged_more_mildly_than_one(events: int, information: float, each: int) -> None:
+    """Also beside an arm whose loves come from fans, `each` of one user."""
+    fans = sums(np.r_[np.full(events, each), np.zeros(4_000)], np.full(events + 4_000, 30))
+    none, one = (sums(np.r_[loves, np.zeros(2_000)], np.r_[90, np.full(2_000, 5)]) for loves in (0, 1))
+    harm = [relative(fans, arm, information=information).anytime_ci for arm in (none, one)]
+    assert harm[0].high <= harm[1].high
+    gain = [relative(arm, fans, information=information).anytime_ci for arm in (none, one)]
+    assert gain[0].low >= gain[1].low
+
+
+def test_a_lost_arm_is_seen_at_any_look_and_two_without_love_show_nothing() -> None:
+    lost = relative(arm(500, 50_000), arm(0, 50_000), information=0.5)
+    assert lost.anytime_ci.low == -1
+    assert lost.anytime_ci.high < -0.9
+    assert relative(arm(0, 50_000), arm(500, 50_000), information=0.5).anytime_ci.low > 10
+    assert relative(arm(5, 10_000), arm(0, 10_000), information=1.0).anytime_ci.high > 0
+    assert relative(arm(0, 10_000), arm(0, 50_000), information=1.0).anytime_ci == (-1, math.inf)
+    assert relative(arm(5, 10_000), sums(np.zeros(3), np.zeros(3)), information=1.0).anytime_ci == (-1, math.inf)
+
+
+def test_users_who_are_all_alike_do_not_make_a_few_loves_certain() -> None:
+    """One of five against two of five by every user: no variance between them, and an interval all the same."""
+    few, many = (sums(np.full(20, loves), np.full(20, 5)) for loves in (1, 2))
+    effect = relative(few, many, information=1.0)
+    assert few.variance == pytest.approx(0, abs=1e-12)
+    assert effect.anytime_ci.low < 0 < effect.anytime_ci.high
+    every = sums(np.full(20, 5), np.full(20, 5))
+    assert relative(every, every, information=1.0).anytime_ci.low < 0 < relative(every, every, information=1.0).ci.high

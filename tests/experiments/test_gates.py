@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import pytest
@@ -46,6 +47,25 @@ def test_a_good_candidate_passes_every_gate() -> None:
 )
 def test_what_is_not_shown_does_not_pass(change: dict[str, Any], gate: str) -> None:
     assert failed(row(**change)) == [gate]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "nothing"),
+    [
+        ("predicted Love", "love_lift_ci", (math.nan, 0.4)),
+        ("safety", "safety_delta_ci", (0.1, math.nan)),
+        ("needless closings", "closing_ratio_ci", (0.5, math.nan)),
+        ("length", "length", math.nan),
+    ],
+)
+def test_a_figure_that_is_no_number_is_not_measured(name: str, key: str, nothing: Any) -> None:
+    broken = row(**{key: nothing})
+    (gate,) = [each for each in check(broken, BASE, p_love=P_LOVE) if each.name == name]
+    assert (gate.seen, gate.passed) == ("not measured", False)
+    lost = {"a": row(love_lift=math.nan), "b": row(love_lift=0.1)}
+    assert (
+        choose(lost, BASE, p_love=P_LOVE).name == choose(dict(reversed(lost.items())), BASE, p_love=P_LOVE).name == "b"
+    )
 
 
 def test_a_p_love_no_better_than_chance_lets_nobody_through() -> None:

@@ -41,5 +41,10 @@ def test_equal_predictions_have_no_correlation() -> None:
     assert "no correlation" in agreement(rows([(0.1, 0.1), (0.1, 0.2), (0.1, 0.3)])).words
 
 
+def test_lifts_that_are_no_numbers_do_not_count() -> None:
+    found = agreement(rows([(0.1, 0.1), (0.2, 0.2), (0.3, math.nan), (math.inf, 0.4)]))
+    assert (found.r, found.experiments) == (None, 2)
+
+
 def test_an_empty_ledger_says_so() -> None:
     assert agreement([]).words.startswith("0 experiments")

@@ -36,3 +36,20 @@ def test_the_planned_exposures_show_the_lift_as_often_as_promised() -> None:
 def test_a_plan_without_two_rates_is_refused(rate: float, lift: float) -> None:
     with pytest.raises(ValueError, match="both rates must be in"):
         exposures_per_arm(rate, lift)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"alpha": 5}, "alpha == 5, must be in"),
+        ({"alpha": 0.0}, "alpha == 0.0, must be in"),
+        ({"power": 80}, "power == 80, must be in"),
+        ({"power": float("nan")}, "power == nan, must be in"),
+        ({"design_effect": -1}, "design_effect == -1, must be a positive number"),
+        ({"base_rate": float("nan")}, "both rates must be in"),
+        ({"lift": float("nan")}, "both rates must be in"),
+    ],
+)
+def test_levels_and_rates_that_cannot_be_are_refused(changes: dict[str, float], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        exposures_per_arm(**{"base_rate": 0.01, "lift": 0.1, **changes})  # type: ignore[arg-type]

@@ -38,6 +38,10 @@ def test_what_cannot_be_is_refused() -> None:
         of_counts(7, 5, 0, 5)
     with pytest.raises(ValueError, match=r"design == 0\.5, must be at least 1"):
         of_counts(1, 5, 1, 5, design=0.5)
+    with pytest.raises(ValueError, match=r"design == nan, must be at least 1"):
+        of_counts(1, 5, 1, 5, design=math.nan)
+    with pytest.raises(ValueError, match=r"confidence == 95, must be in \(0, 1\)"):
+        of_counts(1, 5, 1, 5, confidence=95)
     with pytest.raises(ValueError, match="3 answers and 2 of the base, must be to the same prompts"):
         paired(np.zeros(3, bool), np.zeros(2, bool))
 

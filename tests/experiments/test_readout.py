@@ -1,8 +1,10 @@
 import math
+import re
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from experiments.plan import Guardrail, Plan
@@ -108,7 +110,7 @@ def test_a_filter_that_takes_more_of_one_arm_voids_the_test() -> None:
 def test_raw_loves_stand_beside_filtered_ones() -> None:
     table = users()
     arm = np.array(table["arm"].to_pylist())
-    bots = table["loves"].to_numpy() + np.where((np.arange(len(table)) < 200) & (arm == "treatment"), 5, 0)
+    bots = np.where((np.arange(len(table)) < 200) & (arm == "treatment"), 5, table["loves"].to_numpy())
     found = reading(table, raw=table.set_column(3, "loves", pa.array(bots)))
     assert found.raw is not None
     assert found.raw.lift is not None
@@ -132,10 +134,116 @@ def test_nothing_exposed_yet_continues() -> None:
     assert (found.decision, found.reasons) == ("continue", ("an arm has no exposure yet",))
 
 
-def test_a_user_in_both_arms_is_refused() -> None:
+@pytest.mark.parametrize(("loved", "planned"), [("control", 100_000), ("treatment", 50_000)])
+def test_an_arm_without_any_love_is_read_as_one_with_a_single_love(loved: str, planned: int) -> None:
+    words = {"control": ("stop", "the treatment is loved less"), "treatment": ("ship", "the lift is shown")}
+    table = users(count=10_000)
+    treated = np.arange(10_000) % 2 == 1
+    chosen = treated if loved == "treatment" else ~treated
+    many = np.where(chosen & (np.arange(10_000) % 20 < 2), 1, 0)
+    for single in (0, 1):
+        loves = many.copy()
+        loves[np.flatnonzero(~chosen)[0]] = single
+        found = read(table.set_column(3, "loves", pa.array(loves)), PLAN._replace(exposures=planned // 2))
+        assert (found.decision, found.reasons[0].partition(":")[0]) == words[loved], single
+
+
+def test_a_lift_over_nothing_is_told_as_such() -> None:
+    table = users(count=10_000)
+    loves = np.where(np.arange(10_000) % 20 == 1, 1, 0)
+    found = read(table.set_column(3, "loves", pa.array(loves)), PLAN)
+    assert found.lift is None
+    assert "Love rate up from none, at least +" in found.reasons[0]
+
+
+def test_users_in_both_arms_are_left_out_of_all_tables_and_counted() -> None:
+    table, moved = users(count=10_000), users(count=30, rate=0.9)
+    moved = moved.set_column(1, "arm", pa.array(["treatment", "control"] * 15))
+    found = reading(table, raw=pa.concat_tables([table, moved]))
+    without = reading(table.slice(30))
+    assert (found.effect, found.arms) == (without.effect, without.arms)
+    assert found.raw == without.effect
+    assert found.in_several_arms == 30
+    assert found.told == (
+        "30 users seen in more than one arm, left out of all: assign by user, not by session or device",
+    )
+    assert without.told == ()
+
+
+def test_many_users_in_both_arms_are_warned_of() -> None:
+    table, moved = users(count=1_000), users(count=20)
+    moved = moved.set_column(1, "arm", pa.array(["treatment", "control"] * 10))
+    found = reading(pa.concat_tables([table, moved]))
+    assert found.told[0].startswith("20 users seen in more than one arm")
+    assert "WARNING, 2% of all users" in found.told[0]
+
+
+def test_everybody_in_both_arms_leaves_nothing_to_compare() -> None:
+    table = users(count=100)
+    other = table.set_column(1, "arm", pa.array(["treatment", "control"] * 50))
+    found = reading(pa.concat_tables([table, other]))
+    assert (found.decision, found.exposures, found.in_several_arms) == ("continue", 0, 100)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("loves", -1, "column loves holds -1.0 (row 3), must be a whole number, 0 or more: sum up"),
+        ("loves", math.nan, "column loves holds nan (row 3), must be a whole number"),
+        ("loves", 0.5, "column loves holds 0.5 (row 3), must be a whole number"),
+        ("loves", None, "column loves holds None (row 3), must be a count in every row: 0 where nothing was seen"),
+        ("loves", 6, "column loves holds 6 (row 3), must be at most the row's exposures (5): count each loved"),
+        ("exposures", math.inf, "column exposures holds inf (row 3), must be a whole number"),
+        ("exposures", 1e300, "column exposures holds 1e+300 (row 3), must be a whole number"),
+        ("exposures", -5, "column exposures holds -5.0 (row 3), must be a whole number"),
+        ("closings", math.nan, "column closings holds nan (row 3), must be a whole number"),
+        ("closings", None, "column closings holds None (row 3), must be a count"),
+        ("arm", None, "column arm holds None (row 3), must be named in every row: leave out"),
+        (
+            "arm",
+            "treatmnet",
+            "column arm holds 'treatmnet' (row 3), must be one of control, treatment: is it the right",
+        ),
+        ("user_id", None, "column user_id holds None (row 3), must be named in every row"),
+        (
+            "user_id",
+            "user-0",
+            "1 users stand in more than one row of an arm ('user-0' in 2 of control), must be one row",
+        ),
+    ],
+)
+def test_a_row_that_cannot_be_is_named_with_its_rule(column: str, value: Any, words: str) -> None:
     table = users(count=10)
-    with pytest.raises(ValueError, match="10 users stand in more than one row"):
-        reading(pa.concat_tables([table, table]))
+    place = table.column_names.index(column)
+    cells = [float(each) if not isinstance(each, str) else each for each in table[column].to_pylist()]
+    cells[2] = value
+    broken = table.set_column(place, column, pa.array(cells))
+    with pytest.raises(ValueError, match=re.escape(words)):
+        reading(broken)
+    if column != "closings":
+        with pytest.raises(ValueError, match=re.escape(words)):
+            reading(table, raw=broken)
+
+
+def test_words_instead_of_counts_are_refused() -> None:
+    table = users(count=10)
+    with pytest.raises(ValueError, match="column loves is of type string, must hold whole numbers: cast it"):
+        reading(table.set_column(3, "loves", pa.array(["1"] * 10)))
+
+
+def test_whole_numbers_of_any_type_are_counts() -> None:
+    table = users(count=2_000)
+    for kind in (pa.int8(), pa.uint64(), pa.float32(), pa.float64()):
+        assert reading(table.set_column(3, "loves", table["loves"].cast(kind))).arms == reading(table).arms
+
+
+def test_users_who_were_never_exposed_continue_without_a_fault() -> None:
+    table = users(count=10)
+    nothing = pa.array([0] * 10)
+    found = reading(table.set_column(2, "exposures", nothing).set_column(3, "loves", nothing), raw=table)
+    assert (found.decision, found.reasons) == ("continue", ("an arm has no exposure yet",))
+    alone = reading(table.filter(pc.equal(table["arm"], "control")))
+    assert (alone.decision, alone.reasons) == ("continue", ("an arm has no exposure yet",))
 
 
 def test_a_missing_guardrail_column_is_named() -> None:
@@ -148,6 +256,26 @@ def test_three_arms_are_refused() -> None:
         read(users(), PLAN._replace(shares={"control": 0.4, "a": 0.3, "b": 0.3}))
 
 
-def test_a_plan_without_exposures_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"plan.exposures == 0, must be positive"):
-        read(users(), PLAN._replace(exposures=0))
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"exposures": 0}, "plan.exposures == 0, must be a positive number: see experiments.power"),
+        ({"exposures": math.nan}, "plan.exposures == nan, must be a positive number"),
+        ({"least_lift": math.nan}, "plan.least_lift == nan, must be a number above -1"),
+        ({"confidence": 95}, "plan.confidence == 95, must be in (0, 1): 0.95 for 95 % intervals"),
+        ({"shares": {"control": 50, "treatment": 50}}, "must each be in (0, 1] and sum to 1: per cent over 100"),
+        ({"shares": {"control": 0.5, "treatment": 0.6}}, "sum to 1, they sum to 1.1: name every arm"),
+        ({"shares": {"control": math.nan, "treatment": 0.5}}, "must each be in (0, 1] and sum to 1"),
+        ({"shares": {"control": 1.0, "treatment": 0.0}}, "an arm that nobody was to get is no arm"),
+        ({"shares": {"control": 1.0}}, "must be 'control' and one other"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        read(users(count=10), PLAN._replace(**changes))
+
+
+@pytest.mark.parametrize("most", [math.nan, 0, -1.25, math.inf])
+def test_a_guardrail_without_a_limit_is_refused(most: float) -> None:
+    with pytest.raises(ValueError, match=r"guardrail on needless closings: most == .*, must be a positive number"):
+        read(users(count=10), PLAN, guardrails=[CLOSINGS._replace(most=most)])

@@ -60,3 +60,19 @@ def test_a_single_look_is_wrong_about_as_often_as_its_level_says() -> None:
     counts = rng.binomial(4_000, 0.5, size=500)
     wrong = np.mean([srm.check({"control": int(k), "treatment": 4_000 - int(k)}, HALF).p < 0.05 for k in counts])
     assert 0.025 < wrong < 0.07
+
+
+@pytest.mark.parametrize(
+    ("counts", "shares", "alpha", "words"),
+    [
+        ({"control": 10, "treatment": 3}, {"control": 1.0, "treatment": 0.0}, 0.001, "nobody was to get is no arm"),
+        ({"control": 10}, {"control": 50, "treatment": 50}, 0.001, "per cent over 100"),
+        ({"control": 10}, {"control": 0.5, "treatment": 0.6}, 0.001, "they sum to 1.1"),
+        ({"control": -1}, HALF, 0.001, "counts == {'control': -1}, must be whole numbers"),
+        ({"control": float("nan")}, HALF, 0.001, "counts == {'control': nan}, must be whole numbers"),
+        ({"control": 1}, HALF, 5, "alpha == 5, must be in"),
+    ],
+)
+def test_what_cannot_be_is_refused(counts: dict[str, int], shares: dict[str, float], alpha: float, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        srm.check(counts, shares, alpha)

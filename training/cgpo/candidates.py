@@ -12,7 +12,7 @@ from training.cgpo.config import CgpoConfig
 from training.cgpo.judging import Asked
 from training.cgpo.tasks import Reward, Task
 from training.judges.verdict import Judge
-from training.policy.batches import Encoded, encode_prompts, join
+from training.policy.batches import WHOLE, Encoded, encode_prompts, join
 from training.policy.load import Policy, ends_of
 from training.rollout.generator import Generator, InPieces, Sample
 from training.rollout.speaker import Speaker
@@ -126,7 +126,7 @@ def candidates(
     config = bench.config.for_task(task.name)
     every = task.prompts[: config.rounds * config.prompts]
     conversations = [task.prompts[place] for place in places]
-    prompts = encode_prompts(bench.frozen.tokenizer, conversations, longest=2**31)
+    prompts = encode_prompts(bench.frozen.tokenizer, conversations, longest=WHOLE)
     how = Draw(config.samples, 0, config.temperature, config.max_new_tokens, bench.room)
     said = f"round {number + 1}: {task.name}"
     scoring, once_scoring = _Scoring(rankers, policy, conversations), _Scoring(rankers, bench.reference, every)

@@ -12,7 +12,7 @@ Optimiser = Literal["crraft", "crpg", "codpo"]
 class TaskConfig(BaseModel):
     """What one task does otherwise than the rest; what is not set is as in `CgpoConfig`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     optimiser: Optimiser | None = None
     samples: int | None = Field(default=None, ge=1)
@@ -25,7 +25,7 @@ class TaskConfig(BaseModel):
 class CgpoConfig(BaseModel):
     """CGPO in rounds: draw, judge, choose, one epoch on what was chosen; then again with the policy that came out."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     optimiser: Optimiser = "crraft"
     """What is learnt from the samples: the best that passes (`crraft`), every one with a sign (`crpg`), the best
@@ -72,7 +72,7 @@ class CgpoConfig(BaseModel):
     """Logged conversations per row or pair mixed into each step, to keep the language; 0 when none are given."""
     save_every: int = Field(default=100, ge=1)
     """Steps between two saved states within a round; what was killed goes on from the last one."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**32)
 
     @model_validator(mode="after")
     def _codpo_compares(self) -> "CgpoConfig":

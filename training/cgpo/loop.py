@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from training import template
 from training.cgpo.candidates import Bench, prompt_room
 from training.cgpo.collect import collect
 from training.cgpo.config import CgpoConfig
@@ -131,6 +132,9 @@ def optimise(
         return done
     work = out.with_name(f"{out.name}.work")
     model, tokenizer = read_policy(policy)
+    said = [*(each for task in kept for each in task.prompts), *logged[0]]
+    if line := template.words(template.changed(tokenizer, said), len(said)):
+        tell(line)
     room = prompt_room(model, config)
     plan = planned_with(model, kept, dials, speaker, tell)
     with advised(plan, dials):

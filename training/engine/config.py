@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class EngineConfig(BaseModel):
     """Which engine trains, on how many ranks, in which precision, and how much of a model."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     kind: Literal["torch", "deepspeed"] = "torch"
     """`torch`: one process, one device. `deepspeed`: one or many ranks under torchrun."""

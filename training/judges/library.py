@@ -81,7 +81,7 @@ def settings_of(function: Callable[..., Any]) -> type[BaseModel]:
         for each in inspect.signature(function, eval_str=True).parameters.values()
         if each.kind is each.KEYWORD_ONLY
     }
-    config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, arbitrary_types_allowed=True)
     return create_model(function.__name__, __config__=config, **fields)
 
 

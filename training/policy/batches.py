@@ -6,7 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from training import template
 from training.text import Conversation
+
+WHOLE = 2**31
+"""A length that cuts nothing."""
 
 
 class Encoded(NamedTuple):
@@ -15,15 +19,21 @@ class Encoded(NamedTuple):
     Attributes:
         ids: int64, shape [length]; prompt tokens, then response tokens with the end token.
         prompt: How many of them are the prompt's.
+        cut: Tokens that did not fit: of the prompt's beginning, and of the response's end.
     """
 
     ids: np.ndarray
     prompt: int
+    cut: tuple[int, int] = (0, 0)
 
 
 def encode_prompts(tokenizer: Any, conversations: Sequence[Conversation], longest: int) -> list[list[int]]:
-    """Token ids of each conversation up to where the assistant speaks; the oldest tokens beyond `longest` are cut."""
-    drawn = [tokenizer.apply_chat_template(each, tokenize=False, add_generation_prompt=True) for each in conversations]
+    """Token ids of each conversation up to where the assistant speaks; the oldest tokens beyond `longest` are cut.
+
+    Raises:
+        ValueError: The chat template refuses a conversation in every form, see `template`.
+    """
+    drawn = template.spoken(tokenizer, conversations, prompt=True)
     encoded = tokenizer(drawn, add_special_tokens=False, return_attention_mask=False).input_ids if drawn else []
     return [ids[-longest:] for ids in encoded]
 
@@ -38,9 +48,31 @@ def encode_pairs(
     tokens = (
         tokenizer(list(responses), add_special_tokens=False, return_attention_mask=False).input_ids if responses else []
     )
-    answers = [[*ids[: longest // 2 - 1], tokenizer.eos_token_id] for ids in tokens]
-    prompts = encode_prompts(tokenizer, conversations, longest)
-    return [join(prompt[-(longest - len(answer)) :], answer) for prompt, answer in zip(prompts, answers, strict=True)]
+    prompts = encode_prompts(tokenizer, conversations, WHOLE)
+    return [_fitted(*each, tokenizer.eos_token_id, longest) for each in zip(prompts, tokens, strict=True)]
+
+
+def _fitted(prompt: list[int], response: list[int], end: int, longest: int) -> Encoded:
+    answer = [*response[: longest // 2 - 1], end]
+    room = longest - len(answer)
+    cut = max(0, len(prompt) - room), len(response) + 1 - len(answer)
+    return join(prompt[-room:], answer)._replace(cut=cut)
+
+
+def cut_words(pairs: Sequence[Encoded], longest: int) -> str:
+    """How many pairs did not fit, in a sentence; nothing where all did.
+
+    >>> pair = Encoded(np.arange(8), 4)
+    >>> cut_words([pair, pair._replace(cut=(3, 0)), pair._replace(cut=(0, 1))], 8)
+    '2 of 3 conversations have more than 8 tokens: 1 lost the beginning of the prompt, 1 the end of the response'
+    """
+    prompts, responses = (sum(each.cut[place] > 0 for each in pairs) for place in (0, 1))
+    rows = sum(any(each.cut) for each in pairs)
+    if not rows:
+        return ""
+    told = f"{rows:,} of {len(pairs):,} conversations have more than {longest:,} tokens"
+    lost = f"{prompts:,} lost the beginning of the prompt, {responses:,} the end of the response"
+    return f"{'WARNING: ' if 2 * rows > len(pairs) else ''}{told}: {lost}"
 
 
 def join(prompt: Sequence[int], response: Sequence[int]) -> Encoded:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from training import pretrained
+from training import pretrained, template
 from training.engine.config import EngineConfig
 from training.engine.engine import Engine, dealt
 from training.engine.memory import MemoryPlan, ModelSize, advised, planned, room_of
@@ -24,7 +24,7 @@ from training.engine.placing import place
 from training.engine.schedule import policy_rate
 from training.engine.start import start
 from training.engine.steps import Steps, silent
-from training.policy.batches import Encoded, encode_pairs, padded
+from training.policy.batches import Encoded, cut_words, encode_pairs, padded
 from training.policy.likelihood import token_logprobs
 from training.policy.load import ADAPTER, Policy, fingerprint, name_base, read_policy
 from training.policy.pretrain import read_pairs
@@ -33,7 +33,7 @@ from training.policy.pretrain import read_pairs
 class FinetuneConfig(BaseModel):
     """The dials of supervised fine-tuning."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     epochs: int = Field(1, ge=1)
     batch: int = Field(64, ge=1)
@@ -45,7 +45,7 @@ class FinetuneConfig(BaseModel):
     weight_decay: float = Field(0.0, ge=0)
     keep_every: int = Field(100, ge=1)
     """Steps between two states that a killed run goes on from."""
-    seed: int = 1
+    seed: int = Field(1, ge=0, lt=2**32)
 
 
 class FinetuneReport(BaseModel):
@@ -63,6 +63,10 @@ class FinetuneReport(BaseModel):
     """Mean of the last tenth."""
     seconds: float
     """Of this process; an interrupted run's are not counted."""
+    cut: str = ""
+    """How many conversations did not fit into `longest` tokens, in words."""
+    retold: int = 0
+    """Conversations that the chat template refused as they came, and was given in another form."""
     config: FinetuneConfig
     engine: EngineConfig
 
@@ -95,7 +99,8 @@ def finetune(
         tell: Takes each line for the user, on every rank.
 
     Raises:
-        ValueError: No example, or a tokenizer without a chat template.
+        ValueError: No example, a row that cannot be read, or a tokenizer without a chat template, or with one that
+            refuses conversations.
         FileNotFoundError: No model at `base`.
         MemoryShortError: With what to lower.
         OSError: A state or the weights could not be written.
@@ -111,11 +116,15 @@ def finetune(
         return done
     began, work = time.perf_counter(), out.with_name(f"{out.name}.work")
     policy = read_policy(base)
+    retold = template.changed(policy.tokenizer, conversations)
     plan = _plan(policy.model, engine, tell)
     with advised(plan, engine):
         model = place(policy.model, engine, seed=config.seed)
         runner = start(model, engine, weight_decay=config.weight_decay)
         pairs = encode_pairs(policy.tokenizer, conversations, responses, config.longest)
+        cut = cut_words(pairs, config.longest)
+        for line in filter(None, (template.words(retold, len(pairs)), cut)):
+            tell(line)
         losses = _run(
             runner,
             pairs,
@@ -134,6 +143,8 @@ def finetune(
         loss_first=float(np.mean(losses[:tenth])),
         loss=float(np.mean(losses[-tenth:])),
         seconds=time.perf_counter() - began,
+        cut=cut,
+        retold=retold,
         config=config,
         engine=engine,
     )

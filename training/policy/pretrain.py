@@ -25,13 +25,13 @@ from training.engine.start import start
 from training.policy.batches import Encoded, bucketed, encode_pairs, padded
 from training.policy.tokenizer import ROLES, build_tokenizer
 from training.progress import Follow, Trail, nobody
-from training.text import Conversation
+from training.text import Conversation, parse, parse_responses
 
 
 class PretrainConfig(BaseModel):
     """Shape and fitting of the small policy; the number of heads and of steps follow."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     width: int = Field(default=128, multiple_of=32, ge=32)
     layers: int = Field(default=3, ge=1)
@@ -106,15 +106,13 @@ def read_pairs(examples: pa.Table) -> tuple[list[Conversation], list[str]]:
     """The conversations and responses of a table, whose conversations may be JSON strings.
 
     Raises:
-        ValueError: A column is missing.
+        ValueError: A column is missing, or a row holds no conversation or no text.
     """
     missing = {"conversation", "response"} - set(examples.column_names)
     if missing:
         raise ValueError(f"the examples lack {', '.join(sorted(missing))}; their columns are {examples.column_names}")
-    conversations = [
-        json.loads(each) if isinstance(each, str) else each for each in examples["conversation"].to_pylist()
-    ]
-    return conversations, examples["response"].to_pylist()
+    conversations: list[Conversation] = [*parse(examples["conversation"].to_pylist())]
+    return conversations, parse_responses(examples["response"].to_pylist())
 
 
 def _small_llama(config: PretrainConfig, tokenizer: Any, seed: int) -> Any:

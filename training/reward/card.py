@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from training import template
+
 if TYPE_CHECKING:
     from training.reward.config import RewardConfig
     from training.reward.report import RewardReport
@@ -22,6 +24,8 @@ offset were fitted on validation users (`calibration.json`). {epochs} epochs wer
 | part | rows | positives |
 |---|---|---|
 {parts}
+
+{trim}
 
 ## Measured on {unseen}
 It was {tested}.
@@ -57,6 +61,14 @@ def _figures(report: "RewardReport") -> dict[str, Any]:
     return {**report.measured.estimates(), **later}
 
 
+def _trim(report: "RewardReport") -> str:
+    """What of the texts the model did not see, or saw in another form."""
+    cut = [f"Of the {part} part {each.words}." for part, each in report.trim.items()]
+    warning = ["**Most of what decides may lie in what was cut.**"] if report.warnings else []
+    retold = template.words(report.retold, sum(report.rows.values()))
+    return "\n".join([*cut, *warning, *([f"{retold}."] if retold else [])])
+
+
 def card(report: "RewardReport", config: "RewardConfig", lineage: dict[str, Any]) -> str:
     """The card as Markdown."""
     return _CARD.format(
@@ -68,6 +80,7 @@ def card(report: "RewardReport", config: "RewardConfig", lineage: dict[str, Any]
         ran=len(report.losses),
         seconds=report.seconds,
         parts="\n".join(f"| {part} | {rows:,} | {report.positives[part]:,} |" for part, rows in report.rows.items()),
+        trim=_trim(report),
         unseen=_UNSEEN[report.by],
         tested=report.tested,
         figures="\n".join(f"| {name} | {estimate} |" for name, estimate in _figures(report).items()),

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class RewardConfig(BaseModel):
     """The dials of a reward model; everything else is derived."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     positive_rate: float = Field(0.1, gt=0, lt=1)
     """Negatives are sub-sampled to this share of positives; a set that has more positives stays as it is."""
@@ -29,4 +29,4 @@ class RewardConfig(BaseModel):
     evaluation_rows: int = Field(5_000, gt=0)
     """At most so many rows are scored for calibration and for the test. All positives are among them; a drawn negative
     weighs as many as it stands for."""
-    seed: int = 1
+    seed: int = Field(1, ge=0, lt=2**32)

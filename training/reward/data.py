@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.reward.metrics import Floats
-from training.text import Conversation, parse
+from training.text import Conversation, parse, parse_responses
 
 Rows = npt.NDArray[np.int64]
 COLUMNS = ("conversation", "response", "label", "weight", "user_id", "served_at")
@@ -51,34 +51,61 @@ def read_examples(table: Any) -> Examples:
     """Read a pyarrow Table with the columns conversation (JSON), response, label, weight, user_id, served_at.
 
     Raises:
-        ValueError: A missing column, no row, no positive or no negative, or a label or weight outside [0, 1].
+        ValueError: A missing column, no row, no positive or no negative, a label or weight that is null, NaN or outside
+            [0, 1], a row without user, time, conversation or response; names the row (from 1) and the rule.
     """
     import pyarrow as pa
 
     missing = [name for name in COLUMNS if name not in table.column_names]
     if missing:
         raise ValueError(f"examples lack {', '.join(missing)}; they need the columns {', '.join(COLUMNS)}")
-    labels = np.array(table["label"].to_pylist(), dtype=np.float64)
-    weights = np.array(table["weight"].to_pylist(), dtype=np.float64)
-    _check_labels(labels)
-    if not ((weights >= 0) & (weights <= 1)).all():
-        raise ValueError(
-            f"weight from {weights.min()} to {weights.max()}, must be in [0, 1]: it is the trust in a user's feedback"
-        )
+    labels, weights = (_shares(table, *each) for each in _SHARES)
+    _check_kinds(labels)
+    if not weights.any():
+        raise ValueError(f"weight is 0 in all {len(weights):,} rows, must be above 0 in some: nobody's feedback counts")
+    for column in ("user_id", "served_at"):
+        _refuse(table, column, table[column].is_null().to_numpy(), _FILLED)
     times = table["served_at"].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
     users = np.array(table["user_id"].to_pylist(), dtype=np.str_)
     conversations: list[Conversation] = [*parse(table["conversation"].to_pylist())]
-    return Examples(conversations, table["response"].to_pylist(), labels, weights, users, times)
+    return Examples(conversations, parse_responses(table["response"].to_pylist()), labels, weights, users, times)
 
 
-def _check_labels(labels: Floats) -> None:
+_SHARES = (
+    ("label", "it is true, false or a share of credit"),
+    ("weight", "it is the trust in a user's feedback"),
+)
+_FILLED = "must be filled in every row: no user and no day may be in two parts of the split"
+
+
+def _shares(table: Any, column: str, meaning: str) -> Floats:
+    """A column of shares in [0, 1].
+
+    Raises:
+        ValueError: A null, no number, or one outside.
+    """
+    given = table[column].to_pylist()
+    unknown = [not isinstance(each, int | float) or each != each for each in given]  # noqa: PLR0124 (NaN)
+    _refuse(table, column, unknown, f"must be in [0, 1] in every row, {meaning}: leave out rows without one")
+    found = np.array(given, dtype=np.float64)
+    _refuse(table, column, (found < 0) | (found > 1), f"must be in [0, 1]: {meaning}")
+    return found
+
+
+def _refuse(table: Any, column: str, wrong: Any, rule: str) -> None:
+    """Raise where there is a wrong row: the first is named, and how many there are."""
+    rows = np.flatnonzero(wrong)
+    if len(rows):
+        more = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
+        raise ValueError(f"row {rows[0] + 1:,}{more}: {column} is {table[column][int(rows[0])].as_py()!r}, {rule}")
+
+
+def _check_kinds(labels: Floats) -> None:
     positives = int((labels > 0).sum())
     if not len(labels):
         raise ValueError(
             "0 examples: a reward model needs positives and negatives; widen the window of the training set"
         )
-    if labels.min() < 0 or labels.max() > 1:
-        raise ValueError(f"label from {labels.min():g} to {labels.max():g}, must be in [0, 1]: it is a share of credit")
     if positives in (0, len(labels)):
         absent = "positive" if positives == 0 else "negative"
         raise ValueError(

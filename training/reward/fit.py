@@ -21,7 +21,8 @@ from training.reward.data import Examples, subsample
 from training.reward.frozen import Prepare, States, opened
 from training.reward.last_token import logits_of
 from training.reward.metrics import Floats
-from training.text import encode
+from training.reward.trim import Trim
+from training.text import trimmed
 
 
 class Encoded(NamedTuple):
@@ -30,6 +31,7 @@ class Encoded(NamedTuple):
     ids: list[list[int]]
     labels: Floats
     weights: Floats
+    trim: Trim
 
 
 class Fitted(NamedTuple):
@@ -39,6 +41,8 @@ class Fitted(NamedTuple):
     """How many negatives each drawn one stood for."""
     losses: list[float]
     """On validation users, by epoch."""
+    trim: Trim
+    """What of the first epoch's rows did not fit."""
 
 
 class Fit:
@@ -89,6 +93,7 @@ class Fit:
         torch.manual_seed(self.config.seed)
         watched, _ = self._draw(validation)
         part, stands_for = self._draw(train)
+        trim = part.trim
         each = math.ceil(len(part.ids) / self.config.batch)
         self.runner.begin(self.config.epochs * each, self._rate())
         begun, skip, losses = self._resumed()
@@ -108,7 +113,7 @@ class Fit:
                 self._keep(
                     {"epoch": epoch + 1, "losses": losses, "random": self.random.bit_generator.state, "place": 0}
                 )
-        return Fitted(stands_for, losses)
+        return Fitted(stands_for, losses, trim)
 
     def settled(self) -> Any:
         """The plain model with the weights of the best epoch, which `raw` scores with from now on; on rank 0 alone.
@@ -136,9 +141,10 @@ class Fit:
         return float(np.average(np.logaddexp(0, raw) - part.labels * raw, weights=part.weights))
 
     def encoded(self, part: Examples) -> Encoded:
-        """Token ids, labels and trust of these rows."""
-        ids = encode(self.tokenizer, part.conversations, part.responses, max_tokens=self.config.max_tokens)
-        return Encoded(ids, part.labels, part.weights)
+        """Token ids, labels and trust of these rows, and what of them did not fit."""
+        longest = self.config.max_tokens
+        found = trimmed(self.tokenizer, part.conversations, part.responses, max_tokens=longest)
+        return Encoded(found.ids, part.labels, part.weights, Trim.of(found, longest))
 
     def _draw(self, examples: Examples) -> tuple[Encoded, float]:
         rows, stands_for = subsample(examples.labels, self.config.positive_rate, self.random)

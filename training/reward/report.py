@@ -1,11 +1,14 @@
 """What training a reward model gave, for its card, its figures on disk and its caller."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from training.reward.audit import Effect
 from training.reward.measure import Measured
 from training.reward.metrics import Estimate
+from training.reward.trim import Trim
 
 LEAST = 100
 """Test rows of the rarer kind, below which the figures are said to rest on too few."""
@@ -27,6 +30,10 @@ class RewardReport(NamedTuple):
     seconds: float
     by: Literal["users", "conversations"] = "users"
     """What kept train and test apart."""
+    trim: Mapping[str, Trim] = MappingProxyType({})
+    """What did not fit: of the rows that the first epoch read (`train`), and of those tested on (`test`)."""
+    retold: int = 0
+    """Conversations that the chat template refused as they came, and was given in another form; see `template`."""
     later: Estimate | None = None
     """AUROC on all rows of the later days, of users that were trained on too; None in a split by conversation."""
 
@@ -35,9 +42,15 @@ class RewardReport(NamedTuple):
         """What the figures rest on, in words."""
         return tested_on(self.rows["test"], self.positives["test"])
 
+    @property
+    def warnings(self) -> list[str]:
+        """What makes the figures worth less than they look, in sentences."""
+        return [f"WARNING: of the {part} part {trim.words}" for part, trim in self.trim.items() if trim.many]
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        plain = {**self._asdict(), "directory": str(self.directory), "tested": self.tested}
+        trim = {part: each._asdict() for part, each in self.trim.items()}
+        plain = {**self._asdict(), "directory": str(self.directory), "tested": self.tested, "trim": trim}
         return {**plain, "measured": self.measured.as_dict(), "audit": [effect._asdict() for effect in self.audit]}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from training import pretrained
+from training import pretrained, template
 from training.engine.config import EngineConfig
 from training.engine.steps import silent
 from training.progress import Follow, nobody
@@ -22,7 +22,7 @@ from training.reward.measure import measure
 from training.reward.metrics import Estimate, Floats, auroc, bootstrap_over_users
 from training.reward.model import RewardModel
 from training.reward.report import RewardReport
-from training.text import load_tokenizer
+from training.text import load_tokenizer, whole
 
 if TYPE_CHECKING:
     from training.reward.fit import Fit, Fitted
@@ -71,17 +71,18 @@ def train_reward_model(
         by: What keeps train and test apart: users and time, for reactions; conversations, for labels.
         engine: Which engine, ranks, precision; plain torch in float32 by default.
         state: A folder in which an interrupted training keeps its state, and from which it goes on; None keeps none.
-        tell: Takes the memory plan, line by line.
+        tell: Takes the memory plan and warnings, line by line.
         follow: Told the loss of every step.
 
     Raises:
-        ValueError: No example, no positive, no negative, or too few users or days to keep a test part aside; frozen
-            layers with ZeRO-3 or LoRA.
+        ValueError: No example, no positive, no negative, a row that cannot be read, or too few users or days to keep a
+            test part aside; conversations that the chat template refuses; frozen layers with ZeRO-3 or LoRA.
         FileNotFoundError: `base` is a path without a model.
     """
     started = time.monotonic()
     place = check_base(base)
     every = read_examples(examples)
+    retold = template.changed(load_tokenizer(place), [*map(whole, every.conversations, every.responses)])
     parts = _divided(every, config, by)
     train, validation, test = (every.take(rows) for rows in parts[:3])
     fit, fitted = fit_classifier(
@@ -92,6 +93,7 @@ def train_reward_model(
         model = calibrated(fit, fitted, validation)
         held, weights = evaluation_sample(test, config)
         measured = measure(model, held, weights, seed=config.seed, name=name)
+        trim = {"train": fitted.trim, "test": fit.encoded(held).trim}
         audit = counterfactuals(model, held.conversations[:400], held.responses[:400])
         report = RewardReport(
             name=name,
@@ -102,6 +104,8 @@ def train_reward_model(
                 for key, part in zip(parts._fields, (train, validation, test), strict=False)
             },
             by=by,
+            trim=trim,
+            retold=retold,
             later=_later(model, every.take(parts.later), config, name) if len(parts.later) else None,
             base_rate=test.positive_rate,
             measured=measured,
@@ -110,6 +114,8 @@ def train_reward_model(
             seconds=time.monotonic() - started,
         )
         save(model, report, config, lineage | {"base": str(base)})
+        for line in report.warnings:
+            tell(line)
         return report
 
     return fit.runner.shared(finish)

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from warehouse import connection
+from warehouse import connection, maturity
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -69,12 +69,13 @@ def left_out(target: Target, *, moment: datetime, maturity_hours: float, without
     Raises:
         WarehouseError: As `Warehouse.read`.
     """
+    age = maturity.age(maturity_hours)
     with connection.open(target).read() as reader:
         rows = reader.execute(
             SQL.read_text(),
             {
                 "moment": moment,
-                "hours": maturity_hours,
+                "hours": age,
                 "without": list(without),
                 "elsewhere": SOMEBODY_ELSES,
                 "weighed": WEIGHED_DOWN,

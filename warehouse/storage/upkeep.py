@@ -23,6 +23,8 @@ from warehouse.storage.transaction import WarehouseInUseError, in_transaction
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_LONGEST = 36_500
+"""Days that a lake's past may be kept: a hundred years."""
 _DELETED_SHARE = 0.2
 """A lake's file is rewritten once this share of its rows is deleted."""
 _PART = ".compacting"
@@ -79,7 +81,10 @@ def compact(target: Target, *, keep_days: float = 7.0, dry_run: bool = False, wa
 
     Raises:
         WarehouseError: As `Warehouse.transaction`.
+        ValueError: Days that are none.
     """
+    if not 0 <= keep_days <= _LONGEST:
+        raise ValueError(f"keep_days == {keep_days!r}, must be a finite number of days from 0 to {_LONGEST:,}")
     return _upkeep("compact", connection.open(target, wait_seconds=wait_seconds), keep_days, dry_run=dry_run)
 
 

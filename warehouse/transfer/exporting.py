@@ -17,7 +17,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from warehouse import connection
+from warehouse import connection, maturity
 from warehouse.ingest.columns import CONTENT
 from warehouse.storage.transaction import WarehouseError
 from warehouse.transfer.files import EXPORTED
@@ -107,7 +107,7 @@ def export_table(
         raise WarehouseError(f"{out.name}: tables are written as {', '.join(formats)}")
     if as_of is not None and table not in _AT_A_MOMENT:
         raise WarehouseError(f"{table} has no state at a moment: only {', '.join(_AT_A_MOMENT)} take one")
-    moment = {"moment": (as_of or datetime.now(UTC)).isoformat(), "hours": maturity_hours}
+    moment = {"moment": (as_of or datetime.now(UTC)).isoformat(), "hours": maturity.age(maturity_hours)}
     source = _AT_A_MOMENT.get(table, table)
     for name, value in moment.items():
         source = source.replace(f"${name}", repr(value))

@@ -1,6 +1,7 @@
 """What a product calls: three methods, one for each event of the contract."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +34,9 @@ class Client:
         strict: Raise on an event that breaks the contract; otherwise log the error and go on.
         buffer_bytes: Of memory for events that wait.
         timeout: Seconds for the broker to answer, and for the last flush.
+
+    Raises:
+        ValueError: A timeout or a buffer that is none.
     """
 
     def __init__(
@@ -45,6 +49,9 @@ class Client:
         buffer_bytes: int = BUFFER_BYTES,
         timeout: float = 5.0,
     ) -> None:
+        for name, value in (("timeout", timeout), ("buffer_bytes", buffer_bytes)):
+            if not 0 < value < math.inf:
+                raise ValueError(f"{name} == {value!r}, must be a finite number above 0")
         _quiet_kafka()
         self._strict = strict
         self._refused = 0

@@ -18,7 +18,7 @@ class SocialConfig(BaseModel):
         brigades: New brigades a day, per user.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     influence: float = Field(default=1.0, ge=0, le=3)
     friends: float = Field(default=12.0, gt=0, le=200)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.policy.batches import bucketed, encode_pairs, encode_prompts, join, padded
+from training.policy.batches import bucketed, cut_words, encode_pairs, encode_prompts, join, padded
 from training.policy.tokenizer import build_tokenizer
 
 WORDS = build_tokenizer(["one two three four five six seven eight nine ten"], size=64)
@@ -21,6 +21,14 @@ def test_a_pair_keeps_its_end_token_and_half_of_the_room_for_its_response() -> N
     (pair,) = encode_pairs(WORDS, [talk], ["seven eight nine ten one two three"], longest=8)
     assert pair.ids[pair.prompt :].tolist() == [*ids("seven eight nine"), WORDS.eos_token_id]
     assert len(pair.ids) == 8
+
+
+def test_what_does_not_fit_is_counted() -> None:
+    talks = [[{"role": "user", "content": each}] for each in ("one", "one two three four five six", "one")]
+    pairs = encode_pairs(WORDS, talks, ["two", "two", "seven eight nine ten"], longest=8)
+    assert [each.cut for each in pairs] == [(0, 0), (3, 0), (0, 1)]
+    assert cut_words(pairs, 8).startswith("WARNING: 2 of 3 conversations have more than 8 tokens: 1 lost the beginning")
+    assert cut_words(pairs[:1], 8) == ""
 
 
 def test_padding_is_on_the_right_and_only_response_tokens_are_marked() -> None:

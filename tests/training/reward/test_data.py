@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -99,7 +100,7 @@ def test_a_missing_column_is_named(examples: Draw) -> None:
 def test_a_trust_above_one_is_refused(examples: Draw) -> None:
     table = examples(200)
     table = table.set_column(table.column_names.index("weight"), "weight", pa.array([1.5] * 200))
-    with pytest.raises(ValueError, match=r"weight from 1.5 to 1.5, must be in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"row 1 and 199 more: weight is 1.5, must be in \[0, 1\]"):
         read_examples(table)
 
 
@@ -122,5 +123,38 @@ def test_a_part_of_the_credit_is_a_positive_for_samples_and_keeps_its_target(exa
 def test_a_target_above_one_is_refused(examples: Draw) -> None:
     table = examples(200)
     labels = pa.array([1.5] + [0.0] * 199)
-    with pytest.raises(ValueError, match=r"label from 0 to 1.5, must be in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"row 1: label is 1.5, must be in \[0, 1\]"):
         read_examples(table.set_column(table.column_names.index("label"), "label", labels))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("label", None, "row 2: label is None, must be in [0, 1] in every row, it is true, false or a share of credit"),
+        ("label", float("nan"), "row 2: label is nan, must be in [0, 1] in every row"),
+        ("label", "yes", "label is 'False', must be in [0, 1] in every row"),
+        ("label", -1.0, "row 2: label is -1.0, must be in [0, 1]"),
+        ("weight", None, "row 2: weight is None, must be in [0, 1] in every row, it is the trust"),
+        ("weight", float("nan"), "row 2: weight is nan, must be in [0, 1] in every row"),
+        ("weight", float("inf"), "row 2: weight is inf, must be in [0, 1]"),
+        ("user_id", None, "row 2: user_id is None, must be filled in every row"),
+        ("served_at", None, "row 2: served_at is None, must be filled in every row"),
+        ("response", None, "row 2: response is None, must be a text"),
+        ("conversation", None, "row 2: conversation is None, must be a list of turns"),
+        ("conversation", "[]", "row 2: conversation is '[]', must be a list of turns"),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_named(examples: Draw, column: str, value: object, words: str) -> None:
+    table = examples(200)
+    kind = {"label": float, "weight": float}.get(column, lambda each: each)
+    cells = [(str if value == "yes" else kind)(each) for each in table[column].to_pylist()]
+    cells[1] = value
+    with pytest.raises(ValueError, match=re.escape(words)):
+        read_examples(table.set_column(table.column_names.index(column), column, pa.array(cells)))
+
+
+def test_feedback_that_nobody_trusts_is_refused(examples: Draw) -> None:
+    table = examples(200)
+    nobody = table.set_column(table.column_names.index("weight"), "weight", pa.array([0.0] * 200))
+    with pytest.raises(ValueError, match="weight is 0 in all 200 rows, must be above 0 in some"):
+        read_examples(nobody)

@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,6 +110,38 @@ def test_the_same_seed_gives_the_same_model(tiny: Path, examples: Draw, tmp_path
     )
     assert first.losses == second.losses
     assert score(RewardModel.load(first.directory), "warm sun") == score(RewardModel.load(second.directory), "warm sun")
+
+
+def test_what_was_cut_and_what_was_told_otherwise_stand_in_card_figures_and_warning(
+    tiny: Path, examples: Draw, tmp_path: Path
+) -> None:
+    """Responses that differ at their start alone, behind a system turn and a template that knows none."""
+    base, said = tmp_path / "base", []
+    shutil.copytree(tiny, base)
+    refuses = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    for file in base.glob("*.jinja"):
+        file.write_text(refuses + file.read_text())
+    table = examples(600, rate=0.1)
+    longer = pa.array([f"{each} {'tea ' * 40}" for each in table["response"].to_pylist()])
+    system = pa.array(
+        [f'[{{"role": "system", "content": "good"}}, {each[1:]}' for each in table["conversation"].to_pylist()]
+    )
+    table = table.set_column(1, "response", longer).set_column(0, "conversation", system)
+    config = RewardConfig(epochs=1, learning_rate=4e-3, batch=64, max_tokens=32)
+    report = train_reward_model(
+        table, tmp_path / "out", base=base, config=config, name="x", lineage={}, by="conversations", tell=said.append
+    )
+    read = report.trim["train"].rows
+    assert report.trim["train"] == (read, read, read, 32)
+    assert report.retold == 600
+    words = f"{read} of {read} rows were cut to their last 32 tokens, {read} of them lost the whole question"
+    assert f"WARNING: of the train part {words}: raise max_tokens" in said
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert f"Of the train part {words}" in card
+    assert "600 of 600 conversations are given to the chat template in another form" in card
+    figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert figures["trim"]["train"]["without_question"] == read
+    assert figures["retold"] == 600
 
 
 def test_a_missing_model_directory_is_said(tiny: Path, examples: Draw, tmp_path: Path) -> None:
