@@ -12,7 +12,7 @@ Optimiser = Literal["crraft", "crpg", "codpo"]
 class TaskConfig(BaseModel):
     """What one task does otherwise than the rest; what is not set is as in `CgpoConfig`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     optimiser: Optimiser | None = None
     samples: int | None = Field(default=None, ge=1)
@@ -25,7 +25,7 @@ class TaskConfig(BaseModel):
 class CgpoConfig(BaseModel):
     """CGPO in rounds: draw, judge, choose, one epoch on what was chosen; then again with the policy that came out."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     optimiser: Optimiser = "crraft"
     """What is learnt from the samples: the best that passes (`crraft`), every one with a sign (`crpg`), the best
@@ -73,6 +73,16 @@ class CgpoConfig(BaseModel):
     save_every: int = Field(default=100, ge=1)
     """Steps between two saved states within a round; what was killed goes on from the last one."""
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _a_prompt_has_room(self) -> "CgpoConfig":
+        if self.longest <= self.max_new_tokens:
+            raise ValueError(
+                f"longest == {self.longest} tokens of a prompt and its response, max_new_tokens == "
+                f"{self.max_new_tokens} of the response alone: no room is left for a prompt; raise longest, or lower "
+                "max_new_tokens"
+            )
+        return self
 
     @model_validator(mode="after")
     def _codpo_compares(self) -> "CgpoConfig":

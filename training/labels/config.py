@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 class ServerConfig(BaseModel):
     """Which LLM is asked, over the OpenAI API (vLLM, llama.cpp, Ollama, a hosted one), and how fast."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
     url: str
     """Of the server, with or without `/v1`: `http://127.0.0.1:8000`."""

@@ -13,7 +13,7 @@ PYTHON = Path("bin") / "python"
 class RolloutsConfig(BaseModel):
     """Who writes the samples of a policy that is optimised; see docs/rollouts.md."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     engine: Literal["transformers", "vllm"] = "transformers"
     """`transformers` samples in the process that trains; `vllm` asks a server, started here or given by `url`."""
