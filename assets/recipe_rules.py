@@ -88,11 +88,12 @@ def _tasks(recipe: "Recipe") -> Iterator[str]:
 
 def _seeds(recipe: "Recipe") -> Iterator[str]:
     """A run has one seed, so that one recipe gives one result."""
-    configs = {"policy.config": recipe.policy.config, "p_love.config": recipe.p_love.config}
-    configs |= {f"{name}.config": wanted.config for name, wanted in recipe.labelled().items()}
-    for where, config in configs.items():
-        if config.seed not in (type(config)().seed, recipe.seed):
+    policy, p_love = recipe.policy.config, recipe.p_love.config
+    given = {"policy.config": (policy.seed, type(policy)().seed), "p_love.config": (p_love.seed, type(p_love)().seed)}
+    given |= {f"{name}.config": (each.config.seed, type(p_love)().seed) for name, each in recipe.labelled().items()}
+    for where, (seed, unset) in given.items():
+        if seed not in (unset, recipe.seed):
             yield (
-                f"{where}.seed == {config.seed}, but a run has one seed, the recipe's own (seed == {recipe.seed}): set "
+                f"{where}.seed == {seed}, but a run has one seed, the recipe's own (seed == {recipe.seed}): set "
                 "that one, and leave this one out"
             )
