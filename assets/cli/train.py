@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from training.engine.config import EngineConfig
+    from training.labels.examples import Read
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _DIALS = {
@@ -33,7 +34,9 @@ def _engine_options(command: Command) -> Command:
     """The options of both commands; what is left out comes from --recipe's [engine], else from EngineConfig."""
     for option in reversed(
         [
-            click.option("--data", "data", required=True, type=_FILE, help="NDJSON (.ndjson, .jsonl) or Parquet file."),
+            click.option(
+                "--data", "data", required=True, type=_FILE, help="Parquet, NDJSON (.ndjson, .jsonl) or CSV."
+            ),
             click.option("--base", required=True, help="Directory or hub name of the model to start from."),
             click.option(
                 "--out", required=True, type=_PLACE, help="The new model's directory; appears when it is done."
@@ -120,10 +123,11 @@ def policy(
     engine = _engine(dials)
     if _elsewhere(engine, out):
         return
+    from training.labels.examples import read_talks
     from training.policy.finetune import FinetuneConfig, finetune
 
     config = FinetuneConfig(epochs=epochs, batch=batch, longest=longest, lr=rate, keep_every=keep_every, seed=seed)
-    report = finetune(_rows(data, ()), base, out, config=config, engine=engine, tell=_tell)
+    report = finetune(_examples(data, read_talks), base, out, config=config, engine=engine, tell=_tell)
     loss = f"{report.loss_first:.3f} -> {report.loss:.3f} nats a token"
     _tell(f"{out}: {report.steps} steps on {report.rows:,} rows, loss {loss}")
 
@@ -166,7 +170,7 @@ def reward(
       response      the answer that was labelled
       label         true or false, or a share between 0 and 1
       user_id       whose label it is: test users are never trained on
-      served_at     when (a time stamp): the test part is the latest
+      served_at     when, with its time zone: the test part is the latest
       weight        trust between 0 and 1; 1 if left out
     """
     engine = _engine(dials)
@@ -174,13 +178,14 @@ def reward(
         raise ValueError(f"{out} holds a reward model already: give another --out, or remove it")
     if _elsewhere(engine, out):
         return
+    from training.labels.examples import read_feedback
     from training.reward.config import RewardConfig
     from training.reward.train import train_reward_model
 
     config = RewardConfig(
         epochs=epochs, batch=batch, max_tokens=longest, learning_rate=rate, positive_rate=positive_rate, seed=seed
     )
-    examples = _rows(data, ("label", "user_id", "served_at"))
+    examples = _examples(data, read_feedback)
     lineage = {"data": _digest(data), "engine": engine.model_dump_json()}
     work = out.with_name(f"{out.name}.work")
     state = work / _key(lineage, str(base), config.model_dump_json())
@@ -255,57 +260,12 @@ def _tell(line: str) -> None:
         click.echo(MARK * ("RANK" in os.environ) + line)
 
 
-def _rows(file: Path, wanted: tuple[str, ...]) -> "pa.Table":
-    """The table of a file, each conversation as JSON text.
-
-    Raises:
-        ValueError: It is neither NDJSON nor Parquet, or a column is missing.
-    """
-    import json
-
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if file.suffix == ".parquet":
-        table = pq.read_table(file)
-    elif file.suffix in {".ndjson", ".jsonl"}:
-        table = pa.Table.from_pylist(_lines(file))
-    else:
-        raise ValueError(f"{file} ends in {file.suffix!r}: give .ndjson, .jsonl or .parquet")
-    missing = [name for name in ("conversation", "response", *wanted) if name not in table.column_names]
-    if missing:
-        raise ValueError(f"{file} lacks {', '.join(missing)}; its columns are {', '.join(table.column_names)}")
-    texts = [each if isinstance(each, str) else json.dumps(each) for each in table["conversation"].to_pylist()]
-    table = table.set_column(table.column_names.index("conversation"), "conversation", pa.array(texts, pa.string()))
-    return _typed(table) if wanted else table
-
-
-def _lines(file: Path) -> list[dict[str, Any]]:
-    import json
-
-    found = []
-    for number, line in enumerate(file.read_text().splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{file}, line {number} is not JSON ({error}): one object a line") from None
-    return found
-
-
-def _typed(table: "pa.Table") -> "pa.Table":
-    """Times as time stamps with their zone, and trust 1 where there is none."""
-    import pyarrow as pa
-
-    if pa.types.is_string(table["served_at"].type):
-        from datetime import datetime
-
-        times = [datetime.fromisoformat(each) for each in table["served_at"].to_pylist()]
-        table = table.set_column(table.column_names.index("served_at"), "served_at", pa.array(times))
-    if "weight" not in table.column_names:
-        table = table.append_column("weight", pa.array([1.0] * table.num_rows))
-    return table
+def _examples(data: Path, read: "Callable[[Path], Read]") -> "pa.Table":
+    """The examples of a file; what was left out of it is told."""
+    found = read(data)
+    if found.skipped:
+        _tell(f"left out of {data}: {found.skipped:,} rows without a response")
+    return found.table
 
 
 def _local(base: str) -> str | Path:
