@@ -34,9 +34,7 @@ def _engine_options(command: Command) -> Command:
     """The options of both commands; what is left out comes from --recipe's [engine], else from EngineConfig."""
     for option in reversed(
         [
-            click.option(
-                "--data", "data", required=True, type=_FILE, help="Parquet, NDJSON (.ndjson, .jsonl) or CSV."
-            ),
+            click.option("--data", "data", required=True, type=_FILE, help="Parquet, NDJSON (.ndjson, .jsonl) or CSV."),
             click.option("--base", required=True, help="Directory or hub name of the model to start from."),
             click.option(
                 "--out", required=True, type=_PLACE, help="The new model's directory; appears when it is done."

@@ -53,6 +53,8 @@ class FinetuneReport(BaseModel):
 
     key: str
     """Of base, data and settings: the same call with the same key is done already."""
+    reference: str = ""
+    """The version of the base; reports of earlier versions do not name it."""
     rows: int
     steps: int
     tokens: int
@@ -128,6 +130,7 @@ def finetune(
     tenth = max(1, len(losses) // 10)
     report = FinetuneReport(
         key=key,
+        reference=f"{Path(base).name}@{fingerprint(base)}",
         rows=len(pairs),
         steps=len(losses),
         tokens=config.epochs * _response_tokens(pairs),
