@@ -116,9 +116,7 @@ def test_an_adapter_whose_base_was_trained_again_is_refused(policy: Path, tmp_pa
     adapter = an_adapter(base, tmp_path / "adapter")
     read_policy(adapter)
     edited(base, lambda weights: weights["model.norm.weight"].add_(0.1))
-    with pytest.raises(
-        ValueError, match=r"is an adapter of base@\w+, and the weights at .*: put that base back"
-    ):
+    with pytest.raises(ValueError, match=r"is an adapter of base@\w+, and the weights at .*: put that base back"):
         read_policy(adapter)
 
 
