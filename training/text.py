@@ -35,8 +35,37 @@ def render(tokenizer: Any, conversation: Conversation, response: str) -> str:
     """One text of both: by the tokenizer's chat template where it has one, as plain lines else."""
     if not tokenizer.chat_template:
         return plain(conversation, response)
-    turns = [*conversation, {"role": "assistant", "content": response}]
-    return str(tokenizer.apply_chat_template([dict(turn) for turn in turns], tokenize=False))
+    return templated(tokenizer, [*conversation, {"role": "assistant", "content": response}])
+
+
+def templated(tokenizer: Any, turns: Conversation, *, opened: bool = False) -> str:
+    """A conversation as the tokenizer's chat template writes it.
+
+    Args:
+        tokenizer: With a chat template.
+        turns: All messages.
+        opened: Begin the assistant's answer at the end.
+
+    Raises:
+        ValueError: The template refuses the conversation, is broken, or writes nothing.
+    """
+    try:
+        text = tokenizer.apply_chat_template(
+            [dict(each) for each in turns], tokenize=False, add_generation_prompt=opened
+        )
+    except Exception as error:  # a template is a program: it raises what it likes
+        roles = ", ".join(str(each.get("role")) for each in turns) or "none"
+        raise ValueError(
+            f"the chat template of {tokenizer.name_or_path} refuses a conversation with the roles {roles} "
+            f"({type(error).__name__}: {error}): leave out what it does not know, such as system messages, or take a "
+            "model whose template takes them"
+        ) from error
+    if not text:
+        raise ValueError(
+            f"the chat template of {tokenizer.name_or_path} writes nothing for a conversation of {len(turns)} "
+            "messages: mend it (chat_template.jinja), or take another model"
+        )
+    return str(text)
 
 
 def encode(

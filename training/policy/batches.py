@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from training.text import Conversation
+from training.text import Conversation, templated
 
 
 class Encoded(NamedTuple):
@@ -22,8 +22,12 @@ class Encoded(NamedTuple):
 
 
 def encode_prompts(tokenizer: Any, conversations: Sequence[Conversation], longest: int) -> list[list[int]]:
-    """Token ids of each conversation up to where the assistant speaks; the oldest tokens beyond `longest` are cut."""
-    drawn = [tokenizer.apply_chat_template(each, tokenize=False, add_generation_prompt=True) for each in conversations]
+    """Token ids of each conversation up to where the assistant speaks; the oldest tokens beyond `longest` are cut.
+
+    Raises:
+        ValueError: The tokenizer's chat template cannot write one of them.
+    """
+    drawn = [templated(tokenizer, each, opened=True) for each in conversations]
     encoded = tokenizer(drawn, add_special_tokens=False, return_attention_mask=False).input_ids if drawn else []
     return [ids[-longest:] for ids in encoded]
 

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from training import pretrained
 from training.engine.config import EngineConfig
 from training.engine.engine import Engine, dealt
+from training.engine.finite import finite_weights
 from training.engine.memory import MemoryPlan, ModelSize, advised, planned, room_of
 from training.engine.placing import place
 from training.engine.schedule import policy_rate
@@ -97,7 +98,7 @@ def finetune(
         tell: Takes each line for the user, on every rank.
 
     Raises:
-        ValueError: No example, or a tokenizer without a chat template.
+        ValueError: No example, a tokenizer without a chat template, or a loss or weight that is not finite.
         FileNotFoundError: No model at `base`.
         MemoryShortError: With what to lower.
         OSError: A state or the weights could not be written.
@@ -142,6 +143,7 @@ def finetune(
     )
     with runner.whole() as whole:
         if runner.rank == 0:
+            finite_weights(whole, f"the policy {out.name}")
             _publish(Policy(whole, policy.tokenizer), report, base, work, out)
     return report
 

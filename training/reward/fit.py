@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from training.engine.engine import Engine, OneProcess, dealt, write
+from training.engine.finite import finite_loss
 from training.engine.lanes import PARTS, accumulate
 from training.engine.steps import Steps
 from training.progress import Follow, Trail, nobody
@@ -101,7 +102,7 @@ class Fit:
                 chance = self.random.bit_generator.state
                 part = part if epoch == 0 else self._draw(train)[0]
                 self._pass(part, steps, skip, {"epoch": epoch, "losses": losses, "random": chance})
-                losses.append(self.loss(watched))
+                losses.append(finite_loss(self.loss(watched), steps.done, total))
                 if losses[-1] <= min(losses):
                     self._keep_best()
                 skip = 0
@@ -132,6 +133,11 @@ class Fit:
 
     def loss(self, part: Encoded) -> float:
         """Trust-weighted binary cross-entropy of raw logits."""
+        if not part.weights.any():
+            raise ValueError(
+                f"weight is 0 in all {len(part.ids):,} rows that validate the fit, so nothing can be measured on them: "
+                "trust must be above 0 somewhere; give more users, or other weights"
+            )
         raw = self.raw(part.ids)
         return float(np.average(np.logaddexp(0, raw) - part.labels * raw, weights=part.weights))
 
