@@ -17,6 +17,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from training import pretrained
+from training.disk import read_report
 from training.engine.config import EngineConfig
 from training.engine.engine import Engine, dealt
 from training.engine.finite import finite_weights
@@ -239,11 +240,8 @@ def _key(
 
 
 def _finished(out: Path, key: str) -> FinetuneReport | None:
-    file = out / "finetune.json"
-    if not file.exists():
-        return None
-    report = FinetuneReport.model_validate_json(file.read_text())
-    return report if report.key == key else None
+    report = read_report(out / "finetune.json", FinetuneReport)
+    return report if report is not None and report.key == key else None
 
 
 def _publish(policy: Policy, report: FinetuneReport, base: str | Path, work: Path, out: Path) -> None:

@@ -6,7 +6,10 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import BaseModel
+
 from training import pretrained
+from training.disk import read_report
 
 ADAPTER = "adapter_config.json"
 REPORTS = ("policy.json", "finetune.json")
@@ -23,6 +26,12 @@ _NAMING = (
     "vocab.*",
     "merges.txt",
 )
+
+
+class _Origin(BaseModel):
+    """What of a report says where weights came from."""
+
+    reference: str = ""
 
 
 class Policy(NamedTuple):
@@ -102,7 +111,7 @@ def _check_trained_on(adapter: Path, base: str | Path) -> None:
     """
     for name in REPORTS:
         file = adapter / name
-        said = json.loads(file.read_text()).get("reference", "") if file.exists() else ""
+        said = (read_report(file, _Origin) or _Origin()).reference
         if said and said.rpartition("@")[2] != fingerprint(base):
             raise ValueError(
                 f"{adapter} is an adapter of {said}, and the weights at {base} are {fingerprint(base)}: put that base "

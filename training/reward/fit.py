@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from training.engine.engine import Engine, OneProcess, dealt, write
+from training.disk import kept
+from training.engine.engine import Engine, OneProcess, dealt, read_state, write
 from training.engine.finite import finite_loss
 from training.engine.lanes import PARTS, accumulate
 from training.engine.steps import Steps
@@ -204,13 +205,22 @@ class Fit:
 
     def _resumed(self) -> tuple[int, int, list[float]]:
         """The epoch, the step in it and the losses to go on with."""
-        kept = self.runner.load(self.state) if self.state is not None else None
-        if kept is None:
+        found = self.runner.shared(self._best_kept)
+        progress = self.runner.load(self.state) if self.state is not None and found is not None else None
+        if progress is None:
             return 0, 0, []
-        self.random.bit_generator.state = kept["random"]
-        if self.state is not None and self.runner.rank == 0 and (self.state / "best.pt").exists():
-            self.best = torch.load(self.state / "best.pt", weights_only=True)
-        return kept["epoch"], kept["place"], kept["losses"]
+        if progress["losses"] and not self.runner.shared(lambda: bool(self.best)):
+            raise ValueError(f"{self.state} holds a state and not the best weights before it: remove it to begin anew")
+        self.random.bit_generator.state = progress["random"]
+        return progress["epoch"], progress["place"], progress["losses"]
+
+    def _best_kept(self) -> bool | None:
+        """Take up the best weights so far, on rank 0; None where they were damaged, so that the fit begins anew."""
+        if self.state is None or not (self.state / "best.pt").exists():
+            return True
+        found = kept(self.state / "best.pt", read_state, f"the best weights of {self.name}")
+        self.best = found or {}
+        return None if found is None else True
 
 
 def _unsharded(model: Any) -> Any:

@@ -79,9 +79,7 @@ def test_a_loss_that_is_no_number_ends_the_training(loss: float) -> None:
 
 def test_answers_that_are_all_cut_off_are_not_blamed_on_judges(policy: Path, asked: Prompts, tmp_path: Path) -> None:
     short = SMALL.model_copy(update={"max_new_tokens": 1})
-    with pytest.raises(
-        ValueError, match=r"nothing to learn from .*; raise max_new_tokens, which most"
-    ):
+    with pytest.raises(ValueError, match=r"nothing to learn from .*; raise max_new_tokens, which most"):
         optimise(policy, tmp_path / "love", tasks=[task(asked)], judges={}, config=short)
 
 
