@@ -17,6 +17,7 @@ _RULES = {
     "less_than_equal": "must be at most {le:g}",
     "too_short": "needs at least {min_length} of them",
     "literal_error": "must be {expected}",
+    "string_too_short": "must not be empty",
     "multiple_of": "must be a multiple of {multiple_of:g}",
     "finite_number": "must be a finite number",
 }
