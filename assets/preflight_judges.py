@@ -4,12 +4,16 @@ import difflib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from assets import recipe_errors
 from assets.recipe import Recipe
 from assets.stages import panel
+
+_ASKED, _ANSWERED = [{"role": "user", "content": "What is two plus two?"}], "Two plus two is four."
+"""What every free judge is asked before the first stage: one that raises at anything is not met in the tenth."""
 
 
 def problems(recipe: Recipe) -> Iterator[str]:
@@ -32,13 +36,14 @@ def problems(recipe: Recipe) -> Iterator[str]:
 
 def _judge(recipe: Recipe, name: str, wanted: panel.Wanted) -> Iterator[str]:
     from training.judges import library
+    from training.judges.panel import cost_of, verdicts_of
 
     try:
         function = library.find(wanted.use)
+        model = library.settings_of(function)
     except ValueError as error:
         yield f"policy.judges: {error}"
         return
-    model = library.settings_of(function)
     try:
         model.model_validate(wanted.settings)
         if wanted.use == "classifier":
@@ -49,7 +54,24 @@ def _judge(recipe: Recipe, name: str, wanted: panel.Wanted) -> Iterator[str]:
         yield f"policy.judge.{name}: {recipe_errors.words(error, model)}"
         return
     if hasattr(judge, "check"):
+        _checked(name, judge)
+    elif not cost_of(judge):
+        verdicts_of(name, judge, [_ASKED], [_ANSWERED], "a first question")
+
+
+def _checked(name: str, judge: Any) -> None:
+    """Let a judge look whether it has what it needs.
+
+    Raises:
+        ValueError: It has not.
+        OSError: Its server or files are away.
+    """
+    try:
         judge.check()
+    except (ValueError, OSError):
+        raise
+    except Exception as error:
+        raise ValueError(f"judge {name!r} is not ready ({type(error).__name__}: {error}): mend it") from error
 
 
 def _classifier(recipe: Recipe, name: str, model: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from assets.recipe_rules import broken_rules
 from training.cgpo.config import CgpoConfig
 from training.engine.config import EngineConfig
 from training.labels.config import JudgeConfig
@@ -75,7 +76,7 @@ class Incumbent(Section):
     """A model directory or hub name; None trains a small one from scratch."""
     examples: Count = 60_000
     """Logged conversations that the small one is fitted to."""
-    width: Count = 128
+    width: Annotated[int, Field(ge=32, multiple_of=32)] = 128
     layers: Count = 3
     epochs: Count = 1
 
@@ -95,7 +96,7 @@ class Reward(Section):
     """Labels asked of the simulated annotators."""
     config: RewardConfig = RewardConfig()
     """How it is trained; see training/reward/train.py."""
-    folds: int = 0
+    folds: Annotated[int, Field(ge=0)] = 0
     """More than 1: also cross-validate over users and report the out-of-fold figures."""
 
 
@@ -223,42 +224,9 @@ class Recipe(Section):
         return {**given, **filled}
 
     @model_validator(mode="after")
-    def _loves_come_from_the_training_set(self) -> "Recipe":
-        if self.p_love.labels is not None:
-            raise ValueError(
-                f"p_love.labels is {self.p_love.labels!r}, but P[Love] learns from the training set's loves alone: "
-                "leave it out; `loveloop import` brings loves of another table into the warehouse"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _policies_are_tuned_as_the_engine_can(self) -> "Recipe":
-        self.policy.config.engine_of(self.engine)
-        return self
-
-    @model_validator(mode="after")
-    def _nothing_simulated_beside_real_events(self) -> "Recipe":
-        if self.source == "world":
-            return self
-        if self.world != World():
-            raise ValueError(
-                f"[world] sets the simulated world, but source is {self.source!r}, which has none: leave [world] out, "
-                "or set source = 'world'"
-            )
-        for name, wanted in self.labelled().items():
-            if wanted.labels == "world":
-                raise ValueError(
-                    f"{name}.labels is 'world' (simulated annotators) but source is {self.source!r}: they know "
-                    f"nothing of real answers. Give {name}.labels = 'reactions', 'judge' or a labels file, or "
-                    f"{name} = false"
-                )
-            if wanted.labels is None:
-                raise ValueError(
-                    f"{name}.labels is not set. Give 'reactions', 'judge' or a labels file, or {name} = false to "
-                    "leave it out"
-                )
-            if wanted.labels == "judge" and wanted.judge is None:
-                raise ValueError(f"{name}.labels is 'judge': say which one in [{name}.judge], with url and model")
+    def _its_parts_go_together(self) -> "Recipe":
+        for words in broken_rules(self):
+            raise ValueError(words)
         return self
 
     @classmethod

@@ -5,7 +5,8 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from types import UnionType
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -17,6 +18,8 @@ _RULES = {
     "finite_number": "must be a finite number",
     "too_short": "needs at least {min_length} of them",
     "literal_error": "must be {expected}",
+    "string_too_short": "must not be empty",
+    "multiple_of": "must be a multiple of {multiple_of:g}",
 }
 _KINDS = {
     "int": "a whole number",
@@ -71,18 +74,28 @@ def _fault(detail: dict[str, Any], model: type[BaseModel] | None) -> _Fault:
     """Walk to the fault; names of alternatives (pydantic's tags of a union) are no part of the path."""
     path: list[str] = []
     sections: list[type[BaseModel]] = [model] if model else []
+    tags: set[str] = set()
     for part in detail["loc"]:
         if isinstance(part, int):
             path[-1:] = [f"{path[-1] if path else ''}[{part}]"]
         elif any(part in each.model_fields for each in sections):
             field = next(each.model_fields[part] for each in sections if part in each.model_fields)
             path.append(part)
-            sections = list(_models(field.annotation))
+            sections, tags = list(_models(field.annotation)), _tags(field.annotation)
         elif part in {each.__name__ for each in sections}:
             sections = [each for each in sections if each.__name__ == part]
-        elif not part.startswith("literal["):
+        elif not part.startswith("literal[") and part not in tags:
             path.append(part)
     return _Fault(tuple(path), sections[0] if sections else None, detail)
+
+
+def _tags(annotation: Any) -> set[str]:
+    """What pydantic calls the alternatives of a union that are no tables: `bool`, `tuple[str, ...]`."""
+    if get_origin(annotation) not in (Union, UnionType):
+        return set()
+    return {
+        each.__name__ if isinstance(each, type) and not get_args(each) else str(each) for each in get_args(annotation)
+    }
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

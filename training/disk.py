@@ -1,11 +1,18 @@
-"""Files that appear whole or not at all, and what is said when the disk has no room for them."""
+"""Files that appear whole or not at all, and what is said when the disk has no room for them, or has spoilt one."""
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
+from pydantic import BaseModel, ValidationError
+from tqdm import tqdm
+
+Content = TypeVar("Content")
+Report = TypeVar("Report", bound=BaseModel)
 _TORCH_CANNOT_WRITE = ("inline_container", "PytorchStreamWriter", "iostream error")
 """In a RuntimeError of torch's writer, which hides a full disk in one."""
 
@@ -50,3 +57,54 @@ def told(directory: Path, what: str) -> Iterator[None]:
             f"{what} could not be written to {directory} ({error}); {free:.2f} GiB are free there. "
             "What was kept before is whole: make room, then run the same command again and it goes on from there"
         ) from error
+
+
+def kept(file: Path, read: Callable[[Path], Content], what: str) -> Content | None:
+    """What a file holds that can be made again; None where it is not there.
+
+    One that is damaged (cut short, overwritten) is dropped, and that is told: whoever kept it makes it anew.
+
+    Args:
+        file: Kept earlier, by `whole` or the like.
+        read: Reads it; raises whatever it likes where it is damaged.
+        what: It is, for the user.
+
+    Raises:
+        PermissionError: It may not be read.
+    """
+    if not file.exists():
+        return None
+    try:
+        return read(file)
+    except (PermissionError, MemoryError):
+        raise
+    except Exception as error:  # every library has its own for a file that is cut short
+        dropped(file, what, error)
+        return None
+
+
+def dropped(place: Path, what: str, error: object) -> None:
+    """Remove a damaged file or folder, and say so."""
+    words = " ".join(str(error).split())[:160] or type(error).__name__
+    tqdm.write(f"{what} in {place} is damaged ({words}): it was dropped, and is made anew", file=sys.stderr)
+    if place.is_dir():
+        shutil.rmtree(place)
+    else:
+        place.unlink()
+
+
+def read_report(file: Path, model: type[Report]) -> Report | None:
+    """The report beside finished weights; None where there is none.
+
+    Raises:
+        ValueError: It is damaged: what the weights were made of is not known, and they are not replaced in silence.
+    """
+    if not file.exists():
+        return None
+    try:
+        return model.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        raise ValueError(
+            f"{file} is damaged ({error.errors()[0]['msg']}), so nobody knows what the weights beside it were made of: "
+            f"put it back, or remove {file.parent} to make them again"
+        ) from None

@@ -76,19 +76,19 @@ def words(number: int, of: int) -> str:
 def _accepted(tokenizer: Any, conversation: "Conversation", *, prompt: bool) -> tuple[int, str] | Exception:
     """The number of the first form that the template takes (0: as it came), and its text; else what the template said.
 
-    A template is a program from elsewhere: beside its own refusals it may stumble over a role or a content.
+    One that writes nothing has refused, too.
     """
-    from jinja2 import TemplateError
-
     said: Exception | None = None
     for number, form in enumerate(_FORMS):
         turns = form(conversation)
         try:
             text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=prompt)
-        except (TemplateError, TypeError, LookupError, AttributeError) as error:
+        except Exception as error:  # a template is a program from elsewhere: it raises what it likes
             said = said or error
-        else:
+            continue
+        if text:
             return number, str(text)
+        said = said or ValueError("it writes nothing")
     return said or ValueError("no form")
 
 

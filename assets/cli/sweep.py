@@ -95,10 +95,20 @@ def _reopened(directory: Path, warehouse: str | None) -> "Run":
 
 
 def _with(run: "Run", love_weights: tuple[float, ...]) -> "Run":
+    """The run at other Love weights.
+
+    Raises:
+        ValueError: They do not go with the rest of its recipe.
+    """
     from dataclasses import replace
 
-    wanted = run.recipe.policy.model_copy(update={"love_weights": love_weights})
-    return replace(run, recipe=run.recipe.model_copy(update={"policy": wanted}))
+    from assets.recipe_rules import broken_rules
+
+    policy = run.recipe.policy.model_copy(update={"love_weights": love_weights})
+    wanted = run.recipe.model_copy(update={"policy": policy})
+    for words in broken_rules(wanted):
+        raise ValueError(words)
+    return replace(run, recipe=wanted)
 
 
 def front(run: "Run") -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from training.engine.config import EngineConfig
+    from training.labels.examples import Read
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _DIALS = {
@@ -35,7 +36,7 @@ def _engine_options(command: Command) -> Command:
     """The options of both commands; what is left out comes from --recipe's [engine], else from EngineConfig."""
     for option in reversed(
         [
-            click.option("--data", "data", required=True, type=_FILE, help="NDJSON (.ndjson, .jsonl) or Parquet file."),
+            click.option("--data", "data", required=True, type=_FILE, help="Parquet, NDJSON (.ndjson, .jsonl) or CSV."),
             click.option("--base", required=True, help="Directory or hub name of the model to start from."),
             click.option(
                 "--out", required=True, type=_PLACE, help="The new model's directory; appears when it is done."
@@ -120,10 +121,11 @@ def policy(
     engine = _engine(dials)
     if _elsewhere(engine, out):
         return
+    from training.labels.examples import read_talks
     from training.policy.finetune import FinetuneConfig, finetune
 
     config = FinetuneConfig(epochs=epochs, batch=batch, longest=longest, lr=rate, keep_every=keep_every, seed=seed)
-    report = finetune(_rows(data, ()), base, out, config=config, engine=engine, tell=_tell)
+    report = finetune(_examples(data, read_talks), base, out, config=config, engine=engine, tell=_tell)
     loss = f"{report.loss_first:.3f} -> {report.loss:.3f} nats a token"
     _tell(f"{out}: {report.steps} steps on {report.rows:,} rows, loss {loss}")
 
@@ -164,7 +166,7 @@ def reward(
       response      the answer that was labelled
       label         true or false, or a share between 0 and 1
       user_id       whose label it is: test users are never trained on
-      served_at     when (a time stamp): the test part is the latest
+      served_at     when, with its time zone: the test part is the latest
       weight        trust between 0 and 1; 1 if left out
     """
     engine = _engine(dials)
@@ -172,13 +174,14 @@ def reward(
         raise ValueError(f"{out} holds a reward model already: give another --out, or remove it")
     if _elsewhere(engine, out):
         return
+    from training.labels.examples import read_feedback
     from training.reward.config import RewardConfig
     from training.reward.train import train_reward_model
 
     config = RewardConfig(
         epochs=epochs, batch=batch, max_tokens=longest, learning_rate=rate, positive_rate=positive_rate, seed=seed
     )
-    examples = _rows(data, ("label", "user_id", "served_at"))
+    examples = _examples(data, read_feedback)
     lineage = {"data": _digest(data), "engine": engine.model_dump_json()}
     work = out.with_name(f"{out.name}.work")
     state = work / _key(lineage, str(base), config.model_dump_json())
@@ -253,57 +256,12 @@ def _tell(line: str) -> None:
         click.echo(MARK * ("RANK" in os.environ) + line)
 
 
-def _rows(file: Path, wanted: tuple[str, ...]) -> "pa.Table":
-    """The table of a file, each conversation as JSON text.
-
-    Raises:
-        ValueError: It is neither NDJSON nor Parquet, a column is missing, or holds values of several kinds.
-    """
-    import json
-
-    import pyarrow as pa
-
-    from training.labels.rows import open_rows
-
-    if file.suffix not in (".parquet", ".ndjson", ".jsonl"):
-        raise ValueError(f"{file} ends in {file.suffix!r}: give .ndjson, .jsonl or .parquet")
-    names, rows = open_rows(file)
-    missing = [name for name in ("conversation", "response", *wanted) if name not in names]
-    if missing:
-        raise ValueError(f"{file} lacks {', '.join(missing)}; its columns are {', '.join(names)}")
-    cells: dict[str, list[Any]] = {name: [] for name in ("conversation", "response", *wanted)}
-    if wanted:
-        cells["weight"] = []
-    for row in rows:
-        for name, column in cells.items():
-            column.append(row.get(name, 1.0 if name == "weight" and name not in names else None))
-    texts = cells["conversation"]
-    cells["conversation"] = [each if each is None or isinstance(each, str) else json.dumps(each) for each in texts]
-    if wanted:
-        cells["served_at"] = _moments(file, cells["served_at"])
-    try:
-        return pa.table({name: pa.array(column) for name, column in cells.items()})
-    except pa.ArrowException as error:
-        raise ValueError(f"{file}: {error}: a column must hold one kind of values in all rows") from None
-
-
-def _moments(file: Path, values: list[Any]) -> list[Any]:
-    """Time stamps, written ones read; a null stays one.
-
-    Raises:
-        ValueError: One that is none; names the row.
-    """
-    from datetime import datetime
-
-    found = []
-    for row, value in enumerate(values, 1):
-        try:
-            found.append(datetime.fromisoformat(value) if isinstance(value, str) else value)
-        except ValueError:
-            raise ValueError(
-                f"{file}, row {row:,}: served_at is {value!r}, must be a moment, such as 2026-03-01T09:30:00Z"
-            ) from None
-    return found
+def _examples(data: Path, read: "Callable[[Path], Read]") -> "pa.Table":
+    """The examples of a file; what was left out of it is told."""
+    found = read(data)
+    if found.skipped:
+        _tell(f"left out of {data}: {found.skipped:,} rows without a response")
+    return found.table
 
 
 def _local(base: str) -> str | Path:

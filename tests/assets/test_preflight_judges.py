@@ -43,6 +43,12 @@ def test_what_judges_a_recipe_wants() -> None:
          "policy.judge.classifier.model is 'models/none', where no reward model lies"),
         ('judges = ["llm"]\n[policy.judge.llm]\nurl = "http://127.0.0.1:1"\nmodel = "m"\nquestion = "Rude?"',
          "policy.judge.llm: http://127.0.0.1:1/v1/models: ConnectError"),
+        ('judges = ["length"]\n[policy.judge.length]\nmost = 3\nleast = 4',
+         "policy.judge.length: judge 'length' raised ValueError (least == 4 is above most == 3"),
+        ('judges = ["classifier"]\n[policy.judge.classifier]\nmodel = "p_love"\nthreshold = nan',
+         "policy.judge.classifier: threshold == NaN: must be a finite number"),
+        ('judges = ["llm"]\n[policy.judge.llm]\nurl = "http://127.0.0.1:1"\nmodel = "m"\nquestion = " "',
+         'policy.judge.llm: question == " ": must not be empty'),
         ('judges = ["llm"]\n[policy.judge.llm]\nurl = "127.0.0.1"\nmodel = "m"\nquestion = "Rude?"',
          "policy.judge.llm: url: url must begin with http:// or https://"),
     ],
@@ -51,6 +57,35 @@ def test_what_is_wrong_is_told_with_the_way_out(text: str, said: str) -> None:
     found = list(problems(recipe(text)))
     assert len(found) == 1, found
     assert found[0].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("def rule(conversation, response)", "cannot be imported (SyntaxError: expected ':'"),
+        ("raise RuntimeError('no licence')", "cannot be imported (RuntimeError: no licence)"),
+        ("def rule(conversation, response, *, x: 'Lost' = 1): ...",
+         "the settings of judge rule cannot be read (NameError"),
+        ("def rule(): raise RuntimeError('no model')", "could not be made (RuntimeError: no model): mend it"),
+        ("def rule(): raise SystemExit(3)", "could not be made (SystemExit: 3): mend it"),
+        ("def rule(): return None", "so it must return a judge that does; it returned None"),
+        ("class J:\n  def __call__(self, *_): ...\ndef rule(): return J()",
+         "judge J has no version: give it an attribute"),
+        ("class J:\n  version = '1'\n  def __call__(self, *_): ...\n  def check(self): raise KeyError('w')\n"
+         "def rule(): return J()", "is not ready (KeyError: 'w'): mend it"),
+        ("def rule(conversation, response): return None", "gave None in a first question, must give one"),
+        ("def rule(conversation, response): return 1 / 0", "raised ZeroDivisionError (division by zero) in a first"),
+    ],
+)  # fmt: skip
+def test_a_judge_of_one_s_own_that_is_broken_is_told_before_the_first_stage(
+    source: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = f"rules_{abs(hash(source))}"
+    (tmp_path / f"{module}.py").write_text(f"{source}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = list(problems(recipe(f'judges = ["{module}:rule"]')))
+    assert len(found) == 1, found
+    assert said in found[0]
 
 
 def test_a_classifier_of_a_model_that_the_recipe_leaves_out_is_refused() -> None:

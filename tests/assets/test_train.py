@@ -176,19 +176,3 @@ def draw_loves() -> Callable[[int], "object"]:
         return pa.Table.from_pylist(rows)
 
     return draw
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ("{", r"line 1 is not JSON"),
-        ('{"conversation": []}', r"lacks response; its columns are conversation"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_named(content: str, said: str, tmp_path: Path) -> None:
-    from assets.cli.train import _rows
-
-    file = tmp_path / "talks.ndjson"
-    file.write_text(content)
-    with pytest.raises(ValueError, match=said):
-        _rows(file, ())

@@ -164,11 +164,22 @@ def candidates(
 
 
 def score_samples(reward: Reward, conversations: Sequence[Conversation], responses: list[list[str]]) -> np.ndarray:
-    """Score several responses to each conversation, equal ones once. Float64 [prompts, K]."""
+    """Score several responses to each conversation, equal ones once. Float64 [prompts, K].
+
+    Raises:
+        ValueError: The reward does not give one number for each pair.
+    """
     places: dict[tuple[int, str], int] = {}
     index = [[places.setdefault((row, text), len(places)) for text in texts] for row, texts in enumerate(responses)]
     found = reward.logits([conversations[row] for row, _ in places], [text for _, text in places])
-    scores: np.ndarray = np.asarray(found, dtype=np.float64)[np.asarray(index)]
+    try:
+        logits = np.asarray(found, dtype=np.float64)
+    except (TypeError, ValueError):
+        logits = np.full((), np.nan)
+    if logits.shape != (len(places),):
+        seen = f"{found!r:.60}" if logits.shape == () else f"numbers of shape {logits.shape}"
+        raise ValueError(f"a reward gave {seen} for {len(places)} pairs, must give one logit for each")
+    scores: np.ndarray = logits[np.asarray(index)]
     return scores
 
 
@@ -226,7 +237,15 @@ class _Scoring:
 
     def _scored(self, task: Task, start: int, drawn: list[list[Sample]]) -> np.ndarray:
         texts = [[sample.text for sample in several] for several in drawn]
-        found = score_samples(task.reward, self._conversations[start : start + len(drawn)], texts)
+        try:
+            found = score_samples(task.reward, self._conversations[start : start + len(drawn)], texts)
+        except (OSError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            raise ValueError(
+                f"the reward of task {task.name} failed ({type(error).__name__}: {error}) on {len(drawn)} prompts from "
+                f"{start} on. Mend or retrain the reward model, then run the same command again; samples are kept"
+            ) from error
         broken = np.argwhere(~np.isfinite(found))
         if len(broken):
             row, column = (int(each) for each in broken[0])

@@ -75,6 +75,16 @@ class CgpoConfig(BaseModel):
     seed: int = Field(default=0, ge=0, lt=2**32)
 
     @model_validator(mode="after")
+    def _a_prompt_has_room(self) -> "CgpoConfig":
+        if self.longest <= self.max_new_tokens:
+            raise ValueError(
+                f"longest == {self.longest} tokens of a prompt and its response, max_new_tokens == "
+                f"{self.max_new_tokens} of the response alone: no room is left for a prompt; raise longest, or lower "
+                "max_new_tokens"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _codpo_compares(self) -> "CgpoConfig":
         for name in [None, *self.tasks]:
             found = self.for_task(name) if name else self

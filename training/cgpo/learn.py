@@ -82,6 +82,9 @@ def learn(
         keep: Called every `config.save_every` steps with how far the epoch is, save after the last.
         title: What is learnt, for the terminal and the follower.
         follow: Told each step with the mean loss so far.
+
+    Raises:
+        NotFiniteError: The loss of a step is NaN or infinite; no state of it is kept.
     """
     batches = list(_batches(lesson, supervised, config, seed))
     if not done.steps:

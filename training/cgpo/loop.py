@@ -27,6 +27,7 @@ from training.cgpo.tasks import Task, active, gradient_weights, prompts_of, rank
 from training.disk import told
 from training.engine.config import EngineConfig
 from training.engine.engine import Engine
+from training.engine.finite import finite_weights
 from training.engine.memory import advised
 from training.engine.placing import place, read_only
 from training.engine.schedule import policy_rate
@@ -41,6 +42,9 @@ from training.rollout.generator import version_of
 from training.rollout.speaker import LocalSpeaker, Speaker
 from training.rollout.store import RolloutStore
 from training.text import Conversation
+
+_MOSTLY = 0.5
+"""Share of samples that were cut off above which the token limit, not the judges, left nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +119,8 @@ def optimise(
         follow: Told the figures of every round's samples and the loss of every step.
 
     Raises:
-        ValueError: Nothing to optimise for, a round in which nothing was left to learn from, a reward that is not
-            finite, or a judge that raised.
+        ValueError: Nothing to optimise for, a round in which nothing was left to learn from, a reward, loss or weight
+            that is not finite, or a judge that raised.
         FileNotFoundError: There is no model at `policy`.
         MemoryShortError: With what to lower.
         OSError: A state could not be written; the one before it is whole.
@@ -135,6 +139,7 @@ def optimise(
     said = [*(each for task in kept for each in task.prompts), *logged[0]]
     if line := template.words(template.changed(tokenizer, said), len(said)):
         tell(line)
+    finite_weights(model, f"the policy at {policy}")
     room = prompt_room(model, config)
     plan = planned_with(model, kept, dials, speaker, tell)
     with advised(plan, dials):
@@ -191,6 +196,8 @@ def _rounds(training: _Training, tasks: Sequence[Task], bench: Callable[[], Benc
         )
         training.follow(Advance(f"{title}: samples", number + 1, rounds, figures(prepared.seen)))
         report = _learn(training, prepared, progress, f"{title}: learning")
+        with engine.whole() as model:
+            engine.shared(partial(finite_weights, model, f"the policy after {title}"))
         progress = Progress(number + 1, reports=(*progress.reports, report))
         save(state, engine, progress)
     return list(progress.reports)
@@ -274,7 +281,9 @@ def _something(lesson: Lesson, number: int, seen: Sequence[TaskRound]) -> Lesson
         raise ValueError(
             f"round {number + 1} has no prompt of any task; give the tasks more prompts, or take fewer rounds"
         )
-    raise ValueError(f"round {number + 1} has nothing to learn from ({skips}); look at the judges that trip")
+    cut_off = min(each.trips.get("unfinished", 0.0) for each in seen) > _MOSTLY
+    cure = "raise max_new_tokens, which most samples ran into" if cut_off else "look at the judges that trip"
+    raise ValueError(f"round {number + 1} has nothing to learn from ({skips}); {cure}")
 
 
 def _state_of(work: Path, key: str) -> Path:

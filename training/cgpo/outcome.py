@@ -11,6 +11,7 @@ from training import pretrained
 from training.cgpo.config import CgpoConfig
 from training.cgpo.report import PolicyReport
 from training.cgpo.tasks import Task
+from training.disk import read_report
 from training.engine.config import EngineConfig
 from training.judges.library import version_of as judge_version
 from training.judges.verdict import Judge
@@ -47,12 +48,13 @@ def key_of(
 
 
 def finished(out: Path, key: str) -> PolicyReport | None:
-    """The report of a policy that was made with this key."""
-    file = out / "policy.json"
-    if not file.exists():
-        return None
-    report = PolicyReport.model_validate_json(file.read_text())
-    return report if report.key == key else None
+    """The report of a policy that was made with this key.
+
+    Raises:
+        ValueError: A report is there, and damaged.
+    """
+    report = read_report(out / "policy.json", PolicyReport)
+    return report if report is not None and report.key == key else None
 
 
 def save(trained: Policy, place: Path, out: Path, reference: str | Path) -> str:

@@ -12,7 +12,7 @@ import torch
 from training.cgpo.learn import Learnt
 from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.cgpo.report import RoundReport, TaskRound
-from training.disk import told, whole
+from training.disk import kept, told, whole
 from training.engine.engine import Engine
 from training.policy.batches import Encoded
 
@@ -98,13 +98,13 @@ def save_prepared(directory: Path, prepared: Prepared) -> None:
 
 def load_prepared(directory: Path, number: int) -> Prepared | None:
     """The lesson of a round, where it was kept."""
-    file = directory / LESSON
-    if not file.exists():
-        return None
+    found = kept(directory / LESSON, _read_prepared, f"the lesson of round {number + 1}")
+    return found if found is not None and found.round == number else None
+
+
+def _read_prepared(file: Path) -> Prepared:
     content = torch.load(file, weights_only=True)
     about = json.loads(content["about"])
-    if about[0] != number:
-        return None
     lengths = content["lengths"].numpy()
     ids = np.split(content["ids"].numpy(), np.cumsum(lengths[:, 0])[:-1])
     sequences = [Encoded(some, int(prompt)) for some, prompt in zip(ids, lengths[:, 1], strict=True)]
@@ -115,4 +115,4 @@ def load_prepared(directory: Path, number: int) -> Prepared | None:
         Pair(one, other, *numbers) for one, other, numbers in zip(good, bad, content["pairs"].tolist(), strict=True)
     ]
     seen = [TaskRound.model_validate_json(each) for each in content["seen"]]
-    return Prepared(number, about[1], Lesson(rows, pairs), seen, about[2])
+    return Prepared(about[0], about[1], Lesson(rows, pairs), seen, about[2])

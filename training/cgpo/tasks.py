@@ -1,5 +1,6 @@
 """What a policy is optimised for: tasks, each with prompts of its own, a reward model and a weight."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -46,11 +47,15 @@ def active(tasks: Sequence[Task], config: CgpoConfig) -> list[Task]:
     """The tasks whose prompts are used: those with a weight, and mixed ones without as a matched control.
 
     Raises:
-        ValueError: None has a weight, one is negative, two share a name, one with a weight has no prompt, a reward has
-            no version, or the settings name a task that is not there.
+        ValueError: None has a weight, one is negative or not finite, two share a name, one with a weight has no prompt,
+            a reward has no version, or the settings name a task that is not there.
     """
     names = [task.name for task in tasks]
-    wrong = [f"{task.name}.weight == {task.weight}, must not be negative" for task in tasks if task.weight < 0]
+    wrong = [
+        f"{task.name}.weight == {task.weight}, must not be negative, and finite"
+        for task in tasks
+        if not 0 <= task.weight < math.inf
+    ]
     wrong += [f"{task.name} has no prompt; give it some, or weight 0" for task in tasks if _lacks_prompts(task)]
     wrong += [
         f"{task.name}.reward_version == {task.reward_version!r}, must name the reward's weights: without it a changed "

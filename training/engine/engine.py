@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
+from training.disk import kept
 from training.engine.schedule import Course, Schedule, policy_course
 
 Made = TypeVar("Made")
@@ -60,7 +61,10 @@ class Engine(Protocol):
         """Keep weights, optimiser, schedule and chance, and the trainer's own `progress`; whole, or not at all."""
 
     def load(self, directory: Path) -> dict[str, Any] | None:
-        """Go back to what `save` kept, and return its `progress`; None, and nothing moved, where nothing was kept."""
+        """Go back to what `save` kept, and return its `progress`; None, and nothing moved, where nothing was kept.
+
+        A state that is damaged is dropped and told: it is as if nothing had been kept.
+        """
 
 
 def dealt(parts: Sequence[Part], engine: Engine) -> list[tuple[Part, float]]:
@@ -158,10 +162,9 @@ class OneProcess:
 
     def load(self, directory: Path) -> dict[str, Any] | None:
         """Bring model, optimiser, schedule and chance to where `save` found them."""
-        file = directory / STATE
-        if not file.exists():
+        content = kept(directory / STATE, read_state, "the state")
+        if content is None:
             return None
-        content = torch.load(file, weights_only=True, map_location="cpu")
         with torch.no_grad():
             for name, each in trained(self.model).items():
                 each.copy_(content["weights"][name])
@@ -207,6 +210,11 @@ def write(content: Any, file: Path) -> None:
             f"{file} could not be written ({error}); {free:.2f} GiB are free there. The state before it is whole: make "
             "room, then run the same command again and it goes on from there"
         ) from error
+
+
+def read_state(file: Path) -> Any:
+    """What `write` wrote, as it lies in memory."""
+    return torch.load(file, weights_only=True, map_location="cpu")
 
 
 def _check_precision(model: Any) -> None:

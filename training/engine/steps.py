@@ -8,6 +8,8 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from training.engine.finite import finite_loss
+
 MARK = "| "
 """Stands before each line of a rank's output that is meant for the user."""
 SAID = "loveloop: "
@@ -61,8 +63,13 @@ class Steps:
         self._bar.close()
 
     def ahead(self, loss: float) -> None:
-        """One more step, with its loss."""
+        """One more step, with its loss.
+
+        Raises:
+            NotFiniteError: The loss is NaN or infinite: whoever counts here goes no step further.
+        """
         self.done += 1
+        finite_loss(loss, self.done, self.total)
         self._bar.update(1)
         self._bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
         now = time.monotonic()

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from training.disk import dropped
 from training.engine.config import EngineConfig
 from training.engine.engine import chance, take_up, trained, write
 from training.engine.lending import lend, without_weights
@@ -147,7 +148,11 @@ class Zero:
         if named is None:
             return None
         place = directory / named
-        content = torch.load(place / f"rank-{self.rank}.pt", weights_only=False, map_location="cpu")
+        content, problem = _read_shard(place / f"rank-{self.rank}.pt")
+        problems = [each for each in self._told(problem) if each]
+        if problems:
+            self.shared(lambda: _forget(directory, problems[0]))
+            return None
         self._check_layout(content["layout"], place)
         self._put_back(content)
         self._schedule = Schedule(self._schedule.course, *content["schedule"])
@@ -280,6 +285,24 @@ def _next_name(directory: Path) -> str:
     name = "state-b" if kept == "state-a" else "state-a"
     shutil.rmtree(directory / name, ignore_errors=True)
     return name
+
+
+def _read_shard(file: Path) -> tuple[Any, str | None]:
+    """A rank's part of a state, and what is wrong with it."""
+    try:
+        return torch.load(file, weights_only=False, map_location="cpu"), None
+    except PermissionError:
+        raise
+    except Exception as error:  # whatever it is, the other ranks must hear of it: they wait
+        return None, f"{file.name}: {error or type(error).__name__}"
+
+
+def _forget(directory: Path, problem: str) -> None:
+    """Drop a state of which a part is damaged."""
+    name = _read_name(directory)
+    (directory / LATEST).unlink()
+    if name is not None and (directory / name).is_dir():
+        dropped(directory / name, "the state", problem)
 
 
 def _publish(directory: Path, name: str) -> None:

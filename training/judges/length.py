@@ -26,9 +26,14 @@ def length(
         most: Words that it may have.
         least: Words that it must have.
 
+    Raises:
+        ValueError: `least` is above `most`: every response would violate.
+
     >>> length([], "One two. Three four. Five.", most=4).repaired
     'One two. Three four.'
     """
+    if least > most:
+        raise ValueError(f"least == {least} is above most == {most}, so every response would violate: mend one of them")
     words = [each.span() for each in WORD.finditer(response)]
     if least <= len(words) <= most:
         return PASS

@@ -56,11 +56,12 @@ def find(name: str) -> Callable[..., Any]:
         module, function = f"training.judges.{name}", name
     try:
         found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
+    except (Exception, SystemExit) as error:  # somebody's module runs when it is imported
+        own = "" if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: "
         raise ValueError(
-            f"judge {name!r} cannot be imported ({error}): the module must be installed beside loveloop or lie on "
+            f"judge {name!r} cannot be imported ({own}{error}): the module must be installed beside loveloop or lie on "
             "PYTHONPATH, and hold that function"
-        ) from None
+        ) from error
     count = len(_positional(found)) if inspect.isfunction(found) else -1
     if count not in (0, _PAIR):
         raise ValueError(
@@ -72,13 +73,24 @@ def find(name: str) -> Callable[..., Any]:
 
 
 def settings_of(function: Callable[..., Any]) -> type[BaseModel]:
-    """The settings of a judge as a model that refuses misspelt keys and wrong values."""
+    """The settings of a judge as a model that refuses misspelt keys and wrong values.
+
+    Raises:
+        ValueError: An annotation names what is not there.
+    """
+    try:
+        parameters = inspect.signature(function, eval_str=True).parameters
+    except Exception as error:
+        raise ValueError(
+            f"the settings of judge {function.__name__} cannot be read ({type(error).__name__}: {error}): mend the "
+            "annotations of its keyword-only parameters"
+        ) from error
     fields: dict[str, Any] = {
         each.name: (
             Any if each.annotation is each.empty else each.annotation,
             ... if each.default is each.empty else each.default,
         )
-        for each in inspect.signature(function, eval_str=True).parameters.values()
+        for each in parameters.values()
         if each.kind is each.KEYWORD_ONLY
     }
     config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, arbitrary_types_allowed=True)
@@ -93,7 +105,9 @@ def build(name: str, settings: Mapping[str, Any] | None = None) -> Judge:
         settings: Its keyword-only parameters.
 
     Raises:
-        ValueError: As `find` does; as pydantic's ValidationError where a setting is wrong.
+        ValueError: As `find` does; as pydantic's ValidationError where a setting is wrong; what a function that makes
+            the judge raises, or that it makes none.
+        OSError: A model or server that it needs is away.
 
     >>> build("length", {"most": 3})([], "It is a hot drink.").reason
     'has 5 words, may have 3'
@@ -102,9 +116,25 @@ def build(name: str, settings: Mapping[str, Any] | None = None) -> Judge:
     checked = settings_of(function).model_validate(dict(settings or {}))
     given = {key: getattr(checked, key) for key in checked.model_fields_set}
     if not _positional(function):
-        made: Judge = function(**given)
-        return made
+        return _made(name, function, given)
     return functools.partial(function, **given) if given else function
+
+
+def _made(name: str, function: Callable[..., Judge], settings: Mapping[str, Any]) -> Judge:
+    """What a function that makes a judge makes, if it is one."""
+    try:
+        judge = function(**settings)
+    except (OSError, ValueError, MemoryError):
+        raise  # those speak for themselves
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"judge {name!r} could not be made ({type(error).__name__}: {error}): mend it") from error
+    if not callable(judge):
+        raise ValueError(
+            f"judge {name!r} takes no conversation and response, so it must return a judge that does; it returned "
+            f"{judge!r:.60}"
+        )
+    version_of(judge)
+    return judge
 
 
 def version(name: str, settings: Mapping[str, Any] | None = None) -> str:

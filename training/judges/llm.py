@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 from tqdm import tqdm
 
 from training.judges.label_tokens import MOST_CHAT, MOST_COMPLETIONS, chance, of_chat, of_completions
@@ -208,7 +208,7 @@ def llm(
     *,
     url: str,
     model: str,
-    question: Annotated[str, Field(min_length=1)],
+    question: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)],
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5,
     api: Api = "chat",
     batch: Annotated[int, Field(ge=1)] = 16,

@@ -1,10 +1,11 @@
 """Several judges together: cheap ones are asked first, and one that trips too often stops the run."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from training.judges.library import version_of
-from training.judges.verdict import BatchJudge, Judge, Verdict, judge_all
+from training.judges.verdict import BatchJudge, Judge, Verdict, checked, judge_all
 from training.text import Conversation
 
 MOST_TRIPS = 0.5
@@ -180,8 +181,18 @@ class Panel(Mapping[str, Judge]):
 
 
 def cost_of(judge: Judge) -> float:
-    """What asking a judge costs; 0 where it does not say."""
-    return float(getattr(judge, "cost", 0))
+    """What asking a judge costs; 0 where it does not say.
+
+    Raises:
+        ValueError: It says something else than a number from 0 on.
+    """
+    said = getattr(judge, "cost", 0)
+    if isinstance(said, int | float) and 0 <= said < math.inf:
+        return float(said)
+    raise ValueError(
+        f"a judge ({getattr(judge, '__name__', type(judge).__name__)}) has cost == {said!r}, must be a number: 0 to be "
+        "asked about every response, more to be asked about what cheaper judges let pass"
+    )
 
 
 def verdicts_of(
@@ -204,19 +215,25 @@ def verdicts_of(
         return []
     told = f" in {where}" if where else ""
     try:
-        said = judge_all(judge, conversations, responses)
+        found = judge_all(judge, conversations, responses)
+        said = found if isinstance(found, list) else [*found]
     except (ConnectionError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(
             f"judge {name!r} raised {type(error).__name__} ({error}){told}{_culprit(judge, conversations, responses)}: "
             "mend it, or drop it from policy.judges, then run the same command again; samples and scores are kept"
         ) from error
-    wrong = [each for each in said if not isinstance(each, Verdict)]
-    if wrong or len(said) != len(responses):
-        seen = f"gave {wrong[0]!r}" if wrong else f"gave {len(said)} verdicts on {len(responses)} responses"
-        raise ValueError(f"judge {name!r} {seen}{told}, must give one training.judges.Verdict for each: mend it")
-    return said
+    if len(said) != len(responses):
+        raise ValueError(
+            f"judge {name!r} gave {len(said)} verdicts on {len(responses)} responses{told}, must give one "
+            "training.judges.Verdict for each: mend it"
+        )
+    try:
+        return [checked(*pair) for pair in zip(said, responses, strict=True)]
+    except ValueError as error:
+        seen, rule, must = str(error).rpartition(", must ")
+        raise ValueError(f"judge {name!r} gave {seen}{told}{rule}{must}: mend it") from None
 
 
 def _culprit(judge: Judge, conversations: Sequence[Conversation], responses: Sequence[str]) -> str:
@@ -226,7 +243,7 @@ def _culprit(judge: Judge, conversations: Sequence[Conversation], responses: Seq
     for conversation, response in zip(conversations, responses, strict=True):
         try:
             judge(conversation, response)
-        except Exception:  # told already; only where it was is looked for
+        except (Exception, SystemExit):  # told already; only where it was is looked for
             return f", at the response {_short(response)}"
     return ", and not when it was asked again"
 

@@ -1,9 +1,11 @@
 """What a judge says, and how often it says so."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from training.text import Conversation
+
+_SHOWN = 80
 
 
 class Verdict(NamedTuple):
@@ -48,6 +50,55 @@ def judge_all(judge: Judge, conversations: Sequence[Conversation], responses: Se
     if isinstance(judge, BatchJudge):
         return judge.judge_all(conversations, responses)
     return [judge(*pair) for pair in zip(conversations, responses, strict=True)]
+
+
+def checked(said: Any, response: str) -> Verdict:
+    """What a judge said of a response, if it is a verdict; a repair that leaves nothing, or all as it is, is none.
+
+    Raises:
+        ValueError: It is none, or one of its parts is nothing that it may be.
+
+    >>> checked(Verdict(True, "says bye", None, "Tea."), "Tea. Bye.").repaired
+    'Tea.'
+    >>> checked(Verdict(True, "says bye", None, " "), "Bye.").repaired is None
+    True
+    """
+    if not isinstance(said, Verdict):
+        raise ValueError(f"{_short(said)}, must give one training.judges.Verdict for each")
+    violates, reason, span, repaired = said
+    if type(violates) is bool and repaired is None and type(reason) is str and span is None:
+        return said  # most are
+    if type(violates).__name__ not in ("bool", "bool_"):  # numpy's is as good, and this module does without numpy
+        raise ValueError(f"a verdict with violates == {_short(violates)}, must be True or False")
+    if not isinstance(reason, str):
+        raise ValueError(f"a verdict with reason == {_short(reason)}, must be a text")
+    if span is not None and not _lies_in(span, response):
+        raise ValueError(
+            f"a verdict with span == {_short(span)}, must be None or two places (start, end) within the response's "
+            f"{len(response)} characters"
+        )
+    if repaired is None:
+        return said._replace(violates=bool(violates))
+    if not isinstance(repaired, str) or not _is_whole(repaired):
+        raise ValueError(f"a verdict with repaired == {_short(repaired)}, must be None or a text")
+    left = None if not repaired.strip() or repaired == response else repaired
+    return said._replace(violates=bool(violates), repaired=left)
+
+
+def _lies_in(span: Any, response: str) -> bool:
+    if not isinstance(span, tuple | list) or len(span) != len(("start", "end")):
+        return False
+    return all(hasattr(each, "__index__") for each in span) and 0 <= span[0] <= span[1] <= len(response)
+
+
+def _is_whole(text: str) -> bool:
+    """Whether no half of a character stands alone, which no tokenizer can read."""
+    return not any("\ud800" <= each <= "\udfff" for each in text)
+
+
+def _short(value: Any) -> str:
+    said = repr(value)
+    return said if len(said) <= _SHOWN else f"{said[: _SHOWN - 3]}..."
 
 
 def trip_rates(

@@ -17,8 +17,10 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from training import pretrained, template
+from training.disk import read_report
 from training.engine.config import EngineConfig
 from training.engine.engine import Engine, dealt
+from training.engine.finite import finite_weights
 from training.engine.memory import MemoryPlan, ModelSize, advised, planned, room_of
 from training.engine.placing import place
 from training.engine.schedule import policy_rate
@@ -53,6 +55,8 @@ class FinetuneReport(BaseModel):
 
     key: str
     """Of base, data and settings: the same call with the same key is done already."""
+    reference: str = ""
+    """The version of the base; reports of earlier versions do not name it."""
     rows: int
     steps: int
     tokens: int
@@ -99,8 +103,8 @@ def finetune(
         tell: Takes each line for the user, on every rank.
 
     Raises:
-        ValueError: No example, a row that cannot be read, or a tokenizer without a chat template, or with one that
-            refuses conversations.
+        ValueError: No example, a row that cannot be read, a tokenizer without a chat template or with one that refuses
+            conversations, or a loss or weight that is not finite.
         FileNotFoundError: No model at `base`.
         MemoryShortError: With what to lower.
         OSError: A state or the weights could not be written.
@@ -137,6 +141,7 @@ def finetune(
     tenth = max(1, len(losses) // 10)
     report = FinetuneReport(
         key=key,
+        reference=f"{Path(base).name}@{fingerprint(base)}",
         rows=len(pairs),
         steps=len(losses),
         tokens=config.epochs * _response_tokens(pairs),
@@ -150,6 +155,7 @@ def finetune(
     )
     with runner.whole() as whole:
         if runner.rank == 0:
+            finite_weights(whole, f"the policy {out.name}")
             _publish(Policy(whole, policy.tokenizer), report, base, work, out)
     return report
 
@@ -245,11 +251,8 @@ def _key(
 
 
 def _finished(out: Path, key: str) -> FinetuneReport | None:
-    file = out / "finetune.json"
-    if not file.exists():
-        return None
-    report = FinetuneReport.model_validate_json(file.read_text())
-    return report if report.key == key else None
+    report = read_report(out / "finetune.json", FinetuneReport)
+    return report if report is not None and report.key == key else None
 
 
 def _publish(policy: Policy, report: FinetuneReport, base: str | Path, work: Path, out: Path) -> None:

@@ -6,9 +6,14 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import BaseModel
+
 from training import pretrained
+from training.disk import read_report
 
 ADAPTER = "adapter_config.json"
+REPORTS = ("policy.json", "finetune.json")
+"""Beside the weights that `optimise` and `finetune` trained; `reference` in them names what these started from."""
 _NAMING = (
     "*.safetensors",
     "*.bin",
@@ -21,6 +26,12 @@ _NAMING = (
     "vocab.*",
     "merges.txt",
 )
+
+
+class _Origin(BaseModel):
+    """What of a report says where weights came from."""
+
+    reference: str = ""
 
 
 class Policy(NamedTuple):
@@ -58,22 +69,54 @@ def read_policy(place: str | Path) -> Policy:
         FileNotFoundError: The directory is not there.
         ValueError: The tokenizer has no chat template.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
-    check_place(place)
-    if (Path(place) / ADAPTER).exists():
-        base = pretrained.load(AutoModelForCausalLM, base_of(Path(place)))
-        model = pretrained.load_adapter(base, place)
-    else:
-        model = pretrained.load(AutoModelForCausalLM, place)
+    model = _read_model(place)
     tokenizer = pretrained.load(AutoTokenizer, place, padding_side="left")
     return Policy(model.eval(), _complete(tokenizer, place))
 
 
+def _read_model(place: str | Path) -> Any:
+    """The model at a place, with every adapter on the way merged: an adapter's base may be one itself."""
+    check_place(place)
+    if not (Path(place) / ADAPTER).exists():
+        return pretrained.load_language_model(place)
+    base = base_of(Path(place))
+    check_place(base)
+    _check_trained_on(Path(place), base)
+    return pretrained.load_adapter(_read_model(base), place)
+
+
 def base_of(adapter: Path) -> str | Path:
-    """The base of an adapter: a hub name or an absolute path as it stands, any other path seen from the adapter."""
-    named = str(json.loads((adapter / ADAPTER).read_text())["base_model_name_or_path"])
+    """The base of an adapter: a hub name or an absolute path as it stands, any other path seen from the adapter.
+
+    Raises:
+        ValueError: Its settings cannot be read, or name none.
+    """
+    try:
+        named = str(json.loads((adapter / ADAPTER).read_text())["base_model_name_or_path"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{adapter / ADAPTER} names no base ({type(error).__name__}: {error}): it must be the JSON that peft's "
+            "save_pretrained writes; save the adapter again"
+        ) from None
     return (adapter / named).resolve() if named.startswith(".") else named
+
+
+def _check_trained_on(adapter: Path, base: str | Path) -> None:
+    """Hold the base against what our own report beside an adapter says that it was trained on.
+
+    Raises:
+        ValueError: Other weights lie there now: merged with them, the adapter is nobody's policy.
+    """
+    for name in REPORTS:
+        file = adapter / name
+        said = (read_report(file, _Origin) or _Origin()).reference
+        if said and said.rpartition("@")[2] != fingerprint(base):
+            raise ValueError(
+                f"{adapter} is an adapter of {said}, and the weights at {base} are {fingerprint(base)}: put that base "
+                "back, or train the adapter again on this one"
+            )
 
 
 def name_base(adapter: Path, base: str | Path, *, seen_from: Path) -> None:

@@ -1,6 +1,6 @@
 """The dials of a reward model. Light: recipes import it."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class RewardConfig(BaseModel):
@@ -30,3 +30,12 @@ class RewardConfig(BaseModel):
     """At most so many rows are scored for calibration and for the test. All positives are among them; a drawn negative
     weighs as many as it stands for."""
     seed: int = Field(1, ge=0, lt=2**32)
+
+    @model_validator(mode="after")
+    def _users_are_left_to_learn_from(self) -> "RewardConfig":
+        if self.test_users + self.validation_users >= 1:
+            raise ValueError(
+                f"test_users == {self.test_users:g} and validation_users == {self.validation_users:g} of all users "
+                "leave none to learn from: together they must be below 1; lower one"
+            )
+        return self

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from training.engine.engine import Engine, OneProcess, dealt, write
+from training.disk import kept
+from training.engine.engine import Engine, OneProcess, dealt, read_state, write
+from training.engine.finite import finite_loss
 from training.engine.lanes import PARTS, accumulate
 from training.engine.steps import Steps
 from training.progress import Follow, Trail, nobody
@@ -106,7 +108,7 @@ class Fit:
                 chance = self.random.bit_generator.state
                 part = part if epoch == 0 else self._draw(train)[0]
                 self._pass(part, steps, skip, {"epoch": epoch, "losses": losses, "random": chance})
-                losses.append(self.loss(watched))
+                losses.append(finite_loss(self.loss(watched), steps.done, total))
                 if losses[-1] <= min(losses):
                     self._keep_best()
                 skip = 0
@@ -137,6 +139,11 @@ class Fit:
 
     def loss(self, part: Encoded) -> float:
         """Trust-weighted binary cross-entropy of raw logits."""
+        if not part.weights.any():
+            raise ValueError(
+                f"weight is 0 in all {len(part.ids):,} rows that validate the fit, so nothing can be measured on them: "
+                "trust must be above 0 somewhere; give more users, or other weights"
+            )
         raw = self.raw(part.ids)
         return float(np.average(np.logaddexp(0, raw) - part.labels * raw, weights=part.weights))
 
@@ -204,13 +211,22 @@ class Fit:
 
     def _resumed(self) -> tuple[int, int, list[float]]:
         """The epoch, the step in it and the losses to go on with."""
-        kept = self.runner.load(self.state) if self.state is not None else None
-        if kept is None:
+        found = self.runner.shared(self._best_kept)
+        progress = self.runner.load(self.state) if self.state is not None and found is not None else None
+        if progress is None:
             return 0, 0, []
-        self.random.bit_generator.state = kept["random"]
-        if self.state is not None and self.runner.rank == 0 and (self.state / "best.pt").exists():
-            self.best = torch.load(self.state / "best.pt", weights_only=True)
-        return kept["epoch"], kept["place"], kept["losses"]
+        if progress["losses"] and not self.runner.shared(lambda: bool(self.best)):
+            raise ValueError(f"{self.state} holds a state and not the best weights before it: remove it to begin anew")
+        self.random.bit_generator.state = progress["random"]
+        return progress["epoch"], progress["place"], progress["losses"]
+
+    def _best_kept(self) -> bool | None:
+        """Take up the best weights so far, on rank 0; None where they were damaged, so that the fit begins anew."""
+        if self.state is None or not (self.state / "best.pt").exists():
+            return True
+        found = kept(self.state / "best.pt", read_state, f"the best weights of {self.name}")
+        self.best = found or {}
+        return None if found is None else True
 
 
 def _unsharded(model: Any) -> Any:

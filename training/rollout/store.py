@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from training.disk import whole
+from training.disk import kept, whole
 from training.rollout.generator import Generator, InPieces, Sample
 from training.text import Conversation
 
@@ -77,20 +77,22 @@ class RolloutStore:
         """
         key = _hash([who.engine, who.version, conversations, how])
         file = self._directory / f"rollouts-{key}.parquet"
-        if not file.exists():
+        there = kept(file, lambda place: _samples(pq.read_table(place), how.samples, who.version), "a file of samples")
+        if there is None or [len(each) for each in there] != [how.samples] * len(conversations):
             drawn, failed = _drawn(who, conversations, how, desc, seen)
             whole(file, partial(pq.write_table, _table(drawn)), f"what {who.version} drew ({desc})")
             if failed is not None:
                 raise failed
-        return Rollouts(key, _samples(pq.read_table(file), how.samples, who.version))
+            there = _samples(pq.read_table(file), how.samples, who.version)
+        return Rollouts(key, there)
 
     def scores(self, rollouts: Rollouts, reward_version: str, score: Callable[[], np.ndarray]) -> np.ndarray:
         """A reward model's scores of rollouts, float64 [prompts, K]: read back, or computed by `score` and kept."""
         file = self._directory / f"scores-{_hash([rollouts.key, reward_version])}.npy"
-        if not file.exists():
-            found = score()
-            whole(file, partial(_save, found), f"the scores of {len(found):,} prompts' samples by {reward_version}")
-        scores: np.ndarray = np.load(file)
+        scores = kept(file, _scores, "a file of scores")
+        if scores is None or len(scores) != len(rollouts.samples):
+            scores = score()
+            whole(file, partial(_save, scores), f"the scores of {len(scores):,} prompts' samples by {reward_version}")
         return scores
 
 
@@ -114,6 +116,13 @@ def _drawn(
             except Exception as error:  # the samples are kept first
                 failed = error
     return drawn, failed
+
+
+def _scores(file: Path) -> np.ndarray:
+    found: np.ndarray = np.load(file)
+    if not np.isfinite(found).all():
+        raise ValueError("not all of them are finite")
+    return found
 
 
 def _save(values: np.ndarray, file: Path) -> None:

@@ -18,7 +18,7 @@ from training.cgpo.learn import Learnt, learn
 from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.cgpo.loop import optimise
 from training.cgpo.report import TaskRound
-from training.cgpo.state import Prepared, Progress, load_prepared, resume, save, save_prepared
+from training.cgpo.state import LESSON, Prepared, Progress, load_prepared, resume, save, save_prepared
 from training.cgpo.tasks import Task
 from training.disk import told
 from training.engine.engine import OneProcess
@@ -145,6 +145,8 @@ def test_a_lesson_is_read_back_as_it_was_kept(policy: Path, log: pa.Table, tmp_p
         )
         assert [(each.ids.tolist(), each.prompt) for each in new] == [(each.ids.tolist(), each.prompt) for each in old]
         assert load_prepared(tmp_path, 0) is None
+    (tmp_path / LESSON).write_bytes((tmp_path / LESSON).read_bytes()[:400])
+    assert load_prepared(tmp_path, 1) is None
 
 
 def test_a_full_disk_at_a_state_is_told_and_loses_nothing(

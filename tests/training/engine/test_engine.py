@@ -38,6 +38,18 @@ def test_a_kept_state_goes_on_with_the_same_chance(tmp_path: Path) -> None:
     assert torch.equal(again.model.weight, whole.model.weight)
 
 
+@pytest.mark.parametrize("content", [b"", b"junk" * 50, None])
+def test_a_damaged_state_is_dropped_and_moves_nothing(content: bytes | None, tmp_path: Path) -> None:
+    cut = engine()
+    cut.save(tmp_path, {"step": 3})
+    whole = (tmp_path / STATE).read_bytes()
+    (tmp_path / STATE).write_bytes(whole[: len(whole) // 2] if content is None else content)
+    before = cut.model.weight.clone()
+    assert cut.load(tmp_path) is None
+    assert torch.equal(cut.model.weight, before)
+    assert not (tmp_path / STATE).exists()
+
+
 def test_nothing_kept_is_none(tmp_path: Path) -> None:
     assert engine().load(tmp_path) is None
 

@@ -1,3 +1,5 @@
+import math
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -120,6 +122,58 @@ def test_a_judge_that_gives_no_verdict_is_named(given: Any) -> None:
 
     with pytest.raises(ValueError, match=rf"judge 'wrong' gave {given!r}, must give one training.judges.Verdict"):
         Panel({"wrong": wrong}).ask([ASKED], ["tea"])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (Verdict(None), r"a verdict with violates == None in task love, must be True or False"),  # type: ignore[arg-type]
+        (Verdict(math.nan), r"a verdict with violates == nan in task love, must be True or False"),  # type: ignore[arg-type]
+        (Verdict(2), r"a verdict with violates == 2 in task love, must be True or False"),  # type: ignore[arg-type]
+        (Verdict(True, None), r"a verdict with reason == None in task love, must be a text"),  # type: ignore[arg-type]
+        (Verdict(True, "", (math.nan, 1)), r"a verdict with span == \(nan, 1\) in task love, must be None or"),  # type: ignore[arg-type]
+        (Verdict(True, "", (2, 9)), r"a verdict with span == \(2, 9\).* within the response's 3 characters"),
+        (Verdict(True, "", None, 5), r"a verdict with repaired == 5 in task love, must be None or a text"),  # type: ignore[arg-type]
+        (Verdict(True, "", None, "\ud800"), r"a verdict with repaired == .* in task love, must be None or a text"),
+    ],
+)  # fmt: skip
+def test_a_verdict_of_which_a_part_is_wrong_is_named(given: Verdict, said: str) -> None:
+    with pytest.raises(ValueError, match=f"judge 'wrong' gave {said}.*: mend it"):
+        verdicts_of("wrong", lambda *_: given, [ASKED], ["tea"], "task love")
+
+
+@pytest.mark.parametrize("repaired", ["", " \n", "Bye!"])
+def test_a_repair_that_leaves_nothing_or_everything_is_none(repaired: str) -> None:
+    (found,) = verdicts_of("idle", lambda *_: Verdict(True, "x", None, repaired), [ASKED], ["Bye!"])
+    assert found == Verdict(True, "x")
+
+
+def test_a_judge_that_leaves_the_process_is_a_judge_that_raises() -> None:
+    with pytest.raises(ValueError, match=r"judge 'rude' raised SystemExit \(enough\), at the response 'tea'"):
+        verdicts_of("rude", lambda *_: sys.exit("enough"), [ASKED], ["tea"])
+
+
+@pytest.mark.parametrize("cost", ["dear", math.nan, -1, None])
+def test_a_cost_must_be_a_number(cost: Any) -> None:
+    class Dear:
+        def __call__(self, *_: Any) -> Verdict:
+            return Verdict(False)
+
+    judge = Dear()
+    judge.cost = cost  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"a judge \(Dear\) has cost == .*, must be a number"):
+        Panel({"dear": judge})
+
+
+def test_verdicts_may_come_one_by_one() -> None:
+    class Lazy:
+        def __call__(self, *_: Any) -> Verdict:
+            return Verdict(False)
+
+        def judge_all(self, _: Sequence[Any], responses: Sequence[str]) -> Any:
+            return (Verdict(False) for _ in responses)
+
+    assert verdicts_of("lazy", Lazy(), [ASKED] * 2, ["a", "b"]) == [Verdict(False)] * 2
 
 
 def test_a_judge_of_many_that_raises_or_forgets_one_is_named() -> None:

@@ -69,6 +69,22 @@ def test_a_write_that_was_cut_off_is_not_taken_for_rollouts(policy: Path, asked:
     assert [len(several) for several in again.samples] == [2, 2]
 
 
+def test_what_the_disk_has_spoilt_is_drawn_and_scored_again(policy: Path, asked: Prompts, tmp_path: Path) -> None:
+    store, generator, scored = RolloutStore(tmp_path), Counted(policy), []
+
+    def scores() -> np.ndarray:
+        scored.append(1)
+        return np.zeros((2, 2))
+
+    for _ in range(3):
+        found = store.rollouts(generator, asked[:2], HOW)
+        assert [len(several) for several in found.samples] == [2, 2]
+        assert store.scores(found, "a", scores).shape == (2, 2)
+        for file in tmp_path.iterdir():
+            file.write_bytes(file.read_bytes()[:60])
+    assert (generator.asked, len(scored)) == (3, 3)
+
+
 def test_a_full_disk_is_told_with_what_was_drawn_and_leaves_what_was_kept(
     policy: Path, asked: Prompts, tmp_path: Path, full_disk: Callable[[], None]
 ) -> None:
