@@ -11,7 +11,7 @@ import pytest
 
 from assets.cli import COMMANDS, group
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("assets", "experiments", "streams", "training", "warehouse")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if ">>> " in path.read_text())
 MODULES = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in SOURCES]
