@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 
 import click
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -44,6 +46,7 @@ PARSED = {
     "experiment read --every": "follows the experiment until it is ended; executed without",
 }
 """Commands of loveloop that are read by their parser and not executed, with the reason."""
+pytestmark = pytest.mark.slow
 EXECUTED = ("ingest --until-caught-up", "signals --warehouse")
 """Exceptions from `PARSED`."""
 SMALL = ("--responses", "1500", "--days", "4")
@@ -103,8 +106,9 @@ def _files(folder: Path, events: list[dict[str, Any]]) -> None:
     for name in ("events.ndjson", "history.jsonl", "talks.ndjson", "loves.parquet"):
         (folder / name).write_text(some)
     (folder / "corrected.json").write_text(json.dumps(events[0]))
-    (folder / "more.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events[50:90]))
-    duckdb.sql(f"COPY (FROM read_json('{folder}/more.jsonl')) TO '{folder}/january.parquet'")
+    (folder / "models/love-r1/adapter_config.json").write_text("{}")
+    served = [event for event in events[50:] if event["type"] == "response_served"]
+    pq.write_table(pa.Table.from_pylist(served), folder / "january.parquet")
     duckdb.sql(
         "COPY (SELECT 'u1' AS uid, 'r1' AS message_id, TIMESTAMP '2026-03-01 12:00:00' AS created, '❤️' AS emoji) "
         f"TO '{folder}/hearts.parquet'"
@@ -113,7 +117,9 @@ def _files(folder: Path, events: list[dict[str, Any]]) -> None:
 
 def _names(desk: Desk) -> dict[str, str]:
     """What the small product has in the place of the pages' names."""
-    old, new = (desk.invoke(["training-set", "build", "--as-of", day]).split()[-1] for day in ("2026-01-29", "2026-11-01"))
+    old, new = (
+        desk.invoke(["training-set", "build", "--as-of", day]).split()[-1] for day in ("2026-01-29", "2026-11-01")
+    )
     letter = desk.invoke(["dead-letters", "list", "--reason", "unknown_version"]).splitlines()[-1].split()[0]
     flagged = json.loads(desk.invoke(["quarantine", "list", "--json"]).splitlines()[0])["user_id"]
     events = [json.loads(line) for line in (desk.folder / "events.ndjson").read_text().splitlines()]
