@@ -29,11 +29,14 @@ from assets.cli import group
 from streams import brokers, collector
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+BY_ITSELF = "tutorial.md"
+"""Has a test of its own, which executes all of it: test_tutorial.py."""
+MANUAL = (page for page in sorted((ROOT / "docs").glob("*.md")) if page.name != BY_ITSELF)
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *MANUAL]
 PARSED = {
     "demo": "trains for minutes; tests/assets/test_loop.py runs its stages",
     "live-demo": "trains for minutes; tests/assets/test_live_product.py plays it",
-    "run": "trains for minutes; executed on the tutorial's page, with a tiny recipe",
+    "run": "trains for minutes; test_tutorial.py executes it with a tiny recipe",
     "sweep": "trains for minutes; tests/assets/test_sweep.py",
     "train": "reads models of one's own; tests/assets/test_train.py",
     "vllm": "needs vLLM's environment; tests/training/rollout",
@@ -253,6 +256,12 @@ def activate(desk: Desk, words: list[str]) -> None:
     """The environment is where the Makefile makes it."""
     assert words == [".venv/bin/activate"]
     assert "VENV := .venv\n" in (ROOT / "Makefile").read_text()
+
+
+def hooks(desk: Desk, words: list[str]) -> None:
+    """The hooks that are installed are configured."""
+    assert words == ["install"]
+    assert yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
 
 
 PROGRAMS = {
