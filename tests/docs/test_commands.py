@@ -265,8 +265,8 @@ def hooks(desk: Desk, words: list[str]) -> None:
 
 
 PROGRAMS = {
-    "loveloop": loveloop, "make": make, "curl": curl, "docker": docker, "pip": pip, ".": activate,
-    "python": python, ".venv/bin/python": python,
+    "loveloop": loveloop, "make": make, "curl": curl, "docker": docker, "pip": pip, "python": python,
+    ".": activate, ".venv/bin/python": python, ".venv/bin/pre-commit": hooks,
 }  # fmt: skip
 
 
