@@ -52,7 +52,7 @@ PARSED = {
 pytestmark = pytest.mark.slow
 EXECUTED = ("ingest --until-caught-up", "signals --warehouse")
 """Exceptions from `PARSED`."""
-SMALL = ("--responses", "1500", "--days", "4")
+SMALL = ("--responses", "1500", "--days", "2")
 """Options of `simulate` that make its world small; `--long` has days of its own."""
 
 
@@ -81,19 +81,18 @@ def commands(page: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """A small product: a log of four days with an experiment and an attacker, a warehouse, a broker, files."""
+    """A small product: a log of two days with an experiment and an attacker, a warehouse, a broker, files."""
     folder = tmp_path_factory.mktemp("desk")
     with brokers.start("tansu", tmp_path_factory.mktemp("broker")) as broker, pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         desk = Desk(folder, broker.bootstrap, {})
         desk.invoke(["topics", "create"])
-        sizes = ["--responses", "1500", "--users", "150", "--days", "4", "--love-rate", "0.05", "--experiment"]
-        desk.invoke(["simulate", *sizes, "--attack", "burst_bots:0.1"])
+        sizes = ["--responses", "1500", "--users", "150", "--days", "2", "--love-rate", "0.05", "--experiment"]
+        desk.invoke(["simulate", *sizes, "--attack", "burst_bots:0.25"])
         newer = b'{"type":"response_served","schema_version":99}\n{"type":"reaction_changed","schema_version":99}\n'
         events = folder / "data/world/events.ndjson"
         events.write_bytes(events.read_bytes() + newer)
         desk.invoke(["import", str(events)])
-        desk.invoke(["quarantine", "update"])
         _files(folder, [json.loads(line) for line in events.read_bytes().splitlines()[:90]])
         desk.names.update(_names(desk))
         yield desk
@@ -121,7 +120,7 @@ def _files(folder: Path, events: list[dict[str, Any]]) -> None:
 def _names(desk: Desk) -> dict[str, str]:
     """What the small product has in the place of the pages' names."""
     old, new = (
-        desk.invoke(["training-set", "build", "--as-of", day]).split()[-1] for day in ("2026-01-29", "2026-11-01")
+        desk.invoke(["training-set", "build", "--as-of", day]).split()[-1] for day in ("2026-01-30", "2026-11-01")
     )
     letter = desk.invoke(["dead-letters", "list", "--reason", "unknown_version"]).splitlines()[-1].split()[0]
     flagged = json.loads(desk.invoke(["quarantine", "list", "--json"]).splitlines()[0])["user_id"]
