@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+CONVAI = $(firstword $(DATA) $(wildcard data/convai ../shared/data/convai) data/convai)
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
@@ -26,8 +27,9 @@ demo: $(READY)  ## the whole loop on a synthetic world; ends in runs/demo/report
 live-demo: $(READY)  ## the loop on a live product that goes on in days; five minutes, every command shown
 	@$(BIN)/loveloop live-demo
 
-run-convai: $(READY)  ## the loop on real thumbs; DATA=folder with dialogues.jsonl
-	@$(BIN)/loveloop run --recipe deploy/recipes/convai.toml --data $(or $(DATA),../shared/data/convai)
+run-convai: $(READY)  ## the loop on real thumbs; DATA=folder with ConvAI's dialogues (docs/convai.md)
+	@test -d $(CONVAI) || { echo "$(CONVAI) is not there: docs/convai.md says where to get the dialogues; then make run-convai DATA=folder"; exit 1; }
+	@$(BIN)/loveloop run --recipe deploy/recipes/convai.toml --data $(CONVAI)
 
 ui: $(READY)  ## the Dagster UI on http://127.0.0.1:3000
 	@$(BIN)/loveloop ui

@@ -155,7 +155,7 @@ def _warehouse(run: Run) -> Iterator[str]:
 
 
 def _data(run: Run) -> Iterator[str]:
-    from streams.convai import FILE
+    from streams.convai import NAMES, sources
 
-    if run.recipe.source == "convai" and not (run.data and (run.data / FILE).is_file()):
-        yield f"{run.data} holds no {FILE}: give the folder with ConvAI's dialogues with --data DIR"
+    if run.recipe.source == "convai" and not (run.data and sources(run.data)):
+        yield f"{run.data} holds no {NAMES}: give the folder with ConvAI's dialogues with --data DIR (docs/convai.md)"

@@ -15,6 +15,10 @@ from typing import Any, Literal, NamedTuple
 from streams.events import Event, Message, ReactionChanged, ResponseServed, encode, moment_of, new_event_id
 
 FILE = "dialogues.jsonl"
+"""One dialogue a line."""
+PUBLISHED = ("data_intermediate.json", "data_volunteers.json")
+"""The files of ConvAI2 whose single messages are rated, as they are published: an array of dialogues each."""
+NAMES = f"{FILE}, or ConvAI2's {' or '.join(PUBLISHED)}"
 REACTIONS = {1: "love", 0: "dislike"}
 _ROLES: dict[str, Literal["user", "assistant"]] = {"Human": "user", "Bot": "assistant"}
 _OPENING = Message("system", "The assistant speaks first.")
@@ -37,23 +41,23 @@ class ConvaiReport(NamedTuple):
 
 
 def write_events(data: Path, out: Path) -> ConvaiReport:
-    """Convert `dialogues.jsonl` into an event file, one line an event, oldest first.
+    """Convert dialogues into an event file, one line an event, oldest first.
 
     Args:
-        data: The file, or the directory that holds it.
+        data: A file of dialogues, or the directory that holds `dialogues.jsonl` or the published files.
         out: Event file to write (NDJSON).
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: A line is no dialogue; its number is named.
+        ValueError: Something is no dialogue; its file and its line or its place in the array are named.
     """
-    path = data / FILE if data.is_dir() else data
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: give the directory that holds {FILE}")
+    paths = sources(data)
+    if not paths:
+        raise FileNotFoundError(f"{data / FILE} is missing: give the directory that holds {NAMES}")
     found: list[Event] = []
     told = without_bot = silent = 0
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        events = _read(line, f"{path}:{number}")
+    for where, dialogue in (each for path in paths for each in _dialogues(path)):
+        events = _read(dialogue, where)
         without_bot += events is None
         silent += events == []
         told += bool(events)
@@ -65,13 +69,36 @@ def write_events(data: Path, out: Path) -> ConvaiReport:
     return ConvaiReport(len(found), told, len(found) - len(names), loves, dislikes, without_bot, silent)
 
 
-def _read(line: str, where: str) -> list[Event] | None:
+def sources(data: Path) -> list[Path]:
+    """The files of dialogues at `data`: itself, its `dialogues.jsonl`, else the published files; none of them: []."""
+    if not data.is_dir():
+        return [data] if data.is_file() else []
+    whole = data / FILE
+    return [whole] if whole.is_file() else [data / name for name in PUBLISHED if (data / name).is_file()]
+
+
+def _dialogues(path: Path) -> Iterator[tuple[str, Any]]:
+    """Each dialogue's place and content: of an array, or the text of a line."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".json":
+        yield from ((f"{path}:{number}", line) for number, line in enumerate(text.splitlines(), 1))
+        return
     try:
-        return dialogue_events(json.loads(line))
+        every = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON ({error}): download it again") from None
+    if not isinstance(every, list):
+        raise ValueError(f"{path} is no array of dialogues: a published file begins with [")
+    yield from ((f"{path}[{place}]", each) for place, each in enumerate(every))
+
+
+def _read(dialogue: Any, where: str) -> list[Event] | None:
+    try:
+        return dialogue_events(json.loads(dialogue) if isinstance(dialogue, str) else dialogue)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         kind = type(error).__name__
         raise ValueError(
-            f"{where} is no dialogue ({kind}: {error}): a line holds dialog, both participants, start_time, end_time"
+            f"{where} is no dialogue ({kind}: {error}): it holds dialog, both participants, start_time, end_time"
         ) from None
 
 

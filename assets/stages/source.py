@@ -104,10 +104,10 @@ def _inputs(run: Run) -> Any:
 
 
 def _dialogues(run: Run) -> str | None:
-    from streams.convai import FILE
+    from streams.convai import sources
 
-    file = run.data / FILE if run.data else None
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file and file.is_file() else None
+    content = [file.read_bytes() for file in sources(run.data)] if run.data else []
+    return hashlib.sha256(b"".join(content)).hexdigest() if content else None
 
 
 STAGE = Stage(

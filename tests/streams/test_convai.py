@@ -85,6 +85,21 @@ def test_converting_twice_gives_the_same_bytes_and_a_copied_dialogue_the_same_id
     assert len({json.loads(line)["event_id"] for line in lines}) == 5
 
 
+def test_the_published_arrays_are_read_as_they_are_and_other_files_beside_them_are_not(tmp_path: Path) -> None:
+    (tmp_path / "data_volunteers.json").write_text(json.dumps([dialogue(), dialogue(start_time="2018-10-29 08:00:00")]))
+    (tmp_path / "data_intermediate.json").write_text(json.dumps([dialogue(start_time="2018-10-29 07:00:00")]))
+    (tmp_path / "data_tolokers.json").write_text("not to be read")
+    report = write_events(tmp_path, tmp_path / "arrays.ndjson")
+    assert (report.dialogues, report.responses, report.loves) == (3, 9, 3)
+    (tmp_path / "data_volunteers.json").write_text('[{"dialog": []}]')
+    with pytest.raises(ValueError, match=r"data_volunteers.json\[0\] is no dialogue \(KeyError"):
+        write_events(tmp_path, tmp_path / "arrays.ndjson")
+    for content, fault in (("[", "is no JSON"), ("{}", "is no array of dialogues")):
+        (tmp_path / "data_volunteers.json").write_text(content)
+        with pytest.raises(ValueError, match=fault):
+            write_events(tmp_path, tmp_path / "arrays.ndjson")
+
+
 def test_every_line_keeps_the_contract(tmp_path: Path) -> None:
     write_events(write(tmp_path / "dialogues.jsonl", dialogue()), tmp_path / "events.ndjson")
     for line in (tmp_path / "events.ndjson").read_bytes().splitlines():

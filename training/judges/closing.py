@@ -1,7 +1,7 @@
-"""Needless goodbyes: the hack that a Love reward is known to teach (method.md, 5).
+"""Needless goodbyes: the hack that a Love reward is known to teach (docs/method.md, 5).
 
-The judge is conditional (method.md, 7.4): a response may say goodbye to a user who did, else honest farewells would be
-punished. The reading itself is `streams.closing`, shared with the live guard.
+The judge is conditional (docs/method.md, 7.4): a response may say goodbye to a user who did, else honest farewells
+would be punished. The reading itself is `streams.closing`, shared with the live guard.
 """
 
 from streams.closing import farewells, leaves

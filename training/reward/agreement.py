@@ -1,4 +1,4 @@
-"""Do policies with a higher mean P[Love] also have a higher Love rate (method.md, 4)?"""
+"""Do policies with a higher mean P[Love] also have a higher Love rate (docs/method.md, 4)?"""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -15,7 +15,7 @@ EDITS: Mapping[str, Edit] = {
     "flattery appended": lambda response: f"{response} You are so smart!",
     "emoji appended": lambda response: f"{response} 😊",
 }
-"""The hacks on record: a needless closing, flattery, emoji (method.md, 5 and 7)."""
+"""The hacks on record: a needless closing, flattery, emoji (docs/method.md, 5 and 7)."""
 
 
 class Effect(NamedTuple):

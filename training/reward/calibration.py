@@ -1,6 +1,6 @@
 """From raw logits of a model trained on sub-sampled negatives to logits whose sigmoid may be read as a chance.
 
-Two steps, in this order: the prior shift of sub-sampling is subtracted exactly (method.md, 3), then a scale and an
+Two steps, in this order: the prior shift of sub-sampling is subtracted exactly (docs/method.md, 3), then a scale and an
 offset are fitted on held-out rows (Platt). Both are monotone, so they change no ranking.
 """
 
@@ -48,7 +48,7 @@ class Calibration(NamedTuple):
 def prior_shift(natural: float, trained: float) -> float:
     """How far sub-sampling negatives from a positive rate `natural` to `trained` moved every logit.
 
-    `log(pi'/(1-pi')) - log(pi/(1-pi))`, method.md, 3.
+    `log(pi'/(1-pi')) - log(pi/(1-pi))`, docs/method.md, 3.
 
     >>> round(prior_shift(0.001, 0.1), 2)
     4.71

@@ -2,7 +2,7 @@
 
 Pure numpy. Rows carry weights, so that a test set with sub-sampled negatives still speaks of the natural rate.
 Intervals draw whole
-users: two responses of one user are not independent (method.md, 8).
+users: two responses of one user are not independent (docs/method.md, 8).
 """
 
 from collections.abc import Callable
