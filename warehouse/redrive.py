@@ -19,10 +19,11 @@ from streams.topics import TOPICS, Topics
 from warehouse import connection as back_end
 from warehouse.dead_letters import PLACE, Letter, find, select
 from warehouse.ingest import positions
-from warehouse.ingest.columns import COORDINATES
+from warehouse.ingest.columns import COORDINATES, RECEIVED
 from warehouse.ingest.commit import store
 from warehouse.ingest.decoding import Batch, decode_batch
-from warehouse.ingest.records import Coordinates, Record, user_of
+from warehouse.ingest.owners import user_of
+from warehouse.ingest.records import Coordinates, Record
 from warehouse.storage.transaction import WarehouseConflictError, WarehouseError
 
 if TYPE_CHECKING:
@@ -118,8 +119,10 @@ class _Judged(Batch):
         columns = [pa.array(values, dtype) for values, dtype in zip(places, COORDINATES.values(), strict=True)]
         for kind, table in decoded.tables.items():
             number = table["kafka_offset"]
-            content = [table[name] for name in table.column_names[: -len(columns)]]
-            self.tables[kind] = pa.table([*content, *(each.take(number) for each in columns)], names=table.column_names)
+            content = table.drop_columns([*COORDINATES, RECEIVED])
+            own = dict(zip(COORDINATES, (each.take(number) for each in columns), strict=True))
+            named = {name: content[name] for name in content.column_names} | own | {RECEIVED: table[RECEIVED]}
+            self.tables[kind] = pa.table(named)
 
     def received(self, where: Coordinates) -> tuple[bytes, datetime]:
         """As `Batch.received`."""

@@ -123,14 +123,14 @@ def _trace_warehouse(file: Path, asked: Asked, trace: Trace) -> None:
         for user in {user for (user,) in users if asked.whose(user)}:
             rows = [row for query in _THEIRS for row in reader.execute(query, [user]).to_arrow_table().to_pylist()]
             for row in rows:
-                name = asked.whose(user, row.get("served_at") or row.get("reacted_at"))
+                name = asked.whose(user, row.get("served_at") or row.get("reacted_at"), row.get("event_id"))
                 if name:
                     trace.add(name, row)
 
 
 _THEIRS = (
     "FROM responses WHERE user_id = ?",
-    "SELECT user_id, response_id, reacted_at FROM reactions WHERE user_id = ?",
+    "SELECT user_id, response_id, reacted_at, event_id FROM reactions WHERE user_id = ?",
     "SELECT user_id FROM dead_letters WHERE user_id = ?",
 )
 

@@ -12,7 +12,7 @@ from warehouse import queries
 from warehouse.fingerprint import fingerprints
 from warehouse.ingest.decoding import decode_batch
 from warehouse.ingest.records import Record, Slot
-from warehouse.ingest.suppression import user_hash
+from warehouse.ingest.forgetting import user_hash
 
 HOUR = timedelta(hours=1)
 
