@@ -1,5 +1,5 @@
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ from warehouse.ingest.forgetting import Limit, user_hash
 from warehouse.storage import migrate, upkeep
 
 HOUR = timedelta(hours=1)
+RECEIVED = datetime(2026, 3, 10, tzinfo=UTC)
 
 
 def test_a_request_by_hand_does_what_an_event_does_and_is_no_event_in_the_sums(feed: Any, product: Any) -> None:
@@ -40,6 +41,13 @@ def moments(pending: dict[str, Limit]) -> dict[str, Any]:
     return {name: limit.requested_at for name, limit in pending.items()}
 
 
+def test_a_user_whom_only_a_broken_line_names_is_known_and_a_slip_of_the_pen_is_told(feed: Any, product: Any) -> None:
+    feed.pour(product.served("r1", "gwendolyn"), b'[{"user_id": "bea"}, {"user_id": "cem", "text": "hi"}]')
+    assert erasure.known(feed.warehouse.target, "cem").there
+    assert erasure.known(feed.warehouse.target, "Gwendolin") == erasure.Known(False, ("gwendolyn",))
+    assert erasure.known(feed.warehouse.target, "dov") == erasure.Known(False, ())
+
+
 def test_another_warehouse_forgets_whom_it_is_told_to_forget(feed: Any, product: Any) -> None:
     target = feed.warehouse.target
     feed.pour(product.served("r1"), product.reacted("r1", "eve"), product.served("r2", "bea"), b'{"user_id":"ann", !')
@@ -66,13 +74,20 @@ def test_after_request_and_purge_no_byte_of_the_user_is_left_in_files_or_catalog
     feed: Any, product: Any, targets: Any
 ) -> None:
     hers = [product.served("r1", "quokkaphil", response="a zanzibar quokka"), product.reacted("r1", "quokkaphil")]
-    feed.pour(*hers, b'{"user_id":"quokkaphil", zanzibar, broken')
+    hers += [product.served("r2", "quokkaphil", RECEIVED + 5 * HOUR, response="zanzibar time")]  # its clock runs ahead
+    broken = [
+        b'{"user_id":"quokkaphil", zanzibar, broken',
+        b'[{"user_id":"bea"},{"user_id":"quokkaphil","text":"zanzibar"}]',
+        b'{"uid":"\\u0071uokkaphil","text":"zanzibar"',
+        b'{"note":"{\\"user_id\\": \\"quokkaphil\\", \\"text\\": \\"zanzibar\\"}"}',
+    ]
+    feed.pour(*hers, *broken)
     feed.pour(*(product.served(f"r-{n}", "bea") for n in range(50)))
     assert hold(targets, b"quokka", b"zanzibar")
-    feed.pour(product.erasure("quokkaphil", product.noon + HOUR))
-    feed.pour(*hers)
+    erasure.request(feed.warehouse.target, "quokkaphil")
+    feed.pour(*hers, *broken)
     upkeep.purge(feed.warehouse.target)
-    assert hold(targets, b"quokka", b"zanzibar") == []
+    assert hold(targets, b"quokka", b"zanzibar", b"uokkaphil") == []
     assert feed.ask("SELECT DISTINCT user_id FROM clean_feedback") == [("bea",)]
 
 
