@@ -254,7 +254,7 @@ def _why_changed(change: Change, known: _Known, old: Manifest, new: Manifest) ->
     if change.response_id not in known.loves:
         return "unknown" if new.credit == "last_turn" else "love elsewhere in the conversation"
     action, reacted_at, caught, read_later = known.loves[change.response_id]
-    if action == "removed":
+    if action != "added":  # taken back, or replaced by a dislike
         return "retracted"
     if caught:
         return "love quarantined"

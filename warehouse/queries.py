@@ -46,7 +46,11 @@ def counts(
         dead_letters + erased; `erasures_by_hand` (requests that were no events) and `erasures_pending`; `retractions`
         (changes that removed a reaction); `late_joined` (reactions read before their response, and joined since) and
         `waiting` (those still without one), with `waiting_since` (None for none) and `waiting_too_long`;
-        `quarantined_users`, `quarantined_reactions`, `flags_by_rule`; `last_served_at`; `schema_version`; `positions`.
+        `quarantined_users`, `quarantined_reactions`, `flags_by_rule`; `reactions_by_name` (what was added, most frequent
+        first); `not_shown` (additions by another user than the one who was shown the response, which count for nothing)
+        and `not_shown_loves`; `ids_taken` (responses that bear the id of another one and count for nothing) and
+        `ids_taken_reactions` (what their users added to them); `mended` (events that lost a field that no JSON can
+        hold); `last_served_at`; `schema_version`; `positions`.
 
     Raises:
         WarehouseError: As `Warehouse.read`.
@@ -61,8 +65,38 @@ def counts(
         found["flags_by_rule"] = _pairs(
             reader, "SELECT source || ': ' || rule, count(*) FROM flags GROUP BY ALL ORDER BY ALL"
         )
+        found["reactions_by_name"] = _pairs(
+            reader, "SELECT reaction, count(*) AS n FROM reactions WHERE action = 'added' GROUP BY ALL ORDER BY n DESC, reaction"
+        )
         found["positions"] = reader.execute("FROM ingest_positions ORDER BY ALL").to_arrow_table().to_pylist()
     return found
+
+
+def taken_ids(path: str | Path, *, topics: Sequence[str] = ()) -> int:
+    """Responses that bear the id of another one, of all or of some topics alone; they count for nothing."""
+    with connection.open(path).read() as reader:
+        found = reader.execute(
+            """SELECT count(*) FROM responses_of_taken_id
+            WHERE len(CAST($topics AS VARCHAR[])) = 0 OR list_contains(CAST($topics AS VARCHAR[]), kafka_topic)""",
+            {"topics": list(topics)},
+        ).fetchone()
+    return int(found[0]) if found else 0
+
+
+def taken_ids_warning(count: int, reactions: int | None = None) -> str | None:
+    """One line when responses bear the id of another one; None when all is well.
+
+    >>> taken_ids_warning(3, 2)[:99]
+    '3 responses bear the id of another one, of another user or conversation, and count for nothing, nor'
+    """
+    if not count:
+        return None
+    lost = f", nor do {reactions:,} reactions to them" if reactions else ""
+    return (
+        f"{count:,} responses bear the id of another one, of another user or conversation, and count for nothing{lost}: "
+        "a response_id names one response for good. Where a table's ids are unique within a conversation only, compose "
+        "one: --map response_id=conversation_id+message_id, in the responses and in the reactions"
+    )
 
 
 def waiting_warning(counted: Mapping[str, Any]) -> str | None:
@@ -81,22 +115,23 @@ def waiting_warning(counted: Mapping[str, Any]) -> str | None:
 
 
 def clean_feedback_summary(
-    path: str | Path, *, as_of: datetime | None = None, maturity_hours: float = 24.0
+    path: str | Path, *, as_of: datetime | None = None, maturity_hours: float = 24.0, positive: str = "love"
 ) -> dict[str, Any]:
-    """The clean feedback in numbers.
+    """The clean feedback in numbers; with `positive` "like", a like counts among the loves.
 
     Returns:
         `rows` (the denominator), `users`, `loves`, `love_rate`, `likes`, `dislikes`; `served` of which `immature` and
         `excluded` (of users in quarantine) are left out.
     """
     with connection.open(path).read() as reader:
-        found = _row(reader, _SUMMARY, {"moment": as_of or datetime.now(UTC), "hours": maturity_hours})
+        asked = {"moment": as_of or datetime.now(UTC), "hours": maturity_hours, "positive": positive}
+        found = _row(reader, _SUMMARY, asked)
     found["excluded"] = found["served"] - found["immature"] - found["rows"]
     return found
 
 
-def feedback_marks(path: str | Path, *, maturity_hours: float = 24.0) -> pa.Table:
-    """The clean feedback without its texts, in the order of a training set.
+def feedback_marks(path: str | Path, *, maturity_hours: float = 24.0, positive: str = "love") -> pa.Table:
+    """The clean feedback without its texts, in the order of a training set; `positive` as `clean_feedback_summary`.
 
     Returns:
         Columns user_id, served_at (microseconds since 1970), love, up (love or like), dislike; prompt: a number for
@@ -116,8 +151,9 @@ def feedback_marks(path: str | Path, *, maturity_hours: float = 24.0) -> pa.Tabl
                 json_extract_string(conversation, '$[0].content') || chr(10)
                 || coalesce(json_extract_string(conversation, '$[1].content'), response)
             ) AS opening
-        FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours) AS clean ORDER BY clean.served_at, response_id""",
-        {"moment": datetime.now(UTC), "hours": maturity_hours},
+        FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours, positive := $positive) AS clean
+        ORDER BY clean.served_at, response_id""",
+        {"moment": datetime.now(UTC), "hours": maturity_hours, "positive": positive},
     )
 
 
@@ -215,6 +251,21 @@ SELECT
             AND (reactions.kafka_offset, reactions.kafka_line) < (served.kafka_offset, served.kafka_line)
     ) AS late_joined,
     (SELECT count(*) FROM waiting_reactions) AS waiting,
+    (SELECT count(*) FROM reactions_not_shown) AS not_shown,
+    (SELECT count(*) FROM reactions_not_shown WHERE reaction = 'love') AS not_shown_loves,
+    (SELECT count(*) FROM responses_of_taken_id) AS ids_taken,
+    (
+        SELECT count(*) FROM reactions
+        SEMI JOIN responses_of_taken_id AS taken USING (response_id, user_id)
+        ANTI JOIN served USING (response_id, user_id)
+        WHERE action = 'added'
+    ) AS ids_taken_reactions,
+    (
+        SELECT count(*) FILTER (contains(extra, '"mended":')) FROM (
+            SELECT extra FROM responses WHERE extra IS NOT NULL UNION ALL
+            SELECT extra FROM reactions WHERE extra IS NOT NULL
+        )
+    ) AS mended,
     (SELECT count(*) FROM quarantined_users) AS quarantined_users,
     (SELECT count(*) FROM quarantined_reactions) AS quarantined_reactions,
     (SELECT max(served_at) FROM responses) AS last_served_at,
@@ -229,7 +280,7 @@ FROM waiting_reactions_at(CAST($moment AS TIMESTAMPTZ))
 """
 
 _SUMMARY = """
-WITH clean AS (FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours))
+WITH clean AS (FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours, positive := $positive))
 SELECT
     count(*) AS rows,
     count(DISTINCT user_id) AS users,

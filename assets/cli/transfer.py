@@ -72,6 +72,7 @@ def import_(
           --map response_id=message_id --map reacted_at=created --map reaction=emoji \
           --set action=added --set session_id=unknown --zone UTC --dry-run
     """
+    from warehouse import queries
     from warehouse.transfer import importing
     from warehouse.transfer.foreign import Columns
 
@@ -88,6 +89,8 @@ def import_(
     )
     if done.dead_letters:
         click.echo("`loveloop dead-letters list` shows what broke the contract and why")
+    if taken := queries.taken_ids_warning(queries.taken_ids(warehouse, topics=done.topics)):
+        click.echo(f"warning: {taken}", err=True)
     return _tell_of_judged_days(warehouse)
 
 

@@ -48,6 +48,7 @@ class ImportReport:
         files: Files of which at least one row was read.
         finished_before: Files that were imported wholly by an earlier call, whatever their name was then.
         events: Rows read; = rows stored + duplicates + dead_letters + erased.
+        topics: Under which the files stand in the warehouse.
     """
 
     files: int = 0
@@ -57,6 +58,7 @@ class ImportReport:
     duplicates: int = 0
     dead_letters: int = 0
     erased: int = 0
+    topics: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -175,6 +177,7 @@ class _Import:
             while batch := ahead.result():
                 ahead = pool.submit(self._decoded, parts)
                 bar.update(self._store(batch))
+        self._report.topics.append(self._slot.topic)
         if self._report.events > before:
             self._report.files += 1
         elif self._position:
