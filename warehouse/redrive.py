@@ -10,11 +10,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
 
+from streams import events
+from streams.mending import MENDED
 from streams.topics import TOPICS, Topics
 from warehouse import connection as back_end
 from warehouse.dead_letters import PLACE, Letter, find, select
@@ -55,6 +57,7 @@ def redrive(
     only: Sequence[Coordinates] | None = None,
     reason: str | None = None,
     corrected: bytes | None = None,
+    values: Mapping[str, Any] | None = None,
     dry_run: bool = False,
     topics: Topics = TOPICS,
 ) -> Redriven:
@@ -73,6 +76,7 @@ def redrive(
         only: These letters; all that are open if left out.
         reason: Only those of this reason.
         corrected: What to read in place of the one letter's bytes: a JSON object.
+        values: Fields to fill in where letters lack them: what they say is null, NaN or not there.
         dry_run: Do step 1 and tell; copies, conflicts and erased users are not noticed.
         topics: Names; lines of the live guard's topics are judged by its shapes.
 
@@ -91,7 +95,8 @@ def redrive(
                 letters = _open_letters(connection, only, reason, after)
                 if not letters:
                     return done
-                batch = _Judged([letter._replace(corrected=corrected) for letter in letters], topics)
+                read = [letter._replace(corrected=corrected or _filled(letter, values)) for letter in letters]
+                batch = _Judged(read, topics)
                 outcomes, failing = _judge(connection, batch, dry_run=dry_run)
         except WarehouseConflictError:  # nothing of this part was stored: again
             continue
@@ -99,6 +104,19 @@ def redrive(
         done.outcomes.update(outcomes.values())
         done.failing.update(failing.values())
         after = (letters[-1].topic_id or "", *letters[-1].where)
+
+
+def _filled(letter: Letter, values: Mapping[str, Any] | None) -> bytes | None:
+    """A letter's line with what it lacks filled in; None where it lacks none of it, or is no JSON object."""
+    if not values:
+        return None
+    try:
+        fields, lost = events.parse(letter.body)
+    except events.ContractError:
+        return None
+    lacking = {name: value for name, value in values.items() if isinstance(fields, dict) and fields.get(name) is None}
+    other = {path: what for path, what in lost.items() if path not in lacking}
+    return msgspec.json.encode(fields | lacking | ({MENDED: other} if other else {})) if lacking else None
 
 
 class _Judged(Batch):
