@@ -232,14 +232,8 @@ def _mended(fields: dict[str, Any], kind: type[Event], lost: dict[str, str], rec
     Raises:
         ContractError: Also for half a character in a name, and `not_a_number` where a number was none and is needed.
     """
-    for path in [path for path, what in lost.items() if what == mending.HALF and path in _NAMES]:
-        if path not in _OPTIONAL_NAMES:
-            shown_value = shown(fields[path])
-            raise ContractError("invalid_field", f"{path} == {shown_value} has {mending.HALF} in it: names must be whole")
-        del fields[path]  # U+FFFD would make one of several devices
-    fields = without_nulls(fields) | {mending.MENDED: lost}
     try:
-        return _judged(fields, kind, received_at)
+        return _judged(with_lost(fields, lost), kind, received_at)
     except ContractError as error:
         missing = mending.numbers(lost, _KNOWN[fields["type"]])
         if error.reason != "invalid_field" or not missing:
@@ -247,6 +241,22 @@ def _mended(fields: dict[str, Any], kind: type[Event], lost: dict[str, str], rec
         seen = ", ".join(f"{path} is {what}" for path, what in missing.items())
         detail = f"{seen}, which no JSON has and this field cannot do without: write a value ({error.detail})"
         raise ContractError("not_a_number", detail, error.faults) from None
+
+
+def with_lost(fields: Mapping[str, Any], lost: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of a line that was mended (`parse`), and beside them what they lost.
+
+    Raises:
+        ContractError: A name lost half a character; U+FFFD would make one of several.
+    """
+    halves = {path for path, what in lost.items() if what == mending.HALF and path in _NAMES}
+    if wrong := sorted(halves - _OPTIONAL_NAMES):
+        seen = f"has {mending.HALF} in it, must be whole, or nobody could tell two such names apart"
+        cure = "write the name as the product has it, or leave its emoji out"
+        found = [Fault(path, f"{path} == {shown(fields[path])} {seen}", cure) for path in wrong]
+        raise ContractError("invalid_field", faults.told(found), found)
+    kept = {name: value for name, value in fields.items() if value is not None and name not in halves}
+    return kept | ({mending.MENDED: dict(lost)} if lost else {})
 
 
 def unknown_fields(fields: Mapping[str, Any]) -> dict[str, Any]:

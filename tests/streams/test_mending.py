@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from streams.collector import judge
 from streams.events import ContractError, decode
 from streams.live.reading import read
 
@@ -84,3 +85,11 @@ def test_another_fault_keeps_its_own_reason() -> None:
     assert refused.value.reason == "invalid_field"
     with pytest.raises(ContractError, match="not_json"):
         decode(line(SERVED, score=float("nan"))[:-1], received_at=RECEIVED)
+
+
+def test_the_collector_keeps_the_events_of_an_array_too() -> None:
+    array = b'[{"type":"erasure_requested","user_id":"a","score":NaN},{"type":"erasure_requested","user_id":"b\\ud83d"}]'
+    for body in (array, array.replace(b"},{", b"}\n{")[1:-1]):
+        found = judge(body, RECEIVED)
+        assert [json.loads(each)["mended"] for each in found.lines] == [{"score": "NaN"}]
+        assert [(bad["line"], bad["reason"]) for bad in found.bad] == [(2, "invalid_field")]
