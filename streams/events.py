@@ -151,9 +151,12 @@ KINDS: dict[str, type[Event]] = {
 }
 """The struct of each `type`."""
 _KNOWN = {name: frozenset((*kind.__struct_fields__, "type")) for name, kind in KINDS.items()}
-_NAMES = frozenset(
-    name for kind in KINDS.values() for name in kind.__struct_fields__ if name.endswith("_id")
-) | {"policy", "experiment", "arm", "reaction"}
+_NAMES = frozenset(name for kind in KINDS.values() for name in kind.__struct_fields__ if name.endswith("_id")) | {
+    "policy",
+    "experiment",
+    "arm",
+    "reaction",
+}
 _OPTIONAL_NAMES = frozenset({"device_id", "network_id"})
 _MESSAGE = frozenset(Message.__struct_fields__)
 

@@ -18,9 +18,9 @@ from warehouse.adversary import online
 from warehouse.ingest.columns import COORDINATES
 from warehouse.ingest.commit import store
 from warehouse.ingest.decoding import decode_batch
+from warehouse.ingest.forgetting import MOMENTS, SALT, Limit, forget, letters_naming, settle, user_hash
 from warehouse.ingest.owners import users_of
 from warehouse.ingest.records import Record
-from warehouse.ingest.forgetting import MOMENTS, SALT, Limit, forget, letters_naming, settle, user_hash
 from warehouse.storage import migrate
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Known(NamedTuple):
 
     Attributes:
         there: Rows or dead letters name the user, or a request for their erasure was stored before.
-        alike: Users whose name differs in case or in the spaces around it alone, or by a slip of the pen, at most three.
+        alike: Users whose name differs in case or in the spaces around it alone, or by a slip, at most three.
     """
 
     there: bool
@@ -106,14 +106,18 @@ def known(target: Target, user_id: str) -> Known:
 def pending(target: Target) -> dict[str, Limit]:
     """Users (by their hash) whose erasure has no receipt yet, with how far their requests reach."""
     with connection.open(target).read() as reader:
-        found = reader.execute("SELECT user_hash, requested_at, received_at FROM pending_erasures ORDER BY ALL").fetchall()
+        found = reader.execute(
+            "SELECT user_hash, requested_at, received_at FROM pending_erasures ORDER BY ALL"
+        ).fetchall()
     return {name: Limit(*limit) for name, *limit in found}
 
 
 def copies(target: Target) -> frozenset[str]:
     """Fingerprints of what was erased although its own moment lies behind the request, as `forgetting` makes them."""
     with connection.open(target).read() as reader:
-        return frozenset(name for (name,) in reader.execute("SELECT DISTINCT fingerprint FROM erased_copies").fetchall())
+        return frozenset(
+            name for (name,) in reader.execute("SELECT DISTINCT fingerprint FROM erased_copies").fetchall()
+        )
 
 
 def forget_pending(target: Target) -> dict[str, int]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from warehouse import connection
+from warehouse import connection, uncounted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,11 +46,8 @@ def counts(
         dead_letters + erased; `erasures_by_hand` (requests that were no events) and `erasures_pending`; `retractions`
         (changes that removed a reaction); `late_joined` (reactions read before their response, and joined since) and
         `waiting` (those still without one), with `waiting_since` (None for none) and `waiting_too_long`;
-        `quarantined_users`, `quarantined_reactions`, `flags_by_rule`; `reactions_by_name` (what was added, most frequent
-        first); `not_shown` (additions by another user than the one who was shown the response, which count for nothing)
-        and `not_shown_loves`; `ids_taken` (responses that bear the id of another one and count for nothing) and
-        `ids_taken_reactions` (what their users added to them); `mended` (events that lost a field that no JSON can
-        hold); `last_served_at`; `schema_version`; `positions`.
+        `quarantined_users`, `quarantined_reactions`, `flags_by_rule`; what `uncounted.count` says; `last_served_at`;
+        `schema_version`; `positions`.
 
     Raises:
         WarehouseError: As `Warehouse.read`.
@@ -65,38 +62,9 @@ def counts(
         found["flags_by_rule"] = _pairs(
             reader, "SELECT source || ': ' || rule, count(*) FROM flags GROUP BY ALL ORDER BY ALL"
         )
-        found["reactions_by_name"] = _pairs(
-            reader, "SELECT reaction, count(*) AS n FROM reactions WHERE action = 'added' GROUP BY ALL ORDER BY n DESC, reaction"
-        )
+        found |= uncounted.count(reader)
         found["positions"] = reader.execute("FROM ingest_positions ORDER BY ALL").to_arrow_table().to_pylist()
     return found
-
-
-def taken_ids(path: str | Path, *, topics: Sequence[str] = ()) -> int:
-    """Responses that bear the id of another one, of all or of some topics alone; they count for nothing."""
-    with connection.open(path).read() as reader:
-        found = reader.execute(
-            """SELECT count(*) FROM responses_of_taken_id
-            WHERE len(CAST($topics AS VARCHAR[])) = 0 OR list_contains(CAST($topics AS VARCHAR[]), kafka_topic)""",
-            {"topics": list(topics)},
-        ).fetchone()
-    return int(found[0]) if found else 0
-
-
-def taken_ids_warning(count: int, reactions: int | None = None) -> str | None:
-    """One line when responses bear the id of another one; None when all is well.
-
-    >>> taken_ids_warning(3, 2)[:99]
-    '3 responses bear the id of another one, of another user or conversation, and count for nothing, nor'
-    """
-    if not count:
-        return None
-    lost = f", nor do {reactions:,} reactions to them" if reactions else ""
-    return (
-        f"{count:,} responses bear the id of another one, of another user or conversation, and count for nothing{lost}: "
-        "a response_id names one response for good. Where a table's ids are unique within a conversation only, compose "
-        "one: --map response_id=conversation_id+message_id, in the responses and in the reactions"
-    )
 
 
 def waiting_warning(counted: Mapping[str, Any]) -> str | None:
@@ -251,21 +219,6 @@ SELECT
             AND (reactions.kafka_offset, reactions.kafka_line) < (served.kafka_offset, served.kafka_line)
     ) AS late_joined,
     (SELECT count(*) FROM waiting_reactions) AS waiting,
-    (SELECT count(*) FROM reactions_not_shown) AS not_shown,
-    (SELECT count(*) FROM reactions_not_shown WHERE reaction = 'love') AS not_shown_loves,
-    (SELECT count(*) FROM responses_of_taken_id) AS ids_taken,
-    (
-        SELECT count(*) FROM reactions
-        SEMI JOIN responses_of_taken_id AS taken USING (response_id, user_id)
-        ANTI JOIN served USING (response_id, user_id)
-        WHERE action = 'added'
-    ) AS ids_taken_reactions,
-    (
-        SELECT count(*) FILTER (contains(extra, '"mended":')) FROM (
-            SELECT extra FROM responses WHERE extra IS NOT NULL UNION ALL
-            SELECT extra FROM reactions WHERE extra IS NOT NULL
-        )
-    ) AS mended,
     (SELECT count(*) FROM quarantined_users) AS quarantined_users,
     (SELECT count(*) FROM quarantined_reactions) AS quarantined_reactions,
     (SELECT max(served_at) FROM responses) AS last_served_at,

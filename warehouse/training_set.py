@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
-from warehouse import connection
+from warehouse import connection, uncounted
 from warehouse.adversary.versions import filter_version
 
 if TYPE_CHECKING:
@@ -234,7 +234,8 @@ def _examples(reader: DuckDBPyConnection, asked: dict[str, Any]) -> pa.Table:
         "CAST(event_id AS VARCHAR) AS event_id" if name == "event_id" else f'"{name}"' for name in COLUMNS
     )
     found = reader.execute(
-        f"""SELECT {columns} FROM credited_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours, $credit, $decay, positive := $positive)
+        f"""SELECT {columns}
+        FROM credited_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours, $credit, $decay, positive := $positive)
         WHERE served_at >= CAST($earliest AS TIMESTAMPTZ) ORDER BY served_at, response_id""",
         asked,
     ).to_arrow_table()
@@ -264,33 +265,10 @@ def _nothing_to_learn(
         f"{moment.isoformat()}, {excluded:,} of users in quarantine; {rows:,} are left{window}"
     )
     if rows:
-        return f"no positive: {seen}, none with a love ({_seen_instead(reader, examples)}"
+        return f"no positive: {seen}, none with a love ({uncounted.seen_instead(reader, examples)}"
     return (
         f"empty training set: {seen}; ingest more, wait until responses are mature, or give a shorter --maturity-hours"
     )
-
-
-def _seen_instead(reader: DuckDBPyConnection, examples: pa.Table) -> str:
-    """What the rows earned in place of loves, what else is stored, and the way out of each."""
-    likes, dislikes = (examples.filter(examples[name]).num_rows for name in ("like", "dislike"))
-    others = reader.execute(
-        """SELECT reaction, count(*) AS n FROM reactions WHERE action = 'added' AND stance(reaction) IS NULL
-        GROUP BY reaction ORDER BY n DESC, reaction LIMIT 5"""
-    ).fetchall()
-    elsewhere = reader.execute("SELECT count(*) FROM reactions_not_shown WHERE reaction = 'love'").fetchone() or (0,)
-    ways = ["ingest reactions, or widen the window"]
-    if likes:
-        ways.append(
-            "where likes are all that people can give, learn from them: --positive like (in a recipe: positive = \"like\" "
-            "under [training_set]); helpfulness from reactions learns from thumbs in any case"
-        )
-    if others:
-        told = ", ".join(f"{count:,} {name}" for name, count in others)
-        ways.append(f"names that no figure counts are stored, too ({told}): say at import what they mean, "
-                    "--map-reaction NAME=love")
-    if elsewhere[0]:
-        ways.append(f"{elsewhere[0]:,} loves are by others than the user who was shown the response: post its user_id")
-    return f"0 loves, {likes:,} likes, {dislikes:,} dislikes); " + "; ".join(ways)
 
 
 def _positions(reader: DuckDBPyConnection) -> list[dict[str, Any]]:

@@ -79,6 +79,7 @@ def build(
     """Freeze the clean feedback into an immutable training set: Parquet and a manifest named by their content."""
     from datetime import UTC
 
+    from warehouse import queries, uncounted
     from warehouse import training_set as sets
 
     moment = as_of.replace(tzinfo=UTC) if as_of else None
@@ -87,6 +88,9 @@ def build(
     )
     kind = "loves" if positive == "love" else "loves or likes"
     click.echo(f"{manifest.rows:,} rows, {manifest.positives:,} {kind}: {out / manifest.hash[:12]}")
+    held = queries.counts(warehouse)
+    if taken := uncounted.taken_ids_warning(held["ids_taken"], held["ids_taken_reactions"]):
+        click.echo(f"warning: {taken}", err=True)
 
 
 @training_set.command()

@@ -59,7 +59,7 @@ class _Pair(click.ParamType):
     "meanings",
     multiple=True,
     metavar="NAME=REACTION",
-    help="What a value of `reaction` means: 1=like, -1=dislike, great=love; for numbers also >=4=love. The value is kept.",
+    help="What a value of `reaction` means: 1=like, -1=dislike, great=love; for numbers also >=4=love.",
 )
 @click.option("--zone", help="Time zone of moments that name none, such as UTC or Europe/Berlin.")
 @click.option("--dry-run", is_flag=True, help="Show the first events and what breaks the contract; store nothing.")
@@ -80,7 +80,7 @@ def import_(
           --map response_id=message_id --map reacted_at=created --map reaction=emoji \
           --set action=added --set session_id=unknown --zone UTC --dry-run
     """
-    from warehouse import queries
+    from warehouse import uncounted
     from warehouse.transfer import importing, reactions
     from warehouse.transfer.foreign import Columns
 
@@ -98,9 +98,11 @@ def import_(
     if done.dead_letters:
         click.echo("`loveloop dead-letters list` shows what broke the contract and why")
     if meanings:
-        told = ", ".join(f"{count:,} x {seen} as {meant}" for seen, meant, count in reactions.read_as(warehouse, done.topics))
+        told = ", ".join(
+            f"{count:,} x {seen} as {meant}" for seen, meant, count in reactions.read_as(warehouse, done.topics)
+        )
         click.echo(f"reactions read by what they mean: {told or 'none'}; what stood there is kept in `original`")
-    if taken := queries.taken_ids_warning(queries.taken_ids(warehouse, topics=done.topics)):
+    if taken := uncounted.taken_ids_warning(uncounted.taken_ids(warehouse, done.topics)):
         click.echo(f"warning: {taken}", err=True)
     return _tell_of_judged_days(warehouse)
 

@@ -32,8 +32,21 @@ class Asked:
     clean: Path | None = None
     _known: dict[str, str] = field(default_factory=dict)
 
-    def whose(self, user: str | None, moment: datetime | None = None, event_id: object = None) -> str | None:
-        """The hash of a user whose event of this moment goes (of any moment, where none is known), else None."""
+    def whose(
+        self,
+        user: str | None,
+        moment: datetime | None = None,
+        event_id: object = None,
+        received_at: datetime | None = None,
+    ) -> str | None:
+        """The hash of a user whose event goes, else None.
+
+        Args:
+            user: Of the event.
+            moment: When it happened; without one it goes.
+            event_id: As the warehouse may remember it.
+            received_at: When it was received, where that was noted.
+        """
         from warehouse.ingest.forgetting import fingerprint, user_hash
 
         if user is None:
@@ -43,7 +56,10 @@ class Asked:
             name = self._known[user] = user_hash(user)
         if name not in self.until:
             return None
-        if moment is None or moment <= self.until[name].requested_at:
+        limit = self.until[name]
+        if moment is None or moment <= limit.requested_at:
+            return name
+        if received_at is not None and limit.received_at is not None and received_at < limit.received_at:
             return name
         return name if event_id is not None and fingerprint(str(event_id).encode()) in self.copies else None
 

@@ -68,7 +68,8 @@ def test_dead_letters_in_arrays_and_under_mapped_columns_are_erased(product: Pro
         "--map conversation=prompt --map response=answer --set turn=0 --set policy=p --set conversation_id=c "
         "--set session_id=s",
     )  # fmt: skip
-    assert product.holds("Words for userB") and product.holds("Words for bob")
+    assert product.holds("Words for userB")
+    assert product.holds("Words for bob")
     assert product.runs("erase userB").exit_code == product.runs("erase bob").exit_code == 0
     assert [product.holds(f"Words for {user}") for user in ("userB", "bob", "cat")] == [False, False, True]
 

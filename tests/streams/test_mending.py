@@ -74,7 +74,7 @@ def test_what_an_event_cannot_do_without_is_refused_with_a_reason_of_its_own(cha
 
 
 def test_half_a_character_in_a_name_is_refused_since_two_names_would_become_one() -> None:
-    with pytest.raises(ContractError, match="user_id == .* half a character") as refused:
+    with pytest.raises(ContractError, match=r"user_id == .* half a character") as refused:
         decode(line(SERVED, user_id=f"u{HALF}"), received_at=RECEIVED)
     assert refused.value.reason == "invalid_field"
 
@@ -88,7 +88,9 @@ def test_another_fault_keeps_its_own_reason() -> None:
 
 
 def test_the_collector_keeps_the_events_of_an_array_too() -> None:
-    array = b'[{"type":"erasure_requested","user_id":"a","score":NaN},{"type":"erasure_requested","user_id":"b\\ud83d"}]'
+    array = (
+        b'[{"type":"erasure_requested","user_id":"a","score":NaN},{"type":"erasure_requested","user_id":"b\\ud83d"}]'
+    )
     for body in (array, array.replace(b"},{", b"}\n{")[1:-1]):
         found = judge(body, RECEIVED)
         assert [json.loads(each)["mended"] for each in found.lines] == [{"score": "NaN"}]

@@ -40,7 +40,8 @@ def test_the_last_thumb_stands_in_whatever_order_they_come(feed: Any, product: A
     assert feed.ask('SELECT love, "like", dislike FROM clean_feedback ORDER BY response_id') == expected
     raw = feed.ask(
         """SELECT bool_or(reaction = 'love' AND action = 'added'), bool_or(reaction = 'like' AND action = 'added'),
-        bool_or(reaction = 'dislike' AND action = 'added') FROM reaction_state GROUP BY response_id ORDER BY response_id"""
+        bool_or(reaction = 'dislike' AND action = 'added')
+        FROM reaction_state GROUP BY response_id ORDER BY response_id"""
     )
     assert raw == expected
     loves = sum(stands[0] for _, stands in STORIES)

@@ -106,9 +106,7 @@ def decode_batch(records: Sequence[Record], topics: Topics = TOPICS) -> Batch:
 
 def dead_table(dead: Iterable[DeadLetter]) -> pa.Table:
     """Dead letters as rows of the table `dead_letters`."""
-    rows = [
-        (*each.coordinates, each.reason, each.detail, each.body, each.received_at, each.user_id) for each in dead
-    ]
+    rows = [(*each.coordinates, each.reason, each.detail, each.body, each.received_at, each.user_id) for each in dead]
     columns = list(zip(*rows, strict=True)) or [()] * len(DEAD)
     arrays = [pa.array(values, dtype) for values, dtype in zip(columns, DEAD.values(), strict=True)]
     return pa.table(arrays, names=list(DEAD))

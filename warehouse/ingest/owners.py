@@ -118,7 +118,7 @@ def _said(value: Any) -> Iterator[str]:
 
 
 def _owners_in_bytes(line: bytes, column: str) -> Iterator[str]:
-    keys = "|".join(re.escape(key) for key in dict.fromkeys(("user_id", column.split(".")[-1])))
+    keys = "|".join(re.escape(key) for key in dict.fromkeys(("user_id", column.rsplit(".", maxsplit=1)[-1])))
     for text in dict.fromkeys((line.decode(errors="replace"), _unescaped(line.decode(errors="replace")))):
         for match in re.finditer(rf'"(?:{keys})"\s*:\s*(?:("(?:[^"\\]|\\.)*")|(-?\d+))', text):
             quoted, number = match.groups()

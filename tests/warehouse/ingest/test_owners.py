@@ -45,7 +45,9 @@ def test_a_line_that_only_looks_like_it_is_not(body: bytes, user: str) -> None:
 
 
 def test_numbers_and_telling_ids_are_found_where_they_name_a_person() -> None:
-    assert names(b'{"customer": 17}', "17") and names(b'{"customer": 17, ', "17") and names(b'{"n": [90210]}', "90210")
+    assert names(b'{"customer": 17}', "17")
+    assert names(b'{"customer": 17, ', "17")
+    assert names(b'{"n": [90210]}', "90210")
     assert names(b'{"url": "https://example.org/u/user-4711?x"}', "user-4711")
 
 

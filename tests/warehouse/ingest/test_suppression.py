@@ -11,8 +11,8 @@ from streams.topics import TOPICS
 from warehouse import erasure, queries
 from warehouse.fingerprint import fingerprints
 from warehouse.ingest.decoding import decode_batch
-from warehouse.ingest.records import Record, Slot
 from warehouse.ingest.forgetting import user_hash
+from warehouse.ingest.records import Record, Slot
 
 HOUR = timedelta(hours=1)
 

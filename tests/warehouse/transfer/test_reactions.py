@@ -32,8 +32,11 @@ def test_names_numbers_and_stars_mean_what_the_mapping_says_and_the_original_is_
     )
     warehouse = ["--warehouse", str(feed.warehouse.target)]
     told = CliRunner().invoke(group, ["import", str(file), *warehouse, *command.split()]).output
-    assert "1 x great as love" in told and "kept in `original`" in told
-    stored = feed.ask("SELECT response_id, reaction, json_extract(extra, '$.original.reaction') FROM reactions ORDER BY 1")
+    assert "1 x great as love" in told
+    assert "kept in `original`" in told
+    stored = feed.ask(
+        "SELECT response_id, reaction, json_extract(extra, '$.original.reaction') FROM reactions ORDER BY 1"
+    )
     assert [reaction for _, reaction, _ in stored] == MEANT[:-1]  # a row without a reaction is a dead letter
     kept = [json.loads(original) if original else None for *_, original in stored]
     assert kept == [seen if meant != str(seen) else None for seen, meant in zip(ROWS, MEANT, strict=True)][:-1]
