@@ -19,7 +19,10 @@ def problems(run: Run) -> Iterator[str]:
     from warehouse.storage.transaction import WarehouseError
 
     try:
-        held = queries.clean_feedback_summary(run.warehouse, maturity_hours=run.recipe.training_set.maturity_hours)
+        wanted = run.recipe.training_set
+        held = queries.clean_feedback_summary(
+            run.warehouse, maturity_hours=wanted.maturity_hours, positive=wanted.positive
+        )
         short = [*_loves(run, held), *_thumbs(run, held)]
         yield from short or _parts(run)
     except WarehouseError as error:
@@ -99,7 +102,11 @@ def _parts(run: Run) -> Iterator[str]:
 
     from warehouse import queries
 
-    rows = queries.feedback_marks(run.warehouse, maturity_hours=run.recipe.training_set.maturity_hours)
+    rows = queries.feedback_marks(
+        run.warehouse,
+        maturity_hours=run.recipe.training_set.maturity_hours,
+        positive=run.recipe.training_set.positive,
+    )
     users = np.array(rows["user_id"].to_pylist(), dtype=np.str_)
     times, love = rows["served_at"].to_numpy(), rows["love"].to_numpy().astype(float)
     words = unsplit(run.recipe.p_love, run.recipe.seed, love, users, times)

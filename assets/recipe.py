@@ -67,6 +67,8 @@ class TrainingSet(Section):
     less the earlier they were."""
     decay: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """For `decay`: what is left of the credit one turn earlier."""
+    positive: Literal["love", "like"] = "love"
+    """What P[Love] learns to predict: a love, or for products with thumbs alone a love or a like."""
 
 
 class Incumbent(Section):

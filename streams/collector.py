@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from streams import drafts, topics
+from streams import drafts, events, topics
 from streams.events import ContractError
 from streams.faults import SHOWN
 from streams.group_commit import BusyError, GroupCommit
+from streams.mending import Mended
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -41,6 +42,7 @@ _CURES = {
     "not_an_object": "send an object, or an array of objects",
     "unknown_type": "name the event: response_served, reaction_changed or erasure_requested",
     "unknown_version": "write schema_version 2, or leave it out",
+    "not_a_number": "write a value in place of NaN or Infinity",
     "timestamp_out_of_range": "check the clock of the machine, or leave the moment out: it is now",
 }
 
@@ -82,21 +84,25 @@ def judge(body: bytes, now: datetime) -> Judged:
     return found
 
 
-def _drafts(body: bytes) -> list[tuple[int, Any]]:
+def _drafts(body: bytes) -> list[tuple[int, bytes | Mended]]:
     """What stands in a body, numbered from 1: values of JSON, or lines that are still bytes."""
     try:
-        whole = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the judge says what is wrong with which line
+        whole, lost = events.parse(body)
+    except ContractError:  # the judge says what is wrong with which line
         return [(number, line) for number, line in enumerate(body.split(b"\n"), start=1) if line.strip()]
-    return list(enumerate(whole if isinstance(whole, list) else [whole], start=1))
+    if not isinstance(whole, list):
+        return [(1, Mended(whole, lost))]
+    gone: dict[str, dict[str, str]] = {}
+    for path, what in lost.items():
+        place, _, rest = path.partition(".")
+        gone.setdefault(place, {})[rest] = what
+    return [(n, Mended(draft, gone.get(str(n - 1), {}))) for n, draft in enumerate(whole, start=1)]
 
 
-def _fields(draft: Any) -> dict[str, Any]:
-    if isinstance(draft, bytes):
-        try:
-            draft = msgspec.json.decode(draft)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ContractError("not_json", f"{error}; a line holds one JSON object in UTF-8") from None
+def _fields(draft: bytes | Mended) -> dict[str, Any]:
+    draft, lost = events.parse(draft) if isinstance(draft, bytes) else draft
+    if isinstance(draft, dict) and lost:
+        draft = events.with_lost(draft, lost)
     if not isinstance(draft, dict):
         raise ContractError("not_an_object", f"a JSON {type(draft).__name__}, must be an object with a type")
     return draft

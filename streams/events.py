@@ -4,7 +4,8 @@ Three events travel as one JSON object a line, tagged by `type`. Everything else
 derived from them. This module is light on purpose: a product's serving process imports it, so it loads msgspec and
 nothing heavier.
 
-A field that is null counts as absent. A line without `schema_version` is of version 1; lines of older versions are read
+A field that is null counts as absent. A number that is none (NaN, Infinity) and half a character lose their field, not
+the event (`streams.mending`). A line without `schema_version` is of version 1; lines of older versions are read
 through `streams.upcasters`. Fields that this version does not know are kept beside the event.
 """
 
@@ -16,7 +17,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from . import faults  # relative: the client carries these files under its own name
+from . import faults, mending  # relative: the client carries these files under its own name
 from .faults import Fault, shown
 from .upcasters import CANONICAL, upcast
 
@@ -45,6 +46,7 @@ Reason = Literal[
     "unknown_type",
     "unknown_version",
     "invalid_field",
+    "not_a_number",
     "timestamp_out_of_range",
 ]
 """Why a line became a dead letter."""
@@ -149,6 +151,13 @@ KINDS: dict[str, type[Event]] = {
 }
 """The struct of each `type`."""
 _KNOWN = {name: frozenset((*kind.__struct_fields__, "type")) for name, kind in KINDS.items()}
+_NAMES = frozenset(name for kind in KINDS.values() for name in kind.__struct_fields__ if name.endswith("_id")) | {
+    "policy",
+    "experiment",
+    "arm",
+    "reaction",
+}
+_OPTIONAL_NAMES = frozenset({"device_id", "network_id"})
 _MESSAGE = frozenset(Message.__struct_fields__)
 
 
@@ -200,17 +209,57 @@ def decode(line: bytes, *, received_at: datetime) -> Decoded:
     """
     if len(line) > LONGEST_LINE:
         raise ContractError("line_too_long", f"{len(line):,} bytes, an event has at most {LONGEST_LINE:,}")
-    fields = _object(line)
+    fields, lost = _object(line)
     name = fields.get("type")
     kind = KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise ContractError("unknown_type", f"type == {shown(name)}, must be one of {', '.join(KINDS)}")
     fields = without_nulls(fields)
+    if lost:
+        return _mended(fields, kind, lost, received_at)
+    return _judged(fields, kind, received_at)
+
+
+def _judged(fields: dict[str, Any], kind: type[Event], received_at: datetime) -> Decoded:
+    """Steps 3 to 5 of `decode`."""
     event = _convert(fields, kind)
     _check_moment(event, received_at)
     if isinstance(event, ResponseServed) and (event.experiment is None) != (event.arm is None):
         raise _invalid(fields, kind)
     return Decoded(event, unknown_fields(fields))
+
+
+def _mended(fields: dict[str, Any], kind: type[Event], lost: dict[str, str], received_at: datetime) -> Decoded:
+    """As `_judged`, of a line that lost something: what it was stays beside the event, under `mended`.
+
+    Raises:
+        ContractError: Also for half a character in a name, and `not_a_number` where a number was none and is needed.
+    """
+    try:
+        return _judged(with_lost(fields, lost), kind, received_at)
+    except ContractError as error:
+        missing = mending.numbers(lost, _KNOWN[fields["type"]])
+        if error.reason != "invalid_field" or not missing:
+            raise
+        seen = ", ".join(f"{path} is {what}" for path, what in missing.items())
+        detail = f"{seen}, which no JSON has and this field cannot do without: write a value ({error.detail})"
+        raise ContractError("not_a_number", detail, error.faults) from None
+
+
+def with_lost(fields: Mapping[str, Any], lost: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of a line that was mended (`parse`), and beside them what they lost.
+
+    Raises:
+        ContractError: A name lost half a character; U+FFFD would make one of several.
+    """
+    halves = {path for path, what in lost.items() if what == mending.HALF and path in _NAMES}
+    if wrong := sorted(halves - _OPTIONAL_NAMES):
+        seen = f"has {mending.HALF} in it, must be whole, or nobody could tell two such names apart"
+        cure = "write the name as the product has it, or leave its emoji out"
+        found = [Fault(path, f"{path} == {shown(fields[path])} {seen}", cure) for path in wrong]
+        raise ContractError("invalid_field", faults.told(found), found)
+    kept = {name: value for name, value in fields.items() if value is not None and name not in halves}
+    return kept | ({mending.MENDED: dict(lost)} if lost else {})
 
 
 def unknown_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -232,14 +281,27 @@ def unknown_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     return extra | {"conversation": messages} if any(each.keys() - _MESSAGE for each in messages) else extra
 
 
-def _object(line: bytes) -> dict[str, Any]:
-    try:
-        fields = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ContractError("not_json", f"{error}; a line holds one JSON object in UTF-8") from None
+def _object(line: bytes) -> tuple[dict[str, Any], dict[str, str]]:
+    """The fields of a line, and what they lost that no JSON can hold."""
+    fields, lost = parse(line)
     if not isinstance(fields, dict):
         raise ContractError("not_an_object", f"a JSON {type(fields).__name__}, must be an object with a type")
-    return fields
+    return fields, lost
+
+
+def parse(line: bytes) -> mending.Mended:
+    """What a line of JSON says; NaN, Infinity and half a character are mended.
+
+    Raises:
+        ContractError: `not_json`.
+    """
+    try:
+        return mending.Mended(msgspec.json.decode(line), {})
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        try:
+            return mending.parse(line)
+        except ValueError:
+            raise ContractError("not_json", f"{error}; a line holds one JSON object in UTF-8") from None
 
 
 def without_nulls(fields: Mapping[str, Any]) -> dict[str, Any]:

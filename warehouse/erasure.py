@@ -18,12 +18,14 @@ from warehouse.adversary import online
 from warehouse.ingest.columns import COORDINATES
 from warehouse.ingest.commit import store
 from warehouse.ingest.decoding import decode_batch
+from warehouse.ingest.forgetting import MOMENTS, SALT, Limit, forget, letters_naming, settle, user_hash
+from warehouse.ingest.owners import users_of
 from warehouse.ingest.records import Record
-from warehouse.ingest.suppression import MOMENTS, SALT, forget, settle, user_hash
 from warehouse.storage import migrate
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from duckdb import DuckDBPyConnection
 
     from warehouse.connection import Target
 
@@ -50,7 +52,8 @@ def request(target: Target, user_id: str, at: datetime | None = None) -> Erasure
     Args:
         target: The warehouse.
         user_id: Whom to forget.
-        at: What the user did until this moment goes; now if left out.
+        at: What the user did until this moment goes, and what was received before it, whatever its stamp; now if left
+            out.
 
     Returns:
         The request as an event: posted to the broker as well, it is known wherever the log is read again.
@@ -60,7 +63,8 @@ def request(target: Target, user_id: str, at: datetime | None = None) -> Erasure
     """
     moment = at or datetime.now(UTC)
     event = ErasureRequested(event_id=new_event_id(moment), user_id=user_id, requested_at=moment)
-    batch = decode_batch([Record(TOPICS.events, 0, 0, int(moment.timestamp() * 1000), encode(event))])
+    stamp = int(moment.timestamp() * 1000) + 1  # not before what was received in the same millisecond
+    batch = decode_batch([Record(TOPICS.events, 0, 0, stamp, encode(event))])
     batch.tables[ErasureRequested] = _from_nowhere(batch.tables[ErasureRequested])
     with connection.open(target).transaction() as writer:
         store(writer, batch)
@@ -71,8 +75,8 @@ class Known(NamedTuple):
     """Whether a name is one that a warehouse has met.
 
     Attributes:
-        there: Rows name the user, or a request for their erasure was stored before.
-        alike: Users whose name differs in case or in the spaces around it alone, at most three.
+        there: Rows or dead letters name the user, or a request for their erasure was stored before.
+        alike: Users whose name differs in case or in the spaces around it alone, or by a slip, at most three.
     """
 
     there: bool
@@ -87,19 +91,33 @@ def known(target: Target, user_id: str) -> Known:
     """
     with connection.open(target).read() as reader:
         found = reader.execute(
-            f"""SELECT DISTINCT user_id FROM ({_NAMED}) AS users
-            WHERE lower(trim(user_id)) = lower(trim(?)) ORDER BY user_id""",
-            [user_id],
+            f"""SELECT DISTINCT user_id, levenshtein(lower(trim(user_id)), lower(trim($name))) AS apart
+            FROM ({_NAMED}) AS users
+            WHERE apart <= CASE WHEN length($name) < 4 THEN 0 WHEN length($name) < 8 THEN 1 ELSE 2 END
+            ORDER BY user_id <> $name, apart, user_id LIMIT 4""",
+            {"name": user_id},
         ).fetchall()
         asked = reader.execute("SELECT 1 FROM erasures WHERE user_hash = ? LIMIT 1", [user_hash(user_id)]).fetchone()
-    names = [name for (name,) in found]
-    return Known(user_id in names or asked is not None, tuple(name for name in names if name != user_id)[:3])
+        names = [name for name, _ in found]
+        there = user_id in names or asked is not None or any(letters_naming(reader, [user_id]))
+    return Known(there, tuple(name for name in names if name != user_id)[:3])
 
 
-def pending(target: Target) -> dict[str, datetime]:
-    """Users (by their hash) whose erasure has no receipt yet, with the moment of their latest request."""
+def pending(target: Target) -> dict[str, Limit]:
+    """Users (by their hash) whose erasure has no receipt yet, with how far their requests reach."""
     with connection.open(target).read() as reader:
-        return dict(reader.execute("SELECT user_hash, requested_at FROM pending_erasures ORDER BY ALL").fetchall())
+        found = reader.execute(
+            "SELECT user_hash, requested_at, received_at FROM pending_erasures ORDER BY ALL"
+        ).fetchall()
+    return {name: Limit(*limit) for name, *limit in found}
+
+
+def copies(target: Target) -> frozenset[str]:
+    """Fingerprints of what was erased although its own moment lies behind the request, as `forgetting` makes them."""
+    with connection.open(target).read() as reader:
+        return frozenset(
+            name for (name,) in reader.execute("SELECT DISTINCT fingerprint FROM erased_copies").fetchall()
+        )
 
 
 def forget_pending(target: Target) -> dict[str, int]:
@@ -113,7 +131,8 @@ def forget_pending(target: Target) -> dict[str, int]:
     """
     with connection.open(target).transaction() as writer:
         migrate.define_views(writer)
-        requests = dict(writer.execute(_STILL_THERE).fetchall())
+        requests = {user: Limit(*limit) for user, *limit in writer.execute(_STILL_THERE).fetchall()}
+        requests |= _named_in_letters(writer)
         if not requests:
             return {}
         removed = forget(writer, requests)
@@ -124,21 +143,30 @@ def forget_pending(target: Target) -> dict[str, int]:
     return removed.counts()
 
 
-def adopt(target: Target, requests: Mapping[str, datetime]) -> None:
+def _named_in_letters(writer: DuckDBPyConnection) -> dict[str, Limit]:
+    """Users of pending requests that dead letters are of, wherever these name them."""
+    found = writer.execute("SELECT user_hash, requested_at, received_at FROM pending_erasures").fetchall()
+    asked = {name: Limit(*limit) for name, *limit in found}
+    bodies = writer.execute("SELECT body FROM dead_letters").fetchall() if asked else []
+    users = {user for (body,) in bodies for user in users_of(body)}
+    return {user: asked[name] for user in users if (name := user_hash(user)) in asked}
+
+
+def adopt(target: Target, requests: Mapping[str, Limit]) -> None:
     """Tell another warehouse (a run's own) of requests by hash, so that it forgets the same users.
 
     Args:
         target: The other warehouse.
-        requests: User hashes with the moment of the latest request.
+        requests: User hashes with how far their requests reach.
     """
     with connection.open(target).transaction() as writer:
         known = dict(writer.execute("SELECT user_hash, max(requested_at) FROM erasures GROUP BY user_hash").fetchall())
-        for name, moment in requests.items():
-            if name not in known or known[name] < moment:
+        for name, limit in requests.items():
+            if name not in known or known[name] < limit.requested_at:
                 writer.execute(
-                    """INSERT INTO erasures (event_id, user_hash, requested_at, schema_version)
-                    VALUES (?, ?, ?, 1)""",
-                    [new_event_id(moment), name, moment],
+                    """INSERT INTO erasures (event_id, user_hash, requested_at, schema_version, received_at)
+                    VALUES (?, ?, ?, 1, ?)""",
+                    [new_event_id(limit.requested_at), name, *limit],
                 )
 
 
@@ -179,7 +207,7 @@ UNION SELECT user_id FROM quarantine_decisions
 """
 
 _STILL_THERE = f"""
-SELECT users.user_id, pending.requested_at
+SELECT users.user_id, pending.requested_at, pending.received_at
 FROM ({_NAMED}) AS users
 JOIN pending_erasures AS pending ON pending.user_hash = sha256('{SALT}' || users.user_id)
 """

@@ -17,7 +17,7 @@ from warehouse import connection
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_COORDINATES = "kafka_topic, kafka_partition, kafka_offset, kafka_line, content_hash"
+_COORDINATES = "kafka_topic, kafka_partition, kafka_offset, kafka_line, received_at, content_hash"
 _CONTENT = {
     "responses": f"SELECT * EXCLUDE ({_COORDINATES}) FROM responses",
     "reactions": f"SELECT * EXCLUDE ({_COORDINATES}) FROM reactions",

@@ -7,12 +7,13 @@ never changed for it (but for erasure): the next one says something else, and th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from warehouse import connection
+from warehouse.ingest.forgetting import Limit
 from warehouse.ingest.suppression import erased_until
 
 if TYPE_CHECKING:
@@ -149,13 +150,15 @@ class _Known:
     """What the warehouse says of the changed rows.
 
     Attributes:
-        erased: Users who asked to be erased, with the moment until which.
+        erased: Users who asked to be erased, and how far their requests reach.
+        held: Responses that are in the warehouse still.
         quarantined: Users in quarantine.
         late: Responses that were read after the old set was frozen, by its positions.
         loves: The user's own love by response: action, when, whether quarantined, whether read after the old set.
     """
 
-    erased: Mapping[str, datetime]
+    erased: Mapping[str, Limit]
+    held: Collection[str]
     quarantined: set[str]
     late: set[str]
     loves: Mapping[str, tuple[str, datetime, bool, bool]]
@@ -166,9 +169,11 @@ class _Known:
             reader.register("changed", _pairs(changes))
             reader.register("frozen", _frozen(old))
             users = reader.execute("SELECT user_id FROM quarantined_users SEMI JOIN changed USING (user_id)").fetchall()
+            held = reader.execute("SELECT response_id FROM responses SEMI JOIN changed USING (response_id)").fetchall()
             loves = reader.execute(_LOVES, {"moment": new.as_of}).fetchall()
             return cls(
                 erased=erased_until(reader, (each.user_id for each in changes)),
+                held={name for (name,) in held},
                 quarantined={user for (user,) in users},
                 late={row[0] for row in reader.execute(_LATE).fetchall()},
                 loves={row[0]: row[1:] for row in loves},
@@ -234,7 +239,8 @@ def _why_added(change: Change, known: _Known, old: Manifest) -> Reason:
 
 
 def _why_removed(change: Change, known: _Known, new: Manifest) -> Reason:
-    if change.user_id in known.erased and change.served_at <= known.erased[change.user_id]:
+    limit = known.erased.get(change.user_id)
+    if limit and (change.served_at <= limit.requested_at or change.response_id not in known.held):
         return "erased"
     if change.user_id in known.quarantined:
         return "quarantined"
@@ -248,7 +254,7 @@ def _why_changed(change: Change, known: _Known, old: Manifest, new: Manifest) ->
     if change.response_id not in known.loves:
         return "unknown" if new.credit == "last_turn" else "love elsewhere in the conversation"
     action, reacted_at, caught, read_later = known.loves[change.response_id]
-    if action == "removed":
+    if action != "added":  # taken back, or replaced by a dislike
         return "retracted"
     if caught:
         return "love quarantined"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from warehouse import connection, maturity
+from warehouse import connection, maturity, uncounted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,7 +46,8 @@ def counts(
         dead_letters + erased; `erasures_by_hand` (requests that were no events) and `erasures_pending`; `retractions`
         (changes that removed a reaction); `late_joined` (reactions read before their response, and joined since) and
         `waiting` (those still without one), with `waiting_since` (None for none) and `waiting_too_long`;
-        `quarantined_users`, `quarantined_reactions`, `flags_by_rule`; `last_served_at`; `schema_version`; `positions`.
+        `quarantined_users`, `quarantined_reactions`, `flags_by_rule`; what `uncounted.count` says; `last_served_at`;
+        `schema_version`; `positions`.
 
     Raises:
         WarehouseError: As `Warehouse.read`.
@@ -61,6 +62,7 @@ def counts(
         found["flags_by_rule"] = _pairs(
             reader, "SELECT source || ': ' || rule, count(*) FROM flags GROUP BY ALL ORDER BY ALL"
         )
+        found |= uncounted.count(reader)
         found["positions"] = reader.execute("FROM ingest_positions ORDER BY ALL").to_arrow_table().to_pylist()
     return found
 
@@ -81,9 +83,9 @@ def waiting_warning(counted: Mapping[str, Any]) -> str | None:
 
 
 def clean_feedback_summary(
-    path: str | Path, *, as_of: datetime | None = None, maturity_hours: float = 24.0
+    path: str | Path, *, as_of: datetime | None = None, maturity_hours: float = 24.0, positive: str = "love"
 ) -> dict[str, Any]:
-    """The clean feedback in numbers.
+    """The clean feedback in numbers; with `positive` "like", a like counts among the loves.
 
     Returns:
         `rows` (the denominator), `users`, `loves`, `love_rate`, `likes`, `dislikes`; `served` of which `immature` and
@@ -91,13 +93,13 @@ def clean_feedback_summary(
     """
     moment = {"moment": as_of or datetime.now(UTC), "hours": maturity.age(maturity_hours)}
     with connection.open(path).read() as reader:
-        found = _row(reader, _SUMMARY, moment)
+        found = _row(reader, _SUMMARY, moment | {"positive": positive})
     found["excluded"] = found["served"] - found["immature"] - found["rows"]
     return found
 
 
-def feedback_marks(path: str | Path, *, maturity_hours: float = 24.0) -> pa.Table:
-    """The clean feedback without its texts, in the order of a training set.
+def feedback_marks(path: str | Path, *, maturity_hours: float = 24.0, positive: str = "love") -> pa.Table:
+    """The clean feedback without its texts, in the order of a training set; `positive` as `clean_feedback_summary`.
 
     Returns:
         Columns user_id, served_at (microseconds since 1970), love, up (love or like), dislike; prompt: a number for
@@ -117,8 +119,9 @@ def feedback_marks(path: str | Path, *, maturity_hours: float = 24.0) -> pa.Tabl
                 json_extract_string(conversation, '$[0].content') || chr(10)
                 || coalesce(json_extract_string(conversation, '$[1].content'), response)
             ) AS opening
-        FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours) AS clean ORDER BY clean.served_at, response_id""",
-        {"moment": datetime.now(UTC), "hours": maturity.age(maturity_hours)},
+        FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours, positive := $positive) AS clean
+        ORDER BY clean.served_at, response_id""",
+        {"moment": datetime.now(UTC), "hours": maturity.age(maturity_hours), "positive": positive},
     )
 
 
@@ -230,7 +233,7 @@ FROM waiting_reactions_at(CAST($moment AS TIMESTAMPTZ))
 """
 
 _SUMMARY = """
-WITH clean AS (FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours))
+WITH clean AS (FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours, positive := $positive))
 SELECT
     count(*) AS rows,
     count(DISTINCT user_id) AS users,

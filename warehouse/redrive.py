@@ -10,19 +10,22 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
 
+from streams import events
+from streams.mending import MENDED
 from streams.topics import TOPICS, Topics
 from warehouse import connection as back_end
 from warehouse.dead_letters import PLACE, Letter, find, select
 from warehouse.ingest import positions
-from warehouse.ingest.columns import COORDINATES
+from warehouse.ingest.columns import COORDINATES, RECEIVED
 from warehouse.ingest.commit import store
 from warehouse.ingest.decoding import Batch, decode_batch
-from warehouse.ingest.records import Coordinates, Record, user_of
+from warehouse.ingest.owners import user_of
+from warehouse.ingest.records import Coordinates, Record
 from warehouse.storage.transaction import WarehouseConflictError, WarehouseError
 
 if TYPE_CHECKING:
@@ -54,6 +57,7 @@ def redrive(
     only: Sequence[Coordinates] | None = None,
     reason: str | None = None,
     corrected: bytes | None = None,
+    values: Mapping[str, Any] | None = None,
     dry_run: bool = False,
     topics: Topics = TOPICS,
 ) -> Redriven:
@@ -72,6 +76,7 @@ def redrive(
         only: These letters; all that are open if left out.
         reason: Only those of this reason.
         corrected: What to read in place of the one letter's bytes: a JSON object.
+        values: Fields to fill in where letters lack them: what they say is null, NaN or not there.
         dry_run: Do step 1 and tell; copies, conflicts and erased users are not noticed.
         topics: Names; lines of the live guard's topics are judged by its shapes.
 
@@ -90,7 +95,8 @@ def redrive(
                 letters = _open_letters(connection, only, reason, after)
                 if not letters:
                     return done
-                batch = _Judged([letter._replace(corrected=corrected) for letter in letters], topics)
+                read = [letter._replace(corrected=corrected or _filled(letter, values)) for letter in letters]
+                batch = _Judged(read, topics)
                 outcomes, failing = _judge(connection, batch, dry_run=dry_run)
         except WarehouseConflictError:  # nothing of this part was stored: again
             continue
@@ -98,6 +104,19 @@ def redrive(
         done.outcomes.update(outcomes.values())
         done.failing.update(failing.values())
         after = (letters[-1].topic_id or "", *letters[-1].where)
+
+
+def _filled(letter: Letter, values: Mapping[str, Any] | None) -> bytes | None:
+    """A letter's line with what it lacks filled in; None where it lacks none of it, or is no JSON object."""
+    if not values:
+        return None
+    try:
+        fields, lost = events.parse(letter.body)
+    except events.ContractError:
+        return None
+    lacking = {name: value for name, value in values.items() if isinstance(fields, dict) and fields.get(name) is None}
+    other = {path: what for path, what in lost.items() if path not in lacking}
+    return msgspec.json.encode(fields | lacking | ({MENDED: other} if other else {})) if lacking else None
 
 
 class _Judged(Batch):
@@ -118,8 +137,10 @@ class _Judged(Batch):
         columns = [pa.array(values, dtype) for values, dtype in zip(places, COORDINATES.values(), strict=True)]
         for kind, table in decoded.tables.items():
             number = table["kafka_offset"]
-            content = [table[name] for name in table.column_names[: -len(columns)]]
-            self.tables[kind] = pa.table([*content, *(each.take(number) for each in columns)], names=table.column_names)
+            content = table.drop_columns([*COORDINATES, RECEIVED])
+            own = dict(zip(COORDINATES, (each.take(number) for each in columns), strict=True))
+            named = {name: content[name] for name in content.column_names} | own | {RECEIVED: table[RECEIVED]}
+            self.tables[kind] = pa.table(named)
 
     def received(self, where: Coordinates) -> tuple[bytes, datetime]:
         """As `Batch.received`."""

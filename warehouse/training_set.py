@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
-from warehouse import connection, maturity
+from warehouse import connection, maturity, uncounted
 from warehouse.adversary.versions import filter_version
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ COLUMNS = (
 response_id."""
 Credit = Literal["last_turn", "conversation", "decay"]
 """Which responses of a conversation a love speaks for; see warehouse/storage/views/4_credit.sql."""
+Positive = Literal["love", "like"]
+"""What makes a row a positive: a love, or a love or a like."""
 
 
 class TrainingSetError(ValueError):
@@ -65,6 +67,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         credit: How loves were credited over the turns of a conversation; every row says so too.
         decay: What is left of the credit one turn earlier, for `decay`; else None.
         replaces: Hashes of the sets that this one was before users were erased from it, the first one first.
+        positive: What `love` says of a row: that it earned a love, or (`like`) a love or a like.
     """
 
     hash: str
@@ -80,6 +83,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     credit: str = "last_turn"
     decay: float | None = None
     replaces: tuple[str, ...] = ()
+    positive: str = "love"
 
     @classmethod
     def read(cls, directory: Path) -> Manifest:
@@ -117,6 +121,7 @@ def build(
     maturity_hours: float = 24.0,
     credit: Credit = "last_turn",
     decay: float = 0.5,
+    positive: Positive = "love",
 ) -> Manifest:
     """Freeze the clean feedback.
 
@@ -134,20 +139,24 @@ def build(
         credit: Which responses of a conversation a love speaks for: the one that was loved (`last_turn`), also all
             earlier ones (`conversation`), or those with less the earlier they were (`decay`).
         decay: For `decay`, what is left of the credit one turn earlier, in (0, 1).
+        positive: What makes a row a positive, `love` in the set: a love, or for products with thumbs alone a love or a
+            like (`like`).
 
     Raises:
-        TrainingSetError: Nothing to learn from, or no such rule of credit; says what was seen.
+        TrainingSetError: Nothing to learn from, or no such rule of credit or positive; says what was seen.
         ValueError: A maturity that is none.
         WarehouseError: The warehouse cannot be read.
     """
     _check_credit(credit, decay)
+    if positive not in get_args(Positive):
+        raise TrainingSetError(f"positive == {positive!r}, must be one of {', '.join(get_args(Positive))}")
     moment, earliest = as_of or datetime.now(UTC), since or datetime(1, 1, 2, tzinfo=UTC)
     window = {"moment": moment, "earliest": earliest, "hours": maturity.age(maturity_hours)}
     with connection.open(warehouse_path).read() as reader:
-        examples = _examples(reader, window | {"credit": credit, "decay": decay})
+        examples = _examples(reader, window | {"credit": credit, "decay": decay, "positive": positive})
         positives = examples.filter(examples["love"]).num_rows
         if not positives:
-            raise TrainingSetError(_nothing_to_learn(reader, examples.num_rows, moment, since, maturity_hours))
+            raise TrainingSetError(_nothing_to_learn(reader, examples, moment, since, maturity_hours))
         positions = _positions(reader)
     manifest = Manifest(
         hash=content_hash(examples, context(filter_version(), maturity_hours)),
@@ -162,6 +171,7 @@ def build(
         created_at=datetime.now(UTC),
         credit=credit,
         decay=decay if credit == "decay" else None,
+        positive=positive,
     )
     return freeze(out, examples, manifest)
 
@@ -225,7 +235,8 @@ def _examples(reader: DuckDBPyConnection, asked: dict[str, Any]) -> pa.Table:
         "CAST(event_id AS VARCHAR) AS event_id" if name == "event_id" else f'"{name}"' for name in COLUMNS
     )
     found = reader.execute(
-        f"""SELECT {columns} FROM credited_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours, $credit, $decay)
+        f"""SELECT {columns}
+        FROM credited_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours, $credit, $decay, positive := $positive)
         WHERE served_at >= CAST($earliest AS TIMESTAMPTZ) ORDER BY served_at, response_id""",
         asked,
     ).to_arrow_table()
@@ -236,8 +247,9 @@ def _examples(reader: DuckDBPyConnection, asked: dict[str, Any]) -> pa.Table:
 
 
 def _nothing_to_learn(
-    reader: DuckDBPyConnection, rows: int, moment: datetime, since: datetime | None, hours: float
+    reader: DuckDBPyConnection, examples: pa.Table, moment: datetime, since: datetime | None, hours: float
 ) -> str:
+    rows = examples.num_rows
     held, mature, excluded = reader.execute(
         """SELECT
             count(*),
@@ -254,7 +266,7 @@ def _nothing_to_learn(
         f"{moment.isoformat()}, {excluded:,} of users in quarantine; {rows:,} are left{window}"
     )
     if rows:
-        return f"no positive: {seen}, none with a love; ingest reactions, or widen the window"
+        return f"no positive: {seen}, none with a love ({uncounted.seen_instead(reader, examples)}"
     return (
         f"empty training set: {seen}; ingest more, wait until responses are mature, or give a shorter --maturity-hours"
     )

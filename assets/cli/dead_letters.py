@@ -81,10 +81,17 @@ def show(warehouse: options.Target, letter_id: str, raw: bool) -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A file with the corrected line of the one ID; the original is kept beside it.",
 )
+@click.option(
+    "--set",
+    "values",
+    metavar="FIELD=VALUE",
+    multiple=True,
+    help="Fill a field in where a letter lacks it (null, NaN, not there); may be given several times.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would happen; store nothing.")
 def redrive(
     warehouse: options.Target, letter_ids: tuple[str, ...], *, reason: str | None, all_: bool, correction: Path | None,
-    dry_run: bool,
+    values: tuple[str, ...], dry_run: bool,
 ) -> None:  # fmt: skip
     r"""Judge open letters again by the present contract: those with ID, those of a reason, or all.
 
@@ -94,6 +101,7 @@ def redrive(
     Example:
       loveloop dead-letters redrive --reason unknown_version --dry-run
       loveloop dead-letters redrive loveloop.events/0/4711/12 --with corrected.json
+      loveloop dead-letters redrive --reason not_a_number --set turn=0
     """
     from warehouse import dead_letters as letters
     from warehouse import redrive as again
@@ -105,11 +113,24 @@ def redrive(
         only=[letters.parse_id(each) for each in letter_ids] or None,
         reason=reason,
         corrected=correction.read_bytes() if correction else None,
+        values=_filling(values),
         dry_run=dry_run,
     )
     click.echo(f"{done.judged:,} open letters judged{', nothing stored (dry run)' if dry_run else ''}")
     for name, count in (*done.outcomes.items(), *((f"still {name}", n) for name, n in done.failing.items())):
         click.echo(f"  {name}: {count:,}")
+
+
+def _filling(pairs: tuple[str, ...]) -> dict[str, str | int]:
+    """Fields to fill in, with values of their type."""
+    found: dict[str, str | int] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not name or not equals or not value:
+            raise click.UsageError(f"--set {pair!r} has no two sides: write FIELD=VALUE")
+        whole = name in ("turn", "dwell_ms", "schema_version") and value.isdecimal()
+        found[name] = int(value) if whole else value
+    return found
 
 
 def _row(letter: Letter) -> str:

@@ -59,6 +59,13 @@ def training_set() -> None:
     show_default=True,
     help="With --credit decay: what is left of the credit one turn earlier.",
 )
+@click.option(
+    "--positive",
+    type=click.Choice(["love", "like"]),
+    default="love",
+    show_default=True,
+    help="What makes a row a positive: a love; or, for products with thumbs alone, a love or a like.",
+)
 def build(
     warehouse: options.Target,
     out: Path,
@@ -67,15 +74,23 @@ def build(
     *,
     credit: Literal["last_turn", "conversation", "decay"],
     decay: float,
+    positive: Literal["love", "like"],
 ) -> None:
     """Freeze the clean feedback into an immutable training set: Parquet and a manifest named by their content."""
     from datetime import UTC
 
+    from warehouse import queries, uncounted
     from warehouse import training_set as sets
 
     moment = as_of.replace(tzinfo=UTC) if as_of else None
-    manifest = sets.build(warehouse, out, as_of=moment, maturity_hours=maturity_hours, credit=credit, decay=decay)
-    click.echo(f"{manifest.rows:,} rows, {manifest.positives:,} loves: {out / manifest.hash[:12]}")
+    manifest = sets.build(
+        warehouse, out, as_of=moment, maturity_hours=maturity_hours, credit=credit, decay=decay, positive=positive
+    )
+    kind = "loves" if positive == "love" else "loves or likes"
+    click.echo(f"{manifest.rows:,} rows, {manifest.positives:,} {kind}: {out / manifest.hash[:12]}")
+    held = queries.counts(warehouse)
+    if taken := uncounted.taken_ids_warning(held["ids_taken"], held["ids_taken_reactions"]):
+        click.echo(f"warning: {taken}", err=True)
 
 
 @training_set.command()

@@ -54,11 +54,19 @@ class _Pair(click.ParamType):
     type=click.Choice(["response_served", "reaction_changed", "erasure_requested"]),
     help="The type of every row.",
 )
+@click.option(
+    "--map-reaction",
+    "meanings",
+    multiple=True,
+    metavar="NAME=REACTION",
+    help="What a value of `reaction` means: 1=like, -1=dislike, great=love; for numbers also >=4=love.",
+)
 @click.option("--zone", help="Time zone of moments that name none, such as UTC or Europe/Berlin.")
 @click.option("--dry-run", is_flag=True, help="Show the first events and what breaks the contract; store nothing.")
 def import_(
     paths: tuple[Path, ...], warehouse: options.Target, *, fields: tuple[tuple[str, str], ...],
-    constants: tuple[tuple[str, str], ...], kind: str | None, zone: str | None, dry_run: bool,
+    constants: tuple[tuple[str, str], ...], kind: str | None, meanings: tuple[str, ...],
+    zone: str | None, dry_run: bool,
 ) -> None:  # fmt: skip
     r"""Store events from FILEs (.jsonl, .ndjson, .json, .parquet; JSON also .gz, .zst), each exactly once.
 
@@ -72,10 +80,11 @@ def import_(
           --map response_id=message_id --map reacted_at=created --map reaction=emoji \
           --set action=added --set session_id=unknown --zone UTC --dry-run
     """
-    from warehouse.transfer import importing
+    from warehouse import uncounted
+    from warehouse.transfer import importing, reactions
     from warehouse.transfer.foreign import Columns
 
-    columns = Columns(dict(fields), dict(constants), kind, zone)
+    columns = Columns(dict(fields), dict(constants), kind, zone, tuple(map(reactions.parse, meanings)))
     if dry_run:
         return _preview(paths, columns)
     done = importing.import_files(warehouse, paths, columns)
@@ -88,6 +97,13 @@ def import_(
     )
     if done.dead_letters:
         click.echo("`loveloop dead-letters list` shows what broke the contract and why")
+    if meanings:
+        told = ", ".join(
+            f"{count:,} x {seen} as {meant}" for seen, meant, count in reactions.read_as(warehouse, done.topics)
+        )
+        click.echo(f"reactions read by what they mean: {told or 'none'}; what stood there is kept in `original`")
+    if taken := uncounted.taken_ids_warning(uncounted.taken_ids(warehouse, done.topics)):
+        click.echo(f"warning: {taken}", err=True)
     return _tell_of_judged_days(warehouse)
 
 

@@ -36,15 +36,15 @@ def status(warehouse: options.Target, as_json: bool) -> None:
     """Show versions, rows, dead letters and positions; warn of reactions that wait too long for their response."""
     import json
 
-    from warehouse import connection, queries
+    from warehouse import connection, queries, uncounted
 
     found = queries.counts(warehouse)
     if as_json:
         click.echo(json.dumps(found, indent=2, default=str))
     else:
         click.echo(f"warehouse: {connection.open(warehouse).name}\n" + "\n".join(_told(found)))
-    warning = queries.waiting_warning(found)
-    if warning:
+    taken = uncounted.taken_ids_warning(found["ids_taken"], found["ids_taken_reactions"])
+    for warning in filter(None, (queries.waiting_warning(found), taken)):
         click.echo(f"warning: {warning}", err=True)
 
 
@@ -105,14 +105,50 @@ def _told(found: Mapping[str, Any]) -> Iterator[str]:
             ["dead letters, open", found["dead_letters"], letters],
             ["dead letters, found good since", found["redriven"], ""],
             ["reactions without their response", found["waiting"], since],
+            ["reactions by others than the shown user", found["not_shown"], _not_shown(found)],
+            ["responses that bear the id of another", found["ids_taken"], _taken(found)],
+            [
+                "events that lost a field",
+                found["mended"],
+                "NaN, or half a character: `mended` in `extra` names it" if found["mended"] else "",
+            ],
             ["users in quarantine", found["quarantined_users"], aside],
             ["single reactions in quarantine", found["quarantined_reactions"], ""],
         ],
     )
+    if found["reactions_by_name"]:
+        yield "\n" + _names(found["reactions_by_name"])
     if found["flags_by_rule"]:
         yield "\n" + table(["flags, by who raised them and rule", "flags"], list(found["flags_by_rule"].items()))
     if found["positions"]:
         yield "\n" + _positions(found["positions"])
+
+
+def _not_shown(found: Mapping[str, Any]) -> str:
+    loves = found["not_shown_loves"]
+    return (
+        f"of them {loves:,} loves; they count for nothing: docs/contract.md says whose id to post"
+        if found["not_shown"]
+        else ""
+    )
+
+
+def _taken(found: Mapping[str, Any]) -> str:
+    return f"{found['ids_taken_reactions']:,} reactions to them; none of it counts" if found["ids_taken"] else ""
+
+
+def _names(by_name: Mapping[str, int]) -> str:
+    """How often each reaction was added, and what it counts as."""
+    counts = {
+        "love": "the positive of P[Love]",
+        "like": "helpfulness from reactions",
+        "dislike": "helpfulness from reactions",
+    }
+    rows = [[name, count, counts.get(name, "no: no figure counts this name")] for name, count in by_name.items()]
+    page = table(["reaction added", "times", "counts"], rows)
+    if by_name.keys() <= counts.keys():
+        return page
+    return f"{page}\nan import can say what a name means: --map-reaction NAME=love (or like, dislike)"
 
 
 def _erasures(found: Mapping[str, Any]) -> str:

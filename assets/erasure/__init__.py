@@ -48,9 +48,9 @@ def found_outside(user_id: str, *, homes: Iterable[Path], sets: Iterable[Path]) 
 
     Arguments and errors as `erase`.
     """
-    from warehouse.ingest.suppression import user_hash
+    from warehouse.ingest.forgetting import Limit, user_hash
 
-    asked = Asked({user_hash(user_id): datetime.max.replace(tzinfo=UTC)})
+    asked = Asked({user_hash(user_id): Limit(datetime.max.replace(tzinfo=UTC))})
     homes = [home for home in homes if home.exists()]
     runs = _runs(homes)
     others = (file for home in homes for file in _files_outside(home, runs))
@@ -78,7 +78,8 @@ def finish_pending(
     from warehouse import erasure
 
     sets = list(sets)
-    asked = Asked(erasure.pending(target), None if _is_lake(target) else Path(target).resolve())
+    clean = None if _is_lake(target) else Path(target).resolve()
+    asked = Asked(erasure.pending(target), erasure.copies(target), clean)
     if not asked.until:
         return []
     homes = [home for home in homes if home.exists()]
@@ -95,8 +96,8 @@ def finish_pending(
     _list_what_is_left(homes, [place.resolve() for place in ours], asked, traces, journal)
     findings = journal.findings()
     written = [
-        write_receipt(target, name, until, journal.folder, findings.get(name, {}))
-        for name, until in asked.until.items()
+        write_receipt(target, name, limit.requested_at, journal.folder, findings.get(name, {}))
+        for name, limit in asked.until.items()
     ]
     journal.end()
     for file in written:

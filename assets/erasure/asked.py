@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from warehouse.ingest.forgetting import Limit
 
 _LEAST = 12
 """Characters of a text that is searched for in files; shorter ones stand everywhere."""
@@ -19,26 +22,46 @@ class Asked:
     """Users who asked to be forgotten, by hash.
 
     Attributes:
-        until: User hash, and the moment until which everything goes.
+        until: User hash, and how far their requests reach.
+        copies: Fingerprints of events that go although they name a later moment: they had been received before.
         clean: The warehouse's file that was asked, and has forgotten them already; None for a lake.
     """
 
-    until: dict[str, datetime]
+    until: "dict[str, Limit]"
+    copies: frozenset[str] = frozenset()
     clean: Path | None = None
     _known: dict[str, str] = field(default_factory=dict)
 
-    def whose(self, user: str | None, moment: datetime | None = None) -> str | None:
-        """The hash of a user whose event of this moment goes (of any moment, where none is known), else None."""
-        from warehouse.ingest.suppression import user_hash
+    def whose(
+        self,
+        user: str | None,
+        moment: datetime | None = None,
+        event_id: object = None,
+        received_at: datetime | None = None,
+    ) -> str | None:
+        """The hash of a user whose event goes, else None.
+
+        Args:
+            user: Of the event.
+            moment: When it happened; without one it goes.
+            event_id: As the warehouse may remember it.
+            received_at: When it was received, where that was noted.
+        """
+        from warehouse.ingest.forgetting import fingerprint, user_hash
 
         if user is None:
             return None
         name = self._known.get(user)
         if name is None:
             name = self._known[user] = user_hash(user)
-        if name not in self.until or (moment is not None and moment > self.until[name]):
+        if name not in self.until:
             return None
-        return name
+        limit = self.until[name]
+        if moment is None or moment <= limit.requested_at:
+            return name
+        if received_at is not None and limit.received_at is not None and received_at < limit.received_at:
+            return name
+        return name if event_id is not None and fingerprint(str(event_id).encode()) in self.copies else None
 
 
 @dataclass

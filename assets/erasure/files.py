@@ -58,13 +58,14 @@ def trace_table(file: Path, asked: Asked, trace: Trace) -> None:
 
 
 def owners_of(table: "pa.Table", asked: Asked) -> list[str | None]:
-    """Whose each row is, of those who are to be forgotten: by user_id, and by the moment where there is one."""
+    """Whose each row is, of those who are to be forgotten: by user_id, and by moment and event_id where there are."""
     users = table["user_id"].to_pylist()
     moment = next((name for name in _MOMENTS if name in table.column_names), None)
     if moment is None:
         return [asked.whose(user) for user in users]
-    times = table[moment].to_pylist()
-    return [asked.whose(user, _utc(time)) for user, time in zip(users, times, strict=True)]
+    times = map(_utc, table[moment].to_pylist())
+    ids = table["event_id"].to_pylist() if "event_id" in table.column_names else [None] * table.num_rows
+    return [asked.whose(*each) for each in zip(users, times, ids, strict=True)]
 
 
 def scrub_table(file: Path, asked: Asked, trace: Trace) -> Counter[str]:
@@ -143,16 +144,16 @@ def _lines(file: Path) -> Iterator[bytes]:
 
 def _owner(line: bytes, asked: Asked) -> tuple[str | None, dict[str, Any]]:
     """Whose line it is, of those who are to be forgotten, and its fields; a broken one is read leniently."""
-    from warehouse.ingest.records import user_of
+    from warehouse.ingest.owners import users_of
 
-    user = user_of(line)
-    if asked.whose(user) is None:
+    user = next((each for each in users_of(line) if asked.whose(each)), None)
+    if user is None:
         return None, {}
     try:
         fields = json.loads(line)
         moment = next((_utc(datetime.fromisoformat(fields[name])) for name in _MOMENTS if name in fields), None)
-        return asked.whose(user, moment), fields | {"user_id": user}
-    except (ValueError, TypeError):
+        return asked.whose(user, moment, fields.get("event_id")), fields | {"user_id": user}
+    except (ValueError, TypeError, AttributeError):
         return asked.whose(user), {"user_id": user}
 
 

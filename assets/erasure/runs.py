@@ -123,14 +123,15 @@ def _trace_warehouse(file: Path, asked: Asked, trace: Trace) -> None:
         for user in {user for (user,) in users if asked.whose(user)}:
             rows = [row for query in _THEIRS for row in reader.execute(query, [user]).to_arrow_table().to_pylist()]
             for row in rows:
-                name = asked.whose(user, row.get("served_at") or row.get("reacted_at"))
+                at = row.get("served_at") or row.get("reacted_at")
+                name = asked.whose(user, at, row.get("event_id"), row.get("received_at"))
                 if name:
                     trace.add(name, row)
 
 
 _THEIRS = (
     "FROM responses WHERE user_id = ?",
-    "SELECT user_id, response_id, reacted_at FROM reactions WHERE user_id = ?",
+    "SELECT user_id, response_id, reacted_at, event_id, received_at FROM reactions WHERE user_id = ?",
     "SELECT user_id FROM dead_letters WHERE user_id = ?",
 )
 
@@ -222,8 +223,10 @@ def _scrub_warehouse(file: Path, asked: Asked, trace: Trace) -> Counter[str]:
     erasure.adopt(file, mine)
     erasure.forget_pending(file)
     upkeep.purge(file)
-    for name, until in mine.items():
-        erasure.finish(file, name, until, {"user_hash": name, "receipt": "with the warehouse that was asked"})
+    for name, limit in mine.items():
+        erasure.finish(
+            file, name, limit.requested_at, {"user_hash": name, "receipt": "with the warehouse that was asked"}
+        )
     return Counter({name: sum(erasure.effects(file, name).rows.values()) for name in mine})
 
 

@@ -92,7 +92,10 @@ def _new_loves(run: Run, stages: Iterable[str]) -> dg.SensorResult | dg.SkipReas
     marker = run.finished("training_set")
     learnt = int(marker["facts"]["positives"]) if marker else 0
     name = str(marker["facts"]["hash"])[:12] if marker else "none"
-    found = queries.clean_feedback_summary(run.warehouse, maturity_hours=run.recipe.training_set.maturity_hours)
+    frozen = run.recipe.training_set
+    found = queries.clean_feedback_summary(
+        run.warehouse, maturity_hours=frozen.maturity_hours, positive=frozen.positive
+    )
     new, wanted = int(found["loves"]) - learnt, run.recipe.triggers.new_loves
     words_of_it = f"{new:,} loves count that training set {name} does not hold; a cycle begins at {wanted:,}"
     if new < wanted:

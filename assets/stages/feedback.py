@@ -18,7 +18,10 @@ def _clean_feedback(run: Run) -> Facts:
     from warehouse import queries
 
     found = queries.clean_feedback_summary(
-        run.warehouse, as_of=ingest.as_of(run), maturity_hours=run.recipe.training_set.maturity_hours
+        run.warehouse,
+        as_of=ingest.as_of(run),
+        maturity_hours=run.recipe.training_set.maturity_hours,
+        positive=run.recipe.training_set.positive,
     )
     return {"summary": f"{found['rows']:,} mature, clean responses; Love rate {found['love_rate']:.3%}", **found}
 
@@ -35,6 +38,7 @@ def _training_set(run: Run) -> Facts:
         maturity_hours=wanted.maturity_hours,
         credit=wanted.credit,
         decay=wanted.decay,
+        positive=wanted.positive,
     )
     directory = out / manifest.hash[:12]
     facts = manifest.as_dict()

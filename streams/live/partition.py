@@ -154,8 +154,9 @@ class PartitionGuard:
         if name in self._new.reactions or (self._old and name in self._old.reactions):
             return
         self._new.reactions.add(name)
-        if event.reaction == "love":
-            self._loved(hash((event.response_id, event.user_id)), event.action == "added", offset)
+        if event.reaction == "love" or (event.reaction, event.action) == ("dislike", "added"):  # which takes its place
+            loved = (event.reaction, event.action) == ("love", "added")
+            self._loved(hash((event.response_id, event.user_id)), loved, offset)
         flag = self._rate(event)
         if offset <= self.spoken:
             return

@@ -23,8 +23,8 @@ from warehouse import connection, training_set
 from warehouse import erasure as requests
 from warehouse.ingest.commit import commit
 from warehouse.ingest.decoding import decode_batch
+from warehouse.ingest.forgetting import user_hash
 from warehouse.ingest.records import Record, Slot
-from warehouse.ingest.suppression import user_hash
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 LATER = NOON + timedelta(days=200)

@@ -1,13 +1,14 @@
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from warehouse import connection, erasure, queries
-from warehouse.ingest.suppression import user_hash
+from warehouse.ingest.forgetting import Limit, user_hash
 from warehouse.storage import migrate, upkeep
 
 HOUR = timedelta(hours=1)
+RECEIVED = datetime(2026, 3, 10, tzinfo=UTC)
 
 
 def test_a_request_by_hand_does_what_an_event_does_and_is_no_event_in_the_sums(feed: Any, product: Any) -> None:
@@ -18,7 +19,7 @@ def test_a_request_by_hand_does_what_an_event_does_and_is_no_event_in_the_sums(f
     found = queries.counts(feed.warehouse.target)
     assert (found["erasures"], found["erasures_by_hand"], found["erasures_pending"]) == (0, 1, 1)
     assert (found["events"], found["rows"], found["erased"], found["dead_letters"]) == (4, 1, 3, 0)
-    assert erasure.pending(feed.warehouse.target) == {user_hash("ann"): asked.requested_at}
+    assert moments(erasure.pending(feed.warehouse.target)) == {user_hash("ann"): asked.requested_at}
     assert erasure.effects(feed.warehouse.target, user_hash("ann")) == erasure.Effects(
         {"dead_letters": 1, "reactions": 1, "responses": 1}, {}, {"warmer/control": 1}, {"incumbent": 1}
     )
@@ -33,14 +34,25 @@ def test_a_receipt_ends_a_request_and_a_later_one_is_pending_again(feed: Any, pr
     feed.pour(product.erasure("ann", product.noon - HOUR))
     assert erasure.pending(target) == {}
     feed.pour(product.erasure("ann", product.noon + HOUR))
-    assert erasure.pending(target) == {name: product.noon + HOUR}
+    assert moments(erasure.pending(target)) == {name: product.noon + HOUR}
+
+
+def moments(pending: dict[str, Limit]) -> dict[str, Any]:
+    return {name: limit.requested_at for name, limit in pending.items()}
+
+
+def test_a_user_whom_only_a_broken_line_names_is_known_and_a_slip_of_the_pen_is_told(feed: Any, product: Any) -> None:
+    feed.pour(product.served("r1", "gwendolyn"), b'[{"user_id": "bea"}, {"user_id": "cem", "text": "hi"}]')
+    assert erasure.known(feed.warehouse.target, "cem").there
+    assert erasure.known(feed.warehouse.target, "Gwendolin") == erasure.Known(False, ("gwendolyn",))
+    assert erasure.known(feed.warehouse.target, "dov") == erasure.Known(False, ())
 
 
 def test_another_warehouse_forgets_whom_it_is_told_to_forget(feed: Any, product: Any) -> None:
     target = feed.warehouse.target
     feed.pour(product.served("r1"), product.reacted("r1", "eve"), product.served("r2", "bea"), b'{"user_id":"ann", !')
     for _ in range(2):
-        erasure.adopt(target, {user_hash("ann"): product.noon, user_hash("nobody"): product.noon})
+        erasure.adopt(target, {user_hash(user): Limit(product.noon) for user in ("ann", "nobody")})
     assert feed.ask("SELECT count(*) FROM erasures") == [(2,)]
     assert erasure.forget_pending(target) == {"responses": 1, "dead_letters": 1}
     assert feed.ask("SELECT user_id FROM responses") == [("bea",)]
@@ -62,13 +74,20 @@ def test_after_request_and_purge_no_byte_of_the_user_is_left_in_files_or_catalog
     feed: Any, product: Any, targets: Any
 ) -> None:
     hers = [product.served("r1", "quokkaphil", response="a zanzibar quokka"), product.reacted("r1", "quokkaphil")]
-    feed.pour(*hers, b'{"user_id":"quokkaphil", zanzibar, broken')
+    hers += [product.served("r2", "quokkaphil", RECEIVED + 5 * HOUR, response="zanzibar time")]  # its clock runs ahead
+    broken = [
+        b'{"user_id":"quokkaphil", zanzibar, broken',
+        b'[{"user_id":"bea"},{"user_id":"quokkaphil","text":"zanzibar"}]',
+        b'{"uid":"\\u0071uokkaphil","text":"zanzibar"',
+        b'{"note":"{\\"user_id\\": \\"quokkaphil\\", \\"text\\": \\"zanzibar\\"}"}',
+    ]
+    feed.pour(*hers, *broken)
     feed.pour(*(product.served(f"r-{n}", "bea") for n in range(50)))
     assert hold(targets, b"quokka", b"zanzibar")
-    feed.pour(product.erasure("quokkaphil", product.noon + HOUR))
-    feed.pour(*hers)
+    erasure.request(feed.warehouse.target, "quokkaphil")
+    feed.pour(*hers, *broken)
     upkeep.purge(feed.warehouse.target)
-    assert hold(targets, b"quokka", b"zanzibar") == []
+    assert hold(targets, b"quokka", b"zanzibar", b"uokkaphil") == []
     assert feed.ask("SELECT DISTINCT user_id FROM clean_feedback") == [("bea",)]
 
 
@@ -94,7 +113,7 @@ def test_requests_that_an_older_version_only_recorded_are_hashed_and_fulfilled(p
         old.execute("INSERT INTO erasures (user_id, requested_at) VALUES ('quokkaphil', ?)", [product.noon + HOUR])
         old.execute("INSERT INTO ingest_positions VALUES ('t', 'life', 0, 3, 3, 3, 0, 0)")
     assert "006_erasure" in store.migrate()
-    assert erasure.pending(store.target) == {user_hash("quokkaphil"): product.noon + HOUR}
+    assert erasure.pending(store.target) == {user_hash("quokkaphil"): Limit(product.noon + HOUR)}
     assert erasure.forget_pending(store.target) == {"responses": 1}
     upkeep.purge(store.target)
     assert b"quokka" not in (tmp_path / "old.duckdb").read_bytes()

@@ -15,6 +15,8 @@ COORDINATES = {
     "kafka_offset": pa.int64(),
     "kafka_line": pa.int32(),
 }
+RECEIVED = "received_at"
+"""The column, behind the coordinates, that says when the broker (or an import) received the line; NULL in old rows."""
 
 CONTENT: dict[type[Event], dict[str, pa.DataType]] = {
     ResponseServed: {

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from streams.events import ErasureRequested, Event, ReactionChanged, ResponseServed
 from warehouse.adversary import online
-from warehouse.ingest import dedup, live, positions, suppression
+from warehouse.ingest import dedup, forgetting, live, positions, suppression
 from warehouse.ingest.decoding import Batch, dead_table
 from warehouse.ingest.records import Coordinates, DeadLetter, Slot
 
@@ -86,7 +86,7 @@ def store(connection: DuckDBPyConnection, batch: Batch) -> Committed:
     for kind in (ResponseServed, ReactionChanged):
         done.copies += _store(connection, kind, erasing.kept(TABLES[kind], batch.tables[kind]), batch, done)
     done.dead, done.suppressed = erasing.kept_dead(done.dead), erasing.dropped
-    suppression.touch(connection, erasing.removed)
+    forgetting.touch(connection, erasing.removed)
     online.flag(connection)
     done.rows |= {
         "flags": live.store_flags(connection, erasing.kept_flags(batch.flags)),
@@ -108,7 +108,7 @@ def _store(
     fresh = sifted.fresh
     connection.register(f"new_{name}", fresh)
     if fresh.num_rows:
-        connection.execute(f"INSERT INTO {name} {dedup.as_stored(f'new_{name}', fresh)}")
+        connection.execute(f"INSERT INTO {name} BY NAME {dedup.as_stored(f'new_{name}', fresh)}")
     done.rows[name] = fresh.num_rows
     found = dedup.compare(connection, name, sifted)
     for where, event_id, conflicting in found:

@@ -24,7 +24,7 @@ from streams.events import ContractError, Decoded, Event
 from streams.live.messages import ArmWindow, Flag, Trip
 from streams.topics import TOPICS, Topics
 from warehouse.ingest import setwise
-from warehouse.ingest.columns import CONTENT, COORDINATES, MOMENT
+from warehouse.ingest.columns import CONTENT, COORDINATES, MOMENT, RECEIVED
 from warehouse.ingest.records import Coordinates, DeadLetter, Record, Span, received_at
 
 DEAD = {
@@ -54,7 +54,8 @@ class Batch:
     """Decoded records.
 
     Attributes:
-        tables: Events by kind: columns as in `columns.CONTENT`, then their coordinates; in the order of the log.
+        tables: Events by kind: columns as in `columns.CONTENT`, then their coordinates and `received_at`; in the order
+            of the log.
         flags: What the live guard flagged, as are `metrics` what it counted and `trips` whom it stopped.
         dead: Lines that broke their topic's contract.
         spans: What was read of each (topic, partition).
@@ -96,6 +97,7 @@ def decode_batch(records: Sequence[Record], topics: Topics = TOPICS) -> Batch:
         batch.spans = _spans(columns, _lines(len(records), mine, read.lines, others))
         rows = _judge(batch, sorted([*read.doubtful, *others]), live)
         places = {name: pa.array(each, dtype) for (name, dtype), each in zip(_PLACES, columns, strict=False)}
+        places[RECEIVED] = pa.array(_received(columns.timestamps)).cast(MOMENT)
         for kind in CONTENT:
             fast = [read.tables[kind]] if kind in read.tables else []
             batch.tables[kind] = _table([*fast, *rows[kind]], kind, places)
@@ -104,7 +106,7 @@ def decode_batch(records: Sequence[Record], topics: Topics = TOPICS) -> Batch:
 
 def dead_table(dead: Iterable[DeadLetter]) -> pa.Table:
     """Dead letters as rows of the table `dead_letters`."""
-    rows = [(*each.coordinates, *each[1:], each.user_id) for each in dead]
+    rows = [(*each.coordinates, each.reason, each.detail, each.body, each.received_at, each.user_id) for each in dead]
     columns = list(zip(*rows, strict=True)) or [()] * len(DEAD)
     arrays = [pa.array(values, dtype) for values, dtype in zip(columns, DEAD.values(), strict=True)]
     return pa.table(arrays, names=list(DEAD))
@@ -112,8 +114,13 @@ def dead_table(dead: Iterable[DeadLetter]) -> pa.Table:
 
 def _latest(timestamps: Sequence[int]) -> NDArray[np.int64]:
     """The latest moment that lines of each record may name (us since 1970); a record without a stamp came now."""
+    return _received(timestamps) + _AHEAD_US
+
+
+def _received(timestamps: Sequence[int]) -> NDArray[np.int64]:
+    """When each record was received (us since 1970), as `records.received_at` reads its stamp."""
     received = np.array(timestamps, np.int64) * 1000
-    return np.where(received < 0, int(time.time() * 1e6), received) + _AHEAD_US
+    return np.where(received < 0, int(time.time() * 1e6), received)
 
 
 def _lines(
@@ -191,8 +198,9 @@ def _table(parts: Sequence[pa.Table], kind: type[Event], places: Mapping[str, pa
     coordinates = {
         name: places[name].take(whole["record"]) if places else pa.array([], dtype) for name, dtype in _PLACES
     }
+    received = places[RECEIVED].take(whole["record"]) if places else pa.array([], MOMENT)
     columns = {name: whole[name] for name in CONTENT[kind]} | coordinates | {"kafka_line": whole["kafka_line"]}
-    return pa.table(columns)
+    return pa.table(columns | {RECEIVED: received})
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from warehouse.ingest.columns import CONVERSATION, COORDINATES
+from warehouse.ingest.columns import CONVERSATION, COORDINATES, RECEIVED
 from warehouse.ingest.ranges import cover
 from warehouse.ingest.records import Coordinates
 
@@ -119,7 +119,8 @@ def _differing(
 
 def content(table: pa.Table) -> list[str]:
     """The columns that say what an event says: without its id and where it was read."""
-    return [column for column in table.column_names if column != "event_id" and column not in COORDINATES]
+    apart = {"event_id", RECEIVED, *COORDINATES}
+    return [column for column in table.column_names if column not in apart]
 
 
 def as_stored(view: str, table: pa.Table) -> str:

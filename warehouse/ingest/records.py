@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from warehouse.ingest.owners import users_of
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_USER = re.compile(rb'"user_id"\s*:\s*(?:("(?:[^"\\]|\\.)*")|(-?\d+))')
 
 
 class Slot(NamedTuple):
@@ -40,50 +39,28 @@ class Coordinates(NamedTuple):
 
 
 class DeadLetter(NamedTuple):
-    """A line that broke the contract: reason code, what was seen and the rule, its bytes, and when it was received."""
+    """A line that broke the contract: reason code, what was seen and the rule, its bytes, and when it was received.
+
+    Attributes:
+        user_column: Where rows of its table hold their user; an import with a mapping says so.
+    """
 
     coordinates: Coordinates
     reason: str
     detail: str
     body: bytes
     received_at: datetime
+    user_column: str = "user_id"
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Whose it is, as far as its bytes tell."""
+        return users_of(self.body, self.user_column)
 
     @property
     def user_id(self) -> str | None:
-        """Whose it is, as far as its bytes tell."""
-        return user_of(self.body)
-
-
-def user_of(line: bytes) -> str | None:
-    r"""The user that a broken line names, read leniently: erasure must find it, whatever is wrong with the line.
-
-    >>> user_of(b'{"user_id": 17'), user_of(b'[{"user_id": "ann"}]'), user_of(b'\xff"user_id":"b\u00f6b", "turn')
-    ('17', 'ann', 'böb')
-    >>> user_of(b"nothing of the kind") is None
-    True
-    """
-    user = _named(line)
-    if user is None or not 0 < len(user) <= 256:
-        return None
-    return user.encode(errors="replace").decode()  # half a surrogate pair has no UTF-8
-
-
-def _named(line: bytes) -> str | None:
-    try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError):
-        fields = None
-    if isinstance(fields, dict):
-        user = fields.get("user_id")
-        return None if user is None else str(user)
-    found = _USER.search(line)
-    if found is None:
-        return None
-    text, number = found.groups()
-    try:
-        return number.decode() if text is None else str(json.loads(text.decode(errors="replace"), strict=False))
-    except ValueError:  # a backslash before nothing that JSON knows
-        return str(text[1:-1].decode(errors="replace"))
+        """The first of those."""
+        return next(iter(self.users), None)
 
 
 @dataclass

@@ -1,25 +1,36 @@
 """Erased users: what they did until they asked leaves the tables, and does not come back when the log is read again.
 
-The tables stay a function of the log. An event of an erased user is one with a moment at or before the user's latest
-request; it is taken out when it is stored already and dropped when it comes later, and the flags that leaned on it are
-asked anew, so that the order of arrival does not matter. A dead letter has no moment to go by: those of an erased user
-go, whenever they come. Later events of the same user count again.
+The tables stay a function of the log. A request covers an event with a moment at or before the user's latest request,
+and one that was received before a request was (`forgetting`); it is taken out when it is stored already and dropped
+when it comes later, and the flags that leaned on it are asked anew, so that the order of arrival does not matter. A
+dead letter has no moment to go by: those of an erased user go, whenever they come. Later events of the same user count
+again.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.adversary.daily import days
-from warehouse.ingest import positions
+from warehouse.ingest.columns import RECEIVED
+from warehouse.ingest.forgetting import (
+    MOMENTS,
+    SALT,
+    Limit,
+    Noted,
+    Removed,
+    by_user,
+    forget,
+    note,
+    places,
+    remember,
+    remembered,
+    settle,
+    user_hash,
+)
 from warehouse.ingest.records import Coordinates, DeadLetter
 
 if TYPE_CHECKING:
@@ -28,48 +39,23 @@ if TYPE_CHECKING:
     from streams.live.messages import Flag
     from warehouse.ingest.decoding import Batch
 
-SALT = "loveloop-erasure:"
-MOMENTS = {"responses": "served_at", "reactions": "reacted_at"}
-"""The tables of users' events, and the column that says when each happened."""
-_PLACE = "kafka_topic, kafka_partition, kafka_offset, kafka_line"
-
-
-@dataclass
-class Removed:
-    """What an erasure took out of the tables.
-
-    Attributes:
-        rows: Whole rows of `responses` and `reactions`.
-        dead: Where the dead letters had been read that still counted as such (not those that were judged again).
-    """
-
-    rows: dict[str, pa.Table] = field(default_factory=dict)
-    dead: list[Coordinates] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.dead) or any(table.num_rows for table in self.rows.values())
-
-    def counts(self) -> dict[str, int]:
-        """How many went, by table; tables that lost nothing are left out."""
-        found = {name: table.num_rows for name, table in self.rows.items()} | {"dead_letters": len(self.dead)}
-        return {name: rows for name, rows in found.items() if rows}
-
 
 class Erasing:
     """What one ingest transaction does for erased users.
 
     Attributes:
-        until: The erased users that the batch speaks of, with the moment of their latest request.
+        until: The erased users that the batch speaks of, and how far their requests reach.
         removed: What requests of this batch took out of the tables.
         dropped: Where the lines were read that are not stored because their user had asked.
         flags: How many flags of the live guard were not stored for that reason.
     """
 
-    def __init__(self, until: Mapping[str, datetime], removed: Removed) -> None:
-        self.until, self.removed = until, removed
+    def __init__(self, connection: DuckDBPyConnection, until: Mapping[str, Limit], removed: Removed) -> None:
+        self._connection, self.until, self.removed = connection, until, removed
         self.dropped: list[Coordinates] = []
         self.flags = 0
-        self._noted: list[tuple[str, str, str, int]] = []
+        self._noted: list[Noted] = []
+        self._ahead: list[tuple[str, bytes]] = []
 
     @classmethod
     def begin(cls, connection: DuckDBPyConnection, requests: pa.Table, batch: Batch) -> Erasing:
@@ -81,64 +67,72 @@ class Erasing:
             batch: What was decoded.
         """
         if not any_requests(connection):
-            return cls({}, Removed())
-        removed = forget(connection, _fresh(connection, requests)) if requests.num_rows else Removed()
-        users: set[str | None] = {letter.user_id for letter in batch.dead} | {flag.user_id for flag in batch.flags}
+            return cls(connection, {}, Removed())
+        fresh = _fresh(connection, requests) if requests.num_rows else {}
+        removed = forget(connection, fresh) if fresh else Removed()
+        users: set[str | None] = {user for letter in batch.dead for user in letter.users}
+        users |= {flag.user_id for flag in batch.flags}
         for table in batch.tables.values():
             users.update(pc.unique(table["user_id"]).to_pylist())
-        return cls(erased_until(connection, users), removed)
+        return cls(connection, erased_until(connection, users), removed)
 
     def kept(self, name: str, table: pa.Table) -> pa.Table:
         """What of a batch's events may be stored in the table `name`."""
-        rest, gone = split(table, MOMENTS[name], self.until)
+        if not self.until or not table.num_rows:
+            return table
+        by_moment, covered = covered_by(table, MOMENTS[name], self.until)
+        theirs = table.filter(pc.is_in(table["user_id"], pa.array(list(self.until))))
+        known = remembered(self._connection, (each.encode() for each in theirs["event_id"].to_pylist()))
+        copies = pc.is_in(table["event_id"], pa.array([each.decode() for each in known], pa.string()))
+        goes = pc.or_(covered, copies)
+        gone, ahead = table.filter(goes), table.filter(pc.and_not(covered, by_moment))
+        columns = (ahead["user_id"].to_pylist(), ahead["event_id"].to_pylist())
+        self._ahead += [(user, event_id.encode()) for user, event_id in zip(*columns, strict=True)]
         self.dropped += places(gone)
-        self._noted += _by_user("dropped", name, gone["user_id"].to_pylist())
-        return rest
+        self._noted += by_user("dropped", name, gone["user_id"].to_pylist())
+        return table.filter(pc.invert(goes))
 
     def kept_dead(self, dead: list[DeadLetter]) -> list[DeadLetter]:
-        """Dead letters of users who never asked to be erased."""
-        gone = [letter for letter in dead if letter.user_id in self.until]
-        self.dropped += [letter.coordinates for letter in gone]
-        self._noted += _by_user("dropped", "dead_letters", (letter.user_id or "" for letter in gone))
-        return [letter for letter in dead if letter.user_id not in self.until] if gone else dead
+        """Dead letters of users who never asked to be erased, and no copies of letters that were taken out."""
+        if not dead or not any_requests(self._connection):
+            return dead
+        known = remembered(self._connection, (letter.body for letter in dead))
+        kept, users = [], []
+        for letter in dead:
+            asked = [user for user in letter.users if user in self.until]
+            if asked or letter.body in known:
+                self.dropped.append(letter.coordinates)
+                users += asked[:1]
+            else:
+                kept.append(letter)
+        self._noted += by_user("dropped", "dead_letters", users)
+        return kept
 
     def kept_flags(self, flags: list[Flag]) -> list[Flag]:
         """Flags of the live guard about anything later than their user's request."""
         limits = [self.until.get(flag.user_id) if flag.user_id else None for flag in flags]
-        kept = [flag for flag, limit in zip(flags, limits, strict=True) if limit is None or flag.flagged_at > limit]
+        ends = [limit and max(limit.requested_at, limit.received_at or limit.requested_at) for limit in limits]
+        kept = [flag for flag, end in zip(flags, ends, strict=True) if end is None or flag.flagged_at > end]
         self.flags = len(flags) - len(kept)
         return kept
 
     def end(self, connection: DuckDBPyConnection) -> None:
         """Note what was dropped, and count what was taken out where it had been read."""
         note(connection, self._noted)
+        remember(connection, self._ahead)
         settle(connection, self.removed)
 
 
-def settle(connection: DuckDBPyConnection, removed: Removed) -> None:
-    """Count rows and dead letters that were taken out as erased, where they had been read."""
-    if removed:
-        rows = [place for table in removed.rows.values() for place in places(table)]
-        positions.move_to_erased(connection, rows, removed.dead)
-
-
-def _fresh(connection: DuckDBPyConnection, requests: pa.Table) -> dict[str, datetime]:
-    """The latest moment by user, of those requests that the batch added to the log."""
+def _fresh(connection: DuckDBPyConnection, requests: pa.Table) -> dict[str, Limit]:
+    """How far those requests reach that the batch added to the log, by user."""
     new = {row[0] for row in connection.execute("SELECT CAST(event_id AS VARCHAR) FROM new_erasures").fetchall()}
-    latest: dict[str, datetime] = {}
-    for row in requests.select(["event_id", "user_id", "requested_at"]).to_pylist():
+    latest: dict[str, Limit] = {}
+    for row in requests.select(["event_id", "user_id", "requested_at", RECEIVED]).to_pylist():
         if row["event_id"] in new:
-            latest[row["user_id"]] = max(row["requested_at"], latest.get(row["user_id"], row["requested_at"]))
+            mine = Limit(row["requested_at"], row[RECEIVED])
+            before = latest.get(row["user_id"], mine)
+            latest[row["user_id"]] = Limit(*map(max, mine, before))
     return latest
-
-
-def user_hash(user_id: str) -> str:
-    """What remains of an erased user's id.
-
-    >>> user_hash("ann")[:16]
-    'aa6bc49e45611750'
-    """
-    return hashlib.sha256(f"{SALT}{user_id}".encode()).hexdigest()
 
 
 def hashed(requests: pa.Table) -> pa.Table:
@@ -153,137 +147,31 @@ def any_requests(connection: DuckDBPyConnection) -> bool:
     return connection.execute("SELECT 1 FROM erasures LIMIT 1").fetchone() is not None
 
 
-def erased_until(connection: DuckDBPyConnection, users: Iterable[str | None]) -> dict[str, datetime]:
-    """Those of some users who asked to be erased, with the moment of their latest request."""
+def erased_until(connection: DuckDBPyConnection, users: Iterable[str | None]) -> dict[str, Limit]:
+    """Those of some users who asked to be erased, and how far their requests reach."""
     connection.register("arrived_users", pa.table({"user_id": pa.array(sorted({u for u in users if u}), pa.string())}))
     found = connection.execute(
-        f"""SELECT user_id, max(requested_at) FROM arrived_users
+        f"""SELECT user_id, max(requested_at), max(received_at) FROM arrived_users
         JOIN erasures ON erasures.user_hash = sha256('{SALT}' || user_id) GROUP BY user_id"""
     ).fetchall()
     connection.unregister("arrived_users")
-    return dict(found)
+    return {user: Limit(*limit) for user, *limit in found}
 
 
-def split(table: pa.Table, moment: str, until: Mapping[str, datetime]) -> tuple[pa.Table, pa.Table]:
-    """A table of events without those of erased users, and those.
+def covered_by(
+    table: pa.Table, moment: str, until: Mapping[str, Limit]
+) -> tuple[pa.ChunkedArray | pa.Array, pa.ChunkedArray | pa.Array]:
+    """Which events requests cover: bool[rows] by their own moments alone, and bool[rows] all of them.
 
     Args:
-        table: With user_id and the column `moment`.
+        table: With user_id, received_at and the column `moment`.
         moment: Name of the column that says when an event happened.
-        until: As `erased_until` gives it.
+        until: As `erased_until` gives it; not empty.
     """
-    if not until:
-        return table, table.slice(0, 0)
-    users, limits = pa.array(list(until)), pa.array(list(until.values()), pa.timestamp("us", "UTC"))
-    limit = limits.take(pc.index_in(table["user_id"], users))
-    gone = pc.fill_null(pc.less_equal(table[moment], limit), False)
-    return table.filter(pc.invert(gone)), table.filter(gone)
-
-
-def places(table: pa.Table) -> list[Coordinates]:
-    """Where rows were read."""
-    columns = [table[name].to_pylist() for name in _PLACE.split(", ")]
-    return [Coordinates(*row) for row in zip(*columns, strict=True)]
-
-
-def forget(connection: DuckDBPyConnection, requests: Mapping[str, datetime]) -> Removed:
-    """Take out of the tables what users did until they asked.
-
-    1. Take responses and reactions out, and dead letters whenever they came.
-    2. Take away what the live guard, the daily job and people said of them, whenever they did, and the flags of the
-       reactions that went or that lost their response.
-    3. Note what went, in numbers, and which experiments and policies had served these users.
-
-    The flags of what remains are not asked anew yet: `touch` hands what went to `online.flag`.
-
-    Args:
-        connection: Inside a transaction.
-        requests: User ids with the moment of their latest request.
-    """
-    limits = pa.array(list(requests.values()), pa.timestamp("us", "UTC"))
-    connection.register(
-        "requests", pa.table({"user_id": pa.array(list(requests), pa.string()), "requested_at": limits})
-    )
-    removed = Removed({name: _take_out(connection, name, moment) for name, moment in MOMENTS.items()})
-    mine = "WHERE user_id IN (SELECT user_id FROM requests)"
-    dead = connection.execute(f"SELECT {_PLACE}, user_id, redriven_at FROM dead_letters {mine}").fetchall()
-    removed.dead = [Coordinates(*row[:4]) for row in dead if row[5] is None]
-    if dead:
-        connection.execute(f"DELETE FROM dead_letters {mine}")
-    _drop_flags(connection, removed)
-    days.forget(connection)
-    for table in ("quarantine_decisions", "group_loves", "group_members"):
-        connection.execute(f"DELETE FROM {table} WHERE user_id IN (SELECT user_id FROM requests)")
-    note(connection, [*effects(removed), *_by_user("table", "dead_letters", (row[4] for row in dead))])
-    connection.unregister("requests")
-    return removed
-
-
-def _take_out(connection: DuckDBPyConnection, name: str, moment: str) -> pa.Table:
-    mine = f"{name}.user_id = requests.user_id AND {moment} <= requests.requested_at"
-    rows = connection.execute(
-        f"SELECT {name}.* REPLACE (CAST(event_id AS VARCHAR) AS event_id) FROM {name} JOIN requests ON {mine}"
-    ).to_arrow_table()
-    if rows.num_rows:
-        connection.execute(f"DELETE FROM {name} USING requests WHERE {mine}")
-    return rows
-
-
-def _drop_flags(connection: DuckDBPyConnection, removed: Removed) -> None:
-    connection.execute(
-        """DELETE FROM flags USING requests
-        WHERE flags.user_id = requests.user_id
-            AND (source = 'periodic' OR source = 'live' AND flagged_at <= requests.requested_at)"""
-    )
-    for name, of in {"event_id": "reactions", "response_id": "responses"}.items():
-        if removed.rows[of].num_rows:
-            connection.register("gone", removed.rows[of].select([name]))
-            connection.execute(
-                f"""DELETE FROM flags WHERE source = 'ingest' AND subject = 'reaction'
-                AND CAST({name} AS VARCHAR) IN (SELECT {name} FROM gone)"""
-            )
-            connection.unregister("gone")
-
-
-def touch(connection: DuckDBPyConnection, removed: Removed) -> None:
-    """Add what went to the tables `new_responses` and `new_reactions`, which tell `online.flag` where to look again.
-
-    Conversations are left out: no rule reads them there, and a batch has them in another shape than the table.
-    """
-    for name, rows in removed.rows.items():
-        if rows.num_rows:
-            fresh = connection.execute(f"FROM new_{name}").to_arrow_table()
-            fresh = fresh.select([each for each in fresh.column_names if each != "conversation"])
-            gone = rows.select(fresh.column_names).cast(fresh.schema)
-            connection.unregister(f"new_{name}")
-            connection.register(f"new_{name}", pa.concat_tables([fresh, gone]))
-
-
-def effects(removed: Removed) -> list[tuple[str, str, str, int]]:
-    """What went, as rows (user_hash, kind, name, amount) of the table `erasure_effects`."""
-    found: Counter[tuple[str, str, str]] = Counter()
-    for name, rows in removed.rows.items():
-        for row in rows.select(
-            [c for c in ("user_id", "experiment", "arm", "policy") if c in rows.column_names]
-        ).to_pylist():
-            who = user_hash(row["user_id"])
-            found[who, "table", name] += 1
-            if row.get("experiment"):
-                found[who, "experiment", f"{row['experiment']}/{row['arm']}"] += 1
-            if row.get("policy"):
-                found[who, "policy", row["policy"]] += 1
-    return [(*key, amount) for key, amount in found.items()]
-
-
-def _by_user(kind: str, name: str, users: Iterable[str]) -> list[tuple[str, str, str, int]]:
-    return [(user_hash(user), kind, name, amount) for user, amount in Counter(users).items()]
-
-
-def note(connection: DuckDBPyConnection, rows: Iterable[tuple[str, str, str, int]]) -> None:
-    """Write rows of `erasure_effects`."""
-    columns = list(zip(*rows, strict=True))
-    if columns:
-        names = ("user_hash", "kind", "name", "amount")
-        connection.register("noted", pa.table(dict(zip(names, map(pa.array, columns), strict=True))))
-        connection.execute("INSERT INTO erasure_effects SELECT *, now() FROM noted")
-        connection.unregister("noted")
+    place = pc.index_in(table["user_id"], pa.array(list(until)))
+    limits = [pa.array(values, pa.timestamp("us", "UTC")) for values in zip(*until.values(), strict=True)]
+    requested, received = (limit.take(place) for limit in limits)
+    by_moment = pc.fill_null(pc.less_equal(table[moment], requested), False)
+    tie = pc.and_(pc.equal(table[RECEIVED], received), pc.greater(table[moment], table[RECEIVED]))
+    by_receipt = pc.fill_null(pc.or_kleene(pc.less(table[RECEIVED], received), tie), False)
+    return by_moment, pc.or_(by_moment, by_receipt)

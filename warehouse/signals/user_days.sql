@@ -18,10 +18,18 @@ WITH shown AS (
 -- A reaction counts when it stands 24 h after its response, whenever it is looked at: one that comes on a later day would itself be a
 -- sign that the person returned.
 standing AS (
-    SELECT reactions.response_id, reactions.reaction, reactions.action, reactions.event_id
+    SELECT
+        reactions.response_id,
+        reactions.reaction,
+        reactions.action,
+        reactions.event_id,
+        row(reactions.reacted_at, reactions.event_id) AS place,
+        max(place) FILTER (reactions.action = 'added' AND stance(reactions.reaction) = 1) OVER mine AS last_for,
+        max(place) FILTER (reactions.action = 'added' AND stance(reactions.reaction) = -1) OVER mine AS last_against
     FROM reactions
     JOIN shown ON shown.response_id = reactions.response_id AND shown.user_id = reactions.user_id
     WHERE epoch_us(reactions.reacted_at) <= shown.at_us + 86400000000
+    WINDOW mine AS (PARTITION BY reactions.response_id)
     QUALIFY row_number() OVER (
         PARTITION BY reactions.response_id, reactions.reaction ORDER BY reactions.reacted_at DESC, reactions.event_id DESC
     ) = 1
@@ -36,6 +44,7 @@ reacted AS (
     FROM standing
     ANTI JOIN quarantined_reactions USING (event_id)
     WHERE action = 'added'
+        AND NOT coalesce(CASE stance(reaction) WHEN 1 THEN last_against WHEN -1 THEN last_for END > place, false)
     GROUP BY response_id
 ),
 

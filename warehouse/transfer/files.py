@@ -17,6 +17,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from streams.events import ContractError, parse
 from warehouse.storage.transaction import WarehouseError
 from warehouse.transfer.foreign import Columns, to_line
 
@@ -153,8 +154,8 @@ def _array(path: Path) -> Sequence[Any]:
 
 def _parsed(line: bytes) -> Any:
     try:
-        return msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return parse(line).value
+    except ContractError:
         return None
 
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -21,6 +21,8 @@ import msgspec
 
 from streams import drafts
 from streams.events import EARLIEST, ErasureRequested, ReactionChanged, ResponseServed, new_event_id
+from warehouse.transfer import reactions
+from warehouse.transfer.reactions import Rule
 
 Row = Mapping[str, Any]
 KINDS = {str(kind.__struct_config__.tag): kind for kind in (ResponseServed, ReactionChanged, ErasureRequested)}
@@ -42,12 +44,14 @@ class Columns:
         constants: Field to the value that it has in every row.
         kind: The `type` of every row.
         zone: Time zone of moments that name none, such as `UTC` or `Europe/Berlin`.
+        reactions: What values of `reaction` mean. What stood there is kept beside the event, in `original`.
     """
 
     fields: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
     kind: str | None = None
     zone: str | None = None
+    reactions: tuple[Rule, ...] = ()
 
     @property
     def foreign(self) -> bool:
@@ -57,7 +61,10 @@ class Columns:
     @property
     def identity(self) -> str:
         """The same text for the same mapping."""
-        return json.dumps(asdict(self), sort_keys=True)
+        told = asdict(self)
+        if not self.reactions:  # files were imported before there were any
+            del told["reactions"]
+        return json.dumps(told, sort_keys=True)
 
     def left_out(self, columns: Iterable[str]) -> list[str]:
         """Those of a table's columns that no event takes anything from."""
@@ -75,7 +82,7 @@ def to_line(row: Row, columns: Columns) -> bytes:
     >>> to_line({"who": 7, "at": 1_772_366_400, "why": "moved on"}, columns)[:91]
     b'{"event_id":"019ca945-0a00-755d-abf1-fd784592c495","requested_at":"2026-03-01T12:00:00Z","t'
     """
-    event = _pick(row, columns)
+    event = _meant(_pick(row, columns), columns.reactions)
     zone = ZoneInfo(columns.zone) if columns.zone else None
     event = {name: _convert(name, value, zone) for name, value in event.items() if not _is_absent(value)}
     if not _is_id(event.get("event_id")):
@@ -89,6 +96,16 @@ def _pick(row: Row, columns: Columns) -> dict[str, Any]:
     mapped = {name: _at(row, column) for name, column in columns.fields.items()}
     kind = {"type": columns.kind} if columns.kind else {}
     return own | mapped | dict(columns.constants) | kind
+
+
+def _meant(event: dict[str, Any], rules: Sequence[Rule]) -> dict[str, Any]:
+    """The event with the reaction that its value means; what stood there stays beside it."""
+    meant = reactions.meaning(event.get("reaction"), rules) if rules else None
+    if meant is None or meant == event["reaction"]:
+        return event
+    kept = event.get("original")
+    original = (kept if isinstance(kept, dict) else {}) | {"reaction": event["reaction"]}
+    return event | {"reaction": meant, "original": original}
 
 
 def _at(row: Row, column: str) -> Any:

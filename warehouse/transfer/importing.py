@@ -48,6 +48,7 @@ class ImportReport:
         files: Files of which at least one row was read.
         finished_before: Files that were imported wholly by an earlier call, whatever their name was then.
         events: Rows read; = rows stored + duplicates + dead_letters + erased.
+        topics: Under which the files stand in the warehouse.
     """
 
     files: int = 0
@@ -57,6 +58,7 @@ class ImportReport:
     duplicates: int = 0
     dead_letters: int = 0
     erased: int = 0
+    topics: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -108,9 +110,9 @@ def import_files(
         files.kind_of(path)
     warehouse = connection.open(target)
     warehouse.migrate()
-    report = ImportReport()
+    report, now = ImportReport(), int(time.time() * 1000)
     for path in paths:
-        _Import(warehouse, path, columns, report).run(progress=progress)
+        _Import(warehouse, path, columns, report, now).run(progress=progress)
     warehouse.checkpoint()
     report.seconds = time.monotonic() - started
     return report
@@ -154,9 +156,9 @@ def check(columns: Columns) -> None:
 class _Import:
     """The import of one file."""
 
-    def __init__(self, warehouse: Warehouse, path: Path, columns: Columns, report: ImportReport) -> None:
+    def __init__(self, warehouse: Warehouse, path: Path, columns: Columns, report: ImportReport, now: int) -> None:
         self._warehouse, self._path, self._columns, self._report = warehouse, path, columns, report
-        self._now = int(time.time() * 1000)
+        self._now = now  # one for all files of a call: none of them was received before another
         self._slot, self._position = self._find()
 
     def run(self, *, progress: bool) -> None:
@@ -175,6 +177,7 @@ class _Import:
             while batch := ahead.result():
                 ahead = pool.submit(self._decoded, parts)
                 bar.update(self._store(batch))
+        self._report.topics.append(self._slot.topic)
         if self._report.events > before:
             self._report.files += 1
         elif self._position:
@@ -218,7 +221,10 @@ class _Import:
         return self._decode(records) if records else None
 
     def _decode(self, records: Sequence[Record]) -> Batch:
-        return decode_batch(records, TOPICS._replace(events=self._slot.topic))
+        batch = decode_batch(records, TOPICS._replace(events=self._slot.topic))
+        user = self._columns.fields.get("user_id", "user_id")
+        batch.dead = [letter._replace(user_column=user) for letter in batch.dead]
+        return batch
 
     def _store(self, batch: Batch) -> int:
         """Store messages; those that another process has stored meanwhile are left out. Returns the rows read."""

@@ -112,6 +112,14 @@ def test_a_love_counts_once_and_not_when_it_is_taken_back(product: Any) -> None:
     assert counts(product, served, *loves, *back) == {"a": (1, 0, 0)}
 
 
+def test_a_dislike_takes_the_place_of_a_love_and_a_love_that_of_a_dislike(product: Any) -> None:
+    love, dislike = product.reacted("r"), product.reacted("r", reaction="dislike")
+    assert counts(product, product.served("r"), love, dislike) == {"a": (1, 0, 0)}
+    assert counts(product, product.served("r"), love, dislike, product.reacted("r")) == {"a": (1, 1, 0)}
+    gone = product.reacted("r", reaction="dislike", action="removed")
+    assert counts(product, product.served("r"), love, gone) == {"a": (1, 1, 0)}
+
+
 @pytest.mark.parametrize("change", [{"user": "other"}, {"name": "r2"}, {"reaction": "like"}])
 def test_what_is_no_love_of_the_one_who_saw_it_does_not_count(product: Any, change: dict[str, str]) -> None:
     assert counts(product, product.served("r"), product.reacted(**({"name": "r"} | change))) == {"a": (1, 0, 0)}

@@ -1,6 +1,7 @@
 """Reading whole messages set-wise says what the judge (`streams.events.decode`) says of each line."""
 
 import json
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,6 +38,7 @@ MOMENTS = [
 ]  # fmt: skip
 ODD = st.one_of(
     st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from([2**31, 2**63 - 1, 2**63, 1.0, 1.5]),
+    st.sampled_from([math.nan, -math.inf, "\ud83d", "a\ude00b", [{"role": "user", "content": "cut \ud83d"}]]),
     st.sampled_from(["", "x", "x" * 256, "x" * 257, "é" * 200, "é" * 257, "a\u0000b", "ZZ"]),
     st.sampled_from(MOMENTS), st.sampled_from(["love", "Love", "heart", "like", "wow", "made me laugh", "❤️", "added"]),
     st.sampled_from([[], [{}], [None], [{"role": "user", "content": None}], [{"role": "robot", "content": "x"}],
@@ -58,7 +60,7 @@ def lines(draw: st.DrawFn) -> bytes:
         fields, ensure_ascii=draw(st.booleans()), separators=draw(st.sampled_from([(",", ":"), (", ", ": ")]))
     )
     spoiled = draw(st.sampled_from([*["%s"] * 12, "%s%s", " %s", "%s,", "[%s]", "%s}", "{%s", '{"a":%s', "\ufeff%s"]))
-    return spoiled.replace("%s", line).encode()
+    return spoiled.replace("%s", line).encode(errors="surrogatepass")
 
 
 def judged(line: bytes) -> Any:
@@ -81,6 +83,7 @@ def read_together(messages: list[list[bytes]]) -> dict[tuple[int, int], Any]:
     for table in batch.tables.values():
         for row in table.to_pylist():
             place = row["kafka_offset"], row["kafka_line"]
+            assert row.pop("received_at") == RECEIVED
             found[place] = {name: value for name, value in row.items() if not name.startswith("kafka_")}
     return found
 
@@ -111,7 +114,7 @@ def test_very_many_lines_are_read_as_the_judge_reads_them(messages: list[list[by
         b'{"type":"response_served"', b"\xff", b'{"user_id":"\xff"}', b'{"user_id":"\xed\xa0\x80"}', b"{}", b"{}{}",
         b'{"type":"erasure_requested","type":"erasure_requested"}', b"[" * 3_000,
         b'{"a":' * 2_000 + b"1" + b"}" * 2_000, b"\xef\xbb\xbf{}", b'{"user_id":"\\ud800"}', b"{'a':1}",
-        b'{"turn":NaN}',
+        b'{"turn":NaN}', json.dumps(SERVED | {"score": math.nan, "response": "cut \ud83d"}).encode(),
     ],
 )  # fmt: skip
 def test_a_broken_line_among_sound_ones_spoils_itself_alone(line: bytes) -> None:

@@ -1,6 +1,6 @@
 import json
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -8,11 +8,11 @@ import pytest
 
 from streams.live.messages import Flag
 from streams.topics import TOPICS
-from warehouse import queries
+from warehouse import erasure, queries
 from warehouse.fingerprint import fingerprints
 from warehouse.ingest.decoding import decode_batch
+from warehouse.ingest.forgetting import user_hash
 from warehouse.ingest.records import Record, Slot
-from warehouse.ingest.suppression import user_hash
 
 HOUR = timedelta(hours=1)
 
@@ -97,6 +97,68 @@ def test_a_request_notes_what_went_by_experiment_and_policy_without_naming_the_u
         ("table", "reactions", 1),
         ("table", "responses", 2),
     ]
+
+
+RECEIVED = datetime(2026, 3, 10, tzinfo=UTC)
+AHEAD = RECEIVED + 5.5 * HOUR
+
+
+def receive(feed: Any, *lines: bytes, at: datetime) -> Any:
+    """Store lines that the broker received at a moment."""
+    stamp = int(at.timestamp() * 1000)
+    return feed.store([record._replace(timestamp=stamp) for record in feed.records(lines)])
+
+
+def test_what_was_received_before_the_request_goes_although_its_clock_ran_ahead_and_what_came_later_stays(
+    feed: Any, product: Any
+) -> None:
+    ahead = [product.served("r1", at=AHEAD), product.reacted("r1", at=AHEAD + HOUR)]
+    receive(feed, *ahead, at=RECEIVED)
+    done = receive(feed, product.erasure("ann", RECEIVED + HOUR), at=RECEIVED + HOUR)
+    assert done.removed == {"responses": 1, "reactions": 1}
+    again = receive(feed, *ahead, product.served("r2", at=AHEAD + HOUR), at=RECEIVED + 2 * HOUR)
+    assert (again.erased, again.rows["responses"]) == (2, 1)
+    assert feed.ask("SELECT response_id FROM responses") == [("r2",)]
+
+
+def test_a_request_that_overtakes_what_was_received_before_it_covers_it_all_the_same(feed: Any, product: Any) -> None:
+    served = product.served("r1", at=AHEAD)
+    erasure.request(feed.warehouse.target, "ann", RECEIVED + HOUR)
+    assert receive(feed, served, at=RECEIVED).erased == 1
+    assert receive(feed, served, at=RECEIVED + 2 * HOUR).erased == 1  # a copy, which came to the broker later
+    assert feed.ask("SELECT count(*) FROM responses") == [(0,)]
+
+
+def test_a_request_whose_own_clock_runs_behind_covers_what_came_before_it(feed: Any, product: Any) -> None:
+    receive(feed, product.served("r1", at=RECEIVED), at=RECEIVED)
+    receive(feed, product.erasure("ann", RECEIVED - 24 * HOUR), at=RECEIVED + HOUR)
+    assert feed.ask("SELECT count(*) FROM responses") == [(0,)]
+
+
+def test_rows_of_a_time_that_noted_no_receipt_came_before_every_new_request(feed: Any, product: Any) -> None:
+    receive(feed, product.served("r1", at=AHEAD), at=RECEIVED)
+    with feed.warehouse.transaction() as writer:
+        writer.execute("UPDATE responses SET received_at = NULL")
+    receive(feed, product.erasure("ann", RECEIVED + HOUR), at=RECEIVED + HOUR)
+    assert feed.ask("SELECT count(*) FROM responses") == [(0,)]
+
+
+ARRAY = b'[{"user_id": "bea", "n": 1}, {"user_id": "ann", "text": "her words"}]'
+TELLING = [ARRAY, b'{"who": "ann", "n": NaN', b'{"batch": [{"author": {"id": "\\u0061nn"}}]}', b"7;ann;her words"]
+OTHERS = [b'{"who": "joann", "n": NaN', b'{"text": "is ann there?"}']
+
+
+def test_dead_letters_that_name_the_user_anywhere_go_and_copies_of_them_do_not_come_back(
+    feed: Any, product: Any
+) -> None:
+    feed.pour(*TELLING, *OTHERS)
+    assert feed.pour(product.erasure("ann")).removed == {"dead_letters": 4}
+    assert feed.pour(*TELLING, *OTHERS).erased == 4
+    assert feed.ask("SELECT body, count(*) FROM dead_letters GROUP BY body ORDER BY body") == [
+        (body, 2) for body in sorted(OTHERS)
+    ]
+    found = queries.counts(feed.warehouse.target)
+    assert found["events"] == 13 == sum(found[part] for part in ("rows", "dead_letters", "erased"))
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))])

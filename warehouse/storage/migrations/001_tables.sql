@@ -22,7 +22,8 @@ CREATE TABLE responses (
     kafka_partition INTEGER,
     kafka_offset BIGINT,
     kafka_line INTEGER,
-    content_hash UBIGINT            -- of what the event says
+    content_hash UBIGINT,           -- of what the event says
+    received_at TIMESTAMPTZ         -- by the broker, or by the import
 );
 
 CREATE TABLE reactions (
@@ -42,7 +43,8 @@ CREATE TABLE reactions (
     kafka_partition INTEGER,
     kafka_offset BIGINT,
     kafka_line INTEGER,
-    content_hash UBIGINT            -- of what the event says
+    content_hash UBIGINT,           -- of what the event says
+    received_at TIMESTAMPTZ         -- by the broker, or by the import
 );
 
 -- Requests; 006 puts a hash in the place of the user.

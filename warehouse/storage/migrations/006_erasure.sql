@@ -10,7 +10,8 @@ SELECT
     kafka_topic,                    -- NULL for a request by hand (`loveloop erase`)
     kafka_partition,
     kafka_offset,
-    kafka_line
+    kafka_line,
+    CAST(NULL AS TIMESTAMPTZ) AS received_at
 FROM erasures;
 DROP TABLE erasures;
 ALTER TABLE hashed_erasures RENAME TO erasures;

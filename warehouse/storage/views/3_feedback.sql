@@ -4,7 +4,9 @@
 --
 -- `trust` says how much a row counts: the user's trust in [0, 1], and for a love also the cap on one user's influence. Of n loves by one
 -- user within the same 30 days (counted from 1970) each weighs min(1, cap / n), so that one person never counts for more than `cap` loves.
-CREATE OR REPLACE TEMP MACRO clean_feedback_at(moment, maturity_hours) AS TABLE
+--
+-- `love` says whether the response earned what is positive: a love, or with positive := 'like' a love or a like, for products with thumbs alone.
+CREATE OR REPLACE TEMP MACRO clean_feedback_at(moment, maturity_hours, positive := 'love') AS TABLE
 WITH rule AS (SELECT 40 AS cap),
 
 trusted AS (
@@ -31,20 +33,29 @@ told AS (
     WHERE reacted_at <= moment AND (aside.user_id IS NULL OR reacted_at < aside.since)
 ),
 
+latest AS (
+    SELECT
+        *,
+        row(reacted_at, event_id) AS place,
+        max(place) FILTER (action = 'added' AND stance(reaction) = 1) OVER mine AS last_for,
+        max(place) FILTER (action = 'added' AND stance(reaction) = -1) OVER mine AS last_against
+    FROM told
+    WINDOW mine AS (PARTITION BY response_id, user_id)
+    QUALIFY row_number() OVER (PARTITION BY response_id, user_id, reaction ORDER BY reacted_at DESC, event_id DESC) = 1
+),
+
 standing AS (
     SELECT response_id, user_id, reaction, reacted_at
-    FROM (
-        FROM told
-        QUALIFY row_number() OVER (PARTITION BY response_id, user_id, reaction ORDER BY reacted_at DESC, event_id DESC) = 1
-    )
+    FROM latest
     WHERE action = 'added'
+        AND NOT coalesce(CASE stance(reaction) WHEN 1 THEN last_against WHEN -1 THEN last_for END > place, false)
 ),
 
 counted AS (
     SELECT
         response_id,
         user_id,
-        max(reacted_at) FILTER (reaction = 'love') AS loved_at,
+        max(reacted_at) FILTER (reaction = 'love' OR reaction = positive) AS loved_at,
         bool_or(reaction = 'like') AS liked,
         bool_or(reaction = 'dislike') AS dislike
     FROM standing

@@ -4,10 +4,10 @@
 --   decay         the same turns, each gamma to the power of how many turns before the loved one it was.
 -- Of several loves the strongest credit counts. `love` is credit > 0; `credit_rule` says in every row how it was given. Another response to
 -- the loved turn itself (a regeneration) earns nothing. What a love earns for others counts no more than the love itself. A love counts from its own moment, whether the loved response is mature or not.
-CREATE OR REPLACE TEMP MACRO credited_feedback_at(moment, maturity_hours, how, gamma) AS TABLE
+CREATE OR REPLACE TEMP MACRO credited_feedback_at(moment, maturity_hours, how, gamma, positive := 'love') AS TABLE
 WITH told AS (
     SELECT feedback.*, served.conversation_id, served.turn
-    FROM clean_feedback_at(moment, 0) AS feedback
+    FROM clean_feedback_at(moment, 0, positive := positive) AS feedback
     INNER JOIN served ON served.response_id = feedback.response_id
 ),
 

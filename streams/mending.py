@@ -1,0 +1,83 @@
+r"""Lines that are JSON but for a number or a character that JSON cannot hold: the field is lost, not the event.
+
+Products in Python write NaN and Infinity, those in JavaScript cut texts within an emoji and leave half a surrogate
+pair. A number of that kind becomes null, which counts as absent; the half becomes U+FFFD. What was mended is noted
+beside the event, so that it can be counted. Loads nothing but the standard library, and only for lines that no JSON
+reader takes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NamedTuple
+
+MENDED = "mended"
+"""The unknown field that says which fields lost something: path to what stood there."""
+HALF = "half a character"
+_TOO_LARGE = "a number too large"
+
+
+class Mended(NamedTuple):
+    """A line as JSON can hold it.
+
+    Attributes:
+        value: What the line says.
+        lost: What stood where something was lost, by dotted path (`conversation.0.content`).
+    """
+
+    value: Any
+    lost: dict[str, str]
+
+
+def parse(line: bytes) -> Mended:
+    r"""Read a line of JSON that may hold NaN, Infinity, or half a surrogate pair, escaped or not.
+
+    >>> parse(b'{"score": NaN, "tags": ["ok", "cut \\ud83d"]}')
+    Mended(value={'score': None, 'tags': ['ok', 'cut \ufffd']}, lost={'score': 'NaN', 'tags.1': 'half a character'})
+
+    Raises:
+        ValueError: It is no JSON otherwise.
+    """
+    try:
+        value = json.loads(line.decode("utf-8", "surrogatepass"), parse_constant=_Constant)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+    if not isinstance(value, dict | list):
+        raise ValueError(f"a bare {type(value).__name__}")
+    lost: dict[str, str] = {}
+    return Mended(_whole(value, (), lost), lost)
+
+
+def numbers(lost: dict[str, str], fields: set[str] | frozenset[str]) -> dict[str, str]:
+    """Those of some fields that lost a number: they, or something within them, was none."""
+    return {path: what for path, what in lost.items() if what != HALF and path.split(".")[0] in fields}
+
+
+class _Constant(str):
+    """NaN, Infinity or -Infinity, as it stood in the line."""
+
+
+def _whole(value: Any, path: tuple[str, ...], lost: dict[str, str]) -> Any:
+    """A value without what JSON cannot hold; notes what was lost."""
+    if isinstance(value, dict):
+        return {_text(key, (*path, "key"), lost): _whole(each, (*path, key), lost) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_whole(each, (*path, str(place)), lost) for place, each in enumerate(value)]
+    if isinstance(value, _Constant) or (isinstance(value, float) and not math.isfinite(value)):
+        lost[_named(path)] = str(value) if isinstance(value, _Constant) else _TOO_LARGE
+        return None
+    return _text(value, path, lost) if isinstance(value, str) else value
+
+
+def _text(text: str, path: tuple[str, ...], lost: dict[str, str]) -> str:
+    if text.isascii():
+        return text
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if "\ufffd" in whole and "\ufffd" not in text:
+        lost[_named(path)] = HALF
+    return whole
+
+
+def _named(path: tuple[str, ...]) -> str:
+    return ".".join(path).encode(errors="replace").decode()

@@ -1,0 +1,58 @@
+import json
+
+import pytest
+
+from warehouse.ingest.owners import names, users_of
+
+PARTS = {"uid": "böb", "text": 'He said "hi"', "n": 3}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps({"batch": [{"who": {"id": "böb"}}]}).encode(),
+        json.dumps({"seen_by": {"böb": 2}}, ensure_ascii=False).encode(),
+        json.dumps({"payload": json.dumps({"user_id": "böb"})}).encode(),
+        json.dumps([json.dumps([json.dumps({"u": "böb"})])]).encode(),
+        json.dumps(PARTS).encode()[:-1],
+        json.dumps(PARTS, ensure_ascii=False).encode()[:-1] + b"\xff",
+        json.dumps(PARTS, ensure_ascii=False).encode("latin-1"),
+        json.dumps(PARTS, ensure_ascii=False).encode("utf-16"),
+        json.dumps({"raw": json.dumps(PARTS)}).encode()[:-3],
+        b"user=b%C3%B6b&text=hello",
+        "17;böb;hello".encode(),
+        b'{"uid": "\\u0062\\u00F6\\u0062", ',
+    ],
+)
+def test_a_line_that_names_a_user_in_whatever_form_is_found(body: bytes) -> None:
+    assert names(body, "böb")
+
+
+@pytest.mark.parametrize(
+    ("body", "user"),
+    [
+        (b'{"user_id": "joann"}', "ann"),
+        (b'{"user_id": "ann@example.org", ', "ann"),
+        (b'{"user_id": "ann-2", ', "ann"),
+        (b'{"text": "ann is here"}', "ann"),
+        (b'{"turn": 17, "score": 17}', "17"),
+        (b'{"turn": 17, ', "17"),
+        (b'{"id": 123456}', "12345"),
+    ],
+)
+def test_a_line_that_only_looks_like_it_is_not(body: bytes, user: str) -> None:
+    assert not names(body, user)
+
+
+def test_numbers_and_telling_ids_are_found_where_they_name_a_person() -> None:
+    assert names(b'{"customer": 17}', "17")
+    assert names(b'{"customer": 17, ', "17")
+    assert names(b'{"n": [90210]}', "90210")
+    assert names(b'{"url": "https://example.org/u/user-4711?x"}', "user-4711")
+
+
+def test_a_line_is_everybody_s_whom_its_user_fields_name() -> None:
+    assert users_of(b'[{"user_id": "a"}, {"x": {"user_id": 7}}, {"user_id": null}, {"user_id": true}]') == ("a", "7")
+    assert users_of(b'{"data": "{\\"user_id\\": \\"a\\"}"}') == ("a",)
+    assert users_of(b'{"payload": {"user": {"id": "a"}}, "score": NaN}', "payload.user.id") == ("a",)
+    assert users_of(b'[{"user_id": "a"}, {"user_id": "b"}, {"user', "user_id") == ("a", "b")

@@ -1,0 +1,184 @@
+r"""Whom a broken line names, read leniently: erasure must find it, whatever is wrong with the line.
+
+Two questions. *Whose* is it: what its user fields say, at any depth, in arrays, in JSON within texts (`users_of`). And
+does it *name* somebody anywhere (`names`): as a value, as a key, or, where the line is no JSON at all, as a word of its
+bytes, however they are escaped or encoded.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote_plus
+
+_BROKEN = object()
+_DEEPEST = 8
+"""JSON within texts of JSON is followed so far down."""
+_PERSON = "(?i:user|uid|author|member|customer|account|visitor|owner|sender|person|player|client|profile)"
+"""Keys under which a bare number is taken for the number of a person."""
+_TELLING = 5
+"""A number of so many digits is taken for a user's wherever it stands."""
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|[^u])")
+_CONTROL = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+
+
+def user_of(line: bytes, column: str = "user_id") -> str | None:
+    r"""The first user that a line's user fields name; errors none.
+
+    >>> user_of(b'{"user_id": 17'), user_of(b'[{"user_id": "ann"}]'), user_of(b'\xff"user_id":"b\u00f6b", "turn')
+    ('17', 'ann', 'böb')
+    >>> user_of(b"nothing of the kind") is None
+    True
+    """
+    return next(iter(users_of(line, column)), None)
+
+
+def users_of(line: bytes, column: str = "user_id") -> tuple[str, ...]:
+    r"""Every user that the user fields of a line name, in their order.
+
+    Args:
+        line: Whatever bytes.
+        column: Where a table's rows hold their user: a key, or a dotted path, beside `user_id`.
+
+    >>> users_of(b'[{"user_id": "ann"}, {"user_id": "bea"}]')
+    ('ann', 'bea')
+    >>> users_of(b'{"uid": "bob", "answer": "half', column="uid")
+    ('bob',)
+    """
+    fields = _parsed(line)
+    found = _owners_in_bytes(line, column) if fields is _BROKEN else _owners(fields, column, _DEEPEST)
+    sound = (user.encode(errors="replace").decode() for user in found)  # half a surrogate pair has no UTF-8
+    return tuple(dict.fromkeys(user for user in sound if 0 < len(user) <= 256))
+
+
+def names(body: bytes, user: str) -> bool:
+    r"""Whether a line names a user anywhere.
+
+    A text counts when it is the id as a whole, or holds it as a word and the id is no ordinary one (eight signs with a
+    digit or a mark among them). A number counts under the key of a person, or where it has five digits. A line that is
+    no JSON counts when the id is a word of it. `ann` is no word of `joann`, `ann-2` or `ann@example.org`.
+
+    >>> names(b'{"batch": [{"who": "b\\u00f6b"}]}', "böb"), names(b'{"text": "ask ann"}', "ann")
+    (True, False)
+    >>> names(b"17,ann,2026-03-01", "ann"), names(b"17,joann,2026-03-01", "ann"), names(b'{"turn": 17}', "17")
+    (True, False, False)
+    """
+    if not _may_name(body, user):
+        return False
+    fields = _parsed(body)
+    if fields is not _BROKEN:
+        return _holds(fields, user, _DEEPEST)
+    return any(_word(user).search(text) for text in _readings(body))
+
+
+def _may_name(body: bytes, user: str) -> bool:
+    """A quick look, so that few lines are parsed: false only where the id can stand in no form."""
+    hidden = not user.isascii() or any(sign in user for sign in '"\\/\b\f\n\r\t')
+    return hidden or user.encode() in body or any(mark in body for mark in (b"\\u", b"%", b"\0"))
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body.decode())
+    except (ValueError, RecursionError):
+        return _BROKEN
+
+
+def _owners(fields: Any, column: str, depth: int) -> Iterator[str]:
+    """Values of the user fields, at any depth."""
+    if isinstance(fields, str) and depth and fields[:1] in ("{", "["):
+        inner = _parsed(fields.encode(errors="replace"))
+        if inner is not _BROKEN:
+            yield from _owners(inner, column, depth - 1)
+    elif isinstance(fields, list):
+        for each in fields:
+            yield from _owners(each, column, depth)
+    elif isinstance(fields, dict):
+        yield from _said(_at(fields, column))
+        for key, value in fields.items():
+            if key in ("user_id", column):
+                yield from _said(value)
+            yield from _owners(value, column, depth)
+
+
+def _at(fields: Any, path: str) -> Any:
+    for step in path.split("."):
+        fields = fields.get(step) if isinstance(fields, dict) else None
+    return fields
+
+
+def _said(value: Any) -> Iterator[str]:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        yield str(value)
+
+
+def _owners_in_bytes(line: bytes, column: str) -> Iterator[str]:
+    keys = "|".join(re.escape(key) for key in dict.fromkeys(("user_id", column.rsplit(".", maxsplit=1)[-1])))
+    for text in dict.fromkeys((line.decode(errors="replace"), _unescaped(line.decode(errors="replace")))):
+        for match in re.finditer(rf'"(?:{keys})"\s*:\s*(?:("(?:[^"\\]|\\.)*")|(-?\d+))', text):
+            quoted, number = match.groups()
+            yield number if quoted is None else _unescaped(quoted[1:-1])
+
+
+def _holds(fields: Any, user: str, depth: int, key: str = "") -> bool:
+    if isinstance(fields, dict):
+        return any(name == user or _holds(value, user, depth, name) for name, value in fields.items())
+    if isinstance(fields, list):
+        return any(_holds(each, user, depth, key) for each in fields)
+    if isinstance(fields, str):
+        return fields == user or _text_holds(fields, user, depth)
+    telling = len(user) >= _TELLING or re.search(_PERSON, key) is not None
+    return telling and user in _said(fields)
+
+
+def _text_holds(text: str, user: str, depth: int) -> bool:
+    if depth and text[:1] in ("{", "["):
+        inner = _parsed(text.encode(errors="replace"))
+        if inner is not _BROKEN:
+            return _holds(inner, user, depth - 1)
+    return len(user) >= 8 and not user.isalpha() and _word(user).search(text) is not None
+
+
+@lru_cache(64)
+def _word(user: str) -> re.Pattern[str]:
+    """The id, not as a part of a longer one; a short number only in quotes or under the key of a person."""
+    word = re.escape(user)
+    if user.isdecimal() and len(user) < _TELLING:
+        return re.compile(rf'"{word}"|\'{word}\'|{_PERSON}\w*["\']?\s*[:=]\s*["\']?{word}(?![\w.])')
+    return re.compile(rf"(?<![\w@-])(?<!\w\.){word}(?![\w@-])(?!\.\w)")
+
+
+def _readings(body: bytes) -> Iterator[str]:
+    """The bytes as text, in the encodings and escapes in which an id may stand."""
+    encodings = ["utf-8"]
+    encodings += [] if body.isascii() else ["latin-1"]
+    encodings += ["utf-16-le", "utf-16-be"] if b"\0" in body else []
+    for encoding in encodings:
+        text = body.decode(encoding, errors="replace")
+        for _ in range(3):  # as it is, and JSON within a text, and that once more
+            yield text
+            if "%" in text:
+                yield unquote_plus(text)
+            if "\\" not in text:
+                break
+            text = _unescaped(text)
+
+
+def _unescaped(text: str) -> str:
+    r"""JSON's escapes resolved wherever they stand.
+
+    >>> _unescaped(r'\"b\u00f6b\" \ud83d\ude00')
+    '"böb" 😀'
+    """
+    plain = _ESCAPE.sub(_resolve, text)
+    return plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _resolve(match: re.Match[str]) -> str:
+    escape = match[1]
+    return chr(int(escape[1:], 16)) if len(escape) > 1 else _CONTROL.get(escape, escape)
