@@ -4,10 +4,17 @@ from typing import Any
 
 import pytest
 
-from streams.drafts import complete, messages, to_line
+from streams.conversations import normalised
+from streams.drafts import complete, to_line
 from streams.events import ContractError, ResponseServed, decode
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def messages(conversation: Any) -> Any:
+    return normalised({"conversation": conversation, "response": "9"})["conversation"]
+
+
 SERVED: dict[str, Any] = {
     "type": "response_served", "user_id": "u", "response_id": "r", "conversation_id": "c", "turn": 1,
     "session_id": "s", "policy": "p", "response": "It is 9 degrees.",
