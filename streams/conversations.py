@@ -91,7 +91,7 @@ def ends_with_another_answer(fields: Mapping[str, Any]) -> bool:
     """
     talk = fields.get("conversation")
     last = talk[-1] if isinstance(talk, list | tuple) and talk else None
-    return isinstance(last, Mapping) and _is_answer(last)
+    return isinstance(last, Mapping) and is_answer(last)
 
 
 def _is_plain(fields: Mapping[str, Any]) -> bool:
@@ -99,14 +99,14 @@ def _is_plain(fields: Mapping[str, Any]) -> bool:
     talk = fields.get("conversation")
     if type(talk) is not list or not talk or type(fields.get("response")) is not str:
         return False
-    return all(type(each) is dict and _is_sound(each) for each in talk) and not _is_answer(talk[-1])
+    return all(type(each) is dict and _is_sound(each) for each in talk) and not is_answer(talk[-1])
 
 
 def _is_sound(message: Mapping[str, Any]) -> bool:
     return type(message.get("content")) is str and message.get("role") in ROLES
 
 
-def _is_answer(message: Mapping[str, Any]) -> bool:
+def is_answer(message: Mapping[str, Any]) -> bool:
     content = message.get("content")
     calls = message.get("tool_calls") or message.get("function_call")
     return message.get("role") == "assistant" and isinstance(content, str) and bool(content.strip()) and not calls
@@ -259,7 +259,7 @@ def _without_answer(event: dict[str, Any], used: set[str]) -> dict[str, Any]:
         event["response"] = response = text
         used.add(RESPONSE)
     last = talk[-1] if talk else None
-    if not isinstance(last, Mapping) or not _is_answer(last) or len(talk) == 1:
+    if not isinstance(last, Mapping) or not is_answer(last) or len(talk) == 1:
         return kept
     if response is not None and str(response).strip() != last["content"].strip():
         return kept

@@ -56,9 +56,9 @@ def read(*arguments: Any, **more: Any) -> tuple[list[tuple[str, str]], str, dict
         ),
         ([USER, {"role": "assistant", "content": None, "tool_calls": []}, USER], [*ASKED, ("assistant", ""), *ASKED],
          {NULL}),
-        ([USER, {"role": "assistant", "content": "A moment.", "tool_calls": CALLS}], [*ASKED, ("assistant", "A moment.")],
-         set()),
-        ([{"role": "user", "content": [{"type": "text", "text": "This?"}, {"type": "image_url", "image_url": {"url": "x"}}]}],
+        ([USER, {"role": "assistant", "content": "A moment.", "tool_calls": CALLS}],
+         [*ASKED, ("assistant", "A moment.")], set()),
+        ([{"role": "user", "content": [{"type": "text", "text": "This?"}, {"type": "image_url", "image_url": {}}]}],
          [("user", "This?\n[image]")], {PARTS}),
         ([{"from": "human", "value": "hi"}], [("user", "hi")], {SHAPE, ROLE}),
         ([{"from": "system", "value": "x"}, {"from": "human", "value": "a"}, {"from": "gpt", "value": "b"},
@@ -125,7 +125,8 @@ def test_what_was_changed_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "messages", [[{"role": "robot", "content": "x"}], [{"role": "user", "content": None}], [{"role": "user"}], [7], [], {}]
+    "messages",
+    [[{"role": "robot", "content": "x"}], [{"role": "user", "content": None}], [{"role": "user"}], [7], [], {}],
 )  # fmt: skip
 def test_what_no_rule_knows_is_refused(messages: Any) -> None:
     with pytest.raises(ContractError, match="conversation"):

@@ -31,7 +31,8 @@ def test_digits_are_never_a_date_of_long_ago() -> None:
 
 
 @pytest.mark.parametrize(
-    "told", ["2025-11-20T12:00:00.9999999Z", "2025-11-20 12:00:00.999999999 UTC", "1763640000999999999", 1763640000999999999]
+    "told", ["2025-11-20T12:00:00.9999999Z", "2025-11-20 12:00:00.999999999 UTC", "1763640000999999999",
+             1763640000999999999]
 )  # fmt: skip
 def test_what_is_finer_than_a_microsecond_is_cut_off_not_rounded(told: Any) -> None:
     assert read(told) == NOON.replace(microsecond=999_999)

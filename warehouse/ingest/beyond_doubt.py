@@ -114,7 +114,7 @@ def _own_checks(kind: type[Event], rows: pa.Table) -> Iterator[pa.ChunkedArray]:
 
 
 def _ends_before_the_response(conversations: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Whether the last message of each conversation is not the assistant's: the judge looks whether it is the response."""
+    """Whether the last message of each conversation is not the assistant's, which may be the response."""
     length = pc.list_value_length(conversations)
     lasts = pc.subtract(pc.cumulative_sum(pc.fill_null(length, 0)), 1)
     roles = pc.struct_field(pc.list_flatten(conversations), "role")

@@ -1,0 +1,296 @@
+"""Commands that bring history in: import files, list the imports, take one back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from assets.cli import options
+from assets.cli.tables import counted, moment, table
+
+if TYPE_CHECKING:
+    from warehouse.transfer.checking import Check
+    from warehouse.transfer.foreign import Mapped
+    from warehouse.transfer.importing import ImportReport
+    from warehouse.transfer.undoing import Undone
+
+
+class _Pair(click.ParamType):
+    """`left=right`."""
+
+    name = "pair"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """The two sides."""
+        left, equals, right = str(value).partition("=")
+        if not left or not equals or not right:
+            self.fail(f"{value!r} has no two sides: write FIELD=COLUMN or FIELD=VALUE", param, ctx)
+        return left.strip(), right.strip()
+
+
+class _ImportGroup(click.Group):
+    """`loveloop import FILE` beside `loveloop import list` and `loveloop import undo ID`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Whatever does not begin with a command's name is for `files`."""
+        return super().parse_args(ctx, args if args and args[0] in self.commands else ["files", *args])
+
+
+class _Files(click.Command):
+    """The command that is meant where none is named."""
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The usage line without the name that nobody types."""
+        path = ctx.parent.command_path if ctx.parent else "import"
+        formatter.write_usage(path, " ".join(self.collect_usage_pieces(ctx)))
+
+
+@click.group("import", cls=_ImportGroup)
+def import_() -> None:
+    """Store events from files, list what was imported, take an import back."""
+
+
+@import_.command("files", cls=_Files)
+@click.argument(
+    "paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@options.warehouse
+@click.option(
+    "--from",
+    "product",
+    metavar="PRODUCT",
+    help="A ready mapping: langfuse, openwebui, openai, lmsys or thumbs-csv; --map and --set add to it.",
+)
+@click.option(
+    "--map",
+    "fields",
+    type=_Pair(),
+    multiple=True,
+    metavar="FIELD=COLUMN",
+    help="Column of a field: a.b leads into nested ones, a|b takes the first that is there, a+b joins both.",
+)
+@click.option(
+    "--set",
+    "constants",
+    type=_Pair(),
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="A field that is the same in every row.",
+)
+@click.option(
+    "--kind",
+    type=click.Choice(["response_served", "reaction_changed", "erasure_requested"]),
+    help="The type of every row.",
+)
+@click.option(
+    "--only",
+    type=_Pair(),
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help="Take only rows in which this column has that value; a|b for several, * for any.",
+)
+@click.option("--zone", help="Time zone of moments that name none, such as UTC or Europe/Berlin.")
+@click.option(
+    "--check", "--dry-run", "check", is_flag=True, help="Read all of it and say what would be stored; store nothing."
+)
+def files_(
+    paths: tuple[Path, ...], warehouse: options.Target, *, product: str | None, fields: tuple[tuple[str, str], ...],
+    constants: tuple[tuple[str, str], ...], kind: str | None, only: tuple[tuple[str, str], ...], zone: str | None,
+    check: bool,
+) -> None:  # fmt: skip
+    r"""Store events from FILEs (.jsonl, .ndjson, .json, .csv, .tsv, also .gz, .zst; .parquet), each exactly once.
+
+    Kill it at any moment and run it again: it goes on. Run it twice: it does nothing. Rows of another table become
+    events by --from, or by --map, --set and --kind; rows that break the contract become dead letters.
+
+    `loveloop import list` shows what was imported, `loveloop import undo ID` takes it back.
+
+    \b
+    Example:
+      loveloop import history.parquet
+      loveloop import scores.csv --from langfuse --check
+      loveloop import hearts.parquet --kind reaction_changed --map user_id=uid \
+          --map response_id=message_id --map reacted_at=created --map reaction=emoji \
+          --set action=added --set session_id=unknown --zone UTC --check
+    """
+    from warehouse.transfer import checking, importing, ready
+    from warehouse.transfer.foreign import Columns
+
+    columns: Mapped = Columns(dict(fields), dict(constants), kind, zone, only=dict(only))
+    if product is not None:
+        columns = ready.mapping(product, columns)
+    if check:
+        for path in paths:
+            click.echo("\n".join([f"{path}: nothing is stored", *_seen(checking.check_file(path, columns, warehouse))]))
+        return
+    done = importing.import_files(warehouse, paths, columns)
+    click.echo("\n".join(_done(done, len(paths))))
+    _tell_of_judged_days(warehouse)
+
+
+@import_.command("list")
+@options.warehouse
+def list_(warehouse: options.Target) -> None:
+    """Show every import, the newest first, with the ID by which it can be taken back."""
+    from warehouse.transfer import past
+
+    found = past.imports(warehouse)
+    if not found:
+        click.echo("nothing was imported")
+        return
+    rows = [
+        [
+            each.id,
+            each.file,
+            moment(each.started_at, "before there was this list"),
+            each.stored,
+            each.duplicates,
+            each.dead_letters,
+            f"taken back {moment(each.undone_at)}" if each.undone_at else "",
+        ]
+        for each in found
+    ]
+    click.echo(table(["ID", "file", "begun", "stored", "duplicates", "dead letters", ""], rows))
+
+
+@import_.command()
+@click.argument("name", metavar="ID")
+@options.warehouse
+@options.home
+@click.option(
+    "--training-sets",
+    type=click.Path(file_okay=False, path_type=Path),
+    multiple=True,
+    default=[Path("data/training-sets")],
+    show_default="data/training-sets",
+    help="A folder in which training sets lie; may be given several times.",
+)
+def undo(name: str, warehouse: options.Target, *, home: Path, training_sets: tuple[Path, ...]) -> None:
+    r"""Take the import ID back: the file's rows leave the warehouse, and its events can be imported again, put right.
+
+    Says what rests on the rows: training sets that hold them, experiments, days that were judged. These are not
+    changed. Requests for erasure that the file brought stand.
+
+    \b
+    Example:
+      loveloop import list
+      loveloop import undo 3f9a1c20b7de
+    """
+    from warehouse.transfer import undoing
+
+    done = undoing.undo(warehouse, name)
+    click.echo("\n".join(_undone(done, _sets_with(done.responses, [home, *training_sets]))))
+
+
+def _seen(found: Check) -> Iterator[str]:
+    """What a check found, line by line."""
+    yield f"  {counted(found.judged, 'row')}: would store {_kinds(found.kinds)}"
+    for line in found.lines:
+        yield f"  {line.decode(errors='backslashreplace')}"
+    for reason, count in found.reasons.items():
+        yield f"  {count:,} x {reason}, as in {found.examples[reason]}"
+    if not found.reasons:
+        yield "  all of them keep the contract"
+    yield from (f"  changed: {line}" for line in _told(found.told))
+    if found.twice:
+        yield f"  {found.twice:,} rows have an event_id that came before in the file: copies are dropped"
+    if found.stored:
+        yield f"  {found.stored:,} events are in the warehouse already: copies are dropped, others refused"
+    yield from (f"  {line}" for each in found.ambiguous for line in each.sentence.splitlines())
+    if found.left_out:
+        yield f"  left out: {', '.join(found.left_out)}"
+    if found.imported:
+        yield "  this file was imported before with this mapping: an import goes on where that one ended"
+
+
+def _done(done: ImportReport, files: int) -> Iterator[str]:
+    """What an import did, line by line."""
+    if done.finished_before:
+        yield f"{done.finished_before:,} of {files:,} files had been imported before: nothing to do for them"
+    yield (
+        f"{done.events:,} rows: {_kinds(done.rows)}, {done.duplicates:,} duplicates dropped, "
+        f"{done.erased:,} of erased users, {done.dead_letters:,} dead letters  ({done.seconds:.1f} s)"
+    )
+    yield from (f"changed: {line}" for line in _told(done.told))
+    if done.dead_letters:
+        yield "`loveloop dead-letters list` shows what broke the contract and why"
+    yield from (each.sentence for each in done.ambiguous)
+
+
+def _kinds(rows: Mapping[str, int]) -> str:
+    return ", ".join(f"{rows.get(name, 0):,} {name}" for name in ("responses", "reactions", "erasures"))
+
+
+def _told(told: Mapping[str, int]) -> Iterator[str]:
+    for rule, count in sorted(told.items(), key=lambda each: (-each[1], each[0])):
+        yield f"{count:,} x {rule}"
+
+
+def _undone(done: Undone, sets: Mapping[Path, int]) -> Iterator[str]:
+    """What went with an import and what rests on it, line by line."""
+    went = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in done.rows.items())
+    yield f"taken back {done.file}: {went}; its events can be imported again"
+    for folder, rows in sets.items():
+        yield f"the training set {folder} holds {rows:,} of its responses: freeze a new one, and train again"
+    if done.experiments:
+        yield f"its responses were served in {', '.join(done.experiments)}: read these experiments out again"
+    if done.read_out:
+        yield f"earlier readouts and entries of the lift ledger rest on its rows: {', '.join(done.read_out)}"
+    if done.judged_from:
+        yield (
+            f"its rows are in the evidence of days that were judged: `loveloop quarantine update --from "
+            f"{done.judged_from}` judges these again"
+        )
+    if done.erasures:
+        yield f"{done.erasures:,} requests for erasure that it brought stand"
+    if done.conflicting:
+        yield (
+            f"{done.conflicting:,} dead letters say that their event_id was taken, perhaps by its rows: "
+            "`loveloop dead-letters redrive --reason conflicting_copy` judges them again"
+        )
+    if done.copies:
+        yield (
+            f"{done.copies:,} copies that came from elsewhere had been dropped: where they were copies of its rows, "
+            "import or send them again"
+        )
+
+
+def _sets_with(responses: set[str], folders: Iterable[Path]) -> dict[Path, int]:
+    """Training sets that hold some of these responses, and how many."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    from warehouse import erased_sets, training_set
+
+    found: dict[Path, int] = {}
+    wanted = pa.array(sorted(responses), pa.string())
+    for directory in (each for folder in folders if folder.exists() for each in erased_sets.sets_under(folder)):
+        if (directory / training_set.ERASED).exists():
+            continue
+        held = pq.read_table(directory / training_set.EXAMPLES, columns=["response_id"])["response_id"]
+        rows: Any = pc.sum(pc.is_in(held, wanted)).as_py()
+        if rows:
+            found[directory] = int(rows)
+    return found
+
+
+def _tell_of_judged_days(warehouse: options.Target) -> None:
+    """Where later days are judged already, say what becomes of the days that were imported."""
+    from warehouse import connection
+    from warehouse.adversary.daily import days, gaps
+
+    with connection.open(warehouse).read() as reader:
+        last = days.last_judged(reader)
+        waiting = gaps.pending(reader, last) if last else 0
+        late = gaps.late_rows(reader)
+    if waiting:
+        click.echo(
+            f"days before {last} that wait to be judged: {waiting:,}; the nightly job or `loveloop quarantine update` "
+            "judges them"
+        )
+    if late:
+        click.echo(late.sentence)
