@@ -123,8 +123,11 @@ def files_(
     if product is not None:
         columns = ready.mapping(product, columns)
     if check:
-        for path in paths:
-            click.echo("\n".join([f"{path}: nothing is stored", *_seen(checking.check_file(path, columns, warehouse))]))
+        seen = {path: checking.check_file(path, columns, warehouse) for path in paths}
+        for path, found in seen.items():
+            click.echo("\n".join([f"{path}: nothing is stored", *_seen(found)]))
+        if any(found.refused for found in seen.values()):
+            raise click.exceptions.Exit(1)
         return
     done = importing.import_files(warehouse, paths, columns)
     click.echo("\n".join(_done(done, len(paths))))
@@ -187,7 +190,8 @@ def undo(name: str, warehouse: options.Target, *, home: Path, training_sets: tup
 
 def _seen(found: Check) -> Iterator[str]:
     """What a check found, line by line."""
-    yield f"  {counted(found.judged, 'row')}: would store {_kinds(found.kinds)}"
+    would = f"would be refused: {found.refused}" if found.refused else f"would store {_kinds(found.kinds)}"
+    yield f"  {counted(found.judged, 'row')}: {would}"
     for line in found.lines:
         yield f"  {line.decode(errors='backslashreplace')}"
     for reason, count in found.reasons.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,7 @@ from warehouse import connection
 from warehouse.ingest import positions
 from warehouse.ingest.columns import TAG
 from warehouse.ingest.commit import TABLES
+from warehouse.storage.transaction import WarehouseError
 from warehouse.transfer import files, importing, mappings, past
 from warehouse.transfer.foreign import PLAIN, Mapped
 
@@ -47,6 +49,7 @@ class Check:
         stored: Rows whose event_id is in the warehouse already.
         ambiguous: Ids that stand for several responses.
         left_out: Columns that no event takes anything from.
+        refused: Why an import would store nothing of it; None where it would not refuse the file.
         imported: Whether the file was imported before, with this mapping, wholly or in part.
     """
 
@@ -60,6 +63,7 @@ class Check:
     stored: int = 0
     ambiguous: list[past.Ambiguous] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    refused: str | None = None
     imported: bool = False
 
 
@@ -73,12 +77,13 @@ def check_file(path: Path, columns: Mapped | None = None, target: Target | None 
         shown: How many events are kept to be shown.
 
     Raises:
-        WarehouseError: As `import_files`: what is refused there is refused here.
+        WarehouseError: A mapping that cannot work, or a file that cannot be read.
     """
     columns = columns or PLAIN
     mappings.check(columns)
-    mappings.refuse_numbers(path, columns)
     found = Check(left_out=columns.left_out(files.columns_of(path, columns)))
+    with _kept_in(found):
+        mappings.refuse_numbers(path, columns)
     now, slot = int(time.time() * 1000), importing.slot_of(path, columns)
     lines = _first_kept(files.lines(path, columns, told=found.told), found.lines, shown)
     records = importing.records_of(slot, 0, lines, now)
@@ -87,7 +92,8 @@ def check_file(path: Path, columns: Mapped | None = None, target: Target | None 
             memory.execute(f"CREATE TABLE {table} ({', '.join(f'{name} VARCHAR' for name in _KEPT)})")
         while part := list(islice(records, importing.ROWS_AT_ONCE // PACK_LINES)):
             if part[0].offset == 0:
-                mappings.refuse_broken(path, columns, (part[0].value or b"").split(b"\n"), now)
+                with _kept_in(found):
+                    mappings.refuse_broken(path, columns, (part[0].value or b"").split(b"\n"), now)
             _keep(memory, importing.decode(part, slot), found)
         found.ambiguous = past.ambiguous(memory, slot.topic)
         _count(memory, found)
@@ -95,6 +101,15 @@ def check_file(path: Path, columns: Mapped | None = None, target: Target | None 
             _compare(memory, target, found)
             found.imported = slot.topic_id in _imported(target)
     return found
+
+
+@contextmanager
+def _kept_in(found: Check) -> Iterator[None]:
+    """What an import refuses is told beside the rest."""
+    try:
+        yield
+    except WarehouseError as error:
+        found.refused = found.refused or str(error)
 
 
 def _first_kept(lines: Iterable[bytes], kept: list[bytes], shown: int) -> Iterator[bytes]:
@@ -137,9 +152,8 @@ def _compare(memory: DuckDBPyConnection, target: Target, found: Check) -> None:
             name = TABLES[kind]
             ids = memory.execute(f"SELECT DISTINCT event_id FROM {name}").to_arrow_table()
             reader.register("asked", ids)
-            known = reader.execute(
-                f"SELECT count(*) FROM {name} SEMI JOIN (SELECT CAST(event_id AS UUID) AS event_id FROM asked) USING (event_id)"
-            ).fetchall()[0][0]
+            asked = "(SELECT CAST(event_id AS UUID) AS event_id FROM asked)"
+            known = reader.execute(f"SELECT count(*) FROM {name} SEMI JOIN {asked} USING (event_id)").fetchall()[0][0]
             reader.unregister("asked")
             found.kinds[name] -= known
             found.stored += known

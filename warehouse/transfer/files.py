@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from warehouse.storage.transaction import WarehouseError
 from warehouse.transfer import tables, texts
 from warehouse.transfer.envelopes import rows_in
-from warehouse.transfer.foreign import PLAIN, Mapped, to_lines
+from warehouse.transfer.foreign import PLAIN, Mapped, name_columns, to_lines
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 EXPORTED = tables.EXPORTED
@@ -48,7 +48,7 @@ def lines(path: Path, columns: Mapped, *, skip: int = 0, told: Counter[str] | No
             found = chain.from_iterable(to_lines(row, columns, told) for row in rows)
             yield from found if one_each else islice(found, skip, None)
         elif kind in (".csv", ".tsv"):
-            cells = tables.csv_rows(path, told)
+            cells = tables.csv_rows(path, name_columns(columns), told)
             yield from islice(chain.from_iterable(_of_cells(row, columns, told) for row in cells), skip, None)
         else:
             yield from islice(_of_json(path, columns, told), skip, None)
@@ -147,10 +147,10 @@ def _whole(path: Path) -> Any:
 
 def _of_cells(row: dict[str, Any] | list[str], columns: Mapped, told: Counter[str] | None) -> Iterator[bytes]:
     """The events of a CSV row. One of another length than the header, or not in UTF-8, is left to the judge."""
-    cells = row if isinstance(row, list) else [cell or "" for cell in row.values()]
+    cells = row if isinstance(row, list) else ["" if cell is None else str(cell) for cell in row.values()]
     try:
         if isinstance(row, dict):
-            yield from list(to_lines(row, columns, told, typed=False))
+            yield from list(to_lines(row, columns, told))
         else:
             yield msgspec.json.encode(cells)
     except UnicodeEncodeError:

@@ -111,18 +111,18 @@ Mapped = Columns | Export
 PLAIN = Columns()
 
 
-def to_lines(row: Row, columns: Mapped, told: Counter[str] | None = None, *, typed: bool = True) -> Iterator[bytes]:
+def to_lines(row: Row, columns: Mapped, told: Counter[str] | None = None) -> Iterator[bytes]:
     """The events of a row, as lines of the wire; arguments as `to_line`."""
     some = False
     for part in columns.parts:
         if all(_is(paths.find(row, path), seen) for path, seen in part.only.items()):
             some = True
-            yield to_line(row, part, told, typed=typed)
+            yield to_line(row, part, told)
     if not some and told is not None:
         told[LEFT_OUT] += 1
 
 
-def to_line(row: Row, columns: Columns, told: Counter[str] | None = None, *, typed: bool = True) -> bytes:
+def to_line(row: Row, columns: Columns, told: Counter[str] | None = None) -> bytes:
     """The event of a row, as one line of the wire.
 
     A row without an event_id of the contract's form (UUIDv7) gets one from its moment and its content (from its own id,
@@ -132,7 +132,6 @@ def to_line(row: Row, columns: Columns, told: Counter[str] | None = None, *, typ
         row: Column to value.
         columns: How it becomes an event.
         told: Counts what was changed on the way, by rule.
-        typed: False for rows whose values are all text, as in a CSV file: `12.0` is the number 12 for a name there.
 
     >>> columns = Columns({"user_id": "who", "requested_at": "at"}, kind="erasure_requested", zone="UTC")
     >>> to_line({"who": 7, "at": 1_772_366_400, "why": "moved on"}, columns)[:91]
@@ -140,11 +139,7 @@ def to_line(row: Row, columns: Columns, told: Counter[str] | None = None, *, typ
     """
     zone = ZoneInfo(columns.zone) if columns.zone else None
     picked = {name: value for name, value in _pick(row, columns).items() if not paths.is_absent(value)}
-    event = {}
-    for name, value in picked.items():
-        plain = value if typed or name not in _NAMES else values.typed(value)
-        if plain is not None:
-            event[name] = _convert(name, plain, columns, zone, told)
+    event = {name: _convert(name, value, columns, zone, told) for name, value in picked.items()}
     if event.get("type") == "response_served" or "conversation" in event:
         event = conversations.normalised(event, told)
     if columns.count_turns:
@@ -152,6 +147,12 @@ def to_line(row: Row, columns: Columns, told: Counter[str] | None = None, *, typ
     if not _is_id(event.get("event_id")) and not isinstance(event.get("event_id"), float):
         event["event_id"] = _id_of(event)
     return msgspec.json.encode(event, order="deterministic", enc_hook=str)
+
+
+def name_columns(columns: Mapped) -> frozenset[str]:
+    """Columns in which names of users, responses and the like stand."""
+    found = {path for part in columns.parts for name in _NAMES for path in paths.columns(part.fields.get(name, name))}
+    return frozenset(found)
 
 
 def _pick(row: Row, columns: Columns) -> dict[str, Any]:
@@ -170,9 +171,10 @@ def _is(value: Any, seen: str) -> bool:
 def _convert(name: str, value: Any, columns: Columns, zone: tzinfo | None, told: Counter[str] | None) -> Any:
     known = columns.values.get(name, {})
     if known and isinstance(value, str | int | float):
-        text = str(value).lower() if isinstance(value, bool) else str(values.number(value))
-        if text in known:
-            return known[text]
+        texts = (str(value).lower(),) if isinstance(value, bool) else (str(value), str(values.number(value)))
+        meant = next((known[text] for text in texts if text in known), None)
+        if meant is not None:
+            return meant
     if name in MOMENTS.values():
         return moments.read(value, zone, told)
     if name == "reaction" and (columns.foreign or not isinstance(value, str)):

@@ -72,7 +72,7 @@ class Ambiguous(NamedTuple):
 
         >>> print(Ambiguous("file:talks.csv#4711", 2, ("m1", "c1", "c2")).sentence)
         2 response_ids of talks.csv stand for several responses, as m1 in the conversations c1 and c2: reactions cannot
-        tell these apart. Take it back (`loveloop import undo 4711`) and make whole ids of responses and reactions alike:
+        tell these apart. Take it back (`loveloop import undo 4711`) and compose ids in responses and reactions alike:
         --map response_id=CONVERSATION_COLUMN+MESSAGE_COLUMN
         """
         name, _, key = self.topic.removeprefix("file:").rpartition("#")
@@ -80,7 +80,7 @@ class Ambiguous(NamedTuple):
         where = f"in the conversations {first} and {second}" if first != second else f"in the conversation {first}"
         return (
             f"{self.ids:,} response_ids of {name} stand for several responses, as {one} {where}: reactions cannot\n"
-            f"tell these apart. Take it back (`loveloop import undo {key}`) and make whole ids of responses and "
+            f"tell these apart. Take it back (`loveloop import undo {key}`) and compose ids in responses and "
             "reactions alike:\n--map response_id=CONVERSATION_COLUMN+MESSAGE_COLUMN"
         )
 

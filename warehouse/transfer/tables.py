@@ -6,7 +6,7 @@ import csv
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.storage.transaction import WarehouseError
-from warehouse.transfer import texts
+from warehouse.transfer import texts, values
 
 EXPORTED: Final = b"loveloop.events"
 """Metadata of a Parquet file that `exporting` wrote: its column `extra` holds unknown fields as JSON."""
@@ -49,21 +49,30 @@ def parquet_rows(path: Path, skip: int, told: Counter[str] | None = None) -> Ite
         yield from map(_with_extra, rows) if exported else rows
 
 
-def csv_rows(path: Path, told: Counter[str] | None = None) -> Iterator[dict[str, str | None] | list[str]]:
+def csv_rows(
+    path: Path, names: Collection[str] = (), told: Counter[str] | None = None
+) -> Iterator[dict[str, Any] | list[str]]:
     """The rows of a CSV file by its header; an empty cell is None, a row of another length is the list of its cells.
+
+    Args:
+        path: The file.
+        names: Columns in which names stand: `12.0` is the number 12 there, and `NULL` is none.
+        told: Counts what was changed.
 
     Raises:
         WarehouseError: No header, a name that stands in it twice, or quotes that do not end.
     """
-    reader, header = _csv(path, told)
+    reader, header, before = _csv(path, told)
+    are_names = [name in names for name in header]
     try:
         for cells in reader:
             if len(cells) == len(header):
-                yield {name: cell or None for name, cell in zip(header, cells, strict=True)}
+                typed = (values.typed(cell) if named else cell for cell, named in zip(cells, are_names, strict=True))
+                yield {name: None if cell == "" else cell for name, cell in zip(header, typed, strict=True)}
             elif cells:
                 yield cells
     except csv.Error as error:
-        raise WarehouseError(f"{path} cannot be read as csv, at line {reader.line_num:,}: {error}") from None
+        raise WarehouseError(f"{path} cannot be read as csv, at line {before + reader.line_num:,}: {error}") from None
 
 
 def csv_columns(path: Path) -> list[str]:
@@ -71,12 +80,14 @@ def csv_columns(path: Path) -> list[str]:
     return _csv(path, None)[1]
 
 
-def _csv(path: Path, told: Counter[str] | None) -> tuple[Any, list[str]]:
+def _csv(path: Path, told: Counter[str] | None) -> tuple[Any, list[str], int]:
+    """What reads the rows behind the header, the header, and how many lines that took."""
     csv.field_size_limit(texts.LONGEST)
     lines = (line.decode(errors="surrogateescape") for line in texts.lines(path, told))
-    first = next((line for line in lines if line.strip()), "")
+    heads = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    before, first = next(heads, (0, ""))
     if first.startswith("sep=") and len(first.strip()) == 5:  # Excel's own first line
-        first = next((line for line in lines if line.strip()), "")
+        before, first = next(heads, (0, ""))
     separator = max(_SEPARATORS, key=lambda sign: len(next(csv.reader([first], delimiter=sign), [])))
     header = [name.strip() for name in next(csv.reader([first], delimiter=separator), [])]
     if separator != "," and told is not None:
@@ -84,7 +95,7 @@ def _csv(path: Path, told: Counter[str] | None) -> tuple[Any, list[str]]:
     twice = [name for name, times in Counter(header).items() if times > 1]
     if twice:
         raise WarehouseError(f"{path}: the header names {', '.join(map(repr, twice))} twice: give each column its own")
-    return csv.reader(lines, delimiter=separator, strict=True), header
+    return csv.reader(lines, delimiter=separator, strict=True), header, before
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
