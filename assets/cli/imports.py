@@ -86,6 +86,14 @@ def import_() -> None:
     help="The type of every row.",
 )
 @click.option(
+    "--map-reaction",
+    "reactions",
+    type=_Pair(),
+    multiple=True,
+    metavar="VALUE=NAME",
+    help="What a value of the reaction's column means, such as 5=love or up=like.",
+)
+@click.option(
     "--only",
     type=_Pair(),
     multiple=True,
@@ -98,8 +106,8 @@ def import_() -> None:
 )
 def files_(
     paths: tuple[Path, ...], warehouse: options.Target, *, product: str | None, fields: tuple[tuple[str, str], ...],
-    constants: tuple[tuple[str, str], ...], kind: str | None, only: tuple[tuple[str, str], ...], zone: str | None,
-    check: bool,
+    constants: tuple[tuple[str, str], ...], kind: str | None,
+    reactions: tuple[tuple[str, str], ...], only: tuple[tuple[str, str], ...], zone: str | None, check: bool,
 ) -> None:  # fmt: skip
     r"""Store events from FILEs (.jsonl, .ndjson, .json, .csv, .tsv, also .gz, .zst; .parquet), each exactly once.
 
@@ -119,7 +127,9 @@ def files_(
     from warehouse.transfer import checking, importing, ready
     from warehouse.transfer.foreign import Columns
 
-    columns: Mapped = Columns(dict(fields), dict(constants), kind, zone, only=dict(only))
+    columns: Mapped = Columns(
+        dict(fields), dict(constants), kind, zone, {"reaction": dict(reactions)} if reactions else {}, dict(only)
+    )
     if product is not None:
         columns = ready.mapping(product, columns)
     if check:

@@ -45,6 +45,7 @@ class Columns:
         values: For some fields, what the values seen mean; others stay as they are.
         only: Where something must stand in a row that is such an event: path to values joined by `|`, or `*` for any.
         count_turns: A response without a `turn` has as many as the assistant has spoken before.
+        own: Whether columns that have a name of the contract are taken too.
     """
 
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class Columns:
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     only: Mapping[str, str] = field(default_factory=dict)
     count_turns: bool = False
+    own: bool = True
 
     @property
     def parts(self) -> tuple[Columns, ...]:
@@ -69,12 +71,19 @@ class Columns:
     def identity(self) -> str:
         """The same text for the same mapping."""
         told = asdict(self)
-        since = {name for name in ("values", "only", "count_turns") if not told[name]}  # files were imported without
+        later = {
+            "values": {},
+            "only": {},
+            "count_turns": False,
+            "own": True,
+        }  # files were imported before there were these
+        since = {name for name, plain in later.items() if told[name] == plain}
         return json.dumps({name: value for name, value in told.items() if name not in since}, sort_keys=True)
 
     def left_out(self, columns: Iterable[str]) -> list[str]:
         """Those of a table's columns that no event takes anything from."""
-        used = FIELDS.union(*(paths.columns(path) for path in (*self.fields.values(), *self.only)))
+        taken = FIELDS if self.own else set[str]()
+        used = taken.union(*(paths.columns(path) for path in (*self.fields.values(), *self.only)))
         return [name for name in columns if self.foreign and name not in used]
 
 
@@ -157,7 +166,7 @@ def name_columns(columns: Mapped) -> frozenset[str]:
 
 def _pick(row: Row, columns: Columns) -> dict[str, Any]:
     """Fields by name: the row's own, then those that are mapped, then constants."""
-    own = {name: value for name, value in row.items() if not columns.foreign or name in FIELDS}
+    own = {name: value for name, value in row.items() if not columns.foreign or (columns.own and name in FIELDS)}
     mapped = {name: paths.find(row, path) for name, path in columns.fields.items()}
     kind = {"type": columns.kind} if columns.kind else {}
     return own | mapped | dict(columns.constants) | kind

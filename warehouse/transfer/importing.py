@@ -44,6 +44,7 @@ class ImportReport:
         files: Files of which at least one row was read.
         finished_before: Files that were imported wholly by an earlier call, whatever their name was then.
         events: Rows read; = rows stored + duplicates + dead_letters + erased.
+        topics: Under which the files stand in the warehouse.
         told: What was changed on the way, by rule, in events; nothing is changed in silence.
         ambiguous: Of each file, `response_id`s that stand for several responses.
     """
@@ -56,6 +57,7 @@ class ImportReport:
     dead_letters: int = 0
     erased: int = 0
     seconds: float = 0.0
+    topics: list[str] = field(default_factory=list)
     told: Counter[str] = field(default_factory=Counter)
     ambiguous: list[past.Ambiguous] = field(default_factory=list)
 
@@ -143,6 +145,7 @@ class _Import:
                 ahead = pool.submit(self._decoded, parts)
                 bar.update(self._store(batch))
         self._report.told += self._told
+        self._report.topics.append(self._slot.topic)
         if self._report.events > before:
             self._report.files += 1
             with self._warehouse.read() as reader:

@@ -52,6 +52,7 @@ def _part(declared: dict[str, Any], event: dict[str, Any]) -> Columns:
         values=event.get("values", {}),
         only=event.get("only", {}),
         count_turns=event.get("count_turns", False),
+        own=False,
     )
 
 
