@@ -38,14 +38,23 @@ class _ImportGroup(click.Group):
         """Whatever does not begin with a command's name is for `files`."""
         return super().parse_args(ctx, args if args and args[0] in self.commands else ["files", *args])
 
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name; where there is none, it is a file's."""
+        return super().get_command(ctx, cmd_name) or self.commands["files"]
+
 
 class _Files(click.Command):
     """The command that is meant where none is named."""
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """A context without the name that nobody types."""
+        return super().make_context(info_name and "", args, parent, **extra)
+
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The usage line without the name that nobody types."""
-        path = ctx.parent.command_path if ctx.parent else "import"
-        formatter.write_usage(path, " ".join(self.collect_usage_pieces(ctx)))
+        """The usage line, without a gap where the name would be."""
+        formatter.write_usage(ctx.command_path.strip(), " ".join(self.collect_usage_pieces(ctx)))
 
 
 @click.group("import", cls=_ImportGroup)

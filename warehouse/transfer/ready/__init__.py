@@ -61,11 +61,14 @@ def _with(part: Columns, more: Columns) -> Columns:
     mine = {*KINDS[str(part.kind)].__struct_fields__, "type"}
     fields = {name: path for name, path in more.fields.items() if name in mine or name not in FIELDS}
     constants = {name: value for name, value in more.constants.items() if name in mine}
+    # where the caller says where a field stands, a condition on its usual place is one on that place
+    moved = {path: fields.get(name) for name, path in part.fields.items() if name in fields or name in constants}
+    only = {moved.get(path, path): seen for path, seen in part.only.items()}
     return replace(
         part,
         fields={name: path for name, path in part.fields.items() if name not in constants} | fields,
         constants={name: value for name, value in part.constants.items() if name not in fields} | constants,
         zone=more.zone or part.zone,
         values={**part.values, **{name: {**part.values.get(name, {}), **each} for name, each in more.values.items()}},
-        only={**part.only, **more.only},
+        only={**{path: seen for path, seen in only.items() if path is not None}, **more.only},
     )
