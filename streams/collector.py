@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from streams import drafts, topics
-from streams.events import ContractError
+from streams.events import BYTE_ORDER_MARK, ContractError
 from streams.faults import SHOWN
 from streams.group_commit import BusyError, GroupCommit
 
@@ -85,7 +85,7 @@ def judge(body: bytes, now: datetime) -> Judged:
 def _drafts(body: bytes) -> list[tuple[int, Any]]:
     """What stands in a body, numbered from 1: values of JSON, or lines that are still bytes."""
     try:
-        whole = msgspec.json.decode(body)
+        whole = msgspec.json.decode(body.removeprefix(BYTE_ORDER_MARK))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the judge says what is wrong with which line
         return [(number, line) for number, line in enumerate(body.split(b"\n"), start=1) if line.strip()]
     return list(enumerate(whole if isinstance(whole, list) else [whole], start=1))
@@ -94,7 +94,7 @@ def _drafts(body: bytes) -> list[tuple[int, Any]]:
 def _fields(draft: Any) -> dict[str, Any]:
     if isinstance(draft, bytes):
         try:
-            draft = msgspec.json.decode(draft)
+            draft = msgspec.json.decode(draft.removeprefix(BYTE_ORDER_MARK))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ContractError("not_json", f"{error}; a line holds one JSON object in UTF-8") from None
     if not isinstance(draft, dict):

@@ -11,6 +11,7 @@ A message of the contract has a role (`system`, `user` or `assistant`) and a tex
 6. An object with `messages` is these, its `system` text before them; `messages` or `conversations` beside the event
    stand for a `conversation` that is missing.
 7. A last message that is the response itself is cut off; where none is given, the assistant's last message is it.
+   Other words of the assistant stay, since products send several messages in a row; they are told.
 
 What a rule changed stays: of a message in its field `original`, of the whole in the event's; without the bulk of
 pictures and sounds. What no rule knows is left as it is, for the judge of the contract to refuse.
@@ -35,6 +36,7 @@ JSON: Final = "conversations that were JSON in a text, or an object that holds m
 TRANSCRIPT: Final = "transcripts (Human: ... Assistant: ...) cut into messages"
 RENAMED: Final = "messages read as the conversation, which was missing"
 CUT_OFF: Final = "conversations that ended with the response itself: it was cut off"
+GOES_ON: Final = "conversations that end with other words of the assistant than the response: kept as they are"
 TAKEN: Final = "responses that were missing taken from the end of the conversation"
 RESPONSE: Final = "responses that were a message or in parts read as their text"
 
@@ -66,7 +68,7 @@ def normalised(fields: dict[str, Any], told: Counter[str] | None = None) -> dict
     if _is_plain(fields):
         return fields
     used: set[str] = set()
-    event, kept = dict(fields), {}
+    event, kept = dict(fields), dict[str, Any]()
     for name in ("messages", "conversations"):
         if "conversation" not in event and isinstance(event.get(name), list | tuple):
             event["conversation"] = event.pop(name)
@@ -84,14 +86,17 @@ def normalised(fields: dict[str, Any], told: Counter[str] | None = None) -> dict
     return event
 
 
-def ends_with_another_answer(fields: Mapping[str, Any]) -> bool:
-    """Whether a conversation goes beyond the user's last message, to words of the assistant that are not the response.
+def ends_with_another_form(fields: Mapping[str, Any]) -> bool:
+    """Whether a conversation ends with the response in another form: one of the two begins with the other.
 
-    A message that calls tools is a step on the way to the response, not an answer.
+    Other words of the assistant may be the last: products send several messages in a row.
     """
-    talk = fields.get("conversation")
+    talk, response = fields.get("conversation"), fields.get("response")
     last = talk[-1] if isinstance(talk, list | tuple) and talk else None
-    return isinstance(last, Mapping) and is_answer(last)
+    if not isinstance(last, Mapping) or not is_answer(last) or not isinstance(response, str):
+        return False
+    said, answered = (" ".join(text.casefold().split()) for text in (last["content"], response))
+    return bool(answered) and (said.startswith(answered) or answered.startswith(said))
 
 
 def _is_plain(fields: Mapping[str, Any]) -> bool:
@@ -107,6 +112,7 @@ def _is_sound(message: Mapping[str, Any]) -> bool:
 
 
 def is_answer(message: Mapping[str, Any]) -> bool:
+    """Whether a message is words of the assistant to the user; one that calls tools is a step on the way."""
     content = message.get("content")
     calls = message.get("tool_calls") or message.get("function_call")
     return message.get("role") == "assistant" and isinstance(content, str) and bool(content.strip()) and not calls
@@ -262,6 +268,7 @@ def _without_answer(event: dict[str, Any], used: set[str]) -> dict[str, Any]:
     if not isinstance(last, Mapping) or not is_answer(last) or len(talk) == 1:
         return kept
     if response is not None and str(response).strip() != last["content"].strip():
+        used.add(GOES_ON)
         return kept
     used.add(TAKEN if response is None else CUT_OFF)
     event["conversation"], event["response"] = talk[:-1], event.get("response", last["content"])

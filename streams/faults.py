@@ -58,7 +58,7 @@ def find(fields: Mapping[str, Any], kind: type[msgspec.Struct], version: int) ->
 
 def at_odds(fields: Mapping[str, Any]) -> bool:
     """Whether fields of a served response, each sound by itself, do not go together."""
-    return ("experiment" in fields) != ("arm" in fields) or conversations.ends_with_another_answer(fields)
+    return ("experiment" in fields) != ("arm" in fields) or conversations.ends_with_another_form(fields)
 
 
 def unwritable(fields: Mapping[str, Any]) -> list[Fault]:
@@ -93,10 +93,10 @@ def _of_pair(fields: Mapping[str, Any]) -> list[Fault]:
 
 
 def _of_end(fields: Mapping[str, Any]) -> list[Fault]:
-    if not conversations.ends_with_another_answer(fields):
+    if not conversations.ends_with_another_form(fields):
         return []
     place = f"conversation[{len(fields['conversation']) - 1}]"
-    seen = f"{place} is the assistant's, {shown(fields['conversation'][-1]['content'])}, and is not the response"
+    seen = f"{place} is the response in another form, {shown(fields['conversation'][-1]['content'])}"
     return [Fault(place, seen, "end the conversation with the user's last message, before the response")]
 
 

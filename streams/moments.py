@@ -78,7 +78,8 @@ def _plainer(text: str) -> str:
 
 
 def _since_1970(value: float | Decimal) -> Any:
-    unit = next((unit for limit, unit in _UNITS if abs(value) < limit), 1_000_000_000)
+    size = abs(float(value))
+    unit = next((unit for limit, unit in _UNITS if size < limit), 1_000_000_000)
     try:
         # a float of seconds is a little off what was written: the nearest microsecond is what was meant
         moved = round(value * 1_000_000 / unit) if isinstance(value, float) else int(value * 1_000_000 // unit)
@@ -88,7 +89,8 @@ def _since_1970(value: float | Decimal) -> Any:
 
 
 def _in_zone(local: datetime, zone: tzinfo | None, told: Counter[str] | None) -> datetime:
-    first, second = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    first = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    second = local.replace(tzinfo=zone, fold=1).astimezone(UTC)
     if first != second and told is not None:
         told[TWICE if first < second else NEVER] += 1
     return first

@@ -8,6 +8,7 @@ import pytest
 from streams import conversations, drafts
 from streams.conversations import (
     CUT_OFF,
+    GOES_ON,
     JSON,
     NULL,
     PARTS,
@@ -95,11 +96,18 @@ def test_a_conversation_that_ends_with_the_response_is_cut_before_it(answer: str
 
 
 @pytest.mark.parametrize(
-    "messages", [[USER, {"role": "assistant", "content": "5 C"}], [{"role": "assistant", "content": "4 degrees."}]]
+    "messages",
+    [[USER, {"role": "assistant", "content": "4  Degrees. More?"}], [{"role": "assistant", "content": "4 degrees."}]],
 )
-def test_a_conversation_that_ends_with_another_answer_is_refused(messages: Any) -> None:
-    with pytest.raises(ContractError, match=r"is the assistant's, .* is not the response: end the conversation with"):
+def test_a_conversation_that_ends_with_the_response_in_another_form_is_refused(messages: Any) -> None:
+    with pytest.raises(ContractError, match=r"is the response in another form, .*: end the conversation with"):
         decode(line(messages), received_at=NOW)
+
+
+def test_other_words_of_the_assistant_stay_at_the_end_and_are_told() -> None:
+    talk, response, extra, told = read([USER, {"role": "assistant", "content": "Let me see."}])
+    assert (talk, response) == ([*ASKED, ("assistant", "Let me see.")], "4 degrees.")
+    assert (extra, told) == ({}, {GOES_ON})
 
 
 def test_a_response_that_is_missing_is_the_conversation_s_last_message() -> None:
@@ -149,4 +157,4 @@ def test_every_path_reads_the_same() -> None:
     on_the_wire = decode(line(talk), received_at=NOW)
     by_client = decode(drafts.to_line(json.loads(line(talk)), NOW).line, received_at=NOW)
     assert on_the_wire == by_client
-    assert conversations.ends_with_another_answer({"conversation": []}) is False
+    assert conversations.ends_with_another_form({"conversation": []}) is False
