@@ -48,9 +48,9 @@ _OTHER_ROLES: Final = {
 _CONTENTS = ("content", "value", "parts", "text")
 """Under which names a message holds what was said; the first one that is there."""
 _TEXTS = ("text", "input_text", "output_text")
-_SPEAKERS = r"(Human|User|Assistant|AI|System)"
-_TURN = re.compile(rf"(?:^|\n)[ \t]*{_SPEAKERS}:[ \t]*")
-_TRANSCRIPT = re.compile(r"\s*(?:Human|User|System):.*\n[ \t]*(?:Assistant|AI):", re.DOTALL)
+_BEGINS = r"[ \t]*(?:#{1,6} ?)?"
+_TURN = re.compile(rf"(?:^|\n){_BEGINS}(Human|User|Assistant|AI|Bot|System):[ \t]*")
+_TRANSCRIPT = re.compile(rf"\s*{_BEGINS}(?:Human|User|System):.*\n{_BEGINS}(?:Assistant|AI|Bot):", re.DOTALL)
 
 
 def normalised(fields: dict[str, Any], told: Counter[str] | None = None) -> dict[str, Any]:

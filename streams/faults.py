@@ -141,7 +141,8 @@ def _words(name: str, value: Any, error: str, version: int) -> tuple[str, str]:
 def _text_words(name: str, seen: str, value: Any, error: str) -> tuple[str, str]:
     rule = f"must be text of 1 to {_LONGEST.get(name, 256)} characters"
     if name == "reaction" and isinstance(value, bool | int | float):
-        return f"{seen}, a number says nothing by itself", "say which name it means; an import does with --map-reaction"
+        cure = "say which name it means; an import does with --map-reaction"
+        return f"{seen}, numbers and yes or no say nothing by themselves", cure
     if isinstance(value, float) and abs(value) >= EXACT:
         return (
             f"{seen}, a float of 2^53 or more holds no id: others look the same",

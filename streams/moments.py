@@ -44,7 +44,7 @@ def read(value: Any, zone: tzinfo | None = None, told: Counter[str] | None = Non
     """
     found = value
     if isinstance(value, str):
-        found = _of_text(value.strip())
+        found = _parsed(value) if is_plain(value) else _of_text(value.strip())
     if isinstance(found, int | float | Decimal) and not isinstance(found, bool):
         found = _since_1970(found)
     if isinstance(found, date) and not isinstance(found, datetime):
@@ -60,9 +60,13 @@ def read(value: Any, zone: tzinfo | None = None, told: Counter[str] | None = Non
 def _of_text(text: str) -> Any:
     if _DIGITS.fullmatch(text) and not (len(text) == 8 and text.isdigit()):
         return Decimal(text)
+    return _parsed(_plainer(_TOO_FINE.sub(r"\1", text)))
+
+
+def _parsed(text: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(_plainer(_TOO_FINE.sub(r"\1", text)))
-    except ValueError:
+        return datetime.fromisoformat(text)
+    except ValueError:  # no such day, or none at all
         return None
 
 

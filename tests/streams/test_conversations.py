@@ -80,6 +80,9 @@ def read(*arguments: Any, **more: Any) -> tuple[list[tuple[str, str]], str, dict
         ('[{"a": 1}]', [("user", '[{"a": 1}]')], {PROMPT}),
         ("\n\nHuman: hi\n\nAssistant: hello\n\nHuman: and?\nmore\n\nAssistant:",
          [("user", "hi"), ("assistant", "hello"), ("user", "and?\nmore")], {TRANSCRIPT}),
+        ("### Human: hi\n### Assistant: hello\n### Human: and?", [("user", "hi"), ("assistant", "hello"), ("user", "and?")],
+         {TRANSCRIPT}),
+        ("User: hi\nBot:", [("user", "hi")], {TRANSCRIPT}),
         ("User: hi", [("user", "User: hi")], {PROMPT}),
     ],
 )  # fmt: skip

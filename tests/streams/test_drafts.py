@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from streams import collector
 from streams.conversations import normalised
 from streams.drafts import complete, to_line
 from streams.events import ContractError, ResponseServed, decode
@@ -104,3 +105,10 @@ def test_a_draft_with_its_own_moment_sent_again_is_a_copy() -> None:
 def test_a_naive_moment_is_refused_with_the_cure() -> None:
     with pytest.raises(ContractError, match=r"served_at == .* its time zone: .*datetime.now\(UTC\)"):
         to_line(SERVED | {"conversation": "hi", "served_at": datetime(2026, 3, 1)}, NOW)
+
+
+def test_a_body_with_a_byte_order_mark_is_read_by_the_collector() -> None:
+    draft = json.dumps(SERVED | {"conversation": "hi"}).encode()
+    for body in (draft, b"[" + draft + b"]", draft + b"\n\xef\xbb\xbf" + draft):
+        judged = collector.judge(b"\xef\xbb\xbf" + body, NOW)
+        assert (len(judged.lines), judged.bad) == (body.count(b"It is"), [])

@@ -101,8 +101,9 @@ def digest(path: Path, *more: str) -> str:
 
 
 def _of_json(path: Path, columns: Mapped, told: Counter[str] | None) -> Iterator[bytes]:
+    as_they_are = columns == PLAIN
     for row in _json_rows(path, columns, told):
-        if columns == PLAIN:
+        if as_they_are:
             yield row if isinstance(row, bytes) else msgspec.json.encode(row)
             continue
         found = _parsed(row) if isinstance(row, bytes) else row

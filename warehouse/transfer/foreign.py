@@ -24,6 +24,7 @@ from warehouse.transfer import paths, values
 from warehouse.transfer.paths import Row
 
 _NAMES = {"user_id", "response_id", "conversation_id", "session_id", "device_id", "network_id", "event_id"}
+_MOMENTS = frozenset(MOMENTS.values())
 _NUMBERS = {"turn", "dwell_ms", "schema_version"}
 FIELDS = {name for kind in KINDS.values() for name in kind.__struct_fields__} | {"type"}
 """Every field of the contract."""
@@ -166,10 +167,12 @@ def name_columns(columns: Mapped) -> frozenset[str]:
 
 def _pick(row: Row, columns: Columns) -> dict[str, Any]:
     """Fields by name: the row's own, then those that are mapped, then constants."""
-    own = {name: value for name, value in row.items() if not columns.foreign or (columns.own and name in FIELDS)}
+    own: Row = row
+    if columns.foreign:
+        own = {name: value for name, value in row.items() if name in FIELDS} if columns.own else {}
     mapped = {name: paths.find(row, path) for name, path in columns.fields.items()}
     kind = {"type": columns.kind} if columns.kind else {}
-    return own | mapped | dict(columns.constants) | kind
+    return {**own, **mapped, **columns.constants, **kind}
 
 
 def _is(value: Any, seen: str) -> bool:
@@ -178,13 +181,13 @@ def _is(value: Any, seen: str) -> bool:
 
 
 def _convert(name: str, value: Any, columns: Columns, zone: tzinfo | None, told: Counter[str] | None) -> Any:
-    known = columns.values.get(name, {})
+    known = columns.values.get(name)
     if known and isinstance(value, str | int | float):
         texts = (str(value).lower(),) if isinstance(value, bool) else (str(value), str(values.number(value)))
         meant = next((known[text] for text in texts if text in known), None)
         if meant is not None:
             return meant
-    if name in MOMENTS.values():
+    if name in _MOMENTS:
         return moments.read(value, zone, told)
     if name == "reaction" and (columns.foreign or not isinstance(value, str)):
         return values.reaction(value)

@@ -115,7 +115,11 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 def _holds(kind: pa.DataType, what: Any) -> bool:
     """Whether a type is such a one, or one nested in it is."""
-    inside = [kind.field(n).type for n in range(kind.num_fields)] if kind.num_fields else []
+    if pa.types.is_dictionary(kind):
+        return _holds(kind.value_type, what)
+    if pa.types.is_map(kind):
+        return _holds(kind.key_type, what) or _holds(kind.item_type, what)
+    inside = [kind.field(n).type for n in range(kind.num_fields)]
     return bool(what(kind)) or any(_holds(each, what) for each in inside)
 
 
@@ -133,7 +137,7 @@ def _decoded(value: Any) -> Any:
             return {"bytes": value.hex()}
     if isinstance(value, dict):
         return {name: _decoded(each) for name, each in value.items()}
-    return [_decoded(each) for each in value] if isinstance(value, list) else value
+    return [_decoded(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _mark_inexact(rows: list[dict[str, Any]], schema: pa.Schema) -> None:

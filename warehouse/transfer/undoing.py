@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from warehouse import connection
@@ -58,10 +59,11 @@ def undo(target: Target, name: str) -> Undone:
 
     Args:
         target: The warehouse.
-        name: The import's id, or its topic (`file:NAME#HASH`), as `imports` has them.
+        name: The import's id, or its topic (`file:NAME#HASH`), as `imports` has them; or the file, where it was
+            imported once.
 
     Raises:
-        WarehouseError: No import of that name stands.
+        WarehouseError: No import of that name stands, or several do.
     """
     chosen = _find(target, name)
     with connection.open(target).transaction() as writer:
@@ -81,9 +83,13 @@ def undo(target: Target, name: str) -> Undone:
 
 def _find(target: Target, name: str) -> Import:
     standing = [each for each in imports(target) if each.undone_at is None]
-    for each in standing:
-        if name in (each.id, each.topic):
-            return each
+    chosen = [each for each in standing if name in (each.id, each.topic)]
+    chosen = chosen or [each for each in standing if Path(name).name == each.file]
+    if len(chosen) == 1:
+        return chosen[0]
+    if chosen:
+        several = ", ".join(f"{each.id} of {each.started_at:%Y-%m-%d %H:%M}" for each in chosen if each.started_at)
+        raise WarehouseError(f"{name!r} was imported several times ({several}): name one by its id")
     known = ", ".join(f"{each.id} ({each.file})" for each in standing[:3])
     raise WarehouseError(
         f"no import {name!r} stands{f'; there are {known}' if known else ''}: `loveloop import list` shows all"

@@ -11,6 +11,7 @@ from streams.faults import EXACT
 _EXPONENT = re.compile(r"[+-]?\d+(\.\d+)?[eE]\+\d+", re.ASCII)
 _FLOAT = re.compile(r"[+-]?\d+\.0*", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+_BEGINS_NUMBERS = frozenset("+-0123456789")
 _NOTHING = frozenset({"", "null", "none", "nan", "na", "n/a", "<na>", r"\n"})
 
 
@@ -23,7 +24,7 @@ def name(value: Any) -> Any:
     ('12', '12', '12', '12.0', 9007199254740992.0, 7.20575940631798e+17)
     """
     if isinstance(value, str):
-        return float(value) if _EXPONENT.fullmatch(value) else value
+        return float(value) if "+" in value and _EXPONENT.fullmatch(value) else value
     if isinstance(value, float | Decimal) and _is_whole(value):
         value = int(value)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -59,6 +60,8 @@ def reaction(value: Any) -> Any:
     >>> reaction("Love"), reaction(1), reaction("-1.0"), reaction("5"), reaction(0.5)
     ('Love', '1', '-1', 5, 0.5)
     """
+    if isinstance(value, str) and value[:1] not in _BEGINS_NUMBERS:
+        return value
     plain = number(value)
     if plain in (1, -1) and not isinstance(plain, bool):
         return str(plain)

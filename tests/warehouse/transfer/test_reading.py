@@ -78,7 +78,8 @@ def test_other_signs_that_end_lines_elsewhere_stay_in_a_text(tmp_path: Path) -> 
     columns = Columns({**HEARTS.fields, "note": "note"}, HEARTS.constants, HEARTS.kind)
     rows = [ROWS[0] | {"note": text}]
     for name, content in {
-        "a.jsonl": json.dumps(rows[0], ensure_ascii=False), "a.csv": TABLE.splitlines()[0] + ",note\n" + ",".join(rows[0].values()),
+        "a.jsonl": json.dumps(rows[0], ensure_ascii=False),
+        "a.csv": f"{TABLE.splitlines()[0]},note\n{','.join(rows[0].values())}",
     }.items():  # fmt: skip
         (line,) = files.lines(written(tmp_path / name, content), columns)
         assert decode(line, received_at=NOW).extra == {"note": text}
@@ -182,7 +183,8 @@ def test_a_csv_row_of_another_length_or_another_encoding_is_left_to_the_judge(tm
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("uid,uid\n1,2\n", "'uid' twice"), ('uid,message\n"1,2\n3,4\n', "at line 3"), ('a,b\n"1"x,2\n', "line 2")]
+    ("text", "told"),
+    [("uid,uid\n1,2\n", "'uid' twice"), ('uid,message\n"1,2\n3,4\n', "at line 3"), ('a,b\n"1"x,2\n', "line 2")],
 )  # fmt: skip
 def test_a_csv_file_that_cannot_be_told_apart_is_refused(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(WarehouseError, match=told):
@@ -221,7 +223,9 @@ def test_types_of_parquet_are_read_alike(tmp_path: Path) -> None:
         tmp_path / "a.parquet", uid=pa.array([Decimal("12.00")] * 3, pa.decimal128(10, 2)),
         message=pa.array(["r", "r", "r"]).dictionary_encode(),
         at=pa.array([1772366400_123456789] * 3, pa.timestamp("ns", "UTC")),
-        deep=pa.array([{"at": 1772366400_123456789, "raw": b"x"}] * 3, pa.struct({"at": pa.timestamp("ns"), "raw": pa.binary()})),
+        deep=pa.array(
+            [{"at": 1772366400_123456789, "raw": b"x"}] * 3, pa.struct({"at": pa.timestamp("ns"), "raw": pa.binary()})
+        ),
     )  # fmt: skip
     columns = Columns({**HEARTS.fields, "note": "deep.raw", "deep": "deep.at"}, HEARTS.constants, HEARTS.kind)
     event, extra = decode(next(iter(files.lines(path, columns))), received_at=NOW)

@@ -110,7 +110,7 @@ def feedback(number: int, rating: int | None) -> dict[str, Any]:
 
 
 def test_open_webui_s_feedback_brings_the_rated_responses_from_its_snapshots(tmp_path: Path) -> None:
-    found, told = read(tmp_path / "feedbacks.json", "openwebui", [feedback(0, 1), feedback(1, -1), feedback(2, None)])
+    found, _ = read(tmp_path / "feedbacks.json", "openwebui", [feedback(0, 1), feedback(1, -1), feedback(2, None)])
     assert reactions(found) == [("user-0", "a2-0", "like"), ("user-1", "a2-1", "dislike")]
     served = [each for each in found if isinstance(each, ResponseServed)]
     assert [(each.response_id, each.response, each.turn, each.policy) for each in served][1:] == [
@@ -123,10 +123,11 @@ def test_open_webui_s_feedback_brings_the_rated_responses_from_its_snapshots(tmp
 
 
 def test_logs_of_chat_completions_bring_responses_and_the_feedback_beside_them(tmp_path: Path) -> None:
-    asked = {"model": "gpt", "user": "ann", "messages": [{"role": "developer", "content": "x"}, {"role": "user", "content": "Hi"}],
+    talk = [{"role": "developer", "content": "x"}, {"role": "user", "content": "Hi"}]
+    asked = {"model": "gpt", "user": "ann", "messages": talk,
              "metadata": {"conversation_id": "c", "session_id": "se"}}  # fmt: skip
     answered = {"id": "chatcmpl-1", "object": "chat.completion", "created": SECONDS, "model": "gpt-2026",
-                "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello!"}, "finish_reason": "stop"}]}  # fmt: skip
+                "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello!"}}]}  # fmt: skip
     calls = answered | {
         "id": "chatcmpl-2",
         "choices": [{"message": {"role": "assistant", "content": None, "tool_calls": [{}]}}],
@@ -151,7 +152,8 @@ def battle(number: int, winner: str) -> dict[str, Any]:
         side: [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": f"{side} {number}"}] for side in "ab"
     }
     return {
-        "question_id": f"q{number}", "model_a": "vicuna", "model_b": "koala", "winner": winner, "judge": f"arena_user_{number}",
+        "question_id": f"q{number}", "model_a": "vicuna", "model_b": "koala", "winner": winner,
+        "judge": f"arena_user_{number}",
         "conversation_a": talks["a"], "conversation_b": talks["b"], "turn": 1, "anony": True, "language": "English",
         "tstamp": SECONDS + 0.25,
     }  # fmt: skip
@@ -166,7 +168,8 @@ def test_battles_are_two_responses_each_and_a_like_of_the_winner(tmp_path: Path)
     ]  # fmt: skip
     assert len(served) == 8
     assert [(response, name) for _, response, name in reactions(found)] == [
-        ("q0/a", "like"), ("q0/b", "dislike"), ("q1/a", "dislike"), ("q1/b", "like"), ("q3/a", "dislike"), ("q3/b", "dislike"),
+        ("q0/a", "like"), ("q0/b", "dislike"), ("q1/a", "dislike"), ("q1/b", "like"), ("q3/a", "dislike"),
+        ("q3/b", "dislike"),
     ]  # fmt: skip
     assert len({each.event_id for each in found}) == len(found)
 
@@ -178,7 +181,7 @@ def test_a_table_of_thumbs_is_read_under_its_usual_names(tmp_path: Path) -> None
     writer.writerow(["u1", "m1", "2026-03-01 12:00:00 UTC", "up", "Hi", "Hello!", "v7"])
     writer.writerow(["u2", "m2", str(SECONDS), "-1", "Hi", "Hello!", "v7"])
     writer.writerow(["u3", "m3", str(SECONDS), "\U0001f44d", "", "", ""])
-    found, told = read(tmp_path / "thumbs.csv", "thumbs-csv", text.getvalue())
+    found, _ = read(tmp_path / "thumbs.csv", "thumbs-csv", text.getvalue())
     assert reactions(found) == [("u1", "m1", "like"), ("u2", "m2", "dislike"), ("u3", "m3", "like")]
     assert [(each.response_id, each.policy) for each in found if isinstance(each, ResponseServed)] == [
         ("m1", "v7"),

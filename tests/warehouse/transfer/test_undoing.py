@@ -47,7 +47,8 @@ def test_a_wrong_mapping_is_taken_back_and_the_right_one_comes_with_the_same_ids
     path = hearts(tmp_path / "hearts.jsonl")
     bring(warehouse.target, path, mapped("dislike", event_id="rid"))
     (wrong,) = past.imports(warehouse.target)
-    done = undoing.undo(warehouse.target, wrong.id)
+    done = undoing.undo(warehouse.target, str(path))
+    assert (wrong.file, wrong.stored) == ("hearts.jsonl", 3)
     assert (done.file, done.rows["reactions"], reactions(warehouse)) == ("hearts.jsonl", 3, [])
     right = bring(warehouse.target, path, mapped("love", event_id="rid"))
     assert (right.rows["reactions"], right.dead_letters, reactions(warehouse)) == (3, 0, [("love", 3)])
@@ -93,6 +94,8 @@ def test_the_list_says_what_stands_and_what_was_taken_back(warehouse: Any, tmp_p
     bring(warehouse.target, path, mapped("dislike"))
     bring(warehouse.target, path, mapped("love"))
     wrong = past.imports(warehouse.target)[1]
+    with pytest.raises(WarehouseError, match=f"several times .*{wrong.id}"):
+        undoing.undo(warehouse.target, str(path))
     undoing.undo(warehouse.target, wrong.id)
     bring(warehouse.target, path, mapped("dislike"))
     told = [(each.file, each.stored, each.undone_at is None) for each in past.imports(warehouse.target)]
