@@ -1,10 +1,11 @@
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from streams import collector
+from streams import collector, producer
 from streams.conversations import normalised
 from streams.drafts import complete, to_line
 from streams.events import ContractError, ResponseServed, decode
@@ -112,3 +113,12 @@ def test_a_body_with_a_byte_order_mark_is_read_by_the_collector() -> None:
     for body in (draft, b"[" + draft + b"]", draft + b"\n\xef\xbb\xbf" + draft):
         judged = collector.judge(b"\xef\xbb\xbf" + body, NOW)
         assert (len(judged.lines), judged.bad) == (body.count(b"It is"), [])
+
+
+def test_a_file_to_be_sent_loses_its_byte_order_mark_and_utf_16_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(b"\xef\xbb\xbf{}\r\n{}\n")
+    assert [line for _, line in producer.numbered_lines(file, progress=False)] == [b"{}", b"{}"]
+    file.write_text("{}", "utf-16")
+    with pytest.raises(ValueError, match="UTF-16"):
+        list(producer.numbered_lines(file, progress=False))
