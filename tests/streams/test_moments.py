@@ -1,3 +1,4 @@
+import json
 from collections import Counter
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -6,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from streams.events import decode, moment_of
 from streams.moments import NEVER, TWICE, is_plain, read
 
 NOON = datetime(2025, 11, 20, 12, tzinfo=UTC)
@@ -65,3 +67,10 @@ def test_the_contract_s_own_form_is_plain() -> None:
     assert is_plain("2025-11-20T12:00:00.123456Z")
     assert is_plain("2025-11-20T12:00:00+02:00")
     assert not any(map(is_plain, ["2025-11-20T12:00:00.1234567Z", "2025-11-20 12:00:00Z", "1763640000", 1763640000]))
+
+
+@pytest.mark.parametrize("told", ["2025-11-20T12:00:00.9999999Z", "1763640000999999999", 1763640000999999999])
+def test_the_wire_reads_moments_as_files_do(told: Any) -> None:
+    line = {"type": "erasure_requested", "event_id": "019ca945-0a00-7000-8000-000000000001", "user_id": "u"}
+    event = decode(json.dumps(line | {"requested_at": told}).encode(), received_at=NOON).event
+    assert moment_of(event) == NOON.replace(microsecond=999_999)
