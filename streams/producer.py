@@ -257,12 +257,11 @@ def numbered_lines(path: Path, progress: bool, *, does: str = "send") -> Iterato
         tqdm(total=path.stat().st_size, desc=does, unit="B", unit_scale=True, disable=off, leave=False) as bar,
     ):
         for number, raw in enumerate(file, start=1):
-            if number == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            if number == 1 and raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
                 raise ValueError(
                     f"{path} is UTF-16, lines of the wire are UTF-8: save it as that, or `loveloop import` it"
                 )
-            line = raw.strip().removeprefix(BYTE_ORDER_MARK)
-            if line:
+            if line := raw.strip().removeprefix(BYTE_ORDER_MARK):
                 yield number, line
             done += len(raw)
             if done >= step:

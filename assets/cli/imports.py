@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from assets.cli import options
-from assets.cli.tables import counted, moment, table
+from assets.cli import import_words, options
+from assets.cli.tables import moment, table
 
 if TYPE_CHECKING:
-    from warehouse.transfer.checking import Check
     from warehouse.transfer.foreign import Mapped
-    from warehouse.transfer.importing import ImportReport
-    from warehouse.transfer.undoing import Undone
 
 
 class _Pair(click.ParamType):
@@ -144,12 +141,12 @@ def files_(
     if check:
         seen = {path: checking.check_file(path, columns, warehouse) for path in paths}
         for path, found in seen.items():
-            click.echo("\n".join([f"{path}: nothing is stored", *_seen(found)]))
+            click.echo("\n".join([f"{path}: nothing is stored", *import_words.seen(found)]))
         if any(found.refused for found in seen.values()):
             raise click.exceptions.Exit(1)
         return
     done = importing.import_files(warehouse, paths, columns)
-    click.echo("\n".join(_done(done, len(paths))))
+    click.echo("\n".join(import_words.done(done, len(paths))))
     _tell_of_judged_days(warehouse)
 
 
@@ -204,81 +201,7 @@ def undo(name: str, warehouse: options.Target, *, home: Path, training_sets: tup
     from warehouse.transfer import undoing
 
     done = undoing.undo(warehouse, name)
-    click.echo("\n".join(_undone(done, _sets_with(done.responses, [home, *training_sets]))))
-
-
-def _seen(found: Check) -> Iterator[str]:
-    """What a check found, line by line."""
-    would = f"would be refused: {found.refused}" if found.refused else f"would store {_kinds(found.kinds)}"
-    yield f"  {counted(found.judged, 'row')}: {would}"
-    for line in found.lines:
-        yield f"  {line.decode(errors='backslashreplace')}"
-    for reason, count in found.reasons.items():
-        yield f"  {count:,} x {reason}, as in {found.examples[reason]}"
-    if not found.reasons:
-        yield "  all of them keep the contract"
-    yield from (f"  changed: {line}" for line in _told(found.told))
-    if found.twice:
-        yield f"  {found.twice:,} rows have an event_id that came before in the file: copies are dropped"
-    if found.stored:
-        yield f"  {found.stored:,} events are in the warehouse already: copies are dropped, others refused"
-    yield from (f"  {line}" for each in found.ambiguous for line in each.sentence.splitlines())
-    if found.left_out:
-        yield f"  left out: {', '.join(found.left_out)}"
-    if found.imported:
-        yield "  this file was imported before with this mapping: an import goes on where that one ended"
-
-
-def _done(done: ImportReport, files: int) -> Iterator[str]:
-    """What an import did, line by line."""
-    if done.finished_before:
-        yield f"{done.finished_before:,} of {files:,} files had been imported before: nothing to do for them"
-    yield (
-        f"{done.events:,} rows: {_kinds(done.rows)}, {done.duplicates:,} duplicates dropped, "
-        f"{done.erased:,} of erased users, {done.dead_letters:,} dead letters  ({done.seconds:.1f} s)"
-    )
-    yield from (f"changed: {line}" for line in _told(done.told))
-    if done.dead_letters:
-        yield "`loveloop dead-letters list` shows what broke the contract and why"
-    yield from (each.sentence for each in done.ambiguous)
-
-
-def _kinds(rows: Mapping[str, int]) -> str:
-    return ", ".join(f"{rows.get(name, 0):,} {name}" for name in ("responses", "reactions", "erasures"))
-
-
-def _told(told: Mapping[str, int]) -> Iterator[str]:
-    for rule, count in sorted(told.items(), key=lambda each: (-each[1], each[0])):
-        yield f"{count:,} x {rule}"
-
-
-def _undone(done: Undone, sets: Mapping[Path, int]) -> Iterator[str]:
-    """What went with an import and what rests on it, line by line."""
-    went = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in done.rows.items())
-    yield f"taken back {done.file}: {went}; its events can be imported again"
-    for folder, rows in sets.items():
-        yield f"the training set {folder} holds {rows:,} of its responses: freeze a new one, and train again"
-    if done.experiments:
-        yield f"its responses were served in {', '.join(done.experiments)}: read these experiments out again"
-    if done.read_out:
-        yield f"earlier readouts and entries of the lift ledger rest on its rows: {', '.join(done.read_out)}"
-    if done.judged_from:
-        yield (
-            f"its rows are in the evidence of days that were judged: `loveloop quarantine update --from "
-            f"{done.judged_from}` judges these again"
-        )
-    if done.erasures:
-        yield f"{done.erasures:,} requests for erasure that it brought stand"
-    if done.conflicting:
-        yield (
-            f"{done.conflicting:,} dead letters say that their event_id was taken, perhaps by its rows: "
-            "`loveloop dead-letters redrive --reason conflicting_copy` judges them again"
-        )
-    if done.copies:
-        yield (
-            f"{done.copies:,} copies that came from elsewhere had been dropped: where they were copies of its rows, "
-            "import or send them again"
-        )
+    click.echo("\n".join(import_words.undone(done, _sets_with(done.responses, [home, *training_sets]))))
 
 
 def _sets_with(responses: set[str], folders: Iterable[Path]) -> dict[Path, int]:

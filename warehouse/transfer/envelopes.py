@@ -32,7 +32,7 @@ def rows_in(found: Mapping[str, Any], columns: Mapped, told: Counter[str] | None
     mapped = {column for part in columns.parts for path in part.fields.values() for column in paths.columns(path)}
     if "type" in found or (mapped & found.keys()):
         return None
-    lists = {name: each for name, each in found.items() if _are_rows(each)}
+    lists: dict[str, list[Any]] = {name: each for name, each in found.items() if _are_rows(each)}
     usual = {name: each for name, each in lists.items() if name in USUAL} or lists
     if len(usual) > 1:
         raise WarehouseError(f"rows stand under {', '.join(usual)}: save the one list that is meant as a file")
