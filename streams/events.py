@@ -10,6 +10,7 @@ through `streams.upcasters`. Fields that this version does not know are kept bes
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
@@ -17,7 +18,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from . import faults, mending  # relative: the client carries these files under its own name
+from . import conversations, faults, mending, moments  # relative: the client carries these files under its own name
 from .faults import Fault, shown
 from .upcasters import CANONICAL, upcast
 
@@ -29,6 +30,10 @@ LATEST_AHEAD = timedelta(hours=24)
 """No event may lie further than this ahead of the moment at which the broker received it."""
 LONGEST_LINE = 1_048_576
 """Bytes of one event on the wire."""
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""Some editors and exports put it before the first line of a file; it belongs to no event."""
+MOMENTS = {"response_served": "served_at", "reaction_changed": "reacted_at", "erasure_requested": "requested_at"}
+"""Which field says when, by type."""
 
 EventId = Annotated[
     str, Meta(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$", max_length=36)
@@ -185,24 +190,31 @@ def moment_of(event: Event) -> datetime:
             return event.requested_at
 
 
+def at_odds(response: ResponseServed) -> bool:
+    """Whether a response that was read field by field needs a look at them together: `decode` gives it."""
+    return (response.experiment is None) != (response.arm is None) or response.conversation[-1].role == "assistant"
+
+
 def encode(event: Event) -> bytes:
     """One line of the wire, without its newline."""
     return msgspec.json.encode(event)
 
 
-def decode(line: bytes, *, received_at: datetime) -> Decoded:
+def decode(line: bytes, *, received_at: datetime, told: Counter[str] | None = None) -> Decoded:
     """Read one line of the wire.
 
     1. Refuse a line that is too long, no JSON object, or of a type that is none of the three.
     2. Leave out fields that are null: they count as absent.
-    3. Bring a line of an older version to the present one (`streams.upcasters`).
-    4. Check every known field, and the moment against the clock.
-    5. Keep what this version does not know; when messages hold such fields, the messages as they came.
+    3. Read the moment and the conversation as products write them (`streams.moments`, `streams.conversations`).
+    4. Bring a line of an older version to the present one (`streams.upcasters`).
+    5. Check every known field, the conversation's end, and the moment against the clock.
+    6. Keep what this version does not know; when messages hold such fields, the messages as they came.
 
     Args:
         line: One JSON object.
         received_at: The broker's time stamp of the message. Checks against the clock use it instead of the wall clock,
             so that a replay of the log judges every line as the first reading did.
+        told: Counts what step 3 changed, by rule.
 
     Raises:
         ContractError: What was seen, the rule, and a reason code for the dead letter.
@@ -216,27 +228,34 @@ def decode(line: bytes, *, received_at: datetime) -> Decoded:
         raise ContractError("unknown_type", f"type == {shown(name)}, must be one of {', '.join(KINDS)}")
     fields = without_nulls(fields)
     if lost:
-        return _mended(fields, kind, lost, received_at)
-    return _judged(fields, kind, received_at)
+        return _mended(fields, kind, lost, received_at, told)
+    return _judged(fields, kind, received_at, told)
 
 
-def _judged(fields: dict[str, Any], kind: type[Event], received_at: datetime) -> Decoded:
-    """Steps 3 to 5 of `decode`."""
+def _judged(fields: dict[str, Any], kind: type[Event], received_at: datetime, told: Counter[str] | None) -> Decoded:
+    """Steps 3 to 6 of `decode`."""
+    fields = _normalised(fields, told)
     event = _convert(fields, kind)
     _check_moment(event, received_at)
-    if isinstance(event, ResponseServed) and (event.experiment is None) != (event.arm is None):
+    if isinstance(event, ResponseServed) and faults.at_odds(fields):
         raise _invalid(fields, kind)
     return Decoded(event, unknown_fields(fields))
 
 
-def _mended(fields: dict[str, Any], kind: type[Event], lost: dict[str, str], received_at: datetime) -> Decoded:
+def _mended(
+    fields: dict[str, Any],
+    kind: type[Event],
+    lost: dict[str, str],
+    received_at: datetime,
+    told: Counter[str] | None,
+) -> Decoded:
     """As `_judged`, of a line that lost something: what it was stays beside the event, under `mended`.
 
     Raises:
         ContractError: Also for half a character in a name, and `not_a_number` where a number was none and is needed.
     """
     try:
-        return _judged(with_lost(fields, lost), kind, received_at)
+        return _judged(with_lost(fields, lost), kind, received_at, told)
     except ContractError as error:
         missing = mending.numbers(lost, _KNOWN[fields["type"]])
         if error.reason != "invalid_field" or not missing:
@@ -281,6 +300,14 @@ def unknown_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     return extra | {"conversation": messages} if any(each.keys() - _MESSAGE for each in messages) else extra
 
 
+def _normalised(fields: dict[str, Any], told: Counter[str] | None) -> dict[str, Any]:
+    """The fields with a moment and a conversation of the contract, where the rules know one."""
+    name = MOMENTS[fields["type"]]
+    if name in fields and not moments.is_plain(fields[name]):
+        fields[name] = moments.read(fields[name])
+    return conversations.normalised(fields, told) if fields["type"] == "response_served" else fields
+
+
 def _object(line: bytes) -> tuple[dict[str, Any], dict[str, str]]:
     """The fields of a line, and what they lost that no JSON can hold."""
     fields, lost = parse(line)
@@ -290,11 +317,12 @@ def _object(line: bytes) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def parse(line: bytes) -> mending.Mended:
-    """What a line of JSON says; NaN, Infinity and half a character are mended.
+    """What a line of JSON says, without a byte order mark; NaN, Infinity and half a character are mended.
 
     Raises:
         ContractError: `not_json`.
     """
+    line = line.removeprefix(BYTE_ORDER_MARK)
     try:
         return mending.Mended(msgspec.json.decode(line), {})
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

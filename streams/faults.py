@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from .upcasters import canonical_reaction  # relative: the client carries this file under its own name
+from . import conversations  # relative: the client carries this file under its own name
+from .upcasters import canonical_reaction
 
 SHOWN = 16
 """Faults that are told: every field of an event may have one, and a conversation thousands."""
+EXACT = 2**53
+"""From here on a float of 64 bits is no whole number of its own: neighbours look the same."""
 _LONGEST = {"event_id": 36, "reaction": 64}
-_ROLES = ("system", "user", "assistant")
 
 
 class Fault(NamedTuple):
@@ -51,7 +53,12 @@ def find(fields: Mapping[str, Any], kind: type[msgspec.Struct], version: int) ->
         elif each.required:
             cure = _CURES.get(each.name, "give it; null counts as absent")
             found.append(Fault(each.name, f"{each.name} is missing", cure))
-    return found + _of_pair(fields)
+    return found + _of_pair(fields) + _of_end(fields)
+
+
+def at_odds(fields: Mapping[str, Any]) -> bool:
+    """Whether fields of a served response, each sound by itself, do not go together."""
+    return ("experiment" in fields) != ("arm" in fields) or conversations.ends_with_another_form(fields)
 
 
 def unwritable(fields: Mapping[str, Any]) -> list[Fault]:
@@ -85,6 +92,14 @@ def _of_pair(fields: Mapping[str, Any]) -> list[Fault]:
     return [Fault(given[0], "experiment and arm go together", "give both or neither")]
 
 
+def _of_end(fields: Mapping[str, Any]) -> list[Fault]:
+    if not conversations.ends_with_another_form(fields):
+        return []
+    place = f"conversation[{len(fields['conversation']) - 1}]"
+    seen = f"{place} is the response in another form, {shown(fields['conversation'][-1]['content'])}"
+    return [Fault(place, seen, "end the conversation with the user's last message, before the response")]
+
+
 def _of_value(name: str, value: Any, rule: Any, version: int) -> Iterator[Fault]:
     try:
         msgspec.convert(value, rule)
@@ -102,14 +117,12 @@ def _of_messages(messages: list[Any]) -> Iterator[Fault]:
             yield Fault(place, f"{place} == {shown(message)}, must be an object", "give a role and a content")
             continue
         role, content = message.get("role"), message.get("content")
-        if role not in _ROLES:
+        if role not in conversations.ROLES:
             seen = f"{place}.role == {shown(role)}, must be system, user or assistant"
-            yield Fault(f"{place}.role", seen, "write developer and tool as system; the client and the collector do")
+            yield Fault(f"{place}.role", seen, "say whose words they are; words of neither are the system's")
         if not isinstance(content, str):
             seen = f"{place}.content == {shown(content)}, must be text"
-            parts = "join the texts of its parts; the client and the collector do"
-            cure = parts if isinstance(content, list) else "give its text, an empty one if there is none"
-            yield Fault(f"{place}.content", seen, cure)
+            yield Fault(f"{place}.content", seen, "give its text, an empty one if there is none")
 
 
 def _words(name: str, value: Any, error: str, version: int) -> tuple[str, str]:
@@ -127,6 +140,14 @@ def _words(name: str, value: Any, error: str, version: int) -> tuple[str, str]:
 
 def _text_words(name: str, seen: str, value: Any, error: str) -> tuple[str, str]:
     rule = f"must be text of 1 to {_LONGEST.get(name, 256)} characters"
+    if name == "reaction" and isinstance(value, bool | int | float):
+        cure = "say which name it means; an import does with --map-reaction"
+        return f"{seen}, numbers and yes or no say nothing by themselves", cure
+    if isinstance(value, float) and abs(value) >= EXACT:
+        return (
+            f"{seen}, a float of 2^53 or more holds no id: others look the same",
+            "export it as text or integer",
+        )
     if not isinstance(value, str):
         return f"{seen}, {rule}", f'write it as text, such as "{value}"' if isinstance(value, int) else error
     return (

@@ -16,6 +16,7 @@ from .events import (
     ContractError,
     Event,
     ResponseServed,
+    at_odds,
     decode,
     encode,
     moment_of,
@@ -55,7 +56,7 @@ def _keeps_the_contract(reader: Any, line: bytes, now: datetime | None) -> bool:
         event = reader(line)
     except msgspec.MsgspecError:
         return False
-    if isinstance(event, ResponseServed) and (event.experiment is None) != (event.arm is None):
+    if isinstance(event, ResponseServed) and at_odds(event):
         return False
     latest = now + LATEST_AHEAD if now else _LATEST_AT_IMPORT  # reading the clock costs as much as a small event
     return EARLIEST <= moment_of(event) <= latest

@@ -4,6 +4,7 @@ Delivery is at least once: a crash, a retry or a second run of the same file may
 harm, since the sink keeps one row per event_id.
 """
 
+import codecs
 import importlib.util
 import threading
 import time
@@ -15,7 +16,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from streams import drafts, topics, wire
-from streams.events import LONGEST_LINE, Event
+from streams.events import BYTE_ORDER_MARK, LONGEST_LINE, Event
 from streams.outgoing import encode_checked
 
 IN_FLIGHT_PACKS = 256
@@ -256,8 +257,11 @@ def numbered_lines(path: Path, progress: bool, *, does: str = "send") -> Iterato
         tqdm(total=path.stat().st_size, desc=does, unit="B", unit_scale=True, disable=off, leave=False) as bar,
     ):
         for number, raw in enumerate(file, start=1):
-            line = raw.strip()
-            if line:
+            if number == 1 and raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+                raise ValueError(
+                    f"{path} is UTF-16, lines of the wire are UTF-8: save it as that, or `loveloop import` it"
+                )
+            if line := raw.strip().removeprefix(BYTE_ORDER_MARK):
                 yield number, line
             done += len(raw)
             if done >= step:

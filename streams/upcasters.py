@@ -16,12 +16,15 @@ _SPACE = r"\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 
 ALIASES: Final[Mapping[str, str]] = {
     **dict.fromkeys(["heart", "hearts", "loved", "\u2764", "\u2764\ufe0f", "\u2665", "\u2665\ufe0f"], "love"),
-    **dict.fromkeys(["thumbs_up", "thumbsup", "upvote", "+1"], "like"),
+    **dict.fromkeys(["thumbs_up", "thumbsup", "upvote", "+1", "1"], "like"),
     **dict.fromkeys(["thumbs_down", "thumbsdown", "downvote", "-1"], "dislike"),
     **{"\U0001f44d" + tone: "like" for tone in ["", "\ufe0f", *map(chr, range(0x1F3FB, 0x1F400))]},
     **{"\U0001f44e" + tone: "dislike" for tone in ["", "\ufe0f", *map(chr, range(0x1F3FB, 0x1F400))]},
 }
-"""Other names of the reactions that are counted. The signs: hearts, thumbs in all skin tones."""
+"""Other names of the reactions that are counted. The signs: hearts, thumbs in all skin tones.
+
+The numbers: 1 and -1 go together, so that no product has its dislikes counted and its likes not.
+"""
 
 _OTHERS = "|".join(other.replace("+", r"\+") for other in ALIASES)
 CANONICAL: Final = rf"^(?!(?:{_OTHERS})$)[^A-Z{_SPACE}]+$(?!\n)"

@@ -54,8 +54,8 @@ def taken_ids_warning(responses: int, reactions: int = 0) -> str | None:
     lost = f", nor do {reactions:,} reactions to them" if reactions else ""
     return (
         f"{responses:,} responses bear the id of another one, of another user or conversation, and count for nothing"
-        f"{lost}: a response_id names one response for good. Where ids are unique within a conversation (or a user) only, "
-        "make one of both, in responses and reactions alike: in what the product posts, or at import by "
+        f"{lost}: a response_id names one response for good. Where ids are unique within a conversation (or a user) "
+        "only, make one of both, in responses and reactions alike: in what the product posts, or at import by "
         "--map response_id=conversation_id+message_id"
     )
 

@@ -24,7 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "guard": ("stream:guard", "Run the live guard: flags, counts of arms and a kill switch, within seconds."),
     "warehouse": ("warehouse:warehouse", "Migrate or compact the warehouse, or show what it holds."),
     "dead-letters": ("dead_letters:dead_letters", "List lines that broke the contract, show one, judge them again."),
-    "import": ("transfer:import_", "Store events from files, or rows of another table, exactly once."),
+    "import": ("imports:import_", "Store events from files, or rows of another table, exactly once; take it back."),
     "export": ("transfer:export", "Write all events, or one table, to a file."),
     "quarantine": ("quarantine:quarantine", "Show who is left out as an adversary and why; release or confirm."),
     "training-set": ("training_set:training_set", "Freeze clean feedback into a training set, or compare two sets."),

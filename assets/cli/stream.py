@@ -190,6 +190,8 @@ def ingest(warehouse: options.Target, bootstrap: str, until_caught_up: bool) -> 
     with service.stop_on_signals() as stop:
         report = sink.ingest(warehouse, bootstrap, until_caught_up=until_caught_up, stop=stop)
     click.echo(_account(report))
+    for rule, count in report.told.most_common():
+        click.echo(f"changed: {count:,} x {rule}")
     if report.dead_letters:
         click.echo("`loveloop dead-letters list` shows what broke the contract and why")
 

@@ -84,7 +84,9 @@ def test_a_dry_run_shows_what_a_mapping_makes_of_a_table(tmp_path: Path) -> None
     without = loveloop(*words, "--dry-run")
     assert "3 x invalid_field, as in row 1: " in without.output
     assert "left out: junk" in without.output
-    done = loveloop(*words, "--zone", "UTC", "--dry-run")
+    assert "would be refused: " in without.output
+    assert without.exit_code == 1
+    done = loveloop(*words, "--zone", "UTC", "--check")
     assert "all of them keep the contract" in done.output, done.output
     assert not (tmp_path / "w.duckdb").exists()
     assert "3 reactions" in loveloop(*words, "--zone", "UTC").output

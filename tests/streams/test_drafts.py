@@ -1,13 +1,22 @@
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from streams.drafts import complete, messages, to_line
+from streams import collector, producer
+from streams.conversations import normalised
+from streams.drafts import complete, to_line
 from streams.events import ContractError, ResponseServed, decode
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def messages(conversation: Any) -> Any:
+    return normalised({"conversation": conversation, "response": "9"})["conversation"]
+
+
 SERVED: dict[str, Any] = {
     "type": "response_served", "user_id": "u", "response_id": "r", "conversation_id": "c", "turn": 1,
     "session_id": "s", "policy": "p", "response": "It is 9 degrees.",
@@ -97,3 +106,19 @@ def test_a_draft_with_its_own_moment_sent_again_is_a_copy() -> None:
 def test_a_naive_moment_is_refused_with_the_cure() -> None:
     with pytest.raises(ContractError, match=r"served_at == .* its time zone: .*datetime.now\(UTC\)"):
         to_line(SERVED | {"conversation": "hi", "served_at": datetime(2026, 3, 1)}, NOW)
+
+
+def test_a_body_with_a_byte_order_mark_is_read_by_the_collector() -> None:
+    draft = json.dumps(SERVED | {"conversation": "hi"}).encode()
+    for body in (draft, b"[" + draft + b"]", draft + b"\n\xef\xbb\xbf" + draft):
+        judged = collector.judge(b"\xef\xbb\xbf" + body, NOW)
+        assert (len(judged.lines), judged.bad) == (body.count(b"It is"), [])
+
+
+def test_a_file_to_be_sent_loses_its_byte_order_mark_and_utf_16_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(b"\xef\xbb\xbf{}\r\n{}\n")
+    assert [line for _, line in producer.numbered_lines(file, progress=False)] == [b"{}", b"{}"]
+    file.write_text("{}", "utf-16")
+    with pytest.raises(ValueError, match="UTF-16"):
+        list(producer.numbered_lines(file, progress=False))

@@ -146,7 +146,7 @@ WRONG = {
     "event_id": ["1", "019b76da-a800-7000-8000-000000000001\n", "019b76da-a800-4000-8000-000000000001", 5, None, ...],
     "served_at": ["yesterday", "2026-03-01T12:00:00", True, None, ...],
     "turn": [-1, "0", 1.5, None, ...],
-    "conversation": [[], "hi", [{"role": "robot", "content": "x"}], [{"role": "user"}], None, ...],
+    "conversation": [[], 7, [{"role": "robot", "content": "x"}], [{"role": "user"}], None, ...],
     "response": [7, None, ["x"], ...],
     "policy": ["", None, ...],
 }

@@ -47,8 +47,8 @@ WRONG = [
     (SERVED, {"served_at": datetime(2026, 3, 1)}, "must be a moment with its time zone", "datetime.now(UTC)"),
     (SERVED, {"turn": -1}, "turn == -1, must be a whole number from 0", "from 0"),
     (SERVED, {"conversation": []}, "at least one message", "up to the user's last message"),
-    (SERVED, {"conversation": [Message("developer", "x")]}, '.role == "developer"', "as system"),  # type: ignore[arg-type]
-    (SERVED, {"conversation": [{"role": "user", "content": [{"type": "text"}]}]}, "must be text", "its parts"),
+    (SERVED, {"conversation": [Message("robot", "x")]}, '.role == "robot"', "say whose words"),  # type: ignore[arg-type]
+    (SERVED, {"conversation": [{"role": "user", "content": 7}]}, "must be text", "give its text"),
     (SERVED, {"conversation": [{"role": "user", "content": None}]}, "content == null", "give its text"),
     (SERVED, {"response": None}, "response is missing", "the user was shown"),
     (SERVED, {"arm": "b"}, "go together", "both or neither"),

@@ -105,11 +105,23 @@ def _own_checks(kind: type[Event], rows: pa.Table) -> Iterator[pa.ChunkedArray]:
         yield pc.equal(pc.is_valid(rows["experiment"]), pc.is_valid(rows["arm"]))
         yield pc.greater(pc.list_value_length(rows["conversation"]), 0)
         yield _sound_messages(rows["conversation"])
+        yield _ends_before_the_response(rows["conversation"])
     elif kind is ReactionChanged:
         yield pc.is_in(rows["reaction"], _PLAIN_REACTIONS)
         yield pc.is_in(rows["action"], _ACTIONS)
     else:
         assert kind is ErasureRequested
+
+
+def _ends_before_the_response(conversations: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Whether the last message of each conversation is not the assistant's, which may be the response."""
+    length = pc.list_value_length(conversations)
+    lasts = pc.subtract(pc.cumulative_sum(pc.fill_null(length, 0)), 1)
+    roles = pc.struct_field(pc.list_flatten(conversations), "role")
+    if not len(roles):
+        return pc.greater(length, 0)
+    last = pc.if_else(pc.greater(length, 0), lasts, pa.scalar(None, lasts.type))
+    return pc.not_equal(roles.take(last), "assistant")
 
 
 def _sound_messages(conversations: pa.ChunkedArray) -> pa.ChunkedArray:

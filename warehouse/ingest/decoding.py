@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -59,6 +60,7 @@ class Batch:
         flags: What the live guard flagged, as are `metrics` what it counted and `trips` whom it stopped.
         dead: Lines that broke their topic's contract.
         spans: What was read of each (topic, partition).
+        told: What was changed in reading, by rule; see `streams.events.decode`.
     """
 
     def __init__(self, records: Sequence[Record]) -> None:
@@ -69,6 +71,7 @@ class Batch:
         self.trips: list[Trip] = []
         self.dead: list[DeadLetter] = []
         self.spans: dict[tuple[str, int], Span] = {}
+        self.told: Counter[str] = Counter()
 
     def received(self, where: Coordinates) -> tuple[bytes, datetime]:
         """The bytes of a line of this batch, and when the broker received it."""
@@ -159,7 +162,7 @@ def _judge(
             if record.topic in live:
                 _keep_live(*live[record.topic], lines[number])
             else:
-                found = events.decode(lines[number], received_at=received_at(record))
+                found = events.decode(lines[number], received_at=received_at(record), told=batch.told)
                 kept[type(found.event)].append((found, index, number))
         except ContractError as error:
             where = Coordinates(record.topic, record.partition, record.offset, number)

@@ -42,7 +42,7 @@ class DeadLetter(NamedTuple):
     """A line that broke the contract: reason code, what was seen and the rule, its bytes, and when it was received.
 
     Attributes:
-        user_column: Where rows of its table hold their user; an import with a mapping says so.
+        user_columns: Where rows of its table may hold their user; an import with a mapping says so.
     """
 
     coordinates: Coordinates
@@ -50,12 +50,13 @@ class DeadLetter(NamedTuple):
     detail: str
     body: bytes
     received_at: datetime
-    user_column: str = "user_id"
+    user_columns: tuple[str, ...] = ("user_id",)
 
     @property
     def users(self) -> tuple[str, ...]:
         """Whose it is, as far as its bytes tell."""
-        return users_of(self.body, self.user_column)
+        found = (user for column in self.user_columns for user in users_of(self.body, column))
+        return tuple(dict.fromkeys(found))
 
     @property
     def user_id(self) -> str | None:

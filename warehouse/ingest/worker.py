@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,7 @@ class IngestReport:
         batches: Transactions.
         dropped_batches: Batches that another worker had stored already.
         seconds: From the first assignment to the end.
+        told: What was changed in reading, by rule, in events.
     """
 
     events: int = 0
@@ -59,6 +60,7 @@ class IngestReport:
     batches: int = 0
     dropped_batches: int = 0
     seconds: float = 0.0
+    told: Counter[str] = field(default_factory=Counter)
 
 
 class Worker:
@@ -258,6 +260,7 @@ class Worker:
         report.batches += 1
         report.events += sum(span.events for span in batch.spans.values())
         report.duplicates += done.duplicates
+        report.told += batch.told
         report.dead_letters += len(done.dead)
         report.erased += done.erased
         for table, rows in done.rows.items():

@@ -1,15 +1,16 @@
-"""Files of events or of other people's rows, read from a given row on: JSON lines, JSON arrays, Parquet.
+"""Files of events or of other people's rows, read from a given line on: JSON lines, JSON arrays, CSV, Parquet.
 
-JSON may be compressed (.gz, .zst). Memory stays flat: a JSON array alone is held whole.
+Text may be compressed (.gz, .zst). Memory stays flat: JSON that is one array or one object alone is held whole.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +20,23 @@ import pyarrow.parquet as pq
 
 from streams.events import ContractError, parse
 from warehouse.storage.transaction import WarehouseError
-from warehouse.transfer.foreign import Columns, to_line
+from warehouse.transfer import tables, texts
+from warehouse.transfer.envelopes import rows_in
+from warehouse.transfer.foreign import PLAIN, Mapped, name_columns, to_lines
 
-SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet")
-COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
-EXPORTED = b"loveloop.events"
-"""Metadata of a Parquet file that `exporting` wrote: its column `extra` holds unknown fields as JSON."""
-_BLOCK = 4 * 1_048_576
-_LONGEST = 64 * 1_048_576
-_AT_ONCE = 4_096
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+EXPORTED = tables.EXPORTED
+_CANNOT = (OSError, EOFError, pa.ArrowException, UnicodeError)
 
 
-def lines(path: Path, columns: Columns, *, skip: int = 0) -> Iterator[bytes]:
+def lines(path: Path, columns: Mapped, *, skip: int = 0, told: Counter[str] | None = None) -> Iterator[bytes]:
     """The rows of a file as lines of the wire. JSON lines without a mapping are handed on byte by byte.
 
     Args:
         path: The file.
         columns: How its rows become events.
-        skip: Leave out so many rows.
+        skip: Leave out so many lines.
+        told: Counts what was changed on the way, by rule.
 
     Raises:
         WarehouseError: A file of another kind, or one that cannot be read as what its name says.
@@ -44,21 +44,25 @@ def lines(path: Path, columns: Columns, *, skip: int = 0) -> Iterator[bytes]:
     kind = kind_of(path)
     with _readable(path):
         if kind == ".parquet":
-            yield from (to_line(row, columns) for row in _parquet_rows(path, skip))
-        elif kind == ".json" and _is_array(path):
-            yield from (_mapped(row, columns) for row in islice(_array(path), skip, None))
+            one_each = len(columns.parts) == 1 and not columns.parts[0].only
+            rows = tables.parquet_rows(path, skip if one_each else 0, told)
+            found = chain.from_iterable(to_lines(row, columns, told) for row in rows)
+            yield from found if one_each else islice(found, skip, None)
+        elif kind in (".csv", ".tsv"):
+            cells = tables.csv_rows(path, name_columns(columns), told)
+            yield from islice(chain.from_iterable(_of_cells(row, columns, told) for row in cells), skip, None)
         else:
-            raw = islice(_text_lines(path), skip, None)
-            yield from (_mapped_text(line, columns) for line in raw) if columns != Columns() else raw
+            yield from islice(_of_json(path, columns, told), skip, None)
 
 
 def kind_of(path: Path) -> str:
     """One of `SUFFIXES`, whatever the compression. Raises WarehouseError for another."""
-    kind = path.with_suffix("").suffix if path.suffix in COMPRESSIONS else path.suffix
-    if kind.lower() not in SUFFIXES or (kind == ".parquet" and path.suffix in COMPRESSIONS):
-        known = ".jsonl, .ndjson, .json (each also .gz, .zst) or .parquet"
+    packed = path.suffix.lower() in texts.COMPRESSIONS
+    kind = (path.with_suffix("").suffix if packed else path.suffix).lower()
+    if kind not in SUFFIXES or (kind == ".parquet" and packed):
+        known = ".jsonl, .ndjson, .json, .csv, .tsv (each also .gz, .zst) or .parquet"
         raise WarehouseError(f"{path.name} is none of the files that can be read: {known}")
-    return kind.lower()
+    return kind
 
 
 def rows_of(path: Path) -> int | None:
@@ -67,14 +71,16 @@ def rows_of(path: Path) -> int | None:
         return pq.ParquetFile(path).metadata.num_rows if kind_of(path) == ".parquet" else None
 
 
-def columns_of(path: Path) -> list[str]:
-    """The columns of a Parquet file, or the keys of the first JSON row. Errors as `lines`."""
+def columns_of(path: Path, columns: Mapped = PLAIN) -> list[str]:
+    """The columns of a table, or the keys of the first JSON row. Errors as `lines`."""
     with _readable(path):
         if kind_of(path) == ".parquet":
             return list(pq.read_schema(path).names)
-        source = _array(path) if kind_of(path) == ".json" and _is_array(path) else map(_parsed, _text_lines(path))
-        first = next(iter(source), None)
-    return list(first) if isinstance(first, dict) else []
+        if kind_of(path) in (".csv", ".tsv"):
+            return tables.csv_columns(path)
+        first = next(iter(_json_rows(path, columns, None)), None)
+    row = _parsed(first) if isinstance(first, bytes) else first
+    return list(row) if isinstance(row, dict) else []
 
 
 @contextmanager
@@ -82,7 +88,7 @@ def _readable(path: Path) -> Iterator[None]:
     """Name the file when its bytes are not what its name says."""
     try:
         yield
-    except (OSError, EOFError, pa.ArrowException) as error:
+    except _CANNOT as error:
         raise WarehouseError(f"{path} cannot be read as {kind_of(path)[1:]}: {error}") from error
 
 
@@ -95,61 +101,76 @@ def digest(path: Path, *more: str) -> str:
     return found.hexdigest()
 
 
-def _parquet_rows(path: Path, skip: int) -> Iterator[dict[str, Any]]:
-    file = pq.ParquetFile(path)
-    groups = list(range(file.metadata.num_row_groups))
-    while groups and skip >= (size := file.metadata.row_group(groups[0]).num_rows):
-        groups, skip = groups[1:], skip - size
-    exported = EXPORTED in (file.schema_arrow.metadata or {})
-    for batch in file.iter_batches(batch_size=_AT_ONCE, row_groups=groups) if groups else ():
-        left = batch.slice(min(skip, batch.num_rows))
-        skip -= batch.num_rows - left.num_rows
-        rows = _to_microseconds(left).to_pylist()
-        yield from map(_with_extra, rows) if exported else rows
+def _of_json(path: Path, columns: Mapped, told: Counter[str] | None) -> Iterator[bytes]:
+    as_they_are = columns == PLAIN
+    for row in _json_rows(path, columns, told):
+        if as_they_are:
+            yield row if isinstance(row, bytes) else msgspec.json.encode(row)
+            continue
+        found = _parsed(row) if isinstance(row, bytes) else row
+        if isinstance(found, dict):
+            yield from to_lines(found, columns, told)
+        else:  # the judge will say what is wrong with it
+            yield row if isinstance(row, bytes) else msgspec.json.encode(row)
 
 
-def _to_microseconds(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Python's time stamps have no nanoseconds."""
-    for place, column in enumerate(batch.schema):
-        if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
-            shorter = batch.column(place).cast(pa.timestamp("us", column.type.tz), safe=False)
-            batch = batch.set_column(place, column.name, shorter)
-    return batch
+def _json_rows(path: Path, columns: Mapped, told: Counter[str] | None) -> Iterable[Any]:
+    """Rows of JSON: lines that are still bytes, or values where the file is one value or holds rows in a field.
+
+    1. A .json file that begins with `[`, or whose first line is no JSON by itself, is one value.
+    2. An object that holds rows in a field (`envelopes.rows_in`) is these; a file may have one such page a line.
+    """
+    found = texts.not_blank(texts.lines(path, told))
+    first = next(found, None)
+    if first is None:
+        return ()
+    alone = _parsed(first)
+    if kind_of(path) == ".json" and (first.startswith(b"[") or (alone is None and first.startswith(b"{"))):
+        return _rows(_whole(path), columns, told)
+    every = chain([first], found)
+    if isinstance(alone, dict) and rows_in(alone, columns) is not None:
+        return chain.from_iterable(_rows(_parsed(line), columns, told, line) for line in every)
+    return every
 
 
-def _with_extra(row: dict[str, Any]) -> dict[str, Any]:
-    extra = row.pop("extra", None)
-    return row | json.loads(extra) if extra else row
+def _rows(value: Any, columns: Mapped, told: Counter[str] | None, line: bytes = b"") -> Iterable[Any]:
+    if isinstance(value, list):
+        return value
+    inside = rows_in(value, columns, told) if isinstance(value, dict) else None
+    return [value if value is not None else line] if inside is None else inside
 
 
-def _text_lines(path: Path) -> Iterator[bytes]:
-    """Lines that are not blank."""
-    rest = b""
-    with pa.input_stream(str(path), compression=COMPRESSIONS.get(path.suffix)) as stream:
-        while block := stream.read(_BLOCK):
-            *whole, rest = (rest + block).split(b"\n")
-            if len(rest) > _LONGEST:
-                raise WarehouseError(f"{path} has no line break in {_LONGEST:,} bytes: are these JSON lines?")
-            yield from _not_blank(whole)
-    yield from _not_blank([rest])
+def _whole(path: Path) -> Any:
+    try:
+        return msgspec.json.decode(texts.whole(path))
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise WarehouseError(f"{path} cannot be read as one JSON value: {error}") from error
 
 
-def _not_blank(found: Iterable[bytes]) -> Iterator[bytes]:
-    return (line for each in found if (line := each.strip()))
+def _of_cells(row: dict[str, Any] | list[str], columns: Mapped, told: Counter[str] | None) -> Iterator[bytes]:
+    """The events of a CSV row. One of another length than the header, or not in UTF-8, is left to the judge."""
+    cells = row if isinstance(row, list) else ["" if cell is None else str(cell) for cell in row.values()]
+    try:
+        if isinstance(row, dict):
+            yield from list(to_lines(row, columns, told))
+        else:
+            yield msgspec.json.encode(cells)
+    except UnicodeEncodeError:
+        yield _joined(cells).encode(errors="surrogateescape")
 
 
-def _is_array(path: Path) -> bool:
-    with pa.input_stream(str(path), compression=COMPRESSIONS.get(path.suffix)) as stream:
-        return bool(stream.read(_BLOCK).lstrip()[:1] == b"[")
+def _joined(cells: Iterable[str]) -> str:
+    """Cells as one line of CSV."""
+    made: list[str] = []
+    csv.writer(_Sink(made)).writerow(cell.replace("\n", " ") for cell in cells)
+    return made[0].strip()
 
 
-def _array(path: Path) -> Sequence[Any]:
-    with pa.input_stream(str(path), compression=COMPRESSIONS.get(path.suffix)) as stream:
-        try:
-            found = msgspec.json.decode(stream.read())
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise WarehouseError(f"{path} cannot be read as a JSON array: {error}") from error
-    return found if isinstance(found, list) else [found]
+class _Sink:
+    """Where a CSV writer writes."""
+
+    def __init__(self, made: list[str]) -> None:
+        self.write = made.append
 
 
 def _parsed(line: bytes) -> Any:
@@ -157,12 +178,3 @@ def _parsed(line: bytes) -> Any:
         return parse(line).value
     except ContractError:
         return None
-
-
-def _mapped_text(line: bytes, columns: Columns) -> bytes:
-    row = _parsed(line)
-    return to_line(row, columns) if isinstance(row, dict) else line  # the judge will say what is wrong with it
-
-
-def _mapped(row: Any, columns: Columns) -> bytes:
-    return to_line(row, columns) if columns != Columns() and isinstance(row, dict) else msgspec.json.encode(row)

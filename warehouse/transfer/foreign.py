@@ -8,30 +8,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime, timedelta, tzinfo
-from typing import Any
+from datetime import datetime, tzinfo
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from streams import drafts
-from streams.events import EARLIEST, ErasureRequested, ReactionChanged, ResponseServed, new_event_id
-from warehouse.transfer import reactions
-from warehouse.transfer.reactions import Rule
+from streams import conversations, moments
+from streams.events import EARLIEST, KINDS, MOMENTS, new_event_id
+from warehouse.transfer import meanings, paths, values
+from warehouse.transfer.paths import Row
 
-Row = Mapping[str, Any]
-KINDS = {str(kind.__struct_config__.tag): kind for kind in (ResponseServed, ReactionChanged, ErasureRequested)}
-MOMENTS = drafts.MOMENTS
+_NAMES = {"user_id", "response_id", "conversation_id", "session_id", "device_id", "network_id", "event_id"}
+_MOMENTS = frozenset(MOMENTS.values())
 _NUMBERS = {"turn", "dwell_ms", "schema_version"}
 FIELDS = {name for kind in KINDS.values() for name in kind.__struct_fields__} | {"type"}
 """Every field of the contract."""
+LEFT_OUT: Final = "rows that are none of the mapping's events"
+COUNTED: Final = "turns counted from the conversation"
 _ID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -39,19 +38,31 @@ class Columns:
     """How a table's rows become events. Without any of these, columns bear the contract's own names.
 
     Attributes:
-        fields: Field of the event to column of the table; dots lead into nested columns (`payload.text`, `choices.0`).
-            A field that the contract does not know is kept as an unknown one.
+        fields: Field of the event to where its value stands (`warehouse.transfer.paths`). A field that the contract
+            does not know is kept as an unknown one.
         constants: Field to the value that it has in every row.
         kind: The `type` of every row.
         zone: Time zone of moments that name none, such as `UTC` or `Europe/Berlin`.
-        reactions: What values of `reaction` mean. What stood there is kept beside the event, in `original`.
+        values: For some fields, what the values seen mean (`warehouse.transfer.meanings`); others stay as they are.
+            What stood there is kept beside the event, in `original`.
+        only: Where something must stand in a row that is such an event: path to values joined by `|`, or `*` for any.
+        count_turns: A response without a `turn` has as many as the assistant has spoken before.
+        own: Whether columns that have a name of the contract are taken too.
     """
 
     fields: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
     kind: str | None = None
     zone: str | None = None
-    reactions: tuple[Rule, ...] = ()
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    only: Mapping[str, str] = field(default_factory=dict)
+    count_turns: bool = False
+    own: bool = True
+
+    @property
+    def parts(self) -> tuple[Columns, ...]:
+        """The events that a row may be: this one."""
+        return (self,)
 
     @property
     def foreign(self) -> bool:
@@ -62,131 +73,149 @@ class Columns:
     def identity(self) -> str:
         """The same text for the same mapping."""
         told = asdict(self)
-        if not self.reactions:  # files were imported before there were any
-            del told["reactions"]
-        return json.dumps(told, sort_keys=True)
+        later = {"values": {}, "only": {}, "count_turns": False, "own": True}  # files were imported before these
+        since = {name for name, plain in later.items() if told[name] == plain}
+        return json.dumps({name: value for name, value in told.items() if name not in since}, sort_keys=True)
 
     def left_out(self, columns: Iterable[str]) -> list[str]:
         """Those of a table's columns that no event takes anything from."""
-        used = {column.split(".")[0] for column in self.fields.values()} | set(self.fields.values()) | FIELDS
+        taken = FIELDS if self.own else set[str]()
+        used = taken.union(*(paths.columns(path) for path in (*self.fields.values(), *self.only)))
         return [name for name in columns if self.foreign and name not in used]
 
 
-def to_line(row: Row, columns: Columns) -> bytes:
+@dataclass(frozen=True)
+class Export:
+    """How the rows of a known product's export become events, of several kinds, perhaps.
+
+    Attributes:
+        name: The product's.
+        parts: A row is each of these events that it can be.
+    """
+
+    name: str
+    parts: tuple[Columns, ...]
+    foreign = True
+
+    @property
+    def identity(self) -> str:
+        """The same text for the same mapping."""
+        return json.dumps([part.identity for part in self.parts])
+
+    @property
+    def zone(self) -> str | None:
+        """Time zone of moments that name none."""
+        return next((part.zone for part in self.parts if part.zone), None)
+
+    def left_out(self, columns: Iterable[str]) -> list[str]:
+        """Those of a table's columns that no event takes anything from."""
+        found = [set(part.left_out(columns)) for part in self.parts]
+        return [name for name in columns if all(name in each for each in found)]
+
+
+Mapped = Columns | Export
+PLAIN = Columns()
+
+
+def to_lines(row: Row, columns: Mapped, told: Counter[str] | None = None) -> Iterator[bytes]:
+    """The events of a row, as lines of the wire; arguments as `to_line`."""
+    some = False
+    for part in columns.parts:
+        if all(_is(paths.find(row, path), seen) for path, seen in part.only.items()):
+            some = True
+            yield to_line(row, part, told)
+    if not some and told is not None:
+        told[LEFT_OUT] += 1
+
+
+def to_line(row: Row, columns: Columns, told: Counter[str] | None = None) -> bytes:
     """The event of a row, as one line of the wire.
 
     A row without an event_id of the contract's form (UUIDv7) gets one from its moment and its content (from its own id,
     where it has one): the same row has the same id in whatever file it comes.
 
+    Args:
+        row: Column to value.
+        columns: How it becomes an event.
+        told: Counts what was changed on the way, by rule.
+
     >>> columns = Columns({"user_id": "who", "requested_at": "at"}, kind="erasure_requested", zone="UTC")
     >>> to_line({"who": 7, "at": 1_772_366_400, "why": "moved on"}, columns)[:91]
     b'{"event_id":"019ca945-0a00-755d-abf1-fd784592c495","requested_at":"2026-03-01T12:00:00Z","t'
     """
-    event = _meant(_pick(row, columns), columns.reactions)
     zone = ZoneInfo(columns.zone) if columns.zone else None
-    event = {name: _convert(name, value, zone) for name, value in event.items() if not _is_absent(value)}
-    if not _is_id(event.get("event_id")):
+    picked = {name: value for name, value in _pick(row, columns).items() if not paths.is_absent(value)}
+    event, said = _meant(picked, columns, told)
+    event = {
+        name: value if name in said else _convert(name, value, columns, zone, told) for name, value in event.items()
+    }
+    if event.get("type") == "response_served" or "conversation" in event:
+        event = conversations.normalised(event, told)
+    if columns.count_turns:
+        _count_turns(event, told)
+    if not _is_id(event.get("event_id")) and not isinstance(event.get("event_id"), float):
         event["event_id"] = _id_of(event)
     return msgspec.json.encode(event, order="deterministic", enc_hook=str)
 
 
+def name_columns(columns: Mapped) -> frozenset[str]:
+    """Columns in which names of users, responses and the like stand."""
+    found = {path for part in columns.parts for name in _NAMES for path in paths.columns(part.fields.get(name, name))}
+    return frozenset(found)
+
+
 def _pick(row: Row, columns: Columns) -> dict[str, Any]:
     """Fields by name: the row's own, then those that are mapped, then constants."""
-    own = {name: value for name, value in row.items() if not columns.foreign or name in FIELDS}
-    mapped = {name: _at(row, column) for name, column in columns.fields.items()}
+    own: Row = row
+    if columns.foreign:
+        own = {name: value for name, value in row.items() if name in FIELDS} if columns.own else {}
+    mapped = {name: paths.find(row, path) for name, path in columns.fields.items()}
     kind = {"type": columns.kind} if columns.kind else {}
-    return own | mapped | dict(columns.constants) | kind
+    return {**own, **mapped, **columns.constants, **kind}
 
 
-def _meant(event: dict[str, Any], rules: Sequence[Rule]) -> dict[str, Any]:
-    """The event with the reaction that its value means; what stood there stays beside it."""
-    meant = reactions.meaning(event.get("reaction"), rules) if rules else None
-    if meant is None or meant == event["reaction"]:
-        return event
+def user_columns(columns: Mapped) -> tuple[str, ...]:
+    """Where rows of the table may say whose they are."""
+    each = [path for part in columns.parts for path in part.fields.get("user_id", "user_id").split("|")]
+    return tuple(dict.fromkeys(path for path in each if not path.startswith("=")))
+
+
+def _meant(event: dict[str, Any], columns: Columns, told: Counter[str] | None) -> tuple[dict[str, Any], frozenset[str]]:
+    """The event with what its values mean by the mapping, and the fields for which it says something."""
+    found = {name: meanings.meaning(event.get(name), rules) for name, rules in columns.values.items()}
+    meant = {name: meaning for name, meaning in found.items() if meaning is not None}
+    changed = {name: event[name] for name, meaning in meant.items() if meaning.means != event[name]}
+    if told is not None:
+        told.update(f"{name} {meant[name].rule} read as {meant[name].means}" for name in changed)
     kept = event.get("original")
-    original = (kept if isinstance(kept, dict) else {}) | {"reaction": event["reaction"]}
-    return event | {"reaction": meant, "original": original}
+    original = {**(kept if isinstance(kept, dict) else {}), **changed}
+    means = {name: meaning.means for name, meaning in meant.items()}
+    return {**event, **means, **({"original": original} if changed else {})}, frozenset(meant)
 
 
-def _at(row: Row, column: str) -> Any:
-    """The value at a dotted path; None where it leads nowhere. A column of that very name comes first."""
-    if column in row:
-        return row[column]
-    found: Any = row
-    for step in column.split("."):
-        if isinstance(found, Mapping):
-            found = found.get(step)
-        elif isinstance(found, list | tuple) and step.isdecimal() and int(step) < len(found):
-            found = found[int(step)]
-        else:
-            return None
-    return found
+def _is(value: Any, seen: str) -> bool:
+    """Whether a value is one of those that are asked for."""
+    return not paths.is_absent(value) and (seen == "*" or str(value) in seen.split("|"))
 
 
-def _is_absent(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))  # pandas writes NaN for no value
-
-
-def _convert(name: str, value: Any, zone: tzinfo | None) -> Any:
-    if name == "conversation":
-        return _conversation(value)
-    if name in _CONVERTERS:
-        return _CONVERTERS[name](value)
-    return _moment(value, zone) if name in MOMENTS.values() else value
-
-
-def _conversation(value: Any) -> Any:
-    """A list of messages, of the contract or of OpenAI, its JSON, or a plain prompt: one message of the user."""
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        with suppress(msgspec.DecodeError):  # a prompt that begins with a bracket
-            value = msgspec.json.decode(value)
-    return drafts.messages(value)
-
-
-def _text(value: Any) -> Any:
-    """Text; whole numbers are written out, since tables like to number their users."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
-
-
-_CONVERTERS: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(FIELDS - {"conversation", *_NUMBERS, *MOMENTS.values()}, _text),
-    **dict.fromkeys(_NUMBERS, _number),
-}
-
-
-def _moment(value: Any, zone: tzinfo | None) -> Any:
-    """A moment in UTC: from a time stamp, its text, or a number since 1970 (seconds to nanoseconds, by its size)."""
-    if isinstance(value, bool):
+def _convert(name: str, value: Any, columns: Columns, zone: tzinfo | None, told: Counter[str] | None) -> Any:
+    if name in _MOMENTS:
+        return moments.read(value, zone, told)
+    if name == "reaction" and (columns.foreign or not isinstance(value, str)):
+        return values.reaction(value)
+    if name in _NUMBERS:
+        return values.number(value)
+    if name == "conversation" or name not in FIELDS or (name == "response" and isinstance(value, str)):
         return value
-    if isinstance(value, int | float):
-        return _since_1970(value)
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.strip())
-        except ValueError:
-            return value
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)
-    if not isinstance(value, datetime) or (value.tzinfo is None and zone is None):
-        return value
-    return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+    return values.name(value)
 
 
-def _since_1970(value: float) -> Any:
-    limits = {1: 1e11, 1_000: 1e14, 1_000_000: 1e17}
-    unit = next((unit for unit, limit in limits.items() if abs(value) < limit), 1_000_000_000)
-    try:
-        return _EPOCH + timedelta(microseconds=value * 1_000_000 // unit)
-    except (OverflowError, ValueError):
-        return value
+def _count_turns(event: dict[str, Any], told: Counter[str] | None) -> None:
+    talk = event.get("conversation")
+    if event.get("type") == "response_served" and "turn" not in event and isinstance(talk, list):
+        event["turn"] = sum(conversations.is_answer(each) for each in talk)
+        if told is not None:
+            told[COUNTED] += 1
 
 
 def _is_id(value: Any) -> bool:

@@ -14,7 +14,7 @@ from warehouse import connection
 from warehouse.storage import migrate
 
 SAMPLES = Path(__file__).parents[2] / "streams" / "samples" / "v1"
-SQL = next(each.sql for each in migrate.migrations() if each.version == 4)
+SQL = "".join(each.sql for each in migrate.migrations() if each.version in (4, 18))
 
 
 def renamed(names: list[str], version: int = 1) -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 
 from warehouse.fingerprint import fingerprints
 from warehouse.storage.transaction import WarehouseError
-from warehouse.transfer import files, importing
+from warehouse.transfer import checking, files, importing, mappings
 from warehouse.transfer.foreign import Columns
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -135,7 +135,7 @@ def test_a_preview_shows_events_errors_and_what_is_left_out(tmp_path: Path) -> N
     rows = [*hearts(7), {"uid": 1, "message": "r", "emoji": "Love", "at": None}]
     path = tmp_path / "hearts.parquet"
     pq.write_table(pa.Table.from_pylist([row | {"junk": 1} for row in rows]), path)
-    seen = importing.preview(path, HEARTS)
+    seen = checking.check_file(path, HEARTS)
     assert (seen.judged, len(seen.lines), dict(seen.reasons), seen.left_out) == (8, 5, {"invalid_field": 1}, ["junk"])
     assert json.loads(seen.lines[0])["reacted_at"] == "2026-03-01T12:00:00Z"
     assert "row 8" in seen.examples["invalid_field"]
@@ -153,10 +153,10 @@ def test_a_preview_shows_events_errors_and_what_is_left_out(tmp_path: Path) -> N
 )
 def test_a_mapping_that_cannot_work_is_refused(columns: Columns, told: str) -> None:
     with pytest.raises(WarehouseError, match=told):
-        importing.check(columns)
+        mappings.check(columns)
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.parquet.gz", "a", "a.gz"])
+@pytest.mark.parametrize("name", ["a.xlsx", "a.parquet.gz", "a", "a.gz"])
 def test_a_file_of_another_kind_is_refused(name: str) -> None:
     with pytest.raises(WarehouseError, match="none of the files that can be read"):
         files.kind_of(Path(name))

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from assets.cli import group
 from warehouse.storage.transaction import WarehouseError
-from warehouse.transfer.reactions import parse
+from warehouse.transfer.meanings import parse
 
 ROWS = [5, 4.0, "3", 1, True, "great", "\U0001f499", None]
 MEANT = ["love", "love", "3", "dislike", "like", "love", "love", None]
@@ -32,8 +32,8 @@ def test_names_numbers_and_stars_mean_what_the_mapping_says_and_the_original_is_
     )
     warehouse = ["--warehouse", str(feed.warehouse.target)]
     told = CliRunner().invoke(group, ["import", str(file), *warehouse, *command.split()]).output
-    assert "1 x great as love" in told
-    assert "kept in `original`" in told
+    assert "changed: 1 x reaction great read as love" in told
+    assert "changed: 2 x reaction >=4 read as love" in told
     stored = feed.ask(
         "SELECT response_id, reaction, json_extract(extra, '$.original.reaction') FROM reactions ORDER BY 1"
     )

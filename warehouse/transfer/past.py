@@ -1,0 +1,140 @@
+"""Imports that were made: what each file left in the warehouse, under the name by which it can be taken back."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from warehouse import connection
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from warehouse.connection import Target
+    from warehouse.ingest.records import Slot
+    from warehouse.storage.backend import Warehouse
+    from warehouse.transfer.foreign import Mapped
+
+
+class Import(NamedTuple):
+    """One file with one mapping.
+
+    Attributes:
+        topic: `file:NAME#HASH`, as in the coordinates of its rows.
+        topic_id: The whole hash.
+        started_at: None for an import older than this list.
+        events: Rows read, as are `duplicates`, `dead_letters` and `erased` of them; what is left was stored.
+        undone_at: When it was taken back, None where it stands.
+    """
+
+    topic: str
+    topic_id: str
+    started_at: datetime | None
+    events: int
+    duplicates: int
+    dead_letters: int
+    erased: int
+    undone_at: datetime | None
+
+    @property
+    def id(self) -> str:
+        """The first 12 signs of the hash, as at the topic's end."""
+        return self.topic.rpartition("#")[2]
+
+    @property
+    def file(self) -> str:
+        """The name that the file had."""
+        return self.topic.removeprefix("file:").rpartition("#")[0]
+
+    @property
+    def stored(self) -> int:
+        """Rows that were stored and stand."""
+        return self.events - self.duplicates - self.dead_letters - self.erased
+
+
+class Ambiguous(NamedTuple):
+    """Ids that stand for several responses of one file: reactions cannot tell them apart.
+
+    Attributes:
+        topic: The file.
+        ids: How many.
+        example: One of them, with two conversations in which it stands.
+    """
+
+    topic: str
+    ids: int
+    example: tuple[str, str, str]
+
+    @property
+    def sentence(self) -> str:
+        """What was found and the way out.
+
+        >>> print(Ambiguous("file:talks.csv#4711", 2, ("m1", "c1", "c2")).sentence)
+        2 response_ids of talks.csv stand for several responses, as m1 in the conversations c1 and c2: reactions cannot
+        tell these apart. Take it back (`loveloop import undo 4711`) and compose ids in responses and reactions alike:
+        --map response_id=CONVERSATION_COLUMN+MESSAGE_COLUMN
+        """
+        name, _, key = self.topic.removeprefix("file:").rpartition("#")
+        one, first, second = self.example
+        where = f"in the conversations {first} and {second}" if first != second else f"in the conversation {first}"
+        return (
+            f"{self.ids:,} response_ids of {name} stand for several responses, as {one} {where}: reactions cannot\n"
+            f"tell these apart. Take it back (`loveloop import undo {key}`) and compose ids in responses and "
+            "reactions alike:\n--map response_id=CONVERSATION_COLUMN+MESSAGE_COLUMN"
+        )
+
+
+def note(warehouse: Warehouse, slot: Slot, columns: Mapped) -> None:
+    """Write down that the import of a file begins, unless that was done before."""
+    with warehouse.transaction() as writer:
+        standing = "SELECT 1 FROM imports WHERE topic_id = ? AND undone_at IS NULL"
+        if writer.execute(standing, [slot.topic_id]).fetchone() is None:
+            parts = [
+                {"fields": dict(part.fields), "constants": {**part.constants, "user_id": None}, "kind": part.kind}
+                for part in columns.parts
+            ]
+            writer.execute(
+                "INSERT INTO imports VALUES (?, ?, ?, ?, NULL, NULL)",
+                [slot.topic, slot.topic_id, json.dumps(parts), datetime.now(UTC)],
+            )
+
+
+def imports(target: Target) -> list[Import]:
+    """Every import, the newest first; those that were taken back among them."""
+    with connection.open(target).read() as reader:
+        return [Import(*row) for row in reader.execute(_IMPORTS).fetchall()]
+
+
+def ambiguous(reader: DuckDBPyConnection, topic: str, rows: str = "responses") -> list[Ambiguous]:
+    """Ids of a file's responses that stand for several of them: at most one finding.
+
+    Args:
+        reader: A snapshot.
+        topic: The file's.
+        rows: The table of responses.
+    """
+    found = reader.execute(_AMBIGUOUS.format(rows=rows), [topic]).fetchone()
+    return [Ambiguous(topic, found[0], found[1:])] if found and found[0] else []
+
+
+_AMBIGUOUS = """
+SELECT count(*), min(response_id), arg_min(first, response_id), arg_min(last, response_id) FROM (
+    SELECT response_id, min(conversation_id) AS first, max(conversation_id) AS last
+    FROM {rows} WHERE kafka_topic = ? GROUP BY response_id HAVING count(DISTINCT event_id) > 1
+)
+"""
+_IMPORTS = """
+SELECT
+    coalesce(read.topic, noted.topic),
+    coalesce(read.topic_id, noted.topic_id),
+    noted.started_at,
+    coalesce(read.events, 0),
+    coalesce(read.duplicates, 0),
+    coalesce(read.dead_letters, 0),
+    coalesce(read.erased, 0),
+    noted.undone_at
+FROM (SELECT * FROM ingest_positions WHERE topic LIKE 'file:%') AS read
+FULL JOIN imports AS noted ON noted.topic_id = read.topic_id AND noted.undone_at IS NULL
+ORDER BY noted.started_at DESC NULLS LAST, 1
+"""
