@@ -74,8 +74,8 @@ def import_files(
        meanwhile the next ones are decoded.
     5. Look for ids that stand for several responses.
 
-    A moment is checked against the time of this call (an event lies at most 24 hours ahead of it), so that old rows are
-    as good as new ones. Only a row from the future is judged otherwise by a later call.
+    A moment is checked against the time at which the file's import began (an event lies at most 24 hours ahead of it),
+    so that old rows are as good as new ones.
 
     Args:
         target: The warehouse; made when it is not there.
@@ -125,8 +125,10 @@ class _Import:
 
     def __init__(self, warehouse: Warehouse, path: Path, columns: Mapped, report: ImportReport, now: int) -> None:
         self._warehouse, self._path, self._columns, self._report = warehouse, path, columns, report
-        self._now = now  # one for all files of a call: none of them was received before another
-        self._slot, self._position = self._find()
+        self._slot, self._position, begun = self._find()
+        # One moment for all files of a call, and for all calls that one file takes: none of its rows was received
+        # before another, so that an import that was killed ends as one that was not.
+        self._now = now if begun is None else begun
         self._told: Counter[str] = Counter()
 
     def run(self, *, progress: bool) -> None:
@@ -156,12 +158,16 @@ class _Import:
         elif self._position:
             self._report.finished_before += 1
 
-    def _find(self) -> tuple[Slot, int]:
-        """The file's slot and its stored position. A file that was imported under another name keeps that name."""
+    def _find(self) -> tuple[Slot, int, int | None]:
+        """The file's slot, its stored position, and when its import began.
+
+        A file that was imported under another name keeps that name.
+        """
         mine = slot_of(self._path, self._columns)
         with self._warehouse.read() as reader:
             stored = {slot.topic_id: (slot, position) for slot, position in positions.read(reader).items()}
-        return stored.get(mine.topic_id, (mine, 0))
+            begun = past.begun(reader, mine)
+        return *stored.get(mine.topic_id, (mine, 0)), begun
 
     def _records(self) -> Iterator[Record]:
         """Messages from the stored position on."""
@@ -179,7 +185,7 @@ class _Import:
     def _store(self, batch: Batch) -> int:
         """Store messages; those that another process has stored meanwhile are left out. Returns the rows read."""
         if not self._position:
-            past.note(self._warehouse, self._slot, self._columns)
+            past.note(self._warehouse, self._slot, self._columns, self._now)
         while records := [record for record in batch.records if record.offset >= self._position]:
             if records[0].offset > self._position:
                 raise WarehouseError(f"{self._path} was taken back while it was imported: import it again")

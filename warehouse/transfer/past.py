@@ -85,8 +85,8 @@ class Ambiguous(NamedTuple):
         )
 
 
-def note(warehouse: Warehouse, slot: Slot, columns: Mapped) -> None:
-    """Write down that the import of a file begins, unless that was done before."""
+def note(warehouse: Warehouse, slot: Slot, columns: Mapped, now: int) -> None:
+    """Write down that the import of a file begins (`now` in ms since 1970), unless that was done before."""
     with warehouse.transaction() as writer:
         standing = "SELECT 1 FROM imports WHERE topic_id = ? AND undone_at IS NULL"
         if writer.execute(standing, [slot.topic_id]).fetchone() is None:
@@ -96,8 +96,16 @@ def note(warehouse: Warehouse, slot: Slot, columns: Mapped) -> None:
             ]
             writer.execute(
                 "INSERT INTO imports VALUES (?, ?, ?, ?, NULL, NULL)",
-                [slot.topic, slot.topic_id, json.dumps(parts), datetime.now(UTC)],
+                [slot.topic, slot.topic_id, json.dumps(parts), datetime.fromtimestamp(now / 1000, UTC)],
             )
+
+
+def begun(reader: DuckDBPyConnection, slot: Slot) -> int | None:
+    """When the import of a file began (ms since 1970) that stands; None where none does."""
+    found = reader.execute(
+        "SELECT epoch_ms(started_at) FROM imports WHERE topic_id = ? AND undone_at IS NULL", [slot.topic_id]
+    ).fetchone()
+    return found[0] if found else None
 
 
 def imports(target: Target) -> list[Import]:
