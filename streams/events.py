@@ -25,9 +25,11 @@ SCHEMA_VERSION = 2
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """No event may claim to be older than this."""
 LATEST_AHEAD = timedelta(hours=24)
-"""No event may lie further than this ahead of the moment at which the broker received it."""
+"""No event may lie further than this ahead of the moment at which it was received."""
 LONGEST_LINE = 1_048_576
 """Bytes of one event on the wire."""
+NUL = b"\\u0000"
+"""How JSON writes the character NUL: a line that holds none of these has no NUL anywhere."""
 
 EventId = Annotated[
     str, Meta(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$", max_length=36)
@@ -45,6 +47,7 @@ Reason = Literal[
     "unknown_type",
     "unknown_version",
     "invalid_field",
+    "nul_in_name",
     "timestamp_out_of_range",
 ]
 """Why a line became a dead letter."""
@@ -148,6 +151,8 @@ KINDS: dict[str, type[Event]] = {
     "erasure_requested": ErasureRequested,
 }
 """The struct of each `type`."""
+WRITTEN = frozenset({"conversation", "response"})
+"""Fields that hold what people and models wrote, word for word; all other texts are ids and names."""
 _KNOWN = {name: frozenset((*kind.__struct_fields__, "type")) for name, kind in KINDS.items()}
 _MESSAGE = frozenset(Message.__struct_fields__)
 
@@ -187,13 +192,14 @@ def decode(line: bytes, *, received_at: datetime) -> Decoded:
     1. Refuse a line that is too long, no JSON object, or of a type that is none of the three.
     2. Leave out fields that are null: they count as absent.
     3. Bring a line of an older version to the present one (`streams.upcasters`).
-    4. Check every known field, and the moment against the clock.
+    4. Check every known field, and the moment against the clock. Ids and names hold no NUL: a database takes it for
+       the end of a text. What people wrote may hold one, and keeps it.
     5. Keep what this version does not know; when messages hold such fields, the messages as they came.
 
     Args:
         line: One JSON object.
-        received_at: The broker's time stamp of the message. Checks against the clock use it instead of the wall clock,
-            so that a replay of the log judges every line as the first reading did.
+        received_at: When the line arrived (`streams.receipt`). Checks against the clock use it instead of the wall
+            clock, so that a replay of the log judges a line as the first reading did.
 
     Raises:
         ContractError: What was seen, the rule, and a reason code for the dead letter.
@@ -207,6 +213,9 @@ def decode(line: bytes, *, received_at: datetime) -> Decoded:
         raise ContractError("unknown_type", f"type == {shown(name)}, must be one of {', '.join(KINDS)}")
     fields = without_nulls(fields)
     event = _convert(fields, kind)
+    if NUL in line and names_with_nul(event):
+        found = faults.find(msgspec.structs.asdict(event), kind, SCHEMA_VERSION)
+        raise ContractError("nul_in_name", faults.told(found), found)
     _check_moment(event, received_at)
     if isinstance(event, ResponseServed) and (event.experiment is None) != (event.arm is None):
         raise _invalid(fields, kind)
@@ -230,6 +239,17 @@ def unknown_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
         return extra
     messages = [{key: value for key, value in each.items() if value is not None} for each in fields["conversation"]]
     return extra | {"conversation": messages} if any(each.keys() - _MESSAGE for each in messages) else extra
+
+
+def names_with_nul(event: Event) -> list[str]:
+    """The fields of an event, ids and names, that hold the character NUL.
+
+    >>> at = datetime(2026, 3, 1, tzinfo=UTC)
+    >>> names_with_nul(ErasureRequested(event_id=new_event_id(at), user_id="a\\0", requested_at=at))
+    ['user_id']
+    """
+    texts = ((name, getattr(event, name)) for name in event.__struct_fields__ if name not in WRITTEN)
+    return [name for name, text in texts if isinstance(text, str) and "\0" in text]
 
 
 def _object(line: bytes) -> dict[str, Any]:
@@ -271,6 +291,6 @@ def _check_moment(event: Event, received_at: datetime) -> None:
     latest = received_at + LATEST_AHEAD
     if not EARLIEST <= moment <= latest:
         hours = LATEST_AHEAD // timedelta(hours=1)
-        received = f"{hours} hours after the broker received it ({received_at.isoformat()})"
+        received = f"{hours} hours after it was received ({received_at.isoformat()})"
         rule = f"must lie between {EARLIEST:%Y-%m-%d} and {received}"
         raise ContractError("timestamp_out_of_range", f"{moment.isoformat()}, {rule}")

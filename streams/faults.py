@@ -16,6 +16,7 @@ from .upcasters import canonical_reaction  # relative: the client carries this f
 SHOWN = 16
 """Faults that are told: every field of an event may have one, and a conversation thousands."""
 _LONGEST = {"event_id": 36, "reaction": 64}
+_WRITTEN = ("conversation", "response")
 _ROLES = ("system", "user", "assistant")
 
 
@@ -86,6 +87,10 @@ def _of_pair(fields: Mapping[str, Any]) -> list[Fault]:
 
 
 def _of_value(name: str, value: Any, rule: Any, version: int) -> Iterator[Fault]:
+    if isinstance(value, str) and "\0" in value and name not in _WRITTEN:
+        seen = f"{name} == {shown(value)} holds the character NUL (U+0000), ids and names hold none"
+        yield Fault(name, seen, "leave it out; a message or a response may hold one")
+        return
     try:
         msgspec.convert(value, rule)
     except msgspec.ValidationError as error:
