@@ -1,4 +1,4 @@
-"""Reads a topic from its beginning to its present end.
+"""Reads what was committed to a topic, from its beginning to its present end.
 
 Following a stream with stored positions is the work of the warehouse's sink.
 """
@@ -15,7 +15,7 @@ class Received(NamedTuple):
     Attributes:
         partition: Of the topic.
         offset: In the partition.
-        timestamp: When the broker or producer stamped it, in ms since 1970 UTC.
+        timestamp: When the broker or producer stamped it, in ms since 1970 UTC (see `streams.receipt`).
         key: If it had one.
         value: A pack of lines (see `wire.unpack`).
     """
@@ -43,18 +43,26 @@ def read_to_end(bootstrap: str, topic: str = topics.EVENTS, *, timeout: float = 
         return
     from kafka import KafkaConsumer, TopicPartition
 
+    from streams import batches
+
     partitions = [TopicPartition(topic, number) for number in range(count)]
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = KafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+    )
+    told = batches.committed_ends(consumer)
     try:
         consumer.assign(partitions)
         ends = consumer.end_offsets(partitions)
         consumer.seek_to_beginning(*partitions)
-        yield from _until(consumer, ends)
+        yield from _until(consumer, ends, told)
     finally:
         consumer.close()
 
 
-def _until(consumer: Any, ends: dict[Any, int]) -> Iterator[Received]:
+def _until(consumer: Any, ends: dict[Any, int], told: dict[Any, int]) -> Iterator[Received]:
     """Read to the ends; the first answer for a partition may move its end up: what Tansu says of it may be too low."""
     settled = dict(ends)
     unsettled = set(ends)
@@ -62,6 +70,6 @@ def _until(consumer: Any, ends: dict[Any, int]) -> Iterator[Received]:
         for partition, records in consumer.poll(timeout_ms=500).items():
             if partition in unsettled:
                 unsettled.remove(partition)
-                settled[partition] = max(settled[partition], consumer.highwater(partition) or 0)
+                settled[partition] = max(settled[partition], told.get(partition, 0))
             for record in records:
                 yield Received(record.partition, record.offset, record.timestamp, record.key, record.value)

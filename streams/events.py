@@ -242,10 +242,10 @@ def unknown_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def names_with_nul(event: Event) -> list[str]:
-    """The fields of an event, ids and names, that hold the character NUL.
+    r"""The fields of an event, ids and names, that hold the character NUL.
 
     >>> at = datetime(2026, 3, 1, tzinfo=UTC)
-    >>> names_with_nul(ErasureRequested(event_id=new_event_id(at), user_id="a\\0", requested_at=at))
+    >>> names_with_nul(ErasureRequested(event_id=new_event_id(at), user_id="a\0", requested_at=at))
     ['user_id']
     """
     texts = ((name, getattr(event, name)) for name in event.__struct_fields__ if name not in WRITTEN)

@@ -71,7 +71,9 @@ class KillSwitch:
         from kafka import KafkaConsumer, TopicPartition
 
         partition = TopicPartition(self._topic, 0)
-        self._consumer = KafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
+        self._consumer = KafkaConsumer(
+            bootstrap_servers=self._bootstrap, enable_auto_commit=False, isolation_level="read_committed"
+        )
         self._consumer.assign([partition])
         self._consumer.seek_to_beginning(partition)
         end = self._consumer.end_offsets([partition])[partition]

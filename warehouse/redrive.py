@@ -22,7 +22,7 @@ from warehouse.ingest import positions
 from warehouse.ingest.columns import COORDINATES
 from warehouse.ingest.commit import store
 from warehouse.ingest.decoding import Batch, decode_batch
-from warehouse.ingest.records import Coordinates, Record, user_of
+from warehouse.ingest.records import Coordinates, Record, Unreadable, user_of
 from warehouse.storage.transaction import WarehouseConflictError, WarehouseError
 
 if TYPE_CHECKING:
@@ -104,10 +104,7 @@ class _Judged(Batch):
     """A batch of letters at their own coordinates."""
 
     def __init__(self, letters: Sequence[Letter], topics: Topics) -> None:
-        records = [
-            Record(letter.where.topic, 0, number, round(letter.received_at.timestamp() * 1000), letter.line)
-            for number, letter in enumerate(letters)
-        ]
+        records = [_record(letter, number) for number, letter in enumerate(letters)]
         decoded = decode_batch(records, topics)
         super().__init__(records)
         self.letters = {letter.where: letter for letter in letters}
@@ -125,6 +122,14 @@ class _Judged(Batch):
         """As `Batch.received`."""
         letter = self.letters[where]
         return letter.line, letter.received_at
+
+
+def _record(letter: Letter, number: int) -> Record:
+    """A letter as a message of its own."""
+    message = (letter.where.topic, 0, number, round(letter.received_at.timestamp() * 1000), letter.line)
+    if letter.reason != "unreadable_batch" or letter.corrected is not None:
+        return Record(*message)
+    return Unreadable(*message).because(letter.detail)
 
 
 def _judge(
