@@ -30,7 +30,7 @@ def batch(seed: int, count: int, *, compression: int = 0, headers: bool = False)
     """A record batch with values of all sizes, keys and none, time stamps in any order."""
     draw, made = random.Random(seed), builder(compression)
     for offset in range(count):
-        value = draw.choice([None, b"", b"x", draw.randbytes(draw.choice([60, 63, 64, 200, 9_000, 70_000]))])
+        value = draw.choice([None, b"", b"x", draw.randbytes(4) * draw.choice([15, 16, 50, 2_000, 20_000])])
         key = draw.choice([None, b"", b"u1", draw.randbytes(100)])
         stamp = 1_700_000_000_000 + draw.choice([0, 1, -1, 63, 64, -65, 10_000_000])
         made.append(offset, stamp, key, value, [("h", b"v" * draw.randrange(300)), ("n", None)] if headers else [])
@@ -69,6 +69,7 @@ def mark(first: int, producer: int, *, abort: bool) -> bytes:
 @pytest.mark.parametrize("options", [{}, {"headers": True}, *({"compression": codec} for codec in range(1, 5))])
 def test_a_batch_is_read_as_kafka_python_reads_it(seed: int, options: dict[str, Any]) -> None:
     data = batch(seed, 150, **options)
+    assert MemoryRecords(bytes(data)).next_batch().compression_type == options.get("compression", 0)
     assert read(LeanRecords, data) == read(Fetcher.PartitionRecords, data)
 
 
@@ -110,7 +111,7 @@ def test_a_batch_that_is_not_compressed_as_it_says_harms_none_beside_it(codec: i
 def test_a_codec_whose_package_is_missing_is_named_with_it(
     codec: int, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = batch(1, 3, compression=codec)
+    data = batch(1, 30, compression=codec)
     name = batches.CODECS[codec][0]
     monkeypatch.setattr(f"kafka.codec.has_{name}", lambda: False)
     with pytest.raises(batches.CodecMissingError, match=f"compressed with {name} need the package {package}"):
