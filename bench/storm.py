@@ -12,11 +12,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from storm_parts.gun import Gun
 from storm_parts.lines import Writer
 from storm_parts.shots import PARTITIONS, liars, volleys
 from storm_parts.tally import Tally, count
+
 from streams import brokers, topics
 from streams.topics import TOPICS
 
@@ -57,54 +60,76 @@ def old_topics(bootstrap: str) -> None:
     admin.close()
 
 
-def one_broker(
-    kind: str, targets: dict[str, str], records: int, waves: int, scratch: Path, seed: int
-) -> Iterator[dict[str, Any]]:
-    """The storm on one broker: a row for each back end."""
-    tallies = {name: Tally() for name in targets}
-    with brokers.start(kind, scratch / kind) as broker, ExitStack() as stack:
-        old_topics(broker.bootstrap)
-        topics.create_topics(broker.bootstrap, partitions=PARTITIONS)
-        guard, gun, writer = (
-            places.LiveGuard(broker.bootstrap, scratch / f"{kind}-guard.log"),
-            Gun(broker.bootstrap),
-            Writer(seed),
-        )
-        stack.callback(guard.end)
-        for wave in range(waves):
-            if wave == waves // 2:
-                topics.give_brokers_clock(broker.bootstrap)
-            size = records * (wave + 1) // waves - records * wave // waves
+@dataclass
+class Storm:
+    """The storm on one broker.
+
+    Attributes:
+        kind: Of broker.
+        targets: Warehouses, by the name of their back end.
+        records: To send.
+        waves: In so many parts.
+        scratch: A folder for the broker and for logs.
+        seed: Of what is sent.
+    """
+
+    kind: str
+    targets: dict[str, str]
+    records: int
+    waves: int
+    scratch: Path
+    seed: int
+    tallies: dict[str, Tally] = field(init=False)
+
+    def run(self) -> Iterator[dict[str, Any]]:
+        """A row of figures for each back end."""
+        self.tallies = {name: Tally() for name in self.targets}
+        with brokers.start(self.kind, self.scratch / self.kind) as broker, ExitStack() as stack:
+            old_topics(broker.bootstrap)
+            topics.create_topics(broker.bootstrap, partitions=PARTITIONS)
+            guard = places.LiveGuard(broker.bootstrap, self.scratch / f"{self.kind}-guard.log")
+            stack.callback(guard.end)
+            gun = self._blow(broker.bootstrap)
+            watched = self._watched(guard, gun)
+        for name, target in self.targets.items():
+            tally = count(target, gun.landed, self.tallies[name])
+            for words in (["warehouse", "status"], ["dead-letters", "list"], ["dead-letters", "redrive", "--all"]):
+                self._judge(name, places.loveloop(*words, "--warehouse", target))
+            sent = {"broker": self.kind, "warehouse": name, "refused": gun.refused, "rolled_back": gun.rolled_back}
+            yield sent | tally.row() | watched
+
+    def _blow(self, bootstrap: str) -> Gun:
+        """Send and read, wave by wave; half of it before the topics get the broker's time stamps."""
+        gun, writer = Gun(bootstrap), Writer(self.seed)
+        for wave in range(self.waves):
+            if wave == self.waves // 2:
+                topics.give_brokers_clock(bootstrap)
+            size = self.records * (wave + 1) // self.waves - self.records * wave // self.waves
             gun.fire(itertools.chain(volleys(writer, size), liars(writer)))
-            for name, target in targets.items():
+            for name, target in self.targets.items():
                 began = time.monotonic()
-                words = ("ingest", "--until-caught-up", "--bootstrap", broker.bootstrap, "--warehouse", target)
-                _judge(tallies[name], f"ingest on {kind} into {name}", places.loveloop(*words))
-                print(
-                    f"{kind}, wave {wave + 1}/{waves}: {len(gun.landed):,} records, {name} {time.monotonic() - began:.0f} s",
-                    flush=True,
-                )
+                words = ("ingest", "--until-caught-up", "--bootstrap", bootstrap, "--warehouse", target)
+                self._judge(name, places.loveloop(*words))
+                part = f"{self.kind}, wave {wave + 1}/{self.waves}: {len(gun.landed):,} records"
+                print(f"{part}, {name} {time.monotonic() - began:.0f} s", flush=True)
         gun.close()
-        lines = sum(len(each.shot.lines) for each in gun.landed if each.shot.topic == TOPICS.events and each.group < 0)
-        watched = guard.wait_for(lines - sum(not each.shot.lines[0].text for each in gun.landed if each.group < 0), 600)
+        return gun
+
+    def _watched(self, guard: places.LiveGuard, gun: Gun) -> dict[str, int]:
+        """How many lines the guard has read of those that it should have, and whether it crashed."""
+        mine = [each for each in gun.landed if each.shot.topic == TOPICS.events and each.group < 0]
+        lines = sum(bool(line.text) for each in mine for line in each.shot.lines)
+        read = guard.wait_for(lines, 600)
         ended = guard.end()
         if ended:
-            print(f"the guard on {kind} crashed: {ended}", file=sys.stderr)
-    for name, target in targets.items():
-        tally = count(target, gun.landed, tallies[name])
-        for words in (["warehouse", "status"], ["dead-letters", "list"], ["dead-letters", "redrive", "--all"]):
-            _judge(tally, f"{' '.join(words)} on {name}", places.loveloop(*words, "--warehouse", target))
-        yield {
-            "broker": kind, "warehouse": name, **tally.row(), "refused": gun.refused, "rolled_back": gun.rolled_back,
-            "guard_lines": watched["lines"], "guard_crashed": int(bool(ended)),
-        }  # fmt: skip
+            print(f"the guard on {self.kind} crashed: {ended}", file=sys.stderr)
+        return {"guard_sent": lines, "guard_read": read, "guard_crashed": int(bool(ended))}
 
-
-def _judge(tally: Tally, what: str, done: Any) -> None:
-    said = places.crashed(done)
-    if said:
-        tally.crashed += 1
-        print(f"{what} crashed: {said}", file=sys.stderr, flush=True)
+    def _judge(self, name: str, done: subprocess.CompletedProcess[str]) -> None:
+        said = places.crashed(done)
+        if said:
+            self.tallies[name].crashed += 1
+            print(f"{' '.join(done.args[2:])} crashed: {said}", file=sys.stderr, flush=True)
 
 
 def show(figures: dict[str, Any]) -> None:
@@ -161,7 +186,7 @@ def measure(kinds: list[str], records: int, waves: int, seed: int) -> dict[str, 
             targets = {"file": str(scratch / f"{kind}.duckdb")}
             if not places.no_postgres():
                 targets["lake"] = stack.enter_context(places.lake(scratch / f"{kind}-lake" / "postgres"))
-            rows += one_broker(kind, targets, records // len(kinds), waves, scratch, seed)
+            rows += Storm(kind, targets, records // len(kinds), waves, scratch, seed).run()
     totals = {name: sum(row[name] for row in rows) for name in (*TOTALS, "guard_crashed")}
     left_out = missing | ({"lake": places.no_postgres()} if places.no_postgres() else {})
     return {

@@ -113,6 +113,9 @@ class Gun:
 
     def _options(self, codec: str | None) -> dict[str, Any]:
         return {
-            "bootstrap_servers": self._bootstrap, "compression_type": codec, "acks": "all", "max_request_size": MAX_MESSAGE_BYTES,
+            "bootstrap_servers": self._bootstrap,
+            "compression_type": codec,
+            "acks": "all",
+            "max_request_size": MAX_MESSAGE_BYTES,
             "batch_size": 200_000,
-        }  # fmt: skip
+        }

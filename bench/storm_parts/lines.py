@@ -11,15 +11,23 @@ from typing import Any, NamedTuple
 from streams.events import ErasureRequested, Event, Message, ReactionChanged, ResponseServed, encode, new_event_id
 
 HARD = (
-    "'", '"', "\\", "\\'", "''; DROP TABLE responses; --", "$1", "%s", "{}", "?", ";", "--", "/*", "\\u0041", "\x01", "\x07",
-    "\x1b[31m", "\x7f", "\t", "\n", "\r\n", "\u0085", "\u00a0", "\u200b", "\u202e", "\u2028", "\u2029", "\ufeff", "\ufffd",
-    "\uffff", "\U0001f9d1\u200d\U0001f680", "\U0010ffff", "e\u0301", "مرحبا", "日本語", "NULL", "nan", "inf", "2026-01-01",
-    "0", "-1", "1e999", "true", "a" * 200, "❤️",
+    "'", '"', "\\", "\\'", "''; DROP TABLE responses; --", "$1", "%s", "{}", "?", ";", "--", "/*", "\\u0041",
+    "\x01", "\x07", "\x1b[31m", "\x7f", "\t", "\n", "\r\n", "\u0085", "\u00a0", "\u200b", "\u202e", "\u2028",
+    "\u2029", "\ufeff", "\ufffd", "\uffff", "\U0001f9d1\u200d\U0001f680", "\U0010ffff", "e\u0301", "مرحبا", "日本語",
+    "NULL", "nan", "inf", "2026-01-01", "0", "-1", "1e999", "true", "a" * 200, "❤️",
 )  # fmt: skip
 """Texts that quoting, escaping and guessing go wrong on."""
 _ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 1.5, 1e308, 2**31, 2**53 + 1, 2**63, 2**64, 10**40, "", " ", [], {}, [[]], {"a": None},
     "x" * 300, "a\0", "\0", *HARD[:12],
+)  # fmt: skip
+_SPELLINGS = (
+    (b'"user_id":"', b'"user_id":"\\u0000'), (b'"user_id":"', b'"user_id":"\\ud800'),
+    (b'"user_id":"', b'"user_id":"\xff'), (b'"response_id":"', b'"response_id":"\\u0000'),
+    (b'"policy":"', b'"policy":"\\u0000'), (b'{"', b'\xef\xbb\xbf{"'), (b'{"', b'{"user_id":"first","'),
+    (b"}", b',"extra":NaN}'), (b"}", b',"extra":1e999}'), (b"}", b"}{}"), (b"Z", b"+14:00"), (b"20", b"99"),
+    (b'"turn":', b'"turn":1e2,"t":'), (b'"', b"'"), (b"}", b"},"), (b"{", b"[{"), (b"}", b"}\r"), (b"Z", b""),
+    (b'"type":"', b'"type":"x'), (b'"schema_version":2', b'"schema_version":9'), (b'"event_id":"0', b'"event_id":"F'),
 )  # fmt: skip
 
 
@@ -87,23 +95,35 @@ class Writer:
             return self._served(moment)
         if chance < 0.97:
             return ReactionChanged(
-                event_id=self._id(moment), user_id=self._name("u"), reacted_at=moment,
-                response_id=self.draw.choice(self._shown), reaction=self.draw.choice(["love", "like", "dislike", "wow'\\\""]),
-                action=self.draw.choice(["added", "removed"]), session_id=self._name("s"), device_id=self._name("d"),
+                event_id=self._id(moment),
+                user_id=self._name("u"),
+                reacted_at=moment,
+                response_id=self.draw.choice(self._shown),
+                reaction=self.draw.choice(["love", "like", "dislike", "wow'\\\""]),
+                action=self.draw.choice(["added", "removed"]),
+                session_id=self._name("s"),
+                device_id=self._name("d"),
                 dwell_ms=self.draw.choice([None, 0, 2**63 - 1]),
-            )  # fmt: skip
+            )
         return ErasureRequested(event_id=self._id(moment), user_id=self._name("gone"), requested_at=moment)
 
     def _served(self, moment: datetime) -> ResponseServed:
         self._shown = [*self._shown[-50:], self._name("r")]
         arm = self.draw.random() < 0.3
         return ResponseServed(
-            event_id=self._id(moment), user_id=self._name("u"), served_at=moment, response_id=self._shown[-1],
-            conversation_id=self._name("c"), turn=self.draw.choice([0, 1, 2**63 - 1]), session_id=self._name("s"),
-            policy=self.text()[:256], experiment=self.text()[:256] if arm else None, arm=self.text()[:256] if arm else None,
+            event_id=self._id(moment),
+            user_id=self._name("u"),
+            served_at=moment,
+            response_id=self._shown[-1],
+            conversation_id=self._name("c"),
+            turn=self.draw.choice([0, 1, 2**63 - 1]),
+            session_id=self._name("s"),
+            policy=self.text()[:256],
+            experiment=self.text()[:256] if arm else None,
+            arm=self.text()[:256] if arm else None,
             conversation=[Message("user", self.text() + self.draw.choice(["", "\0"]))],
             response=self.text() + self.draw.choice(["", "\0", "\0'"]),
-        )  # fmt: skip
+        )
 
     def _id(self, moment: datetime) -> str:
         return new_event_id(moment, self.draw.getrandbits(74))
@@ -146,18 +166,11 @@ class Writer:
 
     def _spelled(self, text: bytes) -> bytes:
         """The same said otherwise, some of it wrongly."""
-        old, new = self.draw.choice([
-            (b'"user_id":"', b'"user_id":"\\u0000'), (b'"user_id":"', b'"user_id":"\\ud800'), (b'"user_id":"', b'"user_id":"\xff'),
-            (b'"response_id":"', b'"response_id":"\\u0000'), (b'"policy":"', b'"policy":"\\u0000'), (b'{"', b'\xef\xbb\xbf{"'),
-            (b'{"', b'{"user_id":"first","'), (b"}", b',"extra":NaN}'), (b"}", b',"extra":1e999}'), (b"}", b"}{}"), (b"Z", b"+14:00"),
-            (b"20", b"99"), (b'"turn":', b'"turn":1e2,"t":'), (b'"', b"'"), (b"}", b"},"), (b"{", b"[{"), (b"}", b"}\r"), (b"Z", b""),
-            (b'"type":"', b'"type":"x'), (b'"schema_version":2', b'"schema_version":9'), (b'"event_id":"0', b'"event_id":"F'),
-        ])  # fmt: skip
-        return text.replace(old, new, 1)
+        return text.replace(*self.draw.choice(_SPELLINGS), 1)
 
     def _deep(self, text: bytes) -> bytes:
         depth = self.draw.choice([10, 900, 5_000])
         return text[:-1] + b',"deep":' + b"[" * depth + b"]" * depth + b"}"
 
-    def _noise(self, text: bytes) -> bytes:
+    def _noise(self, _: bytes) -> bytes:
         return self.draw.randbytes(self.draw.choice([1, 7, 80, 3_000]))

@@ -84,8 +84,8 @@ class LiveGuard:
                 stdout=out, stderr=subprocess.STDOUT,
             )  # fmt: skip
 
-    def wait_for(self, lines: int, seconds: float) -> dict[str, Any]:
-        """What it counted, once it has read so many lines or the time is over."""
+    def wait_for(self, lines: int, seconds: float) -> int:
+        """How many lines it has read, once they are so many or the time is over."""
         deadline, seen = time.monotonic() + seconds, dict[str, Any]()
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
@@ -96,7 +96,7 @@ class LiveGuard:
             if seen.get("lines", 0) >= lines:
                 break
             time.sleep(0.5)
-        return {name: seen.get(name, 0) for name in ("lines", "unreadable")}
+        return int(seen.get("lines", 0))
 
     def end(self) -> str:
         """Stop it; the end of its log where it crashed before, or while it ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -97,33 +98,59 @@ def _live(writer: Writer) -> Shot:
     )
     flag = {"rule": text, "user_id": text, "score": number, "evidence": {text: number}, "flagged_at": moment}
     window = {
-        "experiment": text, "arm": text, "policy": text, "window_start": moment, "window_seconds": number, "served": number,
-        "loves": 1, "value": 0.5, "measured_at": moment, "partition": number, "through": draw.choice([-1, 3]),
-    }  # fmt: skip
+        "experiment": text,
+        "arm": text,
+        "policy": text,
+        "window_start": moment,
+        "window_seconds": number,
+        "served": number,
+        "loves": 1,
+        "value": 0.5,
+        "measured_at": moment,
+        "partition": number,
+        "through": draw.choice([-1, 3]),
+    }
     trip = {
-        "experiment": text, "arm": text, "metric": "love_rate", "against": text, "rate": 0.1, "reference": 0.2, "served": number,
-        "log_evidence": 8.0, "alpha": 0.001, "tripped_at": moment,
-    }  # fmt: skip
+        "experiment": text,
+        "arm": text,
+        "metric": "love_rate",
+        "against": text,
+        "rate": 0.1,
+        "reference": 0.2,
+        "served": number,
+        "log_evidence": 8.0,
+        "alpha": 0.001,
+        "tripped_at": moment,
+    }
     change = [0, [[3, "device", text, number, number]]]
-    topic, told = draw.choice([
-        (TOPICS.flags, flag), (TOPICS.live_metrics, window), (TOPICS.kill_switch, trip), (TOPICS.guard_counts, change),
-    ])  # fmt: skip
-    import json
-
+    topic, told = draw.choice(
+        [
+            (TOPICS.flags, flag),
+            (TOPICS.live_metrics, window),
+            (TOPICS.kill_switch, trip),
+            (TOPICS.guard_counts, change),
+        ]
+    )
     value = json.dumps(told).encode() if draw.random() < 0.9 else draw.randbytes(30).replace(b"\n", b"") or b"x"
     return Shot(topic, 0, value, (Line(value),), *_envelope(writer, keyed=topic in TOPICS[3:5]))
 
 
-def _envelope(
-    writer: Writer, *, keyed: bool = False
-) -> tuple[bytes | None, list[tuple[str, bytes]], int | None]:
+def _envelope(writer: Writer, *, keyed: bool = False) -> tuple[bytes | None, list[tuple[str, bytes]], int | None]:
     """Key, headers and stamp; a compacted topic takes no record without a key, nor the client one without a value."""
     draw, now = writer.draw, int(time.time())
     key = draw.choice([b"k", b"\xff\x00", b"k" * 9_000] if keyed else [None, b"", b"u1", b"\xff\x00", b"k" * 9_000])
     header = draw.choice([("", b""), ("h", b""), ("h", b"\xff" * 300), ("❤" * 40, b"x"), (_RawName("h"), b"x")])
     headers = [header] * draw.choice([0, 0, 1, 2, 120])
     stamps = [
-        None, now, now * 1000, now * 10**6, now * 10**9, 0, (now - 3 * 86_400) * 1000, (now - 900 * 86_400) * 1000,
-        (now + 300 * 86_400) * 1000, 2**62,
-    ]  # fmt: skip
+        None,
+        now,
+        now * 1000,
+        now * 10**6,
+        now * 10**9,
+        0,
+        (now - 3 * 86_400) * 1000,
+        (now - 900 * 86_400) * 1000,
+        (now + 300 * 86_400) * 1000,
+        2**62,
+    ]
     return key, headers, draw.choice(stamps)
