@@ -120,7 +120,7 @@ class PartitionGuard:
 
     def release(self) -> int:
         """Offset of the last message that no restarted guard needs, -1 when there is none yet."""
-        return self._old.before if self._old else -1
+        return self._old.before if self._old is not None else -1  # one without any event is false
 
     def rates(self) -> Iterator[tuple[str, UserRate]]:
         """Users with changes in this generation."""
