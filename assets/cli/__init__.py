@@ -52,7 +52,7 @@ class LateGroup(click.Group):
             except UnicodeEncodeError:  # bytes that are no UTF-8
                 whole = False
             if whole is False:
-                raise click.UsageError(f"{ascii(word)} is no text in UTF-8, or holds the character NUL; write it otherwise")
+                raise click.UsageError(f"{word!a} is no text in UTF-8, or holds a NUL; write it otherwise")
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)

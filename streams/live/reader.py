@@ -26,6 +26,22 @@ def _records(data: bytes | None) -> MemoryRecords:
     return MemoryRecords(data or b"")
 
 
+SILENT: dict[tuple[str, int], range] = {}
+"""By topic and partition the newest offsets that hold no message: marks of transactions, what was rolled back."""
+
+
+def behind_silence(topic: str, partition: int, offset: int) -> int:
+    """The offset, or where its partition goes on when it is known that nothing comes before.
+
+    >>> SILENT["t", 0] = range(7, 9)
+    >>> [behind_silence("t", 0, offset) for offset in (6, 7, 8, 9)]
+    [6, 9, 9, 9]
+    >>> SILENT.clear()
+    """
+    known = SILENT.get((topic, partition), range(0))
+    return known.stop if offset in known else offset
+
+
 class CommittedRecords(fetcher.PartitionRecords):  # type: ignore[misc]
     """The messages of one fetch of one partition, without keys and headers."""
 
@@ -42,4 +58,9 @@ class CommittedRecords(fetcher.PartitionRecords):  # type: ignore[misc]
                     size = -1 if value is None else len(value)
                     kind = int(run.by_broker)
                     yield ConsumerRecord(topic, partition, offset, run.stamp, kind, None, value, None, -1, size, ())
-            self.next_fetch_offset = max(run.next_offset, self.next_fetch_offset)
+            before, self.next_fetch_offset = self.next_fetch_offset, max(run.next_offset, self.next_fetch_offset)
+            if before < self.next_fetch_offset:
+                known = SILENT.get((topic, partition), range(0))
+                SILENT[topic, partition] = range(
+                    known.start if known.stop == before else before, self.next_fetch_offset
+                )

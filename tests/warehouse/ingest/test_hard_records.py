@@ -11,7 +11,7 @@ import pytest
 from kafka import KafkaProducer
 from kafka.record import default_records
 
-from streams import consumer, topics
+from streams import batches, consumer, topics
 from warehouse import sink
 from warehouse.connection import Target
 from warehouse.connection import open as open_warehouse
@@ -25,7 +25,9 @@ def names(broker: str, stream: topics.Topics) -> topics.Topics:
     from kafka.admin import KafkaAdminClient
 
     admin = KafkaAdminClient(bootstrap_servers=broker)
-    limits = {f"message.timestamp.{side}.max.ms": str(2**63 - 1) for side in ("before", "after")}
+    limits = {"max.message.bytes": str(20 * 2**20)} | {
+        f"message.timestamp.{side}.max.ms": str(2**63 - 1) for side in ("before", "after")
+    }
     admin.create_topics(
         {stream.events: {"num_partitions": 1, "replication_factor": 1, "configs": limits}}, wait_for_metadata=True
     )
@@ -136,6 +138,35 @@ def test_keys_headers_and_empty_values_harm_nothing(
     done = ingest(path, broker, names)
     assert (done.responses, done.dead_letters) == (4, 3)
     assert ask(path, "SELECT DISTINCT reason FROM dead_letters") == ["empty_message"]
+
+
+def test_a_message_larger_than_a_fetch_stops_nothing(
+    broker: str, names: topics.Topics, producers: Any, product: Any, tmp_path: Path
+) -> None:
+    producer = producers(max_request_size=20 * 2**20)
+    huge = b"x" * (topics.MAX_MESSAGE_BYTES + 2**20)
+    send(producer, names, [product.served("r1"), huge, product.served("r2")])
+    done = ingest(tmp_path / "w.duckdb", broker, names)
+    assert (done.responses, done.dead_letters) == (2, 1)
+    assert ask(tmp_path / "w.duckdb", "SELECT reason, octet_length(body) FROM dead_letters") == [
+        ("line_too_long", len(huge))
+    ]
+
+
+def test_a_missing_codec_is_told_and_what_lies_before_it_is_stored(
+    broker: str, names: topics.Topics, producers: Any, product: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "w.duckdb"
+    send(producers(), names, [product.served("before")])
+    send(producers(compression_type="lz4"), names, [product.served(f"r{n}") for n in range(9)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kafka.codec.has_lz4", lambda: False)
+        with pytest.raises(
+            batches.CodecMissingError, match="lz4 need the package lz4, which is not installed: pip install lz4"
+        ):
+            ingest(path, broker, names)
+    assert ask(path, "SELECT response_id FROM responses") == ["before"]
+    assert ingest(path, broker, names).responses == 9
 
 
 def test_lines_that_no_guard_wrote_stop_nobody(
