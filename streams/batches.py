@@ -25,6 +25,21 @@ class CodecMissingError(ModuleNotFoundError):
     """A batch is compressed with a codec whose package is not installed. Nothing is wrong with the batch."""
 
 
+class Message(NamedTuple):
+    """One message and its coordinates.
+
+    Attributes:
+        stamp: Its batch's time stamp (see `Run`).
+        value: A pack of lines (see `wire.unpack`).
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    stamp: int
+    value: bytes | None
+
+
 class Run(NamedTuple):
     """What one batch holds.
 
@@ -62,26 +77,6 @@ def runs(records: MemoryRecords, aborted: Iterable[tuple[int, int]] = ()) -> Ite
     for index, batch in enumerate(batches):
         behind = batches[index + 1].base_offset if index + 1 < len(batches) else None
         yield _run(batch, behind, rolled_back=rolled_back[index])
-
-
-def committed_ends(consumer: Any) -> dict[Any, int]:
-    """Where the messages of each topic-partition end that a `read_committed` consumer of kafka-python can read.
-
-    That is where the first open transaction begins. The fetches tell it, and the dictionary is filled as they are read;
-    the consumer itself keeps only the high watermark, behind which it waits for nothing.
-    """
-    fetcher, ends = consumer._fetcher, dict[Any, int]()
-    parse = fetcher._parse_fetched_data
-
-    def parse_and_note(completed: Any) -> Any:
-        told = completed.partition_data
-        found = [each for each in (told.last_stable_offset, told.high_watermark) if each is not None and each >= 0]
-        if not told.error_code and found:
-            ends[completed.topic_partition] = min(found)
-        return parse(completed)
-
-    fetcher._parse_fetched_data = parse_and_note
-    return ends
 
 
 def _run(batch: Any, behind: int | None, *, rolled_back: bool) -> Run:

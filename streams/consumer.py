@@ -4,30 +4,15 @@ Following a stream with stored positions is the work of the warehouse's sink.
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from streams import topics
 
-
-class Received(NamedTuple):
-    """One message and its coordinates.
-
-    Attributes:
-        partition: Of the topic.
-        offset: In the partition.
-        timestamp: When the broker or producer stamped it, in ms since 1970 UTC (see `streams.receipt`).
-        key: If it had one.
-        value: A pack of lines (see `wire.unpack`).
-    """
-
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
+if TYPE_CHECKING:
+    from streams.batches import Message
 
 
-def read_to_end(bootstrap: str, topic: str = topics.EVENTS, *, timeout: float = 10.0) -> Iterator[Received]:
+def read_to_end(bootstrap: str, topic: str = topics.EVENTS, *, timeout: float = 10.0) -> Iterator["Message"]:
     """Every message that the topic holds now, in the order of each partition.
 
     Args:
@@ -43,7 +28,7 @@ def read_to_end(bootstrap: str, topic: str = topics.EVENTS, *, timeout: float = 
         return
     from kafka import KafkaConsumer, TopicPartition
 
-    from streams import batches
+    from streams import fetches
 
     partitions = [TopicPartition(topic, number) for number in range(count)]
     consumer = KafkaConsumer(
@@ -52,7 +37,7 @@ def read_to_end(bootstrap: str, topic: str = topics.EVENTS, *, timeout: float = 
         auto_offset_reset="earliest",
         isolation_level="read_committed",
     )
-    told = batches.committed_ends(consumer)
+    told = fetches.give(consumer, fetches.PlainRecords)
     try:
         consumer.assign(partitions)
         ends = consumer.end_offsets(partitions)
@@ -62,7 +47,7 @@ def read_to_end(bootstrap: str, topic: str = topics.EVENTS, *, timeout: float = 
         consumer.close()
 
 
-def _until(consumer: Any, ends: dict[Any, int], told: dict[Any, int]) -> Iterator[Received]:
+def _until(consumer: Any, ends: dict[Any, int], told: dict[Any, int]) -> Iterator["Message"]:
     """Read to the ends; the first answer for a partition may move its end up: what Tansu says of it may be too low."""
     settled = dict(ends)
     unsettled = set(ends)
@@ -71,5 +56,4 @@ def _until(consumer: Any, ends: dict[Any, int], told: dict[Any, int]) -> Iterato
             if partition in unsettled:
                 unsettled.remove(partition)
                 settled[partition] = max(settled[partition], told.get(partition, 0))
-            for record in records:
-                yield Received(record.partition, record.offset, record.timestamp, record.key, record.value)
+            yield from records

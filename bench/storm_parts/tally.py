@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from storm_parts.gun import Landed
+from storm_parts.lines import Line
 from streams.events import ErasureRequested, Event, ReactionChanged, ResponseServed
 from streams.topics import TOPICS
 from warehouse import connection
@@ -46,70 +47,73 @@ class Tally:
         return asdict(self)
 
 
+class _Found(NamedTuple):
+    """What a warehouse holds: event ids and reasons of dead letters by coordinates, what events say, lines by topic."""
+
+    rows: dict[Place, str]
+    dead: dict[Place, str]
+    said: dict[str, tuple[Any, ...]]
+    lines: dict[str, int]
+
+    @classmethod
+    def read(cls, target: Target) -> _Found:
+        """All of it."""
+        place = ", ".join(f"kafka_{name}" for name in ("topic", "partition", "offset", "line"))
+        with connection.open(target).read() as reader:
+            rows = [
+                row
+                for name in _TABLES
+                for row in reader.execute(f"SELECT {place}, CAST(event_id AS VARCHAR) FROM {name}").fetchall()
+            ]
+            dead = reader.execute(f"SELECT {place}, reason FROM dead_letters").fetchall()
+            sums = "SELECT topic, CAST(sum(events) AS BIGINT) FROM ingest_positions GROUP BY topic"
+            lines = reader.execute(sums).fetchall()
+            by_place = ({row[:4]: row[4] for row in each} for each in (rows, dead))
+            return cls(*by_place, _said_by_id(reader), dict(lines))
+
+
 def count(target: Target, landed: Sequence[Landed], tally: Tally) -> Tally:
     """Look every line up by its coordinates; a copy is looked up by its event."""
-    with connection.open(target).read() as reader:
-        places = ", ".join(f"kafka_{name}" for name in ("topic", "partition", "offset", "line"))
-        rows: dict[Place, str] = {
-            row[:4]: row[4]
-            for name in _TABLES
-            for row in reader.execute(f"SELECT {places}, CAST(event_id AS VARCHAR) FROM {name}").fetchall()
-        }
-        dead = dict[Place, str](
-            (row[:4], row[4]) for row in reader.execute(f"SELECT {places}, reason FROM dead_letters").fetchall()
-        )
-        texts = _texts(reader)
-        counted = reader.execute("SELECT topic, sum(events) FROM ingest_positions GROUP BY topic").fetchall()
-    tally.reasons = dict(Counter(dead.values()).most_common())
-    groups = {each.group: each.offset for each in landed if each.group >= 0}
-    known = set(rows.values())
-    seen: set[Place] = set()
-    live: Counter[str] = Counter()
-    for each in landed:
-        tally.records += each.group < 0 or groups[each.group] == each.offset
-        if each.shot.topic == TOPICS.guard_counts:
-            continue
-        if each.shot.topic != TOPICS.events:
-            live[each.shot.topic] += 1
-            continue
-        if each.group >= 0:
-            _count_batch(each, groups[each.group], dead, seen, tally)
-            continue
-        for number, line in enumerate(each.shot.lines):
-            place = (TOPICS.events, each.partition, each.offset, number)
-            seen.add(place)
-            tally.sent += 1
-            if place in rows:
-                tally.stored += 1
-                tally.changed += line.event is not None and texts[rows[place]] != _said(line.event)
-            elif line.copy and line.event is not None and line.event.event_id in known:
-                tally.duplicates += 1
-            elif place in dead:
-                tally.dead_letters += 1
-                _note_good(tally, line.event, f"{place} {dead[place]}")
-            elif line.event is not None and line.event.event_id in known:  # the copy was read before it
-                tally.duplicates += 1
-            else:
-                tally.lost += 1
-                _note_good(tally, line.event, f"{place} lost {line.text[:120]!r}")
-    for topic, lines in live.items():
-        read = int(dict(counted).get(topic, 0))
-        tally.sent += lines
-        tally.dead_letters += (broken := sum(place[0] == topic for place in dead))
-        tally.stored += min(read, lines) - broken
-        tally.lost += max(0, lines - read)
-    tally.rolled_back_stored = sum(place not in seen for place in rows)
+    found = _Found.read(target)
+    tally.reasons = dict(Counter(found.dead.values()).most_common())
+    last = {each.group: each.offset for each in landed if each.group >= 0}
+    heads = [each for each in landed if each.group < 0 or each.offset == last[each.group]]
+    tally.records = len(heads)
+    for each in heads:
+        if each.shot.topic == TOPICS.events:
+            unreadable = (Line(b""),) if each.group >= 0 else each.shot.lines
+            for number, line in enumerate(unreadable):
+                _count_line((TOPICS.events, each.partition, each.offset, number), line, found, tally)
+    _count_live(Counter(each.shot.topic for each in heads), found, tally)
+    mine = {(each.partition, each.offset) for each in landed}
+    tally.rolled_back_stored = sum(place[1:3] not in mine for place in found.rows)
     return tally
 
 
-def _count_batch(each: Landed, last: int, dead: dict[Place, str], seen: set[Place], tally: Tally) -> None:
-    """A batch that cannot be read is one dead letter, at its last offset."""
-    if each.offset == last:
-        place = (TOPICS.events, each.partition, last, 0)
-        seen.add(place)
-        tally.sent += 1
-        tally.dead_letters += place in dead
-        tally.lost += place not in dead
+def _count_line(place: Place, line: Line, found: _Found, tally: Tally) -> None:
+    tally.sent += 1
+    if place in found.rows:
+        tally.stored += 1
+        tally.changed += line.event is not None and found.said[found.rows[place]] != _said(line.event)
+    elif place in found.dead:
+        tally.dead_letters += 1
+        _note_good(tally, line.event, f"{place} {found.dead[place]}")
+    elif line.event is not None and line.event.event_id in found.said:  # this one, or the one before it, is the copy
+        tally.duplicates += 1
+    else:
+        tally.lost += 1
+        _note_good(tally, line.event, f"{place} lost {line.text[:120]!r}")
+
+
+def _count_live(sent: Counter[str], found: _Found, tally: Tally) -> None:
+    """Lines of the live guard's topics, one a record: their rows bear no coordinates, so they are counted."""
+    for topic in (TOPICS.flags, TOPICS.live_metrics, TOPICS.kill_switch):
+        read = min(found.lines.get(topic, 0), sent[topic])
+        broken = sum(place[0] == topic for place in found.dead)
+        tally.sent += sent[topic]
+        tally.dead_letters += broken
+        tally.stored += read - broken
+        tally.lost += sent[topic] - read
 
 
 def _note_good(tally: Tally, event: Event | None, what: str) -> None:
@@ -118,8 +122,8 @@ def _note_good(tally: Tally, event: Event | None, what: str) -> None:
         tally.examples = [*tally.examples, what][:10]
 
 
-def _texts(reader: Any) -> dict[str, tuple[Any, ...]]:
-    """What tests compare of every stored event, by its id."""
+def _said_by_id(reader: Any) -> dict[str, tuple[Any, ...]]:
+    """What is compared of every stored event, by its id."""
     served = "SELECT CAST(event_id AS VARCHAR), user_id, response_id, policy, response FROM responses"
     reacted = "SELECT CAST(event_id AS VARCHAR), user_id, response_id, reaction, device_id FROM reactions"
     asked = "SELECT CAST(event_id AS VARCHAR) FROM erasures"

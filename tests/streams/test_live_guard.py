@@ -189,7 +189,7 @@ def undisturbed(bootstrap: str, names: topics.Topics, dials: dict[str, Any]) -> 
     for message in consumer.read_to_end(bootstrap, names.events):
         guard.observe(
             SimpleNamespace(
-                partition=message.partition, offset=message.offset, timestamp=message.timestamp / 1000, timestamp_type=1,
+                partition=message.partition, offset=message.offset, timestamp=message.stamp / 1000, timestamp_type=1,
                 value=message.value,
             )
         )  # fmt: skip
