@@ -69,7 +69,7 @@ class Batch:
         self.spans: dict[tuple[str, int], Span] = {}
 
     def received(self, where: Coordinates) -> tuple[bytes, datetime]:
-        """The bytes of a line of this batch, and when the broker received it."""
+        """The bytes of a line of this batch, and when it was received."""
         record = next(each for each in self.records if each[:3] == where[:3])
         return lines_of(record)[where.line], received_at(record)
 
