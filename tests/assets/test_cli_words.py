@@ -154,7 +154,7 @@ def test_words_that_are_no_text_are_refused(word: str) -> None:
     for words in (("erase", word), ("dead-letters", "list", "--reason", word), (word,)):
         done = run(*words)
         assert done.exit_code == 2
-        assert f"{ascii(word)} is no text in UTF-8, or holds a NUL" in done.output
+        assert f"{word!a} is no text in UTF-8, or holds a NUL" in done.output
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What the guard makes of stamps that cannot be true, of batches that nobody can read, and of lines no guard wrote."""
 
 import json
+import struct
 import time
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -10,11 +11,12 @@ import pytest
 from aiokafka.structs import TopicPartition
 from kafka.record import MemoryRecords
 from kafka.record.default_records import DefaultRecordBatchBuilder
+from kafka.record.util import calc_crc32c
 
 from streams.events import ReactionChanged, encode, new_event_id
 from streams.live.guard import Guard
 from streams.live.messages import ArmWindow, Flag, Trip
-from streams.live.reader import CommittedRecords
+from streams.live.reader import SILENT, CommittedRecords, behind_silence
 from streams.live.rules import Rules
 
 
@@ -107,16 +109,37 @@ class Raw(str):
         return b"\xff\xfe"
 
 
+def mark(first: int) -> bytes:
+    """A control batch: a transaction was committed."""
+    data = bytearray(batch(first, struct.pack(">hi", 0, 0)))
+    struct.pack_into(">h", data, 21, 0x30)
+    struct.pack_into(">I", data, 17, calc_crc32c(bytes(data[21:])))
+    return bytes(data)
+
+
+def fetched(data: bytes, offset: int = 0) -> CommittedRecords:
+    return CommittedRecords(
+        tp=TopicPartition("t", 0), records=MemoryRecords(data), aborted_transactions=None, fetch_offset=offset,
+        key_deserializer=None, value_deserializer=None, check_crcs=True, isolation_level=1,
+    )  # fmt: skip
+
+
+def test_marks_behind_the_last_message_are_nothing_to_wait_for() -> None:
+    assert [each.offset for each in fetched(batch(0, b"a") + mark(1))] == [0]
+    assert list(fetched(mark(2), offset=2)) == []
+    assert [behind_silence("t", 0, offset) for offset in (0, 1, 2, 3)] == [0, 3, 3, 3]
+    assert [each.offset for each in fetched(batch(3, b"b") + mark(4), offset=3)] == [3]
+    assert [behind_silence("t", 0, offset) for offset in (3, 4)] == [3, 5]
+    SILENT.clear()
+
+
 def test_a_batch_that_cannot_be_read_and_a_header_without_utf8_stop_no_fetch() -> None:
     broken = bytearray(batch(2, b"b"))
     broken[-1] ^= 1
     data = b"".join(
         [batch(0, b"a", Raw("h")), bytes(broken), *(batch(3 + n, b"y" * 999, codec=n) for n in range(1, 5))]
     )
-    fetched = CommittedRecords(
-        tp=TopicPartition("t", 0), records=MemoryRecords(data), aborted_transactions=None, fetch_offset=0,
-        key_deserializer=None, value_deserializer=None, check_crcs=True, isolation_level=1,
-    )  # fmt: skip
-    found = [(each.offset, each.value[:1], each.timestamp, each.timestamp_type) for each in fetched]
+    records = fetched(data)
+    found = [(each.offset, each.value[:1], each.timestamp, each.timestamp_type) for each in records]
     assert found == [(0, b"a", 5, 0), *((3 + n, b"y", 5, 0) for n in range(1, 5))]
-    assert fetched.next_fetch_offset == 8
+    assert records.next_fetch_offset == 8
