@@ -37,6 +37,7 @@ TOTALS = (
     "stored",
     "dead_letters",
     "duplicates",
+    "erased",
     "lost",
     "good_lost",
     "changed",

@@ -133,20 +133,28 @@ def _rolled_back(batches: list[Any], aborted: list[tuple[int, int]]) -> list[boo
     """Of each batch, whether its transaction was aborted.
 
     The mark behind a batch tells; where that is not fetched yet, the broker's list. Tansu gives no list.
+
+    Args:
+        batches: Of one fetch.
+        aborted: Producer id and first offset of aborted transactions, in the order of their offsets.
     """
     found = [False] * len(batches)
-    marks: dict[int, bool] = {}
-    for index in range(len(batches) - 1, -1, -1):
-        batch = batches[index]
+    unmarked: dict[int, list[int]] = {}
+    since: dict[int, int] = {}  # where a producer's transaction before the one in turn ended
+    for index, batch in enumerate(batches):
         if batch.magic != 2 or not batch.is_transactional:
             continue
         producer = batch.producer_id
-        if batch.is_control_batch:
-            marks[producer] = _is_abort(batch)
-        elif producer in marks:
-            found[index] = marks[producer]
-        else:
-            found[index] = any(who == producer and first <= batch.last_offset for who, first in aborted)
+        if not batch.is_control_batch:
+            unmarked.setdefault(producer, []).append(index)
+            continue
+        for earlier in unmarked.pop(producer, []):
+            found[earlier] = _is_abort(batch)
+        since[producer] = batch.base_offset
+    for producer, places in unmarked.items():
+        firsts = [first for who, first in aborted if who == producer and first > since.get(producer, -1)]
+        for index in places:
+            found[index] = any(first <= batches[index].last_offset for first in firsts)
     return found
 
 

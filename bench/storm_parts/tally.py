@@ -20,9 +20,10 @@ _TABLES = ("responses", "reactions", "erasures")
 
 @dataclass
 class Tally:
-    """Lines of one combination of broker and back end; sent = stored + dead_letters + duplicates + lost.
+    """Lines of one combination of broker and back end; sent = stored + dead_letters + duplicates + erased + lost.
 
     Attributes:
+        erased: Broken lines whose user is also that of a broken request for erasure (an odd text for both).
         sent: Lines of committed messages; an empty message counts as one.
         good_lost: Of those lost, lines that keep the contract beyond doubt, and such as became dead letters.
         changed: Good lines whose stored text is not what was sent.
@@ -34,6 +35,7 @@ class Tally:
     stored: int = 0
     dead_letters: int = 0
     duplicates: int = 0
+    erased: int = 0
     lost: int = 0
     good_lost: int = 0
     changed: int = 0
@@ -48,12 +50,13 @@ class Tally:
 
 
 class _Found(NamedTuple):
-    """What a warehouse holds: event ids and reasons of dead letters by coordinates, what events say, lines by topic."""
+    """What a warehouse holds: event ids and dead letters by coordinates, what events say, lines by topic."""
 
     rows: dict[Place, str]
     dead: dict[Place, str]
     said: dict[str, tuple[Any, ...]]
     lines: dict[str, int]
+    erased: int
 
     @classmethod
     def read(cls, target: Target) -> _Found:
@@ -68,8 +71,9 @@ class _Found(NamedTuple):
             dead = reader.execute(f"SELECT {place}, reason FROM dead_letters").fetchall()
             sums = "SELECT topic, CAST(sum(events) AS BIGINT) FROM ingest_positions GROUP BY topic"
             lines = reader.execute(sums).fetchall()
+            (erased,) = reader.execute("SELECT CAST(sum(erased) AS BIGINT) FROM ingest_positions").fetchone() or (0,)
             by_place = ({row[:4]: row[4] for row in each} for each in (rows, dead))
-            return cls(*by_place, _said_by_id(reader), dict(lines))
+            return cls(*by_place, _said_by_id(reader), dict(lines), erased)
 
 
 def count(target: Target, landed: Sequence[Landed], tally: Tally) -> Tally:
@@ -84,6 +88,8 @@ def count(target: Target, landed: Sequence[Landed], tally: Tally) -> Tally:
             unreadable = (Line(b""),) if each.group >= 0 else each.shot.lines
             for number, line in enumerate(unreadable):
                 _count_line((TOPICS.events, each.partition, each.offset, number), line, found, tally)
+    tally.erased = min(tally.lost, found.erased)
+    tally.lost -= tally.erased
     _count_live(Counter(each.shot.topic for each in heads), found, tally)
     mine = {(each.partition, each.offset) for each in landed}
     tally.rolled_back_stored = sum(place[1:3] not in mine for place in found.rows)

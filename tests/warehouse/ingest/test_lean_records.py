@@ -127,6 +127,8 @@ def test_what_an_aborted_transaction_wrote_is_left_out_whether_or_not_the_broker
     ])  # fmt: skip
     expected = [b"before", b"kept", b"other", b"kept", b"after"]
     assert [value for _, value in read(LeanRecords, data)] == expected
+    cut = plain(3, b"dropped", **mine) + mark(4, 7, abort=True) + plain(5, b"kept", **mine)  # its mark comes later
+    assert [run.messages for run in batches.runs(MemoryRecords(cut), [(7, 3)])] == [[], [], [(5, b"kept")]]
     listed = list(batches.runs(MemoryRecords(plain(3, b"dropped", **mine) + plain(4, b"other", **other)), [(7, 3)]))
     assert [run.messages for run in listed] == [[], [(4, b"other")]]
 
