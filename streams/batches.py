@@ -82,7 +82,7 @@ def runs(records: MemoryRecords, aborted: Iterable[tuple[int, int]] = ()) -> Ite
 def _run(batch: Any, behind: int | None, *, rolled_back: bool) -> Run:
     if batch.magic != 2:
         return _old_run(batch)
-    raw = bytes(batch._buffer)
+    raw = batch._buffer  # uncompressing puts another one in its place
     stamp, by_broker = batch.max_timestamp, batch.timestamp_type == BY_BROKER
     found: list[tuple[int, bytes | None]] = []
     broken = ""
@@ -97,7 +97,9 @@ def _run(batch: Any, behind: int | None, *, rolled_back: bool) -> Run:
             broken = f"{type(error).__name__}: {error}"
     if not broken:
         return Run(batch.next_offset, batch.leader_epoch, stamp, by_broker, found)
-    return Run(_behind(batch, behind), batch.leader_epoch, stamp, by_broker, [], f"{_named(batch)}: {broken}", raw)
+    return Run(
+        _behind(batch, behind), batch.leader_epoch, stamp, by_broker, [], f"{_named(batch)}: {broken}", bytes(raw)
+    )
 
 
 def _old_run(batch: Any) -> Run:
