@@ -1,33 +1,18 @@
-"""Reads a topic from its beginning to its present end.
+"""Reads what was committed to a topic, from its beginning to its present end.
 
 Following a stream with stored positions is the work of the warehouse's sink.
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from streams import topics
 
-
-class Received(NamedTuple):
-    """One message and its coordinates.
-
-    Attributes:
-        partition: Of the topic.
-        offset: In the partition.
-        timestamp: When the broker or producer stamped it, in ms since 1970 UTC.
-        key: If it had one.
-        value: A pack of lines (see `wire.unpack`).
-    """
-
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
+if TYPE_CHECKING:
+    from streams.batches import Message
 
 
-def read_to_end(bootstrap: str, topic: str = topics.EVENTS, *, timeout: float = 10.0) -> Iterator[Received]:
+def read_to_end(bootstrap: str, topic: str = topics.EVENTS, *, timeout: float = 10.0) -> Iterator["Message"]:
     """Every message that the topic holds now, in the order of each partition.
 
     Args:
@@ -43,18 +28,26 @@ def read_to_end(bootstrap: str, topic: str = topics.EVENTS, *, timeout: float = 
         return
     from kafka import KafkaConsumer, TopicPartition
 
+    from streams import fetches
+
     partitions = [TopicPartition(topic, number) for number in range(count)]
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = KafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+    )
+    told = fetches.give(consumer, fetches.PlainRecords)
     try:
         consumer.assign(partitions)
         ends = consumer.end_offsets(partitions)
         consumer.seek_to_beginning(*partitions)
-        yield from _until(consumer, ends)
+        yield from _until(consumer, ends, told)
     finally:
         consumer.close()
 
 
-def _until(consumer: Any, ends: dict[Any, int]) -> Iterator[Received]:
+def _until(consumer: Any, ends: dict[Any, int], told: dict[Any, int]) -> Iterator["Message"]:
     """Read to the ends; the first answer for a partition may move its end up: what Tansu says of it may be too low."""
     settled = dict(ends)
     unsettled = set(ends)
@@ -62,6 +55,5 @@ def _until(consumer: Any, ends: dict[Any, int]) -> Iterator[Received]:
         for partition, records in consumer.poll(timeout_ms=500).items():
             if partition in unsettled:
                 unsettled.remove(partition)
-                settled[partition] = max(settled[partition], consumer.highwater(partition) or 0)
-            for record in records:
-                yield Received(record.partition, record.offset, record.timestamp, record.key, record.value)
+                settled[partition] = max(settled[partition], told.get(partition, 0))
+            yield from records

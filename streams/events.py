@@ -27,13 +27,15 @@ SCHEMA_VERSION = 2
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """No event may claim to be older than this."""
 LATEST_AHEAD = timedelta(hours=24)
-"""No event may lie further than this ahead of the moment at which the broker received it."""
+"""No event may lie further than this ahead of the moment at which it was received."""
 LONGEST_LINE = 1_048_576
 """Bytes of one event on the wire."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """Some editors and exports put it before the first line of a file; it belongs to no event."""
 MOMENTS = {"response_served": "served_at", "reaction_changed": "reacted_at", "erasure_requested": "requested_at"}
 """Which field says when, by type."""
+NUL = b"\\u0000"
+"""How JSON writes the character NUL: a line that holds none of these has no NUL anywhere."""
 
 EventId = Annotated[
     str, Meta(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$", max_length=36)
@@ -52,6 +54,7 @@ Reason = Literal[
     "unknown_version",
     "invalid_field",
     "not_a_number",
+    "nul_in_name",
     "timestamp_out_of_range",
 ]
 """Why a line became a dead letter."""
@@ -155,6 +158,8 @@ KINDS: dict[str, type[Event]] = {
     "erasure_requested": ErasureRequested,
 }
 """The struct of each `type`."""
+WRITTEN = frozenset({"conversation", "response"})
+"""Fields that hold what people and models wrote, word for word; all other texts are ids and names."""
 _KNOWN = {name: frozenset((*kind.__struct_fields__, "type")) for name, kind in KINDS.items()}
 _NAMES = frozenset(name for kind in KINDS.values() for name in kind.__struct_fields__ if name.endswith("_id")) | {
     "policy",
@@ -207,13 +212,14 @@ def decode(line: bytes, *, received_at: datetime, told: Counter[str] | None = No
     2. Leave out fields that are null: they count as absent.
     3. Read the moment and the conversation as products write them (`streams.moments`, `streams.conversations`).
     4. Bring a line of an older version to the present one (`streams.upcasters`).
-    5. Check every known field, the conversation's end, and the moment against the clock.
+    5. Check every known field, the conversation's end, and the moment against the clock. Ids and names hold no NUL: a
+       database takes it for the end of a text. What people wrote may hold one, and keeps it.
     6. Keep what this version does not know; when messages hold such fields, the messages as they came.
 
     Args:
         line: One JSON object.
-        received_at: The broker's time stamp of the message. Checks against the clock use it instead of the wall clock,
-            so that a replay of the log judges every line as the first reading did.
+        received_at: When the line arrived (`streams.receipt`). Checks against the clock use it instead of the wall
+            clock, so that a replay of the log judges a line as the first reading did.
         told: Counts what step 3 changed, by rule.
 
     Raises:
@@ -236,6 +242,9 @@ def _judged(fields: dict[str, Any], kind: type[Event], received_at: datetime, to
     """Steps 3 to 6 of `decode`."""
     fields = _normalised(fields, told)
     event = _convert(fields, kind)
+    if names_with_nul(event):
+        found = faults.find(msgspec.structs.asdict(event), kind, SCHEMA_VERSION)
+        raise ContractError("nul_in_name", faults.told(found), found)
     _check_moment(event, received_at)
     if isinstance(event, ResponseServed) and faults.at_odds(fields):
         raise _invalid(fields, kind)
@@ -308,6 +317,17 @@ def _normalised(fields: dict[str, Any], told: Counter[str] | None) -> dict[str, 
     return conversations.normalised(fields, told) if fields["type"] == "response_served" else fields
 
 
+def names_with_nul(event: Event) -> list[str]:
+    r"""The fields of an event, ids and names, that hold the character NUL.
+
+    >>> at = datetime(2026, 3, 1, tzinfo=UTC)
+    >>> names_with_nul(ErasureRequested(event_id=new_event_id(at), user_id="a\0", requested_at=at))
+    ['user_id']
+    """
+    texts = ((name, getattr(event, name)) for name in event.__struct_fields__ if name not in WRITTEN)
+    return [name for name, text in texts if isinstance(text, str) and "\0" in text]
+
+
 def _object(line: bytes) -> tuple[dict[str, Any], dict[str, str]]:
     """The fields of a line, and what they lost that no JSON can hold."""
     fields, lost = parse(line)
@@ -361,6 +381,6 @@ def _check_moment(event: Event, received_at: datetime) -> None:
     latest = received_at + LATEST_AHEAD
     if not EARLIEST <= moment <= latest:
         hours = LATEST_AHEAD // timedelta(hours=1)
-        received = f"{hours} hours after the broker received it ({received_at.isoformat()})"
+        received = f"{hours} hours after it was received ({received_at.isoformat()})"
         rule = f"must lie between {EARLIEST:%Y-%m-%d} and {received}"
         raise ContractError("timestamp_out_of_range", f"{moment.isoformat()}, {rule}")

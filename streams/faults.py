@@ -19,6 +19,7 @@ SHOWN = 16
 EXACT = 2**53
 """From here on a float of 64 bits is no whole number of its own: neighbours look the same."""
 _LONGEST = {"event_id": 36, "reaction": 64}
+_WRITTEN = ("conversation", "response")
 
 
 class Fault(NamedTuple):
@@ -101,6 +102,10 @@ def _of_end(fields: Mapping[str, Any]) -> list[Fault]:
 
 
 def _of_value(name: str, value: Any, rule: Any, version: int) -> Iterator[Fault]:
+    if isinstance(value, str) and "\0" in value and name not in _WRITTEN:
+        seen = f"{name} == {shown(value)} holds the character NUL (U+0000), ids and names hold none"
+        yield Fault(name, seen, "leave it out; a message or a response may hold one")
+        return
     try:
         msgspec.convert(value, rule)
     except msgspec.ValidationError as error:

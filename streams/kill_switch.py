@@ -70,8 +70,13 @@ class KillSwitch:
         topics.wait_for_broker(self._bootstrap, self._timeout)
         from kafka import KafkaConsumer, TopicPartition
 
+        from streams import fetches
+
         partition = TopicPartition(self._topic, 0)
-        self._consumer = KafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
+        self._consumer = KafkaConsumer(
+            bootstrap_servers=self._bootstrap, enable_auto_commit=False, isolation_level="read_committed"
+        )
+        fetches.give(self._consumer, fetches.PlainRecords)
         self._consumer.assign([partition])
         self._consumer.seek_to_beginning(partition)
         end = self._consumer.end_offsets([partition])[partition]

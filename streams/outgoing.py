@@ -12,6 +12,7 @@ from .events import (
     KINDS,
     LATEST_AHEAD,
     LONGEST_LINE,
+    NUL,
     SCHEMA_VERSION,
     ContractError,
     Event,
@@ -20,6 +21,7 @@ from .events import (
     decode,
     encode,
     moment_of,
+    names_with_nul,
     without_nulls,
 )
 
@@ -55,6 +57,8 @@ def _keeps_the_contract(reader: Any, line: bytes, now: datetime | None) -> bool:
     try:
         event = reader(line)
     except msgspec.MsgspecError:
+        return False
+    if NUL in line and names_with_nul(event):
         return False
     if isinstance(event, ResponseServed) and at_odds(event):
         return False

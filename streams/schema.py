@@ -1,7 +1,7 @@
 """The event contract as JSON Schema, for products in other languages: `python -m streams.schema docs/schema` writes it.
 
-What a schema cannot say stays with `streams.events.decode`: the moment against the broker's clock, the length of a
-line, `experiment` and `arm` only together.
+What a schema cannot say stays with `streams.events.decode`: the moment against the time of receipt, the length of a
+line, `experiment` and `arm` only together, no NUL in ids and names.
 """
 
 import json

@@ -41,6 +41,8 @@ class Topics(NamedTuple):
 
 TOPICS = Topics()
 EVENTS, DEAD_LETTERS, FLAGS, LIVE_METRICS, KILL_SWITCH, GUARD_COUNTS = TOPICS
+BROKERS_CLOCK = {"message.timestamp.type": "LogAppendTime"}
+"""Records of the topics bear the broker's stamp, not their producer's; see `streams.receipt`."""
 _COMPACTED = {"cleanup.policy": "compact", "segment.bytes": str(16 * 1_048_576), "min.cleanable.dirty.ratio": "0.2"}
 
 
@@ -79,6 +81,42 @@ def create_topics(
                 admin, name, partitions if name in many else 1, replication, _COMPACTED if name in compacted else {}
             )
         ]
+
+
+def give_brokers_clock(bootstrap: str, *, topics: Topics = TOPICS, timeout: float = 10.0) -> dict[str, bool]:
+    """Have the broker stamp what comes to those topics whose records bear their producer's stamp so far.
+
+    Records that are there keep their stamps; nothing is read again.
+
+    Returns:
+        By topic that was not so before: whether it is now. A broker that has no such setting (Tansu) leaves it.
+
+    Raises:
+        BrokerUnavailableError: Nobody answers there.
+    """
+    from kafka.admin import ConfigResource, ConfigResourceType
+    from kafka.errors import KafkaError
+
+    with _admin(bootstrap, timeout) as admin:
+        found: dict[str, bool] = {}
+        for name in set(topics) & set(admin.list_topics()):
+            if _stamped_by_broker(admin, name):
+                continue
+            try:
+                admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, BROKERS_CLOCK)])
+            except (KafkaError, ValueError):  # ValueError: kafka-python finds the setting nowhere
+                found[name] = False
+            else:
+                found[name] = _stamped_by_broker(admin, name)
+        return {name: found[name] for name in topics if name in found}
+
+
+def _stamped_by_broker(admin: Any, topic: str) -> bool:
+    from kafka.admin import ConfigResource, ConfigResourceType
+
+    settings = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])["topic"][topic]
+    ((name, wanted),) = BROKERS_CLOCK.items()
+    return bool(settings.get(name, {}).get("value") == wanted)
 
 
 def partition_count(bootstrap: str, topic: str = EVENTS, *, timeout: float = 10.0) -> int:
@@ -123,7 +161,7 @@ def _create(admin: Any, name: str, partitions: int, replication: int, configs: d
     settings = {
         "num_partitions": partitions,
         "replication_factor": replication,
-        "configs": {"max.message.bytes": str(MAX_MESSAGE_BYTES), **configs},
+        "configs": {"max.message.bytes": str(MAX_MESSAGE_BYTES), **BROKERS_CLOCK, **configs},
     }
     try:
         admin.create_topics({name: settings}, wait_for_metadata=True)

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from streams.events import ErasureRequested, encode, new_event_id
+from streams.events import ErasureRequested, new_event_id
+from streams.outgoing import encode_checked
 from streams.topics import TOPICS
 from warehouse import connection
 from warehouse.adversary import online
@@ -59,12 +60,13 @@ def request(target: Target, user_id: str, at: datetime | None = None) -> Erasure
         The request as an event: posted to the broker as well, it is known wherever the log is read again.
 
     Raises:
+        ContractError: No event may bear such a user_id.
         WarehouseError: As `Warehouse.transaction`.
     """
     moment = at or datetime.now(UTC)
     event = ErasureRequested(event_id=new_event_id(moment), user_id=user_id, requested_at=moment)
     stamp = int(moment.timestamp() * 1000) + 1  # not before what was received in the same millisecond
-    batch = decode_batch([Record(TOPICS.events, 0, 0, stamp, encode(event))])
+    batch = decode_batch([Record(TOPICS.events, 0, 0, stamp, encode_checked(event, now=moment))])
     batch.tables[ErasureRequested] = _from_nowhere(batch.tables[ErasureRequested])
     with connection.open(target).transaction() as writer:
         store(writer, batch)

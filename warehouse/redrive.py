@@ -25,7 +25,7 @@ from warehouse.ingest.columns import COORDINATES, RECEIVED
 from warehouse.ingest.commit import store
 from warehouse.ingest.decoding import Batch, decode_batch
 from warehouse.ingest.owners import user_of
-from warehouse.ingest.records import Coordinates, Record
+from warehouse.ingest.records import Coordinates, Record, Unreadable
 from warehouse.storage.transaction import WarehouseConflictError, WarehouseError
 
 if TYPE_CHECKING:
@@ -123,10 +123,7 @@ class _Judged(Batch):
     """A batch of letters at their own coordinates."""
 
     def __init__(self, letters: Sequence[Letter], topics: Topics) -> None:
-        records = [
-            Record(letter.where.topic, 0, number, round(letter.received_at.timestamp() * 1000), letter.line)
-            for number, letter in enumerate(letters)
-        ]
+        records = [_record(letter, number) for number, letter in enumerate(letters)]
         decoded = decode_batch(records, topics)
         super().__init__(records)
         self.letters = {letter.where: letter for letter in letters}
@@ -146,6 +143,14 @@ class _Judged(Batch):
         """As `Batch.received`."""
         letter = self.letters[where]
         return letter.line, letter.received_at
+
+
+def _record(letter: Letter, number: int) -> Record:
+    """A letter as a message of its own."""
+    message = (letter.where.topic, 0, number, round(letter.received_at.timestamp() * 1000), letter.line)
+    if letter.reason != "unreadable_batch" or letter.corrected is not None:
+        return Record(*message)
+    return Unreadable(*message).because(letter.detail)
 
 
 def _judge(

@@ -44,6 +44,17 @@ STARTED_BY_DAGSTER = {"stage": "stage:stage"}
 class LateGroup(click.Group):
     """A click group that imports a command's module on use."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse words that are no text: no file, table or message could hold them."""
+        for word in args:
+            try:
+                whole = "\0" not in word and word.encode()
+            except UnicodeEncodeError:  # bytes that are no UTF-8
+                whole = False
+            if whole is False:
+                raise click.UsageError(f"{word!a} is no text in UTF-8, or holds a NUL; write it otherwise")
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
         """The commands in the order in which a newcomer meets them."""
         return list(COMMANDS)

@@ -29,7 +29,7 @@ def dead_letters() -> None:
 @dead_letters.command("list")
 @options.warehouse
 @_reason
-@click.option("--since", type=click.DateTime(), help="Only letters that the broker received then (UTC) or later.")
+@click.option("--since", type=click.DateTime(), help="Only letters that were received then (UTC) or later.")
 @click.option("--limit", type=options.Whole(0), default=20, show_default=True, help="How many, newest first.")
 @click.option("--redriven", is_flag=True, help="Those that were found good since, instead of the open ones.")
 def list_(warehouse: options.Target, reason: str | None, since: datetime | None, limit: int, redriven: bool) -> None:

@@ -61,12 +61,24 @@ def topics() -> None:
     "--partitions", type=options.Whole(1), default=4, show_default=True, help="Of the events topic; keyed by user."
 )
 def create(bootstrap: str, partitions: int) -> None:
-    """Create the topics; those that exist are left as they are."""
+    """Create the topics; those that exist keep all but one setting.
+
+    A topic whose records bear their producer's time stamp (CreateTime) gets the broker's (LogAppendTime) for what comes
+    from now on: it tells when an event was received.
+    """
     from streams import topics as names
 
     created = names.create_topics(bootstrap, partitions=partitions)
+    mended = names.give_brokers_clock(bootstrap)
     for name in names.TOPICS:
-        click.echo(f"created {name}" if name in created else f"{name} was there already, left as it is")
+        there = "now with the broker's time stamps" if mended.get(name) else "left as it is"
+        click.echo(f"created {name}" if name in created else f"{name} was there already, {there}")
+    if not all(mended.values()):
+        click.echo(
+            "this broker writes no time stamps (message.timestamp.type=LogAppendTime): the sink's clock says when an "
+            "event was received",
+            err=True,
+        )
 
 
 @click.command()

@@ -48,6 +48,7 @@ class Follower:
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest",
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES, retry_backoff_ms=_RETRY_MS,
+            isolation_level="read_committed",
         )  # fmt: skip
         try:
             await self._consumer.start()

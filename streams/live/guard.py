@@ -60,7 +60,7 @@ class Guard:
         self._standings: tuple[int, list[switch.Standing]] = -1, []
 
     def observe(self, message: Any, end: int | None = None) -> None:
-        """Count a message of the events topic (partition, offset, timestamp in s, value).
+        """Count a message of the events topic (partition, offset, timestamp in s, timestamp_type, value).
 
         Args:
             message: One that goes back in its partition begins it anew: the partition came back to this worker.

@@ -2,15 +2,21 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from streams import wire
 
 RULE_VERSION = 2
 """Raised whenever a rule of the guard changes what it flags or trips."""
 
+Name = Annotated[str, Meta(pattern=r"^[^\x00]*$", max_length=256)]
+"""An id or a name, as an event may hold it: without NUL."""
+Moment = Annotated[datetime, Meta(tz=True)]
+Number = Annotated[int, Meta(ge=0, le=2**53)]
+Small = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Subject = Literal["user", "device", "network"]
 Metric = Literal["closing_rate", "love_rate"]
 Arm = tuple[str | None, str | None, str]
@@ -32,14 +38,14 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
             device or network crossed it.
     """
 
-    rule: str
-    user_id: str | None = None
-    key: str | None = None
+    rule: Name
+    user_id: Name | None = None
+    key: Name | None = None
     score: float
     evidence: dict[str, Any]
-    flagged_at: datetime
-    rule_version: int = RULE_VERSION
-    subject: str = "user"
+    flagged_at: Moment
+    rule_version: Small = RULE_VERSION
+    subject: Name = "user"
 
     @property
     def identity(self) -> tuple[str, str, str | None, datetime]:
@@ -64,20 +70,20 @@ class ArmWindow(msgspec.Struct, frozen=True, kw_only=True):
         life: Id of the events topic whose offsets these are; empty when the writer did not say.
     """
 
-    experiment: str | None
-    arm: str | None
-    policy: str
-    window_start: datetime
-    window_seconds: int
-    served: int
-    loves: int
-    closings: int = 0
+    experiment: Name | None
+    arm: Name | None
+    policy: Name
+    window_start: Moment
+    window_seconds: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    served: Number
+    loves: Number
+    closings: Number = 0
     value: float
-    measured_at: datetime
-    partition: int
+    measured_at: Moment
+    partition: Small
     through: int = -1
     life: str = ""
-    metric: str = "love_rate"
+    metric: Name = "love_rate"
 
 
 class Trip(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,17 +100,17 @@ class Trip(msgspec.Struct, frozen=True, kw_only=True):
         tripped_at: Event time (UTC) of the newest event that was counted.
     """
 
-    experiment: str
-    arm: str
+    experiment: Name
+    arm: Name
     metric: Metric
-    against: str
+    against: Name
     rate: float
     reference: float
-    served: int
+    served: Number
     log_evidence: float
     alpha: float
-    tripped_at: datetime
-    rule_version: int = RULE_VERSION
+    tripped_at: Moment
+    rule_version: Small = RULE_VERSION
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -125,11 +131,11 @@ class Trip(msgspec.Struct, frozen=True, kw_only=True):
 class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """So many reaction changes through a device or network within a minute, from one message of the events topic."""
 
-    offset: int
+    offset: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     subject: Subject
-    key: str
-    minute: int
-    count: int
+    key: Name
+    minute: Annotated[int, Meta(ge=0, le=130_000_000)]
+    count: Small
 
 
 class Changes(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -1,16 +1,18 @@
-"""What a guard knows of one partition of the events topic: a function of the log and of nothing else.
+"""What a guard knows of one partition of the events topic: a function of the log.
 
 Memory is cut into generations by the time stamps of messages. Two are kept, the present one and the one before, so that
 memory is bounded, forgetting costs nothing, and a guard that reads the log again from where the older one began comes
-to know exactly what the one that died knew.
+to know exactly what the one that died knew. A stamp ahead of the clock counts as of now; it is only there, and where a
+line of a topic without the broker's stamps lies a day ahead, that the moment of reading matters (`streams.receipt`).
 """
 
+import time
 from bisect import bisect_right, insort
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from streams import closing, wire
+from streams import closing, receipt, wire
 from streams.events import ContractError, Event, ReactionChanged, ResponseServed, moment_of
 from streams.live.arms import CLOSINGS, LOVES, SERVED, ArmCounts
 from streams.live.board import Board
@@ -99,9 +101,12 @@ class PartitionGuard:
         self._last = -1
 
     def observe(self, message: Any) -> None:
-        """Count a Kafka message (offset, timestamp in s, value); its text is let go."""
-        self._turn(message)
-        received = datetime.fromtimestamp(message.timestamp, UTC)
+        """Count a Kafka message (offset, timestamp in s, timestamp_type, value); its text is let go."""
+        now = time.time()
+        self._turn(message, now)
+        by_broker = message.timestamp_type == receipt.BY_BROKER
+        stamp = receipt.received(int(message.timestamp * 1000), by_broker=by_broker, now=int(now * 1000))
+        received = datetime.fromtimestamp(stamp / 1000, UTC)
         for line in wire.unpack(message.value):
             self.lines += 1
             try:
@@ -115,15 +120,15 @@ class PartitionGuard:
 
     def release(self) -> int:
         """Offset of the last message that no restarted guard needs, -1 when there is none yet."""
-        return self._old.before if self._old else -1
+        return self._old.before if self._old is not None else -1  # one without any event is false
 
     def rates(self) -> Iterator[tuple[str, UserRate]]:
         """Users with changes in this generation."""
         yield from self._new.users.items()
 
-    def _turn(self, message: Any) -> None:
+    def _turn(self, message: Any, now: float) -> None:
         """Begin another generation when its time has come or this one is full."""
-        number = int(message.timestamp // self._rules.memory_seconds)
+        number = int(receipt.bounded(message.timestamp, now=now) // self._rules.memory_seconds)
         if self._last < 0:
             self._new.number = number
         elif number > self._new.number or len(self._new) >= MOST_REMEMBERED:

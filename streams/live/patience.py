@@ -1,4 +1,7 @@
-"""Lets a Faust application wait for a broker that goes away before its clients have reached it, as they do later."""
+"""Lets a Faust application wait for a broker that goes away before its clients have reached it, as they do later.
+
+Its consumer reads committed messages only, and goes on behind what nobody can read.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -9,15 +12,18 @@ from aiokafka.errors import KafkaConnectionError
 from faust.app.base import App, BootStrategy
 from faust.transport.drivers import aiokafka as driver
 
+from streams.live import reader
+
 _RETRY_SECONDS = 1.0
 
 
 def give(app: App) -> None:
-    """Make an application that was not started yet patient, and serve its pages while it waits.
+    """Make an application that was not started yet patient and its consumer careful; serve its pages while it waits.
 
     Args:
         app: Its broker is Kafka.
     """
+    reader.give()
     app.boot_strategy = _PagesFirst(app)
     app.transport = _Transport(app.conf.broker_consumer, app)
     app.producer_transport = _Transport(app.conf.broker_producer, app)
@@ -35,6 +41,11 @@ class _Producer(driver.Producer):  # type: ignore[misc]
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        made = super()._create_worker_consumer(transport)
+        made._isolation_level = "read_committed"  # Faust asks for it with its own transactions only
+        return made
+
     async def on_start(self) -> None:
         await _insist(super().on_start, lambda: self._consumer)
 

@@ -83,8 +83,10 @@ class Probe:
         return {number: max(0, ends[number] - self._next(number, starts[number])) for number in held}
 
     def _next(self, number: int, start: int) -> int:
+        from streams.live.reader import behind_silence
+
         seen = self._guard.partitions.get(number)
-        return seen.next if seen else start
+        return behind_silence(self._names.events, number, seen.next if seen else start)
 
     async def _life_of_log(self) -> str | None:
         """The id of the events topic, after missing topics were created; None while the broker is away."""

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from streams.events import EARLIEST, LATEST_AHEAD, LONGEST_LINE, Event, ResponseServed, at_odds, decode, moment_of
+from streams.events import EARLIEST, LATEST_AHEAD, LONGEST_LINE, NUL, Event, ResponseServed, at_odds, decode, moment_of
 
 _decode = msgspec.json.Decoder(Event).decode
 
@@ -23,6 +23,7 @@ def read(line: bytes, received_at: datetime) -> Event:
         return decode(line, received_at=received_at).event
     if (
         len(line) > LONGEST_LINE
+        or NUL in line
         or not EARLIEST <= moment_of(event) <= received_at + LATEST_AHEAD
         or (isinstance(event, ResponseServed) and at_odds(event))
     ):

@@ -6,6 +6,7 @@ one of the clock: sums over such minutes come out the same in whatever order the
 window would not; the price is that a burst across two minutes may pass with almost twice the line.
 """
 
+import time
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from streams import receipt
 from streams.live.messages import Change, Changes, Flag, Subject
 from streams.live.rules import Rules
 
@@ -97,7 +99,7 @@ class SharedRates:
         )  # fmt: skip
 
     def _turn(self, message: Any) -> None:
-        number = int(message.timestamp // self._rules.memory_seconds)
+        number = int(receipt.bounded(message.timestamp, now=time.time()) // self._rules.memory_seconds)
         if self._number is None:
             self._number = number
         elif number > self._number or len(self._new) >= MOST_REMEMBERED:

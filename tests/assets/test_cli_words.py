@@ -145,7 +145,16 @@ def test_what_ingest_says_adds_up() -> None:
 def test_topics_that_were_there_are_named_too(tansu: str) -> None:
     first, second = (run("topics", "create", "--bootstrap", tansu) for _ in range(2))
     assert first.exit_code == second.exit_code == 0
-    assert second.output.splitlines() == [f"{name} was there already, left as it is" for name in TOPICS]
+    assert second.stdout.splitlines() == [f"{name} was there already, left as it is" for name in TOPICS]
+    assert "the sink's clock says when an event was received" in second.stderr
+
+
+@pytest.mark.parametrize("word", ["u\0", "u\udcff"])  # bytes of the command line that are no UTF-8 arrive as the latter
+def test_words_that_are_no_text_are_refused(word: str) -> None:
+    for words in (("erase", word), ("dead-letters", "list", "--reason", word), (word,)):
+        done = run(*words)
+        assert done.exit_code == 2
+        assert f"{word!a} is no text in UTF-8, or holds a NUL" in done.output
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,18 @@ def publish(bootstrap: str, names: topics.Topics, lines: list[bytes]) -> None:
     from kafka import KafkaProducer
 
     guard = Guard(Rules(device_line=30))
-    guard.observe(SimpleNamespace(partition=0, offset=0, timestamp=START.timestamp() + 3600, value=b"\n".join(lines)))
+    guard.observe(
+        SimpleNamespace(
+            partition=0, offset=0, timestamp=START.timestamp() + 3600, timestamp_type=1, value=b"\n".join(lines)
+        )
+    )
     outbox = guard.outbox(1)
     for number, (_, value) in enumerate(outbox.changes):
-        guard.add(SimpleNamespace(partition=0, offset=number, timestamp=START.timestamp() + 3600, value=value))
+        guard.add(
+            SimpleNamespace(
+                partition=0, offset=number, timestamp=START.timestamp() + 3600, timestamp_type=1, value=value
+            )
+        )
     flags = outbox.flags + guard.outbox(1).flags
     tellings = guard.tellings()
     trips = [(trip.key, pack([trip])) for trip in guard.new_trips()]

@@ -11,8 +11,12 @@ from streams.topics import MAX_MESSAGE_BYTES, no_broker
 from warehouse.ingest.records import Slot
 
 
-def consumer(bootstrap: str, group: str, session_seconds: float, poll_seconds: float) -> Any:
-    """A consumer whose positions are ours to keep: nothing is committed by itself."""
+def consumer(bootstrap: str, group: str, session_seconds: float, poll_seconds: float) -> tuple[Any, dict[Any, int]]:
+    """A consumer whose positions are ours to keep, of what was committed.
+
+    Returns:
+        The consumer, and by topic-partition the end that its fetches tell (see `read_lean`).
+    """
     from kafka import KafkaConsumer
 
     from warehouse.ingest.lean_records import read_lean
@@ -21,10 +25,9 @@ def consumer(bootstrap: str, group: str, session_seconds: float, poll_seconds: f
         bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest",
         session_timeout_ms=int(session_seconds * 1000), heartbeat_interval_ms=int(min(session_seconds / 3, 3.0) * 1000),
         max_poll_interval_ms=int(poll_seconds * 1000), max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
-        fetch_max_wait_ms=100, reconnect_backoff_max_ms=1_000,
+        fetch_max_wait_ms=100, reconnect_backoff_max_ms=1_000, isolation_level="read_committed",
     )  # fmt: skip
-    read_lean(made)
-    return made
+    return made, read_lean(made)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""From Kafka records to Arrow tables, one batch at a time: pure, no Kafka, no database.
+"""From Kafka records to Arrow tables, one batch at a time: no Kafka, no database, no clock.
 
 Every line is judged by `streams.events.decode`. Messages whose lines need no second opinion take the set-wise way
 (`warehouse.ingest.setwise`), several times as fast; the rest is read line by line.
@@ -7,7 +7,6 @@ Every line is judged by `streams.events.decode`. Messages whose lines need no se
 from __future__ import annotations
 
 import gc
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from streams.live.messages import ArmWindow, Flag, Trip
 from streams.topics import TOPICS, Topics
 from warehouse.ingest import setwise
 from warehouse.ingest.columns import CONTENT, COORDINATES, MOMENT, RECEIVED
-from warehouse.ingest.records import Coordinates, DeadLetter, Record, Span, received_at
+from warehouse.ingest.records import Coordinates, DeadLetter, Record, Span, Unreadable, received_at
 
 DEAD = {
     **COORDINATES,
@@ -74,9 +73,9 @@ class Batch:
         self.told: Counter[str] = Counter()
 
     def received(self, where: Coordinates) -> tuple[bytes, datetime]:
-        """The bytes of a line of this batch, and when the broker received it."""
+        """The bytes of a line of this batch, and when it was received."""
         record = next(each for each in self.records if each[:3] == where[:3])
-        return wire.unpack(record.value)[where.line], received_at(record)
+        return lines_of(record)[where.line], received_at(record)
 
 
 def decode_batch(records: Sequence[Record], topics: Topics = TOPICS) -> Batch:
@@ -92,10 +91,12 @@ def decode_batch(records: Sequence[Record], topics: Topics = TOPICS) -> Batch:
         return batch
     with _no_garbage_collection():
         columns = _Columns(*zip(*records, strict=True))
-        mine = [i for i, topic in enumerate(columns.topics) if topic == topics.events]
+        mine = _begin_with_a_sign(records, columns, topics.events)
         read = setwise.read(columns.values, _latest(columns.timestamps), mine)
         others = [
-            (i, n) for i in {*range(len(records))}.difference(mine) for n in range(len(wire.unpack(records[i].value)))
+            (i, n)
+            for i in {*range(len(records))}.difference(mine)
+            for n in range(len(lines_of(records[i])) or (records[i].topic == topics.events))
         ]
         batch.spans = _spans(columns, _lines(len(records), mine, read.lines, others))
         rows = _judge(batch, sorted([*read.doubtful, *others]), live)
@@ -107,6 +108,17 @@ def decode_batch(records: Sequence[Record], topics: Topics = TOPICS) -> Batch:
     return batch
 
 
+def _begin_with_a_sign(records: Sequence[Record], columns: _Columns, topic: str) -> list[int]:
+    """Indices of the messages of the events topic that could be read and begin with no blank."""
+    places = enumerate(zip(columns.topics, columns.values, map(type, records), strict=True))
+    return [i for i, (where, value, kind) in places if where == topic and value and value[0] > 32 and kind is Record]
+
+
+def lines_of(record: Record) -> list[bytes]:
+    """The lines of a message; what cannot be read is one."""
+    return [record.value or b""] if type(record) is Unreadable else wire.unpack(record.value)
+
+
 def dead_table(dead: Iterable[DeadLetter]) -> pa.Table:
     """Dead letters as rows of the table `dead_letters`."""
     rows = [(*each.coordinates, each.reason, each.detail, each.body, each.received_at, each.user_id) for each in dead]
@@ -116,14 +128,13 @@ def dead_table(dead: Iterable[DeadLetter]) -> pa.Table:
 
 
 def _latest(timestamps: Sequence[int]) -> NDArray[np.int64]:
-    """The latest moment that lines of each record may name (us since 1970); a record without a stamp came now."""
+    """The latest moment that lines of each record may name (us since 1970)."""
     return _received(timestamps) + _AHEAD_US
 
 
 def _received(timestamps: Sequence[int]) -> NDArray[np.int64]:
-    """When each record was received (us since 1970), as `records.received_at` reads its stamp."""
-    received = np.array(timestamps, np.int64) * 1000
-    return np.where(received < 0, int(time.time() * 1e6), received)
+    """When each record was received (us since 1970)."""
+    return np.array(timestamps, np.int64) * 1000
 
 
 def _lines(
@@ -157,7 +168,10 @@ def _judge(
     for index, number in places:
         record = batch.records[index]
         if index != current:
-            current, lines = index, wire.unpack(record.value)
+            current, lines = index, lines_of(record) or [b""]
+        if isinstance(record, Unreadable) or not lines[number]:
+            batch.dead.append(_nothing_to_read(record))
+            continue
         try:
             if record.topic in live:
                 _keep_live(*live[record.topic], lines[number])
@@ -168,6 +182,14 @@ def _judge(
             where = Coordinates(record.topic, record.partition, record.offset, number)
             batch.dead.append(DeadLetter(where, error.reason, error.detail, lines[number], received_at(record)))
     return {kind: [_columns(kind, rows)] if rows else [] for kind, rows in kept.items()}
+
+
+def _nothing_to_read(record: Record) -> DeadLetter:
+    reason = "unreadable_batch" if isinstance(record, Unreadable) else "empty_message"
+    size = "no value" if record.value is None else f"{len(record.value):,} bytes, all of them white space"
+    empty = f"a message of {size}, must hold one JSON object a line: send no empty ones"
+    detail = record.why if isinstance(record, Unreadable) else empty
+    return DeadLetter(Coordinates(*record[:3], 0), reason, detail, record.value or b"", received_at(record))
 
 
 def _keep_live(kept: list[Any], kind: type[Any], line: bytes) -> None:

@@ -1,89 +1,52 @@
-"""Kafka's record batches read for what ingest needs of a message: offset, time stamp, value.
+"""kafka-python's fetches read as `Record`s, which are all that ingest needs.
 
-kafka-python makes two objects a message, with thirteen fields, and reads keys and headers on the way. Where every event
-is a message of its own, that is most of what ingest costs. `LeanRecords` takes the place of the class that does it; all
-the rest (fetching, checksums, compression, positions) stays kafka-python's.
+kafka-python makes two objects a message, with thirteen fields. Where every event is a message of its own, that is most
+of what ingest costs.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
-from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError
-from kafka.record.util import decode_varint
 
-from warehouse.ingest.records import Record
-
-
-def read_lean(consumer: Any) -> None:
-    """Let a consumer return `Record`s from `poll`. One that is built otherwise is left as it is."""
-    fetcher = getattr(consumer, "_fetcher", None)
-    if fetcher is not None and hasattr(fetcher, "PartitionRecords"):
-        fetcher.PartitionRecords = LeanRecords
+from streams import batches, fetches, receipt
+from warehouse.ingest.records import Record, Unreadable
 
 
-class LeanRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
-    """The messages of one fetch of one partition, as `Record`s."""
-
-    def _unpack_records(self, tp: Any, records: Any, *_: Any) -> Iterator[Record]:
-        topic, partition = tp
-        new = tuple.__new__  # a NamedTuple's own way costs half as much again as reading the message
-        while (batch := records.next_batch()) is not None:
-            for offset, timestamp, value in self._messages(batch):
-                self.next_fetch_offset = offset + 1
-                yield new(Record, (topic, partition, offset, timestamp, value))
-            self.records_read += batch.records_count if batch.magic == 2 else 1
-            if batch.magic == 2:  # the last offsets of a batch may hold nothing any more
-                self.next_fetch_offset, self.leader_epoch = batch.next_offset, batch.leader_epoch
-        self.drain()
-
-    def _messages(self, batch: Any) -> list[tuple[int, int, bytes | None]]:
-        if self.check_crcs and not batch.validate_crc():
-            raise CorruptRecordError(f"{self.topic_partition}: the batch at {batch.base_offset} fails its checksum")
-        if batch.magic != 2:
-            return [(each.offset, each.timestamp, each.value) for each in batch]
-        if batch.is_control_batch:  # says how a transaction ended; no message
-            return []
-        iter(batch)  # uncompresses
-        try:
-            return _messages(batch, bytes(batch._buffer), batch._pos)
-        except (IndexError, ValueError) as error:
-            raise CorruptRecordError(f"{self.topic_partition}: the batch at {batch.base_offset}: {error}") from None
+def read_lean(consumer: Any) -> dict[Any, int]:
+    """Let a consumer return `Record`s from `poll`; returns the ends as `fetches.give` does."""
+    return fetches.give(consumer, type("LeanRecords", (LeanRecords,), {"suspects": set()}))
 
 
-def _messages(batch: Any, data: bytes, at: int) -> list[tuple[int, int, bytes | None]]:
-    """The messages of a batch (message format 2): varints of one byte are read here, longer ones by kafka-python.
+class LeanRecords(fetches.PlainRecords):
+    """The messages of one fetch of one partition, as `Record`s.
 
-    Args:
-        batch: What its header says.
-        data: Its bytes, uncompressed.
-        at: Where its first message begins.
+    Attributes:
+        suspects: Batches that could not be read once, by topic, partition and offset: read again, they are `Unreadable`
+            and the log goes on behind them.
     """
-    count, base_offset, first_timestamp = batch.records_count, batch.base_offset, batch.first_timestamp
-    stamp = batch.max_timestamp if batch.timestamp_type == batch.LOG_APPEND_TIME else None
-    found: list[tuple[int, int, bytes | None]] = []
-    for _ in range(count):
-        length, at = decode_varint(data, at)
-        end = at + length
-        at += 1  # attributes
-        if data[at] < 0x80:
-            delta, at = (data[at] >> 1) ^ -(data[at] & 1), at + 1
-        else:
-            delta, at = decode_varint(data, at)
-        if data[at] < 0x80:
-            offset, at = base_offset + (data[at] >> 1), at + 1
-        else:
-            offset, at = decode_varint(data, at)
-            offset += base_offset
-        size, at = ((data[at] >> 1) ^ -(data[at] & 1), at + 1) if data[at] < 0x80 else decode_varint(data, at)
-        at += max(size, 0)  # the key
-        size, at = decode_varint(data, at)
-        if end > len(data) or at + max(size, 0) > end:
-            raise ValueError(f"a message of {length} bytes ends at {end} of {len(data)}")
-        found.append(
-            (offset, first_timestamp + delta if stamp is None else stamp, data[at : at + size] if size >= 0 else None)
-        )
-        at = end  # past the headers
-    return found
+
+    suspects: set[tuple[str, int, int]] = set()  # noqa: RUF012  (each consumer has its own, by `read_lean`)
+
+    def _of(self, run: batches.Run, topic: str, partition: int) -> Iterator[Record]:
+        new = tuple.__new__  # a NamedTuple's own way costs half as much again as reading the message
+        received = receipt.received(run.stamp, by_broker=run.by_broker, now=int(time.time() * 1000))
+        if run.broken:
+            yield self._unreadable(run, topic, partition, received)
+        for offset, value in run.messages:
+            self.next_fetch_offset = offset + 1
+            yield new(Record, (topic, partition, offset, received, value))
+
+    def _unreadable(self, run: batches.Run, topic: str, partition: int, received: int) -> Unreadable:
+        """A batch that was fetched twice and could not be read twice, so that the fault is not the network's."""
+        place = topic, partition, run.next_offset
+        if place not in self.suspects:
+            self.suspects.add(place)
+            self.drain()  # what failed must not be asked again: the fetcher would do so without end
+            raise CorruptRecordError(f"{topic}/{partition}: {run.broken}; fetching it once more")
+        self.next_fetch_offset = run.next_offset
+        found = Unreadable(topic, partition, run.next_offset - 1, received, run.raw)
+        return found.because(f"{run.broken}; the messages before and behind it are not affected")

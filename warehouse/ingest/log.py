@@ -44,7 +44,7 @@ class Log:
         create_topics(bootstrap, topics=topics)
         with client.or_no_broker(bootstrap):
             self._ids = client.topic_ids(bootstrap, self._names)
-            self._consumer = client.consumer(bootstrap, group, session_seconds, poll_seconds)
+            self._consumer, self._stable = client.consumer(bootstrap, group, session_seconds, poll_seconds)
         self._hinted: dict[Any, Any] = {}
         self._accepted: dict[Any, Any] = {}
         self._passed_on = 0.0
@@ -71,7 +71,7 @@ class Log:
         found = self._poll(200, messages)
         if found:
             self._hear()
-        return {self.slot(*partition): _records(partition, received) for partition, received in found.items()}
+        return {self.slot(*partition): received for partition, received in found.items()}
 
     def stay(self) -> None:
         """Stay in the group while the worker is busy with something long: answer the coordinator, read nothing.
@@ -115,6 +115,8 @@ class Log:
             self._consumer.unsubscribe()
             self._take_all()
         changed = self._changed.is_set()
+        if changed:
+            self._stable.clear()
         self._unassigned = self._unassigned and not changed
         self._changed.clear()
         return changed
@@ -143,8 +145,9 @@ class Log:
     def settle(self, expected: Mapping[Slot, int]) -> bool:
         """Learn the end of each partition from its first fetch since `seek`; whether all are known.
 
-        Tansu tells the first offset of a partition's last record batch + 1 as its end. That is too low after a batch of
-        several records, and only a fetch tells the truth. A broker that keeps fetch sessions may leave out a partition
+        The end is where the first transaction begins that is still open: what lies behind it is not sent yet. Tansu
+        tells the first offset of a partition's last record batch + 1 as its end, and 0 while a transaction is open.
+        That is too low, and only a fetch tells the truth. A broker that keeps fetch sessions may leave out a partition
         of which it has told before: after 3 s in which nothing came, what is known counts.
 
         Raises:
@@ -152,7 +155,7 @@ class Log:
         """
         for slot in list(self._unsettled):
             with self._unless_lost():
-                high = self._consumer.highwater(client.partition(slot))
+                high = self._stable.get(client.partition(slot))
                 if high is not None:
                     self._unsettled.discard(slot)
                     self.ends[slot] = max(self.ends.get(slot, 0), high)
@@ -167,7 +170,7 @@ class Log:
         lag = 0
         for slot, offset in expected.items():
             with self._unless_lost():
-                lag += max(0, (self._consumer.highwater(client.partition(slot)) or 0) - offset)
+                lag += max(0, self._stable.get(client.partition(slot), 0) - offset)
         return lag
 
     def passed(self, slot: Slot, end: int) -> bool:
@@ -247,13 +250,19 @@ class Log:
                 raise
 
     def _poll(self, milliseconds: int, messages: int) -> dict[Any, list[Any]]:
-        """Nothing, too, while the broker is away: kafka-python goes on trying, and now and then says so by an error."""
+        """Nothing, too, while the broker is away: kafka-python goes on trying, and now and then says so by an error.
+
+        A batch that cannot be read is fetched once more, and then read as one that never can be (`lean_records`).
+        """
         from kafka.errors import CorruptRecordError, KafkaError
 
         try:
             found: dict[Any, list[Any]] = self._consumer.poll(timeout_ms=milliseconds, max_records=messages)
+        except CorruptRecordError as error:
+            _log.warning("%s", error)
+            return {}
         except KafkaError as error:
-            if not error.retriable or isinstance(error, CorruptRecordError):
+            if not error.retriable:
                 raise
             time.sleep(milliseconds / 1000)
             return {}
@@ -262,10 +271,3 @@ class Log:
     def _take_all(self) -> None:
         self._consumer.assign([client.partition(slot) for slot in self.ends])
         self._changed.set()
-
-
-def _records(partition: Any, received: list[Any]) -> list[Record]:
-    if isinstance(received[0], Record):
-        return received
-    topic, number = partition
-    return [Record(topic, number, each.offset, each.timestamp, each.value) for each in received]

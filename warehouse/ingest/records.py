@@ -20,13 +20,28 @@ class Slot(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A Kafka message: coordinates, the broker's time stamp (ms since 1970) and bytes (None for a tombstone)."""
+    """A Kafka message: coordinates, when it was received (ms since 1970, see `streams.receipt`), bytes or None."""
 
     topic: str
     partition: int
     offset: int
     timestamp: int
     value: bytes | None
+
+
+class Unreadable(Record):
+    """A batch of messages whose bytes cannot be read: `offset` is its last one, `value` the bytes of all of it.
+
+    Attributes:
+        why: What is wrong with it.
+    """
+
+    why = ""
+
+    def because(self, why: str) -> Unreadable:
+        """The same, with what is wrong."""
+        self.why = why
+        return self
 
 
 class Coordinates(NamedTuple):
@@ -80,5 +95,5 @@ class Span:
 
 
 def received_at(record: Record) -> datetime:
-    """The broker's time stamp; a record without one (negative) counts as received now."""
-    return _EPOCH + timedelta(milliseconds=record.timestamp) if record.timestamp >= 0 else datetime.now(UTC)
+    """When a record was received."""
+    return _EPOCH + timedelta(milliseconds=record.timestamp)

@@ -109,8 +109,8 @@ def _parts(values: Sequence[bytes | None], mine: Sequence[int], read: Read) -> I
 
 
 def _fit_lines(value: bytes) -> int:
-    """How many lines a message has, when each begins with `{` and ends with `}`; else 0."""
-    if value[:1] != b"{" or value[-1:] != b"}" or len(value) > events.LONGEST_LINE:
+    """How many lines a message has, when each begins with `{` and ends with `}` and none holds a NUL; else 0."""
+    if value[:1] != b"{" or value[-1:] != b"}" or len(value) > events.LONGEST_LINE or events.NUL in value:
         return 0
     if b"\n" not in value:
         return 1
@@ -121,10 +121,13 @@ def _fit_lines(value: bytes) -> int:
 
 
 def _fit_part(record: int, value: bytes, read: Read) -> Iterator[_Part]:
-    """The lines of a message that begin with `{` and end with `}`; the others are doubtful."""
+    """The lines of a message that begin with `{`, end with `}` and hold no NUL; the others are doubtful."""
     lines = wire.unpack(value)
     read.lines.append(len(lines))
-    fit = [line[:1] == b"{" and line[-1:] == b"}" and len(line) <= events.LONGEST_LINE for line in lines]
+    fit = [
+        line[:1] == b"{" and line[-1:] == b"}" and len(line) <= events.LONGEST_LINE and events.NUL not in line
+        for line in lines
+    ]
     read.doubtful.extend((record, number) for number, fits in enumerate(fit) if not fits)
     numbers = np.flatnonzero(fit).astype(np.int32)
     if len(numbers):

@@ -111,8 +111,11 @@ class Worker:
 
         Raises:
             BrokerUnavailableError: It fell silent for a minute; only if asked to end. Otherwise it is waited for.
+            CodecMissingError: Messages need a package that is not installed; what was read before them is stored.
         """
         from tqdm import tqdm
+
+        from streams.batches import CodecMissingError
 
         ends = self._log.ends if self._until_caught_up else {}
         stored = self._positions()
@@ -121,16 +124,24 @@ class Worker:
         with tqdm(total=total, desc="ingest", unit="message", disable=off, leave=False) as self._bar:
             if self._log.reassigned():  # all are ours: no fetch before the seek, it would be for nothing
                 self._seek()
-            while not stop.is_set():
-                self._collect()
-                if self._due(ends):
-                    self._flush()
-                self._settle_done()
-                self._tell()
-                if self._until_caught_up and not self._pending and self._reached(ends) and self._settle():
-                    return
-            self._flush()
-            self._settle()
+            try:
+                self._follow(stop, ends)
+            except CodecMissingError:
+                self._flush()
+                self._settle()
+                raise
+
+    def _follow(self, stop: threading.Event, ends: dict[Slot, int]) -> None:
+        while not stop.is_set():
+            self._collect()
+            if self._due(ends):
+                self._flush()
+            self._settle_done()
+            self._tell()
+            if self._until_caught_up and not self._pending and self._reached(ends) and self._settle():
+                return
+        self._flush()
+        self._settle()
 
     def _collect(self) -> None:
         """Read some more. After a change of assignment nothing read so far counts: go to the stored positions first."""

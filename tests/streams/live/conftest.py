@@ -50,7 +50,11 @@ class Product:
     def message(self, *events: Event | bytes, offset: int = 0, at: float = 0, partition: int = 0) -> SimpleNamespace:
         lines = [event if isinstance(event, bytes) else encode(event) for event in events]
         return SimpleNamespace(
-            partition=partition, offset=offset, timestamp=NOON.timestamp() + at, value=b"\n".join(lines)
+            partition=partition,
+            offset=offset,
+            timestamp=NOON.timestamp() + at,
+            timestamp_type=1,
+            value=b"\n".join(lines),
         )
 
     def guard(self, *messages: SimpleNamespace, board: Board | None = None, **dials: Any) -> PartitionGuard:
@@ -78,7 +82,13 @@ class Cluster:
     def append(self, topic: str, value: bytes, at: float) -> None:
         log = self.topics[topic]
         log.append(
-            SimpleNamespace(partition=int(topic[-1]), offset=len(log), timestamp=NOON.timestamp() + at, value=value)
+            SimpleNamespace(
+                partition=int(topic[-1]),
+                offset=len(log),
+                timestamp=NOON.timestamp() + at,
+                timestamp_type=1,
+                value=value,
+            )
         )
 
     def flags(self) -> list[Flag]:

@@ -26,7 +26,9 @@ def change(offset: int, count: int = 1, *, subject: Any = "device", key: str = "
 def rates(*messages: SimpleNamespace) -> SharedRates:
     shared = SharedRates(RULES, 0)
     for number, message in enumerate(messages):
-        shared.observe(SimpleNamespace(offset=number, timestamp=message.timestamp, value=message.value))
+        shared.observe(
+            SimpleNamespace(offset=number, timestamp=message.timestamp, timestamp_type=1, value=message.value)
+        )
     return shared
 
 

@@ -163,10 +163,14 @@ def test_rows_say_where_they_were_read(feed: Any, product: Any) -> None:
     assert feed.ask(f"SELECT {coordinates} FROM dead_letters") == [(TOPICS.events, 2, 1, 1)]
 
 
-def test_an_empty_message_moves_the_position_and_nothing_else(feed: Any) -> None:
+def test_an_empty_message_is_a_dead_letter_that_says_so(feed: Any) -> None:
     records = [Record(TOPICS.events, 0, 0, 0, None), Record(TOPICS.events, 0, 1, 0, b" \n")]
     feed.store(records)
-    assert feed.ask("SELECT next_offset, messages, events FROM ingest_positions") == [(2, 2, 0)]
+    assert feed.ask("SELECT next_offset, messages, events, dead_letters FROM ingest_positions") == [(2, 2, 2, 2)]
+    told = feed.ask("SELECT reason, detail, body FROM dead_letters ORDER BY kafka_offset")
+    assert [(reason, body) for reason, _, body in told] == [("empty_message", b""), ("empty_message", b" \n")]
+    assert "no value" in told[0][1]
+    assert "2 bytes, all of them white space" in told[1][1]
 
 
 def test_what_the_live_guard_says_is_stored_once_and_never_quarantines(feed: Any, product: Any) -> None:
