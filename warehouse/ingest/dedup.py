@@ -1,7 +1,8 @@
 """Exact deduplication by event_id over all history, at a cost that does not grow with history.
 
 Ids are ordered by time (UUIDv7): a batch's ids span few ranges, and only the row groups that these ranges meet are
-read. Most batches hold no copy at all; they pay for one look.
+read. Most batches hold no copy at all, and their ids are younger than all that is stored: they pay for one look. In
+most others the copies are few and older than the rest: the rest pays for one look, and the copies are looked for.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 _APART = 3_600_000 >> 16
 _RANGES = 8
+_LOOKS = (0.0, 0.1, 0.5)
+"""Shares of a batch's ids, the oldest, behind which it is looked whether anything is stored."""
+_WORTH = 60_000
+"""Rows that a gap must hold for a range of its own: half a row group takes as long to read as one more range."""
 
 
 class Sifted(NamedTuple):
@@ -145,26 +150,57 @@ def id_ranges(ids: pa.ChunkedArray | pa.Array) -> list[tuple[str, str]]:
     return _ranges(np.sort(_as_bytes(ids)))
 
 
-def _ranges(ordered: NDArray[np.bytes_]) -> list[tuple[str, str]]:
-    found = cover(_moments(ordered), apart=_APART, most=_RANGES)
+def _ranges(ordered: NDArray[np.bytes_], apart: int = _APART) -> list[tuple[str, str]]:
+    found = cover(_moments(ordered), apart=apart, most=_RANGES)
     return [(ordered[first].decode(), ordered[last].decode()) for first, last in found]
+
+
+def _worthwhile(connection: DuckDBPyConnection, name: str, ordered: NDArray[np.bytes_]) -> list[tuple[str, str]]:
+    """The ranges of the ids, without gaps that hold too few rows of this table to be worth a range of their own.
+
+    All rows are taken to lie between the first and the last id: a gap holds that many at most.
+    """
+    ranges = _ranges(ordered)
+    if len(ranges) == 1:
+        return ranges
+    rows = int((connection.execute(f"SELECT count(*) FROM {name}").fetchone() or (0,))[0])
+    first, last = _moments(ordered[[0, -1]]).tolist()
+    return _ranges(ordered, max(_APART, _WORTH * (last - first) // max(rows, 1)))
 
 
 def _known(
     connection: DuckDBPyConnection, name: str, ids: pa.ChunkedArray, ordered: NDArray[np.bytes_]
 ) -> dict[str, int | None]:
     """Those of a batch's ids that are stored, with their content's hash."""
+    doubtful = ordered[: _doubtful(connection, name, ordered)]
+    if not len(doubtful):
+        return {}
+    arrived = ids if len(doubtful) == len(ordered) else pa.array(doubtful).cast(pa.string())
     stored = " UNION ALL ".join(
         f"SELECT event_id, content_hash FROM {name} WHERE event_id BETWEEN '{first}' AND '{last}'"
-        for first, last in _ranges(ordered)
+        for first, last in _worthwhile(connection, name, doubtful)
     )
-    connection.register("arrived", pa.table({"event_id": ids}))
+    connection.register("arrived", pa.table({"event_id": arrived}))
     found = connection.execute(
         f"""SELECT CAST(event_id AS VARCHAR), content_hash FROM ({stored})
         SEMI JOIN (SELECT CAST(event_id AS UUID) AS event_id FROM arrived) USING (event_id)"""
     ).fetchall()
     connection.unregister("arrived")
     return dict(found)
+
+
+def _doubtful(connection: DuckDBPyConnection, name: str, ordered: NDArray[np.bytes_]) -> int:
+    """How many of the sorted ids, the oldest, may be stored: behind them nothing is, up to the last.
+
+    A look at a stretch that holds nothing reads no row, only the least and the greatest id of each row group.
+    """
+    last = ordered[-1].decode()
+    for place in sorted({int(share * len(ordered)) for share in _LOOKS}):
+        first = ordered[place].decode()
+        look = f"SELECT 1 FROM {name} WHERE event_id BETWEEN '{first}' AND '{last}' LIMIT 1"
+        if not connection.execute(look).fetchall():
+            return place
+    return len(ordered)
 
 
 def _as_bytes(ids: pa.ChunkedArray | pa.Array) -> NDArray[np.bytes_]:
