@@ -124,3 +124,12 @@ def test_a_target_above_one_is_refused(examples: Draw) -> None:
     labels = pa.array([1.5] + [0.0] * 199)
     with pytest.raises(ValueError, match=r"label from 0 to 1.5, must be in \[0, 1\]"):
         read_examples(table.set_column(table.column_names.index("label"), "label", labels))
+
+
+def test_rows_without_trust_make_no_part(examples: Draw) -> None:
+    table = examples(2_000, rate=0.1)
+    loved = np.array(table["label"].to_pylist(), dtype=bool)
+    distrusted = table.set_column(table.column_names.index("weight"), "weight", pa.array((~loved).astype(float)))
+    said = r"the train part holds 0 positives among .* examples with a weight above 0 \(\d+ have none\)"
+    with pytest.raises(ValueError, match=said):
+        split(read_examples(distrusted), test_users=0.2, test_time=0.2, validation_users=0.1, seed=1)
