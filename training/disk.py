@@ -59,6 +59,26 @@ def told(directory: Path, what: str) -> Iterator[None]:
         ) from error
 
 
+def check_writable(out: Path) -> None:
+    """Try whether something can be written beside `out`, before hours are spent on what is to lie there.
+
+    Raises:
+        OSError: Where it cannot, and what to do.
+    """
+    part = out.with_name(f"{out.name}.{os.getpid()}.part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(b"x")
+        part.unlink()
+    except OSError as error:
+        if out.parent.is_dir():
+            part.unlink(missing_ok=True)
+        raise OSError(
+            f"{out} cannot be written ({error.strerror or error}): give a place that is no file's, that you may write "
+            "to and that has room"
+        ) from None
+
+
 def kept(file: Path, read: Callable[[Path], Content], what: str) -> Content | None:
     """What a file holds that can be made again; None where it is not there.
 

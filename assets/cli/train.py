@@ -119,6 +119,7 @@ def policy(
       response      the answer to learn
     """
     engine = _engine(dials)
+    _writable(out)
     if _elsewhere(engine, out):
         return
     from training.labels.examples import read_talks
@@ -172,6 +173,7 @@ def reward(
     engine = _engine(dials)
     if (out / "metrics.json").exists() and "RANK" not in os.environ:
         raise ValueError(f"{out} holds a reward model already: give another --out, or remove it")
+    _writable(out)
     if _elsewhere(engine, out):
         return
     from training.labels.examples import read_feedback
@@ -234,6 +236,14 @@ def _elsewhere(engine: "EngineConfig", out: Path) -> bool:
         resume="Run the same command again: it goes on at the last kept state",
     )
     return True
+
+
+def _writable(out: Path) -> None:
+    """Refuse, before ranks start, a place that cannot be written to."""
+    if "RANK" not in os.environ:
+        from training.disk import check_writable
+
+        check_writable(out)
 
 
 def _pass_on(line: str) -> None:

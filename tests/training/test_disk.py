@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from training.disk import kept, read_report
+from training.disk import check_writable, kept, read_report
 
 
 class Report(BaseModel):
@@ -53,3 +53,12 @@ def test_a_damaged_report_is_left_for_a_person_to_decide(tmp_path: Path) -> None
     with pytest.raises(ValueError, match=r"policy\.json is damaged \(Invalid JSON.* put it back, or remove"):
         read_report(file, Report)
     assert file.exists()
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("tea")
+    for place in (tmp_path / "file" / "model", Path("/proc/nowhere/model")):
+        with pytest.raises(OSError, match=rf"{place} cannot be written \(.*\): give a place that is no file's"):
+            check_writable(place)
+    check_writable(tmp_path / "deep" / "model")
+    assert [*(tmp_path / "deep").iterdir()] == []

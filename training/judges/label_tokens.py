@@ -10,6 +10,8 @@ Tokens = Sequence[tuple[str, float]]
 
 MOST_CHAT, MOST_COMPLETIONS = 20, 5
 """Tokens that are asked for: the most that hosted servers give."""
+_HIGHEST = 0.01
+"""Log-probabilities are 0 at most; servers round."""
 _MARKS = " \t\r\n`*_\"'.,:;!#()[]\u0120\u2581"
 """Around a word in a token, with the signs that tokenizers write for a blank."""
 
@@ -21,9 +23,14 @@ def chance(tokens: Tokens, yes: str, no: str) -> float | str:
     0.75
     >>> chance([("Well", -0.1)], "yes", "no"), chance([], "yes", "no")
     ("began with 'Well'", 'came without log-probabilities')
+    >>> chance([("yes", math.nan)], "yes", "no"), chance([("yes", 9.0)], "yes", "no")
+    ('came with a log-probability of nan', 'came with a log-probability of 9.0')
     """
     if not tokens:
         return "came without log-probabilities"
+    wrong = [value for _, value in tokens if not value <= _HIGHEST]  # NaN is among them
+    if wrong:
+        return f"came with a log-probability of {wrong[0]}"
     mass = {word: sum(math.exp(value) for token, value in tokens if _word(token) == word) for word in (yes, no)}
     if mass[yes] + mass[no] == 0:
         return f"began with {max(tokens, key=lambda each: each[1])[0]!r}"

@@ -44,7 +44,7 @@ class Answers(Generic[Said]):
             key, label = row["key"], row["label"]
         except (ValueError, KeyError, TypeError):
             key, label = None, None
-        if not isinstance(key, str) or type(label) is not self._kind:
+        if not isinstance(key, str) or type(label) is not self._kind or label != label:  # noqa: PLR0124  (NaN)
             like = '{"key": "SHA-256", "label": true}' if self._kind is bool else '{"key": "SHA-256", "label": 0.5}'
             raise ValueError(
                 f"line {number:,} of {self._path} is no kept answer, must be like {like}: mend or delete the line, or "

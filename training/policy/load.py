@@ -51,7 +51,7 @@ def load_policy(place: str | Path) -> Policy:
 
     Raises:
         FileNotFoundError: The directory is not there.
-        ValueError: The tokenizer has no chat template.
+        ValueError: The tokenizer has no chat template, or no end token.
     """
     from training.engine.placing import read_only
 
@@ -67,7 +67,7 @@ def read_policy(place: str | Path) -> Policy:
 
     Raises:
         FileNotFoundError: The directory is not there.
-        ValueError: The tokenizer has no chat template.
+        ValueError: The tokenizer has no chat template, or no end token.
     """
     from transformers import AutoTokenizer
 
@@ -152,6 +152,11 @@ def _complete(tokenizer: Any, place: str | Path) -> Any:
     if tokenizer.chat_template is None:
         raise ValueError(
             f"the tokenizer of {place} has no chat template; choose a chat model, or set tokenizer.chat_template"
+        )
+    if tokenizer.eos_token_id is None:
+        raise ValueError(
+            f"the tokenizer of {place} has no end token (eos_token), so no answer could end; set it in "
+            "tokenizer_config.json, or choose a chat model"
         )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token

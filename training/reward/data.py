@@ -148,7 +148,8 @@ def split(examples: Examples, *, test_users: float, test_time: float, validation
     draw = _draws(examples.users.tolist(), seed)
     before = examples.times < np.quantile(examples.times, 1 - test_time)
     tested, validated = draw < test_users, (draw >= test_users) & (draw < test_users + validation_users)
-    return _parts(examples.labels, ~tested & ~validated & before, validated & before, tested & ~before, ~before)
+    parts = (~tested & ~validated & before, validated & before, tested & ~before, ~before)
+    return _parts(examples.labels, *parts, trusted=examples.weights > 0)
 
 
 def split_labels(labels: Floats, openings: Sequence[str], *, test: float, validation: float, seed: int) -> Split:
@@ -166,7 +167,8 @@ def split_labels(labels: Floats, openings: Sequence[str], *, test: float, valida
     """
     draw = _draws(openings, seed)
     tested, validated = draw < test, (draw >= test) & (draw < test + validation)
-    return _parts(labels, ~tested & ~validated, validated, tested, np.zeros(len(draw), bool))
+    parts = (~tested & ~validated, validated, tested, np.zeros(len(draw), bool))
+    return _parts(labels, *parts, trusted=np.ones(len(draw), bool))
 
 
 def opening(conversation: Conversation, response: str) -> str:
@@ -186,16 +188,18 @@ def _draws(names: Sequence[str], seed: int) -> Floats:
     return np.array([known[name] for name in names], dtype=np.float64)
 
 
-def _parts(labels: Floats, *masks: npt.NDArray[np.bool_]) -> Split:
+def _parts(labels: Floats, *masks: npt.NDArray[np.bool_], trusted: npt.NDArray[np.bool_]) -> Split:
     for name, mask in zip(("train", "validation", "test"), masks, strict=False):
-        _check_part(name, labels[mask])
+        _check_part(name, labels[mask], trusted[mask])
     return Split(*(np.flatnonzero(mask) for mask in masks))
 
 
-def _check_part(name: str, labels: Floats) -> None:
-    positives = int((labels > 0).sum())
-    if positives == 0 or positives == len(labels):
-        seen = f"{positives:,} positives among {len(labels):,} examples"
+def _check_part(name: str, labels: Floats, trusted: npt.NDArray[np.bool_]) -> None:
+    """A row of weight 0 teaches and measures nothing, so it does not count."""
+    positives, rows = int((labels[trusted] > 0).sum()), int(trusted.sum())
+    if positives in (0, rows):
+        left = "" if rows == len(labels) else f" with a weight above 0 ({len(labels) - rows:,} have none)"
+        seen = f"{positives:,} positives among {rows:,} examples{left}"
         raise ValueError(f"the {name} part holds {seen}, it needs both kinds: give more examples, users or days")
 
 

@@ -31,6 +31,14 @@ def test_a_tokenizer_without_a_chat_template_is_refused(policy: Path, tmp_path: 
         load_policy(place)
 
 
+def test_a_tokenizer_without_an_end_token_is_refused(policy: Path, tmp_path: Path) -> None:
+    place = shutil.copytree(policy, tmp_path / "endless")
+    settings = json.loads((place / "tokenizer_config.json").read_text())
+    (place / "tokenizer_config.json").write_text(json.dumps(settings | {"eos_token": None}))
+    with pytest.raises(ValueError, match=r"the tokenizer of .*endless has no end token \(eos_token\)"):
+        load_policy(place)
+
+
 def test_a_fingerprint_follows_the_weights_and_not_the_place_or_other_files(policy: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(policy, tmp_path / "copy")
     (copy / "notes.json").write_text("{}")

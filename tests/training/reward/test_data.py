@@ -158,3 +158,12 @@ def test_feedback_that_nobody_trusts_is_refused(examples: Draw) -> None:
     nobody = table.set_column(table.column_names.index("weight"), "weight", pa.array([0.0] * 200))
     with pytest.raises(ValueError, match="weight is 0 in all 200 rows, must be above 0 in some"):
         read_examples(nobody)
+
+
+def test_rows_without_trust_make_no_part(examples: Draw) -> None:
+    table = examples(2_000, rate=0.1)
+    loved = np.array(table["label"].to_pylist(), dtype=bool)
+    distrusted = table.set_column(table.column_names.index("weight"), "weight", pa.array((~loved).astype(float)))
+    said = r"the train part holds 0 positives among .* examples with a weight above 0 \(\d+ have none\)"
+    with pytest.raises(ValueError, match=said):
+        split(read_examples(distrusted), test_users=0.2, test_time=0.2, validation_users=0.1, seed=1)
