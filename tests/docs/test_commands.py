@@ -120,7 +120,7 @@ def _files(folder: Path, events: list[dict[str, Any]]) -> None:
 def _names(desk: Desk) -> dict[str, str]:
     """What the small product has in the place of the pages' names."""
     old, new = (
-        desk.invoke(["training-set", "build", "--as-of", day]).split()[-1] for day in ("2026-01-30", "2026-11-01")
+        desk.invoke(["training-set", "build", "--as-of", day]).split()[-1] for day in ("2026-01-31", "2026-11-01")
     )
     letter = desk.invoke(["dead-letters", "list", "--reason", "unknown_version"]).splitlines()[-1].split()[0]
     flagged = json.loads(desk.invoke(["quarantine", "list", "--json"]).splitlines()[0])["user_id"]
