@@ -45,6 +45,8 @@ PARSED = {
     "collect": "serves until it is ended; tests/streams/test_collector.py",
     "guard": "serves until it is ended; tests/streams/test_live_guard.py",
     "ingest": "follows the stream until it is ended; executed with --until-caught-up",
+    "import --from": "reads an export of another product; tests/warehouse/transfer makes one of each",
+    "import undo": "takes back an import of one's own; tests/warehouse/transfer",
     "signals": "needs weeks of log; executed with the long world of its page",
     "experiment read --every": "follows the experiment until it is ended; executed without",
 }
@@ -107,6 +109,8 @@ def _files(folder: Path, events: list[dict[str, Any]]) -> None:
     some = "".join(json.dumps(event) + "\n" for event in events[:50])
     for name in ("events.ndjson", "history.jsonl", "talks.ndjson", "loves.parquet"):
         (folder / name).write_text(some)
+    row = "u1,r1,s1,2026-03-01T12:00:00Z,love\n"
+    (folder / "hearts.csv").write_text(f"uid,response_id,session_id,reacted_at,reaction\n{row}")
     (folder / "corrected.json").write_text(json.dumps(events[0]))
     (folder / "models/love-r1/adapter_config.json").write_text("{}")
     served = [event for event in events[50:] if event["type"] == "response_served"]
@@ -120,7 +124,7 @@ def _files(folder: Path, events: list[dict[str, Any]]) -> None:
 def _names(desk: Desk) -> dict[str, str]:
     """What the small product has in the place of the pages' names."""
     old, new = (
-        desk.invoke(["training-set", "build", "--as-of", day]).split()[-1] for day in ("2026-01-30", "2026-11-01")
+        desk.invoke(["training-set", "build", "--as-of", day]).split()[-1] for day in ("2026-01-31", "2026-11-01")
     )
     letter = desk.invoke(["dead-letters", "list", "--reason", "unknown_version"]).splitlines()[-1].split()[0]
     flagged = json.loads(desk.invoke(["quarantine", "list", "--json"]).splitlines()[0])["user_id"]
@@ -171,6 +175,9 @@ def loveloop(desk: Desk, words: list[str]) -> None:
     if words[0] == "simulate":
         words = [*words, *(SMALL[:2] if "--long" in words else SMALL)]
     if reason_to_parse(words):
+        for word in words:
+            if re.fullmatch(r"[\w./-]+\.(jsonl?|csv|parquet)", word):
+                Path(word).touch()  # parsers ask whether a file is there
         parse(["loveloop", *words])
     else:
         desk.invoke(words)
