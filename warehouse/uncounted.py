@@ -54,8 +54,8 @@ def taken_ids_warning(responses: int, reactions: int = 0) -> str | None:
     lost = f", nor do {reactions:,} reactions to them" if reactions else ""
     return (
         f"{responses:,} responses bear the id of another one, of another user or conversation, and count for nothing"
-        f"{lost}: a response_id names one response for good. Where ids are unique within a conversation (or a user) "
-        "only, make one of both, in responses and reactions alike: in what the product posts, or at import by "
+        f"{lost}: a response_id names one response for good. Where ids are unique within a conversation or user only, "
+        "make one of both, in responses and reactions alike: in what the product posts, or at import by "
         "--map response_id=conversation_id+message_id"
     )
 
@@ -71,7 +71,7 @@ def seen_instead(reader: DuckDBPyConnection, examples: pa.Table) -> str:
             'positive = "like" under [training_set]); helpfulness from reactions learns from thumbs in any case'
         )
     if others:
-        told = ", ".join(f"{n:,} {name}" for name, n in list(others.items())[:5])
+        told = ", ".join(f"{n:,} x {name}" for name, n in list(others.items())[:5])
         ways.append(f"names that no figure counts ({told}): say at import what they mean, --map-reaction NAME=love")
     if found["not_shown_loves"]:
         loves = found["not_shown_loves"]

@@ -30,7 +30,7 @@ def test_thumbs_alone_are_told_with_the_way_out_and_can_be_learnt_from(feed: Any
     target = feed.warehouse.target
     with pytest.raises(training_set.TrainingSetError) as refused:
         training_set.build(target, tmp_path)
-    for words in ("0 loves, 30 likes, 10 dislikes", "--positive like", "2 clap", "--map-reaction"):
+    for words in ("0 loves, 30 likes, 10 dislikes", "--positive like", "2 x clap", "--map-reaction"):
         assert words in str(refused.value)
     made = training_set.build(target, tmp_path, positive="like")
     assert (made.rows, made.positives, made.positive) == (50, 30, "like")
