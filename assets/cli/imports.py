@@ -133,11 +133,10 @@ def files_(
     from warehouse.transfer import checking, importing, ready
     from warehouse.transfer.foreign import Columns
 
-    columns: Mapped = Columns(
+    more = Columns(
         dict(fields), dict(constants), kind, zone, {"reaction": dict(reactions)} if reactions else {}, dict(only)
     )
-    if product is not None:
-        columns = ready.mapping(product, columns)
+    columns: Mapped = more if product is None else ready.mapping(product, more)
     if check:
         seen = {path: checking.check_file(path, columns, warehouse) for path in paths}
         for path, found in seen.items():
