@@ -43,7 +43,8 @@ class Columns:
         constants: Field to the value that it has in every row.
         kind: The `type` of every row.
         zone: Time zone of moments that name none, such as `UTC` or `Europe/Berlin`.
-        values: For some fields, what the values seen mean; others stay as they are.
+        values: For some fields, what the values seen mean; others stay as they are. What stood there is kept beside the
+            event, in `original`.
         only: Where something must stand in a row that is such an event: path to values joined by `|`, or `*` for any.
         count_turns: A response without a `turn` has as many as the assistant has spoken before.
         own: Whether columns that have a name of the contract are taken too.
@@ -149,7 +150,10 @@ def to_line(row: Row, columns: Columns, told: Counter[str] | None = None) -> byt
     """
     zone = ZoneInfo(columns.zone) if columns.zone else None
     picked = {name: value for name, value in _pick(row, columns).items() if not paths.is_absent(value)}
-    event = {name: _convert(name, value, columns, zone, told) for name, value in picked.items()}
+    meant = _meanings(picked, columns)
+    event = {name: meant.get(name) or _convert(name, value, columns, zone, told) for name, value in picked.items()}
+    if original := {name: picked[name] for name, value in meant.items() if value != picked[name]}:
+        event["original"] = original
     if event.get("type") == "response_served" or "conversation" in event:
         event = conversations.normalised(event, told)
     if columns.count_turns:
@@ -180,13 +184,20 @@ def _is(value: Any, seen: str) -> bool:
     return not paths.is_absent(value) and (seen == "*" or str(value) in seen.split("|"))
 
 
+def _meanings(picked: Mapping[str, Any], columns: Columns) -> dict[str, str]:
+    """What values mean, by field, where the mapping says so."""
+    found: dict[str, str] = {}
+    for name, known in columns.values.items():
+        value = picked.get(name)
+        if isinstance(value, str | int | float):
+            texts = (str(value).lower(),) if isinstance(value, bool) else (str(value), str(values.number(value)))
+            meant = next((known[text] for text in texts if text in known), None)
+            if meant is not None:
+                found[name] = meant
+    return found
+
+
 def _convert(name: str, value: Any, columns: Columns, zone: tzinfo | None, told: Counter[str] | None) -> Any:
-    known = columns.values.get(name)
-    if known and isinstance(value, str | int | float):
-        texts = (str(value).lower(),) if isinstance(value, bool) else (str(value), str(values.number(value)))
-        meant = next((known[text] for text in texts if text in known), None)
-        if meant is not None:
-            return meant
     if name in _MOMENTS:
         return moments.read(value, zone, told)
     if name == "reaction" and (columns.foreign or not isinstance(value, str)):
