@@ -220,7 +220,7 @@ def decode(line: bytes, *, received_at: datetime, told: Counter[str] | None = No
     fields = _normalised(without_nulls(fields), told)
     event = _convert(fields, kind)
     _check_moment(event, received_at)
-    if isinstance(event, ResponseServed) and faults.at_odds(fields):
+    if isinstance(event, ResponseServed) and at_odds(event) and faults.at_odds(fields):
         raise _invalid(fields, kind)
     return Decoded(event, unknown_fields(fields))
 
