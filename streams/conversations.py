@@ -104,11 +104,10 @@ def _is_plain(fields: Mapping[str, Any]) -> bool:
     talk = fields.get("conversation")
     if type(talk) is not list or not talk or type(fields.get("response")) is not str:
         return False
-    return all(type(each) is dict and _is_sound(each) for each in talk) and not is_answer(talk[-1])
-
-
-def _is_sound(message: Mapping[str, Any]) -> bool:
-    return type(message.get("content")) is str and message.get("role") in ROLES
+    for each in talk:  # a generator would cost as much as the looks themselves
+        if type(each) is not dict or type(each.get("content")) is not str or each.get("role") not in ROLES:
+            return False
+    return not is_answer(talk[-1])
 
 
 def is_answer(message: Mapping[str, Any]) -> bool:

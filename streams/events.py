@@ -246,7 +246,7 @@ def _judged(fields: dict[str, Any], kind: type[Event], received_at: datetime, to
         found = faults.find(msgspec.structs.asdict(event), kind, SCHEMA_VERSION)
         raise ContractError("nul_in_name", faults.told(found), found)
     _check_moment(event, received_at)
-    if isinstance(event, ResponseServed) and faults.at_odds(fields):
+    if isinstance(event, ResponseServed) and at_odds(event) and faults.at_odds(fields):
         raise _invalid(fields, kind)
     return Decoded(event, unknown_fields(fields))
 

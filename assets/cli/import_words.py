@@ -18,6 +18,8 @@ def seen(found: Check) -> Iterator[str]:
     """What a check found, line by line."""
     would = f"would be refused: {found.refused}" if found.refused else f"would store {_kinds(found.kinds)}"
     yield f"  {counted(found.judged, 'row')}: {would}"
+    if found.reactions:
+        yield f"  reactions: {', '.join(f'{count:,} {name}' for name, count in found.reactions.most_common(8))}"
     for line in found.lines:
         yield f"  {line.decode(errors='backslashreplace')}"
     for reason, count in found.reasons.items():

@@ -134,9 +134,8 @@ def files_(
     from warehouse.transfer.foreign import Columns
 
     meant = {"reaction": dict(map(meanings.parse, reactions))} if reactions else {}
-    columns: Mapped = Columns(dict(fields), dict(constants), kind, zone, meant, dict(only))
-    if product is not None:
-        columns = ready.mapping(product, columns)
+    more = Columns(dict(fields), dict(constants), kind, zone, meant, dict(only))
+    columns: Mapped = more if product is None else ready.mapping(product, more)
     if check:
         seen = {path: checking.check_file(path, columns, warehouse) for path in paths}
         for path, found in seen.items():

@@ -60,6 +60,7 @@ def test_a_product_s_export_needs_no_mapping(tmp_path: Path) -> None:
         True,
     )
     words += ["--map-reaction", "5=love", "--map-reaction", "1=dislike"]
+    assert "reactions: 1 love, 1 dislike" in loveloop(*words, "--check").output
     for told in (loveloop(*words, "--check").output, loveloop(*words).output):
         assert "0 responses, 2 reactions" in told, told
         assert "changed: 1 x rows that are none of the mapping's events" in told

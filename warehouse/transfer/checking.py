@@ -42,6 +42,7 @@ class Check:
         lines: The first few events, as lines of the wire.
         judged: Rows of the file; = kinds + reasons + twice + stored.
         kinds: New events, by table.
+        reactions: Reactions of the file by the name under which they are stored, copies among them.
         reasons: Rows that break the contract, by reason.
         examples: The first row of each reason: its number, from 1, and what is wrong.
         told: What would be changed on the way, by rule.
@@ -56,6 +57,7 @@ class Check:
     lines: list[bytes] = field(default_factory=list)
     judged: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
+    reactions: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
     told: Counter[str] = field(default_factory=Counter)
@@ -125,6 +127,7 @@ def _keep(memory: DuckDBPyConnection, batch: Batch, found: Check) -> None:
     for letter in sorted(batch.dead, key=lambda each: each.coordinates):
         found.reasons[letter.reason] += 1
         found.examples.setdefault(letter.reason, _example(letter))
+    found.reactions.update(batch.tables[ReactionChanged]["reaction"].to_pylist())
     for kind in TAG.values():
         table = batch.tables[kind]
         columns = [table[name] if name in table.column_names else pa.nulls(len(table), pa.string()) for name in _KEPT]

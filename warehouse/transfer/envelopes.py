@@ -32,7 +32,7 @@ def rows_in(found: Mapping[str, Any], columns: Mapped, told: Counter[str] | None
     mapped = {column for part in columns.parts for path in part.fields.values() for column in paths.columns(path)}
     if "type" in found or (mapped & found.keys()):
         return None
-    lists: dict[str, list[Any]] = {name: each for name, each in found.items() if _are_rows(each)}
+    lists: dict[str, list[Any]] = {name: each for name, each in found.items() if are_rows(each)}
     usual = {name: each for name, each in lists.items() if name in USUAL} or lists
     if len(usual) > 1:
         raise WarehouseError(f"rows stand under {', '.join(usual)}: save the one list that is meant as a file")
@@ -43,10 +43,11 @@ def rows_in(found: Mapping[str, Any], columns: Mapped, told: Counter[str] | None
         inside = found.get(name)
         if isinstance(inside, Mapping) and (rows := rows_in(inside, columns, told)) is not None:
             return rows
-    return None
+    return [] if any(found.get(name) == [] for name in USUAL) else None
 
 
-def _are_rows(value: Any) -> bool:
+def are_rows(value: Any) -> bool:
+    """Whether a value is a list of objects."""
     return isinstance(value, list) and bool(value) and all(isinstance(each, Mapping) for each in value)
 
 

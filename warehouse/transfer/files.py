@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,11 +23,13 @@ import pyarrow.parquet as pq
 from streams.events import ContractError, parse
 from warehouse.storage.transaction import WarehouseError
 from warehouse.transfer import tables, texts
-from warehouse.transfer.envelopes import rows_in
+from warehouse.transfer.envelopes import are_rows, rows_in
 from warehouse.transfer.foreign import PLAIN, Mapped, name_columns, to_lines
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 EXPORTED = tables.EXPORTED
+NOT_UTF_8 = "rows of a CSV file that are not in UTF-8: dead letters; export the file as UTF-8"
+_BLANK = re.compile(r"\s*")
 _CANNOT = (OSError, EOFError, pa.ArrowException, UnicodeError)
 
 
@@ -117,8 +121,9 @@ def _of_json(path: Path, columns: Mapped, told: Counter[str] | None) -> Iterator
 def _json_rows(path: Path, columns: Mapped, told: Counter[str] | None) -> Iterable[Any]:
     """Rows of JSON: lines that are still bytes, or values where the file is one value or holds rows in a field.
 
-    1. A .json file that begins with `[`, or whose first line is no JSON by itself, is one value.
-    2. An object that holds rows in a field (`envelopes.rows_in`) is these; a file may have one such page a line.
+    1. A .json file that begins with `[`, or whose first line is no JSON by itself, is one value, or several.
+    2. A list of objects is its rows, as is an object that holds rows in a field (`envelopes.rows_in`); a file may have
+       one such page a line.
     """
     found = texts.not_blank(texts.lines(path, told))
     first = next(found, None)
@@ -128,7 +133,8 @@ def _json_rows(path: Path, columns: Mapped, told: Counter[str] | None) -> Iterab
     if kind_of(path) == ".json" and (first.startswith(b"[") or (alone is None and first.startswith(b"{"))):
         return _rows(_whole(path), columns, told)
     every = chain([first], found)
-    if isinstance(alone, dict) and rows_in(alone, columns) is not None:
+    page = rows_in(alone, columns) is not None if isinstance(alone, dict) else are_rows(alone)
+    if page:
         return chain.from_iterable(_rows(_parsed(line), columns, told, line) for line in every)
     return every
 
@@ -141,10 +147,30 @@ def _rows(value: Any, columns: Mapped, told: Counter[str] | None, line: bytes = 
 
 
 def _whole(path: Path) -> Any:
+    """A file's one value; several, one after the other over whatever lines, as a list."""
+    text = texts.whole(path)
     try:
-        return msgspec.json.decode(texts.whole(path))
+        return msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise WarehouseError(f"{path} cannot be read as one JSON value: {error}") from error
+        several = _several(text)
+        if several is None:
+            raise WarehouseError(f"{path} cannot be read as one JSON value: {error}") from error
+        return several
+
+
+def _several(text: bytes) -> list[Any] | None:
+    """Objects that stand one after the other; None for anything else."""
+    found: list[Any] = []
+    try:
+        whole, at = text.decode().strip(), 0
+        while at < len(whole):
+            value, at = json.JSONDecoder().raw_decode(whole, at)
+            found.append(value)
+            blank = _BLANK.match(whole, at)
+            at = blank.end() if blank else at
+    except (ValueError, RecursionError):
+        return None
+    return found if all(isinstance(each, dict) for each in found) else None
 
 
 def _of_cells(row: dict[str, Any] | list[str], columns: Mapped, told: Counter[str] | None) -> Iterator[bytes]:
@@ -156,6 +182,8 @@ def _of_cells(row: dict[str, Any] | list[str], columns: Mapped, told: Counter[st
         else:
             yield msgspec.json.encode(cells)
     except UnicodeEncodeError:
+        if told is not None:
+            told[NOT_UTF_8] += 1
         yield _joined(cells).encode(errors="surrogateescape")
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from warehouse.connection import Target
     from warehouse.ingest.records import Slot
     from warehouse.storage.backend import Warehouse
-    from warehouse.transfer.foreign import Mapped
+    from warehouse.transfer.foreign import Columns, Mapped
 
 
 class Import(NamedTuple):
@@ -90,10 +90,7 @@ def note(warehouse: Warehouse, slot: Slot, columns: Mapped, now: int) -> None:
     with warehouse.transaction() as writer:
         standing = "SELECT 1 FROM imports WHERE topic_id = ? AND undone_at IS NULL"
         if writer.execute(standing, [slot.topic_id]).fetchone() is None:
-            parts = [
-                {"fields": dict(part.fields), "constants": {**part.constants, "user_id": None}, "kind": part.kind}
-                for part in columns.parts
-            ]
+            parts = [{"kind": part.kind, **_nameless(part)} for part in columns.parts]
             writer.execute(
                 "INSERT INTO imports VALUES (?, ?, ?, ?, NULL, NULL)",
                 [slot.topic, slot.topic_id, json.dumps(parts), datetime.fromtimestamp(now / 1000, UTC)],
@@ -106,6 +103,12 @@ def begun(reader: DuckDBPyConnection, slot: Slot) -> int | None:
         "SELECT epoch_ms(started_at) FROM imports WHERE topic_id = ? AND undone_at IS NULL", [slot.topic_id]
     ).fetchone()
     return found[0] if found else None
+
+
+def _nameless(part: Columns) -> dict[str, dict[str, str]]:
+    """Fields and constants of a mapping without a user's name, which a constant may be."""
+    fields = {name: path for name, path in part.fields.items() if name != "user_id" or "=" not in path}
+    return {"fields": fields, "constants": {name: v for name, v in part.constants.items() if name != "user_id"}}
 
 
 def imports(target: Target) -> list[Import]:

@@ -125,6 +125,18 @@ def test_pages_one_a_line_and_objects_within_objects_are_opened(tmp_path: Path) 
     assert told[PAGE] == 1
 
 
+@pytest.mark.parametrize("text", ['{"data": []}', '{"data": {"items": []}, "meta": {}}', "[]", ""])
+def test_a_page_without_rows_holds_nothing(tmp_path: Path, text: str) -> None:
+    assert events(written(tmp_path / "a.json", text)) == []
+
+
+def test_objects_over_several_lines_and_lists_in_lines_are_read(tmp_path: Path) -> None:
+    assert len(events(written(tmp_path / "a.json", "\n".join(json.dumps(row, indent=1) for row in ROWS)))) == 3
+    assert len(events(written(tmp_path / "a.jsonl", f"{json.dumps(ROWS)}\n{json.dumps(ROWS)}"))) == 6
+    with pytest.raises(WarehouseError, match="one JSON value"):
+        events(written(tmp_path / "a.json", json.dumps(ROWS[0], indent=1) + "\n{"))
+
+
 def test_an_object_that_could_mean_two_lists_is_refused_and_a_row_is_a_row(tmp_path: Path) -> None:
     with pytest.raises(WarehouseError, match="data, items"):
         events(written(tmp_path / "a.json", json.dumps({"data": ROWS, "items": ROWS})))
@@ -172,7 +184,9 @@ def test_a_csv_row_of_another_length_or_another_encoding_is_left_to_the_judge(tm
     path = written(
         tmp_path / "a.csv", TABLE.encode() + b"u9,r\nu8,r,2026-03-01T12:00:00Z,\xe4,\nu7,\xe4,2026-03-01,x\n"
     )
-    lines = list(files.lines(path, HEARTS))
+    told: Counter[str] = Counter()
+    lines = list(files.lines(path, HEARTS, told=told))
+    assert told == {files.NOT_UTF_8: 2}
     reasons = []
     for line in lines[3:]:
         with pytest.raises(ContractError) as caught:

@@ -172,6 +172,9 @@ def test_battles_are_two_responses_each_and_a_like_of_the_winner(tmp_path: Path)
         ("q3/b", "dislike"),
     ]  # fmt: skip
     assert len({each.event_id for each in found}) == len(found)
+    lines = [decode(line, received_at=NOW) for line in files.lines(tmp_path / "arena.json", ready.mapping("lmsys"))]
+    kept = [extra["original"] for event, extra in lines if isinstance(event, ReactionChanged)]
+    assert kept[:2] == [{"reaction": "model_a"}] * 2
 
 
 def test_a_table_of_thumbs_is_read_under_its_usual_names(tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ def test_the_list_says_what_stands_and_what_was_taken_back(warehouse: Any, tmp_p
 def test_no_user_s_name_is_kept_with_a_mapping(warehouse: Any, tmp_path: Path) -> None:
     path = written(tmp_path / "a.jsonl", [b'{"at": "2026-03-01T12:01:00Z"}'])
     bring(warehouse.target, path, Columns({"requested_at": "at"}, {"user_id": "ann"}, "erasure_requested"))
+    bring(warehouse.target, path, Columns({"requested_at": "at", "user_id": "who|=ann"}, {}, "erasure_requested"))
     with warehouse.read() as reader:
         assert "ann" not in str(reader.execute("SELECT * FROM imports").fetchall())
 
