@@ -118,9 +118,9 @@ class Writer:
             conversation_id=self._name("c"),
             turn=self.draw.choice([0, 1, 2**63 - 1]),
             session_id=self._name("s"),
-            policy=self.text()[:256],
-            experiment=self.text()[:256] if arm else None,
-            arm=self.text()[:256] if arm else None,
+            policy=self.draw.choice(HARD),
+            experiment=self.draw.choice(HARD) if arm else None,  # few arms: a guard counts each by itself
+            arm=self.draw.choice(HARD[:3]) if arm else None,
             conversation=[Message("user", self.text() + self.draw.choice(["", "\0"]))],
             response=self.text() + self.draw.choice(["", "\0", "\0'"]),
         )

@@ -95,7 +95,7 @@ class LiveGuard:
                 seen = {}
             if seen.get("lines", 0) >= lines:
                 break
-            time.sleep(0.5)
+            time.sleep(10)  # its page has an arm for every hard text, and costs a second
         return int(seen.get("lines", 0))
 
     def end(self) -> str:
