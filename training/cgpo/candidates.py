@@ -127,7 +127,7 @@ def candidates(
     every = task.prompts[: config.rounds * config.prompts]
     conversations = [task.prompts[place] for place in places]
     prompts = encode_prompts(bench.frozen.tokenizer, conversations, longest=2**31)
-    how = Draw(config.samples, 0, config.temperature, config.max_new_tokens, bench.room)
+    how = Draw(config.samples, 0, config.temperature, config.max_new_tokens, bench.room, logprobs=False)
     said = f"round {number + 1}: {task.name}"
     scoring, once_scoring = _Scoring(rankers, policy, conversations), _Scoring(rankers, bench.reference, every)
 

@@ -20,13 +20,14 @@ class Sample(NamedTuple):
     Attributes:
         text: What a user would read.
         token_ids: int32 [length], the end token included when the policy wrote it.
-        logprobs: float32 [length], log-probability of each token under the policy that wrote it, at temperature 1.
+        logprobs: float32 [length], log-probability of each token under the policy that wrote it, at temperature 1; None
+            where they were not asked for.
         policy_version: Which weights wrote it.
     """
 
     text: str
     token_ids: np.ndarray
-    logprobs: np.ndarray
+    logprobs: np.ndarray | None
     policy_version: str
 
 
@@ -50,11 +51,13 @@ class Generator(Protocol):
         temperature: float = 1.0,
         max_new_tokens: int = 48,
         longest: int = 512,
+        logprobs: bool = True,
         desc: str = "sample",
     ) -> list[list[Sample]]:
         """Draw `samples` responses to each conversation, of whose prompt the last `longest` tokens are read.
 
-        The same seed draws the same. `desc` labels the progress.
+        The same seed draws the same. Without `logprobs`, samples may lack their log-probabilities. `desc` labels the
+        progress.
         """
         ...
 
@@ -78,6 +81,7 @@ class InPieces(Protocol):
         temperature: float = 1.0,
         max_new_tokens: int = 48,
         longest: int = 512,
+        logprobs: bool = True,
         desc: str = "sample",
     ) -> Iterator[list[list[Sample]]]:
         """What `sample` draws, `piece` conversations at a time, in their order."""
@@ -118,6 +122,7 @@ class TransformersGenerator:
         max_new_tokens: int = 48,
         rows: int = 192,
         longest: int = 512,
+        logprobs: bool = True,  # noqa: ARG002
         desc: str = "sample",
     ) -> list[list[Sample]]:
         """Draw `samples` responses to each conversation.
@@ -133,6 +138,7 @@ class TransformersGenerator:
             max_new_tokens: Tokens of the longest response.
             rows: Responses written at a time.
             longest: Tokens of a prompt that are read; older ones are cut.
+            logprobs: Without meaning here: they cost nothing, so all samples carry them.
             desc: What the progress bar says.
         """
         prompts = encode_prompts(self._policy.tokenizer, conversations, longest)

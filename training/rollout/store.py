@@ -29,6 +29,7 @@ class Draw(NamedTuple):
         temperature: Divides the logits.
         max_new_tokens: Tokens of the longest response.
         longest: Tokens of a prompt that are read; older ones are cut.
+        logprobs: Whether samples must carry their log-probabilities.
     """
 
     samples: int
@@ -36,6 +37,7 @@ class Draw(NamedTuple):
     temperature: float
     max_new_tokens: int
     longest: int = 512
+    logprobs: bool = True
 
 
 class Rollouts(NamedTuple):
@@ -138,7 +140,10 @@ def _table(drawn: list[list[Sample]]) -> pa.Table:
 
 def _samples(table: pa.Table, samples: int, version: str) -> list[list[Sample]]:
     texts = table["text"].to_pylist()
-    ids, logprobs = (_rows(table[name].combine_chunks()) for name in ("token_ids", "logprobs"))
+    ids = _rows(table["token_ids"].combine_chunks())
+    logprobs: Sequence[np.ndarray | None] = [None] * len(texts)
+    if not table["logprobs"].null_count:  # a draw has all of them or none
+        logprobs = _rows(table["logprobs"].combine_chunks())
     flat = [Sample(text, some, chances, version) for text, some, chances in zip(texts, ids, logprobs, strict=True)]
     return [flat[start : start + samples] for start in range(0, len(flat), samples)]
 

@@ -65,7 +65,7 @@ def collected(policy: Path, asked: Prompts, work: Path, events: list[str], *, br
     who = Pieces(policy, "tiny@1").note(events)
     assert isinstance(who, InPieces)
     assert not isinstance(bench.reference, InPieces)
-    return collect(task, [task], range(7), policy=who, number=0, bench=bench)
+    return collect(task, [task], range(7), policy=who, trained=frozen, number=0, bench=bench)
 
 
 def test_scores_and_lesson_are_those_of_samples_that_were_all_there(

@@ -7,16 +7,11 @@ import pytest
 
 from streams.brokers import free_port
 from training.rollout import client as client_module
-from training.rollout.client import (
-    RefusedByServerError,
-    Request,
-    RolloutServerError,
-    ServedSample,
-    VllmClient,
-)
+from training.rollout.client import RefusedByServerError, RolloutServerError, VllmClient
 from training.rollout.config import RolloutsConfig
 from training.rollout.server import GivenServer
 from training.rollout.vllm import VllmGenerator, WrongModelError
+from training.rollout.wire import Request, ServedSample
 
 ASK = {place: Request([1, 2], 2, place, 1.0, 4, (9,)) for place in range(3)}
 

@@ -25,8 +25,7 @@ from training.cgpo.loop import optimise
 from training.cgpo.tasks import Task
 from training.policy.batches import encode_prompts
 from training.policy.load import Policy, ends_of, load_policy
-from training.rollout.client import Request as Ask
-from training.rollout.client import RolloutServerError, ServedSample, UnknownModelError, VllmClient
+from training.rollout.client import RolloutServerError, UnknownModelError, VllmClient
 from training.rollout.config import RolloutsConfig, environment_of, missing
 from training.rollout.generator import Sample, version_of
 from training.rollout.server import GivenServer, ServerShape, VllmServer
@@ -34,6 +33,8 @@ from training.rollout.speaker import VllmSpeaker
 from training.rollout.store import Draw, RolloutStore
 from training.rollout.vllm import VllmGenerator
 from training.rollout.watchdog import PolicyMismatchError, read, watch
+from training.rollout.wire import Request as Ask
+from training.rollout.wire import ServedSample
 
 LACKING = missing(environment_of())
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.skipif(bool(LACKING), reason=LACKING)]
