@@ -86,7 +86,8 @@ def measure(place: Path, count: int, repeats: int) -> dict[str, float]:
     from training.policy.load import ends_of, load_policy
     from training.rollout.config import RolloutsConfig
     from training.rollout.generator import TransformersGenerator
-    from training.rollout.server import ServerShape, VllmServer
+    from training.rollout.launch import ServerShape
+    from training.rollout.server import VllmServer
     from training.rollout.vllm import VllmGenerator
     from training.rollout.watchdog import watch
 

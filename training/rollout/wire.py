@@ -63,7 +63,7 @@ class _Logprobs(msgspec.Struct):
     token_logprobs: list[float]
 
 
-class _Choice(msgspec.Struct):
+class _ServedChoice(msgspec.Struct):
     index: int
     token_ids: list[int]
     logprobs: _Logprobs | None = None
@@ -71,7 +71,7 @@ class _Choice(msgspec.Struct):
 
 class _Completion(msgspec.Struct):
     model: str
-    choices: list[_Choice]
+    choices: list[_ServedChoice]
 
 
 _COMPLETIONS = msgspec.json.Decoder(_Completion)

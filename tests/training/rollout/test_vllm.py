@@ -28,7 +28,8 @@ from training.policy.load import Policy, ends_of, load_policy
 from training.rollout.client import RolloutServerError, UnknownModelError, VllmClient
 from training.rollout.config import RolloutsConfig, environment_of, missing
 from training.rollout.generator import Sample, version_of
-from training.rollout.server import GivenServer, ServerShape, VllmServer
+from training.rollout.launch import ServerShape
+from training.rollout.server import GivenServer, VllmServer
 from training.rollout.speaker import VllmSpeaker
 from training.rollout.store import Draw, RolloutStore
 from training.rollout.vllm import VllmGenerator
@@ -332,7 +333,8 @@ OWNER = """
 import sys
 from pathlib import Path
 from training.rollout.config import RolloutsConfig
-from training.rollout.server import ServerShape, VllmServer
+from training.rollout.launch import ServerShape
+from training.rollout.server import VllmServer
 server = VllmServer(Path(sys.argv[1]), ServerShape("float32", 96), RolloutsConfig(engine="vllm", cache_gib=1))
 server.serve(sys.argv[2], "orphan")
 """
