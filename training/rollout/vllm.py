@@ -136,7 +136,7 @@ class VllmGenerator:
         prompts = encode_prompts(self._tokenizer, conversations, longest)
         self._check_room(prompts, max_new_tokens)
         number = samples if temperature > 0 else 1
-        seeds = [_seed(seed, place) for place in range(len(prompts))]
+        seeds = [seed_of(seed, place) for place in range(len(prompts))]
         asked = {
             place: Request(prompt, number, seeds[place], temperature, max_new_tokens, self._ends, logprobs)
             for place, prompt in enumerate(prompts)
@@ -239,6 +239,6 @@ class _Answers:
             self._news.put(error)
 
 
-def _seed(seed: int, place: int) -> int:
+def seed_of(seed: int, place: int) -> int:
     """Of a prompt's first sample; the server adds the number of each further one, so neighbours must lie far apart."""
     return int(np.random.SeedSequence([seed, place]).generate_state(1, np.uint64)[0] >> 2)
