@@ -2,9 +2,9 @@
 
     python bench/rollouts.py [--quick] [--json FILE]
 
-One server, one small Llama (the incumbent's shape) made here. Four clients take turns, in another order every time, with
-the same prompts, seeds and settings (bench/rollouts_parts/phases.py): `bare` only counts tokens, `fair` gets their ids
-too, `ours` is the optimiser's phase, `full` the same with log-probabilities. Medians of the turns count. Keys:
+One server, one small Llama (the incumbent's shape) made here. Four clients take turns, another one first every time,
+with the same prompts, seeds and settings (bench/rollouts_parts/phases.py): `bare` only counts tokens, `fair` gets their
+ids too, `ours` is the optimiser's phase, `full` the same with log-probabilities. Medians of the turns count. Keys:
 
     rollout_ratio           ours over bare, tokens/s; aim .9
     fair_ratio              ours over fair

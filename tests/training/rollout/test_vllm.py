@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
+import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner
@@ -245,10 +246,17 @@ def test_a_lora_policy_is_optimised_from_a_given_servers_samples(
     before = set(served.server.client.models())
     with VllmSpeaker(served.base, tmp_path / "vllm", given, lora_rank=4, context=96) as speaker:
         task = Task("love", asked, Happy(), 1.0, reward_version="happy")
-        report = optimise(served.base, tmp_path / "love", tasks=[task], judges={}, config=config, speaker=speaker)
+        report = optimise(
+            served.base, tmp_path / "love", tasks=[task], judges={}, config=config, speaker=speaker,
+            rollouts=tmp_path / "kept",
+        )  # fmt: skip
     seen = [json.loads(line) for line in (tmp_path / "vllm" / "watchdog.ndjson").read_text().splitlines()]
     assert [each["version"] for each in seen] == [each.policy for each in report.rounds]
     assert max(each["largest"] for each in seen) < 1e-4
+    kept = [pq.read_table(file, columns=["logprobs"])["logprobs"] for file in (tmp_path / "kept").glob("*.parquet")]
+    assert len(kept) == 4  # a0 and three rounds
+    assert all(column.null_count == len(column) for column in kept)  # the server was spared them
+    assert abs(report.rounds[-1].tasks[0].log_ratio) > 1e-3  # the trainer read what it learns from
     assert report.rounds[-1].tasks[0].sampled["love"] > report.rounds[0].tasks[0].sampled["love"]
     assert set(served.server.client.models()) - before == {each.policy for each in report.rounds[1:]}
     for name in {each.policy for each in report.rounds[1:]}:
