@@ -15,10 +15,9 @@ from training import pretrained
 from training.policy.load import ends_of, load_policy
 from training.policy.pretrain import PretrainConfig, pretrain_policy
 from training.rollout.config import RolloutsConfig
-from training.rollout.generator import TransformersGenerator
+from training.rollout.generator import Draw, TransformersGenerator
 from training.rollout.launch import ServerShape
 from training.rollout.server import VllmServer
-from training.rollout.store import Draw
 from training.rollout.vllm import VllmGenerator
 from training.rollout.watchdog import watch
 

@@ -16,9 +16,9 @@ import psutil
 from training.policy.batches import encode_prompts, join
 from training.policy.likelihood import each_logprobs
 from training.policy.load import Policy, ends_of
-from training.rollout.generator import Generator, Sample
+from training.rollout.generator import Draw, Generator, Sample
 from training.rollout.server import VllmServer
-from training.rollout.store import Draw, RolloutStore
+from training.rollout.store import RolloutStore
 from training.rollout.vllm import VllmGenerator, seed_of
 from training.rollout.wire import Request
 from training.text import Conversation

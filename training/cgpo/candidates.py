@@ -14,9 +14,9 @@ from training.cgpo.tasks import Reward, Task
 from training.judges.verdict import Judge
 from training.policy.batches import Encoded, encode_prompts, join
 from training.policy.load import Policy, ends_of
-from training.rollout.generator import Generator, InPieces, Sample
+from training.rollout.generator import Draw, Generator, InPieces, Sample
 from training.rollout.speaker import Speaker
-from training.rollout.store import Draw, Rollouts, RolloutStore
+from training.rollout.store import Rollouts, RolloutStore
 from training.text import Conversation
 
 A0 = -1

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, Required, TypedDict, Unpack, runtime_checkable
 
 import numpy as np
 from tqdm import tqdm
@@ -31,6 +31,38 @@ class Sample(NamedTuple):
     policy_version: str
 
 
+class Draw(NamedTuple):
+    """How responses are drawn.
+
+    Attributes:
+        samples: K, responses a prompt; in this process they share one reading of it.
+        seed: Of all chance: the same seed draws the same.
+        temperature: Divides the logits; 0 takes the most likely token. Log-probabilities are always those at 1.
+        max_new_tokens: Tokens of the longest response.
+        longest: Tokens of a prompt that are read; older ones are cut.
+        logprobs: Whether samples must carry their log-probabilities; without, a generator to which they cost something
+            leaves them out.
+    """
+
+    samples: int
+    seed: int
+    temperature: float = 1.0
+    max_new_tokens: int = 48
+    longest: int = 512
+    logprobs: bool = True
+
+
+class Drawing(TypedDict, total=False):
+    """The same as words of a call, with `Draw`'s defaults."""
+
+    samples: Required[int]
+    seed: Required[int]
+    temperature: float
+    max_new_tokens: int
+    longest: int
+    logprobs: bool
+
+
 class Generator(Protocol):
     """Draws responses from one policy version.
 
@@ -43,22 +75,9 @@ class Generator(Protocol):
     version: str
 
     def sample(
-        self,
-        conversations: Sequence[Conversation],
-        *,
-        samples: int,
-        seed: int,
-        temperature: float = 1.0,
-        max_new_tokens: int = 48,
-        longest: int = 512,
-        logprobs: bool = True,
-        desc: str = "sample",
+        self, conversations: Sequence[Conversation], *, desc: str = "sample", **how: Unpack[Drawing]
     ) -> list[list[Sample]]:
-        """Draw `samples` responses to each conversation, of whose prompt the last `longest` tokens are read.
-
-        The same seed draws the same. Without `logprobs`, samples may lack their log-probabilities. `desc` labels the
-        progress.
-        """
+        """Draw responses to each conversation; `desc` labels the progress."""
         ...
 
 
@@ -73,16 +92,7 @@ class InPieces(Protocol):
     piece: int
 
     def pieces(
-        self,
-        conversations: Sequence[Conversation],
-        *,
-        samples: int,
-        seed: int,
-        temperature: float = 1.0,
-        max_new_tokens: int = 48,
-        longest: int = 512,
-        logprobs: bool = True,
-        desc: str = "sample",
+        self, conversations: Sequence[Conversation], *, desc: str = "sample", **how: Unpack[Drawing]
     ) -> Iterator[list[list[Sample]]]:
         """What `sample` draws, `piece` conversations at a time, in their order."""
         ...
@@ -116,31 +126,22 @@ class TransformersGenerator:
         self,
         conversations: Sequence[Conversation],
         *,
-        samples: int,
-        seed: int,
-        temperature: float = 1.0,
-        max_new_tokens: int = 48,
         rows: int = 192,
-        longest: int = 512,
-        logprobs: bool = True,  # noqa: ARG002
         desc: str = "sample",
+        **how: Unpack[Drawing],
     ) -> list[list[Sample]]:
-        """Draw `samples` responses to each conversation.
+        """Draw responses to each conversation.
 
         Chance belongs to (seed, place of the conversation, sample, step): a response does not depend on `rows`, and two
-        policies given one seed answer with common chance.
+        policies given one seed answer with common chance. Log-probabilities cost nothing here: all samples carry them.
 
         Args:
             conversations: Each ends with the user's last message.
-            samples: K, responses to each; they share one reading of the prompt.
-            seed: Of all chance.
-            temperature: Divides the logits; 0 takes the most likely token. Log-probabilities are always those at 1.
-            max_new_tokens: Tokens of the longest response.
             rows: Responses written at a time.
-            longest: Tokens of a prompt that are read; older ones are cut.
-            logprobs: Without meaning here: they cost nothing, so all samples carry them.
             desc: What the progress bar says.
+            how: See `Draw`.
         """
+        samples, seed, temperature, max_new_tokens, longest, _ = Draw(**how)
         prompts = encode_prompts(self._policy.tokenizer, conversations, longest)
         uniforms = np.random.default_rng(seed).random((len(prompts), samples, max_new_tokens))
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))

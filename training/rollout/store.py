@@ -16,28 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from training.disk import whole
-from training.rollout.generator import Generator, InPieces, Sample
+from training.rollout.generator import Draw, Generator, InPieces, Sample
 from training.text import Conversation
-
-
-class Draw(NamedTuple):
-    """How responses are drawn.
-
-    Attributes:
-        samples: K, responses a prompt.
-        seed: Of chance.
-        temperature: Divides the logits.
-        max_new_tokens: Tokens of the longest response.
-        longest: Tokens of a prompt that are read; older ones are cut.
-        logprobs: Whether samples must carry their log-probabilities.
-    """
-
-    samples: int
-    seed: int
-    temperature: float
-    max_new_tokens: int
-    longest: int = 512
-    logprobs: bool = True
 
 
 class Rollouts(NamedTuple):

@@ -9,14 +9,14 @@ from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from tqdm import tqdm
 
 from training.policy.batches import encode_prompts
 from training.rollout.client import RefusedByServerError, RolloutServerError
-from training.rollout.generator import Sample
+from training.rollout.generator import Draw, Drawing, Sample
 from training.rollout.server import GivenServer
 from training.rollout.wire import Request, ServedSample
 from training.text import Conversation
@@ -66,43 +66,23 @@ class VllmGenerator:
         self,
         conversations: Sequence[Conversation],
         *,
-        samples: int,
-        seed: int,
-        temperature: float = 1.0,
-        max_new_tokens: int = 48,
-        longest: int = 512,
-        logprobs: bool = True,
         seconds: float | None = None,
         desc: str = "sample",
+        **how: Unpack[Drawing],
     ) -> list[list[Sample]]:
-        """Draw `samples` responses to each conversation; see `pieces` for arguments and errors."""
-        drawn = self.pieces(
-            conversations,
-            samples=samples,
-            seed=seed,
-            temperature=temperature,
-            max_new_tokens=max_new_tokens,
-            longest=longest,
-            logprobs=logprobs,
-            seconds=seconds,
-            desc=desc,
-        )
+        """Draw responses to each conversation; see `pieces` for arguments and errors."""
+        drawn = self.pieces(conversations, seconds=seconds, desc=desc, **how)
         return [several for piece in drawn for several in piece]
 
     def pieces(
         self,
         conversations: Sequence[Conversation],
         *,
-        samples: int,
-        seed: int,
-        temperature: float = 1.0,
-        max_new_tokens: int = 48,
-        longest: int = 512,
-        logprobs: bool = True,
         seconds: float | None = None,
         desc: str = "sample",
+        **how: Unpack[Drawing],
     ) -> Iterator[list[list[Sample]]]:
-        """Draw `samples` responses to each conversation, and hand over `piece` conversations at a time.
+        """Draw responses to each conversation, and hand over `piece` conversations at a time.
 
         1. Prepare: the server serves this version.
         2. Refuse prompts that do not fit its context.
@@ -115,14 +95,9 @@ class VllmGenerator:
 
         Args:
             conversations: Each ends with the user's last message.
-            samples: K, responses to each.
-            seed: Of all chance.
-            temperature: Divides the logits; 0 takes the most likely token. Log-probabilities are always those at 1.
-            max_new_tokens: Tokens of the longest response.
-            longest: Tokens of a prompt that are read; older ones are cut.
-            logprobs: Whether samples carry their log-probabilities: a server writes faster without.
             seconds: A limit for the whole draw; None has only the limit of each request.
             desc: What the progress bar says.
+            how: See `Draw`.
 
         Raises:
             ValueError: A prompt does not fit the server's context.
@@ -133,12 +108,12 @@ class VllmGenerator:
         if not len(conversations):
             return
         self._prepare()
+        samples, seed, temperature, max_new_tokens, longest, logprobs = Draw(**how)
         prompts = encode_prompts(self._tokenizer, conversations, longest)
         self._check_room(prompts, max_new_tokens)
         number = samples if temperature > 0 else 1
-        seeds = [seed_of(seed, place) for place in range(len(prompts))]
         asked = {
-            place: Request(prompt, number, seeds[place], temperature, max_new_tokens, self._ends, logprobs)
+            place: Request(prompt, number, seed_of(seed, place), temperature, max_new_tokens, self._ends, logprobs)
             for place, prompt in enumerate(prompts)
         }
         with (

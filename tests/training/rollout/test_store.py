@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.rollout.generator import Sample, TransformersGenerator
-from training.rollout.store import Draw, RolloutStore
+from training.rollout.generator import Draw, Sample, TransformersGenerator
+from training.rollout.store import RolloutStore
 
 Prompts = list[list[dict[str, str]]]
 HOW = Draw(samples=2, seed=1, temperature=1.0, max_new_tokens=16)

@@ -28,11 +28,11 @@ from training.policy.batches import encode_prompts
 from training.policy.load import Policy, ends_of, load_policy
 from training.rollout.client import RolloutServerError, UnknownModelError, VllmClient
 from training.rollout.config import RolloutsConfig, environment_of, missing
-from training.rollout.generator import Sample, version_of
+from training.rollout.generator import Draw, Sample, version_of
 from training.rollout.launch import ServerShape
 from training.rollout.server import GivenServer, VllmServer
 from training.rollout.speaker import VllmSpeaker
-from training.rollout.store import Draw, RolloutStore
+from training.rollout.store import RolloutStore
 from training.rollout.vllm import VllmGenerator
 from training.rollout.watchdog import PolicyMismatchError, read, watch
 from training.rollout.wire import Request as Ask
