@@ -34,7 +34,7 @@ class Turn(NamedTuple):
         tokens: Drawn.
         seconds: Wall clock.
         client: CPU seconds of the client's process.
-        server: CPU seconds of the server's processes, their waiting loops included.
+        server: CPU seconds of the server's processes.
         reading: Wall clock of the trainer's reading of one sample a prompt, and of all, which learners do afterwards.
     """
 
@@ -120,8 +120,10 @@ class Scene(NamedTuple):
         return time.perf_counter() - started
 
     def _server_cpu(self) -> float:
-        members = psutil.Process(self.server.pid).children(recursive=True)
-        return sum(sum(each.cpu_times()[:2]) for each in members)
+        """CPU seconds so far; without the engine's, where a worker computes and the engine but spins meanwhile."""
+        members = {each: each.name() for each in psutil.Process(self.server.pid).children(recursive=True)}
+        spins = any("Worker" in name for name in members.values())
+        return sum(sum(each.cpu_times()[:2]) for each, name in members.items() if not (spins and "Engine" in name))
 
 
 def phase(who: Generator, prompts: Sequence[Conversation], how: Draw, place: Path) -> tuple[list[list[Sample]], float]:
