@@ -128,6 +128,8 @@ def candidates(
     conversations = [task.prompts[place] for place in places]
     prompts = encode_prompts(bench.frozen.tokenizer, conversations, longest=2**31)
     how = Draw(config.samples, 0, config.temperature, config.max_new_tokens, bench.room, logprobs=False)
+    # CRPG reads nearly all of them, which costs the trainer more than a server; nobody reads the reference's own.
+    told = config.optimiser == "crpg" and policy.version != bench.reference.version
     said = f"round {number + 1}: {task.name}"
     scoring, once_scoring = _Scoring(rankers, policy, conversations), _Scoring(rankers, bench.reference, every)
 
@@ -138,7 +140,7 @@ def candidates(
     own = bench.store.rollouts(
         policy,
         conversations,
-        how._replace(seed=_seed(config.seed, number, task.name)),
+        how._replace(seed=_seed(config.seed, number, task.name), logprobs=told),
         desc=f"{said}, samples",
         seen=seen,
     )

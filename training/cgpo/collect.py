@@ -69,7 +69,7 @@ class _Judged(NamedTuple):
         sequences = [self.found.sequence(*place) for place in places]
         drawn = [self.found.samples[row][column].logprobs for row, column in places]
         own = [each for each in drawn if each is not None]
-        if len(own) < len(places):  # a server drew: few are read, so asking it for all of them would cost more
+        if len(own) < len(places):  # a server drew, which was not asked for them: few are read
             own = each_logprobs(self.trained, sequences)
         return log_ratios(sequences, own, self.frozen)
 

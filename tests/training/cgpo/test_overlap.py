@@ -42,7 +42,7 @@ class Silent(Pieces):
     """Leaves log-probabilities out, as a server does that is not asked for them."""
 
     def sample(self, conversations: Prompts, **how: Any) -> list[list[Sample]]:
-        assert how["logprobs"] is False
+        self.events.append("asked" if how["logprobs"] else "spared")
         return [[each._replace(logprobs=None) for each in some] for some in super().sample(conversations, **how)]
 
 
@@ -139,7 +139,9 @@ def test_without_log_probabilities_the_policy_reads_what_it_learns_from_and_the_
     for silent in (False, True):
         torch.manual_seed(0)
         work, dials = tmp_path / str(silent), {"optimiser": optimiser}
-        found.append(collected(policy, asked, work, [], later=True, silent=silent, dials=dials))
+        events = list[str]()
+        found.append(collected(policy, asked, work, events, later=True, silent=silent, dials=dials))
+    assert events[0] == ("asked" if optimiser == "crpg" else "spared")  # who reads nearly all asks the server
     told, silent = (each.lesson.weighted for each in found)
     assert len(told) == len(silent) > 0
     assert [each.weight for each in told] == pytest.approx([each.weight for each in silent], abs=1e-4)
