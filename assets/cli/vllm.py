@@ -11,7 +11,8 @@ import click
 from assets.cli import options
 
 if TYPE_CHECKING:
-    from training.rollout.server import ServerShape, VllmServer
+    from training.rollout.launch import ServerShape
+    from training.rollout.server import VllmServer
 
 
 @click.group()
@@ -107,7 +108,7 @@ def serve(  # noqa: PLR0917  (click passes by name)
     """
     from training.policy.load import ADAPTER, check_place
     from training.rollout.generator import version_of
-    from training.rollout.server import ServerShape
+    from training.rollout.launch import ServerShape
 
     check_place(Path(model) if Path(model).is_dir() else model)
     if (Path(model) / ADAPTER).is_file():
@@ -153,7 +154,7 @@ def staged(  # noqa: PLR0917  (click passes by name)
     from assets.pipeline import reopen
     from assets.stages import models
     from training.policy.load import ADAPTER, base_of
-    from training.rollout.server import ServerShape
+    from training.rollout.launch import ServerShape
 
     opened = reopen(run)
     incumbent, shape = models.incumbent(opened), ServerShape(dtype, context, rank)

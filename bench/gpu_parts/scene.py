@@ -159,12 +159,14 @@ def run(load: Load, work: Path, seed: int = 0) -> Measured:
 def _step(engine: Engine, task: Task, number: int, bench: Bench, clock: StepClock) -> tuple[Lesson, int, PassMeter]:
     """One round: the policy is merged, draws, is judged and learns."""
     config, tokenizer = bench.config, bench.frozen.tokenizer
+    trained = Policy(engine.model, tokenizer)
     with clock.of("merge"):
-        who = bench.speaker.policy(Policy(engine.model, tokenizer), f"step-{number}")
+        who = bench.speaker.policy(trained, f"step-{number}")
     policy = _TimedGenerator(who, clock)
     meter = PassMeter(who._policy.model, clock, tokenizer.pad_token_id, {"generation": "prefill"})  # type: ignore[attr-defined]
     with clock.of("choice"):
-        taught = collect(task, [task], prompts_of(task, number, config), policy=policy, number=number, bench=bench)
+        places = prompts_of(task, number, config)
+        taught = collect(task, [task], places, policy=policy, trained=trained, number=number, bench=bench)
     del who, policy._who
     lesson = merge([(1.0, taught.lesson)])
     if not lesson.size:

@@ -1,8 +1,8 @@
 """The least that a client of a vLLM server can do, run in the server's own environment: send, wait, count tokens.
 
-    python raw.py URL MODEL REQUESTS.json CONCURRENCY     prints {"tokens": ..., "seconds": ...}
+    python raw.py URL REQUESTS.json CONCURRENCY     prints {"tokens": ..., "seconds": ..., "cpu_seconds": ...}
 
-No log-probabilities, no token ids, nothing is decoded or kept; REQUESTS.json is a list of request bodies.
+Nothing is decoded, checked or kept; REQUESTS.json is a list of request bodies.
 """
 
 import asyncio
@@ -23,15 +23,16 @@ async def run(url, bodies, concurrency):
                 reply.raise_for_status()
                 tokens += (await reply.json())["usage"]["completion_tokens"]
 
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.process_time()
     connector = aiohttp.TCPConnector(limit=concurrency)
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as session:
         await asyncio.gather(*(work(session) for _ in range(concurrency)))
-    return {"tokens": tokens, "seconds": time.perf_counter() - started}
+    seconds, worked = time.perf_counter() - started, time.process_time() - worked
+    return {"tokens": tokens, "seconds": seconds, "cpu_seconds": worked}
 
 
 if __name__ == "__main__":
-    url, model, file, concurrency = sys.argv[1:]
+    url, file, concurrency = sys.argv[1:]
     with open(file) as opened:
-        bodies = [{**body, "model": model} for body in json.load(opened)]
+        bodies = json.load(opened)
     print(json.dumps(asyncio.run(run(url, bodies, int(concurrency)))))

@@ -14,9 +14,9 @@ from training.cgpo.tasks import Reward, Task
 from training.judges.verdict import Judge
 from training.policy.batches import WHOLE, Encoded, encode_prompts, join
 from training.policy.load import Policy, ends_of
-from training.rollout.generator import Generator, InPieces, Sample
+from training.rollout.generator import Draw, Generator, InPieces, Sample
 from training.rollout.speaker import Speaker
-from training.rollout.store import Draw, Rollouts, RolloutStore
+from training.rollout.store import Rollouts, RolloutStore
 from training.text import Conversation
 
 A0 = -1
@@ -127,7 +127,9 @@ def candidates(
     every = task.prompts[: config.rounds * config.prompts]
     conversations = [task.prompts[place] for place in places]
     prompts = encode_prompts(bench.frozen.tokenizer, conversations, longest=WHOLE)
-    how = Draw(config.samples, 0, config.temperature, config.max_new_tokens, bench.room)
+    how = Draw(config.samples, 0, config.temperature, config.max_new_tokens, bench.room, logprobs=False)
+    # CRPG reads nearly all of them, which costs the trainer more than a server; nobody reads the reference's own.
+    told = config.optimiser == "crpg" and policy.version != bench.reference.version
     said = f"round {number + 1}: {task.name}"
     scoring, once_scoring = _Scoring(rankers, policy, conversations), _Scoring(rankers, bench.reference, every)
 
@@ -138,7 +140,7 @@ def candidates(
     own = bench.store.rollouts(
         policy,
         conversations,
-        how._replace(seed=_seed(config.seed, number, task.name)),
+        how._replace(seed=_seed(config.seed, number, task.name), logprobs=told),
         desc=f"{said}, samples",
         seen=seen,
     )

@@ -19,6 +19,7 @@ from training.cgpo.report import TaskRound
 from training.cgpo.rewards import calibrated_reward, soft_and
 from training.cgpo.tasks import Task
 from training.judges.panel import Panel
+from training.policy.likelihood import each_logprobs
 from training.policy.load import Policy
 from training.rollout.generator import Generator
 
@@ -38,6 +39,7 @@ class _Judged(NamedTuple):
         scores: Float64 [prompts, K], what samples are ranked by.
         calibrated: Float64 [prompts, K + 1], R_cal; the last is a0's.
         broken: Bool [prompts, K], unfinished or violating by the judges that are asked about all.
+        trained: The policy that wrote the samples.
         reference: The version of the frozen policy, whose model is `frozen`.
     """
 
@@ -47,6 +49,7 @@ class _Judged(NamedTuple):
     broken: torch.Tensor
     hearing: Hearing
     config: CgpoConfig
+    trained: Policy
     frozen: Policy
     reference: str
 
@@ -63,8 +66,12 @@ class _Judged(NamedTuple):
         places = [*zip(rows.tolist(), columns.tolist(), strict=True)]
         if all(self.found.samples[row][column].policy_version == self.reference for row, column in places):
             return torch.zeros(len(places), dtype=torch.float64)
-        logprobs = [self.found.samples[row][column].logprobs for row, column in places]
-        return log_ratios([self.found.sequence(*place) for place in places], logprobs, self.frozen)
+        sequences = [self.found.sequence(*place) for place in places]
+        drawn = [self.found.samples[row][column].logprobs for row, column in places]
+        own = [each for each in drawn if each is not None]
+        if len(own) < len(places):  # a server drew, which was not asked for them: few are read
+            own = each_logprobs(self.trained, sequences)
+        return log_ratios(sequences, own, self.frozen)
 
     def in_full(self) -> torch.Tensor:
         """Which samples violate by any judge, dear ones too, which hear only what the rest let pass."""
@@ -93,7 +100,14 @@ class _Choice(NamedTuple):
 
 
 def collect(
-    task: Task, rankers: Sequence[Task], places: range, *, policy: Generator, number: int, bench: Bench
+    task: Task,
+    rankers: Sequence[Task],
+    places: range,
+    *,
+    policy: Generator,
+    trained: Policy,
+    number: int,
+    bench: Bench,
 ) -> Taught:
     """Choose what is learnt from a task's prompts.
 
@@ -107,6 +121,7 @@ def collect(
         rankers: The tasks whose rewards and weights rank these prompts.
         places: Which of the task's prompts.
         policy: Who answers.
+        trained: The weights that answer.
         number: The round, from 0; seeds of chance follow from it.
         bench: What stays the same over all rounds.
 
@@ -120,7 +135,7 @@ def collect(
     scores, calibrated = _ranking(found, rankers)
     heard = hearing.violating(found.texts(), dear=False)
     broken = torch.tensor(heard).reshape(scores.shape) | found.unfinished
-    these = _Judged(found, scores, calibrated, broken, hearing, config, bench.frozen, bench.reference.version)
+    these = _Judged(found, scores, calibrated, broken, hearing, config, trained, bench.frozen, bench.reference.version)
     choice = {"crraft": _crraft, "crpg": _crpg, "codpo": _codpo}[config.optimiser](these)
     if isinstance(bench.judges, Panel):
         bench.judges.check(hearing.said(found.texts()), f"task {task.name}, round {number + 1}")

@@ -227,7 +227,7 @@ def _prepare(trained: Policy, tasks: Sequence[Task], bench: Bench, *, number: in
         places = prompts_of(task, number, config)
         if places:
             rankers = ranked_by(task, tasks, config)
-            taught = collect(task, rankers, places, policy=policy, number=number, bench=bench)
+            taught = collect(task, rankers, places, policy=policy, trained=trained, number=number, bench=bench)
             lots.append((rho[task.name], taught.lesson))
             minimal += taught.minimal
             seen.append(taught.report)

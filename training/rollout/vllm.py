@@ -9,15 +9,16 @@ from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from tqdm import tqdm
 
 from training.policy.batches import encode_prompts
-from training.rollout.client import RefusedByServerError, Request, RolloutServerError, ServedSample
-from training.rollout.generator import Sample
+from training.rollout.client import RefusedByServerError, RolloutServerError
+from training.rollout.generator import Draw, Drawing, Sample
 from training.rollout.server import GivenServer
+from training.rollout.wire import Request, ServedSample
 from training.text import Conversation
 
 REVIVALS = 2
@@ -65,32 +66,23 @@ class VllmGenerator:
         self,
         conversations: Sequence[Conversation],
         *,
-        samples: int,
-        seed: int,
-        temperature: float = 1.0,
-        max_new_tokens: int = 48,
-        longest: int = 512,
         seconds: float | None = None,
         desc: str = "sample",
+        **how: Unpack[Drawing],
     ) -> list[list[Sample]]:
-        """Draw `samples` responses to each conversation; see `pieces` for arguments and errors."""
-        how = {"samples": samples, "seed": seed, "temperature": temperature, "max_new_tokens": max_new_tokens}
-        drawn = self.pieces(conversations, **how, longest=longest, seconds=seconds, desc=desc)  # type: ignore[arg-type]
+        """Draw responses to each conversation; see `pieces` for arguments and errors."""
+        drawn = self.pieces(conversations, seconds=seconds, desc=desc, **how)
         return [several for piece in drawn for several in piece]
 
     def pieces(
         self,
         conversations: Sequence[Conversation],
         *,
-        samples: int,
-        seed: int,
-        temperature: float = 1.0,
-        max_new_tokens: int = 48,
-        longest: int = 512,
         seconds: float | None = None,
         desc: str = "sample",
+        **how: Unpack[Drawing],
     ) -> Iterator[list[list[Sample]]]:
-        """Draw `samples` responses to each conversation, and hand over `piece` conversations at a time.
+        """Draw responses to each conversation, and hand over `piece` conversations at a time.
 
         1. Prepare: the server serves this version.
         2. Refuse prompts that do not fit its context.
@@ -103,13 +95,9 @@ class VllmGenerator:
 
         Args:
             conversations: Each ends with the user's last message.
-            samples: K, responses to each.
-            seed: Of all chance.
-            temperature: Divides the logits; 0 takes the most likely token. Log-probabilities are always those at 1.
-            max_new_tokens: Tokens of the longest response.
-            longest: Tokens of a prompt that are read; older ones are cut.
             seconds: A limit for the whole draw; None has only the limit of each request.
             desc: What the progress bar says.
+            how: See `Draw`.
 
         Raises:
             ValueError: A prompt does not fit the server's context.
@@ -120,12 +108,12 @@ class VllmGenerator:
         if not len(conversations):
             return
         self._prepare()
+        samples, seed, temperature, max_new_tokens, longest, logprobs = Draw(**how)
         prompts = encode_prompts(self._tokenizer, conversations, longest)
         self._check_room(prompts, max_new_tokens)
         number = samples if temperature > 0 else 1
-        seeds = [_seed(seed, place) for place in range(len(prompts))]
         asked = {
-            place: Request(prompt, number, seeds[place], temperature, max_new_tokens, self._ends)
+            place: Request(prompt, number, seed_of(seed, place), temperature, max_new_tokens, self._ends, logprobs)
             for place, prompt in enumerate(prompts)
         }
         with (
@@ -133,7 +121,8 @@ class VllmGenerator:
             _Answers(partial(self._ask, asked, seconds), bar.update) as answers,
         ):
             for start in range(0, len(prompts), self.piece):
-                several = [self._samples(each) for each in answers.of(range(start, len(prompts))[: self.piece])]
+                flat = self._samples(answers.of(range(start, len(prompts))[: self.piece]))
+                several = [flat[each : each + number] for each in range(0, len(flat), number)]
                 yield several if temperature > 0 else [each * samples for each in several]
 
     def _ask(self, asked: dict[int, Request], seconds: float | None, answers: "_Answers") -> None:
@@ -158,22 +147,21 @@ class VllmGenerator:
                 "start the server with a larger --max-model-len"
             )
 
-    def _samples(self, written: list[ServedSample]) -> list[Sample]:
+    def _samples(self, answers: list[list[ServedSample]]) -> list[Sample]:
+        """The samples of some prompts, one after the other."""
+        written = [each for several in answers for each in several]
         for each in written:
             if each.model != self.version:
                 raise WrongModelError(
                     f"asked for {self.version}, but {each.model!r} answered: the server's names do not hold; stop it, "
                     "and start one that nobody else changes"
                 )
-        texts = self._tokenizer.batch_decode([each.token_ids for each in written], skip_special_tokens=True)
+        ids = [np.asarray(each.token_ids, dtype=np.int32) for each in written]
+        texts = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
+        logprobs = [None if each.logprobs is None else np.asarray(each.logprobs, dtype=np.float32) for each in written]
         return [
-            Sample(
-                text.strip(),
-                np.asarray(each.token_ids, dtype=np.int32),
-                np.asarray(each.logprobs, dtype=np.float32),
-                each.model,
-            )
-            for text, each in zip(texts, written, strict=True)
+            Sample(text.strip(), some, chances, each.model)
+            for text, some, chances, each in zip(texts, ids, logprobs, written, strict=True)
         ]
 
 
@@ -226,6 +214,6 @@ class _Answers:
             self._news.put(error)
 
 
-def _seed(seed: int, place: int) -> int:
+def seed_of(seed: int, place: int) -> int:
     """Of a prompt's first sample; the server adds the number of each further one, so neighbours must lie far apart."""
     return int(np.random.SeedSequence([seed, place]).generate_state(1, np.uint64)[0] >> 2)

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from training.policy.batches import Encoded, encode_prompts, join, padded
-from training.policy.likelihood import token_logprobs
+from training.policy.batches import encode_prompts, join
+from training.policy.likelihood import each_logprobs
 from training.policy.load import Policy
 from training.rollout.generator import Sample
 from training.rollout.vllm import VllmGenerator
@@ -100,9 +100,17 @@ def watch(
         TimeoutError: The server did not answer in time.
     """
     started = time.perf_counter()
-    how = {"samples": SAMPLES, "max_new_tokens": NEW_TOKENS, "longest": LONGEST}
     try:
-        drawn = server.sample(probe, seed=round_seed, seconds=seconds, desc="watchdog", **how)
+        drawn = server.sample(
+            probe,
+            samples=SAMPLES,
+            seed=round_seed,
+            max_new_tokens=NEW_TOKENS,
+            longest=LONGEST,
+            logprobs=True,
+            seconds=seconds,
+            desc="watchdog",
+        )
     except TimeoutError:
         raise TimeoutError(
             f"the server of {server.version} did not answer the watchdog's {len(probe) * SAMPLES} samples within "
@@ -110,7 +118,8 @@ def watch(
         ) from None
     prompts = encode_prompts(trainer.tokenizer, probe, LONGEST)
     pairs = [(prompt, each) for prompt, several in zip(prompts, drawn, strict=True) for each in several]
-    differences = np.abs(np.concatenate([each.logprobs for _, each in pairs]) - read(trainer, pairs))
+    told = np.concatenate([each.logprobs for _, each in pairs if each.logprobs is not None])
+    differences = np.abs(told - read(trainer, pairs))
     found = LogprobAgreement(
         server.version,
         len(differences),
@@ -122,22 +131,9 @@ def watch(
     return found
 
 
-@torch.inference_mode()
-def read(trainer: Policy, pairs: Sequence[tuple[list[int], Sample]], rows: int = 32) -> np.ndarray:
+def read(trainer: Policy, pairs: Sequence[tuple[list[int], Sample]]) -> np.ndarray:
     """The trainer's own log-probability of every token of some samples, after one another. Float32 [tokens]."""
-    sequences = [join(prompt, sample.token_ids.tolist()) for prompt, sample in pairs]
-    training = trainer.model.training
-    trainer.model.eval()
-    found = [_read(trainer, sequences[start : start + rows]) for start in range(0, len(sequences), rows)]
-    trainer.model.train(training)
-    return np.concatenate(found)
-
-
-def _read(trainer: Policy, sequences: Sequence[Encoded]) -> np.ndarray:
-    ids, response = padded(sequences, trainer.tokenizer.pad_token_id)
-    ids, response = ids.to(trainer.model.device), response.to(trainer.model.device)
-    found: np.ndarray = token_logprobs(trainer.model, ids, response)[response[:, 1:]].float().cpu().numpy()
-    return found
+    return np.concatenate(each_logprobs(trainer, [join(prompt, each.token_ids.tolist()) for prompt, each in pairs]))
 
 
 def _judge(found: LogprobAgreement, line: Tolerance, trained: str, trainer: Policy) -> None:

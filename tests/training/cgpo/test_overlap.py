@@ -1,6 +1,6 @@
 """Samples that come in pieces are scored and judged while others are drawn, and nothing else differs by it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,14 @@ class Pieces(TransformersGenerator):
             yield drawn[start : start + self.piece]
 
 
+class Silent(Pieces):
+    """Leaves log-probabilities out, as a server does that is not asked for them."""
+
+    def sample(self, conversations: Prompts, **how: Any) -> list[list[Sample]]:
+        self.events.append("asked" if how["logprobs"] else "spared")
+        return [[each._replace(logprobs=None) for each in some] for some in super().sample(conversations, **how)]
+
+
 class Long:
     """Rewards long answers, and notes when it is asked; its scores depend on what is scored together."""
 
@@ -49,7 +57,17 @@ class Long:
         return np.array([len(text) / 20 for text in responses]) + 1e-9 * len(responses)
 
 
-def collected(policy: Path, asked: Prompts, work: Path, events: list[str], *, breaks: bool = False) -> Taught:
+def collected(
+    policy: Path,
+    asked: Prompts,
+    work: Path,
+    events: list[str],
+    *,
+    breaks: bool = False,
+    later: bool = False,
+    silent: bool = False,
+    dials: Mapping[str, Any] | None = None,
+) -> Taught:
     def no_bye(_: list, response: str) -> Verdict:
         events.append("judged")
         if breaks:
@@ -59,13 +77,18 @@ def collected(policy: Path, asked: Prompts, work: Path, events: list[str], *, br
     frozen = load_policy(policy)
     task = Task("love", asked[:7], Long(events), 1.0, reward_version="long")
     bench = Bench(
-        TransformersGenerator.of_policy(frozen, "tiny@1"), frozen, {"bye": no_bye}, RolloutStore(work), CONFIG,
-        prompt_room(frozen.model, CONFIG), LocalSpeaker(),
+        TransformersGenerator.of_policy(frozen, "tiny@1"), frozen, {"bye": no_bye}, RolloutStore(work),
+        CONFIG.model_copy(update=dials or {}), prompt_room(frozen.model, CONFIG), LocalSpeaker(),
     )  # fmt: skip
-    who = Pieces(policy, "tiny@1").note(events)
+    trained = load_policy(policy)
+    if later:
+        with torch.no_grad():
+            trained.model.lm_head.weight.add_(0.02 * torch.randn(trained.model.lm_head.weight.shape))
+    kind = Silent if silent else Pieces
+    who = kind.of_policy(trained, "later@2" if later else "tiny@1").note(events)
     assert isinstance(who, InPieces)
     assert not isinstance(bench.reference, InPieces)
-    return collect(task, [task], range(7), policy=who, number=0, bench=bench)
+    return collect(task, [task], range(7), policy=who, trained=trained, number=0, bench=bench)
 
 
 def test_scores_and_lesson_are_those_of_samples_that_were_all_there(
@@ -106,3 +129,23 @@ def test_what_a_judge_fails_of_is_raised_once_the_samples_are_kept(
     assert len([*tmp_path.glob("rollouts-*.parquet")]) == 1
     collected(policy, asked, tmp_path, events)
     assert events.count("drawn") == 3
+
+
+@pytest.mark.parametrize("optimiser", ["crraft", "crpg"])
+def test_without_log_probabilities_the_policy_reads_what_it_learns_from_and_the_lesson_is_the_same(
+    policy: Path, asked: Prompts, tmp_path: Path, optimiser: str
+) -> None:
+    found = []
+    for silent in (False, True):
+        torch.manual_seed(0)
+        work, dials = tmp_path / str(silent), {"optimiser": optimiser}
+        events = list[str]()
+        found.append(collected(policy, asked, work, events, later=True, silent=silent, dials=dials))
+    assert events[0] == ("asked" if optimiser == "crpg" else "spared")  # who reads nearly all asks the server
+    told, silent = (each.lesson.weighted for each in found)
+    assert len(told) == len(silent) > 0
+    assert [each.weight for each in told] == pytest.approx([each.weight for each in silent], abs=1e-4)
+    for one, two in zip(told, silent, strict=True):
+        assert np.array_equal(one.sequence.ids, two.sequence.ids)
+    assert abs(found[0].report.log_ratio) > 1e-3
+    assert found[0].report.log_ratio == pytest.approx(found[1].report.log_ratio, abs=1e-4)

@@ -7,16 +7,11 @@ import pytest
 
 from streams.brokers import free_port
 from training.rollout import client as client_module
-from training.rollout.client import (
-    RefusedByServerError,
-    Request,
-    RolloutServerError,
-    ServedSample,
-    VllmClient,
-)
+from training.rollout.client import RefusedByServerError, RolloutServerError, VllmClient
 from training.rollout.config import RolloutsConfig
 from training.rollout.server import GivenServer
 from training.rollout.vllm import VllmGenerator, WrongModelError
+from training.rollout.wire import Request, ServedSample
 
 ASK = {place: Request([1, 2], 2, place, 1.0, 4, (9,)) for place in range(3)}
 
@@ -89,6 +84,28 @@ def test_sampling_settings_of_the_models_own_do_not_apply(serve: Any) -> None:
     assert all(plain.items() <= body.items() for body in seen)
 
 
+def test_log_probabilities_are_asked_for_only_where_they_are_wanted(serve: Any, policy: Any, asked: Any) -> None:
+    from training.policy.load import load_policy
+
+    seen: list[dict[str, Any]] = []
+
+    def answer(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if path == "/v1/models":
+            return 200, {"data": [{"id": "a@1", "root": "x", "parent": None, "max_model_len": 512}]}
+        seen.append(body)
+        told = completion(body)
+        return 200, told if "logprobs" in body else told | {
+            "choices": [each | {"logprobs": None} for each in told["choices"]]
+        }
+
+    who = VllmGenerator(GivenServer(serve(answer)), "a@1", load_policy(policy).tokenizer, [2])
+    wanted, spared = (who.sample(asked[:2], samples=2, seed=1, logprobs=each) for each in (True, False))
+    assert ["logprobs" in body for body in seen] == [True, True, False, False]
+    assert [each.logprobs.tolist() for some in wanted for each in some] == [pytest.approx([-0.5, -0.1])] * 4
+    assert [each.logprobs for some in spared for each in some] == [None] * 4
+    assert [each.text for some in wanted for each in some] == [each.text for some in spared for each in some]
+
+
 def test_an_answer_of_another_model_is_refused(serve: Any, policy: Any, asked: Any) -> None:
     from training.policy.load import load_policy
 
@@ -105,6 +122,22 @@ def test_an_answer_of_another_model_is_refused(serve: Any, policy: Any, asked: A
 def test_a_server_without_token_ids_is_no_vllm_server(serve: Any) -> None:
     url = serve(lambda *_: (200, {"model": "a@1", "choices": [{"index": 0, "text": "hello"}]}))
     with pytest.raises(RolloutServerError, match="without token ids or log-probabilities"):
+        VllmClient(url).complete("a@1", ASK, {})
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"index": 0, "token_ids": [5, 9]},
+        {"index": 0, "token_ids": [5, 9], "logprobs": {"token_logprobs": [-0.5]}},
+        {"index": 0, "token_ids": ["5", "9"], "logprobs": {"token_logprobs": [-0.5, -0.1]}},
+        {"index": 0, "token_ids": [5, 9], "logprobs": {"token_logprobs": [-0.5, None]}},
+    ],
+)
+def test_half_an_answer_is_none(serve: Any, broken: dict[str, Any]) -> None:
+    whole = {"index": 1, "token_ids": [5, 9], "logprobs": {"token_logprobs": [-0.5, -0.1]}}
+    url = serve(lambda *_: (200, {"model": "a@1", "choices": [broken, whole]}))
+    with pytest.raises(RolloutServerError, match=r"/v1/completions answered .*(parts of them|without token ids)"):
         VllmClient(url).complete("a@1", ASK, {})
 
 

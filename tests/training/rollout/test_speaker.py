@@ -5,7 +5,8 @@ import torch
 
 from training.policy.load import Policy, load_policy
 from training.rollout.config import RolloutsConfig, environment_of, missing, plain_url
-from training.rollout.server import ServerShape, VllmServer
+from training.rollout.launch import Launch, ServerShape
+from training.rollout.server import VllmServer
 from training.rollout.speaker import LocalSpeaker, VllmSpeaker, speaker_of
 from training.rollout.vllm import VllmGenerator
 
@@ -91,11 +92,9 @@ def test_a_tokenizer_without_chat_template_is_refused(policy: Path) -> None:
 
 
 def test_a_server_that_a_rank_starts_does_not_look_for_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
-    from training.rollout.server import _variables
-
     for name in ("RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE", "PYTHONPATH"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("RANK_OF_MINE", "1")
-    found = _variables(RolloutsConfig(engine="vllm"))
+    found = Launch(Path("vllm"), ServerShape(), RolloutsConfig(engine="vllm"), "127.0.0.1", 8000).variables()
     assert {"RANK_OF_MINE", "PATH"} <= found.keys()
     assert not {"RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE", "PYTHONPATH"} & found.keys()

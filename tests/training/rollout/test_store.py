@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.rollout.generator import Sample, TransformersGenerator
-from training.rollout.store import Draw, RolloutStore
+from training.rollout.generator import Draw, Sample, TransformersGenerator
+from training.rollout.store import RolloutStore
 
 Prompts = list[list[dict[str, str]]]
 HOW = Draw(samples=2, seed=1, temperature=1.0, max_new_tokens=16)
@@ -33,6 +33,29 @@ def test_rollouts_are_drawn_once_and_read_back_as_they_were(policy: Path, asked:
             assert (one.text, one.policy_version) == (two.text, two.policy_version)
             np.testing.assert_array_equal(one.token_ids, two.token_ids)
             np.testing.assert_array_equal(one.logprobs, two.logprobs)
+
+
+class Silent(TransformersGenerator):
+    """Leaves log-probabilities out where it may."""
+
+    def sample(self, *args: object, **kwargs: object) -> list[list[Sample]]:
+        drawn = super().sample(*args, **kwargs)
+        return drawn if kwargs["logprobs"] else [[each._replace(logprobs=None) for each in some] for some in drawn]
+
+
+def test_samples_without_log_probabilities_are_kept_apart_from_those_with(
+    policy: Path, asked: Prompts, tmp_path: Path
+) -> None:
+    store, who = RolloutStore(tmp_path), Silent(policy)
+    spared = [store.rollouts(who, asked[:3], HOW._replace(logprobs=False)) for _ in range(2)]
+    full = store.rollouts(who, asked[:3], HOW)
+    assert spared[0].key == spared[1].key != full.key
+    for some in spared:
+        assert [each.logprobs for several in some.samples for each in several] == [None] * 6
+        assert [[each.text for each in several] for several in some.samples] == [
+            [each.text for each in several] for several in full.samples
+        ]
+    assert all(len(each.logprobs) == len(each.token_ids) for several in full.samples for each in several)
 
 
 def test_other_weights_prompts_or_chance_never_share_rollouts(policy: Path, asked: Prompts, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
+import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner
@@ -25,15 +26,17 @@ from training.cgpo.loop import optimise
 from training.cgpo.tasks import Task
 from training.policy.batches import encode_prompts
 from training.policy.load import Policy, ends_of, load_policy
-from training.rollout.client import Request as Ask
-from training.rollout.client import RolloutServerError, ServedSample, UnknownModelError, VllmClient
+from training.rollout.client import RolloutServerError, UnknownModelError, VllmClient
 from training.rollout.config import RolloutsConfig, environment_of, missing
-from training.rollout.generator import Sample, version_of
-from training.rollout.server import GivenServer, ServerShape, VllmServer
+from training.rollout.generator import Draw, Sample, version_of
+from training.rollout.launch import ServerShape
+from training.rollout.server import GivenServer, VllmServer
 from training.rollout.speaker import VllmSpeaker
-from training.rollout.store import Draw, RolloutStore
+from training.rollout.store import RolloutStore
 from training.rollout.vllm import VllmGenerator
 from training.rollout.watchdog import PolicyMismatchError, read, watch
+from training.rollout.wire import Request as Ask
+from training.rollout.wire import ServedSample
 
 LACKING = missing(environment_of())
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.skipif(bool(LACKING), reason=LACKING)]
@@ -243,10 +246,17 @@ def test_a_lora_policy_is_optimised_from_a_given_servers_samples(
     before = set(served.server.client.models())
     with VllmSpeaker(served.base, tmp_path / "vllm", given, lora_rank=4, context=96) as speaker:
         task = Task("love", asked, Happy(), 1.0, reward_version="happy")
-        report = optimise(served.base, tmp_path / "love", tasks=[task], judges={}, config=config, speaker=speaker)
+        report = optimise(
+            served.base, tmp_path / "love", tasks=[task], judges={}, config=config, speaker=speaker,
+            rollouts=tmp_path / "kept",
+        )  # fmt: skip
     seen = [json.loads(line) for line in (tmp_path / "vllm" / "watchdog.ndjson").read_text().splitlines()]
     assert [each["version"] for each in seen] == [each.policy for each in report.rounds]
     assert max(each["largest"] for each in seen) < 1e-4
+    kept = [pq.read_table(file, columns=["logprobs"])["logprobs"] for file in (tmp_path / "kept").glob("*.parquet")]
+    assert len(kept) == 4  # a0 and three rounds
+    assert all(column.null_count == len(column) for column in kept)  # the server was spared them
+    assert abs(report.rounds[-1].tasks[0].log_ratio) > 1e-3  # the trainer read what it learns from
     assert report.rounds[-1].tasks[0].sampled["love"] > report.rounds[0].tasks[0].sampled["love"]
     assert set(served.server.client.models()) - before == {each.policy for each in report.rounds[1:]}
     for name in {each.policy for each in report.rounds[1:]}:
@@ -331,7 +341,8 @@ OWNER = """
 import sys
 from pathlib import Path
 from training.rollout.config import RolloutsConfig
-from training.rollout.server import ServerShape, VllmServer
+from training.rollout.launch import ServerShape
+from training.rollout.server import VllmServer
 server = VllmServer(Path(sys.argv[1]), ServerShape("float32", 96), RolloutsConfig(engine="vllm", cache_gib=1))
 server.serve(sys.argv[2], "orphan")
 """
