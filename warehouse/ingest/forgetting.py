@@ -81,15 +81,19 @@ def fingerprint(content: bytes) -> str:
     return hashlib.sha256(SALT.encode() + content).hexdigest()
 
 
-def covers(name: str, moment: str) -> str:
-    """SQL: whether the row of `requests` reaches the row of the table `name`."""
+def covers(name: str, moment: str, *, fresh: bool) -> str:
+    """SQL: whether the row of `requests` reaches the row of the table `name`.
+
+    Within one stamp (a pack, the files of one import) nobody knows what came first: what is stamped ahead of it was
+    stored before a fresh request, of anything else its own moment says.
+    """
+    tie = f"OR {name}.received_at = requests.received_at AND {moment} > {name}.received_at" if fresh else ""
     return f"""({moment} <= requests.requested_at OR requests.received_at IS NOT NULL AND (
-        {name}.received_at IS NULL OR {name}.received_at < requests.received_at
-        OR {name}.received_at = requests.received_at AND {moment} > {name}.received_at
+        {name}.received_at IS NULL OR {name}.received_at < requests.received_at {tie}
     ))"""
 
 
-def forget(connection: DuckDBPyConnection, requests: Mapping[str, Limit]) -> Removed:
+def forget(connection: DuckDBPyConnection, requests: Mapping[str, Limit], *, fresh: bool = False) -> Removed:
     """Take out of the tables what users did until they asked, and what was received of them before.
 
     1. Take responses and reactions out, and dead letters that name the users anywhere, whenever they came.
@@ -103,12 +107,15 @@ def forget(connection: DuckDBPyConnection, requests: Mapping[str, Limit]) -> Rem
     Args:
         connection: Inside a transaction.
         requests: User ids with how far their requests reach.
+        fresh: They come now: whatever is stored came before.
     """
     moments = [pa.array(values, pa.timestamp("us", "UTC")) for values in zip(*requests.values(), strict=True)]
     names = ("requested_at", "received_at")
     asked = {"user_id": pa.array(list(requests), pa.string())} | dict(zip(names, moments, strict=True))
     connection.register("requests", pa.table(asked))
-    removed = Removed({name: _take_out(connection, name, moment) for name, moment in MOMENTS.items()})
+    removed = Removed(
+        {name: _take_out(connection, name, covers(name, at, fresh=fresh)) for name, at in MOMENTS.items()}
+    )
     for name, moment in MOMENTS.items():
         remember(connection, _ahead(removed.rows[name], moment, requests))
     letters = _take_letters(connection, requests, removed)
@@ -121,8 +128,8 @@ def forget(connection: DuckDBPyConnection, requests: Mapping[str, Limit]) -> Rem
     return removed
 
 
-def _take_out(connection: DuckDBPyConnection, name: str, moment: str) -> pa.Table:
-    mine = f"{name}.user_id = requests.user_id AND {covers(name, moment)}"
+def _take_out(connection: DuckDBPyConnection, name: str, covered: str) -> pa.Table:
+    mine = f"{name}.user_id = requests.user_id AND {covered}"
     rows = connection.execute(
         f"SELECT {name}.* REPLACE (CAST(event_id AS VARCHAR) AS event_id) FROM {name} JOIN requests ON {mine}"
     ).to_arrow_table()

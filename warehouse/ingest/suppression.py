@@ -50,8 +50,14 @@ class Erasing:
         flags: How many flags of the live guard were not stored for that reason.
     """
 
-    def __init__(self, connection: DuckDBPyConnection, until: Mapping[str, Limit], removed: Removed) -> None:
-        self._connection, self.until, self.removed = connection, until, removed
+    def __init__(
+        self,
+        connection: DuckDBPyConnection,
+        until: Mapping[str, Limit],
+        removed: Removed,
+        asked: Mapping[str, Coordinates],
+    ) -> None:
+        self._connection, self.until, self.removed, self._asked = connection, until, removed, asked
         self.dropped: list[Coordinates] = []
         self.flags = 0
         self._noted: list[Noted] = []
@@ -67,20 +73,21 @@ class Erasing:
             batch: What was decoded.
         """
         if not any_requests(connection):
-            return cls(connection, {}, Removed())
-        fresh = _fresh(connection, requests) if requests.num_rows else {}
-        removed = forget(connection, fresh) if fresh else Removed()
+            return cls(connection, {}, Removed(), {})
+        fresh, asked = _fresh(connection, requests) if requests.num_rows else ({}, {})
+        removed = forget(connection, fresh, fresh=True) if fresh else Removed()
         users: set[str | None] = {user for letter in batch.dead for user in letter.users}
         users |= {flag.user_id for flag in batch.flags}
         for table in batch.tables.values():
             users.update(pc.unique(table["user_id"]).to_pylist())
-        return cls(connection, erased_until(connection, users), removed)
+        return cls(connection, erased_until(connection, users), removed, asked)
 
     def kept(self, name: str, table: pa.Table) -> pa.Table:
         """What of a batch's events may be stored in the table `name`."""
         if not self.until or not table.num_rows:
             return table
         by_moment, covered = covered_by(table, MOMENTS[name], self.until)
+        covered = pc.or_(covered, self._read_before(table, MOMENTS[name]))
         theirs = table.filter(pc.is_in(table["user_id"], pa.array(list(self.until))))
         known = remembered(self._connection, (each.encode() for each in theirs["event_id"].to_pylist()))
         copies = pc.is_in(table["event_id"], pa.array([each.decode() for each in known], pa.string()))
@@ -91,6 +98,22 @@ class Erasing:
         self.dropped += places(gone)
         self._noted += by_user("dropped", name, gone["user_id"].to_pylist())
         return table.filter(pc.invert(goes))
+
+    def _read_before(self, table: pa.Table, moment: str) -> pa.Array:
+        """Which events carry the stamp of their user's request, are ahead of it, and were read before the request."""
+        ahead = pc.greater(table[moment], table[RECEIVED]).to_pylist() if self._asked else []
+        found = [False] * table.num_rows
+        for row in (row for row, is_ahead in enumerate(ahead) if is_ahead):
+            each = table.slice(row, 1)
+            user, here = each["user_id"][0].as_py(), places(each)[0]
+            asked = self._asked.get(user)
+            same = (
+                asked is not None
+                and asked[:2] == here[:2]
+                and self.until[user].received_at == each[RECEIVED][0].as_py()
+            )
+            found[row] = same and here < asked
+        return pa.array(found, pa.bool_())
 
     def kept_dead(self, dead: list[DeadLetter]) -> list[DeadLetter]:
         """Dead letters of users who never asked to be erased, and no copies of letters that were taken out."""
@@ -123,16 +146,21 @@ class Erasing:
         settle(connection, self.removed)
 
 
-def _fresh(connection: DuckDBPyConnection, requests: pa.Table) -> dict[str, Limit]:
-    """How far those requests reach that the batch added to the log, by user."""
+def _fresh(connection: DuckDBPyConnection, requests: pa.Table) -> tuple[dict[str, Limit], dict[str, Coordinates]]:
+    """How far those requests reach that the batch added to the log, by user; and where the last one was read."""
     new = {row[0] for row in connection.execute("SELECT CAST(event_id AS VARCHAR) FROM new_erasures").fetchall()}
     latest: dict[str, Limit] = {}
-    for row in requests.select(["event_id", "user_id", "requested_at", RECEIVED]).to_pylist():
-        if row["event_id"] in new:
-            mine = Limit(row["requested_at"], row[RECEIVED])
-            before = latest.get(row["user_id"], mine)
-            latest[row["user_id"]] = Limit(*map(max, mine, before))
-    return latest
+    asked: dict[str, Coordinates] = {}
+    columns = (requests[name].to_pylist() for name in ("event_id", "user_id", "requested_at", RECEIVED))
+    for place, (event_id, user, requested_at, received_at) in zip(
+        places(requests), zip(*columns, strict=True), strict=True
+    ):
+        if event_id in new:
+            before = latest.get(user, Limit(requested_at, received_at))
+            assert before.received_at is not None
+            latest[user] = Limit(max(before.requested_at, requested_at), max(before.received_at, received_at))
+            asked[user] = place
+    return latest, asked
 
 
 def hashed(requests: pa.Table) -> pa.Table:
@@ -172,6 +200,5 @@ def covered_by(
     limits = [pa.array(values, pa.timestamp("us", "UTC")) for values in zip(*until.values(), strict=True)]
     requested, received = (limit.take(place) for limit in limits)
     by_moment = pc.fill_null(pc.less_equal(table[moment], requested), False)
-    tie = pc.and_(pc.equal(table[RECEIVED], received), pc.greater(table[moment], table[RECEIVED]))
-    by_receipt = pc.fill_null(pc.or_kleene(pc.less(table[RECEIVED], received), tie), False)
+    by_receipt = pc.fill_null(pc.less(table[RECEIVED], received), False)
     return by_moment, pc.or_(by_moment, by_receipt)

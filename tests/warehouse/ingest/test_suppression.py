@@ -121,6 +121,17 @@ def test_what_was_received_before_the_request_goes_although_its_clock_ran_ahead_
     assert feed.ask("SELECT response_id FROM responses") == [("r2",)]
 
 
+def test_within_one_stamp_what_is_ahead_of_it_goes_when_it_was_read_before_the_request(feed: Any, product: Any) -> None:
+    ahead = [product.served(f"r{n}", at=AHEAD + n * HOUR) for n in range(3)]
+    receive(feed, ahead[0], at=RECEIVED)
+    receive(feed, ahead[1], product.erasure("ann", RECEIVED - HOUR), ahead[2], at=RECEIVED)
+    assert feed.ask("SELECT response_id FROM responses") == [("r2",)]
+    receive(feed, *ahead[:2], product.served("r3", at=AHEAD), at=RECEIVED)
+    assert feed.ask("SELECT response_id FROM responses ORDER BY ALL") == [("r2",), ("r3",)]
+    erasure.forget_pending(feed.warehouse.target)
+    assert feed.ask("SELECT response_id FROM responses ORDER BY ALL") == [("r2",), ("r3",)]
+
+
 def test_a_request_that_overtakes_what_was_received_before_it_covers_it_all_the_same(feed: Any, product: Any) -> None:
     served = product.served("r1", at=AHEAD)
     erasure.request(feed.warehouse.target, "ann", RECEIVED + HOUR)

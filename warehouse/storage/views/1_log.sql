@@ -32,19 +32,32 @@ CASE reaction WHEN 'love' THEN 1 WHEN 'like' THEN 1 WHEN 'dislike' THEN -1 END;
 -- The state of every (response, user, reaction) at a moment: its latest change, ties by event_id; `replaced` in place of `added` where the
 -- user has added the opposite since.
 CREATE OR REPLACE TEMP MACRO reaction_state_at(moment) AS TABLE
-WITH told AS (
+WITH told AS (FROM reactions WHERE reacted_at <= moment),
+
+-- Who added opposites, which are few: only for them the last of each side is looked for.
+torn AS (
+    SELECT response_id, user_id
+    FROM told
+    WHERE action = 'added' AND stance(reaction) IS NOT NULL
+    GROUP BY response_id, user_id
+    HAVING min(stance(reaction)) < max(stance(reaction))
+),
+
+sides AS (
     SELECT
         response_id,
         user_id,
-        reaction,
-        action,
-        reacted_at,
-        event_id,
-        max(row(reacted_at, event_id)) FILTER (action = 'added' AND stance(reaction) = 1) OVER mine AS last_for,
-        max(row(reacted_at, event_id)) FILTER (action = 'added' AND stance(reaction) = -1) OVER mine AS last_against
-    FROM reactions
-    WHERE reacted_at <= moment
-    WINDOW mine AS (PARTITION BY response_id, user_id)
+        max(row(reacted_at, event_id)) FILTER (stance(reaction) = 1) AS last_for,
+        max(row(reacted_at, event_id)) FILTER (stance(reaction) = -1) AS last_against
+    FROM told
+    SEMI JOIN torn USING (response_id, user_id)
+    WHERE action = 'added'
+    GROUP BY response_id, user_id
+),
+
+latest AS (
+    SELECT response_id, user_id, reaction, action, reacted_at, event_id
+    FROM told
     QUALIFY row_number() OVER (PARTITION BY response_id, user_id, reaction ORDER BY reacted_at DESC, event_id DESC) = 1
 )
 
@@ -59,7 +72,8 @@ SELECT
     END AS action,
     reacted_at,
     event_id
-FROM told;
+FROM latest
+LEFT JOIN sides USING (response_id, user_id);
 
 CREATE OR REPLACE TEMP VIEW reaction_state AS SELECT * FROM reaction_state_at(now());
 

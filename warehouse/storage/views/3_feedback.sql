@@ -33,22 +33,38 @@ told AS (
     WHERE reacted_at <= moment AND (aside.user_id IS NULL OR reacted_at < aside.since)
 ),
 
-latest AS (
-    SELECT
-        *,
-        row(reacted_at, event_id) AS place,
-        max(place) FILTER (action = 'added' AND stance(reaction) = 1) OVER mine AS last_for,
-        max(place) FILTER (action = 'added' AND stance(reaction) = -1) OVER mine AS last_against
+torn AS (  -- as in reaction_state_at
+    SELECT response_id, user_id
     FROM told
-    WINDOW mine AS (PARTITION BY response_id, user_id)
+    WHERE action = 'added' AND stance(reaction) IS NOT NULL
+    GROUP BY response_id, user_id
+    HAVING min(stance(reaction)) < max(stance(reaction))
+),
+
+sides AS (
+    SELECT
+        response_id,
+        user_id,
+        max(row(reacted_at, event_id)) FILTER (stance(reaction) = 1) AS last_for,
+        max(row(reacted_at, event_id)) FILTER (stance(reaction) = -1) AS last_against
+    FROM told
+    SEMI JOIN torn USING (response_id, user_id)
+    WHERE action = 'added'
+    GROUP BY response_id, user_id
+),
+
+latest AS (
+    FROM told
     QUALIFY row_number() OVER (PARTITION BY response_id, user_id, reaction ORDER BY reacted_at DESC, event_id DESC) = 1
 ),
 
 standing AS (
     SELECT response_id, user_id, reaction, reacted_at
     FROM latest
-    WHERE action = 'added'
-        AND NOT coalesce(CASE stance(reaction) WHEN 1 THEN last_against WHEN -1 THEN last_for END > place, false)
+    LEFT JOIN sides USING (response_id, user_id)
+    WHERE action = 'added' AND NOT coalesce(
+        CASE stance(reaction) WHEN 1 THEN last_against WHEN -1 THEN last_for END > row(reacted_at, event_id), false
+    )
 ),
 
 counted AS (
