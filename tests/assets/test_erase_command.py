@@ -18,7 +18,12 @@ AHEAD = NOW + timedelta(hours=5, minutes=30)
 def told(user: str, at: datetime, words: str) -> list[bytes]:
     """A response to a user and their love for it."""
     common: dict[str, Any] = {"user_id": user, "session_id": "s", "response_id": f"r-{user}"}
-    talk = {"conversation_id": f"c-{user}", "turn": 0, "policy": "p", "conversation": [Message("user", "Hi")]}
+    talk: dict[str, Any] = {
+        "conversation_id": f"c-{user}",
+        "turn": 0,
+        "policy": "p",
+        "conversation": [Message("user", "Hi")],
+    }
     served = ResponseServed(event_id=new_event_id(at), served_at=at, response=words, **talk, **common)
     love = ReactionChanged(event_id=new_event_id(at), reacted_at=at, reaction="love", action="added", **common)
     return [encode(served), encode(love)]

@@ -107,12 +107,8 @@ class Erasing:
             each = table.slice(row, 1)
             user, here = each["user_id"][0].as_py(), places(each)[0]
             asked = self._asked.get(user)
-            same = (
-                asked is not None
-                and asked[:2] == here[:2]
-                and self.until[user].received_at == each[RECEIVED][0].as_py()
-            )
-            found[row] = same and here < asked
+            if asked is not None and asked[:2] == here[:2] and here < asked:
+                found[row] = each[RECEIVED][0].as_py() == self.until[user].received_at
         return pa.array(found, pa.bool_())
 
     def kept_dead(self, dead: list[DeadLetter]) -> list[DeadLetter]:
