@@ -29,6 +29,7 @@ from warehouse.transfer.foreign import PLAIN, Mapped, name_columns, to_lines
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 EXPORTED = tables.EXPORTED
 NOT_UTF_8 = "rows of a CSV file that are not in UTF-8: dead letters; export the file as UTF-8"
+MENDED = "rows with a number or a character that no JSON can hold (NaN, half an emoji): that value is left out"
 _BLANK = re.compile(r"\s*")
 _CANNOT = (OSError, EOFError, pa.ArrowException, UnicodeError)
 
@@ -111,7 +112,7 @@ def _of_json(path: Path, columns: Mapped, told: Counter[str] | None) -> Iterator
         if as_they_are:
             yield row if isinstance(row, bytes) else msgspec.json.encode(row)
             continue
-        found = _parsed(row) if isinstance(row, bytes) else row
+        found = _parsed(row, told) if isinstance(row, bytes) else row
         if isinstance(found, dict):
             yield from to_lines(found, columns, told)
         else:  # the judge will say what is wrong with it
@@ -131,11 +132,11 @@ def _json_rows(path: Path, columns: Mapped, told: Counter[str] | None) -> Iterab
         return ()
     alone = _parsed(first)
     if kind_of(path) == ".json" and (first.startswith(b"[") or (alone is None and first.startswith(b"{"))):
-        return _rows(_whole(path), columns, told)
+        return _rows(_whole(path, told), columns, told)
     every = chain([first], found)
     page = rows_in(alone, columns) is not None if isinstance(alone, dict) else are_rows(alone)
     if page:
-        return chain.from_iterable(_rows(_parsed(line), columns, told, line) for line in every)
+        return chain.from_iterable(_rows(_parsed(line, told), columns, told, line) for line in every)
     return every
 
 
@@ -146,12 +147,12 @@ def _rows(value: Any, columns: Mapped, told: Counter[str] | None, line: bytes = 
     return [value if value is not None else line] if inside is None else inside
 
 
-def _whole(path: Path) -> Any:
+def _whole(path: Path, told: Counter[str] | None) -> Any:
     """A file's one value; several, one after the other over whatever lines, as a list."""
     text = texts.whole(path)
     try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
+        return _mended(text, told)
+    except ContractError as error:
         several = _several(text)
         if several is None:
             raise WarehouseError(f"{path} cannot be read as one JSON value: {error}") from error
@@ -201,8 +202,16 @@ class _Sink:
         self.write = made.append
 
 
-def _parsed(line: bytes) -> Any:
+def _parsed(line: bytes, told: Counter[str] | None = None) -> Any:
     try:
-        return parse(line).value
+        return _mended(line, told)
     except ContractError:
         return None
+
+
+def _mended(text: bytes, told: Counter[str] | None) -> Any:
+    """The value that a text is, as JSON can hold it; rows that lost something are counted."""
+    value, lost = parse(text)
+    if lost and told is not None:
+        told[MENDED] += len({path.partition(".")[0] for path in lost}) if isinstance(value, list) else 1
+    return value

@@ -285,3 +285,14 @@ def test_a_uuid_is_its_text(tmp_path: Path) -> None:
         tmp_path / "a.parquet", uid=pa.array([own.bytes] * 3, pa.uuid()) if hasattr(pa, "uuid") else [str(own)] * 3
     )
     assert {each.user_id for each in events(path)} == {str(own)}
+
+
+@pytest.mark.parametrize("shape", ["lines", "array", "envelope"])
+def test_what_no_json_can_hold_is_left_out_counted_and_costs_no_row(tmp_path: Path, shape: str) -> None:
+    rows = [{**row, "score": float("nan")} if n else row for n, row in enumerate(ROWS)]
+    text = {
+        "lines": "\n".join(map(json.dumps, rows)), "array": json.dumps(rows), "envelope": json.dumps({"data": rows})
+    }[shape]  # fmt: skip
+    told: Counter[str] = Counter()
+    assert len(events(written(tmp_path / ("a.jsonl" if shape == "lines" else "a.json"), text), told=told)) == 3
+    assert told[files.MENDED] == (1 if shape == "envelope" else 2)
