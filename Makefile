@@ -38,7 +38,7 @@ vllm: $(READY)  ## make the environment of the rollout server (LOVELOOP_VLLM_ENV
 	@PYTHON=$(PYTHON) UV=$(BIN)/uv sh deploy/vllm/environment.sh
 
 test: $(READY)  ## every test, two files of tests at a time
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --durations=20
 
 retest: $(READY)  ## the tests that failed last, one after the other
 	@$(BIN)/python -m pytest --last-failed --last-failed-no-failures none
