@@ -64,9 +64,9 @@ def command(directory: Path, port: int, controller_port: int) -> list[str]:
     Raises:
         KafkaJarsMissingError: No Java, no Maven, or the storage could not be prepared.
     """
-    classpath = f"{fetch()}/*"
+    classpath, directory = f"{fetch()}/*", directory.resolve()  # the node runs in that directory, not in ours
     properties, data = directory / "server.properties", directory / "data"
-    words = {"PORT": port, "CONTROLLER_PORT": controller_port, "DATA": data.resolve()}
+    words = {"PORT": port, "CONTROLLER_PORT": controller_port, "DATA": data}
     properties.write_text(Template((RECIPE / "server.properties").read_text()).substitute(words))
     if not (data / "meta.properties").is_file():
         _format(classpath, properties)

@@ -99,6 +99,19 @@ def test_kafka_without_java_says_what_to_install(tmp_path: Path, monkeypatch: py
         brokers.start("kafka", tmp_path)
 
 
+def test_kafka_finds_its_settings_in_a_folder_that_is_named_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache" / "loveloop" / f"kafka-{kafka_jars.VERSION}").mkdir(parents=True)
+    (tmp_path / "java").write_text('#!/bin/sh\nfor last; do :; done\ntest -f "$last" && echo settings are there\n')
+    (tmp_path / "java").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(brokers.BrokerFailedError, match=r"ended at once(.|\n)*settings are there"):
+        brokers.start("kafka", Path("data/broker"))
+
+
 def test_a_maven_that_fails_leaves_no_half_filled_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in (("java", "exit 0"), ("mvn", "mkdir libs; echo no route to the registry; exit 1")):
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
