@@ -112,7 +112,7 @@ def main() -> None:
     )  # spinning threads make torch ten times slower on a shared machine
     signal.signal(signal.SIGTERM, _on_sigterm)
     try:
-        group(standalone_mode=False)
+        code: object = group(standalone_mode=False)  # of a command that ended by `Exit`; others return None
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -127,3 +127,5 @@ def main() -> None:
             raise
         click.echo(f"loveloop: {told(error)}", err=True)
         sys.exit(1)
+    if isinstance(code, int):
+        sys.exit(code)

@@ -40,18 +40,25 @@ class _ImportGroup(click.Group):
         return super().get_command(ctx, cmd_name) or self.commands["files"]
 
 
+class _NamelessContext(click.Context):
+    """Of a command whose name nobody types."""
+
+    @property
+    def command_path(self) -> str:
+        """What is typed, without a gap where the name would be."""
+        return super().command_path.strip()
+
+
 class _Files(click.Command):
     """The command that is meant where none is named."""
+
+    context_class = _NamelessContext
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """A context without the name that nobody types."""
         return super().make_context(info_name and "", args, parent, **extra)
-
-    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The usage line, without a gap where the name would be."""
-        formatter.write_usage(ctx.command_path.strip(), " ".join(self.collect_usage_pieces(ctx)))
 
 
 @click.group("import", cls=_ImportGroup)

@@ -52,6 +52,12 @@ def test_a_broker_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_check_of_a_file_that_an_import_would_refuse_ends_with_1(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"stars": 5}\n')
+    done = loveloop("import", str(tmp_path / "a.jsonl"), "--check", "--warehouse", str(tmp_path / "none.duckdb"))
+    assert ("would be refused" in done.stdout, done.returncode) == (True, 1)
+
+
 def test_a_warehouse_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
     done = loveloop("warehouse", "status", "--warehouse", str(tmp_path / "none.duckdb"))
     assert done.returncode == 1
