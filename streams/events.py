@@ -220,7 +220,7 @@ def decode(line: bytes, *, received_at: datetime, told: Counter[str] | None = No
         line: One JSON object.
         received_at: When the line arrived (`streams.receipt`). Checks against the clock use it instead of the wall
             clock, so that a replay of the log judges a line as the first reading did.
-        told: Counts what step 3 changed, by rule.
+        told: Counts what step 3 changed and what a line lost that no JSON can hold, by rule.
 
     Raises:
         ContractError: What was seen, the rule, and a reason code for the dead letter.
@@ -264,7 +264,7 @@ def _mended(
         ContractError: Also for half a character in a name, and `not_a_number` where a number was none and is needed.
     """
     try:
-        return _judged(with_lost(fields, lost), kind, received_at, told)
+        found = _judged(with_lost(fields, lost), kind, received_at, told)
     except ContractError as error:
         missing = mending.numbers(lost, _KNOWN[fields["type"]])
         if error.reason != "invalid_field" or not missing:
@@ -272,6 +272,9 @@ def _mended(
         seen = ", ".join(f"{path} is {what}" for path, what in missing.items())
         detail = f"{seen}, which no JSON has and this field cannot do without: write a value ({error.detail})"
         raise ContractError("not_a_number", detail, error.faults) from None
+    if told is not None:
+        told.update(mending.rules(lost.values()))
+    return found
 
 
 def with_lost(fields: Mapping[str, Any], lost: Mapping[str, str]) -> dict[str, Any]:
@@ -336,8 +339,12 @@ def _object(line: bytes) -> tuple[dict[str, Any], dict[str, str]]:
     return fields, lost
 
 
-def parse(line: bytes) -> mending.Mended:
+def parse(line: bytes, half: str = mending.REPLACEMENT) -> mending.Mended:
     """What a line of JSON says, without a byte order mark; NaN, Infinity and half a character are mended.
+
+    Args:
+        line: One JSON value.
+        half: What takes the place of half a character.
 
     Raises:
         ContractError: `not_json`.
@@ -347,7 +354,7 @@ def parse(line: bytes) -> mending.Mended:
         return mending.Mended(msgspec.json.decode(line), {})
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         try:
-            return mending.parse(line)
+            return mending.parse(line, half)
         except ValueError:
             raise ContractError("not_json", f"{error}; a line holds one JSON object in UTF-8") from None
 

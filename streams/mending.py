@@ -10,12 +10,18 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 MENDED = "mended"
 """The unknown field that says which fields lost something: path to what stood there."""
 HALF = "half a character"
+REPLACEMENT = "\ufffd"
+NO_NUMBER = "rows with a number that no JSON can hold (NaN, Infinity): it counts as absent"
+HALVES = "rows with half a character, as of an emoji that was cut: U+FFFD stands in its place"
 _TOO_LARGE = "a number too large"
+_LONE = re.compile("[\ud800-\udfff]")
 
 
 class Mended(NamedTuple):
@@ -30,11 +36,15 @@ class Mended(NamedTuple):
     lost: dict[str, str]
 
 
-def parse(line: bytes) -> Mended:
+def parse(line: bytes, half: str = REPLACEMENT) -> Mended:
     r"""Read a line of JSON that may hold NaN, Infinity, or half a surrogate pair, escaped or not.
 
     >>> parse(b'{"score": NaN, "tags": ["ok", "cut \\ud83d"]}')
     Mended(value={'score': None, 'tags': ['ok', 'cut \ufffd']}, lost={'score': 'NaN', 'tags.1': 'half a character'})
+
+    Args:
+        line: What is not quite JSON.
+        half: What takes the place of half a pair.
 
     Raises:
         ValueError: It is no JSON otherwise.
@@ -45,8 +55,13 @@ def parse(line: bytes) -> Mended:
         raise ValueError(str(error)) from None
     if not isinstance(value, dict | list):
         raise ValueError(f"a bare {type(value).__name__}")
+    return mend(value, half)
+
+
+def mend(value: Any, half: str = REPLACEMENT) -> Mended:
+    """A value that Python's json read, as JSON can hold it; arguments as `parse`."""
     lost: dict[str, str] = {}
-    return Mended(_whole(value, (), lost), lost)
+    return Mended(_whole(value, (), lost, half), lost)
 
 
 def numbers(lost: dict[str, str], fields: set[str] | frozenset[str]) -> dict[str, str]:
@@ -54,27 +69,41 @@ def numbers(lost: dict[str, str], fields: set[str] | frozenset[str]) -> dict[str
     return {path: what for path, what in lost.items() if what != HALF and path.split(".")[0] in fields}
 
 
+def rules(lost: Iterable[str]) -> Iterator[str]:
+    """What is told of a row that lost such things.
+
+    >>> list(rules(["NaN", "half a character", "Infinity"])) == [NO_NUMBER, HALVES]
+    True
+    """
+    kinds = {each == HALF for each in lost}
+    yield from (rule for is_half, rule in ((False, NO_NUMBER), (True, HALVES)) if is_half in kinds)
+
+
 class _Constant(str):
     """NaN, Infinity or -Infinity, as it stood in the line."""
 
 
-def _whole(value: Any, path: tuple[str, ...], lost: dict[str, str]) -> Any:
+def _whole(value: Any, path: tuple[str, ...], lost: dict[str, str], half: str) -> Any:
     """A value without what JSON cannot hold; notes what was lost."""
     if isinstance(value, dict):
-        return {_text(key, (*path, "key"), lost): _whole(each, (*path, key), lost) for key, each in value.items()}
+        return {
+            _text(key, (*path, "key"), lost, half): _whole(each, (*path, key), lost, half)
+            for key, each in value.items()
+        }
     if isinstance(value, list):
-        return [_whole(each, (*path, str(place)), lost) for place, each in enumerate(value)]
+        return [_whole(each, (*path, str(place)), lost, half) for place, each in enumerate(value)]
     if isinstance(value, _Constant) or (isinstance(value, float) and not math.isfinite(value)):
         lost[_named(path)] = str(value) if isinstance(value, _Constant) else _TOO_LARGE
         return None
-    return _text(value, path, lost) if isinstance(value, str) else value
+    return _text(value, path, lost, half) if isinstance(value, str) else value
 
 
-def _text(text: str, path: tuple[str, ...], lost: dict[str, str]) -> str:
+def _text(text: str, path: tuple[str, ...], lost: dict[str, str], half: str) -> str:
     if text.isascii():
         return text
-    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if "\ufffd" in whole and "\ufffd" not in text:
+    paired = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    whole, halves = _LONE.subn(half, paired)
+    if halves:
         lost[_named(path)] = HALF
     return whole
 

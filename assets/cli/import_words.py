@@ -31,7 +31,7 @@ def seen(found: Check) -> Iterator[str]:
         yield f"  {found.twice:,} rows have an event_id that came before in the file: copies are dropped"
     if found.stored:
         yield f"  {found.stored:,} events are in the warehouse already: copies are dropped, others refused"
-    yield from (f"  {line}" for each in found.ambiguous for line in each.sentence.splitlines())
+    yield from (f"  {line}" for each in found.ambiguous for line in each.sentence(stored=found.imported).splitlines())
     if found.left_out:
         yield f"  left out: {', '.join(found.left_out)}"
     if found.imported:
@@ -49,7 +49,7 @@ def done(report: ImportReport, files: int) -> Iterator[str]:
     yield from (f"changed: {line}" for line in _told(report.told))
     if report.dead_letters:
         yield "`loveloop dead-letters list` shows what broke the contract and why"
-    yield from (each.sentence for each in report.ambiguous)
+    yield from (each.sentence(stored=True) for each in report.ambiguous)
 
 
 def _kinds(rows: Mapping[str, int]) -> str:

@@ -38,6 +38,8 @@ def test_an_import_is_listed_and_taken_back_and_what_rests_on_it_is_told(tmp_pat
     assert "changed: 1 x roles of other names" in done.output
     key, name, *_, stored, copies, dead = loveloop("import", "list", *there).output.splitlines()[1].split()
     assert (name, stored, copies, dead) == ("day.jsonl", "2", "0", "0")
+    again = loveloop("import", file, *there).output
+    assert ("nothing to do" in again, "changed:" in again) == (True, False)
     training_set.build(target, sets)
     undone = loveloop("import", "undo", key, *there, "--home", tmp_path / "runs", "--training-sets", sets)
     assert "taken back day.jsonl: 1 responses, 1 reactions, 0 dead letters" in undone.output

@@ -1,11 +1,13 @@
 """A number or a character that no JSON can hold loses its field, not its event."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from streams import mending
 from streams.collector import judge
 from streams.events import ContractError, decode
 from streams.live.reading import read
@@ -95,3 +97,16 @@ def test_the_collector_keeps_the_events_of_an_array_too() -> None:
         found = judge(body, RECEIVED)
         assert [json.loads(each)["mended"] for each in found.lines] == [{"score": "NaN"}]
         assert [(bad["line"], bad["reason"]) for bad in found.bad] == [(2, "invalid_field")]
+
+
+def test_what_was_lost_is_told_once_a_row_and_rule() -> None:
+    told: Counter[str] = Counter()
+    decode(line(SERVED, scores=[float("nan")] * 2, note=HALF), received_at=RECEIVED, told=told)
+    with pytest.raises(ContractError):
+        decode(line(SERVED, user_id=HALF), received_at=RECEIVED, told=told)
+    assert told == {mending.NO_NUMBER: 1, mending.HALVES: 1}
+
+
+def test_a_half_beside_the_sign_that_stands_for_one_is_refused_in_a_name_as_well() -> None:
+    with pytest.raises(ContractError, match="half a character"):
+        decode(line(SERVED, user_id=f"\ufffd{HALF}"), received_at=RECEIVED)

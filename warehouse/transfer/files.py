@@ -20,6 +20,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from streams import mending
 from streams.events import ContractError, parse
 from warehouse.storage.transaction import WarehouseError
 from warehouse.transfer import tables, texts
@@ -29,7 +30,9 @@ from warehouse.transfer.foreign import PLAIN, Mapped, name_columns, to_lines
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 EXPORTED = tables.EXPORTED
 NOT_UTF_8 = "rows of a CSV file that are not in UTF-8: dead letters; export the file as UTF-8"
-MENDED = "rows with a number or a character that no JSON can hold (NaN, half an emoji): that value is left out"
+_HALF = "\ufdd0"
+"""Stands for half a character until the row is a line: a sign that no text may hold, and that U+FFFD may not be."""
+_HALF_ESCAPED = rb"\ud800"
 _BLANK = re.compile(r"\s*")
 _CANNOT = (OSError, EOFError, pa.ArrowException, UnicodeError)
 
@@ -52,12 +55,23 @@ def lines(path: Path, columns: Mapped, *, skip: int = 0, told: Counter[str] | No
             one_each = len(columns.parts) == 1 and not columns.parts[0].only
             rows = tables.parquet_rows(path, skip if one_each else 0, told)
             found = chain.from_iterable(to_lines(row, columns, told) for row in rows)
-            yield from found if one_each else islice(found, skip, None)
+            yield from found if one_each else _after(found, skip, told)
         elif kind in (".csv", ".tsv"):
             cells = tables.csv_rows(path, name_columns(columns), told)
-            yield from islice(chain.from_iterable(_of_cells(row, columns, told) for row in cells), skip, None)
+            yield from _after(chain.from_iterable(_of_cells(row, columns, told) for row in cells), skip, told)
         else:
-            yield from islice(_of_json(path, columns, told), skip, None)
+            yield from _after(_of_json(path, columns, told), skip, told)
+
+
+def _after(found: Iterator[bytes], skip: int, told: Counter[str] | None) -> Iterator[bytes]:
+    """Lines but the first ones: these were stored before, and what was changed in them was told then."""
+    before = Counter(told or {})
+    for _ in islice(found, skip):
+        pass
+    if skip and told is not None:
+        told.clear()
+        told.update(before)
+    yield from found
 
 
 def kind_of(path: Path) -> str:
@@ -110,13 +124,22 @@ def _of_json(path: Path, columns: Mapped, told: Counter[str] | None) -> Iterator
     as_they_are = columns == PLAIN
     for row in _json_rows(path, columns, told):
         if as_they_are:
-            yield row if isinstance(row, bytes) else msgspec.json.encode(row)
+            yield row if isinstance(row, bytes) else _line(row)
             continue
         found = _parsed(row, told) if isinstance(row, bytes) else row
         if isinstance(found, dict):
-            yield from to_lines(found, columns, told)
+            yield from map(_halved, to_lines(found, columns, told))
         else:  # the judge will say what is wrong with it
-            yield row if isinstance(row, bytes) else msgspec.json.encode(row)
+            yield row if isinstance(row, bytes) else _line(row)
+
+
+def _line(value: Any) -> bytes:
+    return _halved(msgspec.json.encode(value))
+
+
+def _halved(line: bytes) -> bytes:
+    """A line with halves of characters where they were, for the judge: in a name it takes none, elsewhere it mends."""
+    return line.replace(_HALF.encode(), _HALF_ESCAPED)
 
 
 def _json_rows(path: Path, columns: Mapped, told: Counter[str] | None) -> Iterable[Any]:
@@ -153,13 +176,13 @@ def _whole(path: Path, told: Counter[str] | None) -> Any:
     try:
         return _mended(text, told)
     except ContractError as error:
-        several = _several(text)
+        several = _several(text, told)
         if several is None:
             raise WarehouseError(f"{path} cannot be read as one JSON value: {error}") from error
         return several
 
 
-def _several(text: bytes) -> list[Any] | None:
+def _several(text: bytes, told: Counter[str] | None) -> list[Any] | None:
     """Objects that stand one after the other; None for anything else."""
     found: list[Any] = []
     try:
@@ -171,7 +194,7 @@ def _several(text: bytes) -> list[Any] | None:
             at = blank.end() if blank else at
     except (ValueError, RecursionError):
         return None
-    return found if all(isinstance(each, dict) for each in found) else None
+    return _counted(mending.mend(found, _HALF), told) if all(isinstance(each, dict) for each in found) else None
 
 
 def _of_cells(row: dict[str, Any] | list[str], columns: Mapped, told: Counter[str] | None) -> Iterator[bytes]:
@@ -210,8 +233,13 @@ def _parsed(line: bytes, told: Counter[str] | None = None) -> Any:
 
 
 def _mended(text: bytes, told: Counter[str] | None) -> Any:
-    """The value that a text is, as JSON can hold it; rows that lost something are counted."""
-    value, lost = parse(text)
-    if lost and told is not None:
-        told[MENDED] += len({path.partition(".")[0] for path in lost}) if isinstance(value, list) else 1
+    """The value that a text is; numbers that no JSON can hold are null, their rows counted. `_HALF` is for halves."""
+    return _counted(parse(text, _HALF), told)
+
+
+def _counted(mended: mending.Mended, told: Counter[str] | None) -> Any:
+    value, lost = mended
+    numbers = [path for path, what in lost.items() if what != mending.HALF]
+    if numbers and told is not None:
+        told[mending.NO_NUMBER] += len({path.partition(".")[0] for path in numbers}) if isinstance(value, list) else 1
     return value

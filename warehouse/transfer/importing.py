@@ -149,10 +149,10 @@ class _Import:
             while batch := ahead.result():
                 ahead = pool.submit(self._decoded, parts)
                 bar.update(self._store(batch))
-        self._report.told += self._told
         self._report.topics.append(self._slot.topic)
         if self._report.events > before:
             self._report.files += 1
+            self._report.told += self._told
             with self._warehouse.read() as reader:
                 self._report.ambiguous += past.ambiguous(reader, self._slot.topic)
         elif self._position:

@@ -66,22 +66,26 @@ class Ambiguous(NamedTuple):
     ids: int
     example: tuple[str, str, str]
 
-    @property
-    def sentence(self) -> str:
-        """What was found and the way out.
+    def sentence(self, *, stored: bool) -> str:
+        """What was found and the way out; `stored` says whether the file's rows are in the warehouse by now.
 
-        >>> print(Ambiguous("file:talks.csv#4711", 2, ("m1", "c1", "c2")).sentence)
+        >>> found = Ambiguous("file:talks.csv#4711", 2, ("m1", "c1", "c2"))
+        >>> print(found.sentence(stored=True))
         2 response_ids of talks.csv stand for several responses, as m1 in the conversations c1 and c2: reactions cannot
         tell these apart. Take it back (`loveloop import undo 4711`) and compose ids in responses and reactions alike:
         --map response_id=CONVERSATION_COLUMN+MESSAGE_COLUMN
+        >>> print(found.sentence(stored=False).splitlines()[1])
+        tell these apart. Compose ids in responses and reactions alike:
         """
         name, _, key = self.topic.removeprefix("file:").rpartition("#")
         one, first, second = self.example
         where = f"in the conversations {first} and {second}" if first != second else f"in the conversation {first}"
+        what = f"1 response_id of {name} stands" if self.ids == 1 else f"{self.ids:,} response_ids of {name} stand"
+        way = f"Take it back (`loveloop import undo {key}`) and compose" if stored else "Compose"
         return (
-            f"{self.ids:,} response_ids of {name} stand for several responses, as {one} {where}: reactions cannot\n"
-            f"tell these apart. Take it back (`loveloop import undo {key}`) and compose ids in responses and "
-            "reactions alike:\n--map response_id=CONVERSATION_COLUMN+MESSAGE_COLUMN"
+            f"{what} for several responses, as {one} {where}: reactions cannot\n"
+            f"tell these apart. {way} ids in responses and reactions alike:\n"
+            "--map response_id=CONVERSATION_COLUMN+MESSAGE_COLUMN"
         )
 
 

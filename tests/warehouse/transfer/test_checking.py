@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from assets.cli import import_words
 from streams.conversations import PARTS, ROLE
 from warehouse.transfer import checking, importing, undoing
 from warehouse.transfer.foreign import COUNTED, Columns
@@ -62,7 +63,9 @@ def test_ids_that_stand_for_several_responses_are_told_with_the_way_out(warehous
     (told,) = importing.import_files(warehouse.target, [path], progress=False).ambiguous
     assert seen == told
     assert (told.ids, told.example) == (2, ("m0", "c0", "c2"))
-    assert "--map response_id=CONVERSATION_COLUMN+MESSAGE_COLUMN" in told.sentence
+    assert "--map response_id=CONVERSATION_COLUMN+MESSAGE_COLUMN" in told.sentence(stored=True)
+    assert "import undo" in told.sentence(stored=True)
+    assert not any("import undo" in each for each in import_words.seen(checking.check_file(path)))
     undoing.undo(warehouse.target, imports(warehouse.target)[0].id)
     composed = Columns({"response_id": "conversation_id+response_id"})
     assert importing.import_files(warehouse.target, [path], composed, progress=False).ambiguous == []

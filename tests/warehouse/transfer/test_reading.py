@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from streams import mending
 from streams.events import ContractError, decode
 from warehouse.storage.transaction import WarehouseError
 from warehouse.transfer import files, mappings
@@ -295,4 +296,44 @@ def test_what_no_json_can_hold_is_left_out_counted_and_costs_no_row(tmp_path: Pa
     }[shape]  # fmt: skip
     told: Counter[str] = Counter()
     assert len(events(written(tmp_path / ("a.jsonl" if shape == "lines" else "a.json"), text), told=told)) == 3
-    assert told[files.MENDED] == (1 if shape == "envelope" else 2)
+    assert told[mending.NO_NUMBER] == (1 if shape == "envelope" else 2)
+
+
+SHAPES = {
+    "a.jsonl": lambda rows: "\n".join(map(json.dumps, rows)),
+    "a.json": json.dumps,
+    "b.json": lambda rows: json.dumps({"data": rows}),
+    "c.json": lambda rows: "\n".join(json.dumps(row, indent=1) for row in rows),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("plain", [True, False])
+def test_half_a_character_makes_no_two_users_one_in_whatever_shape_it_comes(
+    tmp_path: Path, name: str, plain: bool
+) -> None:
+    row = {"type": "reaction_changed", "event_id": "019ca945-0a00-7000-8000-000000000001", "response_id": "r"}
+    row |= {"reacted_at": "2026-03-01T12:00:00Z", "reaction": "love", "action": "added", "session_id": "s"}
+    user = "user_id" if plain else "uid"
+    rows = [row | {user: f"a{half}"} for half in ("\ud83d", "\ud83e")] + [row | {user: "b", "note": "cut \ud83d"}]
+    columns = Columns() if plain else Columns({"user_id": "uid", "note": "note"})
+    told: Counter[str] = Counter()
+    *halves, whole = files.lines(written(tmp_path / name, SHAPES[name](rows)), columns, told=told)
+    assert len(halves) == 2
+    for line in halves:
+        with pytest.raises(ContractError, match=r"user_id .* has half a character in it"):
+            decode(line, received_at=NOW)
+    found = decode(whole, received_at=NOW, told=told)
+    assert found.extra == {"note": "cut \ufffd", "mended": {"note": "half a character"}}
+    assert told[mending.HALVES] == 1
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.csv", "a.parquet"])
+def test_of_rows_that_were_stored_before_nothing_is_told_again(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    texts = {"a.jsonl": LINES, "a.json": json.dumps(ROWS), "a.csv": TABLE}
+    written(path, texts[name]) if name in texts else parquet(path)
+    columns = Columns(HEARTS.fields, HEARTS.constants, HEARTS.kind, values={"reaction": {"\U0001f44d": "love"}})
+    for skip, changed in ((0, 3), (2, 1), (3, 0)):
+        told: Counter[str] = Counter()
+        assert len(list(files.lines(path, columns, skip=skip, told=told))) == changed == told.total()
