@@ -195,9 +195,14 @@ def finish(target: Target, name: str, requested_at: datetime, receipt: Mapping[s
 
 def receipts(target: Target, user_id: str) -> list[dict[str, Any]]:
     """The receipts of a user, oldest first."""
+    return receipts_of(target, user_hash(user_id))
+
+
+def receipts_of(target: Target, name: str) -> list[dict[str, Any]]:
+    """The receipts of the user of this hash, oldest first."""
     with connection.open(target).read() as reader:
         rows = reader.execute(
-            "SELECT receipt FROM erasure_receipts WHERE user_hash = ? ORDER BY finished_at", [user_hash(user_id)]
+            "SELECT receipt FROM erasure_receipts WHERE user_hash = ? ORDER BY finished_at", [name]
         ).fetchall()
     return [json.loads(text) for (text,) in rows]
 

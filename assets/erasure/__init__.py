@@ -119,7 +119,8 @@ def _went(receipt: Path) -> str:
     )
     elsewhere = len(found["training_sets"]) + len(found["files"])
     files = f"; {elsewhere:,} training sets and files were changed" if elsewhere else ""
-    return f"{rows or '0 rows'} in the warehouse{files}"
+    since = ", all requests of this user taken together" if found["earlier_receipts"] else ""
+    return f"{rows or '0 rows'} in the warehouse{since}{files}"
 
 
 def _folder(target: str | Path, homes: list[Path]) -> Path:

@@ -34,6 +34,7 @@ def write(
     from warehouse import erasure
 
     receipt = compose(user, requested_at, erasure.effects(target, user)._asdict(), done)
+    receipt["earlier_receipts"] = len(erasure.receipts_of(target, user))  # the numbers of rows are of all of them
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{user[:12]}-{datetime.now(UTC):%Y%m%dT%H%M%S}.json"
     part = file.with_suffix(".part")

@@ -57,7 +57,8 @@ def test_what_a_clock_put_ahead_of_the_request_is_erased_and_its_file_does_not_b
     assert product.imports("ahead.jsonl", *lines).exit_code == 0
     found = product.runs("erase dev1")
     assert (found.exit_code, product.holds("dev1")) == (0, False)
-    assert "1 reactions, 1 responses in the warehouse" in found.output
+    assert "1 reactions, 1 responses in the warehouse)" in found.output
+    assert "in the warehouse, all requests of this user taken together)" in product.runs("erase dev1").output
     assert "2 of erased users" in product.imports("again.jsonl", *lines, b" ").output
     assert not product.holds("only dev1")
 

@@ -28,7 +28,8 @@ def test_names_numbers_and_stars_mean_what_the_mapping_says_and_the_original_is_
     command = (
         "--kind reaction_changed --map user_id=uid --map response_id=id "
         "--map reacted_at=at --map reaction=stars --set action=added --set session_id=s --map-reaction stars>=4=love "
-        "--map-reaction 1=dislike --map-reaction 3=neutral --map-reaction true=like --map-reaction great=love --map-reaction \U0001f499=love"
+        "--map-reaction 1=dislike --map-reaction 3=neutral "
+        "--map-reaction true=like --map-reaction great=love --map-reaction \U0001f499=love"
     )
     warehouse = ["--warehouse", str(feed.warehouse.target)]
     told = CliRunner().invoke(group, ["import", str(file), *warehouse, *command.split()]).output

@@ -299,7 +299,7 @@ def test_what_no_json_can_hold_is_left_out_counted_and_costs_no_row(tmp_path: Pa
     assert told[mending.NO_NUMBER] == (1 if shape == "envelope" else 2)
 
 
-SHAPES = {
+SHAPES: dict[str, Any] = {
     "a.jsonl": lambda rows: "\n".join(map(json.dumps, rows)),
     "a.json": json.dumps,
     "b.json": lambda rows: json.dumps({"data": rows}),
