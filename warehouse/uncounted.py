@@ -72,6 +72,7 @@ def seen_instead(reader: DuckDBPyConnection, examples: pa.Table) -> str:
         )
     if others:
         told = ", ".join(f"{n:,} x {name}" for name, n in list(others.items())[:5])
+        told += f" and {len(others) - 5:,} others" if len(others) > 5 else ""
         ways.append(f"names that no figure counts ({told}): say at import what they mean, --map-reaction NAME=love")
     if found["not_shown_loves"]:
         loves = found["not_shown_loves"]

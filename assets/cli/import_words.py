@@ -19,7 +19,9 @@ def seen(found: Check) -> Iterator[str]:
     would = f"would be refused: {found.refused}" if found.refused else f"would store {_kinds(found.kinds)}"
     yield f"  {counted(found.judged, 'row')}: {would}"
     if found.reactions:
-        yield f"  reactions: {', '.join(f'{count:,} {name}' for name, count in found.reactions.most_common(8))}"
+        more = len(found.reactions) - 8
+        names = ", ".join(f"{count:,} {name}" for name, count in found.reactions.most_common(8))
+        yield f"  reactions: {names}" + (f" and {more:,} others" if more > 0 else "")
     for line in found.lines:
         yield f"  {line.decode(errors='backslashreplace')}"
     for reason, count in found.reasons.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -172,6 +173,7 @@ def list_(warehouse: options.Target) -> None:
         [
             each.id,
             each.file,
+            shorten(each.read_as, 60, placeholder=" ..."),
             moment(each.started_at, "before there was this list"),
             each.stored,
             each.duplicates,
@@ -180,7 +182,7 @@ def list_(warehouse: options.Target) -> None:
         ]
         for each in found
     ]
-    click.echo(table(["ID", "file", "begun", "stored", "duplicates", "dead letters", ""], rows))
+    click.echo(table(["ID", "file", "read as", "begun", "stored", "duplicates", "dead letters", ""], rows))
 
 
 @import_.command()

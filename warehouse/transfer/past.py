@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from warehouse import connection
 
@@ -26,6 +26,7 @@ class Import(NamedTuple):
         started_at: None for an import older than this list.
         events: Rows read, as are `duplicates`, `dead_letters` and `erased` of them; what is left was stored.
         undone_at: When it was taken back, None where it stands.
+        mapping: The events that a row may be, as JSON; None as for `started_at`.
     """
 
     topic: str
@@ -36,6 +37,7 @@ class Import(NamedTuple):
     dead_letters: int
     erased: int
     undone_at: datetime | None
+    mapping: str | None
 
     @property
     def id(self) -> str:
@@ -51,6 +53,20 @@ class Import(NamedTuple):
     def stored(self) -> int:
         """Rows that were stored and stand."""
         return self.events - self.duplicates - self.dead_letters - self.erased
+
+    @property
+    def read_as(self) -> str:
+        """What tells this import from another of the same file: kinds, constants, meanings.
+
+        >>> part = '{"kind": "reaction_changed", "constants": {"action": "added", "reaction": "love"}}'
+        >>> Import("file:a#1", "1", None, 0, 0, 0, 0, None, f"[{part}]").read_as
+        'reaction_changed, reaction=love, action=added'
+        """
+        parts = json.loads(self.mapping or "[]")
+        kinds = " + ".join(part["kind"] for part in parts if part["kind"])
+        several = len(parts) > 1  # a known product's export: its constants are the mapping's own
+        said = [] if several else [rule for part in parts for rule in _rules(part)]
+        return ", ".join([kinds, *said] if kinds else said)
 
 
 class Ambiguous(NamedTuple):
@@ -109,10 +125,22 @@ def begun(reader: DuckDBPyConnection, slot: Slot) -> int | None:
     return found[0] if found else None
 
 
-def _nameless(part: Columns) -> dict[str, dict[str, str]]:
-    """Fields and constants of a mapping without a user's name, which a constant may be."""
+def _rules(part: dict[str, Any]) -> list[str]:
+    """Meanings and constants of a mapping as they were typed, what is said of reactions first."""
+    meanings = [f"{value}={means}" for rules in part.get("values", {}).values() for value, means in rules.items()]
+    constants = sorted(part["constants"].items(), key=lambda each: each[0] != "reaction")
+    return meanings + [f"{name}={value}" for name, value in constants]
+
+
+def _nameless(part: Columns) -> dict[str, Any]:
+    """Fields, constants and meanings of a mapping without a user's name, which a constant may be."""
     fields = {name: path for name, path in part.fields.items() if name != "user_id" or "=" not in path}
-    return {"fields": fields, "constants": {name: v for name, v in part.constants.items() if name != "user_id"}}
+    constants = {name: value for name, value in part.constants.items() if name != "user_id"}
+    return {
+        "fields": fields,
+        "constants": constants,
+        "values": {name: dict(each) for name, each in part.values.items()},
+    }
 
 
 def imports(target: Target) -> list[Import]:
@@ -148,7 +176,8 @@ SELECT
     coalesce(read.duplicates, 0),
     coalesce(read.dead_letters, 0),
     coalesce(read.erased, 0),
-    noted.undone_at
+    noted.undone_at,
+    noted.mapping
 FROM (SELECT * FROM ingest_positions WHERE topic LIKE 'file:%') AS read
 FULL JOIN imports AS noted ON noted.topic_id = read.topic_id AND noted.undone_at IS NULL
 ORDER BY noted.started_at DESC NULLS LAST, 1
