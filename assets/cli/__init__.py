@@ -127,5 +127,5 @@ def main() -> None:
             raise
         click.echo(f"loveloop: {told(error)}", err=True)
         sys.exit(1)
-    if isinstance(code, int):
+    if isinstance(code, int) and code:
         sys.exit(code)
