@@ -63,8 +63,8 @@ def cut_words(pairs: Sequence[Encoded], longest: int) -> str:
     """How many pairs did not fit, in a sentence; nothing where all did.
 
     >>> pair = Encoded(np.arange(8), 4)
-    >>> cut_words([pair, pair._replace(cut=(3, 0)), pair._replace(cut=(0, 1))], 8)
-    '2 of 3 conversations have more than 8 tokens: 1 lost the beginning of the prompt, 1 the end of the response'
+    >>> cut_words([pair, pair, pair._replace(cut=(3, 0)), pair._replace(cut=(0, 1))], 8)
+    '2 of 4 conversations have more than 8 tokens: 1 lost the beginning of the prompt, 1 the end of the response'
     """
     prompts, responses = (sum(each.cut[place] > 0 for each in pairs) for place in (0, 1))
     rows = sum(any(each.cut) for each in pairs)
