@@ -54,6 +54,20 @@ def done(report: ImportReport, files: int) -> Iterator[str]:
     yield from (each.sentence(stored=True) for each in report.ambiguous)
 
 
+def unused(rules: Mapping[str, str], told: Mapping[str, int]) -> Iterator[str]:
+    """Rules of --map-reaction that no row met: a slip, perhaps.
+
+    >>> list(unused({"5": "love", "grat": "love"}, {"reaction 5 read as love": 2}))
+    ['--map-reaction grat=love: none of the rows that were read has this reaction; names are read letter by letter']
+    """
+    for seen, means in rules.items():
+        if seen != means and f"reaction {seen} read as {means}" not in told:
+            yield (
+                f"--map-reaction {seen}={means}: none of the rows that were read has this reaction; names are read "
+                "letter by letter"
+            )
+
+
 def _kinds(rows: Mapping[str, int]) -> str:
     return ", ".join(f"{rows.get(name, 0):,} {name}" for name in ("responses", "reactions", "erasures"))
 

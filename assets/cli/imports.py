@@ -143,16 +143,19 @@ def files_(
 
     meant = {"reaction": dict(map(meanings.parse, reactions))} if reactions else {}
     more = Columns(dict(fields), dict(constants), kind, zone, meant, dict(only))
+    rules = meant.get("reaction", {})
     columns: Mapped = more if product is None else ready.mapping(product, more)
     if check:
         seen = {path: checking.check_file(path, columns, warehouse) for path in paths}
         for path, found in seen.items():
-            click.echo("\n".join([f"{path}: nothing is stored", *import_words.seen(found)]))
+            idle = (f"  {line}" for line in import_words.unused(rules, found.told))
+            click.echo("\n".join([f"{path}: nothing is stored", *import_words.seen(found), *idle]))
         if any(found.refused for found in seen.values()):
             raise click.exceptions.Exit(1)
         return
     done = importing.import_files(warehouse, paths, columns)
-    click.echo("\n".join(import_words.done(done, len(paths))))
+    unused = import_words.unused(rules if done.events else {}, done.told)
+    click.echo("\n".join([*import_words.done(done, len(paths)), *unused]))
     taken = None if done.ambiguous else uncounted.taken_ids_warning(uncounted.taken_ids(warehouse, done.topics))
     if taken:
         click.echo(f"warning: {taken}", err=True)

@@ -29,12 +29,13 @@ def test_names_numbers_and_stars_mean_what_the_mapping_says_and_the_original_is_
         "--kind reaction_changed --map user_id=uid --map response_id=id "
         "--map reacted_at=at --map reaction=stars --set action=added --set session_id=s --map-reaction stars>=4=love "
         "--map-reaction 1=dislike --map-reaction 3=neutral "
-        "--map-reaction true=like --map-reaction great=love --map-reaction \U0001f499=love"
+        "--map-reaction true=like --map-reaction grat=love --map-reaction great=love --map-reaction \U0001f499=love"
     )
     warehouse = ["--warehouse", str(feed.warehouse.target)]
     told = CliRunner().invoke(group, ["import", str(file), *warehouse, *command.split()]).output
     assert "changed: 1 x reaction great read as love" in told
     assert "changed: 2 x reaction >=4 read as love" in told
+    assert told.count("none of the rows") == told.count("--map-reaction grat=love: none of the rows") == 1
     stored = feed.ask(
         "SELECT response_id, reaction, json_extract(extra, '$.original.reaction') FROM reactions ORDER BY 1"
     )
