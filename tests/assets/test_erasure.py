@@ -346,8 +346,9 @@ def test_a_run_that_holds_only_what_the_user_did_after_the_request_is_left_as_it
 ) -> None:
     later = prepare(tmp_path / "runs" / "later", RECIPE, None)
     connection.open(later.warehouse).migrate()
-    lines = said(ANN, SECRET, 20, datetime.now(UTC) + timedelta(hours=1))
-    records = [Record(TOPICS.events, 0, n, int(datetime.now(UTC).timestamp() * 1000), x) for n, x in enumerate(lines)]
+    after = datetime.now(UTC) + timedelta(hours=1)
+    lines = said(ANN, SECRET, 20, after)  # said and received after the request
+    records = [Record(TOPICS.events, 0, n, int(after.timestamp() * 1000), x) for n, x in enumerate(lines)]
     commit(connection.open(later.warehouse), decode_batch(records), {Slot(TOPICS.events, "t", 0): 0})
     (later.directory / "rollouts").mkdir()
     receipt = forget(target, later)
