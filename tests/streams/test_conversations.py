@@ -15,6 +15,7 @@ from streams.conversations import (
     PROMPT,
     RENAMED,
     ROLE,
+    SAID_BEFORE,
     SHAPE,
     TAKEN,
     TRANSCRIPT,
@@ -84,6 +85,12 @@ def read(*arguments: Any, **more: Any) -> tuple[list[tuple[str, str]], str, dict
          [("user", "hi"), ("assistant", "hello"), ("user", "and?")], {TRANSCRIPT}),
         ("User: hi\nBot:", [("user", "hi")], {TRANSCRIPT}),
         ("User: hi", [("user", "User: hi")], {PROMPT}),
+        (str([USER]), ASKED, {JSON}),
+        (json.dumps(json.dumps([USER])), ASKED, {JSON}),
+        ("[{'a': 1}]", [("user", "[{'a': 1}]")], {PROMPT}),
+        ("[{[{[{" * 5_000, [("user", "[{[{[{" * 5_000)], {PROMPT}),
+        ([USER, {"role": "assistant", "content": "4 degrees."}, USER], [*ASKED, ("assistant", "4 degrees."), *ASKED],
+         {SAID_BEFORE}),
     ],
 )  # fmt: skip
 def test_a_conversation_of_a_product_is_read_on_the_wire(messages: Any, expected: Any, rules: set[str]) -> None:
@@ -123,6 +130,15 @@ def test_a_response_that_is_missing_is_the_conversation_s_last_message() -> None
 def test_a_response_that_is_a_message_is_its_text() -> None:
     assert read([USER], {"role": "assistant", "content": "4 degrees."})[1] == "4 degrees."
     assert read([USER], [{"type": "output_text", "text": "4"}, {"type": "output_text", "text": "C"}])[1] == "4\nC"
+
+
+def test_what_a_model_thought_is_no_part_of_what_was_shown() -> None:
+    shown = {"type": "text", "text": "4 degrees."}
+    assert read([USER], [{"type": "thinking", "thinking": "Cold?", "signature": "x"}, shown])[1] == "4 degrees."
+    message = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "4 degrees."}]}
+    _, response, extra, _ = read([USER], [{"type": "reasoning", "summary": []}, message])
+    assert response == "4 degrees."
+    assert extra["original"]["response"] == [{"type": "reasoning", "summary": []}, message]
 
 
 def test_what_was_changed_is_kept() -> None:
