@@ -30,6 +30,7 @@ LATEST_AHEAD = timedelta(hours=24)
 """No event may lie further than this ahead of the moment at which it was received."""
 LONGEST_LINE = 1_048_576
 """Bytes of one event on the wire."""
+TOO_DEEP = "lists or objects within one another, hundreds deep, are not read: leave the inner ones out"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """Some editors and exports put it before the first line of a file; it belongs to no event."""
 MOMENTS = {"response_served": "served_at", "reaction_changed": "reacted_at", "erasure_requested": "requested_at"}
@@ -227,6 +228,13 @@ def decode(line: bytes, *, received_at: datetime, told: Counter[str] | None = No
     """
     if len(line) > LONGEST_LINE:
         raise ContractError("line_too_long", f"{len(line):,} bytes, an event has at most {LONGEST_LINE:,}")
+    try:
+        return _read(line, received_at, told)
+    except RecursionError:  # whichever step comes upon it first
+        raise ContractError("not_json", TOO_DEEP) from None
+
+
+def _read(line: bytes, received_at: datetime, told: Counter[str] | None) -> Decoded:
     fields, lost = _object(line)
     name = fields.get("type")
     kind = KINDS.get(name) if isinstance(name, str) else None

@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -177,3 +178,17 @@ def test_every_path_reads_the_same() -> None:
     by_client = decode(drafts.to_line(json.loads(line(talk)), NOW).line, received_at=NOW)
     assert on_the_wire == by_client
     assert conversations.ends_with_another_form({"conversation": []}) is False
+
+
+@pytest.mark.parametrize("levels", [320, 480, 600, 985, 995])
+def test_values_within_one_another_are_refused_and_stop_nobody(levels: int) -> None:
+    plain = json.loads(line([USER]))
+    inner = "[" * levels + "]" * levels
+    deep = '[{"type":"message","content":' * levels + '"x"' + "}]" * levels
+    odd = [{"conversation": [{"role": "user", "content": "@"}]}, {"conversation": {"messages": [USER], "z": "@"}},
+           {"response": "@"}, {"user_id": "@"}, {"x": "@", "y": float("nan")}, {"x": "@", "y": "\ud83d"}]  # fmt: skip
+    for each in odd:
+        for value in (inner, deep):
+            body = json.dumps(plain | each).replace('"@"', value).encode()
+            with suppress(ContractError):  # read or refused: nothing else
+                decode(body, received_at=NOW)

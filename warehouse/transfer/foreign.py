@@ -30,6 +30,7 @@ FIELDS = {name for kind in KINDS.values() for name in kind.__struct_fields__} | 
 """Every field of the contract."""
 LEFT_OUT: Final = "rows that are none of the mapping's events"
 NOBODY: Final = "names such as None, nan or undefined kept as they are: all rows that have one count as one"
+DEEP: Final = "rows whose lists or objects lie within one another, hundreds deep: these values are left out"
 COUNTED: Final = "turns counted from the conversation"
 _ID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -124,7 +125,12 @@ def to_lines(row: Row, columns: Mapped, told: Counter[str] | None = None) -> Ite
     for part in columns.parts:
         if all(_is(paths.find(row, path), seen) for path, seen in part.only.items()):
             some = True
-            yield to_line(row, part, told)
+            try:
+                yield to_line(row, part, told)
+            except RecursionError:
+                if told is not None:
+                    told[DEEP] += 1
+                yield to_line(_flat(row), part, told)
     if not some and told is not None:
         told[LEFT_OUT] += 1
 
@@ -159,6 +165,11 @@ def to_line(row: Row, columns: Columns, told: Counter[str] | None = None) -> byt
     if not _is_id(event.get("event_id")) and not isinstance(event.get("event_id"), float):
         event["event_id"] = _id_of(event)
     return msgspec.json.encode(event, order="deterministic", enc_hook=str)
+
+
+def _flat(row: Row) -> Row:
+    """A row without its nested values; a field of the contract that was one breaks it."""
+    return {name: ["too deep"] if isinstance(each, list | tuple | Mapping) else each for name, each in row.items()}
 
 
 def name_columns(columns: Mapped) -> frozenset[str]:

@@ -19,7 +19,7 @@ from streams.events import ContractError, decode
 from warehouse.storage.transaction import WarehouseError
 from warehouse.transfer import files, mappings
 from warehouse.transfer.envelopes import PAGE
-from warehouse.transfer.foreign import NOBODY, Columns
+from warehouse.transfer.foreign import DEEP, NOBODY, Columns
 from warehouse.transfer.meanings import meaning
 from warehouse.transfer.tables import BINARY, BLANK, NAMELESS, RAGGED, RETURNS
 
@@ -366,3 +366,19 @@ def test_values_are_mapped_in_any_letters_the_exact_ones_first() -> None:
     rules = {"true": "like", "TRUE": "love", "down": "dislike"}
     found = [meaning(value, rules) for value in ("true", "TRUE", "True", " Down ", "other")]
     assert [each and each.means for each in found] == ["like", "love", "like", "dislike", None]
+
+
+def test_a_row_nested_hundreds_deep_costs_that_value_and_no_other_row(tmp_path: Path) -> None:
+    deep = json.dumps(ROWS[0] | {"note": "@"}).replace('"@"', "[" * 700 + "]" * 700)
+    kept = Columns(HEARTS.fields | {"note": "note"}, HEARTS.constants, HEARTS.kind)
+    told = Counter[str]()
+    assert len(events(written(tmp_path / "a.jsonl", f"{deep}\n{json.dumps(ROWS[1])}"), kept, told)) == 2
+    talk = Columns(
+        {"user_id": "uid", "response_id": "message", "served_at": "at", "conversation": "note", "response": "emoji"},
+        {"turn": "0", "policy": "p", "conversation_id": "c", "session_id": "s"},
+        "response_served",
+    )
+    deep = json.dumps(ROWS[0] | {"note": [{"role": "user", "content": "@"}]}).replace('"@"', "[" * 700 + "]" * 700)
+    with pytest.raises(ContractError, match=r"too deep|hundreds deep"):
+        events(written(tmp_path / "b.jsonl", deep), talk, told)
+    assert told[DEEP] == 1
