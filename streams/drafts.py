@@ -66,7 +66,10 @@ def to_line(draft: Mapping[str, Any], now: datetime) -> Completed:
     Raises:
         ContractError: It names every wrong field, the rule and the cure.
     """
-    event = complete(draft, now)
+    try:
+        event = complete(draft, now)
+    except RecursionError:
+        raise events.ContractError("not_json", events.TOO_DEEP) from None
     try:
         line = msgspec.json.encode(event)
     except (TypeError, ValueError, RecursionError):

@@ -372,13 +372,15 @@ def test_a_row_nested_hundreds_deep_costs_that_value_and_no_other_row(tmp_path: 
     deep = json.dumps(ROWS[0] | {"note": "@"}).replace('"@"', "[" * 700 + "]" * 700)
     kept = Columns(HEARTS.fields | {"note": "note"}, HEARTS.constants, HEARTS.kind)
     told = Counter[str]()
-    assert len(events(written(tmp_path / "a.jsonl", f"{deep}\n{json.dumps(ROWS[1])}"), kept, told)) == 2
+    assert len(events(written(tmp_path / "a.jsonl", json.dumps(ROWS[1])), kept, told)) == 1
+    with pytest.raises(ContractError, match="256 deep"):
+        events(written(tmp_path / "a.jsonl", deep), kept, told)
     talk = Columns(
         {"user_id": "uid", "response_id": "message", "served_at": "at", "conversation": "note", "response": "emoji"},
         {"turn": "0", "policy": "p", "conversation_id": "c", "session_id": "s"},
         "response_served",
     )
     deep = json.dumps(ROWS[0] | {"note": [{"role": "user", "content": "@"}]}).replace('"@"', "[" * 700 + "]" * 700)
-    with pytest.raises(ContractError, match=r"too deep|hundreds deep"):
+    with pytest.raises(ContractError, match=r"too deep|256 deep"):
         events(written(tmp_path / "b.jsonl", deep), talk, told)
     assert told[DEEP] == 1
