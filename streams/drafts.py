@@ -68,14 +68,18 @@ def to_line(draft: Mapping[str, Any], now: datetime) -> Completed:
     """
     try:
         event = complete(draft, now)
+        line = _encoded(event)
     except RecursionError:
         raise events.ContractError("not_json", events.TOO_DEEP) from None
-    try:
-        line = msgspec.json.encode(event)
-    except (TypeError, ValueError, RecursionError):
-        raise outgoing.not_json(event, events.KINDS.get(str(event.get("type")))) from None
     events.decode(line, received_at=now)
     return Completed(event["event_id"], event["user_id"], line)
+
+
+def _encoded(event: Mapping[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(event)
+    except (TypeError, ValueError):
+        raise outgoing.not_json(event, events.KINDS.get(str(event.get("type")))) from None
 
 
 def _id_of(event: Mapping[str, Any], moment: Any, now: datetime) -> str:
