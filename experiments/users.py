@@ -109,7 +109,7 @@ def _whole(table: pa.Table, column: str) -> pa.Array:
     numbers = np.asarray(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
     sound = (numbers >= 0) & (numbers <= _GREATEST) & (numbers == np.floor(numbers))
     wrong = np.flatnonzero(~sound)
-    _refuse(table, column, wrong, "must be a whole number, 0 or more: sum up what each user saw and did")
+    _refuse(table, column, wrong, f"must be a whole number from 0 to {_GREATEST:,}: sum up what each user saw and did")
     return pa.array(numbers.astype(np.int64))
 
 

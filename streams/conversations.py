@@ -5,9 +5,11 @@ A message of the contract has a role (`system`, `user` or `assistant`) and a tex
 1. Roles: `developer` is `system`; `tool`, `function` and `observation` are `system`, too: words that neither the user
    nor the model said; `human` is `user`; `ai`, `gpt`, `bot`, `chatbot` and `model` are `assistant`, in any case.
 2. `from` and `value` (ShareGPT) are role and content, as are `author` (ChatGPT's export), `parts` (Gemini), `text`.
-3. A content in parts is their texts, joined by newlines; a part that is no text is its type in brackets (`[image]`).
+3. A content in parts is their texts, joined by newlines; a part that is no text is its type in brackets (`[image]`),
+   and what a model thought (`thinking`, `reasoning`), which nobody was shown, is left out.
 4. A content that is null is the refusal, when there is one; of anyone but the user it is an empty text.
-5. A text is one message of the user, unless it is JSON of messages or a transcript (`Human: ... Assistant: ...`).
+5. A text is one message of the user, unless it is JSON of messages (or a list of them as Python prints it), or a
+   transcript (`Human: ... Assistant: ...`).
 6. An object with `messages` is these, its `system` text before them; `messages` or `conversations` beside the event
    stand for a `conversation` that is missing.
 7. A last message that is the response itself is cut off; where none is given, the assistant's last message is it.
@@ -17,12 +19,11 @@ What a rule changed stays: of a message in its field `original`, of the whole in
 pictures and sounds. What no rule knows is left as it is, for the judge of the contract to refuse.
 """
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
+from .transcripts import is_transcript, literal, turns
 
 ROLES: Final = ("system", "user", "assistant")
 LONGEST_KEPT: Final = 2_048
@@ -32,10 +33,11 @@ SHAPE: Final = "messages of another shape (from and value, author, parts) read a
 PARTS: Final = "contents in parts joined to one text"
 NULL: Final = "contents that were null read as an empty text, or as the refusal"
 PROMPT: Final = "conversations that were a text read as one message of the user"
-JSON: Final = "conversations that were JSON in a text, or an object that holds messages, opened"
+JSON: Final = "conversations that were JSON (or a list of Python) in a text, or an object that holds messages, opened"
 TRANSCRIPT: Final = "transcripts (Human: ... Assistant: ...) cut into messages"
 RENAMED: Final = "messages read as the conversation, which was missing"
 CUT_OFF: Final = "conversations that ended with the response itself: it was cut off"
+SAID_BEFORE: Final = "conversations that hold the response before their end: whole chats, unless it was said twice"
 GOES_ON: Final = "conversations that end with other words of the assistant than the response: kept as they are"
 TAKEN: Final = "responses that were missing taken from the end of the conversation"
 RESPONSE: Final = "responses that were a message or in parts read as their text"
@@ -48,9 +50,7 @@ _OTHER_ROLES: Final = {
 _CONTENTS = ("content", "value", "parts", "text")
 """Under which names a message holds what was said; the first one that is there."""
 _TEXTS = ("text", "input_text", "output_text")
-_BEGINS = r"[ \t]*(?:#{1,6} ?)?"
-_TURN = re.compile(rf"(?:^|\n){_BEGINS}(Human|User|Assistant|AI|Bot|System):[ \t]*")
-_TRANSCRIPT = re.compile(rf"\s*{_BEGINS}(?:Human|User|System):.*\n{_BEGINS}(?:Assistant|AI|Bot):", re.DOTALL)
+_THOUGHTS = ("thinking", "redacted_thinking", "reasoning", "thought")
 
 
 def normalised(fields: dict[str, Any], told: Counter[str] | None = None) -> dict[str, Any]:
@@ -104,8 +104,11 @@ def _is_plain(fields: Mapping[str, Any]) -> bool:
     talk = fields.get("conversation")
     if type(talk) is not list or not talk or type(fields.get("response")) is not str:
         return False
+    response = fields["response"]
     for each in talk:  # a generator would cost as much as the looks themselves
         if type(each) is not dict or type(each.get("content")) is not str or each.get("role") not in ROLES:
+            return False
+        if each["content"] == response and each["role"] == "assistant":
             return False
     return not is_answer(talk[-1])
 
@@ -128,9 +131,9 @@ def _opened(talk: Any, used: set[str]) -> tuple[Any, Any]:
     found = talk
     if isinstance(talk, str):
         found = _json(talk)
-        if found is None and _TRANSCRIPT.match(talk):
+        if found is None and is_transcript(talk):
             used.add(TRANSCRIPT)
-            return list(_turns(talk)), talk
+            return [{"role": _OTHER_ROLES.get(who, who), "content": said} for who, said in turns(talk)], talk
         if found is None:
             used.add(PROMPT)
             return [{"role": "user", "content": talk}], None
@@ -148,12 +151,7 @@ def _opened(talk: Any, used: set[str]) -> tuple[Any, Any]:
 
 def _json(text: str) -> Any:
     """The messages that a text holds as JSON; None for any other text, JSON that a user pasted among them."""
-    if text.lstrip()[:1] not in ("[", "{"):
-        return None
-    try:
-        found = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
+    found = literal(text)
     if isinstance(found, Mapping):
         return found if isinstance(found.get("messages"), list) or _speaks(found) else None
     return found if isinstance(found, list) and found and all(map(_speaks, found)) else None
@@ -162,17 +160,6 @@ def _json(text: str) -> Any:
 def _speaks(value: Any) -> bool:
     """Whether an object is a message: it says who speaks, and what."""
     return isinstance(value, Mapping) and _speaker(value)[0] is not None and any(name in value for name in _CONTENTS)
-
-
-def _turns(text: str) -> Iterator[dict[str, str]]:
-    """The messages of a transcript; a last one of the assistant's without words is where the response belongs."""
-    marks = list(_TURN.finditer(text))
-    ends = [*(mark.start() for mark in marks[1:]), len(text)]
-    for mark, end in zip(marks, ends, strict=True):
-        role = mark[1].lower()
-        content = text[mark.end() : end].strip()
-        if content or end < len(text):
-            yield {"role": _OTHER_ROLES.get(role, role), "content": content}
 
 
 def _message(message: Any, used: set[str]) -> Any:
@@ -227,7 +214,7 @@ def _content(content: Any, message: Mapping[str, Any], used: set[str]) -> str | 
         content = content.get("parts", [content])
     if isinstance(content, list | tuple):
         used.add(PARTS)
-        return "\n".join(map(_part, content))
+        return "\n".join(_part(each) for each in content if not _is_thought(each))
     refusal = message.get("refusal")
     if content is None and (isinstance(refusal, str) or _may_be_silent(message)):
         used.add(NULL)
@@ -243,12 +230,19 @@ def _may_be_silent(message: Mapping[str, Any]) -> bool:
     return "content" in message and role is not None and _role(role, set()) in ("system", "assistant")
 
 
+def _is_thought(part: Any) -> bool:
+    """Whether a part is what a model thought, which nobody was shown."""
+    return isinstance(part, Mapping) and part.get("type") in _THOUGHTS
+
+
 def _part(part: Any) -> str:
     if isinstance(part, str):
         return part
     if not isinstance(part, Mapping):
         return "[part]"
     kind = str(part.get("type", part.get("content_type", "text" if isinstance(part.get("text"), str) else "part")))
+    if kind == "message" and part.get("content") is not None:  # a message as a part: OpenAI's Responses API
+        return _content(part["content"], part, set()) or "[message]"
     text = part.get("text" if kind in _TEXTS else kind)
     if isinstance(text, str) and kind in (*_TEXTS, "refusal"):
         return text
@@ -264,6 +258,8 @@ def _without_answer(event: dict[str, Any], used: set[str]) -> dict[str, Any]:
         event["response"] = response = text
         used.add(RESPONSE)
     last = talk[-1] if talk else None
+    if any(isinstance(each, Mapping) and is_answer(each) and each["content"] == response for each in talk[:-1]):
+        used.add(SAID_BEFORE)
     if not isinstance(last, Mapping) or not is_answer(last) or len(talk) == 1:
         return kept
     if response is not None and str(response).strip() != last["content"].strip():

@@ -66,13 +66,20 @@ def to_line(draft: Mapping[str, Any], now: datetime) -> Completed:
     Raises:
         ContractError: It names every wrong field, the rule and the cure.
     """
-    event = complete(draft, now)
     try:
-        line = msgspec.json.encode(event)
-    except (TypeError, ValueError, RecursionError):
-        raise outgoing.not_json(event, events.KINDS.get(str(event.get("type")))) from None
+        event = complete(draft, now)
+        line = _encoded(event)
+    except RecursionError:
+        raise events.ContractError("not_json", events.TOO_DEEP) from None
     events.decode(line, received_at=now)
     return Completed(event["event_id"], event["user_id"], line)
+
+
+def _encoded(event: Mapping[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(event)
+    except (TypeError, ValueError):
+        raise outgoing.not_json(event, events.KINDS.get(str(event.get("type")))) from None
 
 
 def _id_of(event: Mapping[str, Any], moment: Any, now: datetime) -> str:

@@ -30,6 +30,9 @@ LATEST_AHEAD = timedelta(hours=24)
 """No event may lie further than this ahead of the moment at which it was received."""
 LONGEST_LINE = 1_048_576
 """Bytes of one event on the wire."""
+DEEPEST = 256
+"""Lists or objects of a line that may lie within one another: what reads them later has a limit of its own."""
+TOO_DEEP = f"lists or objects within one another, more than {DEEPEST} deep, are not read: leave the inner ones out"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """Some editors and exports put it before the first line of a file; it belongs to no event."""
 MOMENTS = {"response_served": "served_at", "reaction_changed": "reacted_at", "erasure_requested": "requested_at"}
@@ -227,7 +230,16 @@ def decode(line: bytes, *, received_at: datetime, told: Counter[str] | None = No
     """
     if len(line) > LONGEST_LINE:
         raise ContractError("line_too_long", f"{len(line):,} bytes, an event has at most {LONGEST_LINE:,}")
+    try:
+        return _read(line, received_at, told)
+    except RecursionError:  # whichever step comes upon it first
+        raise ContractError("not_json", TOO_DEEP) from None
+
+
+def _read(line: bytes, received_at: datetime, told: Counter[str] | None) -> Decoded:
     fields, lost = _object(line)
+    if is_deep(line, fields):
+        raise ContractError("not_json", TOO_DEEP)
     name = fields.get("type")
     kind = KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
@@ -318,6 +330,17 @@ def _normalised(fields: dict[str, Any], told: Counter[str] | None) -> dict[str, 
     if name in fields and not moments.is_plain(fields[name]):
         fields[name] = moments.read(fields[name])
     return conversations.normalised(fields, told) if fields["type"] == "response_served" else fields
+
+
+def is_deep(line: bytes, fields: Mapping[str, Any]) -> bool:
+    """Whether more than `DEEPEST` lists or objects of a line lie within one another."""
+    if line.count(b"[") + line.count(b"{") <= DEEPEST:
+        return False
+    level: list[Any] = [fields]
+    for _ in range(DEEPEST):
+        within = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [each for inner in within for each in inner if isinstance(each, dict | list)]
+    return bool(level)
 
 
 def names_with_nul(event: Event) -> list[str]:

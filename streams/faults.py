@@ -155,10 +155,8 @@ def _text_words(name: str, seen: str, value: Any, error: str) -> tuple[str, str]
         )
     if not isinstance(value, str):
         return f"{seen}, {rule}", f'write it as text, such as "{value}"' if isinstance(value, int) else error
-    return (
-        f"{seen} has {len(value):,} characters, {rule}",
-        "give a pseudonym or a hash" if value else "leave none empty",
-    )
+    cure = "give its name, not the comment that came with it" if name == "reaction" else "give a pseudonym or a hash"
+    return f"{seen} has {len(value):,} characters, {rule}", cure if value else "leave none empty"
 
 
 def _id_words(seen: str, value: Any) -> tuple[str, str]:

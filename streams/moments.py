@@ -2,7 +2,8 @@
 
 1. A number, or a text of digits alone, counts from 1970: seconds, milli-, micro- or nanoseconds, told apart by size.
 2. Eight digits are a date (`20251120`); other texts are of ISO 8601, with `Z`, an offset, ` UTC` or ` GMT`.
-3. What is finer than a microsecond is cut off, never rounded: no moment lies later than it was.
+3. What is finer than a microsecond is cut off, never rounded: no moment lies later than it was. A leap second, which
+   Python does not have, is the last microsecond before it.
 4. A local time is read in the zone that the caller names. One that came twice, when clocks were put back, is the first
    of the two; one that never was, when they were put forward, counts by the offset before it. Both are told.
 
@@ -17,9 +18,10 @@ from typing import Any, Final
 
 TWICE: Final = "local times that came twice, since clocks were put back: read as the first of the two"
 NEVER: Final = "local times that never were, since clocks were put forward: read by the offset before"
-_PLAIN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_PLAIN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _DIGITS = re.compile(r"[+-]?\d{1,20}(\.\d*)?", re.ASCII)
 _TOO_FINE = re.compile(r"([.,]\d{6})\d+", re.ASCII)
+_SIXTY = re.compile(r"(?<=:[0-5]\d):60(?:[.,]\d*)?(?=\D|$)", re.ASCII)
 _ZONE = re.compile(r"\s+([+-]\d\d:?\d\d)$|\s*(?:UTC|GMT)$", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = ((10**11, 1), (10**14, 1_000), (10**17, 1_000_000))
@@ -60,7 +62,7 @@ def read(value: Any, zone: tzinfo | None = None, told: Counter[str] | None = Non
 def _of_text(text: str) -> Any:
     if _DIGITS.fullmatch(text) and not (len(text) == 8 and text.isdigit()):
         return Decimal(text)
-    return _parsed(_plainer(_TOO_FINE.sub(r"\1", text)))
+    return _parsed(_plainer(_TOO_FINE.sub(r"\1", _SIXTY.sub(":59.999999", text))))
 
 
 def _parsed(text: str) -> datetime | None:

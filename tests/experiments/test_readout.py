@@ -188,7 +188,11 @@ def test_everybody_in_both_arms_leaves_nothing_to_compare() -> None:
 @pytest.mark.parametrize(
     ("column", "value", "words"),
     [
-        ("loves", -1, "column loves holds -1.0 (row 3), must be a whole number, 0 or more: sum up"),
+        (
+            "loves",
+            -1,
+            "column loves holds -1.0 (row 3), must be a whole number from 0 to 9,007,199,254,740,992: sum up",
+        ),
         ("loves", math.nan, "column loves holds nan (row 3), must be a whole number"),
         ("loves", 0.5, "column loves holds 0.5 (row 3), must be a whole number"),
         ("loves", None, "column loves holds None (row 3), must be a count in every row: 0 where nothing was seen"),

@@ -15,6 +15,7 @@ from streams.conversations import (
     PROMPT,
     RENAMED,
     ROLE,
+    SAID_BEFORE,
     SHAPE,
     TAKEN,
     TRANSCRIPT,
@@ -84,6 +85,12 @@ def read(*arguments: Any, **more: Any) -> tuple[list[tuple[str, str]], str, dict
          [("user", "hi"), ("assistant", "hello"), ("user", "and?")], {TRANSCRIPT}),
         ("User: hi\nBot:", [("user", "hi")], {TRANSCRIPT}),
         ("User: hi", [("user", "User: hi")], {PROMPT}),
+        (str([USER]), ASKED, {JSON}),
+        (json.dumps(json.dumps([USER])), ASKED, {JSON}),
+        ("[{'a': 1}]", [("user", "[{'a': 1}]")], {PROMPT}),
+        ("[{[{[{" * 5_000, [("user", "[{[{[{" * 5_000)], {PROMPT}),
+        ([USER, {"role": "assistant", "content": "4 degrees."}, USER], [*ASKED, ("assistant", "4 degrees."), *ASKED],
+         {SAID_BEFORE}),
     ],
 )  # fmt: skip
 def test_a_conversation_of_a_product_is_read_on_the_wire(messages: Any, expected: Any, rules: set[str]) -> None:
@@ -125,6 +132,15 @@ def test_a_response_that_is_a_message_is_its_text() -> None:
     assert read([USER], [{"type": "output_text", "text": "4"}, {"type": "output_text", "text": "C"}])[1] == "4\nC"
 
 
+def test_what_a_model_thought_is_no_part_of_what_was_shown() -> None:
+    shown = {"type": "text", "text": "4 degrees."}
+    assert read([USER], [{"type": "thinking", "thinking": "Cold?", "signature": "x"}, shown])[1] == "4 degrees."
+    message = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "4 degrees."}]}
+    _, response, extra, _ = read([USER], [{"type": "reasoning", "summary": []}, message])
+    assert response == "4 degrees."
+    assert extra["original"]["response"] == [{"type": "reasoning", "summary": []}, message]
+
+
 def test_what_was_changed_is_kept() -> None:
     _, _, extra, _ = read({"messages": [{"from": "human", "value": "hi"}], "temperature": 0.7}, original={"mine": 1})
     assert extra == {
@@ -161,3 +177,17 @@ def test_every_path_reads_the_same() -> None:
     by_client = decode(drafts.to_line(json.loads(line(talk)), NOW).line, received_at=NOW)
     assert on_the_wire == by_client
     assert conversations.ends_with_another_form({"conversation": []}) is False
+
+
+@pytest.mark.parametrize("levels", [320, 480, 600, 985, 995])
+def test_values_within_one_another_are_refused_and_stop_nobody(levels: int) -> None:
+    plain = json.loads(line([USER]))
+    inner = "[" * levels + "]" * levels
+    deep = '[{"type":"message","content":' * levels + '"x"' + "}]" * levels
+    odd = [{"conversation": [{"role": "user", "content": "@"}]}, {"conversation": {"messages": [USER], "z": "@"}},
+           {"response": "@"}, {"user_id": "@"}, {"x": "@", "y": float("nan")}, {"x": "@", "y": "\ud83d"}]  # fmt: skip
+    for each in odd:
+        for value in (inner, deep):
+            body = json.dumps(plain | each).replace('"@"', value).encode()
+            with pytest.raises(ContractError):
+                decode(body, received_at=NOW)

@@ -40,6 +40,12 @@ def test_what_is_finer_than_a_microsecond_is_cut_off_not_rounded(told: Any) -> N
     assert read(told) == NOON.replace(microsecond=999_999)
 
 
+@pytest.mark.parametrize("told", ["2016-12-31T23:59:60Z", "2016-12-31 23:59:60.5 UTC", "2017-01-01T05:29:60+05:30"])
+def test_a_leap_second_is_the_last_microsecond_before_it(told: str) -> None:
+    assert read(told) == datetime(2016, 12, 31, 23, 59, 59, 999_999, UTC)
+    assert read("2016-12-31T23:58:61Z") == "2016-12-31T23:58:61Z"
+
+
 def test_a_float_of_seconds_is_the_nearest_microsecond() -> None:
     assert read(1763640000.123) == NOON.replace(microsecond=123_000)
     assert read("1763640000.123456") == NOON.replace(microsecond=123_456)

@@ -15,6 +15,8 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 _BROKEN = object()
+_TWICE = "\0twice"
+"""Under which an object holds all pairs where a key stands twice; no user has this name."""
 _DEEPEST = 8
 """JSON within texts of JSON is followed so far down."""
 _PERSON = "(?i:user|uid|author|member|customer|account|visitor|owner|sender|person|player|client|profile)"
@@ -82,9 +84,17 @@ def _may_name(body: bytes, user: str) -> bool:
 
 def _parsed(body: bytes) -> Any:
     try:
-        return json.loads(body.decode())
+        return json.loads(body.decode(), object_pairs_hook=_object)
     except (ValueError, RecursionError):
         return _BROKEN
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object with all that it says: a key that stands there twice has an earlier value, too."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        found[_TWICE] = [{key: value} for key, value in pairs]
+    return found
 
 
 def _owners(fields: Any, column: str, depth: int) -> Iterator[str]:

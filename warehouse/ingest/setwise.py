@@ -184,7 +184,11 @@ def _json(text: bytes, unexpected: str) -> pa.Table:
 
 def _unknown(text: bytes) -> pa.Array:
     """The unknown fields of each line, as JSON."""
-    found = [events.unknown_fields(fields) for fields in map(msgspec.json.decode, text.split(b"\n"))]
+    lines = text.split(b"\n")
+    read = [msgspec.json.decode(line) for line in lines]
+    if any(map(events.is_deep, lines, read)):
+        raise RecursionError
+    found = [events.unknown_fields(fields) for fields in read]
     return pa.array([extra_text(extra) for extra in found], pa.string())
 
 

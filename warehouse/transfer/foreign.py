@@ -29,6 +29,8 @@ _NUMBERS = {"turn", "dwell_ms", "schema_version"}
 FIELDS = {name for kind in KINDS.values() for name in kind.__struct_fields__} | {"type"}
 """Every field of the contract."""
 LEFT_OUT: Final = "rows that are none of the mapping's events"
+NOBODY: Final = "names such as None, nan or undefined kept as they are: all rows that have one count as one"
+DEEP: Final = "rows whose lists or objects lie within one another, hundreds deep: these values are left out"
 COUNTED: Final = "turns counted from the conversation"
 _ID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -123,7 +125,12 @@ def to_lines(row: Row, columns: Mapped, told: Counter[str] | None = None) -> Ite
     for part in columns.parts:
         if all(_is(paths.find(row, path), seen) for path, seen in part.only.items()):
             some = True
-            yield to_line(row, part, told)
+            try:
+                yield to_line(row, part, told)
+            except RecursionError:
+                if told is not None:
+                    told[DEEP] += 1
+                yield to_line(_flat(row), part, told)
     if not some and told is not None:
         told[LEFT_OUT] += 1
 
@@ -153,14 +160,22 @@ def to_line(row: Row, columns: Columns, told: Counter[str] | None = None) -> byt
         event = conversations.normalised(event, told)
     if columns.count_turns:
         _count_turns(event, told)
+    if told is not None and any(values.is_nobody(event.get(name)) for name in ("user_id", "response_id")):
+        told[NOBODY] += 1
     if not _is_id(event.get("event_id")) and not isinstance(event.get("event_id"), float):
         event["event_id"] = _id_of(event)
     return msgspec.json.encode(event, order="deterministic", enc_hook=str)
 
 
+def _flat(row: Row) -> Row:
+    """A row without its nested values; a field of the contract that was one breaks it."""
+    return {name: ["too deep"] if isinstance(each, list | tuple | Mapping) else each for name, each in row.items()}
+
+
 def name_columns(columns: Mapped) -> frozenset[str]:
-    """Columns in which names of users, responses and the like stand."""
-    found = {path for part in columns.parts for name in _NAMES for path in paths.columns(part.fields.get(name, name))}
+    """Columns in which names, moments and the like stand: all fields of the contract but what people said."""
+    fields = FIELDS - {"conversation", "response"}
+    found = {path for part in columns.parts for name in fields for path in paths.columns(part.fields.get(name, name))}
     return frozenset(found)
 
 

@@ -39,7 +39,7 @@ def _check(columns: Columns) -> None:
         raise WarehouseError(f"{unknown}: no such field to set; the contract has {', '.join(sorted(FIELDS))}")
     try:
         ZoneInfo(columns.zone or "UTC")
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones, such as Europe
         raise WarehouseError(f"zone == {columns.zone!r}: write one like UTC or Europe/Berlin") from None
 
 
@@ -82,7 +82,7 @@ def refuse_numbers(path: Path, columns: Mapped) -> None:
     for line in islice(files.lines(path, columns), LOOKED_AT):
         try:
             name = msgspec.json.decode(line, type=_Reacted).reaction
-        except (msgspec.MsgspecError, UnicodeError):  # the judge will say what is wrong
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):  # the judge will say what is wrong
             continue
         if isinstance(name, int | float) and not isinstance(name, bool):
             seen[name] += 1

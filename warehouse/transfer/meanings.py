@@ -1,7 +1,8 @@
 """What values of another table mean: words, numbers and stars as reactions that figures count, say.
 
 A rule says `NAME=REACTION`, or `>=4=love` for numbers (`stars>=4=love` where the column's name helps the reader). An
-exact name comes before a bound; of several bounds the first that holds counts. A value without a rule stays as it is.
+exact name comes before one in other letters (`True` for `true`), and that before a bound; of several bounds the first
+that holds counts. A value without a rule stays as it is.
 """
 
 from __future__ import annotations
@@ -60,6 +61,10 @@ def meaning(value: Any, rules: Rules) -> Meaning | None:
     for name in (text, text if number is None else f"{number:g}"):
         if name in rules:
             return Meaning(name, rules[name])
+    alike = text.strip().casefold()
+    for rule, means in rules.items():
+        if rule.casefold() == alike:
+            return Meaning(rule, means)
     if number is None:
         return None
     return next((Meaning(rule, means) for rule, means in rules.items() if _holds(number, rule)), None)

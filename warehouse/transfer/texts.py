@@ -20,6 +20,12 @@ from warehouse.storage.transaction import WarehouseError
 
 COMPRESSIONS: Final = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}
 """The end of a compressed file's name, and the bytes with which it begins."""
+_OTHERS: Final = {
+    b"PK\x03\x04": "a ZIP archive, or a workbook of Excel: unpack it, or save the sheet as CSV",
+    b"PAR1": "Parquet: give it a name that ends in .parquet",
+    b"SQLi": "a database of SQLite: export its table as CSV or JSON lines",
+}
+"""First four bytes of files that are no text."""
 BLOCK = 4 * 1_048_576
 LONGEST = 64 * 1_048_576
 """Bytes of one line."""
@@ -86,6 +92,8 @@ def _from(first: bytes, stream: IO[bytes]) -> Iterator[bytes]:
 def _opened(path: Path) -> Iterator[Any]:
     with path.open("rb") as raw:
         begins = raw.read(4)
+    if other := _OTHERS.get(begins):
+        raise WarehouseError(f"{path} is {other}")
     marked = next((end for end, mark in COMPRESSIONS.items() if begins.startswith(mark)), None)
     match marked or path.suffix.lower():
         case ".gz":  # all members of it, and the zeros that may follow them

@@ -12,7 +12,9 @@ _EXPONENT = re.compile(r"[+-]?\d+(\.\d+)?[eE]\+\d+", re.ASCII)
 _FLOAT = re.compile(r"[+-]?\d+\.0*", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _BEGINS_NUMBERS = frozenset("+-0123456789")
-_NOTHING = frozenset({"", "null", "none", "nan", "na", "n/a", "<na>", r"\n"})
+_NOTHING = frozenset(
+    {"", "null", "(null)", "none", "nil", "nan", "-nan", "na", "n/a", "<na>", "#n/a", "nat", "undefined", r"\n"}
+)
 
 
 def name(value: Any) -> Any:
@@ -30,6 +32,15 @@ def name(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def is_nobody(value: Any) -> bool:
+    """Whether a text is what programs write for a name that is missing.
+
+    >>> is_nobody("undefined"), is_nobody("None"), is_nobody("Nina")
+    (True, True, False)
+    """
+    return isinstance(value, str) and value.strip().lower() in _NOTHING
+
+
 def typed(text: Any) -> Any:
     """What a cell without a type (of a CSV file) says where a name belongs: `12.0` is 12, `NULL` is none.
 
@@ -38,7 +49,7 @@ def typed(text: Any) -> Any:
     """
     if not isinstance(text, str):
         return text
-    if text.strip().lower() in _NOTHING:
+    if is_nobody(text):
         return None
     return float(text) if _FLOAT.fullmatch(text) else text
 

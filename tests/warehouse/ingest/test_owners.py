@@ -56,3 +56,9 @@ def test_a_line_is_everybody_s_whom_its_user_fields_name() -> None:
     assert users_of(b'{"data": "{\\"user_id\\": \\"a\\"}"}') == ("a",)
     assert users_of(b'{"payload": {"user": {"id": "a"}}, "score": NaN}', "payload.user.id") == ("a",)
     assert users_of(b'[{"user_id": "a"}, {"user_id": "b"}, {"user', "user_id") == ("a", "b")
+
+
+def test_a_key_that_stands_twice_names_both() -> None:
+    line = b'{"user_id": "bob", "user_id": "ann", "n": {"user_id": "eve", "user_id": 17}}'
+    assert set(users_of(line)) == {"ann", "bob", "eve", "17"}
+    assert [name for name in ("bob", "eve", "ann", "twice") if names(line, name)] == ["bob", "eve", "ann"]

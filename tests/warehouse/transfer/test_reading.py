@@ -20,8 +20,9 @@ from streams.events import ContractError, decode
 from warehouse.storage.transaction import WarehouseError
 from warehouse.transfer import files, mappings
 from warehouse.transfer.envelopes import PAGE
-from warehouse.transfer.foreign import Columns
-from warehouse.transfer.tables import BINARY
+from warehouse.transfer.foreign import DEEP, NOBODY, Columns
+from warehouse.transfer.meanings import meaning
+from warehouse.transfer.tables import BINARY, BLANK, NAMELESS, RAGGED, RETURNS
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -187,7 +188,7 @@ def test_a_csv_row_of_another_length_or_another_encoding_is_left_to_the_judge(tm
     )
     told: Counter[str] = Counter()
     lines = list(files.lines(path, HEARTS, told=told))
-    assert told == {files.NOT_UTF_8: 2}
+    assert told == {files.NOT_UTF_8: 2, RAGGED: 2}
     reasons = []
     for line in lines[3:]:
         with pytest.raises(ContractError) as caught:
@@ -337,3 +338,90 @@ def test_of_rows_that_were_stored_before_nothing_is_told_again(tmp_path: Path, n
     for skip, changed in ((0, 3), (2, 1), (3, 0)):
         told: Counter[str] = Counter()
         assert len(list(files.lines(path, columns, skip=skip, told=told))) == changed == told.total()
+
+
+def test_a_moment_beyond_the_calendar_costs_its_row_and_none_in_a_side_column(tmp_path: Path) -> None:
+    far = pa.array([253_402_300_800_000_000, 1_772_366_400_000_000, None], pa.timestamp("us", "UTC"))
+    with pytest.raises(ContractError, match="253402300800000000 us since 1970"):
+        events(parquet(tmp_path / "far.parquet", at=far))
+    kept = Columns(HEARTS.fields | {"seen": "seen"}, HEARTS.constants, HEARTS.kind)
+    nested = pa.array([[("a", 1_772_366_400_123_456_789)], [], None], pa.map_(pa.string(), pa.timestamp("ns")))
+    within = pa.StructArray.from_arrays([far], ["t"])
+    for column in (far, nested, within):
+        assert len(events(parquet(tmp_path / "side.parquet", seen=column), kept)) == 3
+
+
+def test_a_time_zone_that_nobody_knows_does_not_matter_to_a_moment(tmp_path: Path) -> None:
+    at = pa.array([1_772_366_400_000_000] * 3, pa.timestamp("us", "Mars/Phobos"))
+    assert {event.reacted_at for event in events(parquet(tmp_path / "a.parquet", at=at))} == {NOON}
+
+
+def test_short_floats_within_columns_are_no_names_and_a_column_stands_once(tmp_path: Path) -> None:
+    nested = pa.array([{"id": value} for value in (3.0, 16_777_217.0, 4.0)], pa.struct([("id", pa.float32())]))
+    columns = Columns(HEARTS.fields | {"user_id": "uid.id"}, HEARTS.constants, HEARTS.kind)
+    lines = list(files.lines(parquet(tmp_path / "a.parquet", uid=nested), columns))
+    assert decode(lines[0], received_at=NOW).event.user_id == "3"
+    with pytest.raises(ContractError, match="float32"):
+        decode(lines[1], received_at=NOW)
+    twice = pa.table([pa.array(["a"]), pa.array(["b"])], names=["uid", "uid"])
+    pq.write_table(twice, tmp_path / "twice.parquet")
+    with pytest.raises(WarehouseError, match="'uid' twice"):
+        list(files.lines(tmp_path / "twice.parquet", HEARTS))
+
+
+def test_csv_of_old_macs_of_excel_and_of_pandas_is_read(tmp_path: Path) -> None:
+    told = Counter[str]()
+    returns = written(tmp_path / "mac.csv", TABLE.replace("\n", "\r"))
+    assert len(events(returns, told=told)) == 3
+    excel = TABLE.replace("emoji\n", "emoji,,\n").replace("\U0001f44d\n", "\U0001f44d,,\n") + ",,,,,\n  \n"
+    assert len(events(written(tmp_path / "excel.csv", excel), told=told)) == 3
+    quoted = '"uid";"message";"at";"emoji";"a, b, c, d, e, f"\n"u";"r";"2026-03-01T12:00:00Z";"\U0001f44d";1\n'
+    assert len(events(written(tmp_path / "quoted.csv", quoted), told=told)) == 1
+    ragged = written(tmp_path / "ragged.csv", TABLE + "u,r\n")
+    assert len(list(files.lines(ragged, HEARTS, told=told))) == 4
+    assert told == {RETURNS: 1, NAMELESS: 1, BLANK: 2, RAGGED: 1, "columns parted by ';'": 1}
+
+
+@pytest.mark.parametrize("nothing", ["undefined", "#N/A", "(null)", "NULL", "None", "NaN"])
+def test_what_programs_write_for_nothing_is_no_name_and_no_reaction_in_csv_and_told_elsewhere(
+    tmp_path: Path, nothing: str
+) -> None:
+    for place in (0, 3):
+        cells = list(ROWS[0].values())
+        cells[place] = nothing
+        file = written(tmp_path / "a.csv", f"uid,message,at,emoji\n{','.join(cells)}\n")
+        with pytest.raises(ContractError, match="is missing"):
+            events(file)
+    told = Counter[str]()
+    events(written(tmp_path / "a.jsonl", json.dumps(ROWS[0] | {"uid": nothing})), told=told)
+    assert told == {NOBODY: 1}
+
+
+@pytest.mark.parametrize(("begins", "told"), [(b"PK\x03\x04", "ZIP"), (b"PAR1", "Parquet"), (b"SQLi", "SQLite")])
+def test_a_file_that_is_no_text_is_named_for_what_it_is(tmp_path: Path, begins: bytes, told: str) -> None:
+    with pytest.raises(WarehouseError, match=told):
+        list(files.lines(written(tmp_path / "a.csv", begins + bytes(64)), HEARTS))
+
+
+def test_values_are_mapped_in_any_letters_the_exact_ones_first() -> None:
+    rules = {"true": "like", "TRUE": "love", "down": "dislike"}
+    found = [meaning(value, rules) for value in ("true", "TRUE", "True", " Down ", "other")]
+    assert [each and each.means for each in found] == ["like", "love", "like", "dislike", None]
+
+
+def test_a_row_nested_hundreds_deep_costs_that_value_and_no_other_row(tmp_path: Path) -> None:
+    deep = json.dumps(ROWS[0] | {"note": "@"}).replace('"@"', "[" * 700 + "]" * 700)
+    kept = Columns(HEARTS.fields | {"note": "note"}, HEARTS.constants, HEARTS.kind)
+    told = Counter[str]()
+    assert len(events(written(tmp_path / "a.jsonl", json.dumps(ROWS[1])), kept, told)) == 1
+    with pytest.raises(ContractError, match="256 deep"):
+        events(written(tmp_path / "a.jsonl", deep), kept, told)
+    talk = Columns(
+        {"user_id": "uid", "response_id": "message", "served_at": "at", "conversation": "note", "response": "emoji"},
+        {"turn": "0", "policy": "p", "conversation_id": "c", "session_id": "s"},
+        "response_served",
+    )
+    deep = json.dumps(ROWS[0] | {"note": [{"role": "user", "content": "@"}]}).replace('"@"', "[" * 700 + "]" * 700)
+    with pytest.raises(ContractError, match=r"too deep|256 deep"):
+        events(written(tmp_path / "b.jsonl", deep), talk, told)
+    assert told[DEEP] == 1
