@@ -41,12 +41,14 @@ def least_thumbs(wanted: Reward) -> int:
 
 def unsplit(wanted: Reward, seed: int, labels: Any, users: Any, times: Any) -> str | None:
     """Why examples cannot be divided into parts to train, validate and test on; None where they can."""
+    import numpy as np
+
     from training.reward.data import Examples, split
 
     config = wanted.config
     try:
         split(
-            Examples([], [], labels, labels, users, times),
+            Examples([], [], labels, np.ones(len(labels)), users, times),
             test_users=config.test_users,
             test_time=config.test_time,
             validation_users=config.validation_users,

@@ -164,7 +164,8 @@ def at_any_look(control: Sums, treatment: Sums, *, information: float, confidenc
         information: Exposures so far over exposures planned.
         confidence: Of the interval.
     """
-    level = 2 * float(ndtr(half_width(information, confidence))) - 1
+    # Early in a plan the level lies nearer to 1 than a float can: the interval is then as good as boundless.
+    level = min(2 * float(ndtr(half_width(information, confidence))) - 1, math.nextafter(1, 0))
     design = max(1.0, *(design_effect(arm) for arm in (control, treatment)))
     # a response that closes twice over would be one event too many: counts are per user, capped by the exposures
     events, base = (min(arm.events, arm.exposures) for arm in (treatment, control))

@@ -18,11 +18,11 @@ TINY = Path(__file__).with_name("tiny.toml")
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize(("port", "told"), [("99999", "no port"), ("0", "no port")])
+@pytest.mark.parametrize(("port", "told"), [("99999", "99999"), ("0", "no port")])
 def test_a_port_that_is_none_is_refused(port: str, told: str, tmp_path: Path) -> None:
     failed = CliRunner().invoke(group, ["ui", "--home", str(tmp_path), "--port", port])
-    assert failed.exit_code == 1
-    assert told in str(failed.exception)
+    assert failed.exit_code in (1, 2)
+    assert told in failed.output + str(failed.exception)
 
 
 def test_a_port_that_is_taken_is_refused_before_anything_starts(tmp_path: Path) -> None:

@@ -132,15 +132,14 @@ def test_a_reward_model_on_two_sharded_ranks_is_that_of_one_process(
     base: Path, draw_loves: Callable[[int], "object"], tmp_path: Path
 ) -> None:
     pytest.importorskip("deepspeed")
-    from assets.cli.train import _rows
     from training.engine.config import EngineConfig
+    from training.labels.examples import read_feedback
     from training.reward.config import RewardConfig
-    from training.reward.data import COLUMNS
     from training.reward.ranks import train_on_ranks
     from training.reward.train import train_reward_model
 
     pq.write_table(draw_loves(800), tmp_path / "loves.parquet")
-    examples = _rows(tmp_path / "loves.parquet", COLUMNS[2:3])
+    examples = read_feedback(tmp_path / "loves.parquet").table
     config = RewardConfig(epochs=2, batch=16, learning_rate=4e-3)
     settings = {"base": base, "config": config, "name": "x", "lineage": {}}
     engine = EngineConfig(kind="deepspeed", zero=3, ranks=2)

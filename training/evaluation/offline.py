@@ -173,7 +173,8 @@ def _read(
         def score() -> np.ndarray:
             return models[name].logits(prompts[:scored], answers[:scored])
 
-        return kept.store.scores(drawn, f"{kept.versions[name]}, first {scored}", score) if kept else score()
+        version = f"{kept.versions[name]}, first {scored}" if kept else ""
+        return kept.store.scores(drawn, version, score, first=scored) if kept else score()
 
     chances = [_sigmoid(logits(name)) for name in models]
     trips = [

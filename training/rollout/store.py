@@ -68,11 +68,21 @@ class RolloutStore:
             there = _samples(pq.read_table(file), how.samples, who.version)
         return Rollouts(key, there)
 
-    def scores(self, rollouts: Rollouts, reward_version: str, score: Callable[[], np.ndarray]) -> np.ndarray:
-        """A reward model's scores of rollouts, float64 [prompts, K]: read back, or computed by `score` and kept."""
+    def scores(
+        self, rollouts: Rollouts, reward_version: str, score: Callable[[], np.ndarray], *, first: int | None = None
+    ) -> np.ndarray:
+        """A reward model's scores, float64 [prompts, K]: read back, or computed by `score` and kept.
+
+        Args:
+            rollouts: What is scored.
+            reward_version: Names all else that the scores depend on.
+            score: Computes them.
+            first: Of so many prompts, from the first; None: of all.
+        """
+        count = len(rollouts.samples) if first is None else first
         file = self._directory / f"scores-{_hash([rollouts.key, reward_version])}.npy"
         scores = kept(file, _scores, "a file of scores")
-        if scores is None or len(scores) != len(rollouts.samples):
+        if scores is None or len(scores) != count:
             scores = score()
             whole(file, partial(_save, scores), f"the scores of {len(scores):,} prompts' samples by {reward_version}")
         return scores

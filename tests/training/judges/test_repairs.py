@@ -140,7 +140,9 @@ def test_a_length_band_cuts_whole_sentences_from_the_end() -> None:
     response = "One two three. Four five. Six."
     assert judged("length", "", response, most=5).repaired == "One two three. Four five."
     assert judged("length", "", response, most=2).repaired is None
-    assert judged("length", "", response, most=5, least=6).repaired is None
+    assert judged("length", "", response, most=5, least=5).repaired == "One two three. Four five."
+    with pytest.raises(ValueError, match="least == 6 is above most == 5"):
+        judged("length", "", response, most=5, least=6)
     assert judged("length", "", response, most=9, least=8).reason == "has 6 words, must have at least 8"
     assert judged("length", "", "", most=9).violates
     assert not judged("length", "", response, most=6).violates
