@@ -11,6 +11,8 @@ from streams.live.rules import Rules
 from warehouse import sink
 
 BENCH = Path(__file__).resolve().parents[2] / "bench"
+SEED = 1
+"""Its 300 records hold committed and aborted transactions."""
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +27,7 @@ def storm(bootstrap: str, names: topics.Topics, records: int, monkeypatch: pytes
     for module in (shots, tally):
         monkeypatch.setattr(module, "TOPICS", names)
     topics.create_topics(bootstrap, topics=names, partitions=shots.PARTITIONS)
-    writer, fired = lines.Writer(seed=5), gun.Gun(bootstrap)
+    writer, fired = lines.Writer(seed=SEED), gun.Gun(bootstrap)
     fired.fire([*shots.volleys(writer, records), *shots.liars(writer)])
     fired.close()
     return fired
