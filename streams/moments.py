@@ -62,7 +62,12 @@ def read(value: Any, zone: tzinfo | None = None, told: Counter[str] | None = Non
 def _of_text(text: str) -> Any:
     if _DIGITS.fullmatch(text) and not (len(text) == 8 and text.isdigit()):
         return Decimal(text)
-    return _parsed(_plainer(_TOO_FINE.sub(r"\1", _SIXTY.sub(":59.999999", text))))
+    found = _parsed(_plainer(_TOO_FINE.sub(r"\1", _SIXTY.sub(":59.999999", text))))
+    if found is not None and _SIXTY.search(text):
+        ahead = found.utcoffset() or timedelta()
+        minute = (found.hour * 60 + found.minute - ahead // timedelta(minutes=1)) % (24 * 60)
+        return found if minute == 24 * 60 - 1 else None  # in UTC no other minute ever had 61 seconds
+    return found
 
 
 def _parsed(text: str) -> datetime | None:
