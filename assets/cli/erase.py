@@ -18,14 +18,7 @@ from assets.cli import options
     multiple=True,
     help="Another folder in which runs lie; may be given several times.",
 )
-@click.option(
-    "--training-sets",
-    type=click.Path(file_okay=False, path_type=Path),
-    multiple=True,
-    default=[Path("data/training-sets")],
-    show_default="data/training-sets",
-    help="A folder in which other training sets lie; may be given several times.",
-)
+@options.training_sets
 @click.option("--force", is_flag=True, help="Record the request although nobody of that name is known.")
 @click.option("--post", is_flag=True, help="Also post the request to the broker, so that a log read anew knows of it.")
 @options.bootstrap

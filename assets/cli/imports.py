@@ -192,14 +192,7 @@ def list_(warehouse: options.Target) -> None:
 @click.argument("name", metavar="ID")
 @options.warehouse
 @options.home
-@click.option(
-    "--training-sets",
-    type=click.Path(file_okay=False, path_type=Path),
-    multiple=True,
-    default=[Path("data/training-sets")],
-    show_default="data/training-sets",
-    help="A folder in which training sets lie; may be given several times.",
-)
+@options.training_sets
 def undo(name: str, warehouse: options.Target, *, home: Path, training_sets: tuple[Path, ...]) -> None:
     r"""Take the import ID back: the file's rows leave the warehouse, and its events can be imported again, put right.
 

@@ -94,6 +94,14 @@ home = click.option(
     show_envvar=True,
     help="The folder in which runs lie.",
 )
+training_sets = click.option(
+    "--training-sets",
+    type=click.Path(file_okay=False, path_type=Path),
+    multiple=True,
+    default=[Path("data/training-sets")],
+    show_default="data/training-sets",
+    help="A folder in which training sets lie, beside those of runs; may be given several times.",
+)
 data = click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
