@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,14 @@ from warehouse.storage.transaction import WarehouseConflictError, WarehouseError
 SECRET = "Quetzalcoatl"
 
 WRITER = """
-import sys
+import itertools, select, sys
 from warehouse import connection
-for number in range(12):
+for number in itertools.count():
     with connection.open(sys.argv[1]).transaction() as writer:
         writer.execute("INSERT INTO responses (response_id) VALUES (?)", [f"w{number}"])
-    if number == 0:
-        print("writing", flush=True)
+    print(number + 1, flush=True)
+    if select.select([sys.stdin], [], [], 0)[0]:
+        break
 """
 
 
@@ -134,18 +134,20 @@ def test_a_transaction_that_began_before_upkeep_cannot_commit_after_it(lakes: An
 @pytest.mark.slow
 def test_no_commit_is_lost_while_a_warehouse_is_compacted_again_and_again(targets: Any) -> None:
     warehouse = targets.migrated()
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(warehouse.target)], stdout=subprocess.PIPE) as writer:
+    command = [sys.executable, "-c", WRITER, str(warehouse.target)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdin is not None
         assert writer.stdout is not None
         writer.stdout.readline()
-        rounds = 0
-        while writer.poll() is None:
+        for _ in range(3):
             upkeep.compact(warehouse.target, keep_days=0)
-            rounds += 1
-            time.sleep(0.1)
-        assert writer.returncode == 0
-    assert rounds > 1
+            committed = int(writer.stdout.readline())
+        writer.stdin.close()  # the writer sees the end after its next commit
+        committed = [committed, *map(int, writer.stdout)][-1]
+    assert writer.returncode == 0
+    assert committed > 1
     with warehouse.read() as reader:
-        assert reader.execute("SELECT count(DISTINCT response_id) FROM responses").fetchone() == (12,)
+        assert reader.execute("SELECT count(DISTINCT response_id) FROM responses").fetchone() == (committed,)
 
 
 def test_a_compaction_that_was_killed_leaves_the_old_file_and_the_next_one_cleans_up(feed: Any, product: Any) -> None:
