@@ -13,16 +13,11 @@ from typing import Any, NamedTuple
 from kafka.record import MemoryRecords
 from kafka.record.util import decode_varint
 
+from streams.compression import CODECS, CodecMissingError, require, unpack
 from streams.receipt import BY_BROKER
 
-CODECS = {1: ("gzip", ""), 2: ("snappy", "python-snappy"), 3: ("lz4", "lz4"), 4: ("zstd", "zstandard")}
-"""What a batch may be compressed with, and the package that reads it."""
 _MOST_MESSAGES = 1_000_000
 """No batch holds more: a header that says so is not to be believed."""
-
-
-class CodecMissingError(ModuleNotFoundError):
-    """A batch is compressed with a codec whose package is not installed. Nothing is wrong with the batch."""
 
 
 class Message(NamedTuple):
@@ -82,7 +77,6 @@ def runs(records: MemoryRecords, aborted: Iterable[tuple[int, int]] = ()) -> Ite
 def _run(batch: Any, behind: int | None, *, rolled_back: bool) -> Run:
     if batch.magic != 2:
         return _old_run(batch)
-    raw = batch._buffer  # uncompressing puts another one in its place
     stamp, by_broker = batch.max_timestamp, batch.timestamp_type == BY_BROKER
     found: list[tuple[int, bytes | None]] = []
     broken = ""
@@ -98,7 +92,13 @@ def _run(batch: Any, behind: int | None, *, rolled_back: bool) -> Run:
     if not broken:
         return Run(batch.next_offset, batch.leader_epoch, stamp, by_broker, found)
     return Run(
-        _behind(batch, behind), batch.leader_epoch, stamp, by_broker, [], f"{_named(batch)}: {broken}", bytes(raw)
+        _behind(batch, behind),
+        batch.leader_epoch,
+        stamp,
+        by_broker,
+        [],
+        f"{_named(batch)}: {broken}",
+        bytes(batch._buffer),
     )
 
 
@@ -113,7 +113,7 @@ def _old_run(batch: Any) -> Run:
         by_broker = any(each.timestamp_type == BY_BROKER for each in found)
         return Run(found[-1].offset + 1, -1, stamp, by_broker, [(each.offset, each.value) for each in found])
     except Exception as error:
-        _require_codec(batch)
+        require(batch.compression_type)
         return Run(first + 1, -1, -1, False, [], f"the message at {first}: {error}", raw)
 
 
@@ -172,23 +172,11 @@ def _is_abort(batch: Any) -> bool:
         return False
 
 
-def _require_codec(batch: Any) -> None:
-    from kafka import codec as codecs
-
-    name, package = CODECS.get(batch.compression_type, ("", ""))
-    if package and not getattr(codecs, f"has_{name}")():
-        raise CodecMissingError(
-            f"messages compressed with {name} need the package {package}, which is not installed: "
-            f"pip install {package} (the extra `stream` brings it), then run the same again"
-        )
-
-
 def _messages(batch: Any) -> list[tuple[int, bytes | None]]:
     """The messages of a batch (message format 2): varints of one byte are read here, longer ones by kafka-python."""
-    if batch.compression_type:
-        _require_codec(batch)
-        iter(batch)  # uncompresses
     data, at = bytes(batch._buffer), batch._pos
+    if batch.compression_type:
+        data, at = unpack(batch.compression_type, data[at:]), 0
     base_offset = batch.base_offset
     found: list[tuple[int, bytes | None]] = []
     for _ in range(batch.records_count):

@@ -51,7 +51,7 @@ def users_of(line: bytes, column: str = "user_id") -> tuple[str, ...]:
     ('bob',)
     """
     fields = _parsed(line)
-    found = _owners_in_bytes(line, column) if fields is _BROKEN else _owners(fields, column, _DEEPEST)
+    found = _owners_in_bytes(line, column) if fields is _BROKEN else _owners(fields, column)
     sound = (user.encode(errors="replace").decode() for user in found)  # half a surrogate pair has no UTF-8
     return tuple(dict.fromkeys(user for user in sound if 0 < len(user) <= 256))
 
@@ -72,7 +72,7 @@ def names(body: bytes, user: str) -> bool:
         return False
     fields = _parsed(body)
     if fields is not _BROKEN:
-        return _holds(fields, user, _DEEPEST)
+        return _holds(fields, user)
     return any(_word(user).search(text) for text in _readings(body))
 
 
@@ -97,21 +97,33 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _owners(fields: Any, column: str, depth: int) -> Iterator[str]:
+def _walk(fields: Any) -> Iterator[tuple[str, bool, Any]]:
+    """Each value in its order, with the key under which it stands, and whether directly: not within a list.
+
+    JSON within texts is followed. Without recursion: a line may be nested as deeply as JSON's reader goes down, which
+    is deeper than a walk of two calls a level could.
+    """
+    waiting = [("", False, fields, _DEEPEST)]
+    while waiting:
+        key, direct, value, depth = waiting.pop()
+        yield key, direct, value
+        if isinstance(value, dict):
+            waiting += [(name, True, each, depth) for name, each in reversed(value.items())]
+        elif isinstance(value, list):
+            waiting += [(key, False, each, depth) for each in reversed(value)]
+        elif isinstance(value, str) and depth and value[:1] in ("{", "["):
+            inner = _parsed(value.encode(errors="replace"))
+            if inner is not _BROKEN:
+                waiting.append(("", False, inner, depth - 1))
+
+
+def _owners(fields: Any, column: str) -> Iterator[str]:
     """Values of the user fields, at any depth."""
-    if isinstance(fields, str) and depth and fields[:1] in ("{", "["):
-        inner = _parsed(fields.encode(errors="replace"))
-        if inner is not _BROKEN:
-            yield from _owners(inner, column, depth - 1)
-    elif isinstance(fields, list):
-        for each in fields:
-            yield from _owners(each, column, depth)
-    elif isinstance(fields, dict):
-        yield from _said(_at(fields, column))
-        for key, value in fields.items():
-            if key in ("user_id", column):
-                yield from _said(value)
-            yield from _owners(value, column, depth)
+    for key, direct, value in _walk(fields):
+        if direct and key in ("user_id", column):
+            yield from _said(value)
+        if isinstance(value, dict):
+            yield from _said(_at(value, column))
 
 
 def _at(fields: Any, path: str) -> Any:
@@ -135,23 +147,18 @@ def _owners_in_bytes(line: bytes, column: str) -> Iterator[str]:
             yield number if quoted is None else _unescaped(quoted[1:-1])
 
 
-def _holds(fields: Any, user: str, depth: int, key: str = "") -> bool:
-    if isinstance(fields, dict):
-        return any(name == user or _holds(value, user, depth, name) for name, value in fields.items())
-    if isinstance(fields, list):
-        return any(_holds(each, user, depth, key) for each in fields)
-    if isinstance(fields, str):
-        return fields == user or _text_holds(fields, user, depth)
-    telling = len(user) >= _TELLING or re.search(_PERSON, key) is not None
-    return telling and user in _said(fields)
-
-
-def _text_holds(text: str, user: str, depth: int) -> bool:
-    if depth and text[:1] in ("{", "["):
-        inner = _parsed(text.encode(errors="replace"))
-        if inner is not _BROKEN:
-            return _holds(inner, user, depth - 1)
-    return len(user) >= 8 and not user.isalpha() and _word(user).search(text) is not None
+def _holds(fields: Any, user: str) -> bool:
+    telling, ordinary = len(user) >= _TELLING, len(user) < 8 or user.isalpha()
+    for key, _, value in _walk(fields):
+        if isinstance(value, dict):
+            found = user in value
+        elif isinstance(value, str):
+            found = value == user or not (ordinary or _word(user).search(value) is None)
+        else:
+            found = (telling or re.search(_PERSON, key) is not None) and user in _said(value)
+        if found:
+            return True
+    return False
 
 
 @lru_cache(64)

@@ -115,7 +115,7 @@ class Worker:
         """
         from tqdm import tqdm
 
-        from streams.batches import CodecMissingError
+        from streams.compression import CodecMissingError
 
         ends = self._log.ends if self._until_caught_up else {}
         stored = self._positions()

@@ -11,7 +11,7 @@ import pytest
 from kafka import KafkaProducer
 from kafka.record import default_records
 
-from streams import batches, consumer, topics
+from streams import compression, consumer, topics
 from warehouse import sink
 from warehouse.connection import Target
 from warehouse.connection import open as open_warehouse
@@ -161,7 +161,7 @@ def test_a_missing_codec_is_told_and_what_lies_before_it_is_stored(
     send(producers(compression_type="lz4"), names, [product.served(f"r{n}") for n in range(9)])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kafka.codec.has_lz4", lambda: False)
-        with pytest.raises(batches.CodecMissingError, match="lz4 need the package lz4, which is not installed"):
+        with pytest.raises(compression.CodecMissingError, match="lz4 need the package lz4, which is not installed"):
             ingest(path, broker, names)
     assert ask(path, "SELECT response_id FROM responses") == ["before"]
     assert ingest(path, broker, names).responses == 9

@@ -13,7 +13,7 @@ from kafka.record.memory_records import MemoryRecords
 from kafka.record.util import calc_crc32c
 from kafka.structs import TopicPartition
 
-from streams import batches
+from streams import batches, compression
 from warehouse.ingest.lean_records import LeanRecords
 
 PARTITION = TopicPartition("t", 3)
@@ -112,9 +112,9 @@ def test_a_codec_whose_package_is_missing_is_named_with_it(
     codec: int, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = batch(1, 30, compression=codec)
-    name = batches.CODECS[codec][0]
+    name = compression.CODECS[codec][0]
     monkeypatch.setattr(f"kafka.codec.has_{name}", lambda: False)
-    with pytest.raises(batches.CodecMissingError, match=f"compressed with {name} need the package {package}"):
+    with pytest.raises(compression.CodecMissingError, match=f"compressed with {name} need the package {package}"):
         read(LeanRecords, data)
 
 

@@ -62,3 +62,12 @@ def test_a_key_that_stands_twice_names_both() -> None:
     line = b'{"user_id": "bob", "user_id": "ann", "n": {"user_id": "eve", "user_id": 17}}'
     assert set(users_of(line)) == {"ann", "bob", "eve", "17"}
     assert [name for name in ("bob", "eve", "ann", "twice") if names(line, name)] == ["bob", "eve", "ann"]
+
+
+@pytest.mark.parametrize("depth", [300, 900, 200_000])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_a_line_nested_ever_so_deeply_is_searched(depth: int, opening: str, closing: str) -> None:
+    body = (opening * depth + '{"user_id": "ann-12345"}' + closing * depth).encode()
+    assert names(body, "ann-12345")
+    assert not names(body.replace(b"ann-12345", b"ann-123456"), "ann-12345")
+    assert users_of(body) == ("ann-12345",)
