@@ -95,7 +95,7 @@ def check_file(path: Path, columns: Mapped | None = None, target: Target | None 
         while part := list(islice(records, importing.ROWS_AT_ONCE // PACK_LINES)):
             if part[0].offset == 0:
                 with _kept_in(found):
-                    mappings.refuse_broken(path, columns, (part[0].value or b"").split(b"\n"), now)
+                    mappings.refuse_broken(path, columns, (part[0].value or b"").split(b"\n"), now, found.told)
             _keep(memory, importing.decode(part, slot, columns), found)
         found.ambiguous = past.ambiguous(memory, slot.topic)
         _count(memory, found)

@@ -175,7 +175,8 @@ class _Import:
         lines = files.lines(self._path, self._columns, skip=first * PACK_LINES, told=self._told)
         for record in records_of(self._slot, first, lines, self._now):
             if record.offset == 0:
-                mappings.refuse_broken(self._path, self._columns, (record.value or b"").split(b"\n"), self._now)
+                rows = (record.value or b"").split(b"\n")
+                mappings.refuse_broken(self._path, self._columns, rows, self._now, self._told)
             yield record
 
     def _decoded(self, parts: Iterator[list[Record]]) -> Batch | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -43,7 +43,7 @@ def _check(columns: Columns) -> None:
         raise WarehouseError(f"zone == {columns.zone!r}: write one like UTC or Europe/Berlin") from None
 
 
-def refuse_broken(path: Path, columns: Mapped, lines: Sequence[bytes], now: int) -> None:
+def refuse_broken(path: Path, columns: Mapped, lines: Sequence[bytes], now: int, told: Mapping[str, int]) -> None:
     """Raise WarehouseError when none of the first lines keeps the contract.
 
     Args:
@@ -51,6 +51,7 @@ def refuse_broken(path: Path, columns: Mapped, lines: Sequence[bytes], now: int)
         columns: Its mapping.
         lines: What it makes of the first rows.
         now: Milliseconds since 1970.
+        told: What was noticed while they were read, and how often.
     """
     first: ContractError | None = None
     for line in lines:
@@ -60,9 +61,10 @@ def refuse_broken(path: Path, columns: Mapped, lines: Sequence[bytes], now: int)
         except ContractError as error:
             first = first or error
     seen = files.columns_of(path, columns)
+    noticed = "".join(f"Noticed: {times:,} x {what}. " for what, times in told.items())
     raise WarehouseError(
         f"{path}: all of the first {len(lines):,} rows break the contract, so nothing was stored. "
-        f"The first one: {first}. Its columns: {', '.join(seen) or 'none'}. "
+        f"The first one: {first}. {noticed}Its columns: {', '.join(seen) or 'none'}. "
         "Say with --map, --set and --kind which column is which field, and look at --check"
     )
 

@@ -128,6 +128,10 @@ def test_a_file_whose_first_rows_are_all_broken_is_refused_and_nothing_is_stored
     path.write_text("\n".join(json.dumps(row, default=str) for row in hearts()))
     with pytest.raises(WarehouseError, match=r"all of the first 3 rows .* uid, message, at, emoji"):
         bring(warehouse, path)
+    table = tmp_path / "hearts.csv"
+    table.write_text("uid,message,at,emoji\nJosé,r1,2026-03-01T12:00:00Z,love\n", encoding="latin-1")
+    with pytest.raises(WarehouseError, match=r"Noticed: 1 x rows of a CSV file that are not in UTF-8: .* as UTF-8"):
+        bring(warehouse, table, columns=HEARTS)
     assert positions(warehouse) == []
 
 
