@@ -159,7 +159,8 @@ def letters_naming(connection: DuckDBPyConnection, users: Collection[str]) -> It
     while some := rows.fetchmany(_AT_ONCE):
         for *place, owner, redriven_at, body, corrected in some:
             bodies = [each for each in (body, corrected) if each is not None]
-            named = [user for user in users if user == owner or any(owners.names(each, user) for each in bodies)]
+            lines = [owners.Searched(each) for each in bodies]
+            named = [user for user in users if user == owner or any(line.names(user) for line in lines)]
             if named:
                 yield _Named((*place,), named, bodies, redriven_at is None)
 

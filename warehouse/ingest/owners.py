@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -57,29 +57,65 @@ def users_of(line: bytes, column: str = "user_id") -> tuple[str, ...]:
 
 
 def names(body: bytes, user: str) -> bool:
-    r"""Whether a line names a user anywhere.
-
-    A text counts when it is the id as a whole, or holds it as a word and the id is no ordinary one (eight signs with a
-    digit or a mark among them). A number counts under the key of a person, or where it has five digits. A line that is
-    no JSON counts when the id is a word of it. `ann` is no word of `joann`, `ann-2` or `ann@example.org`.
+    r"""Whether a line names a user anywhere (see `Searched`).
 
     >>> names(b'{"batch": [{"who": "b\\u00f6b"}]}', "böb"), names(b'{"text": "ask ann"}', "ann")
     (True, False)
     >>> names(b"17,ann,2026-03-01", "ann"), names(b"17,joann,2026-03-01", "ann"), names(b'{"turn": 17}', "17")
     (True, False, False)
     """
-    if not _may_name(body, user):
-        return False
-    fields = _parsed(body)
-    if fields is not _BROKEN:
-        return _holds(fields, user)
-    return any(_word(user).search(text) for text in _readings(body))
+    return Searched(body).names(user)
 
 
-def _may_name(body: bytes, user: str) -> bool:
-    """A quick look, so that few lines are parsed: false only where the id can stand in no form."""
-    hidden = not user.isascii() or any(sign in user for sign in '"\\/\b\f\n\r\t')
-    return hidden or user.encode() in body or any(mark in body for mark in (b"\\u", b"%", b"\0"))
+class Searched:
+    """A line in which users are looked for. It is read once, however many they are.
+
+    A text counts when it is the id as a whole, or holds it as a word and the id is no ordinary one (eight signs with a
+    digit or a mark among them). A number counts under the key of a person, or where it has five digits. A line that is
+    no JSON counts when the id is a word of it. `ann` is no word of `joann`, `ann-2` or `ann@example.org`.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._hides = any(mark in body for mark in (b"\\u", b"%", b"\0"))
+
+    def names(self, user: str) -> bool:
+        """Whether the line names this user."""
+        if not self._may_name(user):
+            return False
+        if self._values is None:
+            return _is_word(user, self._readings)
+        whole, numbers, texts = self._values
+        if user in whole or (len(user) >= _TELLING and user in numbers) or numbers.get(user):
+            return True
+        return len(user) >= 8 and not user.isalpha() and _is_word(user, texts)
+
+    def _may_name(self, user: str) -> bool:
+        """A quick look, so that few lines are parsed: false only where the id can stand in no form."""
+        hidden = self._hides or not user.isascii() or any(sign in user for sign in '"\\/\b\f\n\r\t')
+        return hidden or user.encode() in self._body
+
+    @cached_property
+    def _values(self) -> tuple[set[str], dict[str, bool], str] | None:
+        """Texts and keys; numbers, and whether a person's key is over one; all texts in one. None: it is no JSON."""
+        fields = _parsed(self._body)
+        if fields is _BROKEN:
+            return None
+        texts, keys, numbers = list[str](), set[str](), dict[str, bool]()
+        for key, _, value in _walk(fields):
+            if isinstance(value, dict):
+                keys.update(value)
+            elif isinstance(value, str):
+                texts.append(value)
+            else:
+                for number in _said(value):
+                    numbers[number] = numbers.get(number, False) or re.search(_PERSON, key) is not None
+        return keys | set(texts), numbers, "\0".join(texts)
+
+    @cached_property
+    def _readings(self) -> str:
+        """All that the bytes may say, in one text."""
+        return "\0".join(_readings(self._body))
 
 
 def _parsed(body: bytes) -> Any:
@@ -147,18 +183,8 @@ def _owners_in_bytes(line: bytes, column: str) -> Iterator[str]:
             yield number if quoted is None else _unescaped(quoted[1:-1])
 
 
-def _holds(fields: Any, user: str) -> bool:
-    telling, ordinary = len(user) >= _TELLING, len(user) < 8 or user.isalpha()
-    for key, _, value in _walk(fields):
-        if isinstance(value, dict):
-            found = user in value
-        elif isinstance(value, str):
-            found = value == user or not (ordinary or _word(user).search(value) is None)
-        else:
-            found = (telling or re.search(_PERSON, key) is not None) and user in _said(value)
-        if found:
-            return True
-    return False
+def _is_word(user: str, text: str) -> bool:
+    return user in text and _word(user).search(text) is not None
 
 
 @lru_cache(64)
