@@ -23,6 +23,8 @@ _PERSON = "(?i:user|uid|author|member|customer|account|visitor|owner|sender|pers
 """Keys under which a bare number is taken for the number of a person."""
 _TELLING = 5
 """A number of so many digits is taken for a user's wherever it stands."""
+_BEFORE = 80
+_PERSONS = re.compile(rf"""{_PERSON}\w*["']?\s*[:=]\s*["']?\Z""")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|[^u])")
 _CONTROL = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
@@ -184,16 +186,29 @@ def _owners_in_bytes(line: bytes, column: str) -> Iterator[str]:
 
 
 def _is_word(user: str, text: str) -> bool:
-    return user in text and _word(user).search(text) is not None
+    """Whether a text holds the id, not as a part of a longer one; a short number in quotes or as a person's alone."""
+    if user not in text:
+        return False
+    found = _word(user).finditer(text)
+    if not user.isdecimal() or len(user) >= _TELLING:
+        return next(found, None) is not None
+    # What stands before each is looked at in a piece: a search for key and number at once is quadratic in long words.
+    before = (
+        (text[max(0, match.start() - _BEFORE) : match.start()], text[match.end() : match.end() + 1]) for match in found
+    )
+    return any((left[-1:] == right and right in ("'", '"')) or _is_persons(left) for left, right in before)
+
+
+def _is_persons(left: str) -> bool:
+    """Whether a text ends in the key of a person and the sign before its value."""
+    return left.rstrip("\"' ")[-1:] in (":", "=") and _PERSONS.search(left) is not None
 
 
 @lru_cache(64)
 def _word(user: str) -> re.Pattern[str]:
-    """The id, not as a part of a longer one; a short number only in quotes or under the key of a person."""
-    word = re.escape(user)
     if user.isdecimal() and len(user) < _TELLING:
-        return re.compile(rf'"{word}"|\'{word}\'|{_PERSON}\w*["\']?\s*[:=]\s*["\']?{word}(?![\w.])')
-    return re.compile(rf"(?<![\w@-])(?<!\w\.){word}(?![\w@-])(?!\.\w)")
+        return re.compile(rf"(?<![\w.]){user}(?![\w.])")
+    return re.compile(rf"(?<![\w@-])(?<!\w\.){re.escape(user)}(?![\w@-])(?!\.\w)")
 
 
 def _readings(body: bytes) -> Iterator[str]:

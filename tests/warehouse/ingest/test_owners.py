@@ -71,3 +71,9 @@ def test_a_line_nested_ever_so_deeply_is_searched(depth: int, opening: str, clos
     assert names(body, "ann-12345")
     assert not names(body.replace(b"ann-12345", b"ann-123456"), "ann-12345")
     assert users_of(body) == ("ann-12345",)
+
+
+@pytest.mark.parametrize("body", [b"user" * 1_000_000 + b" x 17", b" 17" * 1_000_000, b"user 17," * 500_000])
+def test_a_long_line_is_searched_in_one_pass(body: bytes) -> None:
+    assert not names(body, "17")
+    assert names(body + b" account = 17", "17")
