@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 
 from warehouse.adversary.daily import days
-from warehouse.ingest import owners, positions
+from warehouse.ingest import mentions, positions
 from warehouse.ingest.columns import COORDINATES
 from warehouse.ingest.records import Coordinates
 
@@ -155,12 +155,13 @@ class _Named(NamedTuple):
 
 def letters_naming(connection: DuckDBPyConnection, users: Collection[str]) -> Iterator[_Named]:
     """Dead letters that are some users', or name them anywhere; the connection must not be used meanwhile."""
+    sought = mentions.Sought(users)
     rows = connection.execute(f"SELECT {_LETTER}, user_id, redriven_at, body, corrected FROM dead_letters")
     while some := rows.fetchmany(_AT_ONCE):
         for *place, owner, redriven_at, body, corrected in some:
             bodies = [each for each in (body, corrected) if each is not None]
-            lines = [owners.Searched(each) for each in bodies]
-            named = [user for user in users if user == owner or any(line.names(user) for line in lines)]
+            found = set[str]().union(*(mentions.named(each, sought) for each in bodies))
+            named = [user for user in users if user == owner or user in found]
             if named:
                 yield _Named((*place,), named, bodies, redriven_at is None)
 
