@@ -1,6 +1,7 @@
 """Brokers for the tests that need one, and the line at the end that says on which brokers they ran."""
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,11 @@ from streams import brokers, kafka_jars, topics
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve each other
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests beside each other: a core for each
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell has what it runs in the background ignore SIGINT, and children inherit that: the processes under test would
+    # not hear Ctrl-C, and where Dagster copies that handler, no SIGTERM either.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 RAN: dict[str, int] = {}
 ABSENT: dict[str, str] = {}
