@@ -25,7 +25,7 @@ from streams import children, kafka_jars, topics
 Kind = Literal["tansu", "kafka"]
 SECONDS_TO_START: dict[Kind, float] = {"tansu": 20.0, "kafka": 90.0}
 SECONDS_TO_STOP: dict[Kind, float] = {"tansu": 0.5, "kafka": 15.0}
-"""From SIGTERM to SIGKILL. Kafka closes its log in that time; Tansu, which keeps nothing, would wait 5 s for clients."""
+"""From SIGTERM to SIGKILL. Kafka closes its log in that time; Tansu has nothing to keep, but waits 5 s for clients."""
 
 
 class BrokerFailedError(ConnectionError):
