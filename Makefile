@@ -43,8 +43,8 @@ test: $(READY)  ## every test, three files of tests at a time: on two cores, sin
 retest: $(READY)  ## the tests that failed last, one after the other
 	@$(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
-test-fast: $(READY)  ## the tests that take under about two seconds each
-	@$(BIN)/python -m pytest -m "not slow"
+test-fast: $(READY)  ## the tests that take under about half a second each
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 lint: $(READY)  ## style, format and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && PATH="$(CURDIR)/$(BIN):$$PATH" lint-imports

@@ -112,6 +112,7 @@ def test_a_client_that_is_not_strict_logs_a_bad_event_and_goes_on(caplog: pytest
     client.close()
 
 
+@pytest.mark.slow
 def test_no_call_waits_for_a_broker_that_is_not_there_and_what_is_lost_is_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -99,6 +99,7 @@ def test_the_history_of_readings_only_grows(feed: Any) -> None:
     assert [each.experiment for each in experiments.readouts(target)] == ["tone", "tone", "other"]
 
 
+@pytest.mark.slow
 def test_an_experiment_is_read_out_on_either_back_end(feed: Any, product: Any) -> None:
     from assets import trial
 

@@ -307,6 +307,7 @@ def test_no_disorder_changes_the_clean_tables(story: Any, how: Chaos, *, product
     holds(empty, type(product)(seed=1), story, how)
 
 
+@pytest.mark.slow
 def test_a_response_told_twice_far_apart_is_judged_alike_in_any_order(empty: Path, product: Any) -> None:
     moments = [product.noon - NEAR * back for back in (1.9, 0.97, 0.07, 0)]
     first, second = product.served("r", "ann", moments[0]), product.served("r", "bea", moments[2])

@@ -39,6 +39,7 @@ def fill(feed: Any, product: Any, batches: int = 6) -> None:
         writer.execute("DELETE FROM responses WHERE user_id = 'leaver'")
 
 
+@pytest.mark.slow
 def test_compaction_changes_no_content_and_leaves_fewer_files_or_bytes(feed: Any, product: Any) -> None:
     fill(feed, product, batches=3)
     content = fingerprints(feed.warehouse.target)
@@ -51,6 +52,7 @@ def test_compaction_changes_no_content_and_leaves_fewer_files_or_bytes(feed: Any
     assert feed.ask("SELECT kind FROM upkeep ORDER BY finished_at") == [("compact",), ("purge",)]
 
 
+@pytest.mark.slow
 def test_a_dry_run_changes_nothing(feed: Any, product: Any) -> None:
     fill(feed, product, batches=1)
     before = _bytes(feed.warehouse)
