@@ -37,14 +37,14 @@ ui: $(READY)  ## the Dagster UI on http://127.0.0.1:3000
 vllm: $(READY)  ## make the environment of the rollout server (LOVELOOP_VLLM_ENV, by default ~/.cache/loveloop/vllm)
 	@PYTHON=$(PYTHON) UV=$(BIN)/uv sh deploy/vllm/environment.sh
 
-test: $(READY)  ## every test, two files of tests at a time
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --durations=20
+test: $(READY)  ## every test, three files of tests at a time: on two cores, since many wait
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20
 
 retest: $(READY)  ## the tests that failed last, one after the other
 	@$(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
-test-fast: $(READY)  ## the tests that take under about two seconds each
-	@$(BIN)/python -m pytest -m "not slow"
+test-fast: $(READY)  ## the tests that take under about half a second each
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 lint: $(READY)  ## style, format and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && PATH="$(CURDIR)/$(BIN):$$PATH" lint-imports

@@ -24,7 +24,8 @@ from streams import children, kafka_jars, topics
 
 Kind = Literal["tansu", "kafka"]
 SECONDS_TO_START: dict[Kind, float] = {"tansu": 20.0, "kafka": 90.0}
-SECONDS_TO_STOP = 15.0
+SECONDS_TO_STOP: dict[Kind, float] = {"tansu": 0.5, "kafka": 15.0}
+"""From SIGTERM to SIGKILL. Kafka closes its log in that time; Tansu has nothing to keep, but waits 5 s for clients."""
 
 
 class BrokerFailedError(ConnectionError):
@@ -64,11 +65,11 @@ class Broker:
         return self._process.poll() is None
 
     def stop(self) -> None:
-        """End its process: SIGTERM, and SIGKILL after 15 s. Stopping twice is allowed."""
+        """End its process: SIGTERM, then SIGKILL (`SECONDS_TO_STOP`). Stopping twice is allowed."""
         if self.alive():
             self._process.terminate()
             try:
-                self._process.wait(SECONDS_TO_STOP)
+                self._process.wait(SECONDS_TO_STOP[self.kind])
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
@@ -238,6 +239,7 @@ def _spawn(command: list[str], directory: Path) -> "subprocess.Popen[bytes]":
 
 
 def _wait_until_ready(broker: Broker, seconds: float) -> None:
+    host, _, port = broker.bootstrap.partition(":")
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if not broker.alive():
@@ -245,8 +247,9 @@ def _wait_until_ready(broker: Broker, seconds: float) -> None:
                 f"the {broker.kind} broker ended at once; the end of {broker.log}:\n{broker.tail()}"
             )
         try:
+            socket.create_connection((host, int(port)), timeout=1.0).close()  # a client would ask for a second, in vain
             return topics.wait_for_broker(broker.bootstrap, timeout=1.0)
-        except ConnectionError:
+        except OSError:
             time.sleep(0.05)
     raise BrokerFailedError(
         f"the {broker.kind} broker does not answer after {seconds:g} s; the end of {broker.log}:\n{broker.tail()}"
@@ -293,7 +296,7 @@ def _end(pid: int) -> None:
     process = psutil.Process(pid)
     process.terminate()
     try:
-        process.wait(SECONDS_TO_STOP)
+        process.wait(max(SECONDS_TO_STOP.values()))  # of which kind it is, is not known
     except psutil.TimeoutExpired:
         process.kill()
         process.wait()

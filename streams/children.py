@@ -28,9 +28,13 @@ def tied(command: list[str]) -> list[str]:
 
 
 def _become(parent: int, command: list[str]) -> None:
-    """Ask for the signal, then run the command in this process's place; end at once if the parent is gone already."""
+    """Ask for the signal, then run the command in this process's place; end at once if the parent is gone already.
+
+    A parent that ignores SIGTERM hands that down, and what ignores it would outlive us: it is heard again from here on.
+    """
     import ctypes
 
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
     if os.getppid() != parent:
         sys.exit(128 + signal.SIGTERM)

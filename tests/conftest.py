@@ -1,18 +1,27 @@
 """Brokers for the tests that need one, and the line at the end that says on which brokers they ran."""
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from streams import brokers, kafka_jars, topics
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve each other
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests beside each other: a core for each
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell lets what it runs in the background ignore SIGINT, and children inherit that: the processes under test
+    # would not hear Ctrl-C, and where Dagster copies that handler, no SIGTERM either.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+settings.register_profile("thorough", max_examples=400)  # pytest --hypothesis-profile=thorough, for long searches
 
 RAN: dict[str, int] = {}
 ABSENT: dict[str, str] = {}
@@ -58,6 +67,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     named = brokers.bootstrap_from_environment()
     kinds = [named] if named else ["tansu", pytest.param("kafka", marks=pytest.mark.slow)]
     metafunc.parametrize("broker_kind", kinds)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files with slow tests first: so that no long one begins when the others have ended."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -31,6 +31,7 @@ def ingest(
     session_seconds: float = 6.0,
     poll_seconds: float = 300.0,
     wait_seconds: float = 30.0,
+    timeout: float = 10.0,
     stop: threading.Event | None = None,
     progress: bool = True,
 ) -> IngestReport:
@@ -61,6 +62,7 @@ def ingest(
         session_seconds: After this long without a sign of life the broker gives the partitions to others.
         poll_seconds: After this long without progress in the worker's loop it does so too.
         wait_seconds: How long a transaction waits while another process has the warehouse open.
+        timeout: Seconds to wait for the broker at the start.
         stop: Set it to end.
         progress: Show a progress bar on a terminal.
 
@@ -75,6 +77,7 @@ def ingest(
     with Worker(
         store, bootstrap, group=group, topics=topics, session_seconds=session_seconds, poll_seconds=poll_seconds,
         batch_rows=batch_rows, batch_seconds=batch_seconds, until_caught_up=until_caught_up, progress=progress,
+        timeout=timeout,
     ) as worker:  # fmt: skip
         worker.run(stop or threading.Event())
     store.checkpoint()

@@ -262,8 +262,17 @@ def _dials(command: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="/health says 503 when nothing was counted for so long although messages wait.",
 )
+@click.option(
+    "--session-seconds",
+    type=options.Number(1, 1_800),
+    default=6.0,
+    show_default=True,
+    help="A worker that is silent for so long loses its partitions to the others; brokers have a least value.",
+)
 @_dials
-def guard(bootstrap: str, web_host: str, web_port: int, stale_seconds: float, **dials: Any) -> None:
+def guard(
+    bootstrap: str, web_host: str, web_port: int, stale_seconds: float, session_seconds: float, **dials: Any
+) -> None:
     r"""Run the live guard: it speaks of hasty users, devices and networks and of failing arms within seconds.
 
     Flags, counts per arm and trips of the kill switch go to topics of their own, which the sink stores, and to a page
@@ -281,4 +290,7 @@ def guard(bootstrap: str, web_host: str, web_port: int, stale_seconds: float, **
         rules = live_guard.Rules(**dials)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    live_guard.run(bootstrap, web_host=web_host, web_port=web_port, rules=rules, stale_seconds=stale_seconds)
+    live_guard.run(
+        bootstrap, web_host=web_host, web_port=web_port, rules=rules, stale_seconds=stale_seconds,
+        session_seconds=session_seconds,
+    )  # fmt: skip

@@ -11,6 +11,8 @@ from streams.topics import MAX_MESSAGE_BYTES, Topics
 
 _RETRY_MS = 1_000
 """A lost broker is asked again so often."""
+_FETCH_MS = 100
+"""How long a fetch waits for news; a broker answers in turn, so whoever asks where the log ends waits as long."""
 
 
 class Follower:
@@ -48,7 +50,7 @@ class Follower:
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest",
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES, retry_backoff_ms=_RETRY_MS,
-            isolation_level="read_committed",
+            isolation_level="read_committed", fetch_max_wait_ms=_FETCH_MS,
         )  # fmt: skip
         try:
             await self._consumer.start()
@@ -79,7 +81,8 @@ class Follower:
         await self.started.wait()
         asked = [TopicPartition(self._events, number) for number in events_partitions]
         starts = await self._consumer.beginning_offsets(asked)
-        ends = await self._consumer.end_offsets(asked or self._consumer.assignment())
+        # of the first one, too, where none is held yet: the client then knows the topic, which takes it a second
+        ends = await self._consumer.end_offsets(asked or [TopicPartition(self._events, 0)])
         return {tp.partition: starts[tp] for tp in asked}, {tp.partition: ends[tp] for tp in asked}
 
     async def begin_again(self) -> None:

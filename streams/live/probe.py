@@ -1,8 +1,12 @@
-"""Asks the broker every two seconds where the events topic ends, so that its absence and the lag are known."""
+"""Asks the broker where the events topic ends, so that its absence and the lag are known.
+
+It asks every two seconds, and at once when partitions were given to us: until then nothing is known of their lag.
+"""
 
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from streams import topics
 from streams.live.follower import Follower
@@ -46,7 +50,7 @@ class Probe:
     ) -> None:  # fmt: skip
         self._bootstrap, self._names, self._partitions = bootstrap, names, partitions
         self._guard, self._follower, self._held = guard, follower, held
-        self._words = _LastWords()
+        self._words, self._hurry = _LastWords(), asyncio.Event()
         for name in ("aiokafka", "kafka", "faust.topics"):
             logger = logging.getLogger(name)
             logger.setLevel(logging.WARNING)
@@ -67,7 +71,13 @@ class Probe:
                 if pulse.lost is not None:
                     await self.check_log()
                 self._say(pulse.answered(lag, self._guard.lines), age)
-            await asyncio.sleep(SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), SECONDS)
+            self._hurry.clear()
+
+    def hurry(self) -> None:
+        """Probe at once instead of waiting for the next turn."""
+        self._hurry.set()
 
     async def check_log(self) -> None:
         """Begin anew when the events topic is not the one of before: offsets of the old one mean nothing in it."""

@@ -207,6 +207,7 @@ class Worker:
         async def assigned(sender: Any, partitions: set[Any], **_: Any) -> None:  # noqa: ARG001
             self._held = {each.partition for each in partitions if each.topic == self.names.events}
             self.guard.pulse.held = True
+            self.probe.hurry()
 
         self.app.on_partitions_revoked.connect(revoked, weak=False)
         self.app.on_partitions_assigned.connect(assigned, weak=False)

@@ -112,6 +112,7 @@ def test_a_client_that_is_not_strict_logs_a_bad_event_and_goes_on(caplog: pytest
     client.close()
 
 
+@pytest.mark.slow
 def test_no_call_waits_for_a_broker_that_is_not_there_and_what_is_lost_is_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -197,7 +198,7 @@ def test_threads_share_a_client(tansu: str, topic: str) -> None:
 EXIT = """
 import sys
 from loveloop_client import Client
-client = Client(sys.argv[1], sys.argv[2])
+client = Client(sys.argv[1], sys.argv[2], timeout=float(sys.argv[3]))
 for number in range(50):
     client.reaction(user_id=f"u{number}", response_id="r", session_id="s", reaction="love")
 """
@@ -218,15 +219,15 @@ os.waitpid(child, 0)
 
 @pytest.mark.slow
 def test_a_program_that_just_ends_has_sent_all(tansu: str, topic: str) -> None:
-    assert run(EXIT, tansu, topic).stderr == ""
+    assert run(EXIT, tansu, topic, "10").stderr == ""
     assert len(stored(tansu, topic)) == 50
 
 
 @pytest.mark.slow
 def test_a_program_that_ends_without_a_broker_says_what_it_lost_and_ends_soon() -> None:
     started = time.monotonic()
-    assert "50 events were dropped" in run(EXIT, NOWHERE, "loveloop.events").stderr
-    assert time.monotonic() - started < 25
+    assert "50 events were dropped" in run(EXIT, NOWHERE, "loveloop.events", "1").stderr
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -50,10 +51,19 @@ def test_stopping_twice_is_allowed(tmp_path: Path) -> None:
 
 
 def test_a_broker_that_does_not_hear_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(brokers, "SECONDS_TO_STOP", 0.2)
+    monkeypatch.setitem(brokers.SECONDS_TO_STOP, "tansu", 0.2)
     broker = brokers.start("tansu", tmp_path)
     os.kill(broker.pid, signal.SIGSTOP)  # a stopped process answers to SIGKILL alone
     broker.stop()
+    assert not psutil.pid_exists(broker.pid)
+
+
+def test_a_broker_that_keeps_nothing_does_not_wait_for_its_clients_to_leave(tmp_path: Path) -> None:
+    broker = brokers.start("tansu", tmp_path)
+    with socket.create_connection(("127.0.0.1", int(broker.bootstrap.split(":")[1]))):
+        began = time.monotonic()
+        broker.stop()
+        assert time.monotonic() - began < 3, "Tansu alone takes five seconds"
     assert not psutil.pid_exists(broker.pid)
 
 

@@ -41,6 +41,15 @@ def test_a_child_ends_with_its_parent_however_that_ends(number: signal.Signals) 
         assert gone(child)
 
 
+def test_a_child_of_a_parent_that_ignores_sigterm_ends_all_the_same() -> None:
+    deaf = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN){PARENT}"
+    with subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.kill()
+        assert gone(child)
+
+
 def test_the_child_is_the_program_itself_with_the_id_that_was_started() -> None:
     with subprocess.Popen(children.tied(["sh", "-c", "echo $$"]), stdout=subprocess.PIPE, text=True) as child:
         assert child.communicate()[0] == f"{child.pid}\n"

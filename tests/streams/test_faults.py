@@ -121,6 +121,7 @@ def refusal(line: bytes) -> ContractError | None:
     return None
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(
     st.sampled_from([SERVED, REACTED]),

@@ -161,7 +161,7 @@ def test_without_a_package_the_producer_says_what_to_install(monkeypatch: pytest
 def test_a_broker_that_goes_away_is_an_error_that_says_what_arrived(tmp_path: Path) -> None:
     with brokers.start("tansu", tmp_path) as own:
         topics.create_topics(own.bootstrap)
-        sender = producer.EventProducer(own.bootstrap, timeout=2)
+        sender = producer.EventProducer(own.bootstrap, timeout=1)
         for number in range(10):
             sender.send(erasure(number, "u"))
         sender.flush()
@@ -175,10 +175,10 @@ def test_a_broker_that_goes_away_is_an_error_that_says_what_arrived(tmp_path: Pa
 def test_packs_under_way_when_the_first_one_fails_hide_neither_the_error_nor_keep_a_thread(tmp_path: Path) -> None:
     with brokers.start("tansu", tmp_path) as own:
         topics.create_topics(own.bootstrap)
-        sender = producer.EventProducer(own.bootstrap, timeout=2)
+        sender = producer.EventProducer(own.bootstrap, timeout=1)
         own.stop()
         sender.send(erasure(1, "u"))
-        time.sleep(1.5)
+        time.sleep(0.75)
         sender.send(erasure(2, "u"))
         with pytest.raises(topics.BrokerUnavailableError, match="0 events were acknowledged"):
             sender.close()

@@ -5,6 +5,7 @@ import pytest
 from streams import brokers, consumer, producer, topics
 
 
+@pytest.mark.slow
 def test_topics_are_created_once(broker: str, stream: topics.Topics) -> None:
     assert topics.create_topics(broker, partitions=3, topics=stream) == list(stream)
     assert topics.create_topics(broker, partitions=9, topics=stream) == []

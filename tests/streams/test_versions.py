@@ -127,6 +127,7 @@ NAMES = st.text(min_size=1, max_size=64).filter(str.isprintable) | st.sampled_fr
 ) | st.text(alphabet=f"aB{WHITE_SPACE}", min_size=1, max_size=64)  # fmt: skip
 
 
+@pytest.mark.slow
 @given(NAMES)
 def test_whatever_version_one_accepted_is_accepted_still(name: str) -> None:
     event = decode(reacted(name), received_at=NOW).event

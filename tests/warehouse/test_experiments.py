@@ -62,9 +62,12 @@ def test_a_user_who_saw_two_arms_is_counted_and_in_neither(feed: Any, product: A
 
 def test_texts_are_judged_once_each_and_in_batches(feed: Any, product: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiments, "TEXTS_AT_ONCE", 2)
-    for number in range(14):
-        arm, user = ARMS[number % 2], f"user-{number % 4}"
-        feed.pour(product.served(f"r{number}", user, response=f"answer {number % 5}", **in_arm(arm)))
+    feed.pour(
+        *(
+            product.served(f"r{n}", f"user-{n % 4}", response=f"answer {n % 5}", **in_arm(ARMS[n % 2]))
+            for n in range(14)
+        )
+    )
     asked: list[str] = []
 
     def judge(conversation: list[dict[str, str]], response: str) -> bool:
@@ -96,14 +99,13 @@ def test_the_history_of_readings_only_grows(feed: Any) -> None:
     assert [each.experiment for each in experiments.readouts(target)] == ["tone", "tone", "other"]
 
 
+@pytest.mark.slow
 def test_an_experiment_is_read_out_on_either_back_end(feed: Any, product: Any) -> None:
     from assets import trial
 
-    for number in range(40):
-        arm = ARMS[number % 2]
-        feed.pour(
-            product.served(f"r{number}", f"u{number}", **in_arm(arm)), product.reacted(f"r{number}", f"u{number}")
-        )
+    names = [(f"r{number}", f"u{number}") for number in range(40)]
+    feed.pour(*(product.served(*name, **in_arm(ARMS[number % 2])) for number, name in enumerate(names)))
+    feed.pour(*(product.reacted(*name) for name in names))
     facts = trial.read(feed.warehouse.target, "tone")
     assert (facts["decision"], facts["rows"], facts["lift"]) == ("continue", 40, 0.0)
     assert len(experiments.readouts(feed.warehouse.target, "tone")) == 1

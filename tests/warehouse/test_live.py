@@ -5,6 +5,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from streams import topics
 from streams.events import Message, ReactionChanged, ResponseServed, encode, new_event_id
 from streams.live.guard import Guard
@@ -69,6 +71,7 @@ def publish(bootstrap: str, names: topics.Topics, lines: list[bytes]) -> None:
     producer.close()
 
 
+@pytest.mark.slow
 def test_what_the_guard_says_twice_is_stored_once(broker: str, stream: topics.Topics, tmp_path: Path) -> None:
     topics.create_topics(broker, topics=stream)
     publish(broker, stream, stream_of_two_arms())

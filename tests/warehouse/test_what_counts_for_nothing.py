@@ -23,6 +23,7 @@ def test_reactions_are_counted_by_name_and_those_that_no_figure_counts_are_marke
     assert "--map-reaction" in told
 
 
+@pytest.mark.slow
 def test_thumbs_alone_are_told_with_the_way_out_and_can_be_learnt_from(feed: Any, product: Any, tmp_path: Path) -> None:
     feed.pour(*(product.served(f"r{n}", f"u{n}") for n in range(50)))
     thumbs = ["like"] * 30 + ["dislike"] * 10 + ["clap"] * 2
@@ -54,6 +55,7 @@ def test_loves_by_others_than_the_user_who_was_shown_the_response_are_counted(fe
     assert (found["not_shown"], found["not_shown_loves"], found["waiting"]) == (2, 1, 1)
 
 
+@pytest.mark.slow
 def test_responses_that_bear_the_id_of_another_one_are_counted_and_told(feed: Any, product: Any) -> None:
     for user in ("ann", "bea", "cem", "dov"):
         feed.pour(product.served("1", user), product.reacted("1", user))

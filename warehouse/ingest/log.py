@@ -31,17 +31,19 @@ class Log:
         session_seconds: After this long without a sign of life the broker gives the partitions to others.
         poll_seconds: After this long without a call of `poll` or `stay` it does so too.
         alone: Read all partitions without asking the group for a share.
+        timeout: Seconds to wait for the broker.
 
     Raises:
         BrokerUnavailableError: Nobody answers.
     """
 
     def __init__(
-        self, bootstrap: str, group: str, topics: Topics, session_seconds: float, poll_seconds: float, *, alone: bool
-    ) -> None:
+        self, bootstrap: str, group: str, topics: Topics, session_seconds: float, poll_seconds: float, *,
+        alone: bool, timeout: float = 10.0,
+    ) -> None:  # fmt: skip
         self._bootstrap, self._topics = bootstrap, topics
         self._names = [topics.events, topics.flags, topics.live_metrics, topics.kill_switch]
-        create_topics(bootstrap, topics=topics)
+        create_topics(bootstrap, topics=topics, timeout=timeout)
         with client.or_no_broker(bootstrap):
             self._ids = client.topic_ids(bootstrap, self._names)
             self._consumer, self._stable = client.consumer(bootstrap, group, session_seconds, poll_seconds)
@@ -204,7 +206,9 @@ class Log:
         from kafka.errors import KafkaError
 
         with suppress(KafkaError):  # a hint under way would be cancelled, with an error in the log
-            if self._hinted:
+            if (
+                self._hinted and self._heard >= self._asked
+            ):  # a broker that was silent when last asked is not waited for
                 self._consumer.commit(self._hinted, timeout_ms=2_000)
         with suppress(KafkaError):
             self._consumer.close(autocommit=False, timeout_ms=5_000)

@@ -73,12 +73,14 @@ class Worker:
     def __init__(
         self, store: Warehouse, bootstrap: str, *, group: str, topics: Topics,
         session_seconds: float, poll_seconds: float, batch_rows: int, batch_seconds: float,
-        until_caught_up: bool, progress: bool,
+        until_caught_up: bool, progress: bool, timeout: float,
     ) -> None:  # fmt: skip
         self.report = IngestReport()
         self._store, self._session, self._topics = store, store.session(), topics
         self._batch_rows, self._batch_seconds, self._progress = batch_rows, batch_seconds, progress
-        self._log = log.Log(bootstrap, group, topics, session_seconds, poll_seconds, alone=until_caught_up)
+        self._log = log.Log(
+            bootstrap, group, topics, session_seconds, poll_seconds, alone=until_caught_up, timeout=timeout
+        )
         self._dead_letters = DeadLetterTopic(bootstrap, topics.dead_letters)
         self._bootstrap = bootstrap
         self._until_caught_up = until_caught_up

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -19,6 +21,18 @@ if TYPE_CHECKING:
 
 Target = str | Path
 """Where a warehouse is: the path of a DuckDB file, or `ducklake:postgres:KEYWORDS;data=FOLDER`."""
+
+
+def settings(spilling: str) -> dict[str, str | bool | int | float | list[str]]:
+    """DuckDB's settings: where it spills, and at most as many threads as the process is to have by OMP_NUM_THREADS.
+
+    On a lake a second thread costs a small transaction more than it brings: half as much processor time again.
+    """
+    found: dict[str, str | bool | int | float | list[str]] = {"temp_directory": spilling}
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    if re.fullmatch("[1-9][0-9]*", threads):
+        found["threads"] = int(threads)
+    return found
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from warehouse.storage import migrate
-from warehouse.storage.backend import Session, Warehouse
+from warehouse.storage.backend import Session, Warehouse, settings
 from warehouse.storage.transaction import WarehouseError, WarehouseInUseError, enough_room, in_transaction
 from warehouse.storage.waiting import anybody_waits, give_way, wait_in_line
 
@@ -180,7 +180,7 @@ def _open(path: Path, *, read_only: bool) -> DuckDBPyConnection | None:
     import duckdb
 
     before = _identity(path)
-    connection = duckdb.connect(config={"temp_directory": f"{path}.tmp"})
+    connection = duckdb.connect(config=settings(f"{path}.tmp"))
     try:
         how = "READ_ONLY" if read_only else f"ROW_GROUP_SIZE {_ROW_GROUP}"
         quoted = str(path).replace("'", "''")

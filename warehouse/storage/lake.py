@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warehouse.storage.backend import Warehouse
+from warehouse.storage.backend import Warehouse, settings
 from warehouse.storage.transaction import WarehouseError, enough_room
 from warehouse.storage.writers_lock import WritersLock, unanswered, unreadable
 
@@ -132,8 +132,7 @@ def _attach(lake: LakeWarehouse, *, create: bool) -> DuckDBPyConnection:
     """A DuckDB instance with the lake attached. The password goes into a secret, since errors quote the keywords."""
     import duckdb
 
-    spilling = lake.data + ".tmp"
-    database = duckdb.connect(config={"allow_unsigned_extensions": "true", "temp_directory": spilling})
+    database = duckdb.connect(config={"allow_unsigned_extensions": "true"} | settings(f"{lake.data}.tmp"))
     try:
         _load(database, "postgres_scanner")
         _load(database, "ducklake")

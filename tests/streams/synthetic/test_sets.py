@@ -39,6 +39,7 @@ def test_annotators_err_as_often_as_they_are_said_to() -> None:
     assert 0.05 < (~verdict).mean() < 0.6
 
 
+@pytest.mark.slow
 def test_helpfulness_is_labelled_by_its_chance_so_that_a_needless_closing_costs_something() -> None:
     table = labels("helpfulness", 20_000, seed=5, error_rate=0.0)
     readings = truth.read(

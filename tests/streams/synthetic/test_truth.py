@@ -168,6 +168,7 @@ def test_the_truth_sees_what_the_grammar_meant() -> None:
         assert (getattr(readings, name) == getattr(meant, name)).all(), name
 
 
+@pytest.mark.slow
 def test_mood_is_inferred_from_what_shows() -> None:
     silent, glad = truth.happy_chance(asked(FOX, f"i am having a wonderful day! {FOX}"))
     assert silent < text.HAPPY < glad
@@ -202,6 +203,7 @@ def test_the_observable_oracle_is_the_mean_of_the_full_one() -> None:
     assert abs(full / truth.observable_love(conversation, readings.take(np.array([0])))[0] - 1) < 0.02
 
 
+@pytest.mark.slow
 def test_the_observable_oracle_ranks_as_well_as_the_published_model() -> None:
     rng = np.random.default_rng(6)
     talk = log(30_000)

@@ -38,6 +38,7 @@ def loved_by(feed: Any, user: str) -> int:
     return int(feed.ask(query, user)[0][0])
 
 
+@pytest.mark.slow
 def test_a_released_user_counts_again_and_the_release_survives_every_later_judgement(feed: Any, product: Any) -> None:
     feed.pour(*spree(product, "ann"))
     assert loved_by(feed, "ann") == 0

@@ -33,6 +33,7 @@ BAD = {
 }
 
 
+@pytest.mark.parametrize("targets", ["file"], indirect=True)
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_becomes_a_dead_letter_with_its_reason_and_loses_nothing(name: str, feed: Any, product: Any) -> None:
     spoil, reason = BAD[name]
@@ -42,6 +43,15 @@ def test_bad_input_becomes_a_dead_letter_with_its_reason_and_loses_nothing(name:
     assert feed.ask("SELECT detail FROM dead_letters")[0][0]
     assert done.rows["responses"] == 2
     assert feed.ask("SELECT events, dead_letters FROM ingest_positions") == [(3, 1)]
+
+
+def test_bad_input_of_every_kind_in_one_batch_is_told_apart(feed: Any, product: Any) -> None:
+    bad = [(reason, spoil(product.served(f"bad {n}"))) for n, (spoil, reason) in enumerate(BAD.values())]
+    done = feed.pour(product.served("before"), *(line for _, line in bad), product.served("after"))
+    assert feed.ask("SELECT reason, body FROM dead_letters ORDER BY kafka_offset") == bad
+    assert feed.ask("SELECT count(*) FROM dead_letters WHERE detail = ''") == [(0,)]
+    assert done.rows["responses"] == 2
+    assert feed.ask("SELECT events, dead_letters FROM ingest_positions") == [(len(bad) + 2, len(bad))]
 
 
 def test_a_reaction_to_an_unknown_response_waits_and_is_not_lost(feed: Any, product: Any) -> None:

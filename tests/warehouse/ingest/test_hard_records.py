@@ -65,6 +65,7 @@ def send(producer: Any, names: topics.Topics, values: Sequence[bytes | None], **
     producer.flush()
 
 
+@pytest.mark.slow
 def test_only_what_was_committed_is_stored_and_an_open_transaction_is_not_waited_for(
     broker: str, names: topics.Topics, producers: Any, product: Any, tmp_path: Path
 ) -> None:
@@ -140,6 +141,7 @@ def test_keys_headers_and_empty_values_harm_nothing(
     assert ask(path, "SELECT DISTINCT reason FROM dead_letters") == ["empty_message"]
 
 
+@pytest.mark.slow
 def test_a_message_larger_than_a_fetch_stops_nothing(
     broker: str, names: topics.Topics, producers: Any, product: Any, tmp_path: Path
 ) -> None:

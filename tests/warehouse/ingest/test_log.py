@@ -24,7 +24,7 @@ def member(broker: str, stream: Topics) -> Iterator[Log]:
         for partition in (0, 1):
             producer.send(stream.events, value=b"%d" % number, partition=partition)
     producer.close()
-    log = Log(broker, "staying", stream, 6.0, 60.0, alone=False)
+    log = Log(broker, "staying", stream, 1.5, 60.0, alone=False)  # Tansu lets it wait for half its session
     wait_until(lambda: log.poll(1) == {} and log.reassigned() and len(log.assigned()) > 1)
     log.seek(dict.fromkeys(log.assigned(), 0))
     yield log

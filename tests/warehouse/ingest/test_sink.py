@@ -47,6 +47,7 @@ def test_a_stream_arrives_exactly_once_and_its_dead_letters_reach_their_topic(
     assert ingest(path, broker, stream).duplicates == 10
 
 
+@pytest.mark.slow
 def test_ingest_follows_the_stream_until_it_is_stopped(
     broker: str, stream: topics.Topics, product: Any, tmp_path: Path
 ) -> None:
@@ -67,6 +68,7 @@ def test_ingest_follows_the_stream_until_it_is_stopped(
     assert reports[0].responses == 1
 
 
+@pytest.mark.slow
 def test_a_topic_that_ends_before_the_stored_position_is_an_error(
     tansu: str, stream: topics.Topics, product: Any, tmp_path: Path
 ) -> None:
@@ -79,11 +81,10 @@ def test_a_topic_that_ends_before_the_stored_position_is_an_error(
         ingest(path, tansu, stream)
 
 
-@pytest.mark.slow
 def test_a_broker_that_is_not_there_is_named(tmp_path: Path) -> None:
     nowhere = f"127.0.0.1:{brokers.free_port()}"
     with pytest.raises(topics.BrokerUnavailableError, match=f"no broker answers at {nowhere}"):
-        sink.ingest(tmp_path / "warehouse.duckdb", nowhere)
+        sink.ingest(tmp_path / "warehouse.duckdb", nowhere, timeout=0.3)
 
 
 @pytest.mark.slow

@@ -27,6 +27,14 @@ def test_a_transaction_that_raises_leaves_nothing(warehouse: Warehouse) -> None:
         assert reader.execute("SELECT count(*) FROM responses").fetchone() == (0,)
 
 
+def test_duckdb_has_no_more_threads_than_the_process_is_meant_to_have(
+    targets: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with targets.migrated().read() as reader:
+        assert reader.execute("SELECT current_setting('threads')").fetchone() == (1,)
+
+
 def test_two_readers_share_the_warehouse(warehouse: Warehouse) -> None:
     with warehouse.read() as one, warehouse.read() as other:
         assert one.execute("SELECT 1").fetchone() == other.execute("SELECT 1").fetchone()

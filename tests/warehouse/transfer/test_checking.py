@@ -24,6 +24,7 @@ def line(number: int, **changes: Any) -> bytes:
     return json.dumps(SERVED | own | changes).encode()
 
 
+@pytest.mark.slow
 def test_a_check_counts_what_an_import_then_stores_and_stores_nothing(
     warehouse: Any, product: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,6 +57,7 @@ def test_a_warehouse_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "w.duckdb").exists()
 
 
+@pytest.mark.slow
 def test_ids_that_stand_for_several_responses_are_told_with_the_way_out(warehouse: Any, tmp_path: Path) -> None:
     path = tmp_path / "talks.jsonl"
     path.write_bytes(b"\n".join(line(n, response_id=f"m{n % 2}", conversation_id=f"c{n // 2}") for n in range(6)))

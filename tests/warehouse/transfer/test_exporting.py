@@ -76,6 +76,7 @@ def test_an_empty_log_is_an_empty_file(warehouse: Any, tmp_path: Path) -> None:
         assert importing.import_files(warehouse.target, [tmp_path / name], progress=False).events == 0
 
 
+@pytest.mark.slow
 def test_every_table_is_written_as_parquet_and_as_csv(feed: Any, product: Any, tmp_path: Path) -> None:
     feed.pour(*log(product), b"\xff{broken")
     for table in exporting.TABLES:

@@ -70,7 +70,6 @@ def test_the_same_file_again_does_nothing_under_another_name_too(warehouse: Any,
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_other_files_with_the_same_rows_bring_duplicates_only(warehouse: Any, product: Any, tmp_path: Path) -> None:
     lines = [product.served("r1"), product.reacted("r1")]
     bring(warehouse, jsonl(tmp_path / "a.jsonl", lines))

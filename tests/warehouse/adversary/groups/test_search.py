@@ -80,6 +80,7 @@ def told(feed: Any, product: Any) -> Any:
     return feed
 
 
+@pytest.mark.slow
 def test_a_farm_is_found_day_by_day_as_at_once_and_honest_crowds_pass(told: Any, product: Any) -> None:
     whole = groups.judge(at_once(told, product), lockstep_loss=0.0025, block_loss=0.0025, draws=2)
     judged = [run(told, first_day(product) + timedelta(days=n), draws=2) for n in range(DAYS)]
