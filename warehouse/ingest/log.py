@@ -206,9 +206,8 @@ class Log:
         from kafka.errors import KafkaError
 
         with suppress(KafkaError):  # a hint under way would be cancelled, with an error in the log
-            if (
-                self._hinted and self._heard >= self._asked
-            ):  # a broker that was silent when last asked is not waited for
+            silent = self._heard < self._asked  # when last asked; it is not waited for once more
+            if self._hinted and not silent:
                 self._consumer.commit(self._hinted, timeout_ms=2_000)
         with suppress(KafkaError):
             self._consumer.close(autocommit=False, timeout_ms=5_000)
