@@ -112,9 +112,9 @@ def test_two_machines_train_together(talks: Path, base: Path, tmp_path: Path) ->
 
 
 def test_a_reward_model_learns_from_a_file(base: Path, draw_loves: Callable[[int], "object"], tmp_path: Path) -> None:
-    pq.write_table(draw_loves(800), tmp_path / "loves.parquet")
+    pq.write_table(draw_loves(1_000), tmp_path / "loves.parquet")
     words = ["reward", "--data", tmp_path / "loves.parquet", "--base", base, "--out", tmp_path / "p_love"]
-    words += ["--tuning", "lora", "--batch", 16, "--epochs", 4, "--rate", 4e-2]
+    words += ["--tuning", "lora", "--batch", 16, "--epochs", 6, "--rate", 3e-2]
     code, said = ended(start(*words))
     assert code == 0, said
     assert "memory of each rank (plain torch, 1 ranks, lora, float32)" in said
@@ -138,9 +138,9 @@ def test_a_reward_model_on_two_sharded_ranks_is_that_of_one_process(
     from training.reward.ranks import train_on_ranks
     from training.reward.train import train_reward_model
 
-    pq.write_table(draw_loves(400), tmp_path / "loves.parquet")
+    pq.write_table(draw_loves(800), tmp_path / "loves.parquet")
     examples = read_feedback(tmp_path / "loves.parquet").table
-    config = RewardConfig(epochs=2, batch=16, learning_rate=4e-3)
+    config = RewardConfig(epochs=1, batch=16, learning_rate=4e-3)
     settings = {"base": base, "config": config, "name": "x", "lineage": {}}
     engine = EngineConfig(kind="deepspeed", zero=3, ranks=2)
     many = train_on_ranks(examples, tmp_path / "many", engine=engine, **settings)
