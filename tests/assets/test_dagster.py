@@ -125,7 +125,7 @@ def test_every_asset_alone_loses_nothing_and_overwrites_no_earlier_result(copy: 
 
 def test_a_day_alone_loses_nothing(copy: Run) -> None:
     definitions, before = build(RunResource(directory=str(copy.directory))), rows(copy)
-    for asset, day in (("events_by_day", "2026-01-20"), ("adversary_by_day", "2026-01-20")):
+    for asset, day in (("events_by_day", "2026-01-28"), ("adversary_by_day", "2026-01-28")):
         done = dg.materialize(
             list(definitions.assets or []),  # type: ignore[arg-type]
             selection=dg.AssetSelection.assets(asset),

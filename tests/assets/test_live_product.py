@@ -32,9 +32,10 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Play:
         folder=place / "product",
         home=place / "runs",
         recipe=Path(__file__).with_name("live.toml"),
-        responses=10_000,
-        users=800,
-        exposures=1_500,
+        responses=4_000,
+        users=200,
+        exposures=1_000,
+        days=4,
         base_love_rate=0.1,
         command=(sys.executable, "-c", WITHOUT_THE_WORLD),
     )

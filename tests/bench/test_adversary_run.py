@@ -24,7 +24,7 @@ def seed(tmp_path_factory: pytest.TempPathFactory) -> "Seed":
         from adversary_parts.cells import Cell
         from adversary_parts.worlds import Seed, Size
 
-        size = Size(responses=6_000, users=500, days=4, base_love_rate=0.02, later=3_000, probes=40, draws=2)
+        size = Size(responses=3_000, users=250, days=3, base_love_rate=0.02, later=2_000, probes=40, draws=2)
         one = Seed(1, tmp_path_factory.mktemp("adversary") / "seed-1", size)
         one.prepare([Cell("none", ()), Cell("burst_bots-0.2", (AttackShare(name="burst_bots", share=0.2),))])
     return one

@@ -80,7 +80,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "all":
         for way, settings in WAYS.items():
             optimised(place, way, settings, engine_of(way))
-    else:
-        if sys.argv[1] == "killed":
-            killed_at(10)
-        optimised(place, "cut", TWICE, engine_of("3-full"))
+        killed_at(10)
+    optimised(place, "cut", TWICE, engine_of("3-full"))

