@@ -43,7 +43,7 @@ test: $(READY)  ## every test, three files of tests at a time: on two cores, sin
 retest: $(READY)  ## the tests that failed last, one after the other
 	@$(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
-test-fast: $(READY)  ## the tests that take under about half a second each
+test-fast: $(READY)  ## the tests that take under about a third of a second each
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 lint: $(READY)  ## style, format and the direction of imports

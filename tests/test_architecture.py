@@ -48,6 +48,7 @@ def test_a_light_module_loads_no_heavy_package(statement: str, allowed: set[str]
     assert loaded_by(statement) <= allowed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["warehouse.connection", "experiments.readout"])
 def test_storage_and_statistics_load_neither_torch_nor_dagster(package: str) -> None:
     assert not loaded_by(f"import {package}") & {"torch", "transformers", "dagster", "faust"}

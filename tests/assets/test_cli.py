@@ -52,6 +52,7 @@ def test_a_broker_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_check_of_a_file_that_an_import_would_refuse_ends_with_1(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"stars": 5}\n')
     done = loveloop("import", str(tmp_path / "a.jsonl"), "--check", "--warehouse", str(tmp_path / "none.duckdb"))
@@ -71,6 +72,7 @@ def test_a_directory_without_a_run_is_one_clear_error(tmp_path: Path) -> None:
     assert "no run in" in done.stderr
 
 
+@pytest.mark.slow
 def test_simulate_writes_what_it_says(tmp_path: Path) -> None:
     done = loveloop("simulate", "--out", str(tmp_path / "world"), "--responses", "300")
     assert done.returncode == 0, done.stderr

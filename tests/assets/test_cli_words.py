@@ -97,6 +97,7 @@ def test_the_ledger_as_json_is_json_and_nothing_else(target: Path) -> None:
     assert len(found["agreement"]["ci"]) == 2
 
 
+@pytest.mark.slow
 def test_the_status_is_a_table_whose_figures_are_those_of_its_json(target: Path) -> None:
     told = run("warehouse", "status", "--warehouse", target).output
     found = json.loads(run("warehouse", "status", "--warehouse", target, "--json").stdout)
@@ -109,6 +110,7 @@ def test_the_status_is_a_table_whose_figures_are_those_of_its_json(target: Path)
     assert "{" not in told
 
 
+@pytest.mark.slow
 def test_lists_that_are_cut_say_how_much_there_is(target: Path) -> None:
     assert (
         "2 of 3 shown; --limit 3 shows all" in run("quarantine", "list", "--limit", "2", "--warehouse", target).output
@@ -121,6 +123,7 @@ def test_lists_that_are_cut_say_how_much_there_is(target: Path) -> None:
     assert "the newest 1 of 2 shown; --limit 2 shows all" in cut.output
 
 
+@pytest.mark.slow
 def test_a_day_that_is_judged_is_told_in_words(target: Path) -> None:
     told = run("quarantine", "update", "--until", "2026-01-05", "--warehouse", target)
     assert told.exit_code == 0, told.output

@@ -52,6 +52,7 @@ def product(tmp_path: Path) -> Product:
     return Product(tmp_path)
 
 
+@pytest.mark.slow
 def test_what_a_clock_put_ahead_of_the_request_is_erased_and_its_file_does_not_bring_it_back(product: Product) -> None:
     lines = told("dev1", AHEAD, "Words that only dev1 was told.")
     assert product.imports("ahead.jsonl", *lines).exit_code == 0
@@ -63,6 +64,7 @@ def test_what_a_clock_put_ahead_of_the_request_is_erased_and_its_file_does_not_b
     assert not product.holds("only dev1")
 
 
+@pytest.mark.slow
 def test_dead_letters_in_arrays_and_under_mapped_columns_are_erased(product: Product) -> None:
     words = [json.loads(line) for user in ("userA", "userB") for line in told(user, NOW, f"Words for {user} alone.")]
     product.imports("array.jsonl", *told("userC", NOW, "Fine."), json.dumps(words).encode())
@@ -80,6 +82,7 @@ def test_dead_letters_in_arrays_and_under_mapped_columns_are_erased(product: Pro
     assert [product.holds(f"Words for {user}") for user in ("userB", "bob", "cat")] == [False, False, True]
 
 
+@pytest.mark.slow
 def test_a_name_that_nobody_has_is_refused_and_what_was_meant_is_suggested(product: Product) -> None:
     product.imports("one.jsonl", *told("margaret", NOW, "Hello."))
     for slip in ("Margaret", "margarte", "nobody"):

@@ -25,6 +25,7 @@ def loveloop(*words: object) -> Result:
     return CliRunner().invoke(group, [str(word) for word in words])
 
 
+@pytest.mark.slow
 def test_an_import_is_listed_and_taken_back_and_what_rests_on_it_is_told(tmp_path: Path) -> None:
     file, target, sets = tmp_path / "day.jsonl", tmp_path / "w.duckdb", tmp_path / "sets"
     file.write_text("\n".join(map(json.dumps, (SERVED, LOVED))))
@@ -50,6 +51,7 @@ def test_an_import_is_listed_and_taken_back_and_what_rests_on_it_is_told(tmp_pat
     assert "1 responses, 1 reactions" in loveloop("import", file, *there).output
 
 
+@pytest.mark.slow
 def test_two_imports_of_one_file_are_told_apart(tmp_path: Path) -> None:
     file, there = tmp_path / "hearts.jsonl", ["--warehouse", tmp_path / "w.duckdb"]
     file.write_text(json.dumps({"user_id": "u", "response_id": "r", "reacted_at": "2026-03-01T12:00:00Z"}))
@@ -61,6 +63,7 @@ def test_two_imports_of_one_file_are_told_apart(tmp_path: Path) -> None:
     assert "reaction_changed, reaction=dislike, action=added" in listed
 
 
+@pytest.mark.slow
 def test_a_product_s_export_needs_no_mapping(tmp_path: Path) -> None:
     table = "user_id,message_id,created_at,stars\nu1,m1,1772366400,5\nu2,m2,1772366400,1\nu3,m3,1772366400,\n"
     (tmp_path / "thumbs.csv").write_text(table)

@@ -52,6 +52,7 @@ def pour(target: Path, *events: Event) -> None:
     commit(connection.open(target), decode_batch(records), {Slot(TOPICS.events, "t", 0): first})
 
 
+@pytest.mark.slow
 def test_options_alone_build_a_set_and_diff_tells_what_changed_and_why(target: Path, tmp_path: Path) -> None:
     places = ["--warehouse", str(target)]
     build = [*places, "--out", str(tmp_path / "sets"), "--as-of"]
@@ -69,6 +70,7 @@ def test_options_alone_build_a_set_and_diff_tells_what_changed_and_why(target: P
     assert found["counts"] == {"flipped to loved": {"late love": 1}, "flipped to not loved": {"retracted": 1}}
 
 
+@pytest.mark.slow
 def test_the_status_warns_of_reactions_that_wait_for_too_long(target: Path) -> None:
     pour(target, loved("lost", NOON))
     done = CliRunner().invoke(warehouse, ["status", "--warehouse", str(target), "--json"])
@@ -95,6 +97,7 @@ def _fields(event: ResponseServed) -> dict[str, Any]:
     return {name: getattr(event, name) for name in event.__struct_fields__}
 
 
+@pytest.mark.slow
 def test_a_recipe_s_rule_of_credit_is_frozen_and_is_what_p_love_learns(tmp_path: Path) -> None:
     from assets.pipeline import prepare
     from assets.run import perform

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from assets.orchestration import words
 from assets.orchestration.live import REDRAWN, Live
@@ -49,6 +50,7 @@ def test_each_figure_is_told_of_its_partition_with_where_the_training_is() -> No
     assert (whole.asset_key, whole.partition) == (dg.AssetKey("p_love"), None)
 
 
+@pytest.mark.slow
 def test_the_curves_are_drawn_now_and_then_and_at_the_end() -> None:
     drawn = ["curves" in each.metadata for each in observed(steps(1, 2, REDRAWN + 1, REDRAWN + 2, 2 * REDRAWN + 2))]
     assert drawn == [False, False, True, False, True]
@@ -57,6 +59,7 @@ def test_the_curves_are_drawn_now_and_then_and_at_the_end() -> None:
     assert str(ended[-1].metadata["curves"].value).startswith("![curves](data:image/png;base64,")
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_is_told_in_words_and_drawn_without_a_fault() -> None:
     for wrong in (math.nan, math.inf):
         (told,) = observed(steps(1.0, of=1, loss=wrong))

@@ -131,10 +131,12 @@ def product(tmp_path: Path, users: list[str], prompts: int) -> Run:
     return run
 
 
+@pytest.mark.slow
 def test_enough_feedback_passes(tmp_path: Path) -> None:
     preflight.check(product(tmp_path, [f"u{number}" for number in range(100)], prompts=2_000))
 
 
+@pytest.mark.slow
 def test_feedback_without_test_users_or_on_the_same_few_prompts_cannot_be_measured(tmp_path: Path) -> None:
     few = [f"u{number}" for number in range(400) if uniform(f"u{number}", 1) > 0.5][:100]  # none is a test user
     with pytest.raises(ValueError, match="cannot run yet") as error:

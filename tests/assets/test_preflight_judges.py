@@ -124,6 +124,7 @@ def key(tmp_path: Path, text: str, which: str) -> str:
     return stage.key(Run(tmp_path, wanted)).digest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["policy", "evaluation"])
 def test_a_judge_of_one_s_own_that_was_changed_runs_its_stages_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str

@@ -52,6 +52,7 @@ def run(target: Path, *arguments: str) -> str:
     return done.output
 
 
+@pytest.mark.slow
 def test_a_user_is_listed_explained_released_and_confirmed(target: Path) -> None:
     assert "bot (love_streak)" in run(target, "list")
     assert [json.loads(line)["user_id"] for line in run(target, "list", "--json").splitlines()] == ["bot"]

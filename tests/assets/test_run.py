@@ -113,6 +113,7 @@ CHAIN = {"a": (), "b": ("a",), "c": ("b",), "d": ("a",), "report": ("c", "d")}
 """Stages of a small loop, and what each reads."""
 
 
+@pytest.mark.slow
 def test_stages_asked_for_anew_in_every_order_overwrite_nothing_of_an_earlier_cycle(tmp_path: Path) -> None:
     for order in itertools.permutations(CHAIN):
         calls: list[str] = []

@@ -57,6 +57,7 @@ def rankings() -> list[Ranking]:
     return [ranking_of(rows) for rows in lives()]
 
 
+@pytest.mark.slow
 def test_the_warehouse_finds_every_day_as_it_was_lived_whatever_the_wire_did(stored: Path) -> None:
     found, lived = user_days(stored, as_of=WORLD.ends_at), with_sentiment(lived_days(WORLD))
     assert len(found) == len(lived) > 500

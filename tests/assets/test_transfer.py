@@ -60,6 +60,7 @@ def test_letters_are_listed_shown_put_right_and_redriven(target: Path, tmp_path:
     assert "still not_json: 1" in loveloop("dead-letters", "redrive", "--all", "--warehouse", target).output
 
 
+@pytest.mark.slow
 def test_bytes_of_a_letter_do_not_steer_the_terminal(target: Path) -> None:
     broken = sorted(letters(target))[1]
     assert "\x1b" not in loveloop("dead-letters", "show", broken, "--warehouse", target).output
@@ -74,6 +75,7 @@ def test_redrive_wants_to_know_which_letters(target: Path) -> None:
         assert (done.exit_code, "say which" in done.output) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_what_a_mapping_makes_of_a_table(tmp_path: Path) -> None:
     rows = [{"uid": n, "message": "r", "at": "2026-03-01T12:00:00", "emoji": "\u2764", "junk": 1} for n in range(3)]
     (tmp_path / "hearts.json").write_text(json.dumps(rows))

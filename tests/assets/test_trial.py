@@ -111,6 +111,7 @@ def empty(migrated: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(migrated, tmp_path / "empty.duckdb"))
 
 
+@pytest.mark.slow
 def test_a_live_experiment_is_read_and_its_known_effect_found(target: Path) -> None:
     facts = trial.read(target, "tone", planned_exposures=3_000, shares={"control": 0.5, "treatment": 0.5})
     assert facts["decision"] == "ship"
@@ -122,6 +123,7 @@ def test_a_live_experiment_is_read_and_its_known_effect_found(target: Path) -> N
     assert facts["policies"] == {"control": ["incumbent"], "treatment": [STAGED]}
 
 
+@pytest.mark.slow
 def test_the_ledger_holds_predicted_beside_measured_by_the_interval_that_decides(target: Path) -> None:
     facts = trial.read(target, "tone")
     (row,) = queries.ledger(target)
@@ -131,6 +133,7 @@ def test_the_ledger_holds_predicted_beside_measured_by_the_interval_that_decides
     assert row["measured_low"] < facts["lift_ci"][0]
 
 
+@pytest.mark.slow
 def test_the_history_grows_with_what_is_new_and_keeps_all_of_it(target: Path) -> None:
     first = trial.read(target, "tone")
     trial.read(target, "tone")
@@ -142,6 +145,7 @@ def test_the_history_grows_with_what_is_new_and_keeps_all_of_it(target: Path) ->
     assert len(queries.ledger(target)) == 1
 
 
+@pytest.mark.slow
 def test_a_reading_of_an_earlier_moment_changes_nothing_that_is_kept(target: Path) -> None:
     trial.read(target, "tone")
     before = queries.ledger(target)
@@ -152,6 +156,7 @@ def test_a_reading_of_an_earlier_moment_changes_nothing_that_is_kept(target: Pat
     assert len(experiments.readouts(target)) == 1
 
 
+@pytest.mark.slow
 def test_a_reading_that_counts_nobody_takes_no_measured_lift_from_the_ledger(target: Path) -> None:
     measured = trial.read(target, "tone")
     nobody = trial.read(target, "tone", maturity_hours=87_600)
@@ -159,6 +164,7 @@ def test_a_reading_that_counts_nobody_takes_no_measured_lift_from_the_ledger(tar
     assert queries.ledger(target)[0]["measured_lift"] == measured["lift"]
 
 
+@pytest.mark.slow
 def test_users_of_both_arms_are_counted_left_out_and_told(target: Path) -> None:
     store(target, *Product(3, name="tone").served("u0", "treatment", response_id="crossed"))
     facts = trial.read(target, "tone")
@@ -166,6 +172,7 @@ def test_users_of_both_arms_are_counted_left_out_and_told(target: Path) -> None:
     assert any(sentence.startswith("1 user seen in more than one arm") for sentence in facts["told"])
 
 
+@pytest.mark.slow
 def test_exposures_that_are_too_young_are_not_counted_yet_and_told(target: Path) -> None:
     moment = NOON + timedelta(minutes=5_000)
     facts = trial.read(target, "tone", as_of=moment)
@@ -175,6 +182,7 @@ def test_exposures_that_are_too_young_are_not_counted_yet_and_told(target: Path)
     assert trial.read(target, "tone", as_of=moment, maturity_hours=0)["rows"] == 4_000
 
 
+@pytest.mark.slow
 def test_an_arm_without_exposure_is_said_and_nothing_is_made_up(empty: Path) -> None:
     store(empty, *Product().served("ann", "control", loved=True))
     facts = trial.read(empty, "tone")
@@ -186,6 +194,7 @@ def test_an_arm_without_exposure_is_said_and_nothing_is_made_up(empty: Path) -> 
     assert "+0.0%" not in page
 
 
+@pytest.mark.slow
 def test_an_experiment_without_a_love_has_no_effect_rather_than_none(empty: Path) -> None:
     product = Product()
     store(empty, *(line for n in range(20) for line in product.served(f"u{n}", ("control", "treatment")[n % 2])))
@@ -197,6 +206,7 @@ def test_an_experiment_without_a_love_has_no_effect_rather_than_none(empty: Path
     assert queries.ledger(empty)[0]["measured_lift"] is None
 
 
+@pytest.mark.slow
 def test_an_arm_that_lost_all_love_is_stopped_and_one_that_alone_is_loved_ships(empty: Path) -> None:
     arms = [(n, ("control", "treatment")[n % 2]) for n in range(120)]
     for seed, (name, loved) in enumerate([("worse", "control"), ("better", "treatment")]):
@@ -210,6 +220,7 @@ def test_an_arm_that_lost_all_love_is_stopped_and_one_that_alone_is_loved_ships(
     assert "effect       Love rate up from none (at least +" in better
 
 
+@pytest.mark.slow
 def test_shares_are_taken_as_equal_unless_said_and_what_was_said_is_kept(target: Path) -> None:
     assert "shares taken as equal: say --share control=0.9 if they were not" in trial.read(target, "tone")["told"]
     void = trial.read(target, "tone", shares={"control": 0.9})
@@ -218,6 +229,7 @@ def test_shares_are_taken_as_equal_unless_said_and_what_was_said_is_kept(target:
     assert trial.read(target, "tone")["shares"] == pytest.approx({"control": 0.9, "treatment": 0.1})
 
 
+@pytest.mark.slow
 def test_a_plan_that_nobody_made_is_told_and_does_not_move_with_the_data(target: Path) -> None:
     first = trial.read(target, "tone", as_of=NOON + timedelta(days=3))
     assert any("would show +20% at the control's Love rate" in sentence for sentence in first["told"])
@@ -228,6 +240,7 @@ def test_a_plan_that_nobody_made_is_told_and_does_not_move_with_the_data(target:
     assert trial.read(target, "tone")["planned_exposures"] == 123
 
 
+@pytest.mark.slow
 def test_a_treatment_that_nobody_staged_has_no_row_in_the_ledger_and_the_reason_is_said(target: Path) -> None:
     store(target, *Product(4, name="other", policy="own").days(users=20))
     facts = trial.read(target, "other")
@@ -239,6 +252,7 @@ def test_a_treatment_that_nobody_staged_has_no_row_in_the_ledger_and_the_reason_
     assert queries.ledger(target) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
@@ -260,12 +274,14 @@ def test_what_does_not_fit_is_refused_with_the_way_out(target: Path, asked: dict
     assert experiments.readouts(target) == []
 
 
+@pytest.mark.slow
 def test_one_pair_of_three_arms_is_read_with_shares_in_proportion(target: Path) -> None:
     store(target, *Product(6, name="tone").served("zoe", "third", response_id="third"))
     facts = trial.read(target, "tone", treatment="treatment", shares={"control": 0.25, "treatment": 0.25})
     assert (facts["shares"], facts["rows"]) == ({"control": 0.5, "treatment": 0.5}, 4_000)
 
 
+@pytest.mark.slow
 def test_a_second_look_says_only_what_is_new(target: Path) -> None:
     before = trial.read(target, "tone")
     again = trial.read(target, "tone")
@@ -296,6 +312,7 @@ def test_the_list_shows_every_arm(target: Path) -> None:
     assert [arm["loves"] for arm in test["arms"]] == [int(row.split()[6]) for row in rows]
 
 
+@pytest.mark.slow
 def test_the_page_has_arms_effect_decision_and_next_step_and_json_the_same_figures(target: Path) -> None:
     words = ["experiment", "read", "tone", "--warehouse", target, "--planned", "3000", "--share", "control=0.5"]
     page, facts = loveloop(*words).output, json.loads(loveloop(*words, "--json").stdout)
@@ -346,6 +363,7 @@ def test_reading_every_so_often_says_what_changed_and_ends_in_order(target: Path
     assert len(experiments.readouts(target)) == 2
 
 
+@pytest.mark.slow
 def test_events_through_a_broker_are_read_as_files_are(filled: Path, tmp_path: Path, tansu: str) -> None:
     path, names = tmp_path / "streamed.duckdb", topics.Topics.under(f"trial-{tmp_path.name}")
     topics.create_topics(tansu, 2, topics=names)
@@ -376,6 +394,7 @@ def exposures_of(name: str, answers: dict[str, list[str]] = ANSWERS) -> list[byt
     ))  # fmt: skip
 
 
+@pytest.mark.slow
 def test_two_experiments_of_one_seed_lie_in_one_warehouse_and_are_both_read(empty: Path) -> None:
     store(empty, *exposures_of("first"), *exposures_of("second"))
     counted = queries.counts(empty)
@@ -422,6 +441,7 @@ def test_a_run_waits_for_its_live_experiment_and_says_what_to_serve(empty: Path,
     assert not any(each["what"] == "A/B test" for each in provenance.origins(run)), "nothing was served yet"
 
 
+@pytest.mark.slow
 def test_a_run_reads_the_newest_experiment_of_a_staged_candidate(target: Path, tmp_path: Path) -> None:
     later = NOON + timedelta(days=20)
     store(target, *Product(8, name="of another", policy="own").days(users=20, begin=later))
@@ -437,6 +457,7 @@ def test_a_run_reads_the_newest_experiment_of_a_staged_candidate(target: Path, t
     assert shown.lift == facts["lift"]
 
 
+@pytest.mark.slow
 def test_a_recipe_names_the_experiment_its_plan_and_its_shares(target: Path, tmp_path: Path) -> None:
     store(target, *Product(9, name="own", policy="own").days(users=20))
     run = live_run(target, tmp_path, name="own", planned=40, shares={"control": 0.5}, maturity_hours=0)
@@ -451,6 +472,7 @@ def test_a_candidate_that_failed_a_gate_is_not_simply_to_be_served(empty: Path, 
     )
 
 
+@pytest.mark.slow
 def test_a_candidate_that_failed_a_gate_never_gets_ship_without_that(target: Path) -> None:
     """In the transcript, on the page, in the ledger, in Dagster's metadata."""
     failed = {"failed_gates": ["needless closings", "length"]}
@@ -483,6 +505,7 @@ def test_arms_that_do_not_fit_do_not_keep_back_the_rest_of_the_cycle(target: Pat
     assert perform(run, experiment.LEDGER).facts["summary"].startswith("nothing measured yet")
 
 
+@pytest.mark.slow
 def test_a_candidate_may_be_served_under_the_name_of_its_weights(empty: Path, tmp_path: Path) -> None:
     store(empty, *Product(policy="weights").days(users=40))
     stage(empty)

@@ -81,6 +81,7 @@ def flag(subject: str, name: str, score: float, since: str = "NULL", at: datetim
         TIMESTAMPTZ '{at.isoformat()}' AS flagged_at, {since} AS since"""
 
 
+@pytest.mark.slow
 def test_a_love_that_was_taken_back_is_none(stream: Stream, tmp_path: Path) -> None:
     stream.loves("r1", "u1")
     stream.loves("r2", "u2")
@@ -90,6 +91,7 @@ def test_a_love_that_was_taken_back_is_none(stream: Stream, tmp_path: Path) -> N
     assert len(found.keys) == 1
 
 
+@pytest.mark.slow
 def test_a_love_of_a_flagged_user_is_left_out_from_the_flags_moment_on(stream: Stream, tmp_path: Path) -> None:
     stream.shown("r7", "u1")
     stream.loves("r1", "u1", after=60, attack="slow_drip")
@@ -102,6 +104,7 @@ def test_a_love_of_a_flagged_user_is_left_out_from_the_flags_moment_on(stream: S
     assert found.online_at.tolist()[1] == NOON.timestamp() * US
 
 
+@pytest.mark.slow
 def test_a_flag_below_the_line_leaves_nothing_out_but_is_a_suspicion(stream: Stream, tmp_path: Path) -> None:
     event = stream.loves("r1", "u1")
     found = stream.read(tmp_path, flag("reaction", event, 0.4))
@@ -110,6 +113,7 @@ def test_a_flag_below_the_line_leaves_nothing_out_but_is_a_suspicion(stream: Str
     assert found.rules == [[]]
 
 
+@pytest.mark.slow
 def test_what_trust_takes_from_a_love_is_left_out_in_part(stream: Stream, tmp_path: Path) -> None:
     stream.loves("r1", "u1", attack="slow_drip")
     trust = "INSERT INTO user_trust BY NAME SELECT 'u1' AS user_id, 0.25 AS trust, DATE '2026-01-21' AS day"
@@ -118,6 +122,7 @@ def test_what_trust_takes_from_a_love_is_left_out_in_part(stream: Stream, tmp_pa
     assert found.suspicion.tolist() == pytest.approx([0.75])
 
 
+@pytest.mark.slow
 def test_a_replayed_love_is_the_owners_as_long_as_the_owners_own_stands(stream: Stream, tmp_path: Path) -> None:
     stream.loves("r1", "u1", after=60)
     stream.loves("r1", "u1", after=600, attack="replay_flood", adds=False)
@@ -131,6 +136,7 @@ def test_a_replayed_love_is_the_owners_as_long_as_the_owners_own_stands(stream: 
     }
 
 
+@pytest.mark.slow
 def test_a_love_for_what_its_user_was_never_shown_counts_for_nothing(stream: Stream, tmp_path: Path) -> None:
     stream.loves("r1", "u6", attack="replay_flood")
     found = stream.read(tmp_path)

@@ -21,6 +21,7 @@ def past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "past.duckdb"
 
 
+@pytest.mark.slow
 def test_an_event_told_again_is_the_one_that_is_stored(past: Path) -> None:
     from ingest_parts.past import Past
 
@@ -40,6 +41,7 @@ def test_an_event_told_again_is_the_one_that_is_stored(past: Path) -> None:
         assert stored[event.event_id] == where
 
 
+@pytest.mark.slow
 def test_ids_and_moments_of_the_past_run_together_and_every_reaction_has_its_response(past: Path) -> None:
     with connection.open(past).read() as opened:
         rows, ids, in_order = opened.execute(
@@ -55,6 +57,7 @@ def test_ids_and_moments_of_the_past_run_together_and_every_reaction_has_its_res
     assert (rows, ids, in_order, reactions, shown) == (19_000, 19_000, True, 1_000, 1_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "copied"), [("new_events", False), ("copies_of_old", True), ("retractions", False)])
 def test_a_load_after_the_past_keeps_the_contract_and_counts_its_copies(
     kind: str, copied: bool, past: Path, tmp_path: Path

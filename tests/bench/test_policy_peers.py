@@ -149,6 +149,7 @@ def test_peak_memory_is_this_programs_own() -> None:
     assert len(held) == 64 * 2**20
 
 
+@pytest.mark.slow
 def test_ours_takes_the_prompts_and_counts_what_it_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import pyarrow as pa
     from peers_parts import ours, texts

@@ -33,6 +33,7 @@ def storm(bootstrap: str, names: topics.Topics, records: int, monkeypatch: pytes
     return fired
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_and_nothing_stops(
     broker: str, stream: topics.Topics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,7 @@ def test_every_recipe_in_the_page_is_one(page: Path) -> None:
         Recipe.model_validate({"source": "world" if "world" in said else "warehouse"} | said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 def test_every_example_of_the_module_runs(module: str) -> None:
     assert doctest.testmod(importlib.import_module(module)).failed == 0

@@ -20,6 +20,7 @@ def effect(exposures: np.ndarray, loves: np.ndarray, treated: np.ndarray, treate
     return relative(sums(loves, exposures), sums(treated_loves, treated), information=1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lift", [0.0, 0.3])
 def test_the_clustered_interval_covers_the_truth_on_rare_loves(lift: float) -> None:
     rng = np.random.default_rng(7)
@@ -27,6 +28,7 @@ def test_the_clustered_interval_covers_the_truth_on_rare_loves(lift: float) -> N
     assert np.mean([each.ci.low <= lift <= each.ci.high for each in effects]) == pytest.approx(0.95, abs=0.025)
 
 
+@pytest.mark.slow
 def test_the_unclustered_interval_would_not() -> None:
     rng = np.random.default_rng(8)
     effects = [effect(*arm_pair(rng, 2_500, 0.0, rate=0.04)) for _ in range(300)]

@@ -31,6 +31,7 @@ def wait_until_gone(pid: int, seconds: float = 10) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.slow
 def test_a_broker_answers_on_loopback_and_leaves_nothing_behind(tmp_path: Path) -> None:
     with brokers.start("tansu", tmp_path) as broker:
         topics.wait_for_broker(broker.bootstrap)
@@ -50,6 +51,7 @@ def test_stopping_twice_is_allowed(tmp_path: Path) -> None:
     assert not broker.alive()
 
 
+@pytest.mark.slow
 def test_a_broker_that_does_not_hear_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(brokers.SECONDS_TO_STOP, "tansu", 0.2)
     broker = brokers.start("tansu", tmp_path)
@@ -87,6 +89,7 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
             brokers.start("tansu", tmp_path / "b", port=port)
 
 
+@pytest.mark.slow
 def test_a_broker_that_dies_at_once_shows_the_end_of_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "broken"
     broken.write_text("#!/bin/sh\necho no storage today >&2\nexit 3\n")
@@ -109,6 +112,7 @@ def test_kafka_without_java_says_what_to_install(tmp_path: Path, monkeypatch: py
         brokers.start("kafka", tmp_path)
 
 
+@pytest.mark.slow
 def test_kafka_finds_its_settings_in_a_folder_that_is_named_from_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

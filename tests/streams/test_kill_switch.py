@@ -31,6 +31,7 @@ def test_a_serving_process_asks_which_arms_have_tripped(tansu: str, stream: topi
     assert tripped(tansu, names=stream) == {TrippedArm("tone", "b"), TrippedArm("tone", "c")}
 
 
+@pytest.mark.slow
 def test_a_serving_process_follows_and_knows_the_past_at_once(tansu: str, stream: topics.Topics) -> None:
     topics.create_topics(tansu, topics=stream)
     publish(tansu, stream, trip("b"))
@@ -46,6 +47,7 @@ def test_a_serving_process_follows_and_knows_the_past_at_once(tansu: str, stream
     assert switch.is_off("tone", "b"), "what was known stays known"
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_not_there_is_named() -> None:
     nowhere = f"127.0.0.1:{brokers.free_port()}"
     with pytest.raises(topics.BrokerUnavailableError, match="no broker answers"), KillSwitch(nowhere, timeout=0.3):

@@ -18,6 +18,7 @@ def test_a_topic_that_is_not_there_has_no_partitions_and_no_messages(broker: str
     assert list(consumer.read_to_end(broker, stream.events)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "call",
     [
@@ -38,6 +39,7 @@ def test_a_broker_that_is_not_there_is_named_within_the_timeout(call) -> None:  
     assert time.monotonic() - started < 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["nowhere.invalid:9092", "127.0.0.1:notaport", "", ":", "127.0.0.1"])
 def test_an_address_that_is_none_is_no_broker(address: str) -> None:
     with pytest.raises(topics.BrokerUnavailableError, match="no broker answers at"):

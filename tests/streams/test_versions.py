@@ -145,6 +145,7 @@ def test_version_two_accepts_exactly_the_canonical_names(name: str) -> None:
         assert canonical_reaction(name) == name
 
 
+@pytest.mark.slow
 @given(NAMES)
 def test_a_line_that_the_present_check_accepts_is_the_same_without_its_upcaster(name: str) -> None:
     fields = json.loads(reacted(name))

@@ -25,6 +25,7 @@ STORIES = [  # what was added (or removed, with a minus) in this order, and what
 ]
 
 
+@pytest.mark.slow
 def test_the_last_thumb_stands_in_whatever_order_they_come(feed: Any, product: Any) -> None:
     lines = []
     for number, (story, _) in enumerate(STORIES):

@@ -48,6 +48,7 @@ def test_a_set_whose_erasure_was_interrupted_does_not_open_and_can_be_cleared(ma
     assert [file.name for file in made.iterdir()] == ["ERASED.json"]
 
 
+@pytest.mark.slow
 def test_the_rows_of_an_erased_set_cannot_be_frozen_again(feed: Any, made: Path) -> None:
     without(made, pa.array([True, False, False]))
     with pytest.raises(ErasedTrainingSetError, match="it held a user who asked to be forgotten"):

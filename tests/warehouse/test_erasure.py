@@ -3,6 +3,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from warehouse import connection, erasure, queries
 from warehouse.ingest.forgetting import Limit, user_hash
 from warehouse.storage import migrate, upkeep
@@ -11,6 +13,7 @@ HOUR = timedelta(hours=1)
 RECEIVED = datetime(2026, 3, 10, tzinfo=UTC)
 
 
+@pytest.mark.slow
 def test_a_request_by_hand_does_what_an_event_does_and_is_no_event_in_the_sums(feed: Any, product: Any) -> None:
     feed.pour(product.served("r1", experiment="warmer", arm="control"), product.reacted("r1"), b'{"user_id":"ann", !')
     feed.pour(product.served("r2", "bea"))
@@ -25,6 +28,7 @@ def test_a_request_by_hand_does_what_an_event_does_and_is_no_event_in_the_sums(f
     )
 
 
+@pytest.mark.slow
 def test_a_receipt_ends_a_request_and_a_later_one_is_pending_again(feed: Any, product: Any) -> None:
     target, name = feed.warehouse.target, user_hash("ann")
     feed.pour(product.erasure("ann"))
@@ -48,6 +52,7 @@ def test_a_user_whom_only_a_broken_line_names_is_known_and_a_slip_of_the_pen_is_
     assert erasure.known(feed.warehouse.target, "dov") == erasure.Known(False, ())
 
 
+@pytest.mark.slow
 def test_another_warehouse_forgets_whom_it_is_told_to_forget(feed: Any, product: Any) -> None:
     target = feed.warehouse.target
     feed.pour(product.served("r1"), product.reacted("r1", "eve"), product.served("r2", "bea"), b'{"user_id":"ann", !')
@@ -70,6 +75,7 @@ def test_a_request_by_hand_that_is_also_posted_is_one_request(feed: Any, product
     assert json.loads(json.dumps(feed.ask("SELECT count(*) FROM erasures"))) == [[1]]
 
 
+@pytest.mark.slow
 def test_after_request_and_purge_no_byte_of_the_user_is_left_in_files_or_catalogue(
     feed: Any, product: Any, targets: Any
 ) -> None:
@@ -101,6 +107,7 @@ def hold(targets: Any, *marks: bytes) -> list[Path]:
     return [file for file in files if any(mark in file.read_bytes() for mark in marks)]
 
 
+@pytest.mark.slow
 def test_requests_that_an_older_version_only_recorded_are_hashed_and_fulfilled(product: Any, tmp_path: Path) -> None:
     store = connection.open(tmp_path / "old.duckdb")
     with store.connect(create=True) as old:

@@ -60,6 +60,7 @@ def test_a_user_who_saw_two_arms_is_counted_and_in_neither(feed: Any, product: A
     assert (before.in_several_arms, before.users["user_id"].to_pylist()) == (0, ["ann", "bea"])
 
 
+@pytest.mark.slow
 def test_texts_are_judged_once_each_and_in_batches(feed: Any, product: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiments, "TEXTS_AT_ONCE", 2)
     feed.pour(

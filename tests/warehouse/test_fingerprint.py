@@ -55,6 +55,7 @@ def test_any_order_batching_and_copies_give_the_same_tables(
     assert told(feed_on, empty, retold, cuts) == tables
 
 
+@pytest.mark.slow
 def test_a_replay_of_the_whole_log_changes_nothing(feed: Any, product: Any) -> None:
     lines = [*product.day(), *BROKEN]
     feed.pour(*lines)
@@ -64,6 +65,7 @@ def test_a_replay_of_the_whole_log_changes_nothing(feed: Any, product: Any) -> N
     assert fingerprint(feed.warehouse.target) == before
 
 
+@pytest.mark.slow
 def test_one_changed_reaction_changes_the_fingerprint_and_shows_where(feed: Any, product: Any) -> None:
     feed.pour(product.served("r1"))
     before = fingerprints(feed.warehouse.target)

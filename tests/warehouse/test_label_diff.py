@@ -35,6 +35,7 @@ def reasons(found: LabelDiff) -> list[tuple[str, str, str]]:
     return [(each.response_id, each.kind, each.reason) for each in found.changes]
 
 
+@pytest.mark.slow
 def test_a_late_love_and_a_retraction_flip_labels_and_the_diff_says_so(feed: Any, product: Any, sets: Sets) -> None:
     soon, later = product.noon + 30 * HOUR, product.noon + 60 * HOUR
     old = sets.freeze(as_of=soon)
@@ -45,6 +46,7 @@ def test_a_late_love_and_a_retraction_flip_labels_and_the_diff_says_so(feed: Any
     assert [(each.before, each.after) for each in found.changes] == [(1.0, 0.0), (0.0, 1.0)]
 
 
+@pytest.mark.slow
 def test_what_was_said_in_time_but_read_later_arrived_late(feed: Any, product: Any, sets: Sets) -> None:
     old = sets.freeze(as_of=product.noon + 30 * HOUR)
     feed.pour(product.reacted("r1", at=product.noon + HOUR), product.served("r9", at=product.noon + HOUR))
@@ -52,6 +54,7 @@ def test_what_was_said_in_time_but_read_later_arrived_late(feed: Any, product: A
     assert reasons(found) == [("r1", "flipped", "arrived late"), ("r9", "added", "arrived late")]
 
 
+@pytest.mark.slow
 def test_rows_come_when_they_mature_and_go_with_a_quarantine_or_an_erasure(feed: Any, product: Any, sets: Sets) -> None:
     bot = [product.noon + timedelta(minutes=n) for n in range(14)]
     feed.pour(*(product.served(f"bot-{n}", "bot", at) for n, at in enumerate(bot)))
@@ -63,6 +66,7 @@ def test_rows_come_when_they_mature_and_go_with_a_quarantine_or_an_erasure(feed:
     assert found.counts() == {"added": {"matured": 1}, "removed": {"quarantined": 3, "erased": 1}}
 
 
+@pytest.mark.slow
 def test_another_rule_of_credit_is_a_reason_of_its_own(sets: Sets, feed: Any, product: Any) -> None:
     feed.pour(product.served("r5", turn=1, at=product.noon + HOUR), product.reacted("r5", at=product.noon + HOUR))
     found = sets.between(sets.freeze(), sets.freeze(credit="decay"))

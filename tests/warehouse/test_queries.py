@@ -8,6 +8,7 @@ from streams.fixtures import Worlds
 from warehouse import queries
 
 
+@pytest.mark.slow
 def test_the_counts_of_a_simulated_world_are_its_known_amounts(feed: Any, loveloop_world: Worlds) -> None:
     world = loveloop_world()
     lines, amounts = world.lines(), world.amounts

@@ -45,6 +45,7 @@ def sums(feed: Any) -> list[tuple[Any, ...]]:
     return list(rows)
 
 
+@pytest.mark.slow
 def test_a_line_that_today_is_good_becomes_what_ingest_would_have_made_of_it(
     feed: Any, product: Any, targets: Any
 ) -> None:
@@ -70,6 +71,7 @@ def test_flags_are_brought_up_to_date(feed: Any, product: Any) -> None:
     assert feed.ask("SELECT rule FROM flags") == [("faster_than_reading",)]
 
 
+@pytest.mark.slow
 def test_doing_it_twice_changes_nothing(feed: Any, product: Any) -> None:
     refused(feed, product.served("r1"), product.reacted("r1"))
     feed.pour(b"{broken")
@@ -82,6 +84,7 @@ def test_doing_it_twice_changes_nothing(feed: Any, product: Any) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_copies_are_duplicates_and_what_conflicts_stays_a_dead_letter(feed: Any, product: Any) -> None:
     served, love = product.served("r1"), product.reacted("r1")
     feed.pour(served)

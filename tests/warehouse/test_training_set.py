@@ -37,6 +37,7 @@ def test_the_same_content_is_the_same_directory_however_it_arrived(feed: Any, pr
     assert [path.name for path in (tmp_path / "sets").iterdir()] == [made.hash[:12]]
 
 
+@pytest.mark.slow
 def test_another_window_or_maturity_is_another_set(feed: Any, product: Any, tmp_path: Path) -> None:
     feed.pour(*product.day())
     moment = product.noon + timedelta(days=1, minutes=30)

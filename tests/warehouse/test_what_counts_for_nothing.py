@@ -10,6 +10,7 @@ from assets.cli import group
 from warehouse import queries, training_set
 
 
+@pytest.mark.slow
 def test_reactions_are_counted_by_name_and_those_that_no_figure_counts_are_marked(feed: Any, product: Any) -> None:
     names = ["like"] * 3 + ["dislike"] * 2 + ["\U0001f499"] * 2 + ["stars-5"]
     feed.pour(*(product.reacted(f"r{n}", f"u{n}", reaction=name) for n, name in enumerate(names)))
@@ -40,6 +41,7 @@ def test_thumbs_alone_are_told_with_the_way_out_and_can_be_learnt_from(feed: Any
     assert queries.clean_feedback_summary(target)["loves"] == 0
 
 
+@pytest.mark.slow
 def test_one_person_s_likes_are_capped_as_loves_are_where_likes_are_the_positive(feed: Any, product: Any) -> None:
     feed.pour(*(product.served(f"r{n:02}", conversation_id=f"c{n}") for n in range(50)))
     feed.pour(*(product.reacted(f"r{n:02}", reaction="like", dwell_ms=90_000) for n in range(50)))

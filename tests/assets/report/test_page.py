@@ -67,6 +67,7 @@ def test_a_phone_gets_pictures_of_its_own(report: schema.Report, images: dict[st
         render(report, images, narrow={"pie": images["ledger"]})
 
 
+@pytest.mark.slow
 def test_pictures_for_a_phone_are_as_wide_as_one(report: schema.Report) -> None:
     from assets.report import group_plot, plots
     from assets.report.style import DENSITY

@@ -10,6 +10,7 @@ from assets.report import adversary_plots, curves_plot, group_plot, plots, round
 from assets.report.adversary_schema import JudgedDay
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [5, 8, 9])
 def test_dates_are_ticked_without_a_warning_however_long_they_span(most: int) -> None:
     begin = datetime(2026, 1, 30, 9, 17, tzinfo=UTC)

@@ -20,6 +20,7 @@ KEYS = {
 POLICY = {"love_weight", "judges", "love_lift", "love_lift_ci", "closing_rate", "helpfulness_delta", "safety_delta"}
 
 
+@pytest.mark.slow
 def test_every_figure_is_a_png_with_a_caption(images: dict[str, bytes]) -> None:
     assert set(images) == {*CAPTIONS, "group_0"}
     assert all(image.startswith(b"\x89PNG") for image in images.values())
@@ -115,6 +116,7 @@ def test_reliability_without_a_bin_is_refused() -> None:
         plots.reliability([plots.Bin(0.0, 0, 5)])
 
 
+@pytest.mark.slow
 def test_reading_a_report_loads_no_plotting_library() -> None:
     check = (
         "import sys, assets.report.render, assets.report.plots; assert not {'matplotlib', 'jinja2'} & set(sys.modules)"

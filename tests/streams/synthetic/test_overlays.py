@@ -26,6 +26,7 @@ def attacked(loveloop_world: Worlds) -> Path:
     return loveloop_world(WorldConfig(**PLAIN.model_dump() | {"attacks": EVERY})).out
 
 
+@pytest.mark.slow
 def test_people_write_the_same_lines_in_the_same_order_whatever_the_attacks_do(honest: Path, attacked: Path) -> None:
     foul = pq.read_table(attacked / "truth" / "responses.parquet", columns=["attack"])["attack"].to_pylist()
     assert set(foul) == {None, *NAMES}

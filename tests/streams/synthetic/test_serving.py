@@ -94,6 +94,7 @@ def test_another_experiment_of_the_same_seed_has_visits_of_its_own() -> None:
     assert visits("warmer") == visits("warmer") != visits("colder")
 
 
+@pytest.mark.slow
 def test_the_true_lift_shows_in_the_reactions() -> None:
     effects = true_effects(POOL, {"control": PLAIN, "treatment": WARM}, base_love_rate=0.05)
     true_lift = effects["treatment"].love / effects["control"].love - 1

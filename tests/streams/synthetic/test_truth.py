@@ -180,6 +180,7 @@ def test_mood_is_inferred_from_what_shows() -> None:
     assert abs(chance[sure].mean() - talk.happy[sure].mean()) < 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.001, 0.009, 0.1])
 def test_the_log_has_the_love_rate_that_was_asked_for(rate: float) -> None:
     talk = log(10_000)

@@ -204,6 +204,7 @@ def test_a_large_day_is_lived_in_stretches_that_fit_together() -> None:
         assert stretch.begins <= opens.min() <= opens.max() <= stretch.ends
 
 
+@pytest.mark.slow
 def test_lines_leave_as_the_world_goes_on() -> None:
     config = WorldConfig(responses=40_000, users=500, days=1, late=0.2)
     life, outbox = Life(config, np.random.default_rng(1)), Outbox()

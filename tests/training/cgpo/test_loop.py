@@ -114,6 +114,7 @@ def test_a_sweep_shares_the_first_rounds_rollouts_and_scores(policy: Path, asked
     assert fingerprint(tmp_path / "love-0.1") != fingerprint(tmp_path / "love-0.3")
 
 
+@pytest.mark.slow
 def test_what_the_reference_itself_wrote_is_not_read_by_it_again(policy: Path, asked: Prompts, tmp_path: Path) -> None:
     for rounds in (1, 2):
         config = SMALL.model_copy(update={"rounds": rounds})

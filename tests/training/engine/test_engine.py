@@ -76,6 +76,7 @@ def test_parts_are_dealt_alike(tmp_path: Path) -> None:
     write({"a": 1}, tmp_path / "file")
 
 
+@pytest.mark.slow
 def test_a_policy_is_fine_tuned_and_taken_up_where_it_was_cut(
     policy: Path, log: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ def warm(log: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.slow
 def test_a_warmer_policy_has_a_lift_whose_interval_leaves_nought_behind(
     policy: Path, warm: Path, asked: Prompts
 ) -> None:
@@ -111,6 +112,7 @@ class Counted(Warmth):
         return super().logits(conversations, responses)
 
 
+@pytest.mark.slow
 def test_a_policy_that_was_evaluated_before_costs_no_answer_and_no_score(
     policy: Path, warm: Path, asked: Prompts, tmp_path: Path
 ) -> None:
@@ -128,6 +130,7 @@ def test_a_policy_that_was_evaluated_before_costs_no_answer_and_no_score(
     assert both == scores({"base": policy, "warm": warm})
 
 
+@pytest.mark.slow
 def test_scores_of_another_reward_or_of_fewer_prompts_are_not_taken(
     policy: Path, asked: Prompts, tmp_path: Path
 ) -> None:

@@ -97,6 +97,7 @@ def test_what_is_no_judge_is_told(own: Path, name: str, said: str) -> None:
         find(name)
 
 
+@pytest.mark.slow
 def test_a_version_changes_with_settings_and_with_the_source_behind_the_judge(own: Path) -> None:
     code = "from training.judges.library import version; print(version('rules_of_mine.rules:no_prices', {'most': 1}))"
 

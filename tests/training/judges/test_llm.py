@@ -61,6 +61,7 @@ def test_equal_pairs_are_asked_about_once_and_with_a_cache_never_again(serve: Se
     assert len(seen.requests) == 4
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_is_told_and_what_was_answered_is_kept(serve: Serve, tmp_path: Path) -> None:
     def dies(answer: str, number: int) -> Any:
         return priced(answer, number) if number < 10 else (503, "out of memory")
@@ -82,6 +83,7 @@ def test_passing_faults_are_tried_again(serve: Serve) -> None:
     assert len(seen.requests) == 12
 
 
+@pytest.mark.slow
 def test_a_slow_answer_is_given_up_and_asked_again(serve: Serve) -> None:
     ended = threading.Event()
 

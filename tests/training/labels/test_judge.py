@@ -66,6 +66,7 @@ def test_the_judge_gets_the_rubric_and_the_material_at_temperature_nought(
     assert seen.material[0]["conversation"][0]["role"] == "user"
 
 
+@pytest.mark.slow
 def test_the_order_of_the_answers_does_not_matter(serve: Serve, log: Log, tmp_path: Path) -> None:
     chance = random.Random(3)
 
@@ -79,6 +80,7 @@ def test_the_order_of_the_answers_does_not_matter(serve: Serve, log: Log, tmp_pa
     assert one.table.equals(other.table)
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_is_asked_after_an_interruption(serve: Serve, log: Log, tmp_path: Path) -> None:
     def dies(material: dict[str, Any], number: int) -> Any:
         return verdict(material, number) if number < 40 else (403, "the key has run out", {})
@@ -204,6 +206,7 @@ def test_too_many_unreadable_answers_are_an_error_with_samples(
     assert len(seen.requests) <= 50 + 11 + 4  # it does not go on once the labels are lost
 
 
+@pytest.mark.slow
 def test_a_server_that_asks_to_wait_gets_its_time(serve: Serve, log: Log, tmp_path: Path) -> None:
     def busy(material: dict[str, Any], number: int) -> Any:
         return (429, "slow down", {"retry-after": "1"}) if number == 3 else verdict(material, number)
@@ -225,6 +228,7 @@ def test_a_date_to_come_back_at_is_understood(serve: Serve, log: Log, tmp_path: 
         judge.label(log(6), "helpfulness", config(closed), tmp_path / "closed.ndjson")
 
 
+@pytest.mark.slow
 def test_passing_faults_are_tried_again(serve: Serve, log: Log, tmp_path: Path) -> None:
     seen = serve(lambda m, n: (500, "a worker died", {}) if n % 2 else verdict(m, n))
     found = judge.label(log(20), "helpfulness", config(seen, concurrency=1), tmp_path / "cache.ndjson")
@@ -232,6 +236,7 @@ def test_passing_faults_are_tried_again(serve: Serve, log: Log, tmp_path: Path) 
     assert len(seen.requests) == 39
 
 
+@pytest.mark.slow
 def test_a_fault_that_stays_is_told_with_url_status_and_next_step(serve: Serve, log: Log, tmp_path: Path) -> None:
     seen = serve(lambda *_: (500, "a worker died", {}))
     with pytest.raises(ConnectionError) as told:

@@ -21,6 +21,7 @@ def test_a_directory_without_a_model_says_what_it_lacks(tmp_path: Path) -> None:
         load_policy(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_tokenizer_without_a_chat_template_is_refused(policy: Path, tmp_path: Path) -> None:
     place = shutil.copytree(policy, tmp_path / "mute")
     tokenizer = AutoTokenizer.from_pretrained(place)

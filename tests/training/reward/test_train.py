@@ -112,6 +112,7 @@ def test_the_same_seed_gives_the_same_model(tiny: Path, examples: Draw, tmp_path
     assert score(RewardModel.load(first.directory), "warm sun") == score(RewardModel.load(second.directory), "warm sun")
 
 
+@pytest.mark.slow
 def test_what_was_cut_and_what_was_told_otherwise_stand_in_card_figures_and_warning(
     tiny: Path, examples: Draw, tmp_path: Path
 ) -> None:

@@ -30,6 +30,7 @@ def completion(body: dict[str, Any], model: str | None = None) -> dict[str, Any]
     return {"model": model or body["model"], "choices": choices}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_busy_server_is_asked_again(serve: Any, status: int) -> None:
     seen: Counter[int] = Counter()
@@ -44,12 +45,14 @@ def test_a_busy_server_is_asked_again(serve: Any, status: int) -> None:
     assert found[1] == [ServedSample("a@1", [5, 9], [-0.5, -0.1])] * 2
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_busy_is_given_up_with_its_own_words(serve: Any) -> None:
     url = serve(lambda *_: (503, {"error": {"message": "no memory left"}}))
     with pytest.raises(RolloutServerError, match=r"no memory left \(tried 6 times\)"):
         VllmClient(url).complete("a@1", ASK, {})
 
 
+@pytest.mark.slow
 def test_what_was_answered_before_an_error_is_kept(serve: Any) -> None:
     def answer(_: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         return (400, {"error": {"message": "too odd"}}) if body["seed"] == 2 else (200, completion(body))
@@ -60,6 +63,7 @@ def test_what_was_answered_before_an_error_is_kept(serve: Any) -> None:
     assert sorted(found) == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_refused_request_is_not_tried_again(serve: Any) -> None:
     seen = []
 
@@ -72,6 +76,7 @@ def test_a_refused_request_is_not_tried_again(serve: Any) -> None:
     assert len(seen) == 1
 
 
+@pytest.mark.slow
 def test_sampling_settings_of_the_models_own_do_not_apply(serve: Any) -> None:
     seen: list[dict[str, Any]] = []
 
@@ -84,6 +89,7 @@ def test_sampling_settings_of_the_models_own_do_not_apply(serve: Any) -> None:
     assert all(plain.items() <= body.items() for body in seen)
 
 
+@pytest.mark.slow
 def test_log_probabilities_are_asked_for_only_where_they_are_wanted(serve: Any, policy: Any, asked: Any) -> None:
     from training.policy.load import load_policy
 
@@ -106,6 +112,7 @@ def test_log_probabilities_are_asked_for_only_where_they_are_wanted(serve: Any, 
     assert [each.text for some in wanted for each in some] == [each.text for some in spared for each in some]
 
 
+@pytest.mark.slow
 def test_an_answer_of_another_model_is_refused(serve: Any, policy: Any, asked: Any) -> None:
     from training.policy.load import load_policy
 
@@ -119,12 +126,14 @@ def test_an_answer_of_another_model_is_refused(serve: Any, policy: Any, asked: A
         who.sample(asked[:2], samples=2, seed=1)
 
 
+@pytest.mark.slow
 def test_a_server_without_token_ids_is_no_vllm_server(serve: Any) -> None:
     url = serve(lambda *_: (200, {"model": "a@1", "choices": [{"index": 0, "text": "hello"}]}))
     with pytest.raises(RolloutServerError, match="without token ids or log-probabilities"):
         VllmClient(url).complete("a@1", ASK, {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "broken",
     [
@@ -146,12 +155,14 @@ def test_nobody_at_the_address_is_said_with_the_address() -> None:
         VllmClient(f"http://127.0.0.1:{free_port()}", attempts=2).models()
 
 
+@pytest.mark.slow
 def test_a_server_that_loads_no_adapters_is_told_how_to(serve: Any) -> None:
     url = serve(lambda *_: (404, {"detail": "Not Found"}))
     with pytest.raises(RolloutServerError, match="VLLM_ALLOW_RUNTIME_LORA_UPDATING=True"):
         VllmClient(url).load("a-r1@2", "/somewhere")
 
 
+@pytest.mark.slow
 def test_a_request_that_takes_too_long_names_the_limit(serve: Any) -> None:
     import threading
 
@@ -168,6 +179,7 @@ def test_a_request_that_takes_too_long_names_the_limit(serve: Any) -> None:
         waiting.set()
 
 
+@pytest.mark.slow
 def test_pieces_come_in_their_order_while_the_server_still_writes(
     serve: Any, policy: Any, asked: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +207,7 @@ def test_pieces_come_in_their_order_while_the_server_still_writes(
     assert len(seen) == 5
 
 
+@pytest.mark.slow
 def test_whoever_does_not_want_the_rest_ends_the_asking(serve: Any, policy: Any, asked: Any) -> None:
     from training.policy.load import load_policy
 

@@ -1,5 +1,6 @@
 from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 
 from training.rollout.router import app
@@ -14,6 +15,7 @@ def backend(name: str) -> Any:
     return answer
 
 
+@pytest.mark.slow
 def test_a_request_goes_to_the_server_of_the_model_that_it_names(serve: Any) -> None:
     servers = {name: serve(backend(name)) for name in ("incumbent", "candidate")}
     with TestClient(app(servers)) as client:
@@ -24,6 +26,7 @@ def test_a_request_goes_to_the_server_of_the_model_that_it_names(serve: Any) -> 
         assert client.get("/health").status_code == 200
 
 
+@pytest.mark.slow
 def test_a_model_that_nobody_serves_is_named(serve: Any) -> None:
     servers = {"incumbent": serve(backend("incumbent"))}
     with TestClient(app(servers)) as client:

@@ -54,6 +54,7 @@ def test_a_released_user_counts_again_and_the_release_survives_every_later_judge
     assert loved_by(feed, "ann") == 0
 
 
+@pytest.mark.slow
 def test_a_release_survives_flags_of_the_daily_job_too_and_gives_back_full_trust(feed: Any, product: Any) -> None:
     feed.pour(product.served("r1"), product.reacted("r1", dwell_ms=9_000))
     with feed.warehouse.transaction() as writer:
@@ -80,6 +81,7 @@ def test_one_reaction_is_released_by_its_event_id_and_the_others_stay_out(on_fil
     assert on_file.ask("SELECT response_id, love FROM clean_feedback ORDER BY 1") == [("r0", False), ("r1", True)]
 
 
+@pytest.mark.slow
 def test_whom_no_rule_names_is_left_out_wholly_when_confirmed(on_file: Any, product: Any) -> None:
     on_file.pour(product.served("r1"), product.served("r2", "bea"), product.reacted("r2", "bea", dwell_ms=9_000))
     decided(on_file, "ann", "confirmed")
@@ -99,6 +101,7 @@ def test_a_confirmed_user_keeps_what_lies_before_the_flags_name_them(on_file: An
     assert on_file.ask("SELECT response_id FROM clean_feedback") == [("old",)]
 
 
+@pytest.mark.slow
 def test_the_list_of_the_released_says_when_there_is_more_against_them(on_file: Any, product: Any) -> None:
     on_file.pour(*spree(product, "ann"), *spree(product, "bea"))
     for user in ("ann", "bea"):
@@ -118,6 +121,7 @@ def test_nobody_is_decided_on_who_is_not_there_or_without_a_reason(on_file: Any,
     assert on_file.ask("SELECT * FROM quarantine_decisions") == []
 
 
+@pytest.mark.slow
 def test_an_erasure_takes_along_what_was_decided_and_found_about_the_user(feed: Any, product: Any) -> None:
     feed.pour(*spree(product, "ann"), *spree(product, "bea"))
     for user in ("ann", "bea"):

@@ -68,6 +68,7 @@ def test_what_the_daily_job_reported_comes_in_order(feed: Any, product: Any) -> 
     assert [(each["day"], each["dial"]) for each in days] == [("2026-03-01", 0.02), ("2026-03-02", 0.02)]
 
 
+@pytest.mark.slow
 def test_what_an_experiment_served_is_counted_apart_from_the_log(feed: Any, product: Any) -> None:
     test = {"experiment": "ab-1", "arm": "treatment"}
     feed.pour(product.served("r1", "ann"), product.reacted("r1", "ann", at=product.noon + MINUTE))

@@ -85,6 +85,7 @@ def test_only_what_was_committed_is_stored_and_an_open_transaction_is_not_waited
     assert len(list(consumer.read_to_end(broker, names.events))) >= 3  # it comes to an end, too
 
 
+@pytest.mark.slow
 def test_every_codec_is_read_and_a_batch_that_is_none_is_a_dead_letter_beside_good_ones(
     broker: str, names: topics.Topics, producers: Any, product: Any, tmp_path: Path
 ) -> None:
@@ -106,6 +107,7 @@ def test_every_codec_is_read_and_a_batch_that_is_none_is_a_dead_letter_beside_go
     assert ingest(path, broker, names).events == 0
 
 
+@pytest.mark.slow
 def test_a_producers_stamp_decides_nothing(
     broker: str, names: topics.Topics, producers: Any, product: Any, tmp_path: Path
 ) -> None:
@@ -125,6 +127,7 @@ def test_a_producers_stamp_decides_nothing(
     assert ask(path, f"SELECT DISTINCT received_at > to_timestamp({seconds - 60}) FROM dead_letters") == [True]
 
 
+@pytest.mark.slow
 def test_keys_headers_and_empty_values_harm_nothing(
     broker: str, names: topics.Topics, producers: Any, product: Any, tmp_path: Path
 ) -> None:
@@ -155,6 +158,7 @@ def test_a_message_larger_than_a_fetch_stops_nothing(
     ]
 
 
+@pytest.mark.slow
 def test_a_missing_codec_is_told_and_what_lies_before_it_is_stored(
     broker: str, names: topics.Topics, producers: Any, product: Any, tmp_path: Path
 ) -> None:
@@ -169,6 +173,7 @@ def test_a_missing_codec_is_told_and_what_lies_before_it_is_stored(
     assert ingest(path, broker, names).responses == 9
 
 
+@pytest.mark.slow
 def test_lines_that_no_guard_wrote_stop_nobody(
     broker: str, names: topics.Topics, producers: Any, product: Any, tmp_path: Path
 ) -> None:

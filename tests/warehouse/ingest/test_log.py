@@ -44,6 +44,7 @@ def take(log: Log, seen: dict[int, list[int]], messages: int) -> bool:
     return sum(map(len, seen.values())) >= 2 * EACH
 
 
+@pytest.mark.slow
 def test_who_stays_in_the_group_between_any_two_messages_reads_each_once_and_in_order(member: Log) -> None:
     seen: dict[int, list[int]] = {}
 
@@ -55,6 +56,7 @@ def test_who_stays_in_the_group_between_any_two_messages_reads_each_once_and_in_
     assert seen == {partition: list(range(EACH)) for partition in (0, 1)}
 
 
+@pytest.mark.slow
 def test_a_partition_that_came_while_another_was_half_read_stops_neither(
     member: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from assets.cli import group
@@ -14,6 +15,7 @@ def with_nan(line: bytes, name: str) -> bytes:
     return json.dumps(json.loads(line) | {name: float("nan")}).encode()
 
 
+@pytest.mark.slow
 def test_events_that_lost_a_field_are_stored_counted_and_told(feed: Any, product: Any) -> None:
     pack = [
         with_nan(product.served("r1"), "score"),
@@ -33,6 +35,7 @@ def test_events_that_lost_a_field_are_stored_counted_and_told(feed: Any, product
     assert "events that lost a field" in told
 
 
+@pytest.mark.slow
 def test_all_letters_of_the_reason_are_mended_at_once(feed: Any, product: Any) -> None:
     feed.pour(*(with_nan(product.served(f"r{n}"), "turn") for n in range(3)), b'{"no": "JSON"')
     asked = ["dead-letters", "redrive", "--warehouse", str(feed.warehouse.target), "--reason", "not_a_number"]

@@ -52,6 +52,7 @@ def test_what_was_written_keeps_its_nul(text: str, feed: Any, product: Any) -> N
     assert feed.ask("SELECT count(*) FROM responses WHERE response = ?", "k") == [(0,)]
 
 
+@pytest.mark.slow
 def test_hard_names_are_stored_as_they_are_and_found_again(feed: Any, product: Any) -> None:
     names = [
         "plain",

@@ -95,6 +95,7 @@ def agrees(messages: list[list[bytes]]) -> None:
     assert read_together(messages) == expected
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(lines(), min_size=1, max_size=4), min_size=1, max_size=4))
 def test_any_lines_are_read_as_the_judge_reads_them(messages: list[list[bytes]]) -> None:

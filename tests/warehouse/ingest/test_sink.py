@@ -81,6 +81,7 @@ def test_a_topic_that_ends_before_the_stored_position_is_an_error(
         ingest(path, tansu, stream)
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_not_there_is_named(tmp_path: Path) -> None:
     nowhere = f"127.0.0.1:{brokers.free_port()}"
     with pytest.raises(topics.BrokerUnavailableError, match=f"no broker answers at {nowhere}"):

@@ -121,6 +121,7 @@ def test_what_was_received_before_the_request_goes_although_its_clock_ran_ahead_
     assert feed.ask("SELECT response_id FROM responses") == [("r2",)]
 
 
+@pytest.mark.slow
 def test_within_one_stamp_what_is_ahead_of_it_goes_when_it_was_read_before_the_request(feed: Any, product: Any) -> None:
     ahead = [product.served(f"r{n}", at=AHEAD + n * HOUR) for n in range(3)]
     receive(feed, ahead[0], at=RECEIVED)

@@ -75,6 +75,7 @@ def test_a_day_counts_once_its_week_is_over_and_a_week_of_history_lies_before_it
     assert diary.rows(as_of_day=20) == {}
 
 
+@pytest.mark.slow
 def test_activity_and_tenure_are_those_before_the_day(diary: Diary) -> None:
     diary.visit("ann", 1)
     for minutes in (0, 5, 10):
@@ -86,6 +87,7 @@ def test_activity_and_tenure_are_those_before_the_day(diary: Diary) -> None:
     assert (row["earlier_responses"], row["tenure_days"], row["responses"], row["conversations"]) == (3, 8, 2, 2)
 
 
+@pytest.mark.slow
 def test_a_reaction_counts_as_it_stood_a_day_after_its_response(diary: Diary) -> None:
     for user in ("loves", "takes back", "takes back late", "loves late", "likes", "dislikes", "other"):
         shown = diary.visit(user, INDEX)

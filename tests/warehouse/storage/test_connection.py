@@ -109,6 +109,7 @@ def test_a_file_of_version_2_with_its_stored_views_is_migrated(tmp_path: Path) -
         assert reader.execute("SELECT * FROM reaction_state_at(now())").fetchall() == []
 
 
+@pytest.mark.slow
 def test_a_file_held_by_another_process_is_waited_for_and_then_refused_with_its_holder(empty: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(empty)], stdin=subprocess.PIPE, stdout=subprocess.PIPE

@@ -63,6 +63,7 @@ def test_a_dry_run_changes_nothing(feed: Any, product: Any) -> None:
     assert planned.steps
 
 
+@pytest.mark.slow
 def test_after_a_purge_no_byte_of_a_deleted_row_is_left(feed: Any, product: Any, targets: Any) -> None:
     feed.pour(*(product.served(f"r{n}", f"user-{n}") for n in range(3)))
     fill(feed, product, batches=1)

@@ -33,6 +33,7 @@ def several_spans(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "ROWS_AT_ONCE", 100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["events.jsonl", pytest.param("events.parquet", marks=pytest.mark.slow)])
 def test_what_was_exported_and_imported_again_is_the_same_log(
     feed: Any, product: Any, targets: Any, tmp_path: Path, name: str

@@ -47,6 +47,7 @@ def bring(warehouse: Any, *paths: Path, columns: Columns | None = None) -> impor
     return importing.import_files(warehouse.target, paths, columns, progress=False)
 
 
+@pytest.mark.slow
 def test_a_file_is_what_the_same_lines_from_a_broker_are(feed: Any, product: Any, targets: Any, tmp_path: Path) -> None:
     old = product.reacted("r-0-0").replace(b'"love"', b'" Love"').replace(b'"schema_version":2', b'"schema_version":1')
     lines = [*product.day(), b"{broken", old]
@@ -58,6 +59,7 @@ def test_a_file_is_what_the_same_lines_from_a_broker_are(feed: Any, product: Any
     assert done.events == sum(done.rows.values()) + done.duplicates + done.dead_letters + done.erased
 
 
+@pytest.mark.slow
 def test_the_same_file_again_does_nothing_under_another_name_too(warehouse: Any, product: Any, tmp_path: Path) -> None:
     first = jsonl(tmp_path / "day.jsonl", [product.served("r1"), product.reacted("r1"), b"[]"])
     bring(warehouse, first)
@@ -79,6 +81,7 @@ def test_other_files_with_the_same_rows_bring_duplicates_only(warehouse: Any, pr
     assert [row[1:] for row in positions(warehouse)] in ([(1, 3, 2, 0), (1, 2, 0, 0)], [(1, 2, 0, 0), (1, 3, 2, 0)])
 
 
+@pytest.mark.slow
 def test_rows_of_another_table_become_events_once_in_whatever_file_they_come(warehouse: Any, tmp_path: Path) -> None:
     table = pa.Table.from_pylist(hearts())
     pq.write_table(table.append_column("junk", pa.array([1, 2, 3])), tmp_path / "hearts.parquet")

@@ -19,6 +19,7 @@ def test_what_maps_no_reaction_is_refused(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.slow
 def test_names_numbers_and_stars_mean_what_the_mapping_says_and_the_original_is_kept(
     feed: Any, product: Any, tmp_path: Path
 ) -> None:

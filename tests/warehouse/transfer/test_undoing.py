@@ -57,6 +57,7 @@ def test_a_wrong_mapping_is_taken_back_and_the_right_one_comes_with_the_same_ids
     assert again.dead_letters == 3, "taken back, the wrong one is like a file that was never seen"
 
 
+@pytest.mark.slow
 def test_what_was_refused_because_of_it_is_found_good_after_it(warehouse: Any, tmp_path: Path) -> None:
     path = hearts(tmp_path / "hearts.jsonl")
     bring(warehouse.target, path, mapped("dislike", event_id="rid"))
@@ -108,6 +109,7 @@ def test_the_list_says_what_stands_and_what_was_taken_back(warehouse: Any, tmp_p
     assert json.loads(receipt)["rows"] == {"responses": 0, "reactions": 3, "dead_letters": 0}
 
 
+@pytest.mark.slow
 def test_no_user_s_name_is_kept_with_a_mapping(warehouse: Any, tmp_path: Path) -> None:
     path = written(tmp_path / "a.jsonl", [b'{"at": "2026-03-01T12:01:00Z"}'])
     bring(warehouse.target, path, Columns({"requested_at": "at"}, {"user_id": "ann"}, "erasure_requested"))

@@ -141,6 +141,7 @@ def test_a_day_reads_its_own_loves_and_the_windows_however_long_the_history(told
     assert after.equals(before)
 
 
+@pytest.mark.slow
 def test_what_differs_in_case_digits_or_greeting_is_one_prompt(feed: Any, product: Any) -> None:
     prompts = ["When is tea ready?", "Hello there! when is TEA ready??", "When is tea 7 ready"]
     for n, prompt in enumerate(prompts):

@@ -73,6 +73,7 @@ def test_nobody_reads_and_loves_more_than_sixty_responses_within_an_hour(feed: A
     assert flags(feed) == [("rate_per_user", "bot")]
 
 
+@pytest.mark.slow
 def test_a_burst_is_seen_across_the_full_hour_across_batches_and_across_midnight(feed: Any, product: Any) -> None:
     product.noon += timedelta(hours=11, minutes=45)
     lines = loves(product, "bot", 14, 2 * MINUTE)
@@ -177,6 +178,7 @@ def test_of_one_exchange_that_is_loved_again_and_again_the_first_love_counts(fee
     assert feed.ask("SELECT response_id FROM clean_feedback WHERE love") == [("r0",)]
 
 
+@pytest.mark.slow
 def test_a_love_told_again_under_a_fresh_id_does_not_bring_back_what_was_removed(feed: Any, product: Any) -> None:
     soon, later = product.noon + MINUTE, product.noon + timedelta(days=9)
     feed.pour(
