@@ -58,7 +58,7 @@ class Run(NamedTuple):
 
 
 def runs(records: MemoryRecords, aborted: Iterable[tuple[int, int]] = ()) -> Iterator[Run]:
-    """What the batches of one fetch hold, each in its turn.
+    """What the batches of one fetch hold, each in its turn; the last ones wait for the next fetch where it says more.
 
     Args:
         records: As fetched with `read_committed`.
@@ -68,8 +68,8 @@ def runs(records: MemoryRecords, aborted: Iterable[tuple[int, int]] = ()) -> Ite
         CodecMissingError: The batch in turn needs a package that is not there.
     """
     batches = list(iter(records.next_batch, None))
-    rolled_back = _rolled_back(batches, sorted(aborted, key=lambda each: each[1]))
-    for index, batch in enumerate(batches):
+    rolled_back, end = _outcomes(batches, sorted(aborted, key=lambda each: each[1]))
+    for index, batch in enumerate(batches[:end]):
         behind = batches[index + 1].base_offset if index + 1 < len(batches) else None
         yield _run(batch, behind, rolled_back=rolled_back[index])
 
@@ -131,10 +131,12 @@ def _behind(batch: Any, following: int | None) -> int:
     return int(batch.next_offset) if first < batch.next_offset <= first + _MOST_MESSAGES else first + 1
 
 
-def _rolled_back(batches: list[Any], aborted: list[tuple[int, int]]) -> list[bool]:
-    """Of each batch, whether its transaction was aborted.
+def _outcomes(batches: list[Any], aborted: list[tuple[int, int]]) -> tuple[list[bool], int]:
+    """Of each batch, whether its transaction was aborted; and how many batches, from the first, that is known of.
 
-    The mark behind a batch tells; where that is not fetched yet, the broker's list. Tansu gives no list.
+    The mark behind a batch tells, and the broker's list. Tansu gives no list: a batch that is not listed and whose mark
+    was not fetched with it is read with the next fetch, which begins with it and mostly reaches the mark. At the
+    beginning of a fetch (4 MiB) it counts as committed, as the list says.
 
     Args:
         batches: Of one fetch.
@@ -153,11 +155,14 @@ def _rolled_back(batches: list[Any], aborted: list[tuple[int, int]]) -> list[boo
         for earlier in unmarked.pop(producer, []):
             found[earlier] = _is_abort(batch)
         since[producer] = batch.base_offset
+    end = len(batches)
     for producer, places in unmarked.items():
         firsts = [first for who, first in aborted if who == producer and first > since.get(producer, -1)]
         for index in places:
             found[index] = any(first <= batches[index].last_offset for first in firsts)
-    return found
+        if places[0] > 0 and not found[places[0]]:
+            end = min(end, places[0])
+    return found, end
 
 
 def _is_abort(batch: Any) -> bool:

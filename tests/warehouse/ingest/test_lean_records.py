@@ -128,9 +128,25 @@ def test_what_an_aborted_transaction_wrote_is_left_out_whether_or_not_the_broker
     expected = [b"before", b"kept", b"other", b"kept", b"after"]
     assert [value for _, value in read(LeanRecords, data)] == expected
     cut = plain(3, b"dropped", **mine) + mark(4, 7, abort=True) + plain(5, b"kept", **mine)  # its mark comes later
-    assert [run.messages for run in batches.runs(MemoryRecords(cut), [(7, 3)])] == [[], [], [(5, b"kept")]]
-    listed = list(batches.runs(MemoryRecords(plain(3, b"dropped", **mine) + plain(4, b"other", **other)), [(7, 3)]))
+    assert [run.messages for run in batches.runs(MemoryRecords(cut), [(7, 3)])] == [[], []]
+    listed = list(batches.runs(MemoryRecords(plain(3, b"dropped", **mine) + plain(4, b"other")), [(7, 3)]))
     assert [run.messages for run in listed] == [[], [(4, b"other")]]
+
+
+def test_a_transaction_whose_mark_lies_in_the_next_fetch_is_read_with_that_one() -> None:
+    mine, other = {"producer": 7}, {"producer": 8}
+    log = [
+        plain(0, b"before"), plain(1, b"kept", **other), plain(2, b"dropped", **mine), mark(3, 8, abort=False),
+        plain(4, b"dropped", **mine), plain(5, b"behind"), mark(6, 7, abort=True),
+    ]  # fmt: skip
+    cut = LeanRecords(0, PARTITION, MemoryRecords(b"".join(log[:6])))
+    assert [each.value for each in cut.take(None)] == [b"before", b"kept"]
+    assert cut.next_fetch_offset == 2
+    again = LeanRecords(2, PARTITION, MemoryRecords(b"".join(log[2:])))
+    assert [each.value for each in again.take(None)] == [b"behind"]
+    assert again.next_fetch_offset == 7
+    too_long = LeanRecords(2, PARTITION, MemoryRecords(b"".join(log[2:6])))
+    assert [each.value for each in too_long.take(None)] == [b"dropped", b"dropped", b"behind"]
 
 
 @pytest.mark.parametrize("stamp", [-1, 0, 1_700_000_000, 1_700_000_000_000_000, 2**63 - 1, -(2**62)])
