@@ -54,32 +54,23 @@ class Sought:
         return any(user in body for user in self._bytes)
 
 
-def names(body: bytes, user: str) -> bool:
-    r"""Whether a line names a user.
-
-    >>> names(b'{"batch": [{"who": "b\\u00f6b"}]}', "böb"), names(b'{"text": "ask ann"}', "ann")
-    (True, False)
-    >>> names(b"17,ann,2026-03-01", "ann"), names(b"17,joann,2026-03-01", "ann"), names(b'{"turn": 17}', "17")
-    (True, False, False)
-    """
-    return bool(named(body, Sought([user])))
-
-
 def named(body: bytes, sought: Sought) -> set[str]:
-    """Those of some users whom a line names.
+    r"""Those of some users whom a line names.
 
     A text counts when it is the id as a whole, or holds it as a word and the id is no ordinary one (eight signs with a
     digit or a mark among them). A number counts under the key of a person, or where it has five digits. A line that is
     no JSON counts when the id is a word of it.
+
+    >>> some = Sought(["böb", "ann", "17"])
+    >>> named(b'{"batch": [{"who": "b\\u00f6b"}]}', some), named(b'{"text": "ask ann"}', some)
+    ({'böb'}, set())
+    >>> named(b"3,ann,2026-03-01", some), named(b"3,joann,2026-03-01", some), named(b'{"turn": 17}', some)
+    ({'ann'}, set(), set())
     """
     if not sought.may_be_in(body):
         return set()
     fields = parsed(body)
-    return _in_bytes(body, sought) if fields is BROKEN else _in_json(fields, sought)
-
-
-def _in_bytes(body: bytes, sought: Sought) -> set[str]:
-    return _words("\0".join(_readings(body)), sought)
+    return _words("\0".join(_readings(body)), sought) if fields is BROKEN else _in_json(fields, sought)
 
 
 def _in_json(fields: Any, sought: Sought) -> set[str]:
