@@ -44,13 +44,15 @@ def unsplit(wanted: Reward, seed: int, labels: Any, users: Any, times: Any) -> s
     import numpy as np
 
     from training.reward.data import Examples, split
+    from training.reward.pairs import UNPAIRED
 
     config = wanted.config
     try:
         split(
-            Examples([], [], labels, np.ones(len(labels)), users, times),
+            Examples([], [], labels, np.ones(len(labels)), users, times, np.full(len(labels), UNPAIRED)),
             test_users=config.test_users,
             test_time=config.test_time,
+            validation_time=config.validation_time,
             validation_users=config.validation_users,
             seed=seed,
         )

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from training.engine.config import EngineConfig
     from training.labels.examples import Read
+    from training.reward.config import Nuisance
 
+NUISANCES = ("words", "closing", "question", "emoji", "exclamation", "flattery")
+"""As `training.reward.config.Nuisance`, which would bring pydantic with it; a test compares them."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 _DIALS = {
     "engine": "kind",
@@ -145,6 +148,32 @@ def policy(
     show_default=True,
     help="Negatives are sub-sampled to this share of positives.",
 )
+@click.option("--pairs", is_flag=True, help="Learn which row of a pair was preferred (Bradley-Terry); see column pair.")
+@click.option(
+    "--unsaid", type=options.Number(0, 1, max_open=True), default=0.0, help="Share of silent users who liked it."
+)
+@click.option("--prompt-shift", is_flag=True, help="Weigh negatives as if they had the positives' prompts.")
+@click.option("--heads", type=options.Whole(1, 16), default=1, show_default=True, help="Of disjoint users, one body.")
+@click.option(
+    "--caution", type=options.Number(0), default=0.0, show_default=True, help="What the heads' disagreement costs."
+)
+@click.option(
+    "--augmented",
+    type=options.Number(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of rows learnt once more with a goodbye, flattery or emoji behind.",
+)
+@click.option(
+    "--residual", type=click.Choice(NUISANCES), multiple=True, help="What scores may not follow; several times."
+)
+@click.option(
+    "--validation-time",
+    type=options.Number(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Share of the latest days before the test that only validate.",
+)
 def reward(
     data: Path,
     base: str,
@@ -156,6 +185,14 @@ def reward(
     longest: int,
     rate: float | None,
     positive_rate: float,
+    pairs: bool,
+    unsaid: float,
+    prompt_shift: bool,
+    heads: int,
+    caution: float,
+    augmented: float,
+    residual: tuple["Nuisance", ...],
+    validation_time: float,
     seed: int,
     **dials: Any,
 ) -> None:
@@ -169,6 +206,8 @@ def reward(
       user_id       whose label it is: test users are never trained on
       served_at     when, with its time zone: the test part is the latest
       weight        trust between 0 and 1; 1 if left out
+      pair          with --pairs: names the two rows that belong together
+    docs/rewards.md says which option helps when.
     """
     engine = _engine(dials)
     if (out / "metrics.json").exists() and "RANK" not in os.environ:
@@ -181,7 +220,20 @@ def reward(
     from training.reward.train import train_reward_model
 
     config = RewardConfig(
-        epochs=epochs, batch=batch, max_tokens=longest, learning_rate=rate, positive_rate=positive_rate, seed=seed
+        epochs=epochs,
+        batch=batch,
+        max_tokens=longest,
+        learning_rate=rate,
+        positive_rate=positive_rate,
+        loss="bradley_terry" if pairs else "binary",
+        unsaid=unsaid,
+        prompt_shift=prompt_shift,
+        heads=heads,
+        caution=caution,
+        augmented=augmented,
+        residual=residual,
+        validation_time=validation_time,
+        seed=seed,
     )
     examples = _examples(data, read_feedback)
     lineage = {"data": _digest(data), "engine": engine.model_dump_json()}

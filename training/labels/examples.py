@@ -21,7 +21,8 @@ class Read(NamedTuple):
     """The examples of a file.
 
     Attributes:
-        table: Columns conversation (JSON) and response; of feedback also label, weight, user_id and served_at.
+        table: Columns conversation (JSON) and response; of feedback also label, weight, user_id, served_at, and pair
+            where the file has it.
         skipped: Rows that were left out since they have no response.
     """
 
@@ -45,7 +46,7 @@ def read_feedback(path: Path) -> Read:
     """Read labelled answers: who loved which response, and when.
 
     Args:
-        path: As for `read_talks`, with the columns `FEEDBACK` and, if you like, `weight`.
+        path: As for `read_talks`, with the columns `FEEDBACK` and, if you like, `weight` and `pair`.
 
     Raises:
         ValueError: As `read_talks`.
@@ -82,6 +83,8 @@ def _example(
             "user_id": cells.user(row, place, otherwise=""),
             "served_at": cells.moment(row, place, otherwise=""),
         }
+        if "pair" in columns:
+            found["pair"] = None if row.get("pair") in (None, "") else str(row["pair"])
     return found
 
 

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from training.engine.lanes import side_by_side
 from training.reward.data import Rows
 from training.reward.last_token import logits_of
+from training.reward.losses import cautious
 from training.reward.metrics import Floats
 
 Ids = Sequence[Sequence[int]]
@@ -28,10 +29,9 @@ def by_length(ids: Ids, *, tokens: int) -> Iterator[Rows]:
         start = end
 
 
-def shuffled(ids: Ids, *, size: int, random: np.random.Generator, pool: int = 16) -> list[Rows]:
+def shuffled(lengths: Rows, *, size: int, random: np.random.Generator, pool: int = 16) -> list[Rows]:
     """Training batches of `size` rows: shuffled, sorted by length within `pool` batches, and shuffled once more."""
-    order = random.permutation(len(ids))
-    lengths = np.array([len(row) for row in ids], dtype=np.int64)
+    order = random.permutation(len(lengths))
     batches: list[Rows] = []
     for start in range(0, len(order), size * pool):
         part = order[start : start + size * pool]
@@ -57,15 +57,17 @@ def score(
     prepare: Callable[[Ids], dict[str, torch.Tensor]],
     *,
     tokens: int = 4_096,
+    caution: float = 0.0,
     progress: str | None = None,
 ) -> Floats:
-    """Raw logits of a sequence classifier with one label, shape [rows], in the order of `ids`.
+    """Raw logits of a sequence classifier, shape [rows], in the order of `ids`; of several heads see `cautious`.
 
     Args:
         model: In evaluation mode.
         ids: Token ids, one row a text.
         prepare: Makes a batch of texts the model's input; `pad` does.
         tokens: Padded tokens of a batch (more ran slower: the caches of a processor are small).
+        caution: What the heads' disagreement costs.
         progress: Label of the progress bar; None shows none.
     """
     raw = np.zeros(len(ids))
@@ -75,7 +77,7 @@ def score(
         @torch.no_grad()  # not inference_mode: weights that DeepSpeed gathers in it could not be trained afterwards
         def work(rows: Rows) -> None:
             batch = {name: part.to(device) for name, part in prepare([ids[row] for row in rows]).items()}
-            raw[rows] = logits_of(model, batch).double().cpu().numpy()
+            raw[rows] = cautious(logits_of(model, batch), caution).double().cpu().numpy()
             bar.update(len(rows))
 
         side_by_side(work, [*by_length(ids, tokens=tokens)][::-1], device)  # the longest first: lanes end together

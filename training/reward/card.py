@@ -57,8 +57,8 @@ _UNSEEN = {
 
 
 def _figures(report: "RewardReport") -> dict[str, Any]:
-    later = {} if report.later is None else {"auroc, later days, all users": report.later}
-    return {**report.measured.estimates(), **later}
+    beside = {"auroc, later days, all users": report.later, "pair accuracy": report.pair_accuracy}
+    return report.measured.estimates() | {name: value for name, value in beside.items() if value is not None}
 
 
 def _trim(report: "RewardReport") -> str:
@@ -66,7 +66,8 @@ def _trim(report: "RewardReport") -> str:
     cut = [f"Of the {part} part {each.words}." for part, each in report.trim.items()]
     warning = ["**Most of what decides may lie in what was cut.**"] if report.warnings else []
     retold = template.words(report.retold, sum(report.rows.values()))
-    return "\n".join([*cut, *warning, *([f"{retold}."] if retold else [])])
+    taken = [f"Scores are told {report.residual}."] if report.residual else []
+    return "\n".join([*cut, *warning, *([f"{retold}."] if retold else []), *taken])
 
 
 def card(report: "RewardReport", config: "RewardConfig", lineage: dict[str, Any]) -> str:

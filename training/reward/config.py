@@ -1,6 +1,11 @@
 """The dials of a reward model. Light: recipes import it."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Nuisance = Literal["words", "closing", "question", "emoji", "exclamation", "flattery"]
+"""A feature of a response that a score should not follow; see training/reward/residual.py."""
 
 
 class RewardConfig(BaseModel):
@@ -8,8 +13,24 @@ class RewardConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    loss: Literal["binary", "bradley_terry"] = "binary"
+    """`binary`: each row by itself. `bradley_terry`: rows that the column `pair` couples, one against the other."""
     positive_rate: float = Field(0.1, gt=0, lt=1)
     """Negatives are sub-sampled to this share of positives; a set that has more positives stays as it is."""
+    unsaid: float = Field(0.0, ge=0, lt=1)
+    """Share of the responses without a reaction that are thought to have been liked all the same (positive-unlabelled
+    learning); 0 takes a missing reaction for what it is."""
+    prompt_shift: bool = False
+    """Weigh negatives so that their prompts are like those of the positives: what is learnt is the response's part."""
+    heads: int = Field(1, ge=1, le=16)
+    """Several learn from disjoint users, over one body."""
+    caution: float = Field(0.0, ge=0)
+    """A score is the heads' mean less this times their standard deviation."""
+    augmented: float = Field(0.0, ge=0, le=1)
+    """Share of the drawn rows that are learnt once more with a needless goodbye, flattery or an emoji behind the
+    response, under the same label."""
+    residual: tuple[Nuisance, ...] = ()
+    """What a score may not pay for: what these features of a response foretell of it is taken away."""
     epochs: int = Field(2, gt=0)
     """Passes over the positives, each with fresh negatives."""
     batch: int = Field(64, gt=0)
@@ -26,6 +47,9 @@ class RewardConfig(BaseModel):
     """Share of the latest examples that only the test sees; labels are not split by time."""
     validation_users: float = Field(0.1, gt=0, lt=1)
     """Share of users for early stopping and calibration; of conversations, where labels are learnt from."""
+    validation_time: float = Field(0.0, ge=0, lt=1)
+    """Share of the latest rows before the test that nothing is learnt from, and validation is of these alone; 0
+    validates on the same days that are learnt from. Labels are not split by time."""
     evaluation_rows: int = Field(5_000, gt=0)
     """At most so many rows are scored for calibration and for the test. All positives are among them; a drawn negative
     weighs as many as it stands for."""
@@ -38,4 +62,15 @@ class RewardConfig(BaseModel):
                 f"test_users == {self.test_users:g} and validation_users == {self.validation_users:g} of all users "
                 "leave none to learn from: together they must be below 1; lower one"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _parts_that_go_together(self) -> "RewardConfig":
+        pairs = self.loss == "bradley_terry"
+        alone = {name: getattr(self, name) for name in ("unsaid", "prompt_shift", "augmented")}
+        wrong = [f"{name} == {value}" for name, value in alone.items() if pairs and value]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)} is for rows, and loss == 'bradley_terry' learns pairs: leave one out")
+        if self.caution and self.heads < 2:
+            raise ValueError(f"caution == {self.caution:g} needs heads that can disagree: set heads to 2 or more")
         return self

@@ -11,7 +11,7 @@ from training.reward.agreement import PolicyRow, pearson, policy_table
 from training.reward.baselines import Baseline, baselines
 from training.reward.bases import check_base
 from training.reward.config import RewardConfig
-from training.reward.data import Examples, Rows, read_examples, uniform
+from training.reward.data import Examples, Rows, read_examples, uniform, user_folds
 from training.reward.metrics import Estimate, Floats, auroc, bootstrap_over_users, sigmoid
 
 if TYPE_CHECKING:
@@ -78,12 +78,6 @@ def cross_validate(
         folds=owner,
         seconds=time.monotonic() - started,
     )
-
-
-def user_folds(users: npt.NDArray[np.str_], folds: int, seed: int) -> Rows:
-    """The fold of each row, by its user's salted hash, shape [rows]."""
-    names, owner = np.unique(users, return_inverse=True)
-    return np.array([int(uniform(name, seed) * folds) for name in names], dtype=np.int64)[owner]
 
 
 def over_users(examples: Examples, scores: Floats, folds: Rows) -> Estimate:

@@ -5,6 +5,7 @@ annotators write all of them, so a split by annotator and time would leave next 
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.reward.metrics import Floats
+from training.reward.pairs import UNPAIRED, read_pairs
 from training.text import Conversation, parse, parse_responses
 
 Rows = npt.NDArray[np.int64]
@@ -30,6 +32,8 @@ class Examples(NamedTuple):
     users: npt.NDArray[np.str_]
     times: npt.NDArray[np.int64]
     """Microseconds since 1970, UTC."""
+    pairs: Rows
+    """The number of a row's pair, [rows]; `UNPAIRED` where it has none."""
 
     def take(self, rows: Rows) -> "Examples":
         """These rows, in this order."""
@@ -50,9 +54,12 @@ class Examples(NamedTuple):
 def read_examples(table: Any) -> Examples:
     """Read a pyarrow Table with the columns conversation (JSON), response, label, weight, user_id, served_at.
 
+    A column `pair` may couple two rows: responses to one conversation, one of which was preferred.
+
     Raises:
         ValueError: A missing column, no row, no positive or no negative, a label or weight that is null, NaN or outside
-            [0, 1], a row without user, time, conversation or response; names the row (from 1) and the rule.
+            [0, 1], a row without user, time, conversation or response, a pair that is none; names the row (from 1) and
+            the rule.
     """
     import pyarrow as pa
 
@@ -68,7 +75,12 @@ def read_examples(table: Any) -> Examples:
     times = table["served_at"].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
     users = np.array(table["user_id"].to_pylist(), dtype=np.str_)
     conversations: list[Conversation] = [*parse(table["conversation"].to_pylist())]
-    return Examples(conversations, parse_responses(table["response"].to_pylist()), labels, weights, users, times)
+    responses = parse_responses(table["response"].to_pylist())
+    pairs = np.full(len(labels), UNPAIRED)
+    if "pair" in table.column_names:
+        shared = list(zip(map(json.dumps, conversations), users.tolist(), times.tolist(), strict=True))
+        pairs = read_pairs(table["pair"].to_pylist(), labels > 0, shared)
+    return Examples(conversations, responses, labels, weights, users, times, pairs)
 
 
 _SHARES = (
@@ -129,11 +141,19 @@ class Split(NamedTuple):
     later: Rows
 
 
-def split(examples: Examples, *, test_users: float, test_time: float, validation_users: float, seed: int) -> Split:
+def split(
+    examples: Examples,
+    *,
+    test_users: float,
+    test_time: float,
+    validation_users: float,
+    seed: int,
+    validation_time: float = 0.0,
+) -> Split:
     """Divide by user (salted hash) and time: test users after the cut make the test part, all else lies before the cut.
 
     Rows of test users before the cut and of the others after it belong to no part: they would leak a user or the
-    future.
+    future. With `validation_time` the same is done once more before the cut.
 
     Args:
         examples: What to divide.
@@ -141,14 +161,19 @@ def split(examples: Examples, *, test_users: float, test_time: float, validation
         test_time: Share of the latest rows that lies after the cut.
         validation_users: Share of users kept for early stopping and calibration.
         seed: Salt of the hash.
+        validation_time: Share of the latest rows before the cut that only validation sees; 0 takes all of its users'.
 
     Raises:
         ValueError: A part would hold no positive or no negative.
     """
     draw = _draws(examples.users.tolist(), seed)
     before = examples.times < np.quantile(examples.times, 1 - test_time)
+    learnt = watched = before
+    if validation_time:
+        learnt = before & (examples.times < np.quantile(examples.times[before], 1 - validation_time))
+        watched = before & ~learnt
     tested, validated = draw < test_users, (draw >= test_users) & (draw < test_users + validation_users)
-    parts = (~tested & ~validated & before, validated & before, tested & ~before, ~before)
+    parts = (~tested & ~validated & learnt, validated & watched, tested & ~before, ~before)
     return _parts(examples.labels, *parts, trusted=examples.weights > 0)
 
 
@@ -201,6 +226,12 @@ def _check_part(name: str, labels: Floats, trusted: npt.NDArray[np.bool_]) -> No
         left = "" if rows == len(labels) else f" with a weight above 0 ({len(labels) - rows:,} have none)"
         seen = f"{positives:,} positives among {rows:,} examples{left}"
         raise ValueError(f"the {name} part holds {seen}, it needs both kinds: give more examples, users or days")
+
+
+def user_folds(users: npt.NDArray[np.str_], folds: int, seed: int) -> Rows:
+    """The fold of each row, by its user's salted hash, shape [rows]."""
+    names, owner = np.unique(users, return_inverse=True)
+    return np.array([int(uniform(name, seed) * folds) for name in names], dtype=np.int64)[owner]
 
 
 def uniform(name: str, salt: object) -> float:

@@ -1,4 +1,4 @@
-"""The training loop: unpaired binary cross-entropy on a sequence classifier, fresh negatives each epoch, early stop.
+"""The training loop: unpaired feedback or pairs on a sequence classifier, fresh negatives each epoch, early stop.
 
 It steps through an engine: one process, or many ranks, each of which draws the same rows and takes its part of them.
 Left out on purpose: mixed precision by autocast (slower on these processors).
@@ -19,21 +19,46 @@ from training.engine.steps import Steps
 from training.progress import Follow, Trail, nobody
 from training.reward.batches import score, shuffled
 from training.reward.config import RewardConfig
-from training.reward.data import Examples, subsample
+from training.reward.augmentation import augmented
+from training.reward.data import Examples, Rows, subsample, user_folds
 from training.reward.frozen import Prepare, States, opened
 from training.reward.last_token import logits_of
+from training.reward.losses import binary, bradley_terry, positive_unlabelled
 from training.reward.metrics import Floats
+from training.reward.pairs import coupled
 from training.reward.trim import Trim
 from training.text import trimmed
 
 
 class Encoded(NamedTuple):
-    """Rows ready for the model: token ids, labels, trust."""
+    """Rows ready for the model.
+
+    Attributes:
+        ids: Token ids.
+        labels: Targets, [rows].
+        weights: Trust, [rows].
+        heads: Which head learns from a row, [rows].
+        units: Row positions of what is learnt from at once, [units, 1]; of pairs [units, 2], the preferred one first.
+        trim: What did not fit.
+    """
 
     ids: list[list[int]]
     labels: Floats
     weights: Floats
+    heads: Rows
+    units: Rows
     trim: Trim
+
+    @property
+    def said(self) -> float:
+        """Mean target, by trust."""
+        return float(np.average(self.labels, weights=self.weights))
+
+    @property
+    def lengths(self) -> Rows:
+        """Tokens of the longest row of each unit, [units]."""
+        each = np.array([len(row) for row in self.ids], dtype=np.int64)
+        return np.asarray(each[self.units].max(axis=1))
 
 
 class Fitted(NamedTuple):
@@ -93,10 +118,10 @@ class Fit:
         4. A fit that was interrupted goes on at its last kept step, with the chance that it had there.
         """
         torch.manual_seed(self.config.seed)
-        watched, _ = self._draw(validation)
+        watched, _ = self._draw(validation, learnt=False)
         part, stands_for = self._draw(train)
         trim = part.trim
-        each = math.ceil(len(part.ids) / self.config.batch)
+        each = math.ceil(len(part.units) / self._size)
         self.runner.begin(self.config.epochs * each, self._rate())
         begun, skip, losses = self._resumed()
         done = begun * each + skip
@@ -135,27 +160,53 @@ class Fit:
         """Raw logits of texts, shape [rows]; frozen layers are not run twice on one text."""
         self.model.eval()
         with self._opened(ids) as prepare:
-            return score(self.model, ids, prepare, progress=progress)
+            return score(self.model, ids, prepare, caution=self.config.caution, progress=progress)
 
     def loss(self, part: Encoded) -> float:
-        """Trust-weighted binary cross-entropy of raw logits."""
+        """Trust-weighted cross-entropy of raw logits; of pairs that of their order."""
         if not part.weights.any():
             raise ValueError(
                 f"weight is 0 in all {len(part.ids):,} rows that validate the fit, so nothing can be measured on them: "
                 "trust must be above 0 somewhere; give more users, or other weights"
             )
         raw = self.raw(part.ids)
+        if self._paired:
+            preferred, other = part.units.T
+            return float(np.average(np.logaddexp(0, raw[other] - raw[preferred]), weights=part.weights[preferred]))
         return float(np.average(np.logaddexp(0, raw) - part.labels * raw, weights=part.weights))
 
     def encoded(self, part: Examples) -> Encoded:
         """Token ids, labels and trust of these rows, and what of them did not fit."""
         longest = self.config.max_tokens
         found = trimmed(self.tokenizer, part.conversations, part.responses, max_tokens=longest)
-        return Encoded(found.ids, part.labels, part.weights, Trim.of(found, longest))
+        heads = user_folds(part.users, self.config.heads, self.config.seed)
+        units = coupled(part.pairs, part.labels > 0) if self._paired else np.arange(len(part.labels))[:, None]
+        return Encoded(found.ids, part.labels, part.weights, heads, units, Trim.of(found, longest))
 
-    def _draw(self, examples: Examples) -> tuple[Encoded, float]:
-        rows, stands_for = subsample(examples.labels, self.config.positive_rate, self.random)
-        return self.encoded(examples.take(rows)), stands_for
+    @property
+    def _paired(self) -> bool:
+        return self.config.loss == "bradley_terry"
+
+    @property
+    def _size(self) -> int:
+        """Units of a step."""
+        return max(1, self.config.batch // 2) if self._paired else self.config.batch
+
+    def _draw(self, examples: Examples, *, learnt: bool = True) -> tuple[Encoded, float]:
+        """Rows of an epoch, and how many negatives each of theirs stands for; all rows of pairs."""
+        if self._paired:
+            rows, stands_for = np.sort(coupled(examples.pairs, examples.labels > 0).ravel()), 1.0
+            if not len(rows):
+                raise ValueError(
+                    "loss == 'bradley_terry', but no two rows are a pair: name the pair of a row in a column pair, "
+                    "or take loss = 'binary'"
+                )
+        else:
+            rows, stands_for = subsample(examples.labels, self.config.positive_rate, self.random)
+        drawn = examples.take(rows)
+        if learnt and self.config.augmented:
+            drawn = augmented(drawn, self.config.augmented, self.random)
+        return self.encoded(drawn), stands_for
 
     def _opened(self, ids: list[list[int]]) -> Any:
         return opened(self.inner, self.config.frozen_layers, ids, self.tokenizer.pad_token_id, self.states)
@@ -163,34 +214,42 @@ class Fit:
     def _pass(self, part: Encoded, steps: Steps, skip: int, progress: dict[str, Any]) -> None:
         with self._opened(part.ids) as prepare:
             self.model.train()
-            for place, rows in enumerate(shuffled(part.ids, size=self.config.batch, random=self.random)):
+            for place, units in enumerate(shuffled(part.lengths, size=self._size, random=self.random)):
                 if place < skip:
                     continue
-                steps.ahead(self._step(part, rows, prepare))
+                steps.ahead(self._step(part, units, prepare))
                 if (place + 1) % self.keep_every == 0:
                     self._keep(progress | {"place": place + 1})
 
-    def _step(self, part: Encoded, rows: Any, prepare: Prepare) -> float:
+    def _step(self, part: Encoded, units: Rows, prepare: Prepare) -> float:
         """One step on a batch, whatever ranks and passes it is cut into; its loss on this rank's part."""
+        rows = part.units[units].ravel()
         longest = max(len(part.ids[row]) for row in rows)
         least = max(self.runner.ranks, PARTS)
-        pieces = min(len(rows), max(least, math.ceil(len(rows) * longest / self.tokens)))
+        pieces = min(len(units), max(least, math.ceil(len(rows) * longest / self.tokens)))
 
         def work(mine: tuple[Any, float]) -> tuple[torch.Tensor, float]:
             some, factor = mine
-            loss = self._loss(part, some, prepare) * (factor * len(some) / len(rows))
+            loss = self._loss(part, part.units[some].ravel(), prepare) * (factor * len(some) / len(units))
             return loss, float(loss.detach())
 
-        seen = accumulate(self.runner, work, dealt(np.array_split(rows, pieces), self.runner))
+        seen = accumulate(self.runner, work, dealt(np.array_split(units, pieces), self.runner))
         self.runner.step()
         return sum(seen)
 
-    def _loss(self, part: Encoded, rows: Any, prepare: Prepare) -> torch.Tensor:
+    def _loss(self, part: Encoded, rows: Rows, prepare: Prepare) -> torch.Tensor:
         device = self.runner.device
-        labels, weights = (torch.tensor(part[column][rows], dtype=torch.float32, device=device) for column in (1, 2))
+        labels, weights = (
+            torch.tensor(column[rows], dtype=torch.float32, device=device) for column in (part.labels, part.weights)
+        )
         batch = {key: value.to(device) for key, value in prepare([part.ids[row] for row in rows]).items()}
-        logits = logits_of(self.model, batch).float()
-        return torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, weight=weights)
+        every = logits_of(self.model, batch).float()
+        logits = every.gather(1, torch.tensor(part.heads[rows], device=device)[:, None])[:, 0]
+        if self._paired:  # rows come as units hold them: preferred, other, preferred ...
+            return bradley_terry(logits[0::2], logits[1::2], weights[0::2])
+        if self.config.unsaid:
+            return positive_unlabelled(logits, labels, weights, said=part.said, unsaid=self.config.unsaid)
+        return binary(logits, labels, weights)
 
     def _rate(self) -> float:
         return self.config.learning_rate or 0.128 / float(self.inner.config.hidden_size)

@@ -12,14 +12,14 @@ from training.engine.rotary import turned
 
 
 def logits_of(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Raw logits of a classifier with one label, [rows]; differentiable.
+    """Raw logits of a classifier, [rows, heads]; differentiable.
 
     Args:
         model: Any sequence classifier, or the engine's wrapper of one.
         batch: `input_ids` and `attention_mask`, [rows, longest], padded on the right.
     """
     if not _reads_the_last(model):
-        found: torch.Tensor = model(**batch).logits[:, 0]
+        found: torch.Tensor = model(**batch).logits
         return found
     body, ids = model.model, batch["input_ids"]
     columns = torch.arange(ids.shape[1], device=ids.device)
@@ -29,7 +29,7 @@ def logits_of(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     for layer in body.layers[:-1]:  # without a mask it is causal, and no text sees the padding behind it
         hidden = layer(hidden, position_embeddings=turn, position_ids=position)
     read: torch.Tensor = model.score(body.norm(_top(body.layers[-1], hidden, turn, last)))
-    return read[:, 0]
+    return read
 
 
 def _top(layer: Any, hidden: torch.Tensor, turn: tuple[torch.Tensor, ...], last: torch.Tensor) -> torch.Tensor:

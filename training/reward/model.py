@@ -9,16 +9,28 @@ from training import pretrained
 from training.reward.bases import check_base
 from training.reward.calibration import Calibration
 from training.reward.metrics import Floats
+from training.reward.residual import Residual
 from training.text import Conversation, encode, load_tokenizer
 
 
 class RewardModel(NamedTuple):
-    """A Hugging Face sequence classifier with one label, its tokenizer and its calibration."""
+    """A Hugging Face sequence classifier, its tokenizer and how its raw logits become those that are told.
+
+    Attributes:
+        model: With one label, or one for each head.
+        tokenizer: Its.
+        calibration: Applied last.
+        max_tokens: Longest input.
+        caution: What the heads' disagreement costs, see `losses.cautious`.
+        residual: What nuisance features are worth to the model, which is taken away; None takes nothing.
+    """
 
     model: Any
     tokenizer: Any
     calibration: Calibration
     max_tokens: int
+    caution: float = 0.0
+    residual: Residual | None = None
 
     @classmethod
     def load(cls, directory: str | Path) -> "RewardModel":
@@ -34,7 +46,9 @@ class RewardModel(NamedTuple):
         path = check_base(Path(directory))
         calibration = Calibration.read(Path(directory))
         model = read_only(pretrained.load(AutoModelForSequenceClassification, path))
-        return cls(model, load_tokenizer(path), calibration, int(model.config.reward_max_tokens))
+        caution = float(getattr(model.config, "reward_caution", 0.0))  # models of earlier versions have one head
+        longest = int(model.config.reward_max_tokens)
+        return cls(model, load_tokenizer(path), calibration, longest, caution, Residual.read(Path(directory)))
 
     def logits(
         self, conversations: Sequence[Conversation], responses: Sequence[str], *, progress: str | None = None
@@ -50,4 +64,7 @@ class RewardModel(NamedTuple):
 
         ids = encode(self.tokenizer, conversations, responses, max_tokens=self.max_tokens)
         prepare = partial(pad, pad_id=self.tokenizer.pad_token_id)
-        return self.calibration.apply(score(self.model, ids, prepare, progress=progress))
+        raw = score(self.model, ids, prepare, caution=self.caution, progress=progress)
+        if self.residual is not None:
+            raw = self.residual.apply(raw, responses)
+        return self.calibration.apply(raw)

@@ -36,6 +36,10 @@ class RewardReport(NamedTuple):
     """Conversations that the chat template refused as they came, and was given in another form; see `template`."""
     later: Estimate | None = None
     """AUROC on all rows of the later days, of users that were trained on too; None in a split by conversation."""
+    pair_accuracy: Estimate | None = None
+    """Share of the test part's pairs whose preferred response scores higher; None without pairs."""
+    residual: str = ""
+    """What was taken away from the scores, in a sentence."""
 
     @property
     def tested(self) -> str:

@@ -21,7 +21,10 @@ from training.reward.data import Examples, Split, opening, read_examples, split,
 from training.reward.measure import measure
 from training.reward.metrics import Estimate, Floats, auroc, bootstrap_over_users
 from training.reward.model import RewardModel
+from training.reward.pairs import UNPAIRED, coupled, pair_accuracy
+from training.reward.prompt_shift import shift_weights
 from training.reward.report import RewardReport
+from training.reward.residual import fit_residual
 from training.text import load_tokenizer, whole
 
 if TYPE_CHECKING:
@@ -49,8 +52,8 @@ def train_reward_model(
 
     1. Examples are split so that the test part is later in time and of other users than what was trained on; labels of
        a few annotators by conversation.
-    2. A sequence classifier with one label is fitted to sub-sampled negatives (unpaired binary cross-entropy, on soft
-       targets where loves were credited in part).
+    2. A sequence classifier is fitted to sub-sampled negatives (unpaired binary cross-entropy, on soft targets where
+       loves were credited in part) or to pairs, as the dials say.
     3. The prior shift is subtracted (exactly, where targets are 1 or 0); scale and offset are fitted on the validation
        users.
     4. The test part is measured before and after that (AUROC and PR-AUC take every target above 0 as a positive,
@@ -61,7 +64,7 @@ def train_reward_model(
 
     Args:
         examples: pyarrow Table with conversation (JSON), response, label (true or false, or a target in [0, 1]), weight
-            (trust in [0, 1]), user_id, served_at.
+            (trust in [0, 1]), user_id, served_at; for pairs also pair.
         out: Directory to write; made if it is missing.
         base: Directory or hub name of a sequence classifier, an encoder or a causal language model (whose body is
             taken).
@@ -85,6 +88,8 @@ def train_reward_model(
     retold = template.changed(load_tokenizer(place), [*map(whole, every.conversations, every.responses)])
     parts = _divided(every, config, by)
     train, validation, test = (every.take(rows) for rows in parts[:3])
+    if config.prompt_shift:
+        train = train._replace(weights=train.weights * shift_weights(train, seed=config.seed))
     fit, fitted = fit_classifier(
         train, validation, base=place, config=config, name=name, engine=engine, state=state, tell=tell, follow=follow
     )
@@ -107,6 +112,8 @@ def train_reward_model(
             trim=trim,
             retold=retold,
             later=_later(model, every.take(parts.later), config, name) if len(parts.later) else None,
+            pair_accuracy=_pair_accuracy(model, test, config, name),
+            residual=model.residual.words if model.residual else "",
             base_rate=test.positive_rate,
             measured=measured,
             audit=audit,
@@ -123,7 +130,9 @@ def train_reward_model(
 
 def _divided(every: Examples, config: RewardConfig, by: Literal["users", "conversations"]) -> Split:
     if by == "conversations":
-        begun = list(map(opening, every.conversations, every.responses))
+        alone = every.pairs == UNPAIRED  # both rows of a pair begin as their conversation does
+        responses = ["" if paired else response for paired, response in zip(~alone, every.responses, strict=True)]
+        begun = list(map(opening, every.conversations, responses))
         shares = {"test": config.test_users, "validation": config.validation_users}
         return split_labels(every.labels, begun, **shares, seed=config.seed)
     return split(
@@ -131,8 +140,19 @@ def _divided(every: Examples, config: RewardConfig, by: Literal["users", "conver
         test_users=config.test_users,
         test_time=config.test_time,
         validation_users=config.validation_users,
+        validation_time=config.validation_time,
         seed=config.seed,
     )
+
+
+def _pair_accuracy(model: RewardModel, test: Examples, config: RewardConfig, name: str) -> Estimate | None:
+    """Of the test part's pairs; None where it has none."""
+    rows = coupled(test.pairs, test.labels > 0)
+    if not len(rows):
+        return None
+    part, members = test.take(rows.ravel()), np.arange(rows.size).reshape(-1, 2)
+    logits = model.logits(part.conversations, part.responses, progress=f"{name}: pairs")
+    return pair_accuracy(members, logits, part.users, seed=config.seed)
 
 
 def _later(model: RewardModel, later: Examples, config: RewardConfig, name: str) -> Estimate:
@@ -222,14 +242,18 @@ def calibrated(fit: "Fit", fitted: "Fitted", validation: Examples) -> RewardMode
     """The model of the fit's best epoch, calibrated on the validation users; on rank 0 alone."""
     config, model = fit.config, fit.settled()
     held, weights = evaluation_sample(validation, config)
-    shifted = fit.raw(fit.encoded(held).ids, f"{fit.name}: calibration") - np.log(fitted.stands_for)
+    raw, residual = fit.raw(fit.encoded(held).ids, f"{fit.name}: calibration"), None
+    if config.residual:
+        residual = fit_residual(config.residual, raw, held.labels, held.responses, weights)
+        raw = residual.apply(raw, held.responses)
+    shifted = raw - np.log(fitted.stands_for)
     scale, offset = fit_platt(shifted, held.labels, weights)
     calibration = Calibration(float(np.log(fitted.stands_for)), scale, offset)
-    return RewardModel(model.eval(), fit.tokenizer, calibration, config.max_tokens)
+    return RewardModel(model.eval(), fit.tokenizer, calibration, config.max_tokens, config.caution, residual)
 
 
 def load_classifier(base: str, tokenizer: Any, config: RewardConfig) -> Any:
-    """The base as a sequence classifier with one label: fresh head, frozen lower layers."""
+    """The base as a sequence classifier with a label for each head: fresh heads, frozen lower layers."""
     import torch
     from transformers import AutoModelForSequenceClassification
     from transformers.utils import logging
@@ -240,11 +264,12 @@ def load_classifier(base: str, tokenizer: Any, config: RewardConfig) -> Any:
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # a head that is drawn afresh is what we want, not a warning
     try:
-        model = pretrained.load(AutoModelForSequenceClassification, base, num_labels=1, dtype=torch.float32)
+        model = pretrained.load(AutoModelForSequenceClassification, base, num_labels=config.heads, dtype=torch.float32)
     finally:
         logging.set_verbosity(verbosity)
     model.config.pad_token_id = tokenizer.pad_token_id
     model.config.reward_max_tokens = config.max_tokens
+    model.config.reward_caution = config.caution
     model.config.use_cache = False
     freeze(model, config.frozen_layers)
     return model
@@ -274,6 +299,8 @@ def save(model: RewardModel, report: RewardReport, config: RewardConfig, lineage
     out.mkdir(parents=True, exist_ok=True)
     pretrained.save(out, model.model, model.tokenizer)
     model.calibration.save(out)
+    if model.residual is not None:
+        model.residual.save(out)
     facts = {**report.as_dict(), "config": config.model_dump(), "lineage": lineage}
     (out / "metrics.json").write_text(json.dumps(facts, indent=1, default=str) + "\n")
     (out / "README.md").write_text(card(report, config, lineage))
