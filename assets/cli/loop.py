@@ -1,5 +1,6 @@
 """The whole loop from the command line: demo, run, report."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -52,8 +53,11 @@ def live_demo(home: Path, name: str, folder: Path) -> None:
 @options.data
 @options.name
 @options.live_warehouse
+@options.tensorboard
 @options.home
-def run(recipe: Path, data: Path | None, name: str | None, warehouse: str | None, home: Path) -> None:
+def run(
+    recipe: Path, *, data: Path | None, name: str | None, warehouse: str | None, tensorboard: Path | None, home: Path
+) -> None:
     r"""Run the loop of a recipe, on a synthetic world, on your data, or on a live warehouse.
 
     Run the same command again: what was interrupted goes on, what is up to date is kept, and new feedback, decisions or
@@ -64,7 +68,7 @@ def run(recipe: Path, data: Path | None, name: str | None, warehouse: str | None
       loveloop run --recipe deploy/recipes/warehouse.toml --warehouse data/warehouse.duckdb
       loveloop run --recipe deploy/recipes/convai.toml --data DIR_WITH_DIALOGUES
     """
-    _follow(recipe, home / (name or recipe.stem), data, warehouse)
+    _follow(recipe, home / (name or recipe.stem), data, warehouse, tensorboard)
 
 
 @click.command()
@@ -79,7 +83,16 @@ def report(directory: Path, cycle: int | None) -> None:
     click.echo(run.directory / write(run)["html"])
 
 
-def _follow(recipe: Path, directory: Path, data: Path | None, warehouse: str | None = None) -> None:
+def _follow(
+    recipe: Path, directory: Path, data: Path | None, warehouse: str | None = None, tensorboard: Path | None = None
+) -> None:
     from assets.pipeline import follow, prepare
 
-    follow(prepare(directory, recipe, data, warehouse), say=click.echo)
+    run = prepare(directory, recipe, data, warehouse)
+    if tensorboard is None:
+        follow(run, say=click.echo)
+        return
+    from training.curves import Curves
+
+    with Curves(tensorboard) as curves:
+        follow(replace(run, follow=curves), say=click.echo)

@@ -108,6 +108,11 @@ data = click.option(
     help="Your data, where the recipe reads some.",
 )
 name = click.option("--name", callback=folder, help="The run's folder in the home; the recipe's name if left out.")
+tensorboard = click.option(
+    "--tensorboard",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write every step's figures into this folder, for `tensorboard --logdir`.",
+)
 live_warehouse = click.option(
     "--warehouse",
     envvar="LOVELOOP_WAREHOUSE",

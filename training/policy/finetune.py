@@ -25,11 +25,12 @@ from training.engine.memory import MemoryPlan, ModelSize, advised, planned, room
 from training.engine.placing import place
 from training.engine.schedule import policy_rate
 from training.engine.start import start
-from training.engine.steps import Steps, silent
+from training.engine.steps import silent
 from training.policy.batches import Encoded, cut_words, encode_pairs, padded
 from training.policy.likelihood import token_logprobs
 from training.policy.load import ADAPTER, Policy, fingerprint, name_base, read_policy
 from training.policy.pretrain import read_pairs
+from training.progress import Follow, Trail, nobody
 
 
 class FinetuneConfig(BaseModel):
@@ -83,6 +84,7 @@ def finetune(
     config: FinetuneConfig | None = None,
     engine: EngineConfig | None = None,
     tell: Callable[[str], None] = silent,
+    follow: Follow = nobody,
 ) -> FinetuneReport:
     """Fine-tune a policy on conversations and save it with its tokenizer (LoRA: the adapter).
 
@@ -101,6 +103,7 @@ def finetune(
         config: The dials.
         engine: Which engine, ranks, precision.
         tell: Takes each line for the user, on every rank.
+        follow: Told the loss of every step.
 
     Raises:
         ValueError: No example, a row that cannot be read, a tokenizer without a chat template or with one that refuses
@@ -137,6 +140,7 @@ def finetune(
             engine=engine,
             state=work / key,
             tell=tell,
+            follow=follow,
         )
     tenth = max(1, len(losses) // 10)
     report = FinetuneReport(
@@ -169,6 +173,7 @@ def _run(
     engine: EngineConfig,
     state: Path,
     tell: Callable[[str], None],
+    follow: Follow,
 ) -> list[float]:
     each = -(-len(pairs) // config.batch)
     total = each * config.epochs
@@ -178,7 +183,8 @@ def _run(
     if kept:
         tell(f"going on after step {len(losses)} of {total}, kept in {state.parent}")
     pad = policy.tokenizer.pad_token_id
-    with Steps(total, done=len(losses), title=f"fine-tune {policy.model.config.model_type}", rank=runner.rank) as steps:
+    title = f"fine-tune {policy.model.config.model_type}"
+    with Trail(total, done=len(losses), title=title, rank=runner.rank, follow=follow) as steps:
         runner.model.train()
         for number in range(len(losses), total):
             batch = _batch(pairs, number // each, number % each, config)

@@ -1,7 +1,7 @@
 """Counterfactual augmentation: a response once more with something behind it that should not matter, label unchanged.
 
-What buys love in the log only because happy users see it more often (a goodbye, flattery, an emoji) then stands as often
-behind what nobody loved (docs/method.md, 7.6).
+What buys love in the log only because happy users see it more often (a goodbye, flattery, an emoji) then stands as
+often behind what nobody loved (docs/method.md, 7.6).
 """
 
 import numpy as np
@@ -27,5 +27,5 @@ def augmented(examples: Examples, share: float, random: np.random.Generator) -> 
     return Examples(
         [*examples.conversations, *again.conversations],
         [*examples.responses, *responses],
-        *(np.concatenate(each) for each in both),  # type: ignore[arg-type]
+        *(np.concatenate(each) for each in both),
     )

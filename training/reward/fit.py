@@ -17,9 +17,9 @@ from training.engine.finite import finite_loss
 from training.engine.lanes import PARTS, accumulate
 from training.engine.steps import Steps
 from training.progress import Follow, Trail, nobody
+from training.reward.augmentation import augmented
 from training.reward.batches import score, shuffled
 from training.reward.config import RewardConfig
-from training.reward.augmentation import augmented
 from training.reward.data import Examples, Rows, subsample, user_folds
 from training.reward.frozen import Prepare, States, opened
 from training.reward.last_token import logits_of

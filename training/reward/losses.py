@@ -1,6 +1,5 @@
 """What a reward model minimises: the mean over a batch, a pure function of logits, targets and trust."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 

@@ -41,8 +41,8 @@ class Residual(NamedTuple):
     def words(self) -> str:
         """What was taken away, in a sentence.
 
-        >>> Residual(("words", "emoji"), (0.02, -0.5), (9.0, 0.1), 0.004).words
-        'without words (+0.020 logits each) and emoji (-0.500 logits each), which cost 0.004 of AUROC on validation rows'
+        >>> Residual(("words",), (0.02,), (9.0,), 0.004).words
+        'without words (+0.020 logits each), which cost 0.004 of AUROC on validation rows'
         """
         each = [f"{name} ({slope:+.3f} logits each)" for name, slope in zip(self.names, self.slopes, strict=True)]
         return f"without {' and '.join(each)}, which cost {self.cost:.3f} of AUROC on validation rows"

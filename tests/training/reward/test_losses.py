@@ -48,9 +48,7 @@ def test_gradients_are_those_of_finite_differences() -> None:
         return LOGITS.clone().requires_grad_()
 
     assert torch.autograd.gradcheck(lambda s: binary(s, SAID, TRUST), (free(),))
-    assert torch.autograd.gradcheck(
-        lambda s: positive_unlabelled(s, SAID, TRUST, said=0.5, unsaid=0.2), (free(),)
-    )
+    assert torch.autograd.gradcheck(lambda s: positive_unlabelled(s, SAID, TRUST, said=0.5, unsaid=0.2), (free(),))
     assert torch.autograd.gradcheck(lambda s: bradley_terry(s[:2], s[2:], TRUST[:2]), (free(),))
     heads = torch.randn(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
     assert torch.autograd.gradcheck(lambda s: cautious(s, 0.5), (heads,))

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from assets.cli.train import NUISANCES
+from assets.cli.train_reward import NUISANCES
 from training.reward.audit import counterfactuals
 from training.reward.config import Nuisance, RewardConfig
 from training.reward.data import read_examples, split, user_folds

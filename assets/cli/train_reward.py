@@ -1,0 +1,159 @@
+"""The command that trains one reward model from a file of labels."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from assets.cli import options, ranks
+
+if TYPE_CHECKING:
+    from training.reward.config import Nuisance
+
+NUISANCES = ("words", "closing", "question", "emoji", "exclamation", "flattery")
+"""As `training.reward.config.Nuisance`, which would bring pydantic with it; a test compares them."""
+
+
+@click.command()
+@ranks.engine_options
+@click.option("--name", default="reward", show_default=True, help="What the model is called in its card.")
+@click.option("--epochs", type=options.Whole(1), default=2, show_default=True, help="Passes over the positives.")
+@click.option("--batch", type=options.Whole(1), default=64, show_default=True, help="Rows of a step, all ranks.")
+@click.option("--longest", type=options.Whole(1), default=128, show_default=True, help="Tokens kept of each row.")
+@click.option("--rate", type=options.RATE, help="Learning rate; by the model's width if left out.")
+@click.option(
+    "--positive-rate",
+    type=options.SHARE,
+    default=0.1,
+    show_default=True,
+    help="Negatives are sub-sampled to this share of positives.",
+)
+@click.option("--pairs", is_flag=True, help="Learn which row of a pair was preferred (Bradley-Terry); see column pair.")
+@click.option(
+    "--unsaid", type=options.Number(0, 1, max_open=True), default=0.0, help="Share of silent users who liked it."
+)
+@click.option("--prompt-shift", is_flag=True, help="Weigh negatives as if they had the positives' prompts.")
+@click.option("--heads", type=options.Whole(1, 16), default=1, show_default=True, help="Of disjoint users, one body.")
+@click.option(
+    "--caution", type=options.Number(0), default=0.0, show_default=True, help="What the heads' disagreement costs."
+)
+@click.option(
+    "--augmented",
+    type=options.Number(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of rows learnt once more with a goodbye, flattery or emoji behind.",
+)
+@click.option(
+    "--residual", type=click.Choice(NUISANCES), multiple=True, help="What scores may not follow; several times."
+)
+@click.option(
+    "--validation-time",
+    type=options.Number(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Share of the latest days before the test that only validate.",
+)
+def reward(
+    data: Path,
+    base: str,
+    out: Path,
+    *,
+    name: str,
+    epochs: int,
+    batch: int,
+    longest: int,
+    rate: float | None,
+    positive_rate: float,
+    pairs: bool,
+    unsaid: float,
+    prompt_shift: bool,
+    heads: int,
+    caution: float,
+    augmented: float,
+    residual: tuple["Nuisance", ...],
+    validation_time: float,
+    seed: int,
+    tensorboard: Path | None,
+    **dials: Any,
+) -> None:
+    r"""Train a reward model on unpaired labels: who loved which response.
+
+    \b
+    Each row of --data has
+      conversation  messages with role and content, up to the user's last one (a list, or it as JSON text)
+      response      the answer that was labelled
+      label         true or false, or a share between 0 and 1
+      user_id       whose label it is: test users are never trained on
+      served_at     when, with its time zone: the test part is the latest
+      weight        trust between 0 and 1; 1 if left out
+      pair          with --pairs: names the two rows that belong together
+    docs/rewards.md says which option helps when.
+    """
+    engine = ranks.engine_of(dials)
+    if (out / "metrics.json").exists() and "RANK" not in os.environ:
+        raise ValueError(f"{out} holds a reward model already: give another --out, or remove it")
+    ranks.writable(out)
+    if ranks.elsewhere(engine, out, tensorboard):
+        return
+    from training.labels.examples import read_feedback
+    from training.reward.config import RewardConfig
+    from training.reward.train import train_reward_model
+
+    config = RewardConfig(
+        epochs=epochs,
+        batch=batch,
+        max_tokens=longest,
+        learning_rate=rate,
+        positive_rate=positive_rate,
+        loss="bradley_terry" if pairs else "binary",
+        unsaid=unsaid,
+        prompt_shift=prompt_shift,
+        heads=heads,
+        caution=caution,
+        augmented=augmented,
+        residual=residual,
+        validation_time=validation_time,
+        seed=seed,
+    )
+    examples = ranks.examples_of(data, read_feedback)
+    lineage = {"data": _digest(data), "engine": engine.model_dump_json()}
+    work = out.with_name(f"{out.name}.work")
+    state = work / _key(lineage, str(base), config.model_dump_json())
+    with ranks.curves(tensorboard) as follow:
+        report = train_reward_model(
+            examples,
+            out,
+            base=_local(base),
+            config=config,
+            name=name,
+            lineage=lineage,
+            engine=engine,
+            state=state,
+            tell=ranks.tell,
+            follow=follow,
+        )
+    if ranks.speaks():
+        import shutil
+
+        shutil.rmtree(work, ignore_errors=True)
+    ranks.tell(f"{out}: AUROC {report.measured.auroc} on users and days that it has not seen, losses {report.losses}")
+
+
+def _local(base: str) -> str | Path:
+    return Path(base) if Path(base).is_dir() else base
+
+
+def _digest(file: Path) -> str:
+    import hashlib
+
+    with file.open("rb") as opened:
+        return f"{file.name} sha256 {hashlib.file_digest(opened, 'sha256').hexdigest()}"
+
+
+def _key(*content: Any) -> str:
+    """Names a state by what it was made of: of other data or settings, it is not taken up."""
+    import hashlib
+
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:20]
