@@ -109,7 +109,7 @@ def _with_intervals(row: Row, seeds: Mapping[int, Mapping[str, Traits]]) -> dict
     if len(trios) == 1:
         spread, bounds = _resampled(*trios[0]), _quantiles
     else:
-        spread, bounds = single, _student
+        spread, bounds = single, student
     return {name: _bounded(name, single, spread, bounds) for name in (single[0] if single else ())}
 
 
@@ -145,10 +145,10 @@ def _quantiles(values: list[float]) -> tuple[float, float] | None:
     return low, high
 
 
-def _student(values: list[float]) -> tuple[float, float] | None:
+def student(values: list[float]) -> tuple[float, float] | None:
     """A 95 % t-interval of the mean over seeds.
 
-    >>> [round(each, 2) for each in _student([1.0, 2.0, 3.0])]
+    >>> [round(each, 2) for each in student([1.0, 2.0, 3.0])]
     [-0.48, 4.48]
     """
     if len(values) < 2:

@@ -47,16 +47,17 @@ def opened(seed: int, work: Path, *, quick: bool, labels: int | None = None) -> 
     return Run(directory, recipe_of(seed, quick=quick, labels=labels))
 
 
-def share(run: Run, say: Callable[[str], object]) -> None:
+def share(run: Run, say: Callable[[str], object], last: str = P_LOVE.name) -> None:
     """Do everything up to P[Love]; what was done before, by the same code and settings, is kept.
 
     Args:
         run: Of a seed; who calls holds its lock.
         say: Told what each stage found.
+        last: The stage that is done last.
     """
     every = pipeline.stages(run.recipe)
     pipeline.keep(run)
-    for stage in every[: 1 + [each.name for each in every].index(P_LOVE.name)]:
+    for stage in every[: 1 + [each.name for each in every].index(last)]:
         done = perform(run, stage)
         say(f"seed {run.recipe.seed}, {stage.name}: {done.facts['summary']}{'' if done.ran else ' (kept)'}")
 

@@ -1,0 +1,115 @@
+"""P[Love] against the truth of the synthetic world: [--quick] [--seeds N] [--rows NAMES] [--json FILE].
+
+For each seed the loop makes a world, its clean log and the incumbent once; then one P[Love] for each row:
+
+    full                          the demo's settings on all of the clean log
+    10000, 30000, 100000          a learning curve: so many rows
+    no_dedup, no_filter, no_wait  the log without that stage: copies stay, adversaries count, late loves are missed
+    heads, shift, augmented, residual   the trainer's options, one at a time, on all of the log
+    pairs, unpaired               helpfulness from the same rows, as pairs (Bradley-Terry) and each by itself
+
+P[Love] scores rows of users that it has never seen, of whom the truth says the chance of a love, so that no luck of
+rare loves is in the figures. Keys, each with low and high (t over seeds): auroc (expected, of labels drawn from the
+true chance), oracle_ratio (to the AUROC of the true chance itself), ece_over_base (distance from the true chance over
+the base rate), length_rho_excess (|Spearman's rho| with the words of a response, less the truth's own), bt_gap (pair
+accuracy of pairs less that of unpaired labels); `rows` has the same for each row, with the mean logits that a needless
+goodbye buys (closing_shift). What was measured is kept in the work folder.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from reward_world_parts import figures, rows
+from rluf_parts import table, world
+
+from assets.lock import alone
+from assets.run import Run, source_digest
+from assets.stages import models
+from training.reward.config import RewardConfig
+from training.reward.model import RewardModel
+from training.reward.train import train_reward_model
+
+WORK = Path.home() / ".cache" / "loveloop" / "reward_world"
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "heads": {"heads": 4, "caution": 0.5},
+    "shift": {"prompt_shift": True},
+    "augmented": {"augmented": 0.5},
+    "residual": {"residual": ("words", "closing")},
+}
+ROWS = ("full", "10000", "30000", "100000", "no_dedup", "no_filter", "no_wait", *OPTIONS, "pairs", "unpaired")
+QUICK_ROWS = ("full", "no_filter", "residual", "pairs", "unpaired")
+HELD, PROMPTS = 15_000, 20_000
+AIMS = "auroc >= .85, oracle_ratio >= .97, ece_over_base <= .1, length_rho_excess <= .05, bt_gap <= .03"
+
+
+def measured(run: Run, name: str, *, quick: bool) -> dict[str, float]:
+    """The figures of one row on one seed; kept beside the run."""
+    config = run.recipe.p_love.config.model_copy(update={"seed": run.recipe.seed, **OPTIONS.get(name, {})})
+    shared = [run.facts(stage)["fingerprint"] for stage in ("incumbent",)]
+    key = json.dumps([name, quick, shared, config.model_dump(mode="json"), source_digest("training")])
+    file = run.directory / "reward-rows" / f"{name}.json"
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    if kept.get("key") == key:
+        return kept["figures"]
+    place = run.directory / "reward-models" / name
+    if name in ("pairs", "unpaired"):
+        found = _preference(run, name, place, 2_000 if quick else PROMPTS)
+    else:
+        table_ = rows.examples(run, "full" if name in OPTIONS else name)
+        report = train_reward_model(table_, place, base=_base(run), config=config, name=name, lineage={})
+        held = rows.held_out(run, test_users=config.test_users, most=HELD // 5 if quick else HELD)
+        found = figures.of(RewardModel.load(place), held) | {"seconds": report.seconds}
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps({"key": key, "figures": found}))
+    return found
+
+
+def _preference(run: Run, name: str, place: Path, prompts: int) -> dict[str, float]:
+    loss = "bradley_terry" if name == "pairs" else "binary"
+    config = RewardConfig(loss=loss, epochs=2, batch=32, max_tokens=48, positive_rate=0.5, seed=run.recipe.seed)
+    made = rows.pairs(_base(run), prompts, run.recipe.seed)
+    report = train_reward_model(made, place, base=_base(run), config=config, name=name, lineage={}, by="conversations")
+    assert report.pair_accuracy is not None
+    return {"pair_accuracy": report.pair_accuracy.value, "pairs": float(made.num_rows // 2), "seconds": report.seconds}
+
+
+def _base(run: Run) -> str:
+    return str(models.incumbent(run))
+
+
+def _read() -> argparse.Namespace:
+    read = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    read.add_argument("--quick", action="store_true", help="a small world, one seed, five rows; figures mean nothing")
+    read.add_argument("--seeds", type=table.span, default="1-5", help="FIRST-LAST, or one (1-5)")
+    read.add_argument("--rows", type=lambda told: told.split(","), help=f"with commas: {', '.join(ROWS)}")
+    read.add_argument("--json", type=Path, help="write the figures here")
+    read.add_argument("--work", type=Path, default=WORK, help=f"where seeds and rows are kept ({WORK})")
+    return read.parse_args()
+
+
+def main() -> None:
+    asked = _read()
+    wanted = asked.rows or (QUICK_ROWS if asked.quick else ROWS)
+    unknown = sorted({*wanted} - {*ROWS})
+    if unknown:
+        raise SystemExit(f"{', '.join(unknown)} is no row; there are {', '.join(ROWS)}")
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in wanted}
+    for seed in (1,) if asked.quick else asked.seeds:
+        run = world.opened(seed, asked.work, quick=asked.quick)
+        with alone(run.directory, "bench/reward_world.py"):
+            world.share(run, lambda _: None, last="incumbent")
+            for name in wanted:
+                found[name].append(measured(run, name, quick=asked.quick))
+                shown = ", ".join(f"{key} {value:.3f}" for key, value in found[name][-1].items())
+                print(f"seed {seed}, {name}: {shown}", flush=True)
+    summary = figures.summary(found)
+    if asked.json:
+        asked.json.write_text(json.dumps(summary, indent=1))
+    print("\n".join([*figures.lines(summary), f"aims: {AIMS}"]))
+
+
+if __name__ == "__main__":
+    main()
