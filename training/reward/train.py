@@ -14,14 +14,15 @@ from training.engine.steps import silent
 from training.progress import Follow, nobody
 from training.reward.audit import counterfactuals
 from training.reward.bases import check_base
-from training.reward.calibration import Calibration, fit_platt
 from training.reward.card import card
 from training.reward.config import RewardConfig
-from training.reward.data import Examples, Split, opening, read_examples, split, split_labels, subsample
+from training.reward.data import Examples, Split, opening, read_examples, split, split_labels
 from training.reward.measure import measure
 from training.reward.metrics import Estimate, Floats, auroc, bootstrap_over_users
 from training.reward.model import RewardModel
+from training.reward.recalibration import Sample, calibrate
 from training.reward.report import RewardReport
+from training.reward.sampling import evaluation_rows
 from training.text import load_tokenizer, whole
 
 if TYPE_CHECKING:
@@ -223,8 +224,12 @@ def calibrated(fit: "Fit", fitted: "Fitted", validation: Examples) -> RewardMode
     config, model = fit.config, fit.settled()
     held, weights = evaluation_sample(validation, config)
     shifted = fit.raw(fit.encoded(held).ids, f"{fit.name}: calibration") - np.log(fitted.stands_for)
-    scale, offset = fit_platt(shifted, held.labels, weights)
-    calibration = Calibration(float(np.log(fitted.stands_for)), scale, offset)
+    calibration = calibrate(
+        Sample(shifted, held.labels, weights),
+        held.users,
+        prior_shift=float(np.log(fitted.stands_for)),
+        seed=config.seed,
+    )
     return RewardModel(model.eval(), fit.tokenizer, calibration, config.max_tokens)
 
 
@@ -251,21 +256,9 @@ def load_classifier(base: str, tokenizer: Any, config: RewardConfig) -> Any:
 
 
 def evaluation_sample(examples: Examples, config: RewardConfig) -> tuple[Examples, Floats]:
-    """At most `evaluation_rows` rows, and weights (trust x sampling) that keep the natural rate.
-
-    Where positives are rare all of them are kept and negatives fill the rest; else rows are drawn alike.
-    """
-    random = np.random.default_rng(config.seed)
-    rows = len(examples.labels)
-    wanted = float(examples.positives.sum()) / config.evaluation_rows
-    if rows <= config.evaluation_rows:
-        return examples, examples.weights
-    if wanted > 0.5:
-        drawn = examples.take(np.sort(random.choice(rows, config.evaluation_rows, replace=False)))
-        return drawn, drawn.weights
-    kept, stands_for = subsample(examples.labels, wanted, random)
-    part = examples.take(kept)
-    return part, part.weights * np.where(part.labels > 0, 1.0, stands_for)
+    """At most `evaluation_rows` rows, and weights (trust x sampling) that keep the natural rate; see `sampling`."""
+    found = evaluation_rows(examples.labels, config.evaluation_rows, config.seed)
+    return examples.take(found.rows), found.weights(examples)
 
 
 def save(model: RewardModel, report: RewardReport, config: RewardConfig, lineage: dict[str, Any]) -> None:
