@@ -73,6 +73,11 @@ class Audit(NamedTuple):
         return [each for each in self.results if each.state == "failed" and each.blocks]
 
     @property
+    def refused(self) -> list[str]:
+        """What keeps the model from being used, in sentences."""
+        return [f"not to be used: the audit of {each.finding} failed: {each.words}" for each in self.blocking]
+
+    @property
     def warnings(self) -> list[str]:
         """What failed and blocks nothing, in sentences."""
         return [f"the audit of {each.finding} failed: {each.words}" for each in self.results

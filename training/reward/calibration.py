@@ -1,8 +1,8 @@
 """From raw logits of a model trained on sub-sampled negatives to logits whose sigmoid may be read as a chance.
 
 Two steps, in this order: the prior shift of sub-sampling is subtracted exactly (docs/method.md, 3), then whatever
-`recalibration` chose is applied: nothing, a scale (temperature), a scale and an offset (Platt), or a strictly increasing
-polyline (isotonic). Each is strictly increasing, so no ranking is turned and no two scores become one.
+`recalibration` chose is applied: nothing, a scale (temperature), a scale and an offset (Platt), or a strictly
+increasing polyline (isotonic). Each is strictly increasing, so no ranking is turned and no two scores become one.
 """
 
 import json

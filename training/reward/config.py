@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from training.reward.thresholds import Thresholds
+
 
 class RewardConfig(BaseModel):
     """The dials of a reward model; everything else is derived."""
@@ -29,6 +31,8 @@ class RewardConfig(BaseModel):
     evaluation_rows: int = Field(5_000, gt=0)
     """At most so many rows are scored for calibration and for the test. All positives are among them; a drawn negative
     weighs as many as it stands for."""
+    audit: Thresholds = Thresholds()
+    """Where the audit of the model says "failed"; see docs/rewards.md."""
     seed: int = Field(1, ge=0, lt=2**32)
 
     @model_validator(mode="after")

@@ -1,8 +1,8 @@
 """Does the test part hold what was trained on? Users, days, conversations, and copies of texts under other names.
 
-A leak makes every figure of a model too good, so it ends the training before it begins. Short texts repeat by themselves
-(half of all conversations open with a greeting, and a policy answers alike): only texts of at least `copy_words` words
-are looked at, and a small share of copies among them is let pass.
+A leak makes every figure of a model too good, so it ends the training before it begins. Short texts repeat by
+themselves (half of all conversations open with a greeting, and a policy answers alike): only texts of at least
+`copy_words` words are looked at, and a small share of copies among them is let pass.
 """
 
 import re
@@ -182,7 +182,7 @@ def near_copies(texts: Sequence[str], others: Sequence[str], similarity: float) 
         order = np.argsort(theirs[:, band], kind="stable")
         keys = theirs[order, band]
         starts, ends = (np.searchsorted(keys, ours[:, band], side) for side in ("left", "right"))
-        for place in np.flatnonzero((ends > starts)).tolist():
+        for place in np.flatnonzero(ends > starts).tolist():
             if place in found:
                 continue
             mine = _shingles(texts[place])

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy.optimize import isotonic_regression
 
 from training.reward.calibration import Calibration, Trial
-from training.reward.clusters import Users, ratio, units
+from training.reward.clusters import ratio, units
 from training.reward.data import uniform
 from training.reward.metrics import Floats, sigmoid
 
@@ -69,12 +69,17 @@ def calibrate(sample: Sample, users: npt.NDArray[np.str_], *, prior_shift: float
     logits = {name: _held_out(sample, folds, fit) for name, fit in _FITTERS.items()}
     losses = {name: _log_loss(sample.labels, each) for name, each in logits.items()}
     used = "none"
-    for name in losses:
-        gain, error = ratio(losses[used] - losses[name], sample.weights, held)
+    for name, loss in losses.items():
+        gain, error = ratio(losses[used] - loss, sample.weights, held)
         if gain > BEYOND_CHANCE * error:
             used = name
-    tried = tuple(_trial(name, sample, logits[name], losses, held, used) for name in losses)
-    return _FITTERS[used](sample)._replace(prior_shift=prior_shift, tried=tried)
+    tried = []
+    for name, loss in losses.items():
+        gain, error = ratio(losses["none"] - loss, sample.weights, held)
+        squared = (sigmoid(logits[name]) - sample.labels) ** 2
+        means = (float(np.average(each, weights=sample.weights)) for each in (loss, squared))
+        tried.append(Trial(name, *means, gain, gain - 1.96 * error, gain + 1.96 * error, name == used))
+    return _FITTERS[used](sample)._replace(prior_shift=prior_shift, tried=tuple(tried))
 
 
 def _held_out(sample: Sample, folds: npt.NDArray[np.int64], fit: Fitter) -> Floats:
@@ -82,15 +87,6 @@ def _held_out(sample: Sample, folds: npt.NDArray[np.int64], fit: Fitter) -> Floa
     for fold in np.unique(folds):
         found[folds == fold] = fit(sample.take(folds != fold)).fitted(sample.logits[folds == fold])
     return found
-
-
-def _trial(
-    name: str, sample: Sample, logits: Floats, losses: Mapping[str, Floats], held: Users, used: str
-) -> Trial:
-    gain, error = ratio(losses["none"] - losses[name], sample.weights, held)
-    squared = float(np.average((sigmoid(logits) - sample.labels) ** 2, weights=sample.weights))
-    loss = float(np.average(losses[name], weights=sample.weights))
-    return Trial(name, loss, squared, gain, gain - 1.96 * error, gain + 1.96 * error, name == used)
 
 
 def _log_loss(labels: Floats, logits: Floats) -> Floats:

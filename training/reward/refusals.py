@@ -82,8 +82,6 @@ def refusal_bias(logits: Floats, kinds: Sequence[Kind | None], prompts: Sequence
 
 def _difference(logits: Floats, labels: Floats, units: Sequence[str]) -> Estimate:
     one, other = logits[labels > 0].mean(), logits[labels == 0].mean()
-    influence = np.where(
-        labels > 0, (logits - one) / labels.sum(), -(logits - other) / (len(labels) - labels.sum())
-    )
+    influence = np.where(labels > 0, (logits - one) / labels.sum(), -(logits - other) / (len(labels) - labels.sum()))
     value, reach = float(one - other), 1.96 * error(influence, units)  # type: ignore[arg-type]
     return Estimate(value, value - reach, value + reach)

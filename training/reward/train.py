@@ -12,12 +12,12 @@ from training import pretrained, template
 from training.engine.config import EngineConfig
 from training.engine.steps import silent
 from training.progress import Follow, nobody
-from training.reward.audit import counterfactuals
 from training.reward.bases import check_base
 from training.reward.card import card
 from training.reward.config import RewardConfig
 from training.reward.data import Examples, Split, opening, read_examples, split, split_labels
-from training.reward.measure import measure
+from training.reward.examination import examine
+from training.reward.leakage import check
 from training.reward.metrics import Estimate, Floats, auroc, bootstrap_over_users
 from training.reward.model import RewardModel
 from training.reward.recalibration import Sample, calibrate
@@ -52,10 +52,10 @@ def train_reward_model(
        a few annotators by conversation.
     2. A sequence classifier with one label is fitted to sub-sampled negatives (unpaired binary cross-entropy, on soft
        targets where loves were credited in part).
-    3. The prior shift is subtracted (exactly, where targets are 1 or 0); scale and offset are fitted on the validation
-       users.
+    3. The prior shift is subtracted (exactly, where targets are 1 or 0); what follows it is chosen on the validation
+       users, see `recalibration`.
     4. The test part is measured before and after that (AUROC and PR-AUC take every target above 0 as a positive,
-       chances are held against the target itself), and counterfactual edits are scored.
+       chances are held against the target itself), by slice and by week, and audited, see `examination`.
     5. Weights, tokenizer, calibration.json, metrics.json and README.md are written to `out`.
 
     Under torchrun every rank calls this with the same arguments; from step 3 on rank 0 works alone.
@@ -76,6 +76,7 @@ def train_reward_model(
         follow: Told the loss of every step.
 
     Raises:
+        LeakageError: The test part holds what is trained on.
         ValueError: No example, no positive, no negative, a row that cannot be read, or too few users or days to keep a
             test part aside; conversations that the chat template refuses; frozen layers with ZeRO-3 or LoRA.
         FileNotFoundError: `base` is a path without a model.
@@ -85,6 +86,7 @@ def train_reward_model(
     every = read_examples(examples)
     retold = template.changed(load_tokenizer(place), [*map(whole, every.conversations, every.responses)])
     parts = _divided(every, config, by)
+    leakage = check(every, parts, by=by, limits=config.audit, seed=config.seed)
     train, validation, test = (every.take(rows) for rows in parts[:3])
     fit, fitted = fit_classifier(
         train, validation, base=place, config=config, name=name, engine=engine, state=state, tell=tell, follow=follow
@@ -92,10 +94,8 @@ def train_reward_model(
 
     def finish() -> RewardReport:
         model = calibrated(fit, fitted, validation)
-        held, weights = evaluation_sample(test, config)
-        measured = measure(model, held, weights, seed=config.seed, name=name)
-        trim = {"train": fitted.trim, "test": fit.encoded(held).trim}
-        audit = counterfactuals(model, held.conversations[:400], held.responses[:400])
+        found = examine(model, examples, every, parts, leakage=leakage, by=by, config=config, name=name)
+        trim = {"train": fitted.trim, "test": fit.encoded(found.held).trim}
         report = RewardReport(
             name=name,
             directory=out,
@@ -109,8 +109,11 @@ def train_reward_model(
             retold=retold,
             later=_later(model, every.take(parts.later), config, name) if len(parts.later) else None,
             base_rate=test.positive_rate,
-            measured=measured,
-            audit=audit,
+            measured=found.measured,
+            audit=found.audit,
+            slices=found.slices,
+            weeks=found.weeks,
+            calibration=model.calibration,
             losses=fitted.losses,
             seconds=time.monotonic() - started,
         )
