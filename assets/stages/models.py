@@ -150,10 +150,9 @@ def _p_love(run: Run) -> Facts:
     if run.recipe.p_love.folds > 1:
         warnings = facts["warnings"]
         facts |= _cross_validated(run, examples, rows["policy"].to_pylist())
-        words = (
-            f"AUROC {facts['auroc']:.3f} over {run.recipe.p_love.folds} folds of users, interval {facts['auroc_ci']}"
-        )
-        facts["findings"] = standing.with_ranking(facts, facts["auroc_ci"][0], words)
+        low, high = facts["auroc_ci"]
+        words = f"AUROC {facts['auroc']:.3f} [{low:.3f}, {high:.3f}] over {run.recipe.p_love.folds} folds of users"
+        facts["findings"] = standing.with_ranking(facts, low, words)
         facts["summary"] = "; ".join([facts["summary"], *warnings])
     return facts
 

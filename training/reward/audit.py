@@ -97,6 +97,7 @@ def counterfactuals(
     responses: Sequence[str],
     *,
     users: Sequence[Any] | None = None,
+    before: Floats | None = None,
     edits: Sequence[Edit] = EDITS,
 ) -> list[Effect]:
     """Score responses as they are and after every edit that changes them.
@@ -106,18 +107,19 @@ def counterfactuals(
         conversations: Each up to the user's last message.
         responses: As many; each edit takes the first `MOST` that it changes.
         users: Of each, for the errors; None takes each response for one user's.
+        before: Logits of the responses as they are, where they are known.
         edits: What to change.
     """
     who = units(np.array(users if users is not None else range(len(responses))))
     effects = []
     for edit in edits:
         changed = [(row, text) for row, text in _changed(edit, conversations, responses) if text][:MOST]
-        rows = [row for row, _ in changed]
+        rows = np.array([row for row, _ in changed], dtype=np.int64)
         asked = [conversations[row] for row in rows]
-        before = model.logits(asked, [responses[row] for row in rows])
-        change = model.logits(asked, [text for _, text in changed]) - before
-        shift, spread = ratio(change, np.ones(len(rows)), who[rows]) if rows else (float("nan"), float("nan"))
-        raised = float((change > 0).mean()) if rows else float("nan")
+        as_is = model.logits(asked, [responses[row] for row in rows]) if before is None else before[rows]
+        change = model.logits(asked, [text for _, text in changed]) - as_is
+        shift, spread = ratio(change, np.ones(len(rows)), who[rows]) if changed else (float("nan"), float("nan"))
+        raised = float((change > 0).mean()) if changed else float("nan")
         effects.append(Effect(edit.name, shift, spread, raised, len(rows), edit.hack, edit.sign))
     return effects
 

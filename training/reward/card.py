@@ -84,9 +84,8 @@ def _figures(report: "RewardReport") -> dict[str, Any]:
 def _trim(report: "RewardReport") -> str:
     """What of the texts the model did not see, or saw in another form."""
     cut = [f"Of the {part} part {each.words}." for part, each in report.trim.items()]
-    warning = (
-        ["**Most of what decides may lie in what was cut.**"] if any(each.many for each in report.trim.values()) else []
-    )
+    many = any(each.many for each in report.trim.values())
+    warning = ["**Most of what decides may lie in what was cut.**"] if many else []
     retold = template.words(report.retold, sum(report.rows.values()))
     return "\n".join([*cut, *warning, *([f"{retold}."] if retold else [])])
 

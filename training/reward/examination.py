@@ -69,6 +69,7 @@ def examine(
         [held.conversations[row] for row in spread],
         [held.responses[row] for row in spread],
         users=held.users[spread].tolist(),
+        before=scored.logits[spread],
     )
     results = [slices_result(slices, limits), weeks.result]
     made = audit(
