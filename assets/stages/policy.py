@@ -53,11 +53,17 @@ def _aims(run: Run, love_weight: float) -> tuple[dict[Task, float], standing.Sta
     """The weight of each task whose reward may rank, and what was left out.
 
     Raises:
-        UnprovenRewardError: See `standing.of`.
+        UnprovenRewardError: See `standing.of`; or no reward with a weight is left.
     """
     every = weights(run.recipe, love_weight)
     found = standing.of(run, map(model_of, every))
-    return {name: weight for name, weight in every.items() if model_of(name) in found.used}, found
+    aims = {name: weight for name, weight in every.items() if model_of(name) in found.used}
+    if found.left_out and not any(aims.values()):
+        raise standing.UnprovenRewardError(
+            f"nothing is left to optimise {name_of(love_weight)} for{found.words}. Give more labels, or take "
+            f"{love_weight:g} out of policy.love_weights"
+        )
+    return aims, found
 
 
 def optimisers(recipe: Recipe) -> str:

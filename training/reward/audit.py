@@ -253,7 +253,8 @@ def _calibration(measured: Measured, rate: float, limits: Thresholds) -> tuple[F
 
 def _length(found: Length, limits: Thresholds) -> tuple[Finding, bool | None, str]:
     strong = found.score.low > limits.length or found.score.high < -limits.length
-    extra = found.excess.low > limits.length_excess or found.excess.high < -limits.length_excess
+    way = np.sign(found.promised)  # what a model does not see of length is no liking for it
+    extra = min(way * found.excess.low, way * found.excess.high) > limits.length_excess
     words = (
         f"rho of score and words {found.score} (limit {limits.length:g}); labels correlate {found.label:+.3f}, the "
         f"chances promise {found.promised:+.3f}: excess {found.excess} (limit {limits.length_excess:g})"
