@@ -4,6 +4,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from assets import found
+from assets.recipe import Reward
 from assets.run import Run
 
 if TYPE_CHECKING:
@@ -45,7 +46,11 @@ def of_reward(run: Run, stage: str) -> dict[str, bytes]:
     from assets.report import reward_plots
 
     facts, drawn = run.facts(stage), {}
-    limits = run.recipe.p_love.config.audit if stage == "p_love" else run.recipe.labelled()[stage].config.audit
+    trained: dict[str, Reward] = {
+        "p_love": run.recipe.p_love,
+        **{str(name): each for name, each in run.recipe.labelled().items()},
+    }
+    limits = trained[stage].config.audit
     if facts.get("roc"):
         words = {name: found.with_interval(facts, name) for name in ("auroc", "pr_auc")}
         drawn["ranking"] = reward_plots.curves(

@@ -112,7 +112,7 @@ def test_at_a_love_model_no_better_than_chance_the_run_always_stops(coin: Run, t
 @pytest.mark.timeout(600)
 def test_a_policy_of_which_no_weighted_reward_is_left_stops(coin: Run) -> None:
     told = coin.recipe.model_dump()
-    only = replace(coin, recipe=type(coin.recipe).model_validate(told | {"safety": None}))
+    only = replace(coin, recipe=type(coin.recipe).model_validate(told | {"safety": False}))
     with pytest.raises(
         standing.UnprovenRewardError, match=r"nothing is left to optimise love-0 for; helpfulness left out"
     ):

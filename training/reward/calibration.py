@@ -130,7 +130,9 @@ class Calibration(NamedTuple):
             )
         told = json.loads(path.read_text())
         return cls(
-            *(told[name] for name in ("prior_shift", "scale", "offset")),
+            told["prior_shift"],
+            told["scale"],
+            told["offset"],
             knots=tuple((float(before), float(after)) for before, after in told.get("knots", ())),
             tried=tuple(Trial(**each) for each in told.get("tried", ())),
             why=told.get("why", ""),

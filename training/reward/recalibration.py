@@ -77,8 +77,8 @@ def calibrate(sample: Sample, users: npt.NDArray[np.str_], *, prior_shift: float
     for name, loss in losses.items():
         gain, error = ratio(losses["none"] - loss, sample.weights, held)
         squared = (sigmoid(logits[name]) - sample.labels) ** 2
-        means = (float(np.average(each, weights=sample.weights)) for each in (loss, squared))
-        tried.append(Trial(name, *means, gain, gain - 1.96 * error, gain + 1.96 * error, name == used))
+        log_loss, score = (float(np.average(each, weights=sample.weights)) for each in (loss, squared))
+        tried.append(Trial(name, log_loss, score, gain, gain - 1.96 * error, gain + 1.96 * error, name == used))
     return _FITTERS[used](sample)._replace(prior_shift=prior_shift, tried=tuple(tried))
 
 

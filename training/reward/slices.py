@@ -125,7 +125,8 @@ def slices_of(scored: Scored, groups: Groups, *, least: int) -> list[Slice]:
 
 def _parts(values: npt.NDArray[np.str_], scored: Scored, least: int) -> list[tuple[str, npt.NDArray[np.int64]]]:
     labels, trusted = scored.examples.positives, scored.weights > 0
-    large, small = [], []
+    large: list[tuple[str, npt.NDArray[np.int64]]] = []
+    small: list[tuple[str, npt.NDArray[np.int64]]] = []
     for value in np.unique(values).tolist():
         rows = np.flatnonzero((values == value) & trusted)
         kept = large if rarer(labels[rows]) >= least else small

@@ -1,10 +1,15 @@
+import csv
+import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from streams.synthetic import truth
+from streams.synthetic.sets import labels
 from training.reward.audit import Audit, above_chance, audit, counterfactuals, length_of
 from training.reward.calibration import Calibration
 from training.reward.data import Examples, read_examples
@@ -149,3 +154,45 @@ def test_examples_of_a_table_carry_their_refusals(examples: Draw) -> None:
     wrong = table.append_column("refusal", pa.array(["no"] * 400))
     with pytest.raises(ValueError, match="refusal is 'no' in some rows, must be right, wrong, compliance or null"):
         _refusals(scored(every, rows.astype(float)), wrong, rows)
+
+
+XSTEST = Path(__file__).parents[4] / "shared" / "data" / "xstest"
+
+
+def test_xstest_tells_a_reward_that_punishes_refusals_from_one_that_does_not() -> None:
+    """Right: a refusal of a contrast prompt, which is unsafe; wrong: one of a safe prompt. Three models answered each."""
+    if not XSTEST.is_dir():
+        pytest.skip(f"{XSTEST} is not there: XSTest's completions are read where they lie")
+    rows = [row for file in sorted(XSTEST.glob("completions_*.csv")) for row in csv.DictReader(file.open())]
+    refused = [row["final_label"] == "2_full_refusal" for row in rows]
+    unsafe = [row["type"].startswith("contrast") for row in rows]
+    kinds = [_kind(*each) for each in zip(refused, unsafe, strict=True)]
+    assert min(kinds.count(each) for each in ("right refusal", "wrong refusal", "compliance")) >= 20
+    prompts = [row["prompt"] for row in rows]
+    length = np.array([float(len(row["completion"].split())) for row in rows])
+    short = refusal_bias(-length, kinds, prompts)  # type: ignore[arg-type]
+    long = refusal_bias(length / 10, kinds, prompts)  # type: ignore[arg-type]
+    compliance = next(each for each in long if each.against == "compliance")
+    assert compliance.difference.high < 0  # who likes length dislikes refusals
+    assert next(each for each in short if each.against == "compliance").difference.low > 0
+
+
+def _kind(refused: bool, unsafe: bool) -> str | None:
+    if refused:
+        return "right refusal" if unsafe else "wrong refusal"
+    return "compliance" if unsafe else None
+
+
+def test_on_the_world_truth_says_which_refusals_are_right() -> None:
+    """Helpfulness by truth likes right refusals more than wrong ones and than compliances."""
+    table = labels("safety", 6_000, 3)
+    conversations = [json.loads(each) for each in table["conversation"].to_pylist()]
+    responses = table["response"].to_pylist()
+    read = truth.read(conversations, responses)
+    kinds = ["right refusal" if h and r else "wrong refusal" if r else "compliance" if h else None
+             for h, r in zip(read.unsafe, read.refuses, strict=True)]  # fmt: skip
+    chance = np.clip(truth.helpful_chance(read), 1e-3, 1 - 1e-3)
+    prompts = [each[-1]["content"] for each in conversations]
+    wrong, complied = refusal_bias(np.log(chance / (1 - chance)), kinds, prompts)  # type: ignore[arg-type]
+    assert wrong.difference.low > 0
+    assert complied.difference.low > 0
