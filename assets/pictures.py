@@ -46,10 +46,8 @@ def of_reward(run: Run, stage: str) -> dict[str, bytes]:
     from assets.report import reward_plots
 
     facts, drawn = run.facts(stage), {}
-    trained: dict[str, Reward] = {
-        "p_love": run.recipe.p_love,
-        **{str(name): each for name, each in run.recipe.labelled().items()},
-    }
+    trained: dict[str, Reward] = {"p_love": run.recipe.p_love}
+    trained.update(run.recipe.labelled().items())
     limits = trained[stage].config.audit
     if facts.get("roc"):
         words = {name: found.with_interval(facts, name) for name in ("auroc", "pr_auc")}

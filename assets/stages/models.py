@@ -148,11 +148,12 @@ def _p_love(run: Run) -> Facts:
     words = f"{manifest.positives:,} loves among {manifest.rows:,} responses of training set {manifest.hash[:12]}"
     facts["origin"] = {"source": "log", "words": words, "simulated": run.recipe.source == "world"}
     if run.recipe.p_love.folds > 1:
-        warnings = facts["warnings"]
+        told_by_folds = "WARNING: not to be used: the audit of ranking"
+        warnings = [each for each in facts["warnings"] if not each.startswith(told_by_folds)]
         facts |= _cross_validated(run, examples, rows["policy"].to_pylist())
         low, high = facts["auroc_ci"]
         words = f"AUROC {facts['auroc']:.3f} [{low:.3f}, {high:.3f}] over {run.recipe.p_love.folds} folds of users"
-        facts["findings"] = standing.with_ranking(facts, low, words)
+        facts |= {"findings": standing.with_ranking(facts, low, words), "warnings": warnings}
         facts["summary"] = "; ".join([facts["summary"], *warnings])
     return facts
 

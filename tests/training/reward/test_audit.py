@@ -160,7 +160,7 @@ XSTEST = Path(__file__).parents[4] / "shared" / "data" / "xstest"
 
 
 def test_xstest_tells_a_reward_that_punishes_refusals_from_one_that_does_not() -> None:
-    """Right: a refusal of a contrast prompt, which is unsafe; wrong: one of a safe prompt. Three models answered each."""
+    """Right: a refusal of a contrast prompt, which is unsafe; wrong: of a safe one. Three models answered."""
     if not XSTEST.is_dir():
         pytest.skip(f"{XSTEST} is not there: XSTest's completions are read where they lie")
     rows = [row for file in sorted(XSTEST.glob("completions_*.csv")) for row in csv.DictReader(file.open())]
