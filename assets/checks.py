@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets import learnt, preflight, preflight_feedback, provenance
+from assets import learnt, preflight, preflight_feedback, provenance, reward_checks
 from assets.asset import RunResource, opened_or_failed
 from assets.orchestration import words
 from assets.run import Run
@@ -104,8 +104,10 @@ def p_love_beats_chance(run: Run) -> Verdict:
 
 
 def p_love_is_calibrated(run: Run) -> Verdict:
-    """The calibration error did not grow by calibrating, and is small beside the Love rate."""
+    """Calibration error above its noise floor is small beside the Love rate; of older runs, it did not grow."""
     facts = run.facts("p_love")
+    if "findings" in facts:
+        return reward_checks.finding(run, "p_love", "calibration")
     before, after, rate = (float(facts.get(name) or 0.0) for name in ("ece_before", "ece_after", "base_rate"))
     seen = {"ece_before": before, "ece_after": after, "base_rate": rate}
     rule = "calibration error no larger than before calibrating, and at most the Love rate itself"
@@ -192,6 +194,11 @@ EVERY = (
     Check("incumbent", "guesses the log better than blindly", learnt.incumbent_learnt_the_log, blocking=True),
     Check("p_love", "better than chance on unseen users", p_love_beats_chance, blocking=True),
     Check("p_love", "chances that come true as often as they say", p_love_is_calibrated),
+    *(
+        Check(asset, what, judge, blocking=True)
+        for asset in reward_checks.REWARDS
+        for what, judge in reward_checks.judges(asset)
+    ),
     Check("policy", "no NaN in any round", learnt.figures_are_finite, blocking=True),
     Check("policy", "each round taught something", learnt.every_round_taught_something, blocking=True),
     Check("policy", "no judge trips too often in the last round", learnt.judges_let_policies_pass, blocking=True),

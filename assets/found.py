@@ -1,6 +1,7 @@
 """What the stages of a run found, in the report's shapes: the report prints it, the plots draw it."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from assets.run import Run
 
@@ -115,3 +116,13 @@ def logged_bots(run: Run) -> "list[schema.Bot]":
     from assets.report import schema
 
     return msgspec.convert(run.facts("p_love").get("bots", []), list[schema.Bot])
+
+
+def with_interval(facts: Mapping[str, Any], name: str) -> str:
+    """A figure of a stage with its interval, in words.
+
+    >>> with_interval({"auroc": 0.8, "auroc_ci": [0.75, 0.84]}, "auroc")
+    '0.800 [0.750, 0.840]'
+    """
+    low, high = (float("nan") if end is None else end for end in facts[f"{name}_ci"])
+    return f"{facts[name]:.3f} [{low:.3f}, {high:.3f}]"

@@ -4,6 +4,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from assets import found
+from assets.recipe import Reward
 from assets.run import Run
 
 if TYPE_CHECKING:
@@ -37,7 +38,29 @@ def reliability(run: Run, stage: str) -> bytes | None:
 
     facts = run.facts(stage)
     before, after = ([plots.Bin(*row) for row in facts[f"reliability_{when}"]] for when in ("before", "after"))
-    return plots.reliability(after, before)
+    return plots.reliability(after, before if before != after else ())
+
+
+def of_reward(run: Run, stage: str) -> dict[str, bytes]:
+    """What more is drawn of a reward model: its ranking, its audit, its slices and weeks, as far as it has them."""
+    from assets.report import reward_plots
+
+    facts, drawn = run.facts(stage), {}
+    trained: dict[str, Reward] = {"p_love": run.recipe.p_love}
+    trained.update(run.recipe.labelled().items())
+    limits = trained[stage].config.audit
+    if facts.get("roc"):
+        words = {name: found.with_interval(facts, name) for name in ("auroc", "pr_auc")}
+        drawn["ranking"] = reward_plots.curves(
+            facts["roc"], facts["pr"], auroc=words["auroc"], average=words["pr_auc"], rate=facts["pr"][-1][1]
+        )
+    if any(each["rows"] for each in facts.get("audit", ()) if "rows" in each):
+        drawn["audit"] = reward_plots.audit(facts["audit"], limits.edit)
+    if any(each["offset"] is not None for each in facts.get("slices", ())):
+        drawn["slices"] = reward_plots.slices(facts["slices"], limits.drift)
+    if len(facts.get("weeks", ())) > 1:
+        drawn["weeks"] = reward_plots.weeks(facts["weeks"], limits.drift, facts["alarms"])
+    return drawn
 
 
 def pareto(run: Run, _: str = "") -> bytes | None:
@@ -118,6 +141,8 @@ def seconds(run: Run, _: str = "") -> bytes | None:
     return plots.seconds(found.seconds(run))
 
 
+REWARDS = ("p_love", "helpfulness", "safety")
+"""Stages of which `of_reward` draws more."""
 _DRAWN_BY: dict[str, Any] = {
     "adversary": judged_days,
     "clean_feedback": love_by_day,

@@ -44,12 +44,11 @@ def unsplit(wanted: Reward, seed: int, labels: Any, users: Any, times: Any) -> s
     import numpy as np
 
     from training.reward.data import Examples, split
-    from training.reward.pairs import UNPAIRED
 
     config = wanted.config
     try:
         split(
-            Examples([], [], labels, np.ones(len(labels)), users, times, np.full(len(labels), UNPAIRED)),
+            Examples([], [], labels, np.ones(len(labels)), users, times),
             test_users=config.test_users,
             test_time=config.test_time,
             validation_time=config.validation_time,

@@ -122,6 +122,10 @@ class Policy(Section):
     most_trips: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Share of a task's samples in a round above which a judge that trips on them stops the run; 1 never does."""
 
+    unproven: Literal["leave_out", "stop"] = "leave_out"
+    """What happens with a helpfulness or safety model that is no better than chance, or that its audit blocks: it is
+    left out, which transcript, report and card say, or the run stops. At such a P[Love] it always stops."""
+
     def judge_names(self) -> tuple[str, ...]:
         """The judges by name; empty where the recipe switches them off."""
         if isinstance(self.judges, bool):

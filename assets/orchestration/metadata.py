@@ -13,14 +13,15 @@ from pydantic import ValidationError
 from assets import provenance
 from assets.errors import expected
 from assets.orchestration import columns
-from assets.pictures import picture
+from assets.pictures import REWARDS, of_reward, picture
 from assets.run import Facts, Run
 
 PLOT_WIDTH = 760
 """Pixels; the dialog that shows it is about so wide."""
 _PATHS = {"place": "lies in", "directory": "lies in", "html": "report", "json": "figures"}
 """Facts that are paths in the run, and what they are shown as."""
-_HIDDEN = {*_PATHS, "summary", "cycle", "lineage", "positions", "reliability_before", "reliability_after", "shown"}
+_CURVES = {"reliability_before", "reliability_after", "roc", "pr"}
+_HIDDEN = {*_PATHS, *_CURVES, "summary", "cycle", "lineage", "positions", "shown"}
 """Facts that are shown otherwise, or only in files."""
 _COUNTED = {"ingest", "clean_feedback", "training_set"}
 """Stages whose `rows` are rows of the table that the asset is."""
@@ -168,11 +169,12 @@ def _read_now(run: Run, stage: str) -> Shown:
     try:
         shown |= columns.schemas(run, stage)
         image = picture(run, stage)
+        more = of_reward(run, stage) if stage in REWARDS else {}
     except expected():
         return shown
     if image:
         shown["plot"] = embedded(stage, image)
-    return shown
+    return shown | {f"plot of {name}": embedded(name, drawn) for name, drawn in more.items()}
 
 
 def embedded(name: str, png: bytes, colours: int = 64) -> dg.MarkdownMetadataValue:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from assets import provenance
 from assets.recipe import Labelled
 from assets.run import Facts, Run, Stage
-from assets.stages import feedback
+from assets.stages import feedback, standing
 
 
 def directory(run: Run) -> Path:
@@ -28,7 +28,7 @@ def _candidate(run: Run) -> Facts:
     lineage = _lineage(run, weight)
     name = f"{choice.name}-{_digest(lineage)}"
     place = run.cycle_directory / "candidates" / name
-    _stage(run.place(f"policy-{weight:g}"), place, _card(name, choice, lineage), lineage)
+    _stage(run.place(f"policy-{weight:g}"), place, _card(name, choice, lineage, _left_out(run, weight)), lineage)
     facts: Facts = {
         "name": name,
         "place": run.relative(place),
@@ -45,8 +45,9 @@ def _candidate(run: Run) -> Facts:
 
 
 def _unlabelled(run: Run) -> list[str]:
-    """What the recipe left out, so that no gate can be measured on it."""
-    return [name for name in get_args(Labelled) if name not in run.recipe.labelled()]
+    """What the recipe left out, or what no model can tell, so that no gate can be measured on it."""
+    known = [name for name in run.recipe.labelled() if standing.usable(run, name)]
+    return [name for name in get_args(Labelled) if name not in known]
 
 
 def _digest(lineage: dict[str, Any]) -> str:
@@ -122,7 +123,13 @@ def _keep_base(policy: Path, part: Path, place: Path) -> None:
         name_base(part, base_of(policy), seen_from=place)
 
 
-def _card(name: str, choice: Any, lineage: dict[str, Any]) -> str:
+def _left_out(run: Run, weight: float) -> dict[str, str]:
+    """Rewards that did not rank its answers, with the reason."""
+    return dict(run.facts(f"policy-{weight:g}").get("left_out") or {})
+
+
+def _card(name: str, choice: Any, lineage: dict[str, Any], left_out: dict[str, str]) -> str:
+    unranked = "".join(f"\n**The {model} model was left out of ranking:** {why}.\n" for model, why in left_out.items())
     rows = "\n".join(f"| {gate.name} | {gate.seen} | {gate.rule} | {_VERDICTS[gate.passed]} |" for gate in choice.gates)
     origins = "\n".join(f"- {what}: {origin}" for what, origin in lineage["origins"].items())
     return f"""# {name}
@@ -134,7 +141,7 @@ A policy staged for an A/B test. It {choice.verdict}. Chosen because {choice.why
 {rows}
 
 Not chosen: {"; ".join(choice.reasons) or "no other policy was trained"}.
-
+{unranked}
 ## Where it came from
 
 {origins}

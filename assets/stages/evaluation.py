@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from assets.recipe import Recipe
+from assets.recipe import Labelled, Recipe
 from assets.run import Facts, Run, Stage
-from assets.stages import models, panel, policy, prompts
+from assets.stages import models, panel, policy, prompts, standing
 from assets.stages.feedback import TRAINING_SET
 
 
@@ -29,8 +29,8 @@ def _evaluate(run: Run) -> Facts:
         places,
         asked,
         love=policy.reward(run, "p_love"),
-        helpfulness=policy.reward(run, "helpfulness") if run.recipe.helpfulness else None,
-        safety=policy.reward(run, "safety") if run.recipe.safety else None,
+        helpfulness=_reader(run, "helpfulness"),
+        safety=_reader(run, "safety"),
         judges=dict(policy.judges(run)) | {"closing": CONDITIONAL_CLOSING, "unsafe": UNSAFE},
         scored=run.recipe.evaluation.prompts,
         kept=_kept(run),
@@ -53,6 +53,11 @@ def _evaluate(run: Run) -> Facts:
         "policies": rows,
         "prompts": drawn.origin,
     }
+
+
+def _reader(run: Run, name: Labelled) -> Any:
+    """A reward model that reads the answers; None where there is none, or none that may rank: then nothing is told."""
+    return policy.reward(run, name) if name in run.recipe.labelled() and standing.usable(run, name) else None
 
 
 def _closings(found: Any, name: str) -> Facts:

@@ -91,5 +91,6 @@ def _log(run: Run) -> Any:
 def _examples(rows: Any, label: Any) -> Any:
     import pyarrow as pa
 
-    table = rows.select(["conversation", "response", "user_id", "served_at"]).append_column("label", label)
+    there = [name for name in ("policy", "language", "task", "topic", "refusal") if name in rows.column_names]
+    table = rows.select(["conversation", "response", "user_id", "served_at", *there]).append_column("label", label)
     return table.append_column("weight", rows["trust"].cast(pa.float64()))

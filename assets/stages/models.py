@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from assets.recipe import Labelled, Recipe, Reward
 from assets.run import Facts, Run, Stage
-from assets.stages import feedback, labels, prompts
+from assets.stages import feedback, labels, prompts, standing
 from training.engine.config import EngineConfig
 from training.policy.load import fingerprint
 
@@ -87,7 +87,6 @@ def _reward(
         f"{report.tested}{''.join(f'; {line}' for line in report.warnings)}"
     )
     later = report.later and {"auroc_later": report.later.value, "auroc_later_ci": report.later[1:]}
-    audit = [effect._asdict() for effect in report.audit]
     return {
         "summary": summary,
         "place": run.relative(out),
@@ -100,8 +99,24 @@ def _reward(
         "retold": report.retold,
         **measured,
         **(later or {}),
-        "audit": audit,
+        "calibration": report.calibration.words,
+        "findings": [each._asdict() for each in report.audit.results],
+        "audit": _finite([effect._asdict() for effect in report.audit.effects]),
+        "slices": _finite([each.as_dict() for each in report.slices]),
+        "weeks": _finite([each.as_dict() for each in report.weeks.weeks]),
+        "alarms": report.weeks.alarms,
     }
+
+
+def _finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same rows with None for what is not a number, as JSON has it."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [plain(each) for each in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return [{name: plain(value) for name, value in row.items()} for row in rows]
 
 
 def _base(run: Run, base: str) -> str | Path:
@@ -133,8 +148,12 @@ def _p_love(run: Run) -> Facts:
     words = f"{manifest.positives:,} loves among {manifest.rows:,} responses of training set {manifest.hash[:12]}"
     facts["origin"] = {"source": "log", "words": words, "simulated": run.recipe.source == "world"}
     if run.recipe.p_love.folds > 1:
-        warnings = facts["warnings"]
+        told_by_folds = "WARNING: not to be used: the audit of ranking"
+        warnings = [each for each in facts["warnings"] if not each.startswith(told_by_folds)]
         facts |= _cross_validated(run, examples, rows["policy"].to_pylist())
+        low, high = facts["auroc_ci"]
+        words = f"AUROC {facts['auroc']:.3f} [{low:.3f}, {high:.3f}] over {run.recipe.p_love.folds} folds of users"
+        facts |= {"findings": standing.with_ranking(facts, low, words), "warnings": warnings}
         facts["summary"] = "; ".join([facts["summary"], *warnings])
     return facts
 

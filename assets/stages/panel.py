@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, get_args
 
 from assets.recipe import Labelled, Recipe
 from assets.run import Run
+from assets.stages import standing
 from training.policy.load import fingerprint
 
 TRAINED = (*get_args(Labelled), "p_love")
@@ -70,6 +71,7 @@ def _version(judge: Wanted) -> str:
 def _in(run: Run, name: str, judge: Wanted) -> dict[str, Any]:
     """The settings with what the run knows: where its models lie, and where answers of a server are kept."""
     if judge.use == "classifier" and judge.settings.get("model") in TRAINED:
+        standing.judged_by(run, judge.settings["model"], name)
         return judge.settings | {"model": run.place(judge.settings["model"])}
     if judge.use == "llm":
         return {"cache": run.directory / "judged" / f"{name}.ndjson"} | judge.settings

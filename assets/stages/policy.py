@@ -8,7 +8,7 @@ from tqdm import tqdm
 from assets.recipe import Recipe
 from assets.report.typesetting import counted
 from assets.run import Facts, Run, Stage
-from assets.stages import feedback, models, panel, prompts
+from assets.stages import feedback, models, panel, prompts, standing
 from assets.stages.prompts import Task
 from training.engine.config import EngineConfig
 from training.engine.steps import silent
@@ -44,6 +44,28 @@ def weights(recipe: Recipe, love_weight: float) -> dict[Task, float]:
     return {name: weight for name, weight in every.items() if name == "love" or name in recipe.labelled()}
 
 
+def model_of(task: Task) -> str:
+    """The stage of the reward model that ranks a task's answers."""
+    return "p_love" if task == "love" else task
+
+
+def _aims(run: Run, love_weight: float) -> tuple[dict[Task, float], standing.Standing]:
+    """The weight of each task whose reward may rank, and what was left out.
+
+    Raises:
+        UnprovenRewardError: See `standing.of`; or no reward with a weight is left.
+    """
+    every = weights(run.recipe, love_weight)
+    found = standing.of(run, map(model_of, every))
+    aims = {name: weight for name, weight in every.items() if model_of(name) in found.used}
+    if found.left_out and not any(aims.values()):
+        raise standing.UnprovenRewardError(
+            f"nothing is left to optimise {name_of(love_weight)} for{found.words}. Give more labels, or take "
+            f"{love_weight:g} out of policy.love_weights"
+        )
+    return aims, found
+
+
 def optimisers(recipe: Recipe) -> str:
     """What the tasks' samples are learnt by, as it is printed: `CRRAFT`, or `CODPO and CRPG` where tasks differ."""
     config = recipe.policy.config
@@ -54,13 +76,14 @@ def _optimise(run: Run, love_weight: float) -> Facts:
     from assets.stages.ranks import optimise_on_ranks
 
     place, engine = run.policy(love_weight), run.recipe.engine
+    _, stood = _aims(run, love_weight)  # before ranks are started
     if engine.kind == "deepspeed":
         report = optimise_on_ranks(run, love_weight)
     else:
         report = optimised(run, love_weight, silent if engine == EngineConfig() else tqdm.write)
     last = report.rounds[-1]
     rounds_done = counted(len(report.rounds), "round")
-    summary = f"{report.policy}: {rounds_done}, {counted(last.winners, 'winner')} in the last"
+    summary = f"{report.policy}: {rounds_done}, {counted(last.winners, 'winner')} in the last{stood.words}"
     rounds = [each.model_dump(mode="json") for each in report.rounds]
     return {
         "summary": summary,
@@ -69,6 +92,7 @@ def _optimise(run: Run, love_weight: float) -> Facts:
         "prompts": {name: found.origin for name, found in _asked(run, love_weight).items()},
         "love_weight": love_weight,
         "judges": report.judges,
+        "left_out": stood.left_out,
         "leaks": report.leaks,
         "rounds": rounds,
     }
@@ -89,7 +113,11 @@ def optimised(run: Run, love_weight: float, tell: Callable[[str], None]) -> "Pol
     wanted = run.recipe.policy
     log = training_set.load(feedback.training_set_directory(run))
     config = wanted.config.model_copy(update={"seed": run.recipe.seed})
-    aims, learnt = weights(run.recipe, love_weight), prompts.learnable(run, log)
+    aims, stood = _aims(run, love_weight)
+    for name, why in stood.left_out.items():
+        tell(f"WARNING: {name} is left out of ranking: {why}")
+    config = config.model_copy(update={"tasks": {name: own for name, own in config.tasks.items() if name in aims}})
+    learnt = prompts.learnable(run, log)
     asked = _asked(run, love_weight)
     engine = config.engine_of(run.recipe.engine)
     rank = engine.lora_rank if engine.tuning == "lora" else None
@@ -115,14 +143,14 @@ def _asked(run: Run, love_weight: float) -> dict[Task, prompts.Prompts]:
     """Every task's prompts, as many as all rounds take."""
     config = run.recipe.policy.config
     count = config.rounds * config.prompts
-    return {name: prompts.for_training(run, name, count) for name in weights(run.recipe, love_weight)}
+    return {name: prompts.for_training(run, name, count) for name in _aims(run, love_weight)[0]}
 
 
 def _task(run: Run, name: Task, weight: float, asked: list[prompts.Conversation]) -> Any:
     from training.cgpo.tasks import Task as Objective
     from training.reward.saved import SavedReward
 
-    model = "p_love" if name == "love" else name
+    model = model_of(name)
     return Objective(
         name=name,
         prompts=asked,

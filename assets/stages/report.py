@@ -175,6 +175,7 @@ def _notes(run: Run) -> list[str]:
         )
     tested = {name: str(run.facts(name).get("tested", "")) for name in run.recipe.labelled()}
     notes += [f"The {name} model was {words}." for name, words in tested.items() if "too few" in words]
+    notes += _rewards(run)
     if run.at is not None:
         from assets.stages import ingest
 
@@ -183,6 +184,17 @@ def _notes(run: Run) -> list[str]:
             f"feedback until {ingest.as_of(run):%Y-%m-%d %H:%M} UTC."
         )
     return notes
+
+
+def _rewards(run: Run) -> list[str]:
+    """What the audits of the reward models found wrong, and which models ranked nothing."""
+    notes = []
+    for name in ("p_love", *run.recipe.labelled()):
+        failed = [each for each in run.facts(name).get("findings", ()) if each["state"] == "failed"]
+        notes += [f"The {name} model failed its audit of {each['finding']}: {each['words']}." for each in failed]
+    swept = [run.finished(f"policy-{weight:g}") for weight in run.recipe.policy.love_weights]
+    left = {name: why for each in swept if each for name, why in (each["facts"].get("left_out") or {}).items()}
+    return [*notes, *(f"The {name} model was left out of ranking: {why}." for name, why in left.items())]
 
 
 def stage(last: str) -> Stage:

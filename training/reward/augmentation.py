@@ -6,12 +6,15 @@ often behind what nobody loved (docs/method.md, 7.6).
 
 import numpy as np
 
-from training.reward.audit import EDITS
 from training.reward.data import Examples
+from training.reward.edits import EDITS
+
+ADDED = tuple(each for each in EDITS if each.sign > 0 and each.hack != "question")
+"""A question back may be what people truly like; goodbyes, flattery and emoji behind an answer are not."""
 
 
 def augmented(examples: Examples, share: float, random: np.random.Generator) -> Examples:
-    """The rows, and behind them a share of them once more, each with one of `EDITS` drawn for it.
+    """The rows, and behind them a share of them once more, each with one of `ADDED` drawn for it.
 
     Args:
         examples: What an epoch drew.
@@ -19,13 +22,13 @@ def augmented(examples: Examples, share: float, random: np.random.Generator) -> 
         random: Draws rows and edits.
     """
     rows = np.flatnonzero(random.random(len(examples.labels)) < share)
-    edits = [*EDITS.values()]
-    drawn = random.integers(0, len(edits), len(rows))
+    drawn = random.integers(0, len(ADDED), len(rows)).tolist()
     again = examples.take(rows)
-    responses = [edits[edit](response) for edit, response in zip(drawn, again.responses, strict=True)]
+    changed = (ADDED[edit].change(*pair) for edit, pair in zip(drawn, zip(*again[:2], strict=True), strict=True))
+    responses = [own if new is None else new for new, own in zip(changed, again.responses, strict=True)]
     both = zip(examples[2:], again[2:], strict=True)
     return Examples(
         [*examples.conversations, *again.conversations],
         [*examples.responses, *responses],
-        *(np.concatenate(each) for each in both),
+        *(None if each[0] is None else np.concatenate(each) for each in both),
     )

@@ -5,8 +5,13 @@ from typing import TYPE_CHECKING, Any
 from training import template
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from training.reward.audit import Audit, Effect
     from training.reward.config import RewardConfig
+    from training.reward.metrics import Estimate
     from training.reward.report import RewardReport
+    from training.reward.slices import Slice
 
 _CARD = """# {name}
 
@@ -17,9 +22,8 @@ part).
 ## Made from
 {lineage}
 
-Negatives were sub-sampled to {positive_rate:.0%} positives; the prior shift is subtracted exactly, then scale and
-offset were fitted on validation users (`calibration.json`). {epochs} epochs were planned, {ran} were run, trained in
-{seconds:.0f} s.
+Negatives were sub-sampled to {positive_rate:.0%} positives; the prior shift is subtracted exactly. After it:
+{calibration} (`calibration.json`). {epochs} epochs were planned, {ran} were run, trained in {seconds:.0f} s.
 
 | part | rows | positives |
 |---|---|---|
@@ -34,10 +38,26 @@ It was {tested}.
 |---|---|
 {figures}
 
-## What moves the score without a better answer
-| edit | mean change of the logit | raised |
-|---|---|---|
-{audit}
+A perfectly calibrated model would have an ECE of {floor.expected:.4f} on these rows (at most {floor.high:.4f}); less
+that, the model's is {debiased:.4f}.
+
+## Audit
+{verdict}
+
+| looked at | found | blocks | what was seen |
+|---|---|---|---|
+{findings}
+
+### What moves the score without a better answer
+| edit | responses | mean change of the logit | raised |
+|---|---|---|---|
+{effects}
+
+### By slice
+{slices}
+
+### By week, of users that the model has not seen
+{weeks}
 
 ## Intended use
 Ranking responses to one prompt while a policy is optimised, together with other rewards and under judges, and
@@ -46,7 +66,7 @@ comparing policies on fixed prompts. Not for judging users, and not as the only 
 ## Known biases
 Labels say who reacted, not what is good: people in a good mood react more, whatever the answer. A kind of response
 that changes the chance of a reaction (goodbyes, flattery, emoji) raises the score without helping anyone; see the
-table above. Valid refusals tend to score low. Scores of texts unlike the training data mean little.
+audit above. Valid refusals tend to score low. Scores of texts unlike the training data mean little.
 """
 
 
@@ -64,10 +84,48 @@ def _figures(report: "RewardReport") -> dict[str, Any]:
 def _trim(report: "RewardReport") -> str:
     """What of the texts the model did not see, or saw in another form."""
     cut = [f"Of the {part} part {each.words}." for part, each in report.trim.items()]
-    warning = ["**Most of what decides may lie in what was cut.**"] if report.warnings else []
+    many = any(each.many for each in report.trim.values())
+    warning = ["**Most of what decides may lie in what was cut.**"] if many else []
     retold = template.words(report.retold, sum(report.rows.values()))
     taken = [f"Scores are told {report.residual}."] if report.residual else []
     return "\n".join([*cut, *warning, *([f"{retold}."] if retold else []), *taken])
+
+
+def _told(name: str, estimate: "Estimate") -> str:
+    """Chances are small numbers, of which three digits may be nothing."""
+    if not name.startswith(("ece", "brier")):
+        return str(estimate)
+    return f"{estimate.value:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]"
+
+
+def _verdict(audit: "Audit") -> str:
+    if audit.blocking:
+        return f"**Not to be used: {', '.join(each.finding for each in audit.blocking)} failed.**"
+    failed = [each.finding for each in audit.results if each.state == "failed"]
+    return f"Usable; a warning on {', '.join(failed)}." if failed else "Usable; nothing failed."
+
+
+def _effect(effect: "Effect") -> str:
+    if not effect.rows:
+        return f"| {effect.edit} | 0 | no response holds one | |"
+    reach = 1.96 * effect.error
+    moved = f"{effect.shift:+.2f} [{effect.shift - reach:+.2f}, {effect.shift + reach:+.2f}]"
+    return f"| {effect.edit} | {effect.rows:,} | {moved} | {effect.raised:.0%} |"
+
+
+def _slices(slices: "Sequence[Slice]", title: str) -> str:
+    """A table; empty where there is no row."""
+    head = (
+        f"| {title} | rows | positives | rate | said | ECE before | after, less a perfect model's | Brier before | "
+        "after | AUROC | odds that come true, of those said |\n|---|---|---|---|---|---|---|---|---|---|---|"
+    )
+    rows = [
+        f"| {'' if each.dimension == 'week' else f'{each.dimension}: '}{each.value} | {each.rows:,} | "
+        f"{each.positives:,} | {each.rate:.2%} | {each.said:.2%} | {each.ece_before:.4f} | {each.ece_debiased:.4f} | "
+        f"{each.brier_before:.4f} | {each.brier_after:.4f} | {each.auroc} | {each.odds} |"
+        for each in slices
+    ]
+    return "\n".join([head, *rows]) if rows else ""
 
 
 def card(report: "RewardReport", config: "RewardConfig", lineage: dict[str, Any]) -> str:
@@ -84,6 +142,16 @@ def card(report: "RewardReport", config: "RewardConfig", lineage: dict[str, Any]
         trim=_trim(report),
         unseen=_UNSEEN[report.by],
         tested=report.tested,
-        figures="\n".join(f"| {name} | {estimate} |" for name, estimate in _figures(report).items()),
-        audit="\n".join(f"| {e.edit} | {e.shift:+.2f} ± {e.error:.2f} | {e.raised:.0%} |" for e in report.audit),
+        figures="\n".join(f"| {name} | {_told(name, each)} |" for name, each in _figures(report).items()),
+        calibration=report.calibration.words,
+        floor=report.measured.ece_floor,
+        debiased=report.measured.ece_debiased,
+        verdict=_verdict(report.audit),
+        findings="\n".join(
+            f"| {each.finding} | {each.state} | {'yes' if each.blocks else 'no'} | {each.words} |"
+            for each in report.audit.results
+        ),
+        effects="\n".join(_effect(each) for each in report.audit.effects),
+        slices=_slices(report.slices, "slice") or "No dimension has two slices.",
+        weeks=_slices(report.weeks.weeks, "week of") or f"Not measured: {report.weeks.why}.",
     )

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from training.reward.thresholds import Thresholds
+
 Nuisance = Literal["words", "closing", "question", "emoji", "exclamation", "flattery"]
 """A feature of a response that a score should not follow; see training/reward/residual.py."""
 
@@ -53,6 +55,8 @@ class RewardConfig(BaseModel):
     evaluation_rows: int = Field(5_000, gt=0)
     """At most so many rows are scored for calibration and for the test. All positives are among them; a drawn negative
     weighs as many as it stands for."""
+    audit: Thresholds = Thresholds()
+    """Where the audit of the model says "failed"; see docs/rewards.md."""
     seed: int = Field(1, ge=0, lt=2**32)
 
     @model_validator(mode="after")

@@ -32,13 +32,14 @@ class Examples(NamedTuple):
     users: npt.NDArray[np.str_]
     times: npt.NDArray[np.int64]
     """Microseconds since 1970, UTC."""
-    pairs: Rows
-    """The number of a row's pair, [rows]; `UNPAIRED` where it has none."""
+    pairs: Rows | None = None
+    """The number of a row's pair, [rows], `UNPAIRED` where it has none; None where no row has one."""
 
     def take(self, rows: Rows) -> "Examples":
         """These rows, in this order."""
         picked = [[column[row] for row in rows] for column in (self.conversations, self.responses)]
-        return Examples(picked[0], picked[1], *(column[rows] for column in self[2:]))  # type: ignore[arg-type]
+        columns = (None if column is None else column[rows] for column in self[2:])
+        return Examples(picked[0], picked[1], *columns)  # type: ignore[arg-type]
 
     @property
     def positives(self) -> Floats:
@@ -76,7 +77,7 @@ def read_examples(table: Any) -> Examples:
     users = np.array(table["user_id"].to_pylist(), dtype=np.str_)
     conversations: list[Conversation] = [*parse(table["conversation"].to_pylist())]
     responses = parse_responses(table["response"].to_pylist())
-    pairs = np.full(len(labels), UNPAIRED)
+    pairs = None
     if "pair" in table.column_names:
         shared = list(zip(map(json.dumps, conversations), users.tolist(), times.tolist(), strict=True))
         pairs = read_pairs(table["pair"].to_pylist(), labels > 0, shared)
@@ -205,6 +206,15 @@ def opening(conversation: Conversation, response: str) -> str:
     """
     begun = [*(turn["content"] for turn in conversation[:2]), response][:2]
     return hashlib.sha256("\n".join(begun).encode()).hexdigest()
+
+
+def openings(examples: Examples) -> list[str]:
+    """How the conversation of each row begins, see `opening`; both rows of a pair begin alike, whatever they answer."""
+    paired = [False] * len(examples.labels) if examples.pairs is None else (examples.pairs != UNPAIRED).tolist()
+    return [
+        opening(conversation, "" if coupled else response)
+        for conversation, response, coupled in zip(examples.conversations, examples.responses, paired, strict=True)
+    ]
 
 
 def _draws(names: Sequence[str], seed: int) -> Floats:

@@ -74,7 +74,7 @@ def calibration_error(labels: Floats, chances: Floats, weights: Floats | None = 
     0.2
     """
     weight = np.ones_like(chances) if weights is None else weights
-    gap = np.bincount(_bins(chances, weight, bins), weight * (chances - labels), minlength=bins)
+    gap = np.bincount(bins_of(chances, weight, bins), weight * (chances - labels), minlength=bins)
     return float(np.abs(gap).sum() / weight.sum())
 
 
@@ -94,14 +94,15 @@ def reliability(labels: Floats, chances: Floats, weights: Floats | None = None, 
     [Bin(chance=0.1, positives=0, rows=1), Bin(chance=0.7, positives=1, rows=1)]
     """
     weight = np.ones_like(chances) if weights is None else weights
-    place = _bins(chances, weight, bins)
+    place = bins_of(chances, weight, bins)
     rows, hits, sums = (
         np.bincount(place, part, minlength=bins) for part in (weight, weight * labels, weight * chances)
     )
     return [Bin(float(sums[k] / rows[k]), round(hits[k]), round(rows[k])) for k in range(bins) if round(rows[k]) > 0]
 
 
-def _bins(chances: Floats, weight: Floats, bins: int) -> npt.NDArray[np.int64]:
+def bins_of(chances: Floats, weight: Floats, bins: int) -> npt.NDArray[np.int64]:
+    """The bin of each row, in order of its chance, bins holding equal weight, shape [rows]."""
     order = np.argsort(chances, kind="stable")
     share = np.cumsum(weight[order]) - weight[order] / 2
     place = np.empty(len(chances), dtype=np.int64)

@@ -46,12 +46,14 @@ def read_pairs(named: Sequence[Any], preferred: npt.NDArray[np.bool_], shared: S
     return pairs
 
 
-def coupled(pairs: Rows, preferred: npt.NDArray[np.bool_]) -> Rows:
-    """Row positions of the pairs, [pairs, 2], the preferred one first; in the order in which pairs begin.
+def coupled(pairs: Rows | None, preferred: npt.NDArray[np.bool_]) -> Rows:
+    """Row positions of the pairs, [pairs, 2], the preferred one first, as pairs begin; of None there are none.
 
     >>> coupled(np.array([1, -1, 0, 1, 0]), np.array([False, True, True, True, False])).tolist()
     [[3, 0], [2, 4]]
     """
+    if pairs is None:
+        return np.zeros((0, 2), dtype=np.int64)
     rows = np.flatnonzero(pairs != UNPAIRED)
     both = rows[np.lexsort((~preferred[rows], pairs[rows]))].reshape(-1, 2)
     return np.asarray(both[np.argsort(both.min(axis=1), kind="stable")])

@@ -1,13 +1,16 @@
 """What training a reward model gave, for its card, its figures on disk and its caller."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from training.reward.audit import Effect
+from training.reward.audit import Audit
+from training.reward.calibration import Calibration
+from training.reward.drift import Weeks
 from training.reward.measure import Measured
 from training.reward.metrics import Estimate
+from training.reward.slices import Slice
 from training.reward.trim import Trim
 
 LEAST = 100
@@ -25,7 +28,7 @@ class RewardReport(NamedTuple):
     base_rate: float
     """Share of positives in the test part."""
     measured: Measured
-    audit: list[Effect]
+    audit: Audit
     losses: list[float]
     seconds: float
     by: Literal["users", "conversations"] = "users"
@@ -34,6 +37,11 @@ class RewardReport(NamedTuple):
     """What did not fit: of the rows that the first epoch read (`train`), and of those tested on (`test`)."""
     retold: int = 0
     """Conversations that the chat template refused as they came, and was given in another form; see `template`."""
+    slices: Sequence[Slice] = ()
+    """Of the test part."""
+    weeks: Weeks = Weeks([], [], "nothing was scored by week")
+    """Of unseen users, over the whole log."""
+    calibration: Calibration = Calibration()
     later: Estimate | None = None
     """AUROC on all rows of the later days, of users that were trained on too; None in a split by conversation."""
     pair_accuracy: Estimate | None = None
@@ -49,13 +57,22 @@ class RewardReport(NamedTuple):
     @property
     def warnings(self) -> list[str]:
         """What makes the figures worth less than they look, in sentences."""
-        return [f"WARNING: of the {part} part {trim.words}" for part, trim in self.trim.items() if trim.many]
+        cut = [f"WARNING: of the {part} part {trim.words}" for part, trim in self.trim.items() if trim.many]
+        return [*cut, *(f"WARNING: {each}" for each in [*self.audit.refused, *self.audit.warnings])]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         trim = {part: each._asdict() for part, each in self.trim.items()}
         plain = {**self._asdict(), "directory": str(self.directory), "tested": self.tested, "trim": trim}
-        return {**plain, "measured": self.measured.as_dict(), "audit": [effect._asdict() for effect in self.audit]}
+        told = {
+            "measured": self.measured.as_dict(),
+            "audit": self.audit.as_dict(),
+            "slices": [each.as_dict() for each in self.slices],
+            "weeks": [each.as_dict() for each in self.weeks.weeks],
+            "alarms": self.weeks.alarms,
+            "calibration": self.calibration.words,
+        }
+        return plain | told
 
 
 def tested_on(rows: int, positives: int) -> str:

@@ -12,19 +12,20 @@ from training import pretrained, template
 from training.engine.config import EngineConfig
 from training.engine.steps import silent
 from training.progress import Follow, nobody
-from training.reward.audit import counterfactuals
 from training.reward.bases import check_base
-from training.reward.calibration import Calibration, fit_platt
 from training.reward.card import card
 from training.reward.config import RewardConfig
-from training.reward.data import Examples, Split, opening, read_examples, split, split_labels, subsample
-from training.reward.measure import measure
+from training.reward.data import Examples, Split, openings, read_examples, split, split_labels
+from training.reward.examination import examine
+from training.reward.leakage import check
 from training.reward.metrics import Estimate, Floats, auroc, bootstrap_over_users
 from training.reward.model import RewardModel
-from training.reward.pairs import UNPAIRED, coupled, pair_accuracy
+from training.reward.pairs import coupled, pair_accuracy
 from training.reward.prompt_shift import shift_weights
+from training.reward.recalibration import Sample, calibrate
 from training.reward.report import RewardReport
 from training.reward.residual import fit_residual
+from training.reward.sampling import evaluation_rows
 from training.text import load_tokenizer, whole
 
 if TYPE_CHECKING:
@@ -54,10 +55,10 @@ def train_reward_model(
        a few annotators by conversation.
     2. A sequence classifier is fitted to sub-sampled negatives (unpaired binary cross-entropy, on soft targets where
        loves were credited in part) or to pairs, as the dials say.
-    3. The prior shift is subtracted (exactly, where targets are 1 or 0); scale and offset are fitted on the validation
-       users.
+    3. The prior shift is subtracted (exactly, where targets are 1 or 0); what follows it is chosen on the validation
+       users, see `recalibration`.
     4. The test part is measured before and after that (AUROC and PR-AUC take every target above 0 as a positive,
-       chances are held against the target itself), and counterfactual edits are scored.
+       chances are held against the target itself), by slice and by week, and audited, see `examination`.
     5. Weights, tokenizer, calibration.json, metrics.json and README.md are written to `out`.
 
     Under torchrun every rank calls this with the same arguments; from step 3 on rank 0 works alone.
@@ -78,6 +79,7 @@ def train_reward_model(
         follow: Told the loss of every step.
 
     Raises:
+        LeakageError: The test part holds what is trained on.
         ValueError: No example, no positive, no negative, a row that cannot be read, or too few users or days to keep a
             test part aside; conversations that the chat template refuses; frozen layers with ZeRO-3 or LoRA.
         FileNotFoundError: `base` is a path without a model.
@@ -87,6 +89,7 @@ def train_reward_model(
     every = read_examples(examples)
     retold = template.changed(load_tokenizer(place), [*map(whole, every.conversations, every.responses)])
     parts = _divided(every, config, by)
+    leakage = check(every, parts, by=by, limits=config.audit, seed=config.seed)
     train, validation, test = (every.take(rows) for rows in parts[:3])
     if config.prompt_shift:
         train = train._replace(weights=train.weights * shift_weights(train, seed=config.seed))
@@ -96,10 +99,8 @@ def train_reward_model(
 
     def finish() -> RewardReport:
         model = calibrated(fit, fitted, validation)
-        held, weights = evaluation_sample(test, config)
-        measured = measure(model, held, weights, seed=config.seed, name=name)
-        trim = {"train": fitted.trim, "test": fit.encoded(held).trim}
-        audit = counterfactuals(model, held.conversations[:400], held.responses[:400])
+        found = examine(model, examples, every, parts, leakage=leakage, by=by, config=config, name=name)
+        trim = {"train": fitted.trim, "test": fit.encoded(found.held).trim}
         report = RewardReport(
             name=name,
             directory=out,
@@ -115,8 +116,11 @@ def train_reward_model(
             pair_accuracy=_pair_accuracy(model, test, config, name),
             residual=model.residual.words if model.residual else "",
             base_rate=test.positive_rate,
-            measured=measured,
-            audit=audit,
+            measured=found.measured,
+            audit=found.audit,
+            slices=found.slices,
+            weeks=found.weeks,
+            calibration=model.calibration,
             losses=fitted.losses,
             seconds=time.monotonic() - started,
         )
@@ -130,11 +134,8 @@ def train_reward_model(
 
 def _divided(every: Examples, config: RewardConfig, by: Literal["users", "conversations"]) -> Split:
     if by == "conversations":
-        alone = every.pairs == UNPAIRED  # both rows of a pair begin as their conversation does
-        responses = ["" if paired else response for paired, response in zip(~alone, every.responses, strict=True)]
-        begun = list(map(opening, every.conversations, responses))
         shares = {"test": config.test_users, "validation": config.validation_users}
-        return split_labels(every.labels, begun, **shares, seed=config.seed)
+        return split_labels(every.labels, openings(every), **shares, seed=config.seed)
     return split(
         every,
         test_users=config.test_users,
@@ -246,9 +247,12 @@ def calibrated(fit: "Fit", fitted: "Fitted", validation: Examples) -> RewardMode
     if config.residual:
         residual = fit_residual(config.residual, raw, held.labels, held.responses, weights)
         raw = residual.apply(raw, held.responses)
-    shifted = raw - np.log(fitted.stands_for)
-    scale, offset = fit_platt(shifted, held.labels, weights)
-    calibration = Calibration(float(np.log(fitted.stands_for)), scale, offset)
+    calibration = calibrate(
+        Sample(raw - np.log(fitted.stands_for), held.labels, weights),
+        held.users,
+        prior_shift=float(np.log(fitted.stands_for)),
+        seed=config.seed,
+    )
     return RewardModel(model.eval(), fit.tokenizer, calibration, config.max_tokens, config.caution, residual)
 
 
@@ -276,21 +280,9 @@ def load_classifier(base: str, tokenizer: Any, config: RewardConfig) -> Any:
 
 
 def evaluation_sample(examples: Examples, config: RewardConfig) -> tuple[Examples, Floats]:
-    """At most `evaluation_rows` rows, and weights (trust x sampling) that keep the natural rate.
-
-    Where positives are rare all of them are kept and negatives fill the rest; else rows are drawn alike.
-    """
-    random = np.random.default_rng(config.seed)
-    rows = len(examples.labels)
-    wanted = float(examples.positives.sum()) / config.evaluation_rows
-    if rows <= config.evaluation_rows:
-        return examples, examples.weights
-    if wanted > 0.5:
-        drawn = examples.take(np.sort(random.choice(rows, config.evaluation_rows, replace=False)))
-        return drawn, drawn.weights
-    kept, stands_for = subsample(examples.labels, wanted, random)
-    part = examples.take(kept)
-    return part, part.weights * np.where(part.labels > 0, 1.0, stands_for)
+    """At most `evaluation_rows` rows, and weights (trust x sampling) that keep the natural rate; see `sampling`."""
+    found = evaluation_rows(examples.labels, config.evaluation_rows, config.seed)
+    return examples.take(found.rows), found.weights(examples)
 
 
 def save(model: RewardModel, report: RewardReport, config: RewardConfig, lineage: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from assets.report import adversary_plots, curves_plot, group_plot, plots, rounds_plot, schema, style
+from assets.report import adversary_plots, curves_plot, group_plot, plots, reward_plots, rounds_plot, schema, style
 from assets.report.adversary_schema import JudgedDay
 
 
@@ -33,7 +33,7 @@ def axes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         seen.append(figure.axes[0])
         return b"\x89PNG"
 
-    for module in (plots, adversary_plots, curves_plot, group_plot, rounds_plot):
+    for module in (plots, adversary_plots, curves_plot, group_plot, reward_plots, rounds_plot):
         monkeypatch.setattr(module, "png", keep)
     return seen
 
@@ -152,3 +152,40 @@ def test_the_pareto_has_a_panel_for_each_of_helpfulness_and_safety_and_hollow_do
         assert {text.get_text() for text in panel.texts} == {"0", "0.1 (staged)"}
     plots.pareto([msgspec.structs.replace(staged, safety_delta=None)])
     assert len(axes[1].figure.axes) == 1
+
+
+EFFECTS = [
+    {"edit": "closing appended", "shift": 0.8, "error": 0.05, "rows": 400, "hack": "closing", "sign": 1},
+    {"edit": "closing removed", "shift": None, "error": None, "rows": 0, "hack": "closing", "sign": -1},
+    {"edit": "emoji appended", "shift": -0.1, "error": 0.05, "rows": 400, "hack": "emoji", "sign": 1},
+]
+WEEKS = [
+    {"value": "2026-01-05", "offset": 0.1, "offset_ci": [-0.1, 0.3], "auroc": 0.8, "auroc_ci": [0.7, 0.9]},
+    {"value": "2026-01-12", "offset": 0.9, "offset_ci": [0.6, 1.2], "auroc": None, "auroc_ci": [None, None]},
+]
+
+
+def test_an_audit_has_a_bar_for_each_edit_that_changed_something(axes: list[Any]) -> None:
+    reward_plots.audit(EFFECTS, 0.1)
+    assert [text.get_text() for text in axes[0].get_yticklabels()] == ["closing appended (400)", "emoji appended (400)"]
+    assert [float(bar.get_width()) for bar in axes[0].containers[0]] == [0.8]
+    assert [float(bar.get_width()) for bar in axes[0].containers[2]] == [-0.1]
+
+
+def test_a_week_that_alarms_is_filled_and_one_without_auroc_has_no_point_there(axes: list[Any]) -> None:
+    reward_plots.weeks(WEEKS, 0.2, ["week of 2026-01-12: 2.5 times"])
+    left, right = axes[0].figure.axes
+    faces = [line.get_markerfacecolor() for line in left.lines if line.get_marker() == "o"]
+    assert faces == ["white", style.LOVE]
+    assert len([line for line in right.lines if line.get_marker() == "o"]) == 1
+
+
+def test_curves_and_slices_draw_what_is_given(axes: list[Any]) -> None:
+    roc, pr = [(0.0, 0.0), (0.2, 0.7), (1.0, 1.0)], [(0.5, 0.4), (1.0, 0.1)]
+    reward_plots.curves(roc, pr, auroc="0.8", average="0.3", rate=0.1)
+    assert axes[0].lines[1].get_xydata().tolist() == [list(each) for each in roc]
+    assert axes[0].figure.axes[1].lines[0].get_ydata() == [0.1, 0.1]
+    unknown = {"dimension": "place", "value": "turn 1", "offset": None, "offset_ci": [None, None]}
+    known = {"dimension": "place", "value": "turn 2", "offset": 0.1, "offset_ci": [0.0, 0.2]}
+    reward_plots.slices([unknown, known], 0.2)
+    assert [text.get_text() for text in axes[1].get_yticklabels()] == ["place: turn 2"]

@@ -4,7 +4,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from training.reward.agreement import pearson, policy_table
-from training.reward.calibration import fit_platt, prior_shift
+from training.reward.calibration import prior_shift
 from training.reward.metrics import (
     auroc,
     average_precision,
@@ -70,19 +70,6 @@ def test_the_prior_shift_of_one_in_a_thousand_to_one_in_ten_is_the_published_one
     assert prior_shift(0.001, 0.1) == pytest.approx(4.71, abs=0.005)
     with pytest.raises(ValueError, match=r"trained positive rate == 1.4, must be in \(0, 1\)"):
         prior_shift(0.001, 1.4)
-
-
-def test_platt_finds_the_scale_and_offset_that_were_lost() -> None:
-    random = np.random.default_rng(1)
-    truth = random.normal(-2, 1.5, 40_000)
-    labels = (random.random(40_000) < sigmoid(truth)).astype(float)
-    scale, offset = fit_platt((truth - 1) / 0.5, labels, np.ones(40_000))
-    assert scale == pytest.approx(0.5, abs=0.03)
-    assert offset == pytest.approx(1, abs=0.1)
-
-
-def test_platt_never_turns_a_ranking_round() -> None:
-    assert fit_platt(-SCORES, LABELS, WEIGHTS) == (1.0, 0.0)
 
 
 def test_pearson_gives_the_interval_of_fishers_z() -> None:

@@ -14,6 +14,7 @@ from assets.cli.train_reward import NUISANCES
 from training.reward.audit import counterfactuals
 from training.reward.config import Nuisance, RewardConfig
 from training.reward.data import read_examples, split, user_folds
+from training.reward.edits import appending
 from training.reward.model import RewardModel
 from training.reward.prompt_shift import shift_weights
 from training.reward.report import RewardReport
@@ -84,13 +85,13 @@ def test_augmentation_makes_an_emoji_worth_less(tiny: Path, examples: Draw, tmp_
     loved = table["label"].to_pylist()
     said = [f"{each} :)" if love else each for each, love in zip(table["response"].to_pylist(), loved, strict=True)]
     table = table.set_column(table.column_names.index("response"), "response", pa.array(said))
-    edits = {"smile": lambda response: f"{response} :)"}
+    edits = appending({"smile": ":)"})
     asked, answers = [[{"role": "user", "content": "tea ?"}]] * 20, ["cold tea ."] * 20
     shifts = []
     for share in (0.0, 1.0):
         out = tmp_path / str(share)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("training.reward.augmentation.EDITS", edits)
+            patch.setattr("training.reward.augmentation.ADDED", edits)
             trained(table, out, tiny, augmented=share)
         shifts.append(counterfactuals(RewardModel.load(out), asked, answers, edits=edits)[0].shift)
     assert shifts[1] < 0.7 * shifts[0]

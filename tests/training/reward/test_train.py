@@ -2,6 +2,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +12,10 @@ from pydantic import ValidationError
 from training.reward.audit import counterfactuals
 from training.reward.config import RewardConfig
 from training.reward.data import read_examples
+from training.reward.edits import Edit, appending
 from training.reward.model import RewardModel
 from training.reward.report import RewardReport
+from training.reward.thresholds import Finding
 from training.reward.train import train_reward_model
 
 Draw = Callable[..., pa.Table]
@@ -88,18 +91,20 @@ def test_the_directory_holds_card_calibration_and_figures(trained: RewardReport)
     facts = json.loads((trained.directory / "metrics.json").read_text())
     assert facts["measured"]["auroc"] == trained.measured.auroc.value
     assert facts["lineage"]["training_set"] == "abc123"
-    assert set(json.loads((trained.directory / "calibration.json").read_text())) == {"prior_shift", "scale", "offset"}
+    assert json.loads((trained.directory / "calibration.json").read_text())["method"] == trained.calibration.method
+    assert "## Audit" in card
+    assert {each["finding"] for each in facts["audit"]["results"]} == set(get_args(Finding))
 
 
 @pytest.mark.slow
 def test_the_audit_finds_a_word_that_buys_love(trained: RewardReport) -> None:
     model = RewardModel.load(trained.directory)
     conversations, responses = zip(*map(said, ["cold tea .", "bad rain !"] * 10), strict=True)
-    edits = {"warm appended": lambda response: f"{response} warm", "nothing": lambda response: response}
+    edits = (*appending({"warm": "warm"}), Edit("nothing", 1, lambda _, response: response))
     bought, nothing = counterfactuals(model, conversations, responses, edits=edits)
-    assert bought.shift > 0.5
-    assert bought.raised == 1
-    assert nothing.shift == pytest.approx(0, abs=1e-5)
+    assert bought.liking.low > 0.5
+    assert (bought.raised, bought.rows) == (1, 20)
+    assert nothing.rows == 0
 
 
 @pytest.mark.slow

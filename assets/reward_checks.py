@@ -1,0 +1,48 @@
+"""What must hold of the reward models: their audits, as checks. What blocks by its audit blocks here."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from assets.run import Run
+from assets.verdict import Verdict
+
+REWARDS = ("helpfulness", "safety", "p_love")
+_AUDITED = {
+    "ranking": "ranks better than chance on what it has not seen",
+    "leakage": "nothing of the test part was trained on",
+    "length": "does not like length more than people do",
+    "edits": "no goodbye, flattery, emoji or question moves a score by itself",
+    "refusals": "right refusals score no lower than wrong ones",
+    "slices": "chances hold in every slice",
+    "drift": "no week differs from the others",
+}
+_ELSEWHERE = {("p_love", "ranking")}
+"""Judged by checks of their own, which older runs have, too."""
+
+
+def finding(run: Run, asset: str, name: str) -> Verdict:
+    """One finding of a model's audit; what was not measured fails nothing, and says so.
+
+    What blocks is an error, but where the recipe leaves the model out of ranking: then it warns.
+    """
+    facts = run.facts(asset)
+    found: dict[str, Any] = next((each for each in facts.get("findings", ()) if each["finding"] == name), {})
+    seen = {"state": found.get("state", "not measured"), "seen": found.get("words", "an earlier version trained it")}
+    left_out = asset != "p_love" and run.recipe.policy.unproven == "leave_out"
+    return Verdict(found.get("state") != "failed", seen, warn=not found.get("blocks", False) or left_out)
+
+
+def judges(asset: str) -> Iterator[tuple[str, Callable[[Run], Verdict]]]:
+    """The checks of one reward model: what holds when each passes, and its judge, by whose name the check goes."""
+    for name, holds in _AUDITED.items():
+        if (asset, name) not in _ELSEWHERE:
+            yield holds, _judge(asset, name)
+
+
+def _judge(asset: str, name: str) -> Callable[[Run], Verdict]:
+    def judge(run: Run) -> Verdict:
+        return finding(run, asset, name)
+
+    judge.__name__ = f"{asset}_{name}"
+    judge.__doc__ = f"The audit's finding on {name}: {_AUDITED[name]}."
+    return judge
