@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from training.reward.agreement import pearson, policy_table
+from training.reward.agreement import policy_table
 from training.reward.calibration import fit_platt, prior_shift
 from training.reward.metrics import (
     auroc,
@@ -83,16 +83,6 @@ def test_platt_finds_the_scale_and_offset_that_were_lost() -> None:
 
 def test_platt_never_turns_a_ranking_round() -> None:
     assert fit_platt(-SCORES, LABELS, WEIGHTS) == (1.0, 0.0)
-
-
-def test_pearson_gives_the_interval_of_fishers_z() -> None:
-    random = np.random.default_rng(0)
-    first = random.normal(size=10)
-    noise = random.normal(size=10)
-    noise -= first * (noise @ first) / (first @ first)
-    r = pearson(first.tolist(), (first + noise * 0.3).tolist())
-    assert r.low == pytest.approx(np.tanh(np.arctanh(r.value) - 1.96 / np.sqrt(7)))
-    assert np.isnan(pearson([1, 1], [1, 2]).value)
 
 
 def test_the_policy_table_has_one_row_a_policy() -> None:
