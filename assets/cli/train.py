@@ -1,6 +1,7 @@
 r"""Commands that train one model from plain files, through the engine: a policy or a reward model."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -184,9 +185,9 @@ def reward(
         epochs=epochs, batch=batch, max_tokens=longest, learning_rate=rate, positive_rate=positive_rate, seed=seed
     )
     examples = _examples(data, read_feedback)
-    lineage = {"data": _digest(data), "engine": engine.model_dump_json()}
+    lineage = {"data": _digest(data), "engine": engine.model_dump_json(), "command": _typed(sys.argv[1:])}
     work = out.with_name(f"{out.name}.work")
-    state = work / _key(lineage, str(base), config.model_dump_json())
+    state = work / _key(lineage["data"], lineage["engine"], str(base), config.model_dump_json())
     report = train_reward_model(
         examples,
         out,
@@ -276,6 +277,11 @@ def _examples(data: Path, read: "Callable[[Path], Read]") -> "pa.Table":
 
 def _local(base: str) -> str | Path:
     return Path(base) if Path(base).is_dir() else base
+
+
+def _typed(words: list[str]) -> str:
+    """The command as it was typed, places that lie elsewhere by their names alone: a card may be read anywhere."""
+    return shlex.join(["loveloop", *(Path(each).name if each.startswith(("/", "~")) else each for each in words)])
 
 
 def _digest(file: Path) -> str:

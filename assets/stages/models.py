@@ -1,5 +1,6 @@
 """The models that are learnt before any policy moves: the incumbent, helpfulness, safety, P[Love]."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -77,6 +78,7 @@ def _reward(
     fit = train_on_ranks if engine.kind == "deepspeed" else train_reward_model
     config = wanted.config.model_copy(update={"seed": run.recipe.seed})
     base = _base(run, wanted.base)
+    lineage = lineage | {"command": _command(run)}
     told: dict[str, Any] = {"name": name, "lineage": lineage, "by": by, "engine": engine, "follow": run.follow}
     report = fit(examples, out, base=base, config=config, **told)
     measured = report.measured.as_dict()
@@ -101,6 +103,12 @@ def _reward(
         **(later or {}),
         "audit": audit,
     }
+
+
+def _command(run: Run) -> str:
+    """What makes the model again, without this machine's folders; the recipe's content is kept in `run.json`."""
+    recipe = Path(run.recipe_file).name if run.recipe_file else "RECIPE.toml"
+    return shlex.join(["loveloop", "run", "--recipe", recipe, "--name", run.directory.name])
 
 
 def _base(run: Run, base: str) -> str | Path:

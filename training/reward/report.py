@@ -48,9 +48,10 @@ class RewardReport(NamedTuple):
         return [f"WARNING: of the {part} part {trim.words}" for part, trim in self.trim.items() if trim.many]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Plain values, for JSON; without the place, since a moved model would go on naming the old one."""
         trim = {part: each._asdict() for part, each in self.trim.items()}
-        plain = {**self._asdict(), "directory": str(self.directory), "tested": self.tested, "trim": trim}
+        plain = {**self._asdict(), "tested": self.tested, "trim": trim}
+        plain.pop("directory")
         return {**plain, "measured": self.measured.as_dict(), "audit": [effect._asdict() for effect in self.audit]}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from training import pretrained, template
 from training.engine.config import EngineConfig
 from training.engine.steps import silent
+from training.policy.load import fingerprint
 from training.progress import Follow, nobody
 from training.reward.audit import counterfactuals
 from training.reward.bases import check_base
@@ -21,7 +22,9 @@ from training.reward.data import Examples, Split, opening, read_examples, split,
 from training.reward.measure import measure
 from training.reward.metrics import Estimate, Floats, auroc, bootstrap_over_users
 from training.reward.model import RewardModel
+from training.reward.registry import write_manifest
 from training.reward.report import RewardReport
+from training.reward.usage import usage
 from training.text import load_tokenizer, whole
 
 if TYPE_CHECKING:
@@ -55,7 +58,7 @@ def train_reward_model(
        users.
     4. The test part is measured before and after that (AUROC and PR-AUC take every target above 0 as a positive,
        chances are held against the target itself), and counterfactual edits are scored.
-    5. Weights, tokenizer, calibration.json, metrics.json and README.md are written to `out`.
+    5. Weights, tokenizer, calibration.json, metrics.json, README.md and a manifest of them are written to `out`.
 
     Under torchrun every rank calls this with the same arguments; from step 3 on rank 0 works alone.
 
@@ -67,7 +70,8 @@ def train_reward_model(
             taken).
         config: The dials.
         name: What the model is called in its card.
-        lineage: What it was made from (training set hash, window, filter version ...), copied into the card.
+        lineage: What it was made from (training set hash, window, filter version ...), copied into the card; `command`, where there
+            is one, as it was typed.
         by: What keeps train and test apart: users and time, for reactions; conversations, for labels.
         engine: Which engine, ranks, precision; plain torch in float32 by default.
         state: A folder in which an interrupted training keeps its state, and from which it goes on; None keeps none.
@@ -83,7 +87,7 @@ def train_reward_model(
     place = check_base(base)
     every = read_examples(examples)
     retold = template.changed(load_tokenizer(place), [*map(whole, every.conversations, every.responses)])
-    parts = _divided(every, config, by)
+    parts = divided(every, config, by)
     train, validation, test = (every.take(rows) for rows in parts[:3])
     fit, fitted = fit_classifier(
         train, validation, base=place, config=config, name=name, engine=engine, state=state, tell=tell, follow=follow
@@ -113,7 +117,7 @@ def train_reward_model(
             losses=fitted.losses,
             seconds=time.monotonic() - started,
         )
-        save(model, report, config, lineage | {"base": str(base)})
+        save(model, report, config, lineage | {"base": _named(base)})
         for line in report.warnings:
             tell(line)
         return report
@@ -121,7 +125,13 @@ def train_reward_model(
     return fit.runner.shared(finish)
 
 
-def _divided(every: Examples, config: RewardConfig, by: Literal["users", "conversations"]) -> Split:
+def _named(base: str | Path) -> str:
+    """A base by name and weights; never by where it lay, which is nobody's place once the model was moved."""
+    return f"{Path(base).name}@{fingerprint(base)}" if Path(base).is_dir() else str(base)
+
+
+def divided(every: Examples, config: RewardConfig, by: Literal["users", "conversations"]) -> Split:
+    """The parts of examples, as the dials of a training put them aside: the same rows give the same parts."""
     if by == "conversations":
         begun = list(map(opening, every.conversations, every.responses))
         shares = {"test": config.test_users, "validation": config.validation_users}
@@ -276,4 +286,6 @@ def save(model: RewardModel, report: RewardReport, config: RewardConfig, lineage
     model.calibration.save(out)
     facts = {**report.as_dict(), "config": config.model_dump(), "lineage": lineage}
     (out / "metrics.json").write_text(json.dumps(facts, indent=1, default=str) + "\n")
-    (out / "README.md").write_text(card(report, config, lineage))
+    told = usage(model.tokenizer, max_tokens=model.max_tokens, command=lineage.get("command"))
+    (out / "README.md").write_text(card(report, config, lineage) + told)
+    write_manifest(out)
