@@ -61,7 +61,7 @@ def _reward_model(cycle: Cycle, card: Path, fitted: bool) -> Iterator[Seen]:
 
 
 def _is_incumbent(lineage: dict[str, Any]) -> bool:
-    """Whether a model started from the incumbent: cards name it with its weights, those of earlier versions its place."""
+    """Whether a model started from the incumbent: cards name its weights, earlier ones its place."""
     return Path(str(lineage.get("base", "")).partition("@")[0]).name == "incumbent"
 
 

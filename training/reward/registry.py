@@ -164,29 +164,27 @@ def compare(one: SavedModel, other: SavedModel, examples: Any, *, fresh: bool = 
         for each in (one, other)
     )
     figures = {
-        "auroc": partial(_on_rows, auroc, held.positives, held.weights, (first, second)),
-        "ece": partial(_on_rows, calibration_error, held.labels, held.weights, (sigmoid(first), sigmoid(second))),
-        "brier": partial(_on_rows, brier, held.labels, held.weights, (sigmoid(first), sigmoid(second))),
+        "auroc": (auroc, held.positives, (first, second)),
+        "ece": (calibration_error, held.labels, (sigmoid(first), sigmoid(second))),
+        "brier": (brier, held.labels, (sigmoid(first), sigmoid(second))),
     }
-    both = {
-        name: tuple(bootstrap_over_users(partial(of, sign), held.users, seed=seed) for sign in _SIGNS)
-        for name, of in figures.items()
-    }
+
+    def told(name: str, signs: tuple[int, int]) -> Estimate:
+        figure, labels, scores = figures[name]
+
+        def on(rows: Any) -> float:
+            found = (figure(labels[rows], each[rows], held.weights[rows]) if sign else 0.0
+                     for sign, each in zip(signs, scores, strict=True))  # fmt: skip
+            return float(np.dot(signs, [*found]))
+
+        return bootstrap_over_users(on, held.users, seed=seed)
+
+    both = {name: tuple(told(name, signs) for signs in _SIGNS) for name in figures}
     return Compared(len(held.labels), int(held.positives.sum()), len(np.unique(held.users)), both)  # type: ignore[arg-type]
 
 
 _SIGNS = ((1, 0), (0, 1), (-1, 1))
 """How often each model's figure is counted: the first alone, the second alone, second minus first."""
-
-
-def _on_rows(figure: Any, labels: Any, weights: Any, scores: Any, signs: tuple[int, int], rows: Any) -> float:
-    return float(
-        sum(
-            sign * figure(labels[rows], each[rows], weights[rows])
-            for sign, each in zip(signs, scores, strict=True)
-            if sign
-        )
-    )
 
 
 def _common_test(every: Any, one: SavedModel, other: SavedModel) -> Any:

@@ -70,8 +70,8 @@ def train_reward_model(
             taken).
         config: The dials.
         name: What the model is called in its card.
-        lineage: What it was made from (training set hash, window, filter version ...), copied into the card; `command`, where there
-            is one, as it was typed.
+        lineage: What it was made from (training set hash, window, filter version ...), copied into the card; with
+            `command`, what made it as it was typed.
         by: What keeps train and test apart: users and time, for reactions; conversations, for labels.
         engine: Which engine, ranks, precision; plain torch in float32 by default.
         state: A folder in which an interrupted training keeps its state, and from which it goes on; None keeps none.
