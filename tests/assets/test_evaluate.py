@@ -40,7 +40,7 @@ def test_policies_on_a_file_of_prompts_with_their_users(places: dict[str, Path],
     words += ["--beside", f"again={places['p_love']}", "--kept", tmp_path / "kept"]
     told = run(*words)
     assert told.exit_code == 0, told.output
-    head, base, new, _, foot, kept = told.output.splitlines()
+    head, base, new, _, foot, _kept = told.output.splitlines()
     assert head.split("  ")[0] == "policy"
     assert "again" in head
     assert base.startswith("incumbent")
