@@ -62,7 +62,9 @@ def _lines(found: dict[str, Any]) -> list[str]:
 
 
 def _figures(value: Any) -> str:
-    return ", ".join(f"{each:.3f}" for each in value) if isinstance(value, list) else f"{value}"
+    if isinstance(value, list):
+        return ", ".join(_figures(each) for each in value)
+    return f"{value:.3f}" if isinstance(value, float) else f"{value}"
 
 
 if __name__ == "__main__":

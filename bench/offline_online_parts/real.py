@@ -14,7 +14,7 @@ from experiments import correlation
 from offline_online_parts import headlines
 from offline_online_parts.headlines import Floats, Headlines, Ints
 
-LATER, FOLDS, DRAWS = 0.2, 5, 1000
+LATER, FOLDS, DRAWS, DIVISIONS = 0.2, 5, 1000, 5
 STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 
 
@@ -43,22 +43,34 @@ MIXED = {"all, half of the time": "all", "vectors, half of the time": "vectors"}
 
 
 def measured(file: Path, *, quick: bool) -> dict[str, Any]:
-    """Predicted and measured lift of every policy, and how far they agree."""
+    """Predicted and measured lift of every policy, and how far they agree.
+
+    The figures are of the first division of the past in two; `divisions` has r and its lower end for each other one.
+    """
     arms = headlines.read(file, least_tests=600 if quick else None)
     cut = int((1 - LATER) * (arms.tests.max() + 1))
     past = arms.tests < cut
-    half = np.random.default_rng(1).random(cut) < 0.5
-    ours = past & half[np.minimum(arms.tests, cut - 1)]
     features = {
         "surface": headlines.surface(arms.texts),
         "words": headlines.words(arms.texts, past),
         "vectors": headlines.vectors(arms.texts),
     }
-    judge = score(arms, features, past & ~ours, LEARNT["all"])
     later = np.flatnonzero(~past)
-    picks = {name: each[later] for name, each in _policies(arms, features, ours).items()}
-    values = _values(arms, later, picks, judge)
-    return _told(values, list(picks), arms, later)
+    several = []
+    for seed in range(1, 2 if quick else 1 + DIVISIONS):
+        half = np.random.default_rng(seed).random(cut) < 0.5
+        ours = past & half[np.minimum(arms.tests, cut - 1)]
+        judge = score(arms, features, past & ~ours, LEARNT["all"])
+        picks = {name: each[later] for name, each in _policies(arms, features, ours).items()}
+        several.append(_told(_values(arms, later, picks, judge), list(picks)))
+        print(f"division {seed}: r = {several[-1]['r']:.3f}, lower end {several[-1]['r_low']:.3f}", flush=True)
+    return several[0] | {
+        "divisions": [[each["r"], each["r_low"]] for each in several],
+        "tests": int(arms.tests.max() + 1),
+        "later_tests": len(np.unique(arms.tests[later])),
+        "headlines": len(arms.texts),
+        "later_headlines": len(later),
+    }
 
 
 def _policies(arms: Headlines, features: Mapping[str, Floats], ours: Any) -> dict[str, Floats]:
@@ -145,7 +157,7 @@ def lifts(values: Floats, times: Floats) -> tuple[Floats, Floats]:
     return sums[1 + count :] / times.sum(), sums[1 : 1 + count] / sums[0] - 1
 
 
-def _told(values: Floats, names: list[str], arms: Headlines, later: Ints) -> dict[str, Any]:
+def _told(values: Floats, names: list[str]) -> dict[str, Any]:
     predicted, real = lifts(values, np.ones(len(values)))
     random = np.random.default_rng(4)
     drawn = [lifts(values, random.multinomial(len(values), [1 / len(values)] * len(values)).astype(float))
@@ -173,8 +185,4 @@ def _told(values: Floats, names: list[str], arms: Headlines, later: Ints) -> dic
             {"name": name, "predicted": float(one), "measured": float(other), "error": float(error)}
             for name, one, other, error in zip(names, predicted, real, errors, strict=True)
         ],
-        "tests": int(arms.tests.max() + 1),
-        "later_tests": len(values),
-        "headlines": len(arms.texts),
-        "later_headlines": len(later),
     }

@@ -1,4 +1,4 @@
-"""Mean P[Love] beside the Love rate of each policy of a log; `experiments.correlation` says how far they agree."""
+"""Mean P[Love] beside the Love rate of each policy of a log (docs/method.md, 4); `experiments.correlation` has r."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
