@@ -160,6 +160,22 @@ def sample_is_complete(run: Run) -> Verdict:
     )
 
 
+def p_love_may_gate_launches(run: Run) -> Verdict:
+    """Predicted lifts agree with measured ones beyond chance: the lower end of r's interval passes the line."""
+    from experiments.ledger import TRUSTED_ABOVE
+
+    agreed = run.facts("lift_ledger")["agreement"]
+    names = ("experiments", "r", "rho", "corrected_r", "slope")
+    seen = {name: _told(agreed.get(name)) for name in names}
+    intervals = {name: agreed.get(name) or [None, None] for name in ("ci", "rho_ci", "corrected_ci", "slope_ci")}
+    limits = {f"{name}_{side}": _told(each[place]) for name, each in intervals.items() for place, side in _SIDES}
+    rule = f"the lower end of the interval of r above {TRUSTED_ABOVE}"
+    return Verdict(bool(agreed["passed"]), {**seen, **limits, "words": agreed["words"], "rule": rule}, warn=True)
+
+
+_SIDES = ((0, "low"), (1, "high"))
+
+
 def no_arm_tripped(run: Run) -> Verdict:
     """The live guard switched no arm off."""
     from warehouse import pulse
@@ -209,6 +225,7 @@ EVERY = (
     Check("experiment_readout", "users fell to the arms as planned", sample_ratio_holds),
     Check("experiment_readout", "no guardrail is broken", guardrails_hold),
     Check("experiment_readout", "every arm has its planned exposures", sample_is_complete),
+    Check("lift_ledger", "predicted lifts agree with measured ones beyond chance", p_love_may_gate_launches),
 )
 
 

@@ -169,10 +169,16 @@ def _book(target: "Target", facts: Facts, staged: "list[StagedCandidate]", *, wr
         return _unpredicted(served, found)
     void = facts["decision"] == "invalid"
     low, high = (None, None) if void else facts["anytime_ci"]
-    row = ledger.Row(
-        found.name, found.predicted_lift, None if void else facts["lift"], low, high, facts["name"],
-        datetime.fromisoformat(facts["read_at"]).date(), failed_gates(found),
-    )  # fmt: skip
+    row = ledger.row(
+        found.name,
+        predicted_lift=found.predicted_lift,
+        measured_lift=None if void else facts["lift"],
+        measured_ci=(low, high),
+        experiment=facts["name"],
+        day=datetime.fromisoformat(facts["read_at"]).date(),
+        failed=failed_gates(found),
+        one_look=(None, None) if void else facts["lift_ci"],
+    )
     write = write and (void or row.measured_lift is not None or not _measured(target, row))
     if write:
         queries.append_ledger(target, row._asdict())

@@ -6,15 +6,26 @@ from datetime import date
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from experiments.intervals import Interval, fisher_z
+from experiments import correlation
+from experiments.correlation import Correlation
+from experiments.intervals import CONFIDENCE, Interval, normal_quantile
 
 TRUSTED_ABOVE = 0.9
-"""The published gate: proceed on predictions when r is above it (RLUF, arXiv 2505.14946)."""
+"""The published gate: proceed on predictions when r is above it (RLUF, arXiv 2505.14946). Here the lower end of r's
+interval has to be: of ledgers of three unrelated rows one in seven has an r above it (arccos(0.9) / pi)."""
 
 
 class Row(NamedTuple):
-    """One experiment. Lifts are relative: 0.1 is +10 %; `failed` names the gates that the candidate had failed."""
+    """One experiment. Lifts are relative: 0.1 is +10 %.
+
+    Attributes:
+        measured_low: Of the interval that decides, which holds at any look; with `measured_high`.
+        failed: The gates that the candidate had failed.
+        measured_error: The standard error of the measured lift, of one look; None where it is not known. The deciding
+            interval is wider than two of them to each side, and would overstate it.
+    """
 
     candidate: str
     predicted_lift: float
@@ -24,16 +35,34 @@ class Row(NamedTuple):
     experiment: str
     date: date
     failed: tuple[str, ...] = ()
+    measured_error: float | None = None
 
 
 class Agreement(NamedTuple):
-    """How well predictions agreed with experiments: Pearson r with a Fisher-z interval, or None and why in `words`."""
+    """How well predictions agreed with experiments; figures that cannot be computed are None.
+
+    Attributes:
+        r: Pearson's, with the interval `ci` of Fisher's z.
+        passed: P[Love] may gate launches: the lower end of `ci` lies above `TRUSTED_ABOVE`.
+        words: The verdict with r in one sentence; or why there is no r.
+        rho: Spearman's, with `rho_ci`.
+        corrected_r: r as it were without the experiments' own error (`experiments.correlation.corrected`).
+        slope: Of measured on predicted lift: 1 where lifts come out as large as foretold.
+        details: A sentence each on rho, the correction (or why there is none) and the slope.
+    """
 
     r: float | None
     ci: Interval | None
     experiments: int
     passed: bool
     words: str
+    rho: float | None = None
+    rho_ci: Interval | None = None
+    corrected_r: float | None = None
+    corrected_ci: Interval | None = None
+    slope: float | None = None
+    slope_ci: Interval | None = None
+    details: tuple[str, ...] = ()
 
 
 def row(
@@ -41,45 +70,109 @@ def row(
     *,
     predicted_lift: float,
     measured_lift: float | None,
-    measured_ci: tuple[float, float],
+    measured_ci: tuple[float | None, float | None],
     experiment: str,
     day: date,
+    failed: tuple[str, ...] = (),
+    one_look: tuple[float | None, float | None] = (None, None),
 ) -> Row:
     """A row; a limit that is not finite is kept as None.
 
     >>> figures = {"predicted_lift": 0.4, "measured_lift": 0.3, "measured_ci": (0.2, math.inf)}
-    >>> made = row("love-0.1", **figures, experiment="warmer", day=date(2026, 1, 1))
-    >>> made.measured_low, made.measured_high
-    (0.2, None)
+    >>> made = row("love-0.1", **figures, experiment="warmer", day=date(2026, 1, 1), one_look=(0.2, 0.41))
+    >>> made.measured_low, made.measured_high, round(made.measured_error, 3)
+    (0.2, None, 0.053)
+
+    Args:
+        candidate: Its name.
+        predicted_lift: What P[Love] promised.
+        measured_lift: What the experiment says; None where it says nothing.
+        measured_ci: The interval that decides.
+        experiment: Its name.
+        day: Of the reading.
+        failed: Gates that the candidate had failed.
+        one_look: The 95 % interval of this look alone, from which the standard error is taken.
     """
-    low, high = (value if math.isfinite(value) else None for value in measured_ci)
-    return Row(candidate, predicted_lift, measured_lift, low, high, experiment, day)
+    low, high = (value if value is not None and math.isfinite(value) else None for value in measured_ci)
+    error = standard_error(measured_lift, one_look)
+    return Row(candidate, predicted_lift, measured_lift, low, high, experiment, day, failed, error)
+
+
+def standard_error(lift: float | None, one_look: tuple[float | None, float | None]) -> float | None:
+    """The standard error of a relative lift whose interval was made on the log scale, by the delta method.
+
+    `(1 + lift) (log(1 + high) - log(1 + low)) / 2 z`. None where the lift or a limit is open.
+    """
+    low, high = one_look
+    if lift is None or low is None or high is None or not (-1 < low < high < math.inf) or lift <= -1:
+        return None
+    return (1 + lift) * (math.log1p(high) - math.log1p(low)) / (2 * normal_quantile(CONFIDENCE))
 
 
 def agreement(rows: Sequence[Mapping[str, Any]]) -> Agreement:
-    """Correlate predicted with measured lifts.
+    """Hold predicted against measured lifts.
 
     >>> agreement([{"predicted_lift": 0.3, "measured_lift": 0.2}]).words
     '1 experiment with both lifts: at least 3 are needed before a correlation says anything'
 
     Args:
-        rows: Mappings with predicted_lift and measured_lift (`Row._asdict()` or the warehouse's ledger); rows that lack
-            one of them, or hold one that is not finite, are left out.
+        rows: Mappings with predicted_lift and measured_lift, and measured_error where it is known (`Row._asdict()` or
+            the warehouse's ledger); rows that lack a lift, or hold one that is not finite, are left out.
     """
-    pairs = np.array([(each["predicted_lift"], each["measured_lift"]) for each in rows], dtype=float).reshape(-1, 2)
-    known = pairs[np.isfinite(pairs).all(axis=1)]
-    count = len(known)
+    fields = ("predicted_lift", "measured_lift", "measured_error")
+    every = np.array([[each.get(name) for name in fields] for each in rows], dtype=float).reshape(-1, 3)
+    predicted, measured, errors = every[np.isfinite(every[:, :2]).all(axis=1)].T
+    count = len(predicted)
     if count < 3:
         plural = "" if count == 1 else "s"
         words = f"{count} experiment{plural} with both lifts: at least 3 are needed before a correlation says anything"
         return Agreement(None, None, count, False, words)
-    if not np.ptp(known, axis=0).all():
+    r, rho, line = (of(predicted, measured) for of in (correlation.pearson, correlation.spearman, correlation.slope))
+    if r is None or rho is None or line is None:
         return Agreement(
             None, None, count, False, f"all {count} predicted or measured lifts are the same: no correlation"
         )
-    r = float(np.clip(np.corrcoef(known.T)[0, 1], -1, 1))
-    interval, passed = fisher_z(r, count), r > TRUSTED_ABOVE
-    verdict = "P[Love] may be trusted to rank" if passed else "P[Love] may not be trusted on its own"
-    span = f"r = {r:.2f} ({interval.low:.2f} to {interval.high:.2f})"
-    words = f"{verdict}: {span} over {count} experiments, gate {TRUSTED_ABOVE}"
-    return Agreement(r, interval, count, passed, words)
+    passed = r.ci.above(TRUSTED_ABOVE)
+    better, why = _without_error(r, measured, errors)
+    return Agreement(
+        r=r.r,
+        ci=r.ci,
+        experiments=count,
+        passed=passed,
+        words=_verdict(r, passed=passed),
+        rho=rho.r,
+        rho_ci=rho.ci,
+        corrected_r=better and better.r,
+        corrected_ci=better and better.ci,
+        slope=line.value,
+        slope_ci=line.ci,
+        details=(
+            f"Spearman's rho = {rho}",
+            why,
+            f"slope of measured on predicted lift {line}; 1 is a lift as large as foretold",
+        ),
+    )
+
+
+def _verdict(r: Correlation, *, passed: bool) -> str:
+    may = "may gate launches" if passed else "may not gate launches"
+    return f"P[Love] {may}: r = {r} over {r.pairs} experiments, and the lower end has to be above {TRUSTED_ABOVE}"
+
+
+def _without_error(
+    r: Correlation, measured: NDArray[np.float64], errors: NDArray[np.float64]
+) -> tuple[Correlation | None, str]:
+    """The correlation corrected for the experiments' own error, and the sentence on it."""
+    unknown = int((~np.isfinite(errors)).sum())
+    if unknown:
+        return None, (
+            f"not corrected for measurement error: of {unknown} of {len(errors)} measured lifts it is not known "
+            "(`loveloop experiment read NAME` notes it)"
+        )
+    share = correlation.reliability(measured, errors)
+    if share is None:
+        return None, (
+            "not corrected for measurement error: the measured lifts differ by no more than their own errors explain"
+        )
+    better = correlation.corrected(r, share)
+    return better, f"corrected for measurement error r = {better}; {share:.0%} of the measured variance is no error"

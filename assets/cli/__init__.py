@@ -31,6 +31,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train:train", "Train a policy or a reward model from files, on one rank or many."),
     "erase": ("erase:erase", "Forget a user: warehouse, training sets, runs, bytes included; with a receipt."),
     "signals": ("signals:signals", "Rank feedback signals by how well they foretell that users stay."),
+    "models": ("models:models", "List reward models, show one with its card's figures, compare two."),
+    "evaluate": ("evaluate:evaluate", "Compare policies offline: mean P[Love] on fixed prompts, paired."),
     "experiment": ("experiment:experiment", "List the experiments in the log, or read one out."),
     "ledger": ("warehouse:ledger", "Show predicted beside measured lift, experiment by experiment."),
     "vllm": ("vllm:vllm", "Serve policies by a vLLM server, or check what one serves."),

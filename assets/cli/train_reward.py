@@ -1,6 +1,8 @@
 """The command that trains one reward model from a file of labels."""
 
 import os
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,9 +120,9 @@ def reward(
         seed=seed,
     )
     examples = ranks.examples_of(data, read_feedback)
-    lineage = {"data": _digest(data), "engine": engine.model_dump_json()}
+    lineage = {"data": _digest(data), "engine": engine.model_dump_json(), "command": _typed(sys.argv[1:])}
     work = out.with_name(f"{out.name}.work")
-    state = work / _key(lineage, str(base), config.model_dump_json())
+    state = work / _key(lineage["data"], lineage["engine"], str(base), config.model_dump_json())
     with ranks.curves(tensorboard) as follow:
         report = train_reward_model(
             examples,
@@ -143,6 +145,11 @@ def reward(
 
 def _local(base: str) -> str | Path:
     return Path(base) if Path(base).is_dir() else base
+
+
+def _typed(words: list[str]) -> str:
+    """The command as it was typed, places that lie elsewhere by their names alone: a card may be read anywhere."""
+    return shlex.join(["loveloop", *(Path(each).name if each.startswith(("/", "~")) else each for each in words)])
 
 
 def _digest(file: Path) -> str:

@@ -180,7 +180,7 @@ def _page(rows: Sequence[Mapping[str, Any]], agreed: "Agreement") -> str:
         ]
         for row in rows
     ]
-    return f"{table(heads, lines)}\n\n{agreed.words}"
+    return "\n".join([table(heads, lines), "", agreed.words, *agreed.details])
 
 
 def _lift(value: float | None) -> str:
@@ -188,5 +188,6 @@ def _lift(value: float | None) -> str:
 
 
 def _plain(rows: Sequence[Mapping[str, Any]], agreed: "Agreement") -> dict[str, Any]:
-    agreement = agreed._asdict() | {"ci": agreed.ci and list(agreed.ci)}
-    return {"experiments": rows, "agreement": agreement}
+    from assets.report.schema import plain
+
+    return {"experiments": rows, "agreement": plain(agreed._asdict())}

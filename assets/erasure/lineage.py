@@ -53,11 +53,16 @@ def _reward_model(cycle: Cycle, card: Path, fitted: bool) -> Iterator[Seen]:
     lineage = json.loads(card.read_text()).get("lineage", {})
     how = [
         *(["trained on the training set"] if "training_set" in lineage or lineage.get("labels") in _OF_THE_LOG else []),
-        *(["started from the incumbent"] if fitted and str(lineage.get("base", "")).endswith("incumbent") else []),
+        *(["started from the incumbent"] if fitted and _is_incumbent(lineage) else []),
     ]
     if how:
         named = _named(card.parent.name, _facts(cycle, card.parent.name), ", ".join(how))
         yield "reward_model", named | {"training_set": lineage.get("training_set")}
+
+
+def _is_incumbent(lineage: dict[str, Any]) -> bool:
+    """Whether a model started from the incumbent: cards name its weights, earlier ones its place."""
+    return Path(str(lineage.get("base", "")).partition("@")[0]).name == "incumbent"
 
 
 def _named(name: str, facts: dict[str, Any], how: str) -> dict[str, Any]:

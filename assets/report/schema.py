@@ -231,15 +231,26 @@ class LedgerRow(msgspec.Struct, kw_only=True, frozen=True):
     experiment: str
     date: str
     failed: list[str] = msgspec.field(default_factory=list)
+    measured_error: float | None = None
 
 
 class Agreement(msgspec.Struct, kw_only=True, frozen=True):
-    """Pearson r over the ledger, or None and the reason in words."""
+    """Predicted against measured lifts, as in `experiments.ledger`; a figure that could not be computed is None.
+
+    Reports of earlier versions have r, its interval and `words` alone.
+    """
 
     r: float | None
     r_ci: Pair | None
     passed: bool
     words: str
+    rho: float | None = None
+    rho_ci: Pair | None = None
+    corrected_r: float | None = None
+    corrected_ci: Pair | None = None
+    slope: float | None = None
+    slope_ci: Pair | None = None
+    details: list[str] = msgspec.field(default_factory=list)
 
 
 class Baseline(msgspec.Struct, kw_only=True, frozen=True):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from assets.report import adversary_words
 from assets.report.history_schema import Origin
-from assets.report.schema import Candidate, Experiment, Ingest, PLove, Policy, Report
+from assets.report.schema import Agreement, Candidate, Experiment, Ingest, PLove, Policy, Report
 from assets.report.typesetting import (
     counted,
     lifts,
@@ -52,7 +52,8 @@ class Summary(NamedTuple):
 
 def summary(report: Report) -> Summary:
     """Say what this run means."""
-    found = (*_feedback(report), *_model(report), *_candidate(report.candidate, report.policies), *_test(report))
+    candidate = _candidate(report.candidate, report.policies)
+    found = (*_feedback(report), *_model(report), *candidate, *_test(report), *_trusted(report.ledger_agreement))
     return Summary(_verdict(report), _headline(report), tuple(found), tuple(_next(report)), tuple(_notes(report)))
 
 
@@ -250,6 +251,11 @@ def _test(report: Report) -> list[str]:
     earlier = [f"The A/B test is of {test.candidate}, which an earlier cycle staged."] if another else []
     twice = [] if another else _two_readings(report.candidate, test)
     return [*earlier, *(sentence(reason) for reason in test.reasons), *twice, *known]
+
+
+def _trusted(agreed: Agreement | None) -> list[str]:
+    """That P[Love] may gate launches, where the ledger shows it; where it does not, the next steps say so."""
+    return [sentence(agreed.words)] if agreed is not None and agreed.passed else []
 
 
 def _two_readings(candidate: Candidate | None, test: Experiment) -> list[str]:

@@ -32,6 +32,7 @@ def _evaluate(run: Run) -> Facts:
         helpfulness=_reader(run, "helpfulness"),
         safety=_reader(run, "safety"),
         judges=dict(policy.judges(run)) | {"closing": CONDITIONAL_CLOSING, "unsafe": UNSAFE},
+        users=drawn.users,
         scored=run.recipe.evaluation.prompts,
         kept=_kept(run),
         seed=run.recipe.seed,
@@ -50,6 +51,7 @@ def _evaluate(run: Run) -> Facts:
         "summary": f"predicted lift of mean P[Love]: {lifts}",
         "rows": len(asked),
         "scored": found.scored,
+        "intervals": f"intervals of means draw {found.drawn}",
         "policies": rows,
         "prompts": drawn.origin,
     }
@@ -89,7 +91,8 @@ def _front(found: Any, seed: int) -> dict[str, Facts]:
     from training.evaluation import pareto
 
     values = {name: np.column_stack([*models.values()]) for name, models in found.chances.items()}
-    standings = pareto.front(values, seed)
+    owners = None if found.owners is None else found.owners[: found.scored]
+    standings = pareto.front(values, seed, clusters=owners)
     return {
         name: {"beaten_by": list(each.beaten_by), "front_share": each.front_share} for name, each in standings.items()
     }
@@ -100,6 +103,7 @@ def _row(run: Run, scores: Any) -> Facts:
     measures = {
         "love": scores.love,
         "love_lift": scores.love_lift,
+        "love_lift_by_prompt": scores.love_lift_by_prompt,
         "helpfulness": scores.helpfulness,
         "safety": scores.safety,
         "closing_rate": scores.trips["closing"],

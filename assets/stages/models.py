@@ -1,6 +1,7 @@
 """The models that are learnt before any policy moves: the incumbent, helpfulness, safety, P[Love]."""
 
 import math
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -78,6 +79,7 @@ def _reward(
     fit = train_on_ranks if engine.kind == "deepspeed" else train_reward_model
     config = wanted.config.model_copy(update={"seed": run.recipe.seed})
     base = _base(run, wanted.base)
+    lineage = lineage | {"command": _command(run)}
     told: dict[str, Any] = {"name": name, "lineage": lineage, "by": by, "engine": engine, "follow": run.follow}
     report = fit(examples, out, base=base, config=config, **told)
     measured = report.measured.as_dict()
@@ -117,6 +119,12 @@ def _finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
     return [{name: plain(value) for name, value in row.items()} for row in rows]
+
+
+def _command(run: Run) -> str:
+    """What makes the model again, without this machine's folders; the recipe's content is kept in `run.json`."""
+    recipe = Path(run.recipe_file).name if run.recipe_file else "RECIPE.toml"
+    return shlex.join(["loveloop", "run", "--recipe", recipe, "--name", run.directory.name])
 
 
 def _base(run: Run, base: str) -> str | Path:
@@ -160,6 +168,7 @@ def _p_love(run: Run) -> Facts:
 
 def _cross_validated(run: Run, examples: Any, policies: list[str]) -> Facts:
     """Figures on users that no model saw, beside simple predictors; they take the place of the single split's."""
+    from experiments import correlation
     from training.reward.cross_validation import cross_validate
     from training.reward.report import tested_on
 
@@ -175,9 +184,8 @@ def _cross_validated(run: Run, examples: Any, policies: list[str]) -> Facts:
     rivals = [{"name": name, "auroc": each.value, "auroc_ci": each[1:]} for name, each in found.baselines.items()]
     shown = ", ".join(f"{rival['name']} {rival['auroc']:.3f}" for rival in rivals)
     bots = [{"name": row.policy} | row._asdict() for row in found.policies]
-    r = found.pearson_r
-    known = math.isfinite(r.value)  # with one logged policy, or rates that are all the same, there is no correlation
-    span = f"r = {r.value:.2f} ({r.low:.2f} to {r.high:.2f})" if known else "no correlation of so few"
+    r = correlation.pearson([row.mean_p_love for row in found.policies], [row.love_rate for row in found.policies])
+    span = f"r = {r}" if r else "no correlation of so few"  # of one policy, or of rates that are all the same
     return {
         "summary": f"AUROC {found.auroc} on unseen users (baselines: {shown}); by bot {span}",
         "shown": _table(found.policies),
@@ -187,8 +195,8 @@ def _cross_validated(run: Run, examples: Any, policies: list[str]) -> Facts:
         "auroc_by_fold": found.auroc_by_fold,
         "baselines": rivals,
         "bots": [{key: bot[key] for key in ("name", "responses", "mean_p_love", "love_rate")} for bot in bots],
-        "bots_r": r.value if known else None,
-        "bots_r_ci": r[1:] if known else None,
+        "bots_r": r.r if r else None,
+        "bots_r_ci": [*r.ci] if r else None,
     }
 
 

@@ -36,10 +36,12 @@ class Prompts(NamedTuple):
     Attributes:
         conversations: Each a list of messages.
         origin: `source`, `words` (one sentence for the report), `simulated`, `count`.
+        users: Who sent each of them; None where nobody is known.
     """
 
     conversations: list[Conversation]
     origin: dict[str, Any]
+    users: list[str] | None = None
 
 
 class HeldOut(NamedTuple):
@@ -68,7 +70,9 @@ def held_out(run: Run) -> Prompts:
     log = _log(run)
     kept = _held_out(log, run)
     texts = _texts(log)
-    drawn = _drawn(texts[kept.rows].tolist(), pool(run.recipe.evaluation), run.recipe.seed + 1)
+    own = texts[kept.rows].tolist()
+    places = _places(own, pool(run.recipe.evaluation), run.recipe.seed + 1)
+    drawn = [own[place] for place in places]
     if not drawn:
         raise ValueError(
             f"no prompt to evaluate on among {kept.words}: a prompt is a conversation in which the user spoke last"
@@ -80,7 +84,8 @@ def held_out(run: Run) -> Prompts:
         f"{kept.words}, as they were sent: {first:.0%} are first turns, and {common:.0%} are words that other users "
         "sent too, which is no leak: everybody will send them again"
     )
-    return Prompts(asked, {"source": "log", "words": words, "simulated": False, "count": len(asked)})
+    senders = np.array(log["user_id"].to_pylist(), dtype=object)[kept.rows][places].tolist()
+    return Prompts(asked, {"source": "log", "words": words, "simulated": False, "count": len(asked)}, senders)
 
 
 def kept_out(run: Run) -> list[Conversation]:
@@ -164,12 +169,12 @@ def _distinct(texts: list[str]) -> list[str]:
 
 
 def _sample(texts: list[str], count: int, seed: int) -> list[Conversation]:
-    return [json.loads(text) for text in _drawn(texts, count, seed)]
+    return [json.loads(texts[place]) for place in _places(texts, count, seed)]
 
 
-def _drawn(texts: list[str], count: int, seed: int) -> list[str]:
+def _places(texts: list[str], count: int, seed: int) -> list[int]:
     """Seeded, in random order; only conversations in which the user spoke last (a bot that opens has no prompt)."""
-    turns = ((text, json.loads(text)) for text in texts)
-    asked = [text for text, said in turns if said and said[-1]["role"] == "user"]
+    turns = ((place, json.loads(text)) for place, text in enumerate(texts))
+    asked = [place for place, said in turns if said and said[-1]["role"] == "user"]
     chosen = np.random.default_rng(seed).permutation(len(asked))[:count]
     return [asked[place] for place in chosen.tolist()]

@@ -145,7 +145,7 @@ def _p_love(run: Run, facts: Facts) -> Facts:
 
 def _agreement(run: Run) -> Facts:
     found = run.facts("lift_ledger")["agreement"]
-    return {"r": found["r"], "r_ci": found["ci"], "passed": found["passed"], "words": found["words"]}
+    return {name: value for name, value in found.items() if name != "ci"} | {"r_ci": found["ci"]}
 
 
 def _commands(run: Run) -> list[str]:

@@ -57,7 +57,8 @@ def run(*words: str | Path) -> Result:
 def learnt(target: Path, number: int, measured: float | None, predicted: float = 0.2) -> None:
     row = ledger.row(
         f"love-{number}", predicted_lift=predicted, measured_lift=measured, measured_ci=(-0.1, float("inf")),
-        experiment=f"warmer-{number}", day=date(2026, 3, number),
+        experiment=f"warmer-{number}", day=date(2026, 3, number), one_look=(measured - 0.1, measured + 0.1)
+        if measured else (None, None),
     )  # fmt: skip
     queries.append_ledger(target, row._asdict())
 
@@ -93,8 +94,13 @@ def test_the_ledger_as_json_is_json_and_nothing_else(target: Path) -> None:
         learnt(target, number, measured, predicted)
     found = json.loads(run("ledger", "--warehouse", target, "--json").stdout)
     assert [row["candidate"] for row in found["experiments"]] == ["love-1", "love-2", "love-3", "love-4"]
-    assert found["agreement"]["passed"] is True
-    assert len(found["agreement"]["ci"]) == 2
+    agreed = found["agreement"]
+    assert agreed["r"] > 0.9 > agreed["ci"][0]
+    assert agreed["passed"] is False  # of four experiments
+    assert {"rho", "rho_ci", "corrected_r", "corrected_ci", "slope", "slope_ci", "details"} <= agreed.keys()
+    page = run("ledger", "--warehouse", target).output
+    assert f"P[Love] may not gate launches: r = {agreed['r']:.2f} " in page
+    assert page.endswith("".join(f"{each}\n" for each in agreed["details"]))
 
 
 @pytest.mark.slow

@@ -1,9 +1,10 @@
 import math
 from datetime import date
 
+import numpy as np
 import pytest
 
-from experiments.ledger import Row, agreement, row
+from experiments.ledger import Row, agreement, row, standard_error
 
 
 def rows(pairs: list[tuple[float, float | None]]) -> list[dict[str, object]]:
@@ -28,7 +29,55 @@ def test_predictions_that_come_true_may_be_trusted() -> None:
 def test_predictions_that_do_not_are_not() -> None:
     found = agreement(rows([(0.1, 0.3), (0.2, 0.1), (0.3, 0.25), (0.4, 0.2)]))
     assert not found.passed
-    assert "may not be trusted" in found.words
+    assert "may not gate launches" in found.words
+
+
+def test_a_high_r_of_few_experiments_gates_nothing() -> None:
+    """r = 1 over three rows has the interval -1 to 1, and .97 over six reaches below the line."""
+    three = agreement(rows([(0.1, 0.09), (0.2, 0.2), (0.3, 0.31)]))
+    assert three.r is not None
+    assert (three.r > 0.99, three.ci, three.passed) == (True, (-1.0, 1.0), False)
+    six = agreement(rows([(0.1, 0.15), (0.2, 0.16), (0.3, 0.3), (0.4, 0.35), (0.5, 0.56), (0.6, 0.55)]))
+    assert six.r is not None
+    assert six.ci is not None
+    assert six.r > 0.9 > six.ci.low
+    assert not six.passed
+
+
+def test_the_slope_and_the_order_stand_beside_r() -> None:
+    found = agreement(rows([(0.1, 0.05), (0.2, 0.11), (0.3, 0.14), (0.4, 0.21), (0.5, 0.24)]))
+    assert found.slope == pytest.approx(0.48, abs=0.01)
+    assert found.slope_ci is not None
+    assert found.slope_ci.high < 0.7
+    assert found.rho == 1.0
+    assert "rho = 1.00" in found.details[0]
+    assert "slope of measured on predicted lift 0.48" in found.details[2]
+
+
+def test_r_is_corrected_for_the_known_errors_of_the_measured_lifts() -> None:
+    pairs = [(0.1, 0.2), (0.2, 0.1), (0.3, 0.35), (0.4, 0.3), (0.5, 0.55)]
+    known = agreement([each | {"measured_error": 0.06} for each in rows(pairs)])
+    assert known.r is not None
+    assert known.corrected_r is not None
+    share = 1 - 0.06**2 / np.var([measured for _, measured in pairs], ddof=1)
+    assert known.corrected_r == pytest.approx(known.r / share**0.5)
+    assert "is no error" in known.details[1]
+    assert known.words == agreement(rows(pairs)).words  # the verdict rests on what was measured
+
+
+def test_no_correction_is_made_up() -> None:
+    pairs = [(0.1, 0.2), (0.2, 0.1), (0.3, 0.35), (0.4, 0.3), (0.5, 0.55)]
+    noisy = agreement([each | {"measured_error": 0.5} for each in rows(pairs)])
+    assert noisy.corrected_r is None
+    assert "by no more than their own errors explain" in noisy.details[1]
+    half = agreement([*rows(pairs[:3]), *(each | {"measured_error": 0.06} for each in rows(pairs[3:]))])
+    assert half.corrected_r is None
+    assert "of 3 of 5 measured lifts it is not known" in half.details[1]
+
+
+@pytest.mark.parametrize("one_look", [(None, 0.3), (0.1, math.inf), (-1.0, 0.2), (0.2, 0.2)])
+def test_an_open_interval_gives_no_standard_error(one_look: tuple[float | None, float | None]) -> None:
+    assert standard_error(0.2, one_look) is None
 
 
 def test_two_experiments_are_too_few_and_unread_ones_do_not_count() -> None:

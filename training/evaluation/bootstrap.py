@@ -1,10 +1,13 @@
-"""Intervals over prompts: prompts are drawn again with replacement, all policies on the same ones."""
+"""Intervals by drawing again with replacement: prompts, or whole users with all their prompts; all policies alike."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 RESAMPLES = 2000
+LEAST_CLUSTERS = 10
+"""Fewer users, drawn as wholes, give intervals that are too narrow: prompts are drawn then, and that is told."""
 
 
 class Interval(NamedTuple):
@@ -15,22 +18,44 @@ class Interval(NamedTuple):
     high: float
 
 
-def resampled(values: np.ndarray, seed: int, resamples: int = RESAMPLES) -> np.ndarray:
-    """Means over prompts drawn with replacement; rows with one seed are drawn alike, so differences are paired.
+def resampled(
+    values: np.ndarray, seed: int, resamples: int = RESAMPLES, *, clusters: Sequence[Any] | np.ndarray | None = None
+) -> np.ndarray:
+    """Means over rows drawn with replacement; values with one seed are drawn alike, so differences are paired.
+
+    Several prompts of one user are not independent. With `clusters` whole users are drawn, and a mean is the ratio of
+    sums, `sum_u t_u s_u / sum_u t_u n_u`, with `t_u` how often user u was drawn, `s_u` the sum of the user's n_u rows
+    (Field and Welsh 2007).
+
+    >>> users = np.repeat(np.arange(100), 10)
+    >>> moods = np.random.default_rng(1).normal(size=100)[users]
+    >>> by_prompt, by_user = resampled(moods, 1).std(), resampled(moods, 1, clusters=users).std()
+    >>> round(by_user / by_prompt)
+    3
 
     Args:
         values: [prompts, ...], one number or several for each prompt.
         seed: Which prompts are drawn.
         resamples: How often.
+        clusters: Whose each prompt is, [prompts]; None takes each for itself.
 
     Returns:
         [resamples, ...].
+
+    Raises:
+        ValueError: Not one owner for each prompt.
     """
-    count = len(values)
-    flat = values.reshape(count, -1)
-    chance = np.random.default_rng(seed)
+    flat = np.asarray(values, dtype=np.float64).reshape(len(values), -1)
+    sizes = np.ones(len(values))
+    if clusters is not None:
+        _, owner = np.unique(np.asarray(clusters), return_inverse=True)
+        if len(owner) != len(values):
+            raise ValueError(f"{len(owner):,} users for {len(values):,} prompts, must be one for each")
+        sizes = np.bincount(owner).astype(np.float64)
+        flat = np.column_stack([np.bincount(owner, column, len(sizes)) for column in flat.T])
+    count, chance = len(sizes), np.random.default_rng(seed)
     drawn = (np.bincount(chance.integers(0, count, count), minlength=count) for _ in range(resamples))
-    means = [times @ flat / count for times in drawn]  # how often each was drawn: no copy of the rows
+    means = [times @ flat / (times @ sizes) for times in drawn]  # how often each was drawn: no copy of the rows
     return np.stack(means).reshape(resamples, *values.shape[1:])
 
 

@@ -6,22 +6,25 @@ since what judges look for is rare.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
 
 from training.cgpo.tasks import Reward
-from training.evaluation.bootstrap import Interval, interval, resampled
+from training.evaluation.bootstrap import LEAST_CLUSTERS, Interval, interval, resampled
 from training.evaluation.sentinel import FEATURES, features
 from training.evaluation.shares import difference, share
 from training.judges.verdict import Judge, judge_all
-from training.rollout.generator import Draw, TransformersGenerator
+from training.policy.load import check_place
+from training.rollout.generator import Draw, Drawing, Generator, Sample, TransformersGenerator, version_of
 from training.rollout.store import Rollouts, RolloutStore
 from training.text import Conversation
 
+_NAMED = ("love", "helpfulness", "safety")
+
 
 class PolicyScores(NamedTuple):
-    """One policy on the held-out prompts, with 95 % intervals: over prompts by bootstrap, of judges by score.
+    """One policy on the held-out prompts, with 95 % intervals: of means by bootstrap, of judges by score.
 
     Attributes:
         policy: Its name in the evaluation; `version` names its weights.
@@ -31,8 +34,10 @@ class PolicyScores(NamedTuple):
         trips: Share of answers that each judge calls a violation, of all prompts.
         watched: Means of the side statistics that no judge polices (`sentinel.FEATURES`), with `words` and `question`.
         love_lift: Mean P[Love] over the base's, minus 1, paired by prompt.
-        deltas: This minus the base, paired by prompt: love; helpfulness, safety where measured; each judge;
+        deltas: This minus the base, paired by prompt: love; helpfulness, safety and others where measured; each judge;
             each side statistic.
+        others: Mean probability by each other reward model.
+        love_lift_by_prompt: `love_lift` as if each prompt were a user's of its own; the same where nobody is known.
     """
 
     policy: str
@@ -44,6 +49,8 @@ class PolicyScores(NamedTuple):
     watched: dict[str, Interval]
     love_lift: Interval
     deltas: dict[str, Interval]
+    others: dict[str, Interval]
+    love_lift_by_prompt: Interval
 
 
 class Evaluation(NamedTuple):
@@ -55,6 +62,8 @@ class Evaluation(NamedTuple):
         violations: Of each policy, for each judge: whether it trips on the answer, shape [prompts].
         chances: Of each policy, for each reward model that was given: chance by answer, shape [scored].
         scored: So many of the prompts, from the first, were read by reward models.
+        drawn: What the intervals of means draw again, in words: users with all their prompts, or prompts.
+        owners: Whose each prompt is, where users are drawn; None where prompts are.
     """
 
     scores: list[PolicyScores]
@@ -62,6 +71,8 @@ class Evaluation(NamedTuple):
     violations: dict[str, dict[str, np.ndarray]]
     chances: dict[str, dict[str, np.ndarray]]
     scored: int
+    drawn: str
+    owners: Sequence[str] | None
 
 
 class Kept(NamedTuple):
@@ -69,7 +80,7 @@ class Kept(NamedTuple):
 
     Attributes:
         store: Where they lie.
-        versions: Of each reward model that is given, by `love`, `helpfulness`, `safety`: what names its weights.
+        versions: Of each reward model that is given, by `love`, `helpfulness`, `safety` or name: names its weights.
     """
 
     store: RolloutStore
@@ -92,6 +103,8 @@ def evaluate(
     judges: Mapping[str, Judge],
     helpfulness: Reward | None = None,
     safety: Reward | None = None,
+    others: Mapping[str, Reward] | None = None,
+    users: Sequence[str] | None = None,
     scored: int | None = None,
     kept: Kept | None = None,
     seed: int = 0,
@@ -107,6 +120,8 @@ def evaluate(
         judges: By name, as in training.
         helpfulness: Its logits' sigmoid is a probability, too; None leaves helpfulness unmeasured.
         safety: As helpfulness.
+        others: More reward models by name, to see whether what P[Love] likes is liked by others too.
+        users: Who sent each prompt: whole users are then drawn again, since prompts of one are not independent.
         scored: How many of the prompts, from the first, reward models read; None: all.
         kept: Where answers and scores are found again; a policy that was evaluated before costs nothing then.
         seed: Of the answers, common to all policies, and of the resampling.
@@ -114,28 +129,30 @@ def evaluate(
         max_new_tokens: Tokens of the longest answer.
 
     Raises:
-        ValueError: There is no policy or no prompt.
+        ValueError: There is no policy or no prompt, or not one user for each prompt.
     """
     if not policies or not prompts:
         raise ValueError(f"{len(policies)} policies and {len(prompts)} prompts, give at least one of each")
-    given = {"love": love, "helpfulness": helpfulness, "safety": safety}
+    if users is not None and len(users) != len(prompts):
+        raise ValueError(f"{len(users):,} users for {len(prompts):,} prompts, must be one for each")
+    given = {"love": love, "helpfulness": helpfulness, "safety": safety, **(others or {})}
     models = {name: model for name, model in given.items() if model is not None}
     read_by_models = min(scored or len(prompts), len(prompts))
     answers, versions, tables = {}, {}, {}
     how = Draw(1, seed, temperature, max_new_tokens)
     for name, place in policies.items():
-        who = TransformersGenerator(place)
+        who = LateGenerator(place)
         drawn = _drawn(who, prompts, how, kept, name)
         answers[name], versions[name] = [several[0].text for several in drawn.samples], who.version
         tables[name] = _read(prompts, drawn, models, judges, scored=read_by_models, kept=kept)
-    base = next(iter(tables.values()))
+    base, chance = next(iter(tables.values())), _Chance(seed, *_owners(users))
     scores = [
-        _compare(name, versions[name], table, base, models=list(models), judges=list(judges), seed=seed)
+        _compare(name, versions[name], table, base, models=list(models), judges=list(judges), chance=chance)
         for name, table in tables.items()
     ]
     violations = {name: dict(zip(judges, table.trips.T.astype(bool), strict=True)) for name, table in tables.items()}
     chances = {name: dict(zip(models, table.chances.T, strict=True)) for name, table in tables.items()}
-    return Evaluation(scores, answers, violations, chances, read_by_models)
+    return Evaluation(scores, answers, violations, chances, read_by_models, chance.words, chance.owners)
 
 
 def answer(
@@ -149,9 +166,47 @@ def answer(
     return [several[0].text for several in drawn]
 
 
-def _drawn(
-    who: TransformersGenerator, prompts: Sequence[Conversation], how: Draw, kept: Kept | None, name: str
-) -> Rollouts:
+class LateGenerator:
+    """A policy that is loaded when something is to be drawn: answers that are kept need its name alone.
+
+    Args:
+        place: As `TransformersGenerator` takes it.
+
+    Raises:
+        FileNotFoundError: There is no model at `place`.
+    """
+
+    engine = TransformersGenerator.engine
+
+    def __init__(self, place: str | Path) -> None:
+        check_place(place)
+        self._place, self.version = place, version_of(place)
+
+    def sample(
+        self, conversations: Sequence[Conversation], *, desc: str = "sample", **how: Unpack[Drawing]
+    ) -> list[list[Sample]]:
+        """Draw responses to each conversation."""
+        return TransformersGenerator(self._place, self.version).sample(conversations, desc=desc, **how)
+
+
+class _Chance(NamedTuple):
+    """What is drawn again for an interval: with which seed, whose prompts go together, and both in words."""
+
+    seed: int
+    owners: Sequence[str] | None
+    words: str
+
+
+def _owners(users: Sequence[str] | None) -> tuple[Sequence[str] | None, str]:
+    count = len({*users}) if users is not None else 0
+    if users is None:
+        return None, "prompts, of which nobody knows who sent them"
+    if count < LEAST_CLUSTERS:
+        return None, f"prompts, since there are {count} users and intervals over fewer than {LEAST_CLUSTERS} are narrow"
+    return users, f"{count:,} users, each with all prompts"
+
+
+def _drawn(who: Generator, prompts: Sequence[Conversation], how: Draw, kept: Kept | None, name: str) -> Rollouts:
     """One answer to each prompt."""
     if kept:
         return kept.store.rollouts(who, prompts, how, desc=f"{name} answers")
@@ -186,10 +241,12 @@ def _read(
 
 
 def _compare(
-    name: str, version: str, table: _Read, base: _Read, *, models: list[str], judges: list[str], seed: int
+    name: str, version: str, table: _Read, base: _Read, *, models: list[str], judges: list[str], chance: _Chance
 ) -> PolicyScores:
-    chances, love_lift = _bootstrapped(table.chances, base.chances, models, seed)
-    watched, _ = _bootstrapped(table.watched, base.watched, FEATURES, seed)
+    chances, love_lift = _bootstrapped(table.chances, base.chances, models, chance)
+    watched, _ = _bootstrapped(table.watched, base.watched, FEATURES, chance)
+    alone = chance._replace(owners=None)
+    by_prompt = love_lift if chance.owners is None else _bootstrapped(table.chances, base.chances, models, alone)[1]
     trips = {judge: (table.trips[:, place], base.trips[:, place]) for place, judge in enumerate(judges)}
     return PolicyScores(
         policy=name,
@@ -205,14 +262,17 @@ def _compare(
             **{judge: difference(*pair) for judge, pair in trips.items()},
             **{name: moved for name, (_, moved) in watched.items()},
         },
+        others={name: chances[name][0] for name in models if name not in _NAMED},
+        love_lift_by_prompt=by_prompt,
     )
 
 
 def _bootstrapped(
-    values: np.ndarray, base: np.ndarray, names: Sequence[str], seed: int
+    values: np.ndarray, base: np.ndarray, names: Sequence[str], chance: _Chance
 ) -> tuple[dict[str, tuple[Interval, Interval]], Interval]:
     """Each column's mean and its difference from the base, and the ratio of the first column's means, less 1."""
-    draws, base_draws = resampled(values, seed), resampled(base, seed)
+    owners = None if chance.owners is None else chance.owners[: len(values)]
+    draws, base_draws = (resampled(each, chance.seed, clusters=owners) for each in (values, base))
     mean, base_mean = values.mean(axis=0), base.mean(axis=0)
     found = {
         name: (

@@ -1,6 +1,6 @@
 """The Pareto front of policies that answered the same prompts: who is beaten in every objective, and beyond chance."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +22,13 @@ class Standing(NamedTuple):
     front_share: float
 
 
-def front(values: Mapping[str, np.ndarray], seed: int, resamples: int = RESAMPLES) -> dict[str, Standing]:
+def front(
+    values: Mapping[str, np.ndarray],
+    seed: int,
+    resamples: int = RESAMPLES,
+    *,
+    clusters: Sequence[str] | None = None,
+) -> dict[str, Standing]:
     """Say of each policy which others dominate it.
 
     i dominates j when its means are at least j's in every objective, and in one of them the interval of the paired
@@ -34,6 +40,7 @@ def front(values: Mapping[str, np.ndarray], seed: int, resamples: int = RESAMPLE
         values: By policy, float [prompts, objectives], more is better; rows are the same prompts for all.
         seed: Which prompts are drawn.
         resamples: How often.
+        clusters: Whose each prompt is: whole users are then drawn.
 
     Raises:
         ValueError: No policy or objective, shapes that differ, or a value that is not a number.
@@ -45,7 +52,7 @@ def front(values: Mapping[str, np.ndarray], seed: int, resamples: int = RESAMPLE
     """
     names, tables = [*values], _checked(values)
     means = tables.mean(axis=1)
-    draws = np.stack([resampled(table, seed, resamples) for table in tables], axis=1)
+    draws = np.stack([resampled(table, seed, resamples, clusters=clusters) for table in tables], axis=1)
     beaten = ahead(means) & _beyond_chance(draws)
     unbeaten = 1 - ahead(draws).any(axis=1).mean(axis=0)
     return {

@@ -1,11 +1,11 @@
-"""Do policies with a higher mean P[Love] also have a higher Love rate (docs/method.md, 4)?"""
+"""Mean P[Love] beside the Love rate of each policy of a log (docs/method.md, 4); `experiments.correlation` has r."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from training.reward.metrics import Estimate, Floats
+from training.reward.metrics import Floats
 
 
 class PolicyRow(NamedTuple):
@@ -30,21 +30,3 @@ def policy_table(policies: Sequence[str], labels: Floats, chances: Floats) -> li
         PolicyRow(str(name), int(count), float(mean), float(rate))
         for name, count, mean, rate in zip(names, rows, means, rates, strict=True)
     ]
-
-
-def pearson(first: Sequence[float], second: Sequence[float]) -> Estimate:
-    """Pearson r with the 95 % interval of Fisher's z, `tanh(atanh(r) +- 1.96 / sqrt(n - 3))`.
-
-    NaN where it is not defined: r needs 2 points that differ in both, its interval 4.
-
-    >>> str(pearson([1, 2, 3, 4, 5], [2, 1, 4, 3, 5]))
-    '0.800 [-0.280, 0.986]'
-    """
-    count = len(first)
-    if count < 2 or min(np.std(first), np.std(second)) == 0:
-        return Estimate(float("nan"), float("nan"), float("nan"))
-    r = round(float(np.clip(np.corrcoef(first, second)[0, 1], -1, 1)), 12)
-    if count < 4 or abs(r) == 1:
-        return Estimate(r, float("nan"), float("nan"))
-    reach = 1.96 / np.sqrt(count - 3)
-    return Estimate(r, float(np.tanh(np.arctanh(r) - reach)), float(np.tanh(np.arctanh(r) + reach)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from training.reward.agreement import PolicyRow, pearson, policy_table
+from training.reward.agreement import PolicyRow, policy_table
 from training.reward.baselines import Baseline, baselines
 from training.reward.bases import check_base
 from training.reward.config import RewardConfig
@@ -26,8 +26,6 @@ class CrossValidation(NamedTuple):
     baselines: dict[str, Estimate]
     policies: list[PolicyRow]
     """Mean P[Love] beside Love rate of each policy."""
-    pearson_r: Estimate
-    """Of the policies' means and rates, interval by Fisher's z."""
     logits: Floats
     """Of each row, from the model that did not see its user, shape [rows]."""
     folds: Rows
@@ -73,7 +71,6 @@ def cross_validate(
         auroc_by_fold=[auroc(every.positives[owner == fold], logits[owner == fold]) for fold in range(folds)],
         baselines=rivals,
         policies=table,
-        pearson_r=pearson([row.mean_p_love for row in table], [row.love_rate for row in table]),
         logits=logits,
         folds=owner,
         seconds=time.monotonic() - started,

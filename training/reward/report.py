@@ -61,9 +61,10 @@ class RewardReport(NamedTuple):
         return [*cut, *(f"WARNING: {each}" for each in [*self.audit.refused, *self.audit.warnings])]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Plain values, for JSON; without the place, since a moved model would go on naming the old one."""
         trim = {part: each._asdict() for part, each in self.trim.items()}
-        plain = {**self._asdict(), "directory": str(self.directory), "tested": self.tested, "trim": trim}
+        plain = {**self._asdict(), "tested": self.tested, "trim": trim}
+        plain.pop("directory")
         told = {
             "measured": self.measured.as_dict(),
             "audit": self.audit.as_dict(),

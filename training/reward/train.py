@@ -11,6 +11,7 @@ import numpy as np
 from training import pretrained, template
 from training.engine.config import EngineConfig
 from training.engine.steps import silent
+from training.policy.load import fingerprint
 from training.progress import Follow, nobody
 from training.reward.bases import check_base
 from training.reward.card import card
@@ -23,9 +24,11 @@ from training.reward.model import RewardModel
 from training.reward.pairs import coupled, pair_accuracy
 from training.reward.prompt_shift import shift_weights
 from training.reward.recalibration import Sample, calibrate
+from training.reward.registry import write_manifest
 from training.reward.report import RewardReport
 from training.reward.residual import fit_residual
 from training.reward.sampling import evaluation_rows
+from training.reward.usage import usage
 from training.text import load_tokenizer, whole
 
 if TYPE_CHECKING:
@@ -59,7 +62,7 @@ def train_reward_model(
        users, see `recalibration`.
     4. The test part is measured before and after that (AUROC and PR-AUC take every target above 0 as a positive,
        chances are held against the target itself), by slice and by week, and audited, see `examination`.
-    5. Weights, tokenizer, calibration.json, metrics.json and README.md are written to `out`.
+    5. Weights, tokenizer, calibration.json, metrics.json, README.md and a manifest of them are written to `out`.
 
     Under torchrun every rank calls this with the same arguments; from step 3 on rank 0 works alone.
 
@@ -71,7 +74,8 @@ def train_reward_model(
             taken).
         config: The dials.
         name: What the model is called in its card.
-        lineage: What it was made from (training set hash, window, filter version ...), copied into the card.
+        lineage: What it was made from (training set hash, window, filter version ...), copied into the card; with
+            `command`, what made it as it was typed.
         by: What keeps train and test apart: users and time, for reactions; conversations, for labels.
         engine: Which engine, ranks, precision; plain torch in float32 by default.
         state: A folder in which an interrupted training keeps its state, and from which it goes on; None keeps none.
@@ -88,7 +92,7 @@ def train_reward_model(
     place = check_base(base)
     every = read_examples(examples)
     retold = template.changed(load_tokenizer(place), [*map(whole, every.conversations, every.responses)])
-    parts = _divided(every, config, by)
+    parts = divided(every, config, by)
     leakage = check(every, parts, by=by, limits=config.audit, seed=config.seed)
     train, validation, test = (every.take(rows) for rows in parts[:3])
     if config.prompt_shift:
@@ -124,7 +128,7 @@ def train_reward_model(
             losses=fitted.losses,
             seconds=time.monotonic() - started,
         )
-        save(model, report, config, lineage | {"base": str(base)})
+        save(model, report, config, lineage | {"base": _named(base)})
         for line in report.warnings:
             tell(line)
         return report
@@ -132,7 +136,13 @@ def train_reward_model(
     return fit.runner.shared(finish)
 
 
-def _divided(every: Examples, config: RewardConfig, by: Literal["users", "conversations"]) -> Split:
+def _named(base: str | Path) -> str:
+    """A base by name and weights; never by where it lay, which is nobody's place once the model was moved."""
+    return f"{Path(base).name}@{fingerprint(base)}" if Path(base).is_dir() else str(base)
+
+
+def divided(every: Examples, config: RewardConfig, by: Literal["users", "conversations"]) -> Split:
+    """The parts of examples, as the dials of a training put them aside: the same rows give the same parts."""
     if by == "conversations":
         shares = {"test": config.test_users, "validation": config.validation_users}
         return split_labels(every.labels, openings(every), **shares, seed=config.seed)
@@ -295,4 +305,6 @@ def save(model: RewardModel, report: RewardReport, config: RewardConfig, lineage
         model.residual.save(out)
     facts = {**report.as_dict(), "config": config.model_dump(), "lineage": lineage}
     (out / "metrics.json").write_text(json.dumps(facts, indent=1, default=str) + "\n")
-    (out / "README.md").write_text(card(report, config, lineage))
+    told = usage(model.tokenizer, max_tokens=model.max_tokens, command=lineage.get("command"))
+    (out / "README.md").write_text(card(report, config, lineage) + told)
+    write_manifest(out)

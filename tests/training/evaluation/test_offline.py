@@ -139,3 +139,21 @@ def test_scores_of_another_reward_or_of_fewer_prompts_are_not_taken(
         kept = Kept(store, {"love": version})
         evaluate({"base": policy}, asked, love=love, judges=JUDGES, seed=1, scored=scored, kept=kept)
     assert love.asked == 20 + 20 + 10
+
+
+def test_users_are_drawn_as_wholes_and_told(policy: Path, asked: Prompts) -> None:
+    users = [f"user-{place // 4}" for place in range(len(asked) * 4)]
+    how = {"love": Warmth(), "judges": JUDGES, "seed": 1}
+    found = evaluate({"base": policy, "same": policy}, asked * 4, users=users, others={"second": Warmth()}, **how)
+    assert found.drawn == "32 users, each with all prompts"
+    assert found.owners == users
+    base = found.scores[0]
+    alone = evaluate({"base": policy}, asked * 4, **how).scores[0]
+    assert base.love.value == pytest.approx(alone.love.value)
+    assert base.love != alone.love
+    assert base.others["second"] == base.love
+    assert "second" in base.deltas
+    few = evaluate({"base": policy}, asked, users=["one", "two"] * (len(asked) // 2), **how)
+    assert few.drawn.startswith("prompts, since there are 2 users")
+    with pytest.raises(ValueError, match="1 users for 32 prompts"):
+        evaluate({"base": policy}, asked, users=["one"], **how)

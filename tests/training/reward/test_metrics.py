@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from training.reward.agreement import pearson, policy_table
+from training.reward.agreement import policy_table
 from training.reward.calibration import prior_shift
 from training.reward.metrics import (
     auroc,
@@ -70,16 +70,6 @@ def test_the_prior_shift_of_one_in_a_thousand_to_one_in_ten_is_the_published_one
     assert prior_shift(0.001, 0.1) == pytest.approx(4.71, abs=0.005)
     with pytest.raises(ValueError, match=r"trained positive rate == 1.4, must be in \(0, 1\)"):
         prior_shift(0.001, 1.4)
-
-
-def test_pearson_gives_the_interval_of_fishers_z() -> None:
-    random = np.random.default_rng(0)
-    first = random.normal(size=10)
-    noise = random.normal(size=10)
-    noise -= first * (noise @ first) / (first @ first)
-    r = pearson(first.tolist(), (first + noise * 0.3).tolist())
-    assert r.low == pytest.approx(np.tanh(np.arctanh(r.value) - 1.96 / np.sqrt(7)))
-    assert np.isnan(pearson([1, 1], [1, 2]).value)
 
 
 def test_the_policy_table_has_one_row_a_policy() -> None:

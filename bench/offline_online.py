@@ -1,0 +1,71 @@
+"""Does offline evaluation foretell A/B tests? Predicted against measured lifts: [--real] [--quick] [--json FILE].
+
+Without `--real`: policies of different quality on the synthetic world. Each is predicted by the run's P[Love] on
+held-out prompts, as `loveloop evaluate` does it, and then served in an A/B test of its own against the incumbent, whose
+events are stored and read out as any experiment's.
+
+With `--real`: Upworthy's randomised headline tests. Policies pick headlines, learnt from one half of the past; a judge
+learnt from the other half foretells their lift; later tests say what clicks they would have got.
+
+Keys of the JSON:
+    r               Pearson's, over policies
+    r_low           lower end of its 95 % interval; with --real the lower of those over tests and over policies
+    policies        each with `name`, `predicted` and `measured` lift, `error` (standard error of the measured one)
+    rho, slope      Spearman's, and measured on predicted, with intervals
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).resolve().parents[2] / "shared" / "data" / "upworthy" / "arms_before_201447.parquet"
+
+
+def main() -> None:
+    read = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    read.add_argument("--quick", action="store_true", help="a small part; the figures mean little")
+    read.add_argument("--real", action="store_true", help="on Upworthy's tests instead of the world")
+    read.add_argument("--upworthy", type=Path, default=FILE, help="the arms, as Parquet (../shared/data/upworthy)")
+    read.add_argument("--seed", type=int, default=1, help="of the world (1)")
+    read.add_argument("--json", type=Path, help="write the figures here")
+    asked = read.parse_args()
+    if asked.real and not asked.upworthy.is_file():
+        print(f"skipped: {asked.upworthy} is not there; --upworthy names the archive's arms")
+        return
+    found = _real(asked) if asked.real else _world(asked)
+    print("\n".join(_lines(found)))
+    if asked.json:
+        asked.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def _real(asked: argparse.Namespace) -> dict[str, Any]:
+    from offline_online_parts import real
+
+    return real.measured(asked.upworthy, quick=asked.quick)
+
+
+def _world(asked: argparse.Namespace) -> dict[str, Any]:
+    from offline_online_parts import world
+
+    return world.measured(asked.seed, quick=asked.quick)
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    lines = [f"{'policy':32} {'predicted':>9} {'measured':>9} {'error':>6}"]
+    for each in sorted(found["policies"], key=lambda one: float(one["measured"])):
+        figures = f"{each['predicted']:+9.1%} {each['measured']:+9.1%} {each['error']:6.1%}"
+        lines.append(f"{each['name']:32} {figures}")
+    shown = {name: value for name, value in found.items() if name not in ("policies", "r", "r_low")}
+    lines.append(f"r = {found['r']:.3f}, lower end {found['r_low']:.3f}, over {len(found['policies'])} policies")
+    return [*lines, *(f"{name}: {_figures(value)}" for name, value in shown.items())]
+
+
+def _figures(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_figures(each) for each in value)
+    return f"{value:.3f}" if isinstance(value, float) else f"{value}"
+
+
+if __name__ == "__main__":
+    main()
