@@ -26,9 +26,5 @@ def augmented(examples: Examples, share: float, random: np.random.Generator) -> 
     again = examples.take(rows)
     changed = (ADDED[edit].change(*pair) for edit, pair in zip(drawn, zip(*again[:2], strict=True), strict=True))
     responses = [own if new is None else new for new, own in zip(changed, again.responses, strict=True)]
-    both = zip(examples[2:], again[2:], strict=True)
-    return Examples(
-        [*examples.conversations, *again.conversations],
-        [*examples.responses, *responses],
-        *(None if each[0] is None else np.concatenate(each) for each in both),
-    )
+    both = examples.take(np.concatenate([np.arange(len(examples.labels)), rows]))
+    return both._replace(responses=[*examples.responses, *responses])
