@@ -52,6 +52,10 @@ class MessageEncoder:
             self._run(new, progress)
         return len(new)
 
+    def save(self, directory: Path) -> None:
+        """Write the encoder and its tokenizer."""
+        pretrained.save(directory, *self._model())
+
     def _run(self, new: list[str], progress: str | None) -> None:
         import torch
         from tqdm import tqdm
