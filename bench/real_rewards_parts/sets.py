@@ -3,7 +3,9 @@
 import csv
 import gzip
 import json
+import math
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,25 +48,37 @@ class Talks(NamedTuple):
 
 
 class Arms(NamedTuple):
-    """Upworthy's headlines: arms of randomised tests which differ in the headline alone.
+    """Upworthy's headlines, one row a headline of a randomised test; arms that share it are added up.
 
     Attributes:
         headlines: One a row.
-        ledes: The article's first words, the same in all rows of a test.
         clicks: [rows].
         shown: Impressions, [rows].
         tests: The test of each row, 0, 1, ... in order of time, [rows].
-        groups: Rows of a test that differ in the headline alone share one: 0, 1, ... in order of time, [rows].
         weeks: Year and week, as 201401, [rows].
+        alike: Pairs of arms that differ in the headline alone (same picture, lede and excerpt).
+        every: All pairs of a test's rows, whatever else differs.
     """
 
     headlines: list[str]
-    ledes: list[str]
     clicks: Floats
     shown: Floats
     tests: npt.NDArray[np.int64]
-    groups: npt.NDArray[np.int64]
     weeks: npt.NDArray[np.int64]
+    alike: "Contests"
+    every: "Contests"
+
+
+class Contests(NamedTuple):
+    """Two headlines of a test against each other.
+
+    Attributes:
+        rows: Of both, [pairs, 2].
+        z: Difference of their click rates (first less second) in standard errors, [pairs].
+    """
+
+    rows: npt.NDArray[np.int64]
+    z: Floats
 
 
 class Pairs(NamedTuple):
@@ -118,29 +132,43 @@ def _bot_messages(dialogue: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
 
 
 def upworthy(data: Path) -> Arms:
-    """Arms that differ from another of their test in the headline alone (same picture, lede and excerpt)."""
+    """All tests of two headlines or more."""
     import pyarrow.parquet as pq
 
-    table = pq.read_table(data / NEEDS["upworthy"][0]).to_pylist()
-    alike: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in table:
-        if row["headline"] and row["impressions"]:
-            key = (row["clickability_test_id"], row["eyecatcher_id"], row["lede"], row["excerpt"])
-            alike.setdefault(key, []).append(row)
-    groups = [rows for rows in alike.values() if len({row["headline"] for row in rows}) > 1]
-    groups.sort(key=lambda rows: (rows[0]["test_week"], rows[0]["clickability_test_id"]))
-    names: dict[str, int] = {}
-    numbers = [names.setdefault(rows[0]["clickability_test_id"], len(names)) for rows in groups]
-    kept = [(group, row) for group, rows in enumerate(groups) for row in rows]
-    return Arms(
-        [row["headline"] for _, row in kept],
-        [row["lede"] or "" for _, row in kept],
-        np.array([row["clicks"] for _, row in kept], dtype=np.float64),
-        np.array([row["impressions"] for _, row in kept], dtype=np.float64),
-        np.array([numbers[group] for group, _ in kept]),
-        np.array([group for group, _ in kept]),
-        np.array([row["test_week"] for _, row in kept]),
-    )
+    arms = [row for row in pq.read_table(data / NEEDS["upworthy"][0]).to_pylist() if row["headline"]]
+    arms = [row for row in arms if row["impressions"]]
+    arms.sort(key=lambda row: (row["test_week"], row["clickability_test_id"], row["headline"]))
+    titles: dict[str, set[str]] = {}
+    for row in arms:
+        titles.setdefault(row["clickability_test_id"], set()).add(row["headline"])
+    arms = [row for row in arms if len(titles[row["clickability_test_id"]]) > 1]
+    place: dict[tuple[str, str], int] = {}
+    of = [place.setdefault((row["clickability_test_id"], row["headline"]), len(place)) for row in arms]
+    first = np.unique(of, return_index=True)[1]
+    names = {name: number for number, name in enumerate(dict.fromkeys(test for test, _ in place))}
+    clicks, shown = (np.bincount(of, [row[key] for row in arms]) for key in ("clicks", "impressions"))
+    tests = np.array([names[test] for test, _ in place])
+    groups: dict[Any, list[tuple[int, float, float]]] = {}
+    for row, at in zip(arms, of, strict=True):
+        key = (row["clickability_test_id"], row["eyecatcher_id"], row["lede"], row["excerpt"])
+        groups.setdefault(key, []).append((at, row["clicks"], row["impressions"]))
+    whole: dict[Any, list[tuple[int, float, float]]] = {}
+    for at, test in enumerate(tests.tolist()):
+        whole.setdefault(test, []).append((at, clicks[at], shown[at]))
+    weeks = np.array([row["test_week"] for row in arms])[first]
+    return Arms([title for _, title in place], clicks, shown, tests, weeks, _contests(groups), _contests(whole))
+
+
+def _contests(groups: dict[Any, list[tuple[int, float, float]]]) -> Contests:
+    rows, z = [], []
+    for arms in groups.values():
+        for (one, won, seen), (other, lost, looked) in combinations(arms, 2):
+            rate = (won + lost) / (seen + looked)
+            spread = math.sqrt(rate * (1 - rate) * (1 / seen + 1 / looked))
+            if one != other and spread > 0:
+                rows.append((one, other))
+                z.append((won / seen - lost / looked) / spread)
+    return Contests(np.array(rows), np.array(z))
 
 
 def hh_harmless(data: Path) -> Pairs:

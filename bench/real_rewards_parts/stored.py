@@ -44,5 +44,14 @@ def array(
     return found
 
 
+def code() -> str:
+    """Names the code that scores come from: a change of it makes them anew."""
+    from training.reward import frozen, messages, surface, trees, views
+
+    parts = [Path(module.__file__) for module in (frozen, messages, surface, trees, views)]
+    parts += [path for path in sorted(Path(__file__).parent.glob("*.py")) if path.stem in ("sets", "tuned")]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in parts)).hexdigest()[:12]
+
+
 def _read(name: str, texts: list[str], max_tokens: int) -> Vectors:
     return MessageEncoder(minilm(), max_tokens=max_tokens).vectors(texts, progress=f"{name}: reading")

@@ -5,6 +5,7 @@ Nothing here looks at who wrote the response, at a reaction, or at anything afte
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -127,7 +128,7 @@ def _words(text: str) -> list[str]:
 
 def _adjacent(text: str) -> set[tuple[str, str]]:
     words = _words(text)
-    return set(zip(words, words[1:], strict=False))
+    return set(pairwise(words))
 
 
 def _shared(one: set[object] | set[str] | set[tuple[str, str]], other: set[str] | set[tuple[str, str]]) -> float:

@@ -28,7 +28,8 @@ from training.text import Conversation
 FILE, HEAD = "views.json", "views.safetensors"
 SIMILARITIES = (
     "response, message", "response, turn before", "message, turn before", "message, message before",
-    "response, likest earlier turn", "response, likest message", "response, all messages", "response, all earlier turns",
+    "response, likest earlier turn", "response, likest message", "response, all messages",
+    "response, all earlier turns",
 )  # fmt: skip
 COLUMNS = (*(f"place: {name}" for name in PLACE), *SURFACE, *(f"alike: {name}" for name in SIMILARITIES))
 """Names of the columns that trees read; a linear head reads the vectors beside them."""
