@@ -42,7 +42,7 @@ def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
     return {key: found["alike"][name] for key, name in keys.items()} | {
         "paired_reference": found["alike"]["bradley_terry"],
         "ours_less_reference": found["alike"]["ours_less_bce"],
-        "gap_closed": found["alike"]["gap_closed"],
+        "ours_less_half_of_gap": found["alike"]["ours_less_half_of_gap"],
         "on_record": FIRST,
         **found,
     }
@@ -108,11 +108,9 @@ def _pairs(arms: sets.Arms, contests: sets.Contests, scores: dict[str, list[Floa
         return lambda at: float(np.mean([figures.won(one[better[at]], one[worse[at]]) for one in several]))
 
     measures = {name: measure(several) for name, several in scores.items()}
-    measures["gap_closed"] = lambda at: (
-        (measures["ours"](at) - measures["bce"](at)) / (measures["bradley_terry"](at) - measures["bce"](at))
-    )
+    measures["half_of_gap"] = lambda at: (measures["bce"](at) + measures["bradley_terry"](at)) / 2
     less = [("ours", "bce"), ("ours", "bradley_terry"), ("conditional", "bce"), ("bradley_terry", "bce")]
-    less += [("ours_bce", "bce"), ("bce", "length")]
+    less += [("ours_bce", "bce"), ("bce", "length"), ("ours", "half_of_gap"), ("conditional", "half_of_gap")]
     return figures.estimates(measures, arms.tests[better], less=less)
 
 
