@@ -1,0 +1,21 @@
+"""A linear views head on one part of some rows, and its scores of another."""
+
+from typing import Any
+
+import numpy as np
+
+from training.reward.data import uniform
+from training.reward.metrics import Floats
+from training.reward.views import ViewsConfig, fit_heads
+
+HELD = 0.1
+"""Share of groups that choose the penalty."""
+
+
+def scores(rows: Floats, labels: Floats, groups: Any, train: Any, test: Any, config: ViewsConfig) -> Floats:
+    """Logits of the rows `test` by a head that was fitted to the rows `train`, in which groups stay together."""
+    held = np.array([uniform(str(group), f"{config.seed}/held") < HELD for group in groups[train]])
+    one = np.ones(len(labels))
+    learnt, kept = train[~held], train[held]
+    heads = fit_heads(rows[learnt], labels[learnt], one[learnt], (rows[kept], labels[kept], one[kept]), config)
+    return np.asarray(np.mean([head.logits(rows[test]) for head in heads], axis=0), dtype=np.float64)
