@@ -1,16 +1,17 @@
 """ConvAI: a thumb up against the rest, on users that the model did not see; five folds of users, several deals."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from real_rewards_parts import figures, sets, stored, tuned
+from real_rewards_parts import figures, sets, stored
 from training.reward.agreement import pearson
 from training.reward.cross_validation import user_folds, within_folds
 from training.reward.metrics import Floats, sigmoid
-from training.reward.views import ViewsConfig, fit_heads, views
-from training.text import encode, load_tokenizer
+from training.reward.surface import PLACE
+from training.reward.views import COLUMNS, ViewsConfig, fit_heads, views
 
 FOLDS, TOKENS = 5, 64
 FIRST = {"bce": 0.643, "place": 0.681}
@@ -18,7 +19,7 @@ FIRST = {"bce": 0.643, "place": 0.681}
 
 
 def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
-    """AUROC of the views head, the plain encoder and the place, with paired intervals over users."""
+    """AUROC of the views head, a linear head on the encoder's vectors alone, and the place, with paired intervals over users."""
     talks = sets.convai(data)
     if quick:
         talks = _part(talks, 200)
@@ -27,31 +28,30 @@ def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
     place = np.array([len(each) for each in talks.conversations], dtype=np.float64)
     texts = [turn["content"] for each in talks.conversations for turn in each] + talks.responses
     encoder = stored.vectors("convai", texts, max_tokens=TOKENS)
-    scores: dict[str, list[Floats]] = {"place": [-place] * len(folds)}
-    ways = {
-        "ours": ViewsConfig(),
-        "without_place": ViewsConfig(place=False),
-        "logistic": ViewsConfig(head="logistic", strengths=(300.0,)),
+    trees = views(encoder, talks.conversations, talks.responses, ViewsConfig())
+    wide = views(encoder, talks.conversations, talks.responses, ViewsConfig(head="logistic"))
+    placeless = trees.copy()
+    placeless[:, : len(PLACE)] = np.nan
+    linear = ViewsConfig(head="logistic", strengths=(300.0,))
+    ways: dict[str, Any] = {
+        "ours": lambda owner, config: _crossed(trees, talks.loves, owner, config),
+        "without_place": lambda owner, config: _crossed(placeless, talks.loves, owner, config),
+        "with_earlier_reactions": lambda owner, config: _crossed(
+            np.column_stack([trees, talks.earlier]), talks.loves, owner, config
+        ),
+        "two_heads": lambda owner, config: _two_heads(trees, talks, owner, config),
+        "encoder": lambda owner, config: _crossed(
+            wide[:, len(COLUMNS) :], talks.loves, owner, linear.model_copy(update={"seed": config.seed})
+        ),
     }
-    for name, config in ways.items():
-        rows = views(encoder, talks.conversations, talks.responses, config)
-        scores[name] = [
-            _crossed(rows, talks.loves, owner, config.model_copy(update={"seed": seed}))
-            for seed, owner in zip(deals, folds, strict=True)
-        ]
-        if name == "ours":
-            known = np.column_stack([rows, talks.earlier])
-            scores["with_earlier_reactions"] = [
-                _crossed(known, talks.loves, owner, config.model_copy(update={"seed": seed}))
-                for seed, owner in zip(deals, folds, strict=True)
-            ]
-            scores["two_heads"] = [
-                _two_heads(rows, talks, owner, config.model_copy(update={"seed": seed}))
-                for seed, owner in zip(deals, folds, strict=True)
-            ]
+    scores: dict[str, list[Floats]] = {"place": [-place] * len(folds)}
+    for name, way in ways.items():
+        scores[name] = []
+        for seed, owner in zip(deals, folds, strict=True):
+            key = [stored.code(), name, str(seed), *talks.responses]
+            make = partial(way, owner, ViewsConfig(seed=seed))
+            scores[name].append(stored.array("convai-scores", key, make).astype(np.float64))
         print(f"convai: {name}", flush=True)
-    reference = _tuned(talks, folds[0], seed=1, epochs=1 if quick else 2)
-    scores["encoder"] = [reference]
     return _figures(talks, scores, folds, place)
 
 
@@ -70,8 +70,7 @@ def _figures(talks: sets.Talks, scores: dict[str, list[Floats]], folds: list[Any
         return figure
 
     plain = {name: measure(several) for name, several in scores.items()}
-    plain["encoder_deal"] = measure(scores["ours"][:1])
-    less = [("ours", "place"), ("ours", "encoder"), ("two_heads", "place"), ("encoder_deal", "encoder")]
+    less = [("ours", "place"), ("ours", "encoder"), ("two_heads", "place"), ("without_place", "place")]
     found = {"auroc": figures.told(figures.estimates(plain, talks.users, less=less))}
     within = {name: measure(several, where) for name, several in scores.items() if name != "place"}
     found["within_place"] = figures.told(figures.estimates(within, talks.users, draws=100))
@@ -83,7 +82,7 @@ def _figures(talks: sets.Talks, scores: dict[str, list[Floats]], folds: list[Any
     found["bot_r"] = {name: _bot_r(talks, several) for name, several in scores.items()}
     keys = {"ours": "ours", "baseline": "place", "reference": "encoder"}
     told = {key: found["auroc"][name] for key, name in keys.items()}
-    told |= {key: found["auroc"][key] for key in ("ours_less_place", "ours_less_encoder", "encoder_deal_less_encoder")}
+    told |= {key: found["auroc"][key] for key in ("ours_less_place", "ours_less_encoder")}
     return told | {"on_record": FIRST, "rows": len(place), "loves": int(talks.loves.sum()), **found}
 
 
@@ -108,28 +107,6 @@ def _two_heads(rows: Floats, talks: sets.Talks, owner: Any, config: ViewsConfig)
         heads = fit_heads(rows[outside], talks.loves[outside], one, held, config)
         liked[inside] = np.mean([head.logits(rows[inside]) for head in heads], axis=0)
     return sigmoid(rated) * sigmoid(liked)
-
-
-def _tuned(talks: sets.Talks, owner: Any, seed: int, epochs: int) -> Floats:
-    """The plain encoder: the last tokens of the talk, read at the first token, upper layers trained."""
-    from training.reward.bases import minilm
-
-    ids = encode(load_tokenizer(str(minilm())), talks.conversations, talks.responses, max_tokens=TOKENS)
-    states: Any = {}
-    plan = tuned.Plan(pooling="first", epochs=epochs, seed=seed)
-
-    def make() -> Any:
-        scores = np.zeros(len(ids))
-        for fold in range(FOLDS):
-            inside, outside = np.flatnonzero(owner == fold), np.flatnonzero(owner != fold)
-            loss = tuned.binary(talks.loves, np.ones(len(ids)))
-            batches = tuned.whole_groups(np.arange(len(ids)), outside)
-            scores[inside] = tuned.fitted_scores(ids, batches, loss, plan, inside, states)
-            print(f"convai: plain encoder, fold {fold + 1} of {FOLDS}", flush=True)
-        return scores
-
-    key = [stored.code(), str(plan), *talks.responses, *map(str, owner)]
-    return stored.array("convai-encoder", key, make).astype(np.float64)
 
 
 def _bot_r(talks: sets.Talks, several: list[Floats]) -> dict[str, float]:

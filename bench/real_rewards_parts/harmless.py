@@ -8,10 +8,9 @@ import numpy as np
 from real_rewards_parts import crossing, figures, sets, stored, tuned
 from training.reward.cross_validation import user_folds
 from training.reward.metrics import Floats
-from training.reward.views import ViewsConfig, views
-from training.text import encode, load_tokenizer
+from training.reward.views import COLUMNS, ViewsConfig, views
 
-FOLDS, TOKENS, WHOLE = 5, 96, 128
+FOLDS, TOKENS, WIDTH = 5, 64, 384
 FIRST = {"bce": 0.652, "bradley_terry": 0.678, "shorter": 0.552}
 """Pair accuracies on record."""
 
@@ -26,12 +25,11 @@ def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
     said = [text for two in zip(pairs.chosen, pairs.rejected, strict=True) for text in two]
     groups = np.array([each[0]["content"] for each in talks])
     deals = range(1, (1 if quick else seeds) + 1)
-    ways = _ways(talks, said, groups, epochs=1 if quick else 3)
+    ways = _ways(talks, said, groups, epochs=1 if quick else 2)
     found: dict[str, list[Floats]] = {}
     for name, way in ways.items():
-        several = deals if name != "reference" else deals[:1]
         found[name] = []
-        for seed in several:
+        for seed in deals:
             owner = user_folds(groups, FOLDS, seed)
 
             def make(way: Any = way, owner: Any = owner, seed: int = seed) -> Any:
@@ -59,21 +57,17 @@ def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
 
 def _ways(talks: Any, said: list[str], groups: Any, *, epochs: int) -> dict[str, Any]:
     """From rows to learn from, rows to score and a seed to scores; a row is one answer, better and worse in turn."""
-    from training.reward.bases import minilm
-
     labels = np.tile([1.0, 0.0], len(said) // 2)
     asked = [next((turn["content"] for turn in reversed(each) if turn["role"] == "user"), "") for each in talks]
     short = tuned.ids_of([*zip(asked, said, strict=True)], TOKENS)
-    whole = encode(load_tokenizer(str(minilm())), talks, said, max_tokens=WHOLE)
     texts = [turn["content"] for each in talks for turn in each] + said
     rows = views(stored.vectors("hh_harmless", texts, max_tokens=128), talks, said, ViewsConfig(head="logistic"))
     binary = tuned.binary(labels, np.ones(len(said)))
-    states: dict[str, Any] = {"short": {}, "whole": {}}
+    states: Any = {}
 
-    def fitted(ids: Any, name: str, loss: Any, batches: Any, pooling: Any, passes: int) -> Any:
+    def fitted(loss: Any, batches: Any) -> Any:
         def way(train: Any, test: Any, seed: int) -> Floats:
-            plan = tuned.Plan(pooling=pooling, epochs=passes, seed=seed)
-            return tuned.fitted_scores(ids, batches(train), loss, plan, test, states[name])
+            return tuned.fitted_scores(short, batches(train), loss, tuned.Plan(epochs=epochs, seed=seed), test, states)
 
         return way
 
@@ -81,16 +75,18 @@ def _ways(talks: Any, said: list[str], groups: Any, *, epochs: int) -> dict[str,
         return tuned.whole_groups(np.arange(len(said)), train)
 
     def linear(train: Any, test: Any, seed: int) -> Floats:
-        config = ViewsConfig(head="logistic", seed=seed, strengths=(30.0, 100.0, 300.0, 1000.0))
+        config = ViewsConfig(head="logistic", seed=seed, strengths=(100.0, 300.0))
         return crossing.scores(rows, labels, groups, train, test, config)
 
+    def frozen(train: Any, test: Any, seed: int) -> Floats:
+        config = ViewsConfig(head="logistic", seed=seed, strengths=(100.0, 300.0))
+        return crossing.scores(rows[:, len(COLUMNS) :][:, : 2 * WIDTH], labels, groups, train, test, config)
+
     return {
+        "reference": frozen,
         "views": linear,
-        "tuned": fitted(short, "short", binary, alone, "mean", epochs),
-        "bradley_terry": fitted(
-            short, "short", tuned.bradley_terry, lambda train: tuned.duels(train[0::2], train[1::2]), "mean", epochs
-        ),
-        "reference": fitted(whole, "whole", binary, alone, "first", min(2, epochs)),
+        "tuned": fitted(binary, alone),
+        "bradley_terry": fitted(tuned.bradley_terry, lambda train: tuned.duels(train[0::2], train[1::2])),
     }
 
 

@@ -26,10 +26,13 @@ def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
     encoder = stored.vectors("xstest", [*asked, *every.responses], max_tokens=TOKENS)
     rows = views(encoder, every.conversations, every.responses, ViewsConfig(head="logistic", place=False))
     vectors = rows[:, len(COLUMNS) : len(COLUMNS) + 384]
+    counted = np.flatnonzero([name.startswith("response: ") for name in COLUMNS])
+    alone = np.column_stack([rows[:, counted], vectors])  # a refusal is to be seen in the answer alone
     models = np.unique(every.group)
-    scores: dict[str, list[Floats]] = {"ours": [], "reference": []}
+    ways = {"ours": alone, "all_views": rows, "reference": vectors}
+    scores: dict[str, list[Floats]] = {name: [] for name in ways}
     for seed in range(1, (1 if quick else seeds) + 1):
-        for name, some in (("ours", rows), ("reference", vectors)):
+        for name, some in ways.items():
             found = np.zeros(len(asked))
             for model in models:
                 train, test = np.flatnonzero(every.group != model), np.flatnonzero(every.group == model)

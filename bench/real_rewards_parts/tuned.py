@@ -36,7 +36,7 @@ class Plan(NamedTuple):
     pooling: Literal["mean", "first"] = "mean"
     epochs: int = 2
     rate: float = 3.3e-4
-    frozen: int = 3
+    frozen: int = 5
     seed: int = 1
 
 

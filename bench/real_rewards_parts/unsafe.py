@@ -30,7 +30,7 @@ def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
     encoder = stored.vectors("diasafety", [*contexts, *said], max_tokens=TOKENS)
     rows = views(encoder, talks, said, ViewsConfig(head="logistic"))
     vectors = rows[:, len(COLUMNS) : len(COLUMNS) + 2 * 384]
-    config = ViewsConfig(head="logistic", strengths=(10.0, 100.0))
+    config = ViewsConfig(head="logistic", strengths=(30.0,))
     scores: dict[str, list[Floats]] = {}
     for name, some in (("frozen", vectors), ("views", rows)):
 

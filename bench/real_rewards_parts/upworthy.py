@@ -25,7 +25,7 @@ def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
         arms = _part(arms, 400)
     cut = int((1 - LATER) * (arms.tests.max() + 1))
     past, later = np.flatnonzero(arms.tests < cut), np.flatnonzero(arms.tests >= cut)
-    scores = _scores(arms, past, range(1, (1 if quick else seeds) + 1), epochs=1 if quick else 3)
+    scores = _scores(arms, past, range(1, (1 if quick else seeds) + 1), epochs=1 if quick else 2)
     found: dict[str, Any] = {"tests": int(arms.tests.max() + 1), "later": len(set(arms.tests[later].tolist()))}
     for name, contests in (("alike", arms.alike), ("every", arms.every)):
         found[name] = figures.told(_pairs(arms, contests, scores, cut))

@@ -44,7 +44,7 @@ class ViewsConfig(BaseModel):
     """Boosted trees over counts and similarities; or a linear head, which reads the vectors too."""
     place: bool = True
     """Whether the head may know where the response stands."""
-    bags: int = Field(5, gt=0)
+    bags: int = Field(3, gt=0)
     """So many boosted models, which draw their features differently, are averaged."""
     rounds: int = Field(120, gt=0)
     """Trees of each."""
