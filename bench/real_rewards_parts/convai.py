@@ -48,7 +48,7 @@ def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
     for name, way in ways.items():
         scores[name] = []
         for seed, owner in zip(deals, folds, strict=True):
-            key = [stored.code(), name, str(seed), *talks.responses]
+            key = [stored.code("sets", "views", "trees", "surface", "messages"), name, str(seed), *talks.responses]
             make = partial(way, owner, ViewsConfig(seed=seed))
             scores[name].append(stored.array("convai-scores", key, make).astype(np.float64))
         print(f"convai: {name}", flush=True)

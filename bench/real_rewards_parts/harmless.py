@@ -39,7 +39,13 @@ def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
                     scores[inside] = _level(way(outside, inside, seed))
                 return scores
 
-            key = [stored.code(), name, str(seed), str(quick), *said]
+            key = [
+                stored.code("sets", "views", "trees", "surface", "messages", "tuned", "frozen"),
+                name,
+                str(seed),
+                str(quick),
+                *said,
+            ]
             found[name].append(stored.array("hh_harmless-scores", key, make).astype(np.float64))
             print(f"hh_harmless: {name}, seed {seed}", flush=True)
     found["ours"] = [_together(each) for each in zip(found["tuned"], found["views"], strict=True)]

@@ -44,13 +44,19 @@ def array(
     return found
 
 
-def code() -> str:
-    """Names the code that scores come from: a change of it makes them anew."""
-    from training.reward import frozen, messages, surface, trees, views
+def code(*names: str) -> str:
+    """Names the code that scores come from: a change of it makes them anew.
 
-    parts = [Path(module.__file__) for module in (frozen, messages, surface, trees, views)]
-    parts += [path for path in sorted(Path(__file__).parent.glob("*.py")) if path.stem in ("sets", "tuned")]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in parts)).hexdigest()[:12]
+    Args:
+        names: Modules of `training.reward`, and parts of this benchmark.
+    """
+    import training.reward
+
+    homes = [Path(__file__).parent, *map(Path, training.reward.__path__)]
+    found = [home / f"{name}.py" for name in names for home in homes if (home / f"{name}.py").is_file()]
+    if len(found) != len(names):
+        raise ValueError(f"{', '.join(names)}: not all are modules, or some are in both places")
+    return hashlib.sha256(b"".join(path.read_bytes() for path in found)).hexdigest()[:12]
 
 
 def _read(name: str, texts: list[str], max_tokens: int) -> Vectors:

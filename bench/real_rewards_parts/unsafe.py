@@ -37,7 +37,7 @@ def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
         def linear(some: Any = some) -> Any:
             return crossing.scores(some, labels, contexts, train, test, config)
 
-        key = [stored.code(), name, str(len(train)), *said]
+        key = [stored.code("sets", "views", "trees", "surface", "messages"), name, str(len(train)), *said]
         scores[name] = [stored.array("diasafety-scores", key, linear).astype(np.float64)]
         print(f"diasafety: {name}", flush=True)
     scores["tfidf"] = [_tfidf(talks, said, labels, train, test)]
@@ -53,7 +53,7 @@ def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
             )
             return tuned.fitted_scores(ids, batches, loss, plan, test, states)
 
-        key = [stored.code(), str(plan), str(len(train)), *said]
+        key = [stored.code("sets", "tuned", "frozen"), str(plan), str(len(train)), *said]
         scores["tuned"].append(stored.array("diasafety-scores", key, make).astype(np.float64))
         print(f"diasafety: tuned, seed {seed}", flush=True)
     scores["ours"] = [figures.alike([each, scores["views"][0]]) for each in scores["tuned"]]

@@ -65,7 +65,7 @@ def _scores(arms: sets.Arms, past: Any, seeds: Any, *, epochs: int) -> dict[str,
             def make(plan: Any = plan, loss: Any = loss, batches: Any = batches) -> Any:
                 return tuned.fitted_scores(ids, batches, loss, plan, everything, states)
 
-            key = [stored.code(), name, str(plan), *arms.headlines, str(len(past))]
+            key = [stored.code("sets", "tuned", "frozen"), name, str(plan), *arms.headlines, str(len(past))]
             found[name].append(stored.array("upworthy-scores", key, make).astype(np.float64))
             print(f"upworthy: {name}, seed {seed}", flush=True)
     ridges = _ridges(arms, past)

@@ -217,14 +217,15 @@ def _trees(rows: Floats, labels: Floats, weights: Floats, config: ViewsConfig, s
         max_iter=config.rounds, learning_rate=0.05, max_leaf_nodes=8, min_samples_leaf=30, l2_regularization=5.0,
         max_features=0.3, early_stopping=False, random_state=seed,
     )  # fmt: skip
-    return Trees.of(model.fit(*_doubled(rows, labels, weights)))
+    some = np.any(~np.isnan(rows), axis=0)  # a column that is missing everywhere would not be taken; 0 says as little
+    return Trees.of(model.fit(*_doubled(np.where(some, rows, 0.0), labels, weights)))
 
 
 def _linear(rows: Floats, labels: Floats, weights: Floats, config: ViewsConfig, strength: float) -> Linear:
     from sklearn.linear_model import LogisticRegression, Ridge
 
     some = np.any(~np.isnan(rows), axis=0)
-    mean = np.where(some, np.nanmean(np.where(some, rows, 0.0), axis=0), 0.0)
+    mean = np.nanmean(np.where(some, rows, 0.0), axis=0)
     known = np.where(np.isnan(rows), mean, rows)
     scale = known.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0)

@@ -74,6 +74,16 @@ def test_without_place_the_place_changes_nothing() -> None:
     assert views(encoder, [turns], ["yes"], ViewsConfig(head="ridge")).shape == (1, len(COLUMNS) + 3 * 8)
 
 
+@pytest.mark.parametrize("head", ["trees", "logistic"])
+def test_first_turns_alone_leave_columns_empty_and_are_learnt_all_the_same(head: str) -> None:
+    train, held = rows(120, 1), rows(80, 2)
+    firsts = [part._replace(conversations=[each[:1] for each in part.conversations]) for part in (train, held)]
+    config = ViewsConfig(head=head, place=False, bags=1, rounds=10)
+    model = fit_views(*firsts, ToldEncoder(), config)
+    assert np.isfinite(model.logits(firsts[1].conversations, firsts[1].responses)).all()
+    assert model.logits([], []).shape == (0,)
+
+
 def test_what_was_said_before_is_seen_and_nothing_after_it() -> None:
     talk = [
         {"role": "user", "content": "Hi"},
