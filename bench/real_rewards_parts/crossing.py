@@ -12,10 +12,23 @@ HELD = 0.1
 """Share of groups that choose the penalty."""
 
 
-def scores(rows: Floats, labels: Floats, groups: Any, train: Any, test: Any, config: ViewsConfig) -> Floats:
-    """Logits of the rows `test` by a head that was fitted to the rows `train`, in which groups stay together."""
+def scores(
+    rows: Floats, labels: Floats, groups: Any, train: Any, test: Any, *, config: ViewsConfig, less: Floats | None = None
+) -> Floats:
+    """Logits of the rows `test` by a head that was fitted to the rows `train`, in which groups stay together.
+
+    Args:
+        rows: What the head reads.
+        labels: 1 or 0.
+        groups: Of each row.
+        train: Rows to learn from.
+        test: Rows to score.
+        config: Of the head.
+        less: Taken off each row when learning, not when scoring: the other response, where pairs are learnt from.
+    """
     held = np.array([uniform(str(group), f"{config.seed}/held") < HELD for group in groups[train]])
     one = np.ones(len(labels))
     learnt, kept = train[~held], train[held]
-    heads = fit_heads(rows[learnt], labels[learnt], one[learnt], (rows[kept], labels[kept], one[kept]), config)
+    seen = rows if less is None else rows - less
+    heads = fit_heads(seen[learnt], labels[learnt], one[learnt], (seen[kept], labels[kept], one[kept]), config)
     return np.asarray(np.mean([head.logits(rows[test]) for head in heads], axis=0), dtype=np.float64)

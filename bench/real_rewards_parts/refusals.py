@@ -37,7 +37,7 @@ def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
             for model in models:
                 train, test = np.flatnonzero(every.group != model), np.flatnonzero(every.group == model)
                 config = ViewsConfig(head="logistic", place=False, seed=seed, strengths=(1.0, 10.0, 100.0))
-                found[test] = crossing.scores(some, every.labels, asked, train, test, config)
+                found[test] = crossing.scores(some, every.labels, asked, train, test, config=config)
             scores[name].append(found)
     scores["shorter"] = [-np.array([float(len(each)) for each in every.responses])]
     verdicts = judge_all(build("refusal", {"borderline": True}), every.conversations, every.responses)

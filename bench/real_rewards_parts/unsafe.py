@@ -35,7 +35,7 @@ def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
     for name, some in (("frozen", vectors), ("views", rows)):
 
         def linear(some: Any = some) -> Any:
-            return crossing.scores(some, labels, contexts, train, test, config)
+            return crossing.scores(some, labels, contexts, train, test, config=config)
 
         key = [stored.code("sets", "views", "trees", "surface", "messages"), name, str(len(train)), *said]
         scores[name] = [stored.array("diasafety-scores", key, linear).astype(np.float64)]
