@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from training.policy.load import ADAPTER, base_of, fingerprint
 from training.reward.metrics import Floats
 from training.reward.model import RewardModel
+from training.reward.views import ViewsReward, is_views
 from training.text import Conversation
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ class SavedReward:
     """Scores as `RewardModel` does.
 
     Args:
-        directory: Where `train_reward_model` saved it.
+        directory: Where `train_reward_model` saved it, or a views head lies.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -41,8 +42,8 @@ class SavedReward:
         return 4 * numbers if device.type == "cpu" else stored
 
     @cached_property
-    def _model(self) -> RewardModel:
-        return RewardModel.load(self.directory)
+    def _model(self) -> RewardModel | ViewsReward:
+        return (ViewsReward if is_views(self.directory) else RewardModel).load(self.directory)
 
     def logits(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> Floats:
         """Calibrated logits, float64 [pairs]."""
