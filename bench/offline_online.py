@@ -52,13 +52,17 @@ def _world(asked: argparse.Namespace) -> dict[str, Any]:
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
-    lines = [f"{'policy':32} {'predicted':>9} {'measured':>9} {'error':>6}"]
-    for each in sorted(found["policies"], key=lambda one: float(one["measured"])):
-        figures = f"{each['predicted']:+9.1%} {each['measured']:+9.1%} {each['error']:6.1%}"
-        lines.append(f"{each['name']:32} {figures}")
+    lines = [f"{'policy':36} {'predicted':>9} {'measured':>9} {'error':>9}"]
+    for each in sorted(found["policies"], key=lambda one: float(one["measured"] or 0)):
+        figures = " ".join(f"{_percent(each[key]):>9}" for key in ("predicted", "measured", "error"))
+        lines.append(f"{each['name']:36} {figures}")
     shown = {name: value for name, value in found.items() if name not in ("policies", "r", "r_low")}
     lines.append(f"r = {found['r']:.3f}, lower end {found['r_low']:.3f}, over {len(found['policies'])} policies")
     return [*lines, *(f"{name}: {_figures(value)}" for name, value in shown.items())]
+
+
+def _percent(value: float | None) -> str:
+    return "not known" if value is None else f"{value:+.1%}"
 
 
 def _figures(value: Any) -> str:

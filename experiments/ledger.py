@@ -127,7 +127,8 @@ def agreement(rows: Sequence[Mapping[str, Any]]) -> Agreement:
         plural = "" if count == 1 else "s"
         words = f"{count} experiment{plural} with both lifts: at least 3 are needed before a correlation says anything"
         return Agreement(None, None, count, False, words)
-    r, rho, line = (of(predicted, measured) for of in (correlation.pearson, correlation.spearman, correlation.slope))
+    r, rho = correlation.pearson(predicted, measured), correlation.spearman(predicted, measured)
+    line = correlation.slope(predicted, measured)
     if r is None or rho is None or line is None:
         return Agreement(
             None, None, count, False, f"all {count} predicted or measured lifts are the same: no correlation"

@@ -1,6 +1,6 @@
 """Policies compared offline: fixed prompts, one answer each, read by the same reward models and judges."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from assets.run import Run
     from training.evaluation.bootstrap import Interval
     from training.evaluation.offline import Evaluation
+    from training.text import Conversation
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -109,7 +110,7 @@ class _Given(NamedTuple):
     """What is evaluated: policies by name, prompts, who sent them, and reward models by name, `love` among them."""
 
     policies: Mapping[str, str]
-    conversations: list[list[dict[str, str]]]
+    conversations: "Sequence[Conversation]"
     users: list[str] | None
     rewards: Mapping[str, Path]
 
@@ -137,7 +138,8 @@ def _given(
     if prompts is not None:
         from training.evaluation.asked import read_prompts
 
-        return _Given(named, *read_prompts(prompts), rewards)
+        asked = read_prompts(prompts)
+        return _Given(named, asked.conversations, asked.users, rewards)
     if run is None:
         raise click.UsageError("give prompts by --prompts FILE, or a --run whose held-out prompts are to be answered")
     from assets.stages.prompts import held_out

@@ -166,7 +166,8 @@ def _told(values: Floats, names: list[str]) -> dict[str, Any]:
     straight = np.array([name not in INVERTED for name in names])
     by_tests = [float(np.corrcoef(*each)[0, 1]) for each in drawn]
     upright = [float(np.corrcoef(each[0][straight], each[1][straight])[0, 1]) for each in drawn]
-    r, rho, line = (of(predicted, real) for of in (correlation.pearson, correlation.spearman, correlation.slope))
+    r, rho = correlation.pearson(predicted, real), correlation.spearman(predicted, real)
+    line = correlation.slope(predicted, real)
     without = correlation.pearson(predicted[straight], real[straight])
     assert r is not None
     assert rho is not None

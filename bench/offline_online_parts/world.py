@@ -73,7 +73,8 @@ def measured(seed: int, *, quick: bool) -> dict[str, Any]:
         error = ledger.standard_error(read["lift"], tuple(read["lift_ci"]))
         rows.append({"predicted_lift": predicted, "measured_lift": read["lift"], "measured_error": error})
         told.append({"name": name, "predicted": predicted, "measured": read["lift"], "error": error, "true": true})
-        say(f"{name}: predicted {predicted:+.1%}, measured {read['lift']:+.1%} (± {error:.1%}), in truth {true:+.1%}")
+        seen = f"measured {_percent(read['lift'])} (± {_percent(error)}; {read['decision']}, {_loves(read)} loves)"
+        say(f"{name}: predicted {predicted:+.1%}, {seen}, in truth {true:+.1%}")
     found = ledger.agreement(rows)
     exact = ledger.agreement([row | {"measured_lift": each["true"]} for row, each in zip(rows, told, strict=True)])
     assert found.ci is not None
@@ -179,6 +180,15 @@ def _tested(
     lift = truth.lift(effects["treatment"].love, effects["control"].love)
     assert lift is not None
     return read, lift
+
+
+def _loves(read: dict[str, Any]) -> str:
+    return " and ".join(f"{arm['loves']:,}" for arm in read["arms"])
+
+
+def _percent(value: float | None) -> str:
+    """A share in per cent; an arm without a love has no lift with an error."""
+    return "not known" if value is None else f"{value:+.1%}"
 
 
 def _sigmoid(logits: Any) -> Any:

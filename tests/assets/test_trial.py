@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from assets import found, provenance, trial, trial_words
+from assets import checks, found, provenance, trial, trial_words
 from assets.cli import group
 from assets.recipe import Recipe
 from assets.run import Run, Stage, perform
@@ -131,6 +131,9 @@ def test_the_ledger_holds_predicted_beside_measured_by_the_interval_that_decides
     assert row["measured_lift"] == facts["lift"]
     assert [row["measured_low"], row["measured_high"]] == facts["anytime_ci"]
     assert row["measured_low"] < facts["lift_ci"][0]
+    low, high = facts["lift_ci"]
+    assert low < row["measured_lift"] - row["measured_error"] < row["measured_lift"] + row["measured_error"] < high
+    assert row["measured_high"] - row["measured_low"] > 3.92 * row["measured_error"]  # it holds at any look
 
 
 @pytest.mark.slow
@@ -452,6 +455,10 @@ def test_a_run_reads_the_newest_experiment_of_a_staged_candidate(target: Path, t
     assert facts["shown"][-1].startswith("next: ")
     booked, *_ = perform(run, ledger)
     assert booked["summary"].startswith(f"predicted +80.0%, measured {facts['lift']:+.1%}; 1 experiment")
+    verdict = checks.p_love_may_gate_launches(run)
+    assert (verdict.passed, verdict.warn) == (False, True)
+    assert verdict.seen["words"].startswith("1 experiment with both lifts: at least 3")
+    assert verdict.seen["r"] == verdict.seen["slope_ci_low"] == "not known"
     shown = found.experiment(run)
     assert shown is not None
     assert shown.lift == facts["lift"]

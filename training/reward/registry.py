@@ -163,7 +163,7 @@ def compare(one: SavedModel, other: SavedModel, examples: Any, *, fresh: bool = 
         RewardModel.load(each.directory).logits(held.conversations, held.responses, progress=each.name)
         for each in (one, other)
     )
-    figures = {
+    figures: dict[str, tuple[Any, Any, tuple[Any, Any]]] = {
         "auroc": (auroc, held.positives, (first, second)),
         "ece": (calibration_error, held.labels, (sigmoid(first), sigmoid(second))),
         "brier": (brier, held.labels, (sigmoid(first), sigmoid(second))),
