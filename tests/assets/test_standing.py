@@ -104,7 +104,7 @@ def test_at_a_love_model_no_better_than_chance_the_run_always_stops(coin: Run, t
     with pytest.raises(
         standing.UnprovenRewardError, match=r"the p_love model must not rank anything.*Wait for more feedback"
     ):
-        perform(run, policy.stage(0.3, run.recipe))
+        perform(run, policy.stage(0.3, run.recipe), anew=True)
 
 
 @pytest.mark.slow
