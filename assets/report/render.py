@@ -15,6 +15,12 @@ from assets.report.style import DENSITY
 CAPTIONS = {
     "love_by_day": "Love rate of the log per day of serving, filtered, with a 95% band; what an A/B test of this run "
     "served is left out.",
+    "reward_ranking": "How P[Love] ranks responses of unseen users: ROC, and precision by recall; dashed a coin's.",
+    "reward_audit": "What each edit does to the logit of P[Love], with 95% intervals: red where it puts something in, "
+    "blue where it takes it out, in brackets on how many responses. Within the band it is as it should be.",
+    "reward_slices": "P[Love] by slice: logits to add for as many to be loved as is said, with intervals that hold for "
+    "all slices together.",
+    "reward_weeks": "P[Love] week by week, on users that it never saw; a filled dot is a week that alarms.",
     "reliability": "Predicted chance against the share that was loved, on unseen users, with 95% intervals. Where no "
     "response of a bin was loved, a faint triangle marks the most that the share may be.",
     "bots": "Each logged bot: mean P[Love] on unseen users against its Love rate.",

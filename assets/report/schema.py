@@ -54,6 +54,7 @@ class PLove(msgspec.Struct, kw_only=True, frozen=True):
         oracle_auroc: Of the chance given conversation and response, the most there is to learn (synthetic only).
         base_rate: Loves per response where it was tested.
         ece_before: Expected calibration error before calibration; `ece_after` after it.
+        ece_of_a_perfect_model: What noise alone would show; `ece_of_a_perfect_model_at_most` in 97.5 % of test sets.
         length_rho: Rank correlation of the score with the response's length.
         auroc_later: On all responses of the later days, of users that were trained on too.
         tested: What the figures rest on, in words; it says where that is too little.
@@ -70,6 +71,8 @@ class PLove(msgspec.Struct, kw_only=True, frozen=True):
     positives: int | None = None
     pr_auc: float | None = None
     brier: float | None = None
+    ece_of_a_perfect_model: float | None = None
+    ece_of_a_perfect_model_at_most: float | None = None
     auroc_later: float | None = None
     auroc_later_ci: Pair | None = None
     tested: str | None = None

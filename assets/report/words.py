@@ -210,7 +210,15 @@ def calibration(model: PLove) -> str:
     if before is None or after is None:
         return ""
     change = "made the chances worse" if after > before else "left them as they were" if after == before else "helped"
-    return f"calibration {change}: expected calibration error {_ece(before, after)} before, {_ece(after, before)} after"
+    told = f"calibration {change}: expected calibration error {_ece(before, after)} before, {_ece(after, before)} after"
+    floor, high = model.ece_of_a_perfect_model, model.ece_of_a_perfect_model_at_most
+    return told if floor is None or high is None else f"{told}; a perfect model shows {floor:.4f}, at most {high:.4f}"
+
+
+def _worse(model: PLove) -> bool:
+    """Calibrating made the error larger, to more than a perfect model would show by noise."""
+    after = model.ece_after or 0.0
+    return after > max(model.ece_before or 0.0, model.ece_of_a_perfect_model_at_most or 0.0)
 
 
 def _ece(value: float, other: float) -> str:
@@ -289,7 +297,7 @@ def _notes(report: Report) -> list[str]:
     model = report.p_love
     if model is not None and model.tested and "too few" in model.tested:
         notes.append(f"P[Love] was {model.tested}.")
-    if model is not None and (model.ece_after or 0) > (model.ece_before or 0) and model.ece_before is not None:
+    if model is not None and model.ece_before is not None and _worse(model):
         notes.append(f"On unseen users {calibration(model)}.")
     return [*notes, *report.notes]
 

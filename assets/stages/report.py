@@ -56,7 +56,8 @@ def _drawn(run: Run, told: "Report") -> dict[str, bytes]:
         "ledger": pictures.ledger(run),
         "seconds": pictures.seconds(run),
     }
-    return {name: image for name, image in drawn.items() if image is not None}
+    more = {f"reward_{name}": image for name, image in pictures.of_reward(run, "p_love").items()}
+    return {name: image for name, image in drawn.items() if image is not None} | more
 
 
 def _values(run: Run) -> dict[str, Any]:

@@ -97,15 +97,14 @@ def test_the_run_stops_where_the_recipe_says_so_and_a_judge_is_never_left_out(co
 def test_at_a_love_model_no_better_than_chance_the_run_always_stops(coin: Run, tmp_path: Path) -> None:
     run = replace(coin, directory=tmp_path / "run")
     shutil.copytree(coin.directory, run.directory, symlinks=True)
-    assert run.cycle is not None
-    marker = run.cycle.marker_file("p_love")
+    (marker,) = run.directory.glob("cycles/0001/stages/p_love.json")
     told = json.loads(marker.read_text())
     told["facts"]["findings"] = coin.facts("helpfulness")["findings"]
     marker.write_text(json.dumps(told))
     with pytest.raises(
         standing.UnprovenRewardError, match=r"the p_love model must not rank anything.*Wait for more feedback"
     ):
-        perform(run, policy.stage(0.3, run.recipe))
+        perform(run, policy.stage(0.3, run.recipe), anew=True)
 
 
 @pytest.mark.slow

@@ -153,6 +153,10 @@ def test_calibration_that_made_things_worse_says_so(figures: dict[str, Any]) -> 
     html = text(figures | {"p_love": model})
     assert "calibration made the chances worse: expected calibration error 0.0015 before, 0.0026 after" in html
     assert "calibration made" not in text(figures | {"p_love": model | {"ece_after": 0.0012}})
+    noise = model | {"ece_of_a_perfect_model": 0.002, "ece_of_a_perfect_model_at_most": 0.0033}
+    html = text(figures | {"p_love": noise})
+    assert "0.0026 after; a perfect model shows 0.0020, at most 0.0033" in html
+    assert "On unseen users calibration made" not in html
 
 
 def test_a_guardrail_that_holds_by_little_is_shown_with_the_digits_to_see_it(figures: dict[str, Any]) -> None:

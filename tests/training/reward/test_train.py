@@ -13,6 +13,7 @@ from training.reward.audit import counterfactuals
 from training.reward.config import RewardConfig
 from training.reward.data import read_examples
 from training.reward.edits import Edit, appending
+from training.reward.leakage import LeakageError
 from training.reward.model import RewardModel
 from training.reward.report import RewardReport
 from training.reward.thresholds import Finding
@@ -105,6 +106,36 @@ def test_the_audit_finds_a_word_that_buys_love(trained: RewardReport) -> None:
     assert bought.liking.low > 0.5
     assert (bought.raised, bought.rows) == (1, 20)
     assert nothing.rows == 0
+
+
+@pytest.mark.slow
+def test_a_model_of_a_log_without_a_pattern_is_not_to_be_used(tiny: Path, examples: Draw, tmp_path: Path) -> None:
+    told: list[str] = []
+    report = train_reward_model(
+        examples(1_500, rate=0.1, warm_rate=0.1),
+        tmp_path / "out",
+        base=tiny,
+        config=CONFIG,
+        name="x",
+        lineage={},
+        tell=told.append,
+    )
+    assert [each.finding for each in report.audit.blocking] == ["ranking"]
+    assert any(line.startswith("WARNING: not to be used: the audit of ranking failed: AUROC") for line in told)
+    assert "**Not to be used: ranking failed.**" in (tmp_path / "out" / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_a_leak_ends_the_training_before_it_begins(tiny: Path, examples: Draw, tmp_path: Path) -> None:
+    table = examples(600, rate=0.2)
+    again = pa.array([" ".join(f"word{row % 50 + each}" for each in range(40)) for row in range(600)])
+    asked = pa.array([json.dumps([{"role": "user", "content": "tea ?"}])] * 600)
+    table = table.set_column(0, "conversation", asked)
+    with pytest.raises(LeakageError, match=r"test texts of at least 30 words .* are copies or near copies"):
+        train_reward_model(
+            table.set_column(1, "response", again), tmp_path / "out", base=tiny, config=CONFIG, name="x", lineage={}
+        )
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
