@@ -17,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from training.reward.calibration import Calibration, fit_platt
+from training.reward.calibration import Calibration
 from training.reward.data import Examples
 from training.reward.messages import MessageEncoder, Vectors
 from training.reward.metrics import Floats
+from training.reward.recalibration import Sample, calibrate
 from training.reward.surface import PLACE, SURFACE, place, surface
 from training.reward.trees import Trees
 from training.text import Conversation
@@ -160,8 +161,9 @@ def fit_views(
     learnt = views(encoder, train.conversations, train.responses, config, progress=progress)
     held = views(encoder, validation.conversations, validation.responses, config, progress=progress)
     heads = fit_heads(learnt, train.labels, train.weights, (held, validation.labels, validation.weights), config)
-    scale, offset = fit_platt(_mean(heads, held), validation.labels, validation.weights)
-    return ViewsReward(encoder, heads, Calibration(0.0, scale, offset), config)
+    sample = Sample(_mean(heads, held), validation.labels, validation.weights)
+    calibration = calibrate(sample, validation.users, prior_shift=0.0, seed=config.seed)
+    return ViewsReward(encoder, heads, calibration, config)
 
 
 def views(
