@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from peers_parts.memory import peak_mib
+
+from training.reward.classifier import fit_classifier
 from training.reward.config import RewardConfig
 from training.reward.data import Examples
 from training.reward.fit import Encoded, Fit
-from training.reward.train import fit_classifier
 
 
 def main(wanted: dict[str, Any]) -> None:

@@ -14,12 +14,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from datasets import Dataset
+from peers_parts.memory import peak_mib
 from transformers import (
-    AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding, Trainer, TrainerCallback,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    DataCollatorWithPadding,
+    Trainer,
+    TrainerCallback,
     TrainingArguments,
 )  # fmt: skip
-
-from peers_parts.memory import peak_mib
 
 
 class Clock(TrainerCallback):
@@ -62,7 +65,7 @@ def common(wanted):
 
 
 def hf(wanted, model, tokenizer, ids, labels, clock):
-    """transformers' Trainer."""
+    """Transformers' Trainer."""
     args = TrainingArguments(**common(wanted), per_device_train_batch_size=wanted["batch"])
     data = Dataset.from_dict({"input_ids": ids, "labels": labels})
     collate = DataCollatorWithPadding(tokenizer)

@@ -116,7 +116,7 @@ def within_folds(labels: Floats, scores: Floats, weights: Floats, folds: Rows) -
 
 
 def _out_of_fold(every: Examples, owner: Rows, base: str, config: RewardConfig, name: str) -> Floats:
-    from training.reward.train import fit_model
+    from training.reward.classifier import fit_model
 
     logits = np.zeros(len(every.labels))
     states: States = {}

@@ -15,25 +15,22 @@ from training.policy.load import fingerprint
 from training.progress import Follow, nobody
 from training.reward.bases import check_base
 from training.reward.card import card
+from training.reward.classifier import calibrated, evaluation_sample, fit_classifier
 from training.reward.config import RewardConfig
 from training.reward.data import Examples, Split, openings, read_examples, split, split_labels
 from training.reward.examination import examine
 from training.reward.leakage import check
-from training.reward.metrics import Estimate, Floats, auroc, bootstrap_over_users
+from training.reward.metrics import Estimate, auroc, bootstrap_over_users
 from training.reward.model import RewardModel
 from training.reward.pairs import coupled, pair_accuracy
 from training.reward.prompt_shift import shift_weights
-from training.reward.recalibration import Sample, calibrate
 from training.reward.registry import write_manifest
 from training.reward.report import RewardReport
-from training.reward.residual import fit_residual
-from training.reward.sampling import evaluation_rows
 from training.reward.usage import usage
 from training.text import load_tokenizer, whole
 
 if TYPE_CHECKING:
-    from training.reward.fit import Fit, Fitted
-    from training.reward.frozen import States
+    pass
 
 __all__ = ["RewardConfig", "RewardReport", "train_reward_model"]
 
@@ -174,125 +171,6 @@ def _later(model: RewardModel, later: Examples, config: RewardConfig, name: str)
     return bootstrap_over_users(
         lambda rows: auroc(labels[rows], logits[rows], weights[rows]), held.users, seed=config.seed
     )
-
-
-def fit_model(
-    train: Examples,
-    validation: Examples,
-    *,
-    base: str,
-    config: RewardConfig,
-    name: str,
-    states: "States | None" = None,
-) -> tuple[RewardModel, "Fit", list[float]]:
-    """A fitted and calibrated model, the fit that made it, and its validation losses by epoch.
-
-    Args:
-        train: What is learnt from.
-        validation: Other users, for early stopping and calibration.
-        base: See `check_base`.
-        config: The dials.
-        name: For the progress bars.
-        states: Outputs of frozen layers, by text; the folds of a cross-validation share them.
-    """
-    fit, fitted = fit_classifier(train, validation, base=base, config=config, name=name, states=states)
-    return calibrated(fit, fitted, validation), fit, fitted.losses
-
-
-def fit_classifier(
-    train: Examples,
-    validation: Examples,
-    *,
-    base: str,
-    config: RewardConfig,
-    name: str,
-    states: "States | None" = None,
-    engine: EngineConfig | None = None,
-    state: Path | None = None,
-    tell: Callable[[str], None] = silent,
-    follow: Follow = nobody,
-) -> "tuple[Fit, Fitted]":
-    """Fit a classifier through the engine; the fit holds the best epoch's weights, on rank 0."""
-    from training.engine.memory import ModelSize, advised, planned, room_of
-    from training.engine.placing import device_of, place
-    from training.engine.schedule import reward_course
-    from training.engine.start import start
-    from training.reward.fit import Fit
-
-    engine = engine or EngineConfig()
-    if config.frozen_layers and (engine.tuning == "lora" or (engine.kind == "deepspeed" and engine.zero == 3)):
-        raise ValueError(
-            f"frozen_layers == {config.frozen_layers} goes neither with LoRA nor with ZeRO-3: set it to 0, or train "
-            "with zero = 2 and tuning = 'full'"
-        )
-    tokenizer = load_tokenizer(base)
-    classifier = place(load_classifier(base, tokenizer, config), engine, kind="reward", seed=config.seed)
-    plan = planned(ModelSize.of(classifier), engine)
-    for line in plan.lines(engine, room_of(device_of(engine.device), engine.ranks)):
-        tell(line)
-    with advised(plan, engine):
-        runner = start(
-            classifier, engine, weight_decay=config.weight_decay, betas=(0.9, 0.98), course=reward_course, fused=True
-        )
-        fit = Fit(
-            runner,
-            classifier,
-            tokenizer,
-            config,
-            states={} if states is None else states,
-            name=name,
-            tokens=engine.tokens,
-            state=state,
-            follow=follow,
-        )
-        fitted = fit.run(train, validation)
-    return fit, fitted
-
-
-def calibrated(fit: "Fit", fitted: "Fitted", validation: Examples) -> RewardModel:
-    """The model of the fit's best epoch, calibrated on the validation users; on rank 0 alone."""
-    config, model = fit.config, fit.settled()
-    held, weights = evaluation_sample(validation, config)
-    raw, residual = fit.raw(fit.encoded(held).ids, f"{fit.name}: calibration"), None
-    if config.residual:
-        residual = fit_residual(config.residual, raw, held.labels, held.responses, weights)
-        raw = residual.apply(raw, held.responses)
-    calibration = calibrate(
-        Sample(raw - np.log(fitted.stands_for), held.labels, weights),
-        held.users,
-        prior_shift=float(np.log(fitted.stands_for)),
-        seed=config.seed,
-    )
-    return RewardModel(model.eval(), fit.tokenizer, calibration, config.max_tokens, config.caution, residual)
-
-
-def load_classifier(base: str, tokenizer: Any, config: RewardConfig) -> Any:
-    """The base as a sequence classifier with a label for each head: fresh heads, frozen lower layers."""
-    import torch
-    from transformers import AutoModelForSequenceClassification
-    from transformers.utils import logging
-
-    from training.reward.frozen import freeze
-
-    torch.manual_seed(config.seed)
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # a head that is drawn afresh is what we want, not a warning
-    try:
-        model = pretrained.load(AutoModelForSequenceClassification, base, num_labels=config.heads, dtype=torch.float32)
-    finally:
-        logging.set_verbosity(verbosity)
-    model.config.pad_token_id = tokenizer.pad_token_id
-    model.config.reward_max_tokens = config.max_tokens
-    model.config.reward_caution = config.caution
-    model.config.use_cache = False
-    freeze(model, config.frozen_layers)
-    return model
-
-
-def evaluation_sample(examples: Examples, config: RewardConfig) -> tuple[Examples, Floats]:
-    """At most `evaluation_rows` rows, and weights (trust x sampling) that keep the natural rate; see `sampling`."""
-    found = evaluation_rows(examples.labels, config.evaluation_rows, config.seed)
-    return examples.take(found.rows), found.weights(examples)
 
 
 def save(model: RewardModel, report: RewardReport, config: RewardConfig, lineage: dict[str, Any]) -> None:

@@ -58,7 +58,7 @@ def test_what_is_trained_lies_on_the_device(
 
     from training.engine import start
     from training.policy import finetune, pretrain
-    from training.reward.train import fit_classifier
+    from training.reward.classifier import fit_classifier
 
     for module in (start, finetune, pretrain):
         monkeypatch.setattr(module, "start", stop)

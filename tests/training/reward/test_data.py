@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 
 from training.reward.calibration import prior_shift
+from training.reward.classifier import evaluation_sample
 from training.reward.config import RewardConfig
 from training.reward.data import opening, read_examples, split, split_labels, subsample
-from training.reward.train import evaluation_sample
 
 Draw = Callable[..., pa.Table]
 

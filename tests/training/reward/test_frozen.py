@@ -31,8 +31,8 @@ def test_kept_states_give_the_scores_of_the_whole_model(
     kind: str, tiny: Path, tmp_path: Path, cores: Callable[[int], None]
 ) -> None:
     from training.reward.batches import pad, score
+    from training.reward.classifier import load_classifier
     from training.reward.frozen import opened
-    from training.reward.train import load_classifier
 
     base = str(tiny if kind == "decoder" else _encoder(tmp_path))
     tokenizer = load_tokenizer(base)
@@ -48,7 +48,7 @@ def test_kept_states_give_the_scores_of_the_whole_model(
 
 
 def test_freezing_more_layers_than_there_are_is_refused(tiny: Path) -> None:
-    from training.reward.train import load_classifier
+    from training.reward.classifier import load_classifier
 
     with pytest.raises(ValueError, match="frozen_layers == 9, the model has 2"):
         load_classifier(str(tiny), load_tokenizer(str(tiny)), RewardConfig(frozen_layers=9))
