@@ -39,6 +39,8 @@ PARSED = {
     "run": "trains for minutes; test_tutorial.py executes it with a tiny recipe",
     "sweep": "trains for minutes; tests/assets/test_sweep.py",
     "train": "reads models of one's own; tests/assets/test_train.py",
+    "models": "reads models of one's own; tests/assets/test_models.py",
+    "evaluate": "reads models of one's own; tests/assets/test_evaluate.py",
     "vllm": "needs vLLM's environment; tests/training/rollout",
     "ui": "serves until it is ended; tests/assets/test_dagster_ui.py",
     "broker": "serves until it is ended; the desk has one",
@@ -102,12 +104,14 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 def _files(folder: Path, events: list[dict[str, Any]]) -> None:
     """The files that pages read, in the shapes that they speak of."""
-    for name in ("deploy/recipes", "clients/python", "models/chat", "models/love-r1", "runs/demo"):
+    models = (f"runs/demo/cycles/0001/models/{name}" for name in ("p_love", "incumbent"))
+    own = ("models/chat", "models/love-r1", "old-p_love", "new-p_love", "my-policy")
+    for name in ("deploy/recipes", "clients/python", *own, *models):
         (folder / name).mkdir(parents=True)
     for recipe in (ROOT / "deploy" / "recipes").glob("*.toml"):
         shutil.copy(recipe, folder / "deploy/recipes")
     some = "".join(json.dumps(event) + "\n" for event in events[:50])
-    for name in ("events.ndjson", "history.jsonl", "talks.ndjson", "loves.parquet"):
+    for name in ("events.ndjson", "history.jsonl", "talks.ndjson", "loves.parquet", "asked.jsonl"):
         (folder / name).write_text(some)
     row = "u1,r1,s1,2026-03-01T12:00:00Z,love\n"
     (folder / "hearts.csv").write_text(f"uid,response_id,session_id,reacted_at,reaction\n{row}")

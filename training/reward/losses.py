@@ -1,10 +1,10 @@
 """What a reward model minimises: the mean over a batch, a pure function of logits, targets and trust."""
 
-from torch import Tensor
+import torch
 from torch.nn import functional
 
 
-def binary(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+def binary(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of unpaired feedback, the mean of `w (-t log sigmoid(s) - (1 - t) log sigmoid(-s))`.
 
     Args:
@@ -18,7 +18,9 @@ def binary(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logits, targets, weight=weights)
 
 
-def positive_unlabelled(logits: Tensor, targets: Tensor, weights: Tensor, *, said: float, unsaid: float) -> Tensor:
+def positive_unlabelled(
+    logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, *, said: float, unsaid: float
+) -> torch.Tensor:
     """Non-negative risk where a missing reaction need not mean dislike (Kiryo et al., arXiv 1703.00593, equation 6).
 
     With q = `said`, u = `unsaid` and `k = (q + u (1 - q)) / q` liked responses for each that was said to be, the risk
@@ -47,7 +49,7 @@ def positive_unlabelled(logits: Tensor, targets: Tensor, weights: Tensor, *, sai
     return told + (rest if unsaid == 0 else rest.clamp_min(0.0))
 
 
-def bradley_terry(preferred: Tensor, other: Tensor, weights: Tensor) -> Tensor:
+def bradley_terry(preferred: torch.Tensor, other: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """The mean of `-w log sigmoid(s+ - s-)` over pairs of responses to one conversation.
 
     Args:
@@ -61,7 +63,7 @@ def bradley_terry(preferred: Tensor, other: Tensor, weights: Tensor) -> Tensor:
     return (weights * functional.softplus(other - preferred)).mean()
 
 
-def cautious(logits: Tensor, caution: float) -> Tensor:
+def cautious(logits: torch.Tensor, caution: float) -> torch.Tensor:
     """What several heads say together: their mean less `caution` times their standard deviation, [rows].
 
     Heads that learnt from different users disagree where little is known, and a policy that seeks high scores goes
