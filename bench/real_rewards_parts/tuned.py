@@ -116,7 +116,8 @@ def _scored(model: Scorer, ids: list[list[int]], prepare: Prepare) -> Floats:
 
 @contextmanager
 def _fast() -> Iterator[None]:
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    # without cache: one context spans many steps, and kept casts would be of the weights before the first of them
+    with torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False):
         yield
 
 
