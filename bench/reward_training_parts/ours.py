@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from peers_parts.memory import peak_mib
+
 from training.reward.config import RewardConfig
 from training.reward.data import Examples
 from training.reward.fit import Encoded, Fit

@@ -14,12 +14,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from datasets import Dataset
+from peers_parts.memory import peak_mib
 from transformers import (
-    AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding, Trainer, TrainerCallback,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    DataCollatorWithPadding,
+    Trainer,
+    TrainerCallback,
     TrainingArguments,
 )  # fmt: skip
-
-from peers_parts.memory import peak_mib
 
 
 class Clock(TrainerCallback):
@@ -61,15 +64,15 @@ def common(wanted):
     }  # fmt: skip
 
 
-def hf(wanted, model, tokenizer, ids, labels, clock):
-    """transformers' Trainer."""
+def hf(wanted, model, tokenizer, ids, labels, clock):  # noqa: PLR0917
+    """Transformers' Trainer."""
     args = TrainingArguments(**common(wanted), per_device_train_batch_size=wanted["batch"])
     data = Dataset.from_dict({"input_ids": ids, "labels": labels})
     collate = DataCollatorWithPadding(tokenizer)
     return Binary(model=model, args=args, train_dataset=data, data_collator=collate, callbacks=[clock])
 
 
-def trl(wanted, model, tokenizer, ids, labels, clock):
+def trl(wanted, model, tokenizer, ids, labels, clock):  # noqa: PLR0917
     """TRL's RewardTrainer: every loved row against one that is not."""
     from trl import RewardConfig, RewardTrainer
 

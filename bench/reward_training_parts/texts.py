@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-
 from real_rewards_parts import sets
+
 from training.reward.bases import minilm
 from training.text import encode, load_tokenizer
 
