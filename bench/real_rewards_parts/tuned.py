@@ -72,7 +72,7 @@ def ids_of(texts: Sequence[Any], most: int, side: str = "right") -> list[list[in
     return found
 
 
-def fitted_scores(
+def fitted_scores(  # noqa: PLR0917
     ids: list[list[int]], batches: Callable[[np.random.Generator], list[Rows]], loss: Loss, plan: Plan, wanted: Rows,
     states: States,
 ) -> Floats:  # fmt: skip
@@ -116,7 +116,8 @@ def _scored(model: Scorer, ids: list[list[int]], prepare: Prepare) -> Floats:
 
 @contextmanager
 def _fast() -> Iterator[None]:
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    # without cache: one context spans many steps, and kept casts would be of the weights before the first of them
+    with torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False):
         yield
 
 
@@ -169,7 +170,7 @@ def conditional(loves: Floats, shown: Floats, groups: Rows) -> Loss:
     return loss
 
 
-def bradley_terry(scores: torch.Tensor, rows: Rows) -> torch.Tensor:
+def bradley_terry(scores: torch.Tensor, rows: Rows) -> torch.Tensor:  # noqa: ARG001 (as every loss is called)
     """Of rows that are better and worse in turn: `-log sigmoid(better - worse)`."""
     return -nn.functional.logsigmoid(scores[0::2] - scores[1::2]).mean()
 

