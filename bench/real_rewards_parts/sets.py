@@ -137,7 +137,11 @@ def upworthy(data: Path) -> Arms:
 
     arms = [row for row in pq.read_table(data / NEEDS["upworthy"][0]).to_pylist() if row["headline"]]
     arms = [row for row in arms if row["impressions"]]
-    arms.sort(key=lambda row: (row["test_week"], row["clickability_test_id"], row["headline"]))
+    began: dict[str, Any] = {}  # a few tests run into a second week: all of a test is of its first
+    for row in arms:
+        test = row["clickability_test_id"]
+        began[test] = min(began.get(test, row["test_week"]), row["test_week"])
+    arms.sort(key=lambda row: (began[row["clickability_test_id"]], row["clickability_test_id"], row["headline"]))
     titles: dict[str, set[str]] = {}
     for row in arms:
         titles.setdefault(row["clickability_test_id"], set()).add(row["headline"])
@@ -155,7 +159,7 @@ def upworthy(data: Path) -> Arms:
     whole: dict[Any, list[tuple[int, float, float]]] = {}
     for at, test in enumerate(tests.tolist()):
         whole.setdefault(test, []).append((at, clicks[at], shown[at]))
-    weeks = np.array([row["test_week"] for row in arms])[first]
+    weeks = np.array([began[row["clickability_test_id"]] for row in arms])[first]
     return Arms([title for _, title in place], clicks, shown, tests, weeks, _contests(groups), _contests(whole))
 
 
