@@ -65,7 +65,7 @@ def measured(data: Path, folder: Path, rows: int, repeats: int) -> dict[str, Any
                 "out": folder,
             }
             who = {"python": sys.executable} if name == "ours" else {"python": python}
-            script = "ours.py" if name == "ours" else "rival.py"
+            script = "ours.py" if name == "ours" else "rival_trainers.py"
             seen[name].append(child.measure(str(PARTS / script), **who, **given, **CONTENDERS[name]))
             print(f"seed {seed}, {name}: {told(seen[name][-1])}", flush=True)
     return {"rows": rows, "repeats": repeats, **figures(seen), "aim": AIM}

@@ -38,7 +38,7 @@ NUISANCES = ("words", "closing", "question", "emoji", "exclamation", "flattery")
 @click.option("--prompt-shift", is_flag=True, help="Weigh negatives as if they had the positives' prompts.")
 @click.option("--heads", type=options.Whole(1, 16), default=1, show_default=True, help="Of disjoint users, one body.")
 @click.option(
-    "--caution", type=options.Number(0), default=0.0, show_default=True, help="What the heads' disagreement costs."
+    "--caution", type=options.Number(0, 100), default=0.0, show_default=True, help="What the heads' disagreement costs."
 )
 @click.option(
     "--augmented",

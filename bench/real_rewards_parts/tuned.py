@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from training import pretrained
 from training.reward.bases import minilm
 from training.reward.batches import by_length
 from training.reward.frozen import Prepare, States, freeze, opened
@@ -48,7 +49,7 @@ class Scorer(nn.Module):
 
         super().__init__()
         torch.manual_seed(plan.seed)
-        self.base_model: Any = AutoModel.from_pretrained(minilm())
+        self.base_model: Any = pretrained.load(AutoModel, str(minilm()))
         self.config: Any = self.base_model.config
         self.head = nn.Linear(self.config.hidden_size, 1)
         self.pooling = plan.pooling

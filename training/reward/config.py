@@ -26,7 +26,7 @@ class RewardConfig(BaseModel):
     """Weigh negatives so that their prompts are like those of the positives: what is learnt is the response's part."""
     heads: int = Field(1, ge=1, le=16)
     """Several learn from disjoint users, over one body."""
-    caution: float = Field(0.0, ge=0)
+    caution: float = Field(0.0, ge=0, le=100)
     """A score is the heads' mean less this times their standard deviation."""
     augmented: float = Field(0.0, ge=0, le=1)
     """Share of the drawn rows that are learnt once more with a needless goodbye, flattery or an emoji behind the

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from assets.report import adversary_plots, convert, group_plot, plots, schema
+from assets.report import adversary_plots, convert, group_plot, plots, reward_plots, schema
 from experiments import gates, ledger
 from experiments.plan import Guardrail, Plan
 from experiments.readout import read
@@ -144,7 +144,21 @@ def _drawn(report: schema.Report) -> dict[str, bytes]:
         "ledger": plots.predicted_against_measured(report.ledger),
         "bots": plots.bots([schema.Bot(name="a", responses=9, **rates)]),
         "seconds": plots.seconds(report.seconds),
+        **_rewards(),
         **_adversaries(report),
+    }
+
+
+def _rewards() -> dict[str, bytes]:
+    edits = [{"edit": "closing appended", "shift": 0.8, "error": 0.05, "rows": 400, "hack": "closing", "sign": 1}]
+    known = {"offset": 0.1, "offset_ci": [0.0, 0.2], "auroc": 0.8, "auroc_ci": [0.7, 0.9]}
+    return {
+        "reward_ranking": reward_plots.curves(
+            [(0.0, 0.0), (0.2, 0.7), (1.0, 1.0)], [(0.5, 0.4), (1.0, 0.1)], auroc="0.8", average="0.3", rate=0.1
+        ),
+        "reward_audit": reward_plots.audit(edits, 0.1),
+        "reward_slices": reward_plots.slices([{"dimension": "place", "value": "turn 1"} | known], 0.2),
+        "reward_weeks": reward_plots.weeks([{"value": f"2026-01-{day:02d}"} | known for day in (5, 12)], 0.2),
     }
 
 

@@ -1,6 +1,6 @@
 """transformers' Trainer and TRL's RewardTrainer on the same rows; run in the environment that the benchmark makes.
 
-    python rival.py '{"kind": "hf" | "trl", "rows": FILE, "base": DIR, "batch": 32, ...}'
+    python rival_trainers.py '{"kind": "hf" | "trl", "rows": FILE, "base": DIR, "batch": 32, ...}'
 
 Float32, no gradient checkpointing, padding to the longest of a batch. TRL learns from pairs (a loved row against
 another), as many rows a step. Only time within steps counts: batching is off their clock.
