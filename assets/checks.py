@@ -9,6 +9,7 @@ import dagster as dg
 from assets import learnt, preflight, preflight_feedback, provenance, reward_checks
 from assets.asset import RunResource, opened_or_failed
 from assets.orchestration import words
+from assets.recipe import REWARDS
 from assets.run import Run
 from assets.verdict import Verdict
 
@@ -210,11 +211,7 @@ EVERY = (
     Check("incumbent", "guesses the log better than blindly", learnt.incumbent_learnt_the_log, blocking=True),
     Check("p_love", "better than chance on unseen users", p_love_beats_chance, blocking=True),
     Check("p_love", "chances that come true as often as they say", p_love_is_calibrated),
-    *(
-        Check(asset, what, judge, blocking=True)
-        for asset in reward_checks.REWARDS
-        for what, judge in reward_checks.judges(asset)
-    ),
+    *(Check(asset, what, judge, blocking=True) for asset in REWARDS for what, judge in reward_checks.judges(asset)),
     Check("policy", "no NaN in any round", learnt.figures_are_finite, blocking=True),
     Check("policy", "each round taught something", learnt.every_round_taught_something, blocking=True),
     Check("policy", "no judge trips too often in the last round", learnt.judges_let_policies_pass, blocking=True),

@@ -141,8 +141,6 @@ def seconds(run: Run, _: str = "") -> bytes | None:
     return plots.seconds(found.seconds(run))
 
 
-REWARDS = ("p_love", "helpfulness", "safety")
-"""Stages of which `of_reward` draws more."""
 _DRAWN_BY: dict[str, Any] = {
     "adversary": judged_days,
     "clean_feedback": love_by_day,

@@ -43,18 +43,11 @@ def unsplit(wanted: Reward, seed: int, labels: Any, users: Any, times: Any) -> s
     """Why examples cannot be divided into parts to train, validate and test on; None where they can."""
     import numpy as np
 
-    from training.reward.data import Examples, split
+    from training.reward.data import Examples, divided
 
-    config = wanted.config
+    config = wanted.config.model_copy(update={"seed": seed})
     try:
-        split(
-            Examples([], [], labels, np.ones(len(labels)), users, times),
-            test_users=config.test_users,
-            test_time=config.test_time,
-            validation_time=config.validation_time,
-            validation_users=config.validation_users,
-            seed=seed,
-        )
+        divided(Examples([], [], labels, np.ones(len(labels)), users, times), config, "users")
     except ValueError as error:
         return str(error)
     return None

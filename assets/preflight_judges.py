@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from assets import recipe_errors
-from assets.recipe import Recipe
+from assets.recipe import REWARDS, Recipe
 from assets.stages import panel
 
 _ASKED, _ANSWERED = [{"role": "user", "content": "What is two plus two?"}], "Two plus two is four."
@@ -75,11 +75,11 @@ def _checked(name: str, judge: Any) -> None:
 
 
 def _classifier(recipe: Recipe, name: str, model: str) -> Iterator[str]:
-    if model in panel.TRAINED:
+    if model in REWARDS:
         if model != "p_love" and model not in recipe.labelled():
             yield f"policy.judge.{name}.model is {model!r}, which the recipe leaves out: train it, or name a folder"
     elif not (Path(model) / "calibration.json").is_file():
         yield (
             f"policy.judge.{name}.model is {model!r}, where no reward model lies (calibration.json is missing): give a "
-            f"folder that a run's {', '.join(panel.TRAINED)} stage wrote, or one of these names"
+            f"folder that a run's {', '.join(REWARDS)} stage wrote, or one of these names"
         )

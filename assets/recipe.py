@@ -1,6 +1,6 @@
 """A recipe: what a run does and how much of it, read from TOML. One dial per stage; the rest is derived."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -181,6 +181,8 @@ class Experiment(Section):
 
 Labelled = Literal["helpfulness", "safety"]
 """Reward models that learn from labels; a recipe may leave either out."""
+REWARDS = (*get_args(Labelled), "p_love")
+"""Stages that train a reward model."""
 
 
 _GONE = {"experiment": ("pool",)}

@@ -6,7 +6,6 @@ from typing import Any
 from assets.run import Run
 from assets.verdict import Verdict
 
-REWARDS = ("helpfulness", "safety", "p_love")
 _AUDITED = {
     "ranking": "ranks better than chance on what it has not seen",
     "leakage": "nothing of the test part was trained on",

@@ -136,14 +136,9 @@ def main() -> None:
     parser.add_argument("--bandwidth", type=float, help="bytes a second of its memory, where it is not known")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     wanted = parser.parse_args()
-    import torch
+    from gpu_parts import device
 
-    if not (torch.cuda.is_available() or wanted.quick):
-        raise SystemExit(
-            "torch sees no GPU here, and this benchmark measures one with an 8B model: run it where there is one, with "
-            "at least 80 GB, or give --quick for a tiny model on the processor (to see that the code runs)"
-        )
-    name = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    name = device.named(quick=wanted.quick)
     peak = peak_of(name, wanted.peak_flops, wanted.bandwidth)
     from gpu_parts import scene
 

@@ -104,19 +104,14 @@ def main() -> None:
     parser.add_argument("--peak-flops", type=float, help="operations a second of the device, where it is not known")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     wanted = parser.parse_args()
-    import torch
+    from gpu_parts import device
     from gpu_parts.scene import LLAMA_8B, TINY
     from gpu_policy import peak_of
 
-    if not (torch.cuda.is_available() or wanted.quick):
-        raise SystemExit(
-            "torch sees no GPU here, and this benchmark measures one with an 8B model: run it where there is one, with "
-            "at least 80 GB, or give --quick for a tiny model on the processor (to see that the code runs)"
-        )
+    name = device.named(quick=wanted.quick)
     model, amount = (TINY, (16, 48, 8)) if wanted.quick else (LLAMA_8B, (128, 1024, 32))
     model = model | ({"num_hidden_layers": wanted.layers} if wanted.layers else {})
     found = measured(model, wanted.tuning, rows=amount[0], longest=amount[1], batch=amount[2])
-    name = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     peak = peak_of(name, wanted.peak_flops, None).flops
     for part in ("train", "score"):
         found[f"{part}_mfu"] = found[f"{part}_flops_s"] / peak if peak else None

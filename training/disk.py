@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and what is said when the disk has no room for them, or has spoilt one."""
 
+import hashlib
 import os
 import shutil
 import sys
@@ -35,6 +36,12 @@ def whole(file: Path, write: Callable[[Path], object], what: str) -> None:
             part.replace(file)
     finally:
         part.unlink(missing_ok=True)
+
+
+def sha256(file: Path) -> str:
+    """The digest of a file's bytes, in hexadecimal."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 @contextmanager

@@ -99,6 +99,7 @@ def reward(
     ranks.writable(out)
     if ranks.elsewhere(engine, out, tensorboard):
         return
+    from training.disk import sha256
     from training.labels.examples import read_feedback
     from training.reward.config import RewardConfig
     from training.reward.train import train_reward_model
@@ -120,7 +121,11 @@ def reward(
         seed=seed,
     )
     examples = ranks.examples_of(data, read_feedback)
-    lineage = {"data": _digest(data), "engine": engine.model_dump_json(), "command": _typed(sys.argv[1:])}
+    lineage = {
+        "data": f"{data.name} sha256 {sha256(data)}",
+        "engine": engine.model_dump_json(),
+        "command": _typed(sys.argv[1:]),
+    }
     work = out.with_name(f"{out.name}.work")
     state = work / _key(lineage["data"], lineage["engine"], str(base), config.model_dump_json())
     with ranks.curves(tensorboard) as follow:
@@ -150,13 +155,6 @@ def _local(base: str) -> str | Path:
 def _typed(words: list[str]) -> str:
     """The command as it was typed, places that lie elsewhere by their names alone: a card may be read anywhere."""
     return shlex.join(["loveloop", *(Path(each).name if each.startswith(("/", "~")) else each for each in words)])
-
-
-def _digest(file: Path) -> str:
-    import hashlib
-
-    with file.open("rb") as opened:
-        return f"{file.name} sha256 {hashlib.file_digest(opened, 'sha256').hexdigest()}"
 
 
 def _key(*content: Any) -> str:

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from assets import provenance
 from assets.errors import expected
 from assets.orchestration import columns
-from assets.pictures import REWARDS, of_reward, picture
+from assets.pictures import of_reward, picture
+from assets.recipe import REWARDS
 from assets.run import Facts, Run
 
 PLOT_WIDTH = 760

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from assets.recipe import Labelled, Recipe, Reward
 from assets.run import Facts, Run, Stage
 from assets.stages import feedback, labels, prompts, standing
+from training.disk import sha256
 from training.engine.config import EngineConfig
 from training.policy.load import fingerprint
 
@@ -241,17 +242,9 @@ def labelled(name: Labelled) -> Stage:
     def labels_file(run: Run) -> Any:
         wanted = run.recipe.labelled()[name]
         place = Path(str(wanted.labels))
-        return [fingerprint_of_file(place) if place.is_file() else None, _weights(wanted.base)]
+        return [sha256(place) if place.is_file() else None, _weights(wanted.base)]
 
     return _stage(name, f"{name}: a reward model from labels", _learns(name), labels_file)
-
-
-def fingerprint_of_file(file: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    import hashlib
-
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _own_base(run: Run) -> Any:

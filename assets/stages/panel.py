@@ -1,15 +1,12 @@
 """The judges of a recipe: which, with which settings, and what names them."""
 
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
-from assets.recipe import Labelled, Recipe
+from assets.recipe import REWARDS, Recipe
 from assets.run import Run
 from assets.stages import standing
 from training.policy.load import fingerprint
-
-TRAINED = (*get_args(Labelled), "p_love")
-"""Reward models that a run trains, by which a classifier judge may name its model."""
 
 
 class Wanted(NamedTuple):
@@ -70,7 +67,7 @@ def _version(judge: Wanted) -> str:
 
 def _in(run: Run, name: str, judge: Wanted) -> dict[str, Any]:
     """The settings with what the run knows: where its models lie, and where answers of a server are kept."""
-    if judge.use == "classifier" and judge.settings.get("model") in TRAINED:
+    if judge.use == "classifier" and judge.settings.get("model") in REWARDS:
         standing.judged_by(run, judge.settings["model"], name)
         return judge.settings | {"model": run.place(judge.settings["model"])}
     if judge.use == "llm":

@@ -49,7 +49,7 @@ def model_of(task: Task) -> str:
     return "p_love" if task == "love" else task
 
 
-def _aims(run: Run, love_weight: float) -> tuple[dict[Task, float], standing.Standing]:
+def _aims(run: Run, love_weight: float) -> tuple[dict[Task, float], standing.RewardStanding]:
     """The weight of each task whose reward may rank, and what was left out.
 
     Raises:

@@ -10,7 +10,7 @@ class UnprovenRewardError(ValueError):
     """A reward model that may not be used is needed; the text says which, why, and what to do."""
 
 
-class Standing(NamedTuple):
+class RewardStanding(NamedTuple):
     """Reward models that a policy is optimised against, and those that are left out.
 
     Attributes:
@@ -43,7 +43,7 @@ def refusal(facts: Facts) -> str | None:
     return f"ranking: AUROC {facts.get('auroc')}, interval {facts.get('auroc_ci')}, must lie above .5"
 
 
-def of(run: Run, names: Iterable[str]) -> Standing:
+def of(run: Run, names: Iterable[str]) -> RewardStanding:
     """The standing of a run's reward models, by the names of their stages; which of them may be left out.
 
     P[Love] never is: what the loop predicts, gates and learns rests on it. The others are left out unless the recipe
@@ -58,7 +58,7 @@ def of(run: Run, names: Iterable[str]) -> Standing:
     if stops or len(found) == len(every):
         name = (stops or every)[0]
         raise UnprovenRewardError(f"the {name} model must not rank anything: {found[name]}. {_cure(name)}")
-    return Standing(tuple(name for name in every if name not in found), found)
+    return RewardStanding(tuple(name for name in every if name not in found), found)
 
 
 def usable(run: Run, name: str) -> bool:

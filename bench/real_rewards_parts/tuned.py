@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from training import pretrained
+from training.reward import losses
 from training.reward.bases import minilm
 from training.reward.batches import by_length
 from training.reward.frozen import Prepare, States, freeze, opened
@@ -172,8 +173,8 @@ def conditional(loves: Floats, shown: Floats, groups: Rows) -> Loss:
 
 
 def bradley_terry(scores: torch.Tensor, rows: Rows) -> torch.Tensor:  # noqa: ARG001 (as every loss is called)
-    """Of rows that are better and worse in turn: `-log sigmoid(better - worse)`."""
-    return -nn.functional.logsigmoid(scores[0::2] - scores[1::2]).mean()
+    """The product's loss, of rows that are better and worse in turn."""
+    return losses.bradley_terry(scores[0::2], scores[1::2], torch.ones(len(scores) // 2))
 
 
 def duels(better: Rows, worse: Rows, size: int = 64) -> Callable[[np.random.Generator], list[Rows]]:

@@ -9,14 +9,14 @@ from training.labels.rows import open_rows
 from training.text import Conversation
 
 
-class Asked(NamedTuple):
+class FilePrompts(NamedTuple):
     """The prompts of a file, and whose they are; `users` is None where the file has no column `user_id`."""
 
     conversations: list[Conversation]
     users: list[str] | None
 
 
-def read_prompts(path: Path) -> Asked:
+def read_prompts(path: Path) -> FilePrompts:
     """Read prompts, each a conversation that ends with the user.
 
     Args:
@@ -39,4 +39,4 @@ def read_prompts(path: Path) -> Asked:
             users.append(cells.user(row, place, otherwise=", or leave the column out"))
     if not told:
         raise ValueError(f"{path} holds no row: a prompt is a conversation in which the user spoke last")
-    return Asked(told, users if "user_id" in columns else None)
+    return FilePrompts(told, users if "user_id" in columns else None)

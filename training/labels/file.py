@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from training.disk import sha256
 from training.labels import cells
 from training.labels.labelled import Labelled
 from training.labels.rows import SUFFIXES, open_rows
@@ -103,8 +104,7 @@ def _table(examples: list[_Example]) -> Any:
 
 
 def _origin(path: Path, columns: list[str], examples: list[_Example], skipped: dict[str, int]) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256(path)
     share = sum(each.label for each in examples) / len(examples)
     left = [f"left out, {reason}: {count:,}" for reason, count in skipped.items() if count]
     assumed = [f"without {name}" for name in ("user_id", "served_at") if name not in columns]

@@ -8,7 +8,7 @@ import numpy as np
 from training.reward.clusters import mean, ratio, units
 from training.reward.edits import EDITS, Edit
 from training.reward.measure import Measured, Scored
-from training.reward.metrics import Estimate, Floats
+from training.reward.metrics import Estimate, Floats, mean_ranks
 from training.reward.model import RewardModel
 from training.reward.refusals import Bias
 from training.reward.thresholds import Finding, Thresholds
@@ -159,7 +159,7 @@ def length_of(scored: Scored, score: Estimate) -> Length:
     come true alike for short and long responses.
     """
     weights, labels = scored.weights, scored.examples.labels
-    ranks = _ranks(scored.lengths)
+    ranks = mean_ranks(scored.lengths)
     centred = ranks - np.average(ranks, weights=weights)
     spread = _deviation(centred, weights) * _deviation(labels - np.average(labels, weights=weights), weights)
     if spread == 0:
@@ -168,11 +168,6 @@ def length_of(scored: Scored, score: Estimate) -> Length:
     gap = scored.chances - labels
     excess = mean(centred * (gap - np.average(gap, weights=weights)) / spread, weights, scored.users)
     return Length(score, label, promised, excess)
-
-
-def _ranks(values: Floats) -> Floats:
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(count) - (count - 1) / 2)[place], dtype=np.float64)
 
 
 def _deviation(centred: Floats, weights: Floats) -> float:

@@ -14,7 +14,7 @@ from training.reward.config import RewardConfig
 from training.reward.data import Examples
 from training.reward.metrics import Floats
 from training.reward.model import RewardModel
-from training.reward.recalibration import Sample, calibrate
+from training.reward.recalibration import CalibrationRows, calibrate
 from training.reward.residual import fit_residual
 from training.reward.sampling import evaluation_rows
 from training.text import load_tokenizer
@@ -22,29 +22,6 @@ from training.text import load_tokenizer
 if TYPE_CHECKING:
     from training.reward.fit import Fit, Fitted
     from training.reward.frozen import States
-
-
-def fit_model(
-    train: Examples,
-    validation: Examples,
-    *,
-    base: str,
-    config: RewardConfig,
-    name: str,
-    states: "States | None" = None,
-) -> tuple[RewardModel, "Fit", list[float]]:
-    """A fitted and calibrated model, the fit that made it, and its validation losses by epoch.
-
-    Args:
-        train: What is learnt from.
-        validation: Other users, for early stopping and calibration.
-        base: See `check_base`.
-        config: The dials.
-        name: For the progress bars.
-        states: Outputs of frozen layers, by text; the folds of a cross-validation share them.
-    """
-    fit, fitted = fit_classifier(train, validation, base=base, config=config, name=name, states=states)
-    return calibrated(fit, fitted, validation), fit, fitted.losses
 
 
 def fit_classifier(
@@ -60,7 +37,20 @@ def fit_classifier(
     tell: Callable[[str], None] = silent,
     follow: Follow = nobody,
 ) -> "tuple[Fit, Fitted]":
-    """Fit a classifier through the engine; the fit holds the best epoch's weights, on rank 0."""
+    """Fit a classifier through the engine; the fit holds the best epoch's weights, on rank 0.
+
+    Args:
+        train: What is learnt from.
+        validation: Other users, for early stopping.
+        base: See `check_base`.
+        config: The dials.
+        name: For the progress bars.
+        states: Outputs of frozen layers, by text; the folds of a cross-validation share them.
+        engine: As `train_reward_model` takes it; as are `state`, `tell` and `follow`.
+        state: Likewise.
+        tell: Likewise.
+        follow: Likewise.
+    """
     from training.engine.memory import ModelSize, advised, planned, room_of
     from training.engine.placing import device_of, place
     from training.engine.schedule import reward_course
@@ -106,7 +96,7 @@ def calibrated(fit: "Fit", fitted: "Fitted", validation: Examples) -> RewardMode
         residual = fit_residual(config.residual, raw, held.labels, held.responses, weights)
         raw = residual.apply(raw, held.responses)
     calibration = calibrate(
-        Sample(raw - np.log(fitted.stands_for), held.labels, weights),
+        CalibrationRows(raw - np.log(fitted.stands_for), held.labels, weights),
         held.users,
         prior_shift=float(np.log(fitted.stands_for)),
         seed=config.seed,

@@ -116,7 +116,7 @@ def within_folds(labels: Floats, scores: Floats, weights: Floats, folds: Rows) -
 
 
 def _out_of_fold(every: Examples, owner: Rows, base: str, config: RewardConfig, name: str) -> Floats:
-    from training.reward.classifier import fit_model
+    from training.reward.classifier import calibrated, fit_classifier
 
     logits = np.zeros(len(every.labels))
     states: States = {}
@@ -124,7 +124,8 @@ def _out_of_fold(every: Examples, owner: Rows, base: str, config: RewardConfig, 
         inside = np.flatnonzero(owner == fold)
         train, validation = _without(every, owner != fold, config, fold)
         title = f"{name}, fold {fold + 1}"
-        model, fit, _ = fit_model(train, validation, base=base, config=config, name=title, states=states)
+        fit, fitted = fit_classifier(train, validation, base=base, config=config, name=title, states=states)
+        model = calibrated(fit, fitted, validation)
         raw = fit.raw(fit.encoded(every.take(inside)).ids, f"{title}: unseen users")
         logits[inside] = model.calibration.apply(raw)
     return logits

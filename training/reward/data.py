@@ -7,11 +7,12 @@ annotators write all of them, so a split by annotator and time would leave next 
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from training.reward.config import RewardConfig
 from training.reward.metrics import Floats
 from training.reward.pairs import UNPAIRED, read_pairs
 from training.text import Conversation, parse, parse_responses
@@ -140,6 +141,21 @@ class Split(NamedTuple):
     validation: Rows
     test: Rows
     later: Rows
+
+
+def divided(every: Examples, config: RewardConfig, by: Literal["users", "conversations"]) -> Split:
+    """The parts of examples, as the dials of a training put them aside: the same rows give the same parts."""
+    if by == "conversations":
+        shares = {"test": config.test_users, "validation": config.validation_users}
+        return split_labels(every.labels, openings(every), **shares, seed=config.seed)
+    return split(
+        every,
+        test_users=config.test_users,
+        test_time=config.test_time,
+        validation_users=config.validation_users,
+        validation_time=config.validation_time,
+        seed=config.seed,
+    )
 
 
 def split(

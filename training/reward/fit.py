@@ -24,7 +24,7 @@ from training.reward.data import Examples, Rows, subsample, user_folds
 from training.reward.frozen import Prepare, States, opened
 from training.reward.last_token import logits_of
 from training.reward.losses import binary, bradley_terry, positive_unlabelled
-from training.reward.metrics import Floats
+from training.reward.metrics import Floats, log_loss
 from training.reward.pairs import coupled
 from training.reward.trim import Trim
 from training.text import trimmed
@@ -173,7 +173,7 @@ class Fit:
         if self._paired:
             preferred, other = part.units.T
             return float(np.average(np.logaddexp(0, raw[other] - raw[preferred]), weights=part.weights[preferred]))
-        return float(np.average(np.logaddexp(0, raw) - part.labels * raw, weights=part.weights))
+        return float(np.average(log_loss(part.labels, raw), weights=part.weights))
 
     def encoded(self, part: Examples) -> Encoded:
         """Token ids, labels and trust of these rows, and what of them did not fit."""

@@ -67,6 +67,15 @@ def brier(labels: Floats, chances: Floats, weights: Floats | None = None) -> flo
     return float(np.average((chances - labels) ** 2, weights=weights))
 
 
+def log_loss(labels: Floats, logits: Floats) -> Floats:
+    """Cross-entropy of each row, `log(1 + e^z) - y z` in nats, shape [rows].
+
+    >>> log_loss(np.array([1.0, 0.5]), np.array([0.0, 0.0])).round(3).tolist()
+    [0.693, 0.693]
+    """
+    return np.asarray(np.logaddexp(0.0, logits) - labels * logits)
+
+
 def calibration_error(labels: Floats, chances: Floats, weights: Floats | None = None, *, bins: int = 10) -> float:
     """ECE: mean distance between chance and rate over bins of equal weight (rare labels make equal widths useless).
 
@@ -117,12 +126,17 @@ def rank_correlation(first: Floats, second: Floats, weights: Floats | None = Non
     1.0
     """
     weight = np.ones_like(first) if weights is None else weights
-    x, y = (rank - np.average(rank, weights=weight) for rank in (_ranks(first), _ranks(second)))
+    x, y = (rank - np.average(rank, weights=weight) for rank in (mean_ranks(first), mean_ranks(second)))
     spread = float(np.sqrt((weight @ x**2) * (weight @ y**2)))
     return float(weight @ (x * y)) / spread if spread > 0 else 0.0
 
 
-def _ranks(values: Floats) -> Floats:
+def mean_ranks(values: Floats) -> Floats:
+    """Ranks from 1, ties sharing their mean.
+
+    >>> mean_ranks(np.array([5.0, 1.0, 5.0])).tolist()
+    [2.5, 1.0, 2.5]
+    """
     _, place, count = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray((np.cumsum(count) - (count - 1) / 2)[place], dtype=np.float64)
 

@@ -16,7 +16,7 @@ from scipy.optimize import isotonic_regression
 from training.reward.calibration import Calibration, Trial
 from training.reward.clusters import ratio, units
 from training.reward.data import uniform
-from training.reward.metrics import Floats, sigmoid
+from training.reward.metrics import Floats, log_loss, sigmoid
 
 FOLDS = 5
 FEWEST = 20
@@ -27,22 +27,22 @@ _LEAST_SLOPE = 0.02
 """Of a polyline between knots: flat parts would make ties and cost AUROC."""
 
 
-class Sample(NamedTuple):
+class CalibrationRows(NamedTuple):
     """Rows to calibrate on: logits with the prior shift subtracted, targets, weights (trust x sampling)."""
 
     logits: Floats
     labels: Floats
     weights: Floats
 
-    def take(self, rows: npt.NDArray[np.bool_]) -> "Sample":
+    def take(self, rows: npt.NDArray[np.bool_]) -> "CalibrationRows":
         """These rows."""
-        return Sample(*(column[rows] for column in self))
+        return CalibrationRows(*(column[rows] for column in self))
 
 
-Fitter = Callable[[Sample], Calibration]
+Fitter = Callable[[CalibrationRows], Calibration]
 
 
-def calibrate(sample: Sample, users: npt.NDArray[np.str_], *, prior_shift: float, seed: int) -> Calibration:
+def calibrate(sample: CalibrationRows, users: npt.NDArray[np.str_], *, prior_shift: float, seed: int) -> Calibration:
     """Choose a calibrator by cross-validation over users, and fit it on all rows.
 
     1. Users are dealt into `FOLDS` folds by a salted hash; of fewer than `clusters.FEWEST` users each row is its own.
@@ -67,7 +67,7 @@ def calibrate(sample: Sample, users: npt.NDArray[np.str_], *, prior_shift: float
     names, owner = np.unique(held, return_inverse=True)
     folds = np.array([int(uniform(str(name), f"{seed}/calibration") * FOLDS) for name in names])[owner]
     logits = {name: _held_out(sample, folds, fit) for name, fit in _FITTERS.items()}
-    losses = {name: _log_loss(sample.labels, each) for name, each in logits.items()}
+    losses = {name: log_loss(sample.labels, each) for name, each in logits.items()}
     used = "none"
     for name, loss in losses.items():
         gain, error = ratio(losses[used] - loss, sample.weights, held)
@@ -77,30 +77,25 @@ def calibrate(sample: Sample, users: npt.NDArray[np.str_], *, prior_shift: float
     for name, loss in losses.items():
         gain, error = ratio(losses["none"] - loss, sample.weights, held)
         squared = (sigmoid(logits[name]) - sample.labels) ** 2
-        log_loss, score = (float(np.average(each, weights=sample.weights)) for each in (loss, squared))
-        tried.append(Trial(name, log_loss, score, gain, gain - 1.96 * error, gain + 1.96 * error, name == used))
+        lost, score = (float(np.average(each, weights=sample.weights)) for each in (loss, squared))
+        tried.append(Trial(name, lost, score, gain, gain - 1.96 * error, gain + 1.96 * error, name == used))
     return _FITTERS[used](sample)._replace(prior_shift=prior_shift, tried=tuple(tried))
 
 
-def _held_out(sample: Sample, folds: npt.NDArray[np.int64], fit: Fitter) -> Floats:
+def _held_out(sample: CalibrationRows, folds: npt.NDArray[np.int64], fit: Fitter) -> Floats:
     found = np.empty_like(sample.logits)
     for fold in np.unique(folds):
         found[folds == fold] = fit(sample.take(folds != fold)).fitted(sample.logits[folds == fold])
     return found
 
 
-def _log_loss(labels: Floats, logits: Floats) -> Floats:
-    """Of each row: `log(1 + e^z) - y z`, nats."""
-    return np.asarray(np.logaddexp(0.0, logits) - labels * logits)
-
-
-def fit_temperature(sample: Sample) -> Calibration:
+def fit_temperature(sample: CalibrationRows) -> Calibration:
     """The scale alone that maximises the weighted likelihood (Guo et al., *On calibration*, 2017)."""
     (scale,) = _maximised(sample, sample.logits[:, None], np.array([1.0]))
     return Calibration(scale=scale) if scale > 0 else Calibration()
 
 
-def fit_platt(sample: Sample) -> Calibration:
+def fit_platt(sample: CalibrationRows) -> Calibration:
     """Scale and offset that maximise the weighted likelihood of `sigmoid(scale * logit + offset)`.
 
     A scale that would not be positive (the scores rank no better than a coin) leaves all as it is: calibration never
@@ -111,7 +106,7 @@ def fit_platt(sample: Sample) -> Calibration:
     return Calibration(scale=scale, offset=offset) if scale > 0 else Calibration()
 
 
-def _maximised(sample: Sample, design: Floats, start: Floats, *, steps: int = 50) -> list[float]:
+def _maximised(sample: CalibrationRows, design: Floats, start: Floats, *, steps: int = 50) -> list[float]:
     """Newton's method; a pseudo-observation of each parameter at its start keeps it finite."""
     weight = sample.weights * len(sample.weights) / sample.weights.sum()
     theta = start.copy()
@@ -126,7 +121,7 @@ def _maximised(sample: Sample, design: Floats, start: Floats, *, steps: int = 50
     return [float(each) for each in theta]
 
 
-def fit_isotonic(sample: Sample) -> Calibration:
+def fit_isotonic(sample: CalibrationRows) -> Calibration:
     """A strictly increasing polyline of logits: centred isotonic regression (Oron and Flournoy, 2017).
 
     1. Rows of one logit are averaged, so ties stay ties and are the only ones.

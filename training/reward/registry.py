@@ -1,6 +1,5 @@
 """Saved reward models as they lie on disk: found, read, checked against their manifest, compared."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from training.disk import whole
+from training.disk import sha256, whole
 from training.reward import calibration
 from training.reward.metrics import Estimate, auroc, bootstrap_over_users, brier, calibration_error, sigmoid
 
@@ -80,7 +79,7 @@ class Compared(NamedTuple):
 
 def write_manifest(directory: Path) -> None:
     """Note every file of a model's directory with its size and sha256, in `manifest.json`."""
-    files = {name: {"bytes": file.stat().st_size, "sha256": _digest(file)} for name, file in _files(directory)}
+    files = {name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for name, file in _files(directory)}
     content = {"made_at": datetime.now(UTC).isoformat(timespec="seconds"), "files": files}
     text = json.dumps(content, indent=1) + "\n"
     whole(directory / MANIFEST, partial(_write, text), "the manifest of a reward model")
@@ -102,7 +101,7 @@ def changes(directory: Path) -> list[str]:
         size = file.stat().st_size
         if name in noted and size != noted[name]["bytes"]:
             told.append(f"{name} has {size:,} bytes, was saved with {noted[name]['bytes']:,}")
-        elif name in noted and _digest(file) != noted[name]["sha256"]:
+        elif name in noted and sha256(file) != noted[name]["sha256"]:
             told.append(f"{name} has other bytes than were saved, as many as before")
     return told
 
@@ -189,7 +188,7 @@ _SIGNS = ((1, 0), (0, 1), (-1, 1))
 
 def _common_test(every: Any, one: SavedModel, other: SavedModel) -> Any:
     from training.reward.config import RewardConfig
-    from training.reward.train import divided
+    from training.reward.data import divided
 
     first, second = (
         divided(every, RewardConfig.model_validate(each.facts["config"]), each.facts["by"]).test
@@ -208,11 +207,6 @@ def _files(directory: Path) -> Iterator[tuple[str, Path]]:
     for file in sorted(directory.rglob("*")):
         if file.is_file() and file.name != MANIFEST:
             yield str(file.relative_to(directory)), file
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _write(text: str, place: Path) -> None:

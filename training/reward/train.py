@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from training.reward.bases import check_base
 from training.reward.card import card
 from training.reward.classifier import calibrated, evaluation_sample, fit_classifier
 from training.reward.config import RewardConfig
-from training.reward.data import Examples, Split, openings, read_examples, split, split_labels
+from training.reward.data import Examples, divided, read_examples
 from training.reward.examination import examine
 from training.reward.leakage import check
 from training.reward.metrics import Estimate, auroc, bootstrap_over_users
@@ -28,9 +28,6 @@ from training.reward.registry import write_manifest
 from training.reward.report import RewardReport
 from training.reward.usage import usage
 from training.text import load_tokenizer, whole
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["RewardConfig", "RewardReport", "train_reward_model"]
 
@@ -136,21 +133,6 @@ def train_reward_model(
 def _named(base: str | Path) -> str:
     """A base by name and weights; never by where it lay, which is nobody's place once the model was moved."""
     return f"{Path(base).name}@{fingerprint(base)}" if Path(base).is_dir() else str(base)
-
-
-def divided(every: Examples, config: RewardConfig, by: Literal["users", "conversations"]) -> Split:
-    """The parts of examples, as the dials of a training put them aside: the same rows give the same parts."""
-    if by == "conversations":
-        shares = {"test": config.test_users, "validation": config.validation_users}
-        return split_labels(every.labels, openings(every), **shares, seed=config.seed)
-    return split(
-        every,
-        test_users=config.test_users,
-        test_time=config.test_time,
-        validation_users=config.validation_users,
-        validation_time=config.validation_time,
-        seed=config.seed,
-    )
 
 
 def _pair_accuracy(model: RewardModel, test: Examples, config: RewardConfig, name: str) -> Estimate | None:

@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from training.reward.calibration import Calibration
 from training.reward.data import Examples
 from training.reward.messages import MessageEncoder, Vectors
-from training.reward.metrics import Floats
-from training.reward.recalibration import Sample, calibrate
+from training.reward.metrics import Floats, log_loss
+from training.reward.recalibration import CalibrationRows, calibrate
 from training.reward.surface import PLACE, SURFACE, place, surface
 from training.reward.trees import Trees
 from training.text import Conversation
@@ -161,7 +161,7 @@ def fit_views(
     learnt = views(encoder, train.conversations, train.responses, config, progress=progress)
     held = views(encoder, validation.conversations, validation.responses, config, progress=progress)
     heads = fit_heads(learnt, train.labels, train.weights, (held, validation.labels, validation.weights), config)
-    sample = Sample(_mean(heads, held), validation.labels, validation.weights)
+    sample = CalibrationRows(_mean(heads, held), validation.labels, validation.weights)
     calibration = calibrate(sample, validation.users, prior_shift=0.0, seed=config.seed)
     return ViewsReward(encoder, heads, calibration, config)
 
@@ -208,7 +208,7 @@ def fit_heads(
     if config.head == "trees":
         return [_trees(rows, labels, weights, config, config.seed * 1_000 + bag) for bag in range(config.bags)]
     found = [_linear(rows, labels, weights, config, strength) for strength in config.strengths]
-    loss = [_loss(head.logits(held[0]), held[1], held[2]) for head in found]
+    loss = [np.average(log_loss(held[1], head.logits(held[0])), weights=held[2]) for head in found]
     return [found[int(np.argmin(loss))]]
 
 
@@ -248,10 +248,6 @@ def _doubled(rows: Floats, labels: Floats, weights: Floats) -> tuple[Floats, npt
     kind = np.concatenate([labels > 0, np.zeros(int(soft.sum()), bool)]).astype(np.int64)
     share = np.concatenate([np.where(labels > 0, labels, 1.0), 1 - labels[soft]])
     return np.concatenate([rows, rows[soft]]), kind, share * np.concatenate([weights, weights[soft]])
-
-
-def _loss(logits: Floats, labels: Floats, weights: Floats) -> float:
-    return float(np.average(np.logaddexp(0, logits) - labels * logits, weights=weights))
 
 
 def _mean(heads: Sequence[Trees | Linear], rows: Floats) -> Floats:

@@ -6,19 +6,21 @@ import pytest
 
 from training.reward.calibration import Calibration
 from training.reward.metrics import auroc, brier, sigmoid
-from training.reward.recalibration import Sample, calibrate, fit_isotonic, fit_platt, fit_temperature
+from training.reward.recalibration import CalibrationRows, calibrate, fit_isotonic, fit_platt, fit_temperature
 
 
-def drawn(seed: int, rows: int = 3_000, *, centre: float = -3.0, spread: float = 1.0) -> tuple[Sample, np.ndarray]:
+def drawn(
+    seed: int, rows: int = 3_000, *, centre: float = -3.0, spread: float = 1.0
+) -> tuple[CalibrationRows, np.ndarray]:
     """Rows whose labels come true exactly as their logits say, of 300 users."""
     random = np.random.default_rng(seed)
     logits = random.normal(centre, spread, rows)
     labels = (random.random(rows) < sigmoid(logits)).astype(float)
     users = np.array([f"user {each}" for each in random.integers(0, 300, rows)])
-    return Sample(logits, labels, np.ones(rows)), users
+    return CalibrationRows(logits, labels, np.ones(rows)), users
 
 
-def log_loss(sample: Sample, logits: np.ndarray) -> float:
+def log_loss(sample: CalibrationRows, logits: np.ndarray) -> float:
     return float(np.average(np.logaddexp(0, logits) - sample.labels * logits, weights=sample.weights))
 
 
