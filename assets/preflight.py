@@ -125,7 +125,8 @@ def _labels(run: Run) -> Iterator[str]:
 def _file(run: Run, name: str, wanted: Reward) -> Iterator[str]:
     """A labels file is read whole: a wrong row, or too few of a kind in one part, is not met in the seventh stage."""
     from training.labels import file
-    from training.reward.data import opening, read_examples
+    from training.reward.data import read_examples
+    from training.reward.split import opening
 
     try:
         examples = read_examples(file.read(str(wanted.labels)).table)

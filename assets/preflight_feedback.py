@@ -43,7 +43,8 @@ def unsplit(wanted: Reward, seed: int, labels: Any, users: Any, times: Any) -> s
     """Why examples cannot be divided into parts to train, validate and test on; None where they can."""
     import numpy as np
 
-    from training.reward.data import Examples, divided
+    from training.reward.data import Examples
+    from training.reward.split import divided
 
     config = wanted.config.model_copy(update={"seed": seed})
     try:
@@ -55,7 +56,7 @@ def unsplit(wanted: Reward, seed: int, labels: Any, users: Any, times: Any) -> s
 
 def unsplit_labels(wanted: Reward, seed: int, labels: Any, openings: list[str]) -> str | None:
     """As `unsplit`, for labels, which are divided by conversation."""
-    from training.reward.data import split_labels
+    from training.reward.split import split_labels
 
     shares = {"test": wanted.config.test_users, "validation": wanted.config.validation_users}
     try:

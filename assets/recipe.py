@@ -69,6 +69,9 @@ class TrainingSet(Section):
     """For `decay`: what is left of the credit one turn earlier."""
     positive: Literal["love", "like"] = "love"
     """What P[Love] learns to predict: a love, or for products with thumbs alone a love or a like."""
+    young: bool = False
+    """Keep responses that are not mature yet, for training alone: how likely their love has come by now is taken into
+    account. See docs/rewards.md."""
 
 
 class Incumbent(Section):

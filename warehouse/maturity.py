@@ -1,6 +1,12 @@
 """When a response is old enough that a missing love means something."""
 
-from typing import Final
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 LONGEST: Final = 87_600
 """Hours: ten years. More is no wait but a slip, and further back than time stamps reach."""
@@ -20,3 +26,27 @@ def age(hours: float) -> float:
         rule = f"must be a finite number of hours from 0 to {LONGEST:,}: 24 waits for a day"
         raise ValueError(f"maturity_hours == {hours!r}, {rule}")
     return hours
+
+
+def arrived(delays: npt.NDArray[np.float64], ages: npt.NDArray[np.float64], hours: float) -> npt.NDArray[np.float64]:
+    """The chance that a love which comes within `hours` has come by each age: the delays' empirical distribution.
+
+    Each end of the distribution is given one observation more, so that no age says 0: a row of chance 0 would teach
+    nothing, and a love of such a row would be impossible.
+
+    Args:
+        delays: Hours from a response to its first love, of mature responses with a love, [loves].
+        ages: Hours since a response was served, [rows].
+        hours: The maturity; later loves are left out, as a mature response's label leaves them open.
+
+    Returns:
+        In (0, 1), [rows].
+
+    >>> import numpy as np
+    >>> arrived(np.array([0.1, 0.2, 3.0, 40.0]), np.array([0.05, 1.0, 5.0]), 24.0).round(2).tolist()
+    [0.2, 0.6, 0.8]
+    """
+    import numpy as np
+
+    within = np.sort(delays[delays <= hours])
+    return np.asarray((np.searchsorted(within, ages, side="right") + 1) / (len(within) + 2))

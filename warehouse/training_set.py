@@ -12,20 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
-from warehouse import connection, maturity, uncounted
+from warehouse import connection, maturity, training_rows, uncounted
 from warehouse.adversary.versions import filter_version
+from warehouse.training_rows import MATURED
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
 EXAMPLES, MANIFEST, ERASED = "examples.parquet", "manifest.json", "ERASED.json"
-COLUMNS = (
-    "response_id", "event_id", "user_id", "served_at", "conversation", "response", "policy", "love", "like", "dislike",
-    "trust", "credit", "credit_rule",
-)  # fmt: skip
-"""event_id as text, served_at in UTC, conversation as JSON; credit in [0, 1], love is credit > 0; sorted by served_at,
-response_id."""
 Credit = Literal["last_turn", "conversation", "decay"]
 """Which responses of a conversation a love speaks for; see warehouse/storage/views/4_credit.sql."""
 Positive = Literal["love", "like"]
@@ -68,6 +63,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         decay: What is left of the credit one turn earlier, for `decay`; else None.
         replaces: Hashes of the sets that this one was before users were erased from it, the first one first.
         positive: What `love` says of a row: that it earned a love, or (`like`) a love or a like.
+        young: Rows that are not mature yet; 0 where they are left out.
     """
 
     hash: str
@@ -84,6 +80,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     decay: float | None = None
     replaces: tuple[str, ...] = ()
     positive: str = "love"
+    young: int = 0
 
     @classmethod
     def read(cls, directory: Path) -> Manifest:
@@ -122,6 +119,7 @@ def build(
     credit: Credit = "last_turn",
     decay: float = 0.5,
     positive: Positive = "love",
+    young: bool = False,
 ) -> Manifest:
     """Freeze the clean feedback.
 
@@ -135,15 +133,18 @@ def build(
         out: Parent folder; the set is `out/<first 12 of the hash>/`.
         as_of: Judge states and maturity at this moment (time zone required); now if left out.
         since: Only responses served at or after this moment.
-        maturity_hours: Responses younger than this at `as_of` are left out.
+        maturity_hours: Responses younger than this at `as_of` are left out, or told apart by `young`.
         credit: Which responses of a conversation a love speaks for: the one that was loved (`last_turn`), also all
             earlier ones (`conversation`), or those with less the earlier they were (`decay`).
         decay: For `decay`, what is left of the credit one turn earlier, in (0, 1).
         positive: What makes a row a positive, `love` in the set: a love, or for products with thumbs alone a love or a
             like (`like`).
+        young: Keep responses that are not mature yet, and say in the column `matured` how likely their love, if it
+            comes, has come by now. A model can learn from them, and nothing is measured on them.
 
     Raises:
-        TrainingSetError: Nothing to learn from, or no such rule of credit or positive; says what was seen.
+        TrainingSetError: Nothing to learn from, or no such rule of credit or positive, or young rows beside loves that
+            speak for several turns; says what was seen.
         ValueError: A maturity that is none.
         WarehouseError: The warehouse cannot be read.
     """
@@ -151,9 +152,15 @@ def build(
     if positive not in get_args(Positive):
         raise TrainingSetError(f"positive == {positive!r}, must be one of {', '.join(get_args(Positive))}")
     moment, earliest = as_of or datetime.now(UTC), since or datetime(1, 1, 2, tzinfo=UTC)
-    window = {"moment": moment, "earliest": earliest, "hours": maturity.age(maturity_hours)}
+    if young and credit != "last_turn":
+        raise TrainingSetError(
+            f"young rows with credit == {credit!r}: how long a love takes is known of the response that was loved, not "
+            "of earlier turns; take credit last_turn, or leave the young rows out"
+        )
+    window = {"moment": moment, "earliest": earliest, "credit": credit, "decay": decay, "positive": positive}
+    hours = maturity.age(maturity_hours)
     with connection.open(warehouse_path).read() as reader:
-        examples = _examples(reader, window | {"credit": credit, "decay": decay, "positive": positive})
+        examples = _rows(reader, window, hours, young=young)
         positives = examples.filter(examples["love"]).num_rows
         if not positives:
             raise TrainingSetError(_nothing_to_learn(reader, examples, moment, since, maturity_hours))
@@ -172,12 +179,13 @@ def build(
         credit=credit,
         decay=decay if credit == "decay" else None,
         positive=positive,
+        young=int((examples[MATURED].to_numpy() < 1).sum()) if young else 0,
     )
     return freeze(out, examples, manifest)
 
 
 def load(directory: Path) -> pa.Table:
-    """The examples of a training set, columns as in `COLUMNS`.
+    """The examples of a training set, columns as in `training_rows.COLUMNS`.
 
     Raises:
         TrainingSetError: The directory holds none, or not what its manifest says.
@@ -228,22 +236,11 @@ def content_hash(examples: pa.Table, context: str) -> str:
     return digest.hexdigest()
 
 
-def _examples(reader: DuckDBPyConnection, asked: dict[str, Any]) -> pa.Table:
-    import pyarrow as pa
-
-    columns = ", ".join(
-        "CAST(event_id AS VARCHAR) AS event_id" if name == "event_id" else f'"{name}"' for name in COLUMNS
-    )
-    found = reader.execute(
-        f"""SELECT {columns}
-        FROM credited_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours, $credit, $decay, positive := $positive)
-        WHERE served_at >= CAST($earliest AS TIMESTAMPTZ) ORDER BY served_at, response_id""",
-        asked,
-    ).to_arrow_table()
-    schema = [
-        field.with_type(pa.timestamp("us", "UTC")) if field.name == "served_at" else field for field in found.schema
-    ]
-    return found.cast(pa.schema(schema))
+def _rows(reader: DuckDBPyConnection, window: dict[str, Any], hours: float, *, young: bool) -> pa.Table:
+    try:
+        return training_rows.read(reader, window, hours, young=young)
+    except training_rows.NoDelaysError as error:
+        raise TrainingSetError(str(error)) from None
 
 
 def _nothing_to_learn(

@@ -66,6 +66,9 @@ def training_set() -> None:
     show_default=True,
     help="What makes a row a positive: a love; or, for products with thumbs alone, a love or a like.",
 )
+@click.option(
+    "--young", is_flag=True, help="Keep responses that are not mature yet, for training alone; see docs/rewards.md."
+)
 def build(
     warehouse: options.Target,
     out: Path,
@@ -75,6 +78,7 @@ def build(
     credit: Literal["last_turn", "conversation", "decay"],
     decay: float,
     positive: Literal["love", "like"],
+    young: bool,
 ) -> None:
     """Freeze the clean feedback into an immutable training set: Parquet and a manifest named by their content."""
     from datetime import UTC
@@ -84,10 +88,18 @@ def build(
 
     moment = as_of.replace(tzinfo=UTC) if as_of else None
     manifest = sets.build(
-        warehouse, out, as_of=moment, maturity_hours=maturity_hours, credit=credit, decay=decay, positive=positive
+        warehouse,
+        out,
+        as_of=moment,
+        maturity_hours=maturity_hours,
+        credit=credit,
+        decay=decay,
+        positive=positive,
+        young=young,
     )
     kind = "loves" if positive == "love" else "loves or likes"
-    click.echo(f"{manifest.rows:,} rows, {manifest.positives:,} {kind}: {out / manifest.hash[:12]}")
+    apart = f", {manifest.young:,} rows not mature yet" if young else ""
+    click.echo(f"{manifest.rows:,} rows, {manifest.positives:,} {kind}{apart}: {out / manifest.hash[:12]}")
     held = queries.counts(warehouse)
     if taken := uncounted.taken_ids_warning(held["ids_taken"], held["ids_taken_reactions"]):
         click.echo(f"warning: {taken}", err=True)

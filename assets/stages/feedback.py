@@ -39,11 +39,13 @@ def _training_set(run: Run) -> Facts:
         credit=wanted.credit,
         decay=wanted.decay,
         positive=wanted.positive,
+        young=wanted.young,
     )
     directory = out / manifest.hash[:12]
     facts = manifest.as_dict()
+    young = f", {manifest.young:,} of them young" if wanted.young else ""
     return {
-        "summary": f"{manifest.rows:,} examples, {manifest.positives:,} loves, {directory.name}",
+        "summary": f"{manifest.rows:,} examples, {manifest.positives:,} loves{young}, {directory.name}",
         "directory": run.relative(directory),
         **facts,
     }

@@ -7,6 +7,10 @@ from assets.recipe import Labelled, Reward
 from assets.run import Run
 from assets.stages import feedback
 
+_BESIDE = (
+    "policy", "language", "task", "topic", "refusal", "matured", "since_last", "earlier_responses", "earlier_loves",
+)  # fmt: skip
+
 
 class Labels(NamedTuple):
     """Examples of a task, and where they came from.
@@ -76,7 +80,8 @@ def _rated(run: Run) -> Labels:
 
     rows = _log(run)
     up = pc.or_(rows["love"], rows["like"])
-    rated = rows.append_column("up", up).filter(pc.or_(up, rows["dislike"]))
+    told = rows.drop_columns(["matured"]) if "matured" in rows.column_names else rows  # a thumb is there, young or not
+    rated = told.append_column("up", up).filter(pc.or_(up, rows["dislike"]))
     ups = pc.sum(rated["up"]).as_py() or 0
     words = f"people's thumbs in the log: {ups:,} up (love or like) against {rated.num_rows - ups:,} down"
     return Labels(_examples(rated, rated["up"]), {"source": "reactions", "words": words, "simulated": False})
@@ -91,6 +96,6 @@ def _log(run: Run) -> Any:
 def _examples(rows: Any, label: Any) -> Any:
     import pyarrow as pa
 
-    there = [name for name in ("policy", "language", "task", "topic", "refusal") if name in rows.column_names]
+    there = [name for name in _BESIDE if name in rows.column_names]
     table = rows.select(["conversation", "response", "user_id", "served_at", *there]).append_column("label", label)
     return table.append_column("weight", rows["trust"].cast(pa.float64()))

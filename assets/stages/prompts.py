@@ -152,7 +152,7 @@ def kept_for_evaluation(users: Sequence[str], seed: int) -> HeldOut:
         users: Of each row of the log, in the order of time.
         seed: Salt of the hash.
     """
-    from training.reward.data import uniform
+    from training.reward.split import uniform
 
     names, owner = np.unique(np.array(users, dtype=np.str_), return_inverse=True)
     chosen = np.array([uniform(name, f"evaluation/{seed}") < HELD_OUT for name in names])

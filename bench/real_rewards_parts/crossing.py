@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from training.reward.data import uniform
 from training.reward.metrics import Floats
+from training.reward.split import uniform
 from training.reward.views import ViewsConfig, fit_heads
 
 HELD = 0.1

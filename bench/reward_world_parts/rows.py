@@ -1,6 +1,7 @@
 """What P[Love] is trained on in each row of the table: the clean log, parts of it, and the log without a stage."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import duckdb
@@ -11,13 +12,23 @@ from assets.run import Run
 from assets.stages import feedback, labels
 from streams.synthetic.sets import prompts
 from streams.synthetic.truth import helpful_chance, read
-from training.reward.data import uniform
+from training.reward.split import uniform
 from warehouse import training_set
 
 HURRIED = 10
 """Minutes after a response in which a love counts where the wait for late loves is switched off."""
 COPIED = 0.02
 """Share of rows that stand twice where duplicates are not dropped: as often as the network repeats a line."""
+
+
+YOUNG: Mapping[str, Mapping[str, Any]] = {
+    "young_out": {},
+    "young_negative": {"maturity_hours": 0.0},
+    "young_corrected": {"young": True},
+}
+"""How the responses of the last day before a moment are taken."""
+MOMENT, WINDOW = timedelta(days=8), timedelta(days=2)
+"""The moment, after the log's beginning, and how much of the log before it is learnt from."""
 
 
 class Held(NamedTuple):
@@ -72,7 +83,7 @@ def examples(run: Run, name: str) -> pa.Table:
 
     Args:
         run: Of a seed.
-        name: `full`; a number of rows; `no_dedup`, `no_filter`, `no_wait`: without that stage.
+        name: `full`; a number of rows; `no_dedup`, `no_filter`, `no_wait`: without that stage; one of `YOUNG`.
 
     Raises:
         ValueError: No such row.
@@ -87,6 +98,11 @@ def examples(run: Run, name: str) -> pa.Table:
     if name == "no_dedup":
         copied = np.flatnonzero(chance.random(rows.num_rows) < COPIED)
         return labels.from_training_set(pa.concat_tables([rows, rows.take(copied)]).combine_chunks())
+    if name in YOUNG:
+        moment = rows["served_at"][0].as_py() + MOMENT
+        out = run.directory / "young-sets"
+        made = training_set.build(run.warehouse, out, as_of=moment, since=moment - WINDOW, **YOUNG[name])
+        return labels.from_training_set(training_set.load(out / made.hash[:12]))
     if name in _CREDIT:
         found = duckdb.connect()
         found.register("rows", rows)

@@ -25,26 +25,34 @@ QUICK: Mapping[str, Any] = {
 """What a quick run does smaller than the demo."""
 
 
-def recipe_of(seed: int, *, quick: bool, labels: int | None = None) -> Recipe:
+def recipe_of(seed: int, *, quick: bool, labels: int | None = None, times: int = 1) -> Recipe:
     """The demo's recipe with another seed, which changes world, log, labels, reward models, incumbent and policies.
 
     Args:
         seed: Of all chance.
         quick: On the small world.
         labels: That helpfulness learns from; None for the recipe's number.
+        times: So many times the users and responses of the demo's world.
     """
     content = tomllib.loads(DEMO.read_text())
     content |= {"seed": seed, "evaluation": {"prompts": PROMPTS, "judged": PROMPTS}}
     content = merged(content, QUICK) if quick else content
+    size = Recipe.model_validate(content).world
+    if times > 1:
+        content = merged(content, {"world": {"responses": times * size.responses, "users": times * size.users}})
     return Recipe.model_validate(merged(content, {"helpfulness": {"count": labels}}) if labels else content)
 
 
-def opened(seed: int, work: Path, *, quick: bool, labels: int | None = None) -> Run:
+def opened(seed: int, work: Path, *, quick: bool, labels: int | None = None, times: int = 1) -> Run:
     """The run of a seed, in a folder of its own in `work`."""
-    name = f"{'quick' if quick else 'seed'}-{seed}" + (f"-labels-{labels}" if labels else "")
+    name = (
+        f"{'quick' if quick else 'seed'}-{seed}"
+        + (f"-labels-{labels}" if labels else "")
+        + (f"-x{times}" if times > 1 else "")
+    )
     directory = (work / name).resolve()
     directory.mkdir(parents=True, exist_ok=True)
-    return Run(directory, recipe_of(seed, quick=quick, labels=labels))
+    return Run(directory, recipe_of(seed, quick=quick, labels=labels, times=times))
 
 
 def share(run: Run, say: Callable[[str], object], last: str = P_LOVE.name) -> None:

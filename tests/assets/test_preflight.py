@@ -12,7 +12,7 @@ from assets.cli import group
 from assets.pipeline import follow, prepare
 from assets.run import Run
 from streams.events import Message, ReactionChanged, ResponseServed, encode, new_event_id
-from training.reward.data import uniform
+from training.reward.split import uniform
 from warehouse import connection
 
 

@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from warehouse import training_set
-from warehouse.training_set import COLUMNS, Credit, Manifest, TrainingSetError
+from warehouse.training_rows import COLUMNS
+from warehouse.training_set import Credit, Manifest, TrainingSetError
 
 
 def test_a_training_set_holds_every_clean_mature_response_with_its_label(

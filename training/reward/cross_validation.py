@@ -11,8 +11,9 @@ from training.reward.agreement import PolicyRow, policy_table
 from training.reward.baselines import Baseline, baselines
 from training.reward.bases import check_base
 from training.reward.config import RewardConfig
-from training.reward.data import Examples, Rows, read_examples, uniform, user_folds
+from training.reward.data import Examples, Rows, read_examples
 from training.reward.metrics import Estimate, Floats, auroc, bootstrap_over_users, sigmoid
+from training.reward.split import uniform, user_folds
 
 if TYPE_CHECKING:
     from training.reward.frozen import States
@@ -51,7 +52,7 @@ def cross_validate(
         name: For the progress bars.
 
     Raises:
-        ValueError: Fewer than 2 folds, or a fold without a positive or negative beside it.
+        ValueError: Fewer than 2 folds, a young row, or a fold without a positive or negative beside it.
     """
     import time
 
@@ -59,6 +60,11 @@ def cross_validate(
         raise ValueError(f"folds == {folds}, must be at least 2")
     started = time.monotonic()
     every = read_examples(examples)
+    if not every.mature.all():
+        raise ValueError(
+            f"{(~every.mature).sum():,} of {len(every.labels):,} rows are young, and folds measure every row: leave "
+            "young rows out (training_set.young = false), or set folds = 0"
+        )
     owner = user_folds(every.users, folds, config.seed)
     logits = _out_of_fold(every, owner, check_base(base), config, name)
     table = policy_table(policies, every.positives, sigmoid(logits))

@@ -1,23 +1,18 @@
-"""Labelled examples: read, checked, split, negatives sub-sampled. Plain numpy, no model in sight.
+"""Labelled examples: read, checked, negatives sub-sampled. Plain numpy, no model in sight."""
 
-Reactions are split by user *and* time: a model of them is used on later users. Labels are split by conversation: a few
-annotators write all of them, so a split by annotator and time would leave next to nothing to test on.
-"""
-
-import hashlib
 import json
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from training.reward.config import RewardConfig
 from training.reward.metrics import Floats
-from training.reward.pairs import UNPAIRED, read_pairs
+from training.reward.pairs import read_pairs
 from training.text import Conversation, parse, parse_responses
 
 Rows = npt.NDArray[np.int64]
+CONTEXT = ("since_last", "earlier_responses", "earlier_loves")
+"""Seconds since the response before, how many came before, and how many of these had a love when the row was served."""
 COLUMNS = ("conversation", "response", "label", "weight", "user_id", "served_at")
 
 
@@ -35,6 +30,11 @@ class Examples(NamedTuple):
     """Microseconds since 1970, UTC."""
     pairs: Rows | None = None
     """The number of a row's pair, [rows], `UNPAIRED` where it has none; None where no row has one."""
+    matured: Floats | None = None
+    """The chance that a love that comes has come by now, in (0, 1], [rows]: below 1 the row is young, and a label of 0
+    is not the last word. None where every row is mature."""
+    context: Floats | None = None
+    """What the log knew of a row's conversation, `CONTEXT`, [rows, 3], NaN where it did not; None where nothing is."""
 
     def take(self, rows: Rows) -> "Examples":
         """These rows, in this order."""
@@ -48,6 +48,11 @@ class Examples(NamedTuple):
         return (self.labels > 0).astype(np.float64)
 
     @property
+    def mature(self) -> npt.NDArray[np.bool_]:
+        """Which rows are old enough for their label to stand, [rows]."""
+        return np.ones(len(self.labels), bool) if self.matured is None else self.matured >= 1
+
+    @property
     def positive_rate(self) -> float:
         """Mean target of the rows; the share of positives where targets are 1 or 0."""
         return float(self.labels.mean())
@@ -56,7 +61,8 @@ class Examples(NamedTuple):
 def read_examples(table: Any) -> Examples:
     """Read a pyarrow Table with the columns conversation (JSON), response, label, weight, user_id, served_at.
 
-    A column `pair` may couple two rows: responses to one conversation, one of which was preferred.
+    A column `pair` may couple two rows: responses to one conversation, one of which was preferred. `matured` in (0, 1]
+    tells young rows apart; the columns `CONTEXT` say what the log knew of the conversation when the row was served.
 
     Raises:
         ValueError: A missing column, no row, no positive or no negative, a label or weight that is null, NaN or outside
@@ -82,14 +88,27 @@ def read_examples(table: Any) -> Examples:
     if "pair" in table.column_names:
         shared = list(zip(map(json.dumps, conversations), users.tolist(), times.tolist(), strict=True))
         pairs = read_pairs(table["pair"].to_pylist(), labels > 0, shared)
-    return Examples(conversations, responses, labels, weights, users, times, pairs)
+    matured = _shares(table, "matured", _RIPE) if "matured" in table.column_names else None
+    if matured is not None:
+        _refuse(table, "matured", matured == 0, f"must be above 0: {_RIPE}")
+    return Examples(conversations, responses, labels, weights, users, times, pairs, matured, _context(table))
 
 
 _SHARES = (
     ("label", "it is true, false or a share of credit"),
     ("weight", "it is the trust in a user's feedback"),
 )
+_RIPE = "it is the chance that a love which comes has come by now"
 _FILLED = "must be filled in every row: no user and no day may be in two parts of the split"
+
+
+def _context(table: Any) -> Floats | None:
+    import pyarrow as pa
+
+    if not set(CONTEXT) <= set(table.column_names):
+        return None
+    columns = [table[name].cast(pa.float64()).to_numpy() for name in CONTEXT]
+    return np.column_stack(columns)
 
 
 def _shares(table: Any, column: str, meaning: str) -> Floats:
@@ -125,145 +144,6 @@ def _check_kinds(labels: Floats) -> None:
         raise ValueError(
             f"no {absent} among {len(labels):,} examples: both are needed; widen the window of the training set"
         )
-
-
-class Split(NamedTuple):
-    """Row positions of the three parts; no user (by `split`) or conversation (by `split_labels`) is in two of them.
-
-    Attributes:
-        train: What is learnt from.
-        validation: For early stopping and calibration.
-        test: Of a split by user and time every row is later than every row of the other two.
-        later: All rows of the time of the test, of whichever user; empty in a split by conversation.
-    """
-
-    train: Rows
-    validation: Rows
-    test: Rows
-    later: Rows
-
-
-def divided(every: Examples, config: RewardConfig, by: Literal["users", "conversations"]) -> Split:
-    """The parts of examples, as the dials of a training put them aside: the same rows give the same parts."""
-    if by == "conversations":
-        shares = {"test": config.test_users, "validation": config.validation_users}
-        return split_labels(every.labels, openings(every), **shares, seed=config.seed)
-    return split(
-        every,
-        test_users=config.test_users,
-        test_time=config.test_time,
-        validation_users=config.validation_users,
-        validation_time=config.validation_time,
-        seed=config.seed,
-    )
-
-
-def split(
-    examples: Examples,
-    *,
-    test_users: float,
-    test_time: float,
-    validation_users: float,
-    seed: int,
-    validation_time: float = 0.0,
-) -> Split:
-    """Divide by user (salted hash) and time: test users after the cut make the test part, all else lies before the cut.
-
-    Rows of test users before the cut and of the others after it belong to no part: they would leak a user or the
-    future. With `validation_time` the same is done once more before the cut.
-
-    Args:
-        examples: What to divide.
-        test_users: Share of users kept for the test.
-        test_time: Share of the latest rows that lies after the cut.
-        validation_users: Share of users kept for early stopping and calibration.
-        seed: Salt of the hash.
-        validation_time: Share of the latest rows before the cut that only validation sees; 0 takes all of its users'.
-
-    Raises:
-        ValueError: A part would hold no positive or no negative.
-    """
-    draw = _draws(examples.users.tolist(), seed)
-    before = examples.times < np.quantile(examples.times, 1 - test_time)
-    learnt = watched = before
-    if validation_time:
-        learnt = before & (examples.times < np.quantile(examples.times[before], 1 - validation_time))
-        watched = before & ~learnt
-    tested, validated = draw < test_users, (draw >= test_users) & (draw < test_users + validation_users)
-    parts = (~tested & ~validated & learnt, validated & watched, tested & ~before, ~before)
-    return _parts(examples.labels, *parts, trusted=examples.weights > 0)
-
-
-def split_labels(labels: Floats, openings: Sequence[str], *, test: float, validation: float, seed: int) -> Split:
-    """Divide by conversation (salted hash of how it begins), whoever labelled it and when.
-
-    Args:
-        labels: Targets, shape [rows].
-        openings: How each row's conversation begins, see `opening`.
-        test: Share of conversations kept for the test.
-        validation: Share kept for early stopping and calibration.
-        seed: Salt of the hash.
-
-    Raises:
-        ValueError: A part would hold no positive or no negative.
-    """
-    draw = _draws(openings, seed)
-    tested, validated = draw < test, (draw >= test) & (draw < test + validation)
-    parts = (~tested & ~validated, validated, tested, np.zeros(len(draw), bool))
-    return _parts(labels, *parts, trusted=np.ones(len(draw), bool))
-
-
-def opening(conversation: Conversation, response: str) -> str:
-    """Names a conversation by its first two messages, which all of its turns share.
-
-    >>> first = opening([{"content": "hi"}], "Hello!")
-    >>> first == opening([{"content": "hi"}, {"content": "Hello!"}, {"content": "Tea?"}], "Yes.")
-    True
-    """
-    begun = [*(turn["content"] for turn in conversation[:2]), response][:2]
-    return hashlib.sha256("\n".join(begun).encode()).hexdigest()
-
-
-def openings(examples: Examples) -> list[str]:
-    """How the conversation of each row begins, see `opening`; both rows of a pair begin alike, whatever they answer."""
-    paired = [False] * len(examples.labels) if examples.pairs is None else (examples.pairs != UNPAIRED).tolist()
-    return [
-        opening(conversation, "" if coupled else response)
-        for conversation, response, coupled in zip(examples.conversations, examples.responses, paired, strict=True)
-    ]
-
-
-def _draws(names: Sequence[str], seed: int) -> Floats:
-    """A number in [0, 1) for each row, the same for the same name."""
-    known = {name: uniform(name, seed) for name in set(names)}
-    return np.array([known[name] for name in names], dtype=np.float64)
-
-
-def _parts(labels: Floats, *masks: npt.NDArray[np.bool_], trusted: npt.NDArray[np.bool_]) -> Split:
-    for name, mask in zip(("train", "validation", "test"), masks, strict=False):
-        _check_part(name, labels[mask], trusted[mask])
-    return Split(*(np.flatnonzero(mask) for mask in masks))
-
-
-def _check_part(name: str, labels: Floats, trusted: npt.NDArray[np.bool_]) -> None:
-    """A row of weight 0 teaches and measures nothing, so it does not count."""
-    positives, rows = int((labels[trusted] > 0).sum()), int(trusted.sum())
-    if positives in (0, rows):
-        left = "" if rows == len(labels) else f" with a weight above 0 ({len(labels) - rows:,} have none)"
-        seen = f"{positives:,} positives among {rows:,} examples{left}"
-        raise ValueError(f"the {name} part holds {seen}, it needs both kinds: give more examples, users or days")
-
-
-def user_folds(users: npt.NDArray[np.str_], folds: int, seed: int) -> Rows:
-    """The fold of each row, by its user's salted hash, shape [rows]."""
-    names, owner = np.unique(users, return_inverse=True)
-    return np.array([int(uniform(name, seed) * folds) for name in names], dtype=np.int64)[owner]
-
-
-def uniform(name: str, salt: object) -> float:
-    """A number in [0, 1) that a name and a salt decide, the same on every machine."""
-    digest = hashlib.sha256(f"{salt}/{name}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def subsample(labels: Floats, positive_rate: float, random: np.random.Generator) -> tuple[Rows, float]:

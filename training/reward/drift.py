@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from training.reward.audit import Result
 from training.reward.clusters import auroc_of
-from training.reward.data import Examples, Rows, Split
+from training.reward.data import Examples, Rows
 from training.reward.measure import Scored
 from training.reward.metrics import Floats
 from training.reward.slices import Slice, corrected, off, rarer, slice_of
+from training.reward.split import Split
 from training.reward.thresholds import Thresholds
 
 _WEEK = 7 * 86_400_000_000
@@ -51,7 +52,7 @@ def unseen(every: Examples, parts: Split) -> Rows:
     if not len(parts.later):
         return parts.test
     seen = np.concatenate([every.users[parts.train], every.users[parts.validation]])
-    return np.flatnonzero(~np.isin(every.users, seen))
+    return np.flatnonzero(~np.isin(every.users, seen) & every.mature)
 
 
 def weeks_of(times: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

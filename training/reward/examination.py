@@ -6,7 +6,7 @@ import numpy as np
 
 from training.reward.audit import Audit, audit, counterfactuals
 from training.reward.config import RewardConfig
-from training.reward.data import Examples, Split
+from training.reward.data import Examples
 from training.reward.drift import Weeks, drift, unseen
 from training.reward.groups import groups_of
 from training.reward.leakage import Leakage
@@ -15,6 +15,7 @@ from training.reward.model import RewardModel
 from training.reward.refusals import Bias, Kind, refusal_bias
 from training.reward.sampling import evaluation_rows
 from training.reward.slices import Slice, slices_of, slices_result
+from training.reward.split import Split
 
 REFUSAL = "refusal"
 """Optional column of the examples: `right`, `wrong`, `compliance` (with what should be refused), or null."""

@@ -20,45 +20,14 @@ from training.progress import Follow, Trail, nobody
 from training.reward.augmentation import augmented
 from training.reward.batches import score, shuffled
 from training.reward.config import RewardConfig
-from training.reward.data import Examples, Rows, subsample, user_folds
+from training.reward.data import Examples, Rows, subsample
+from training.reward.encoded import Encoded
 from training.reward.frozen import Prepare, States, opened
 from training.reward.last_token import logits_of
-from training.reward.losses import binary, bradley_terry, positive_unlabelled
+from training.reward.losses import binary, bradley_terry, positive_unlabelled, seen_by_now
 from training.reward.metrics import Floats, log_loss
 from training.reward.pairs import coupled
 from training.reward.trim import Trim
-from training.text import trimmed
-
-
-class Encoded(NamedTuple):
-    """Rows ready for the model.
-
-    Attributes:
-        ids: Token ids.
-        labels: Targets, [rows].
-        weights: Trust, [rows].
-        heads: Which head learns from a row, [rows].
-        units: Row positions of what is learnt from at once, [units, 1]; of pairs [units, 2], the preferred one first.
-        trim: What did not fit.
-    """
-
-    ids: list[list[int]]
-    labels: Floats
-    weights: Floats
-    heads: Rows
-    units: Rows
-    trim: Trim
-
-    @property
-    def said(self) -> float:
-        """Mean target, by trust."""
-        return float(np.average(self.labels, weights=self.weights))
-
-    @property
-    def lengths(self) -> Rows:
-        """Tokens of the longest row of each unit, [units]."""
-        each = np.array([len(row) for row in self.ids], dtype=np.int64)
-        return np.asarray(each[self.units].max(axis=1))
 
 
 class Fitted(NamedTuple):
@@ -108,6 +77,8 @@ class Fit:
         self.random = np.random.default_rng(config.seed)
         self.best: dict[str, torch.Tensor] = {}
         """On rank 0 the whole weights of the best epoch so far."""
+        self.stands_for = 1.0
+        """How many negatives each drawn one stands for."""
 
     def run(self, train: Examples, validation: Examples) -> Fitted:
         """Fit, and leave the whole weights of the best epoch in `best` (on rank 0).
@@ -119,7 +90,7 @@ class Fit:
         """
         torch.manual_seed(self.config.seed)
         watched, _ = self._draw(validation, learnt=False)
-        part, stands_for = self._draw(train)
+        part, self.stands_for = self._draw(train)
         trim = part.trim
         each = math.ceil(len(part.units) / self._size)
         self.runner.begin(self.config.epochs * each, self._rate())
@@ -140,7 +111,7 @@ class Fit:
                 self._keep(
                     {"epoch": epoch + 1, "losses": losses, "random": self.random.bit_generator.state, "place": 0}
                 )
-        return Fitted(stands_for, losses, trim)
+        return Fitted(self.stands_for, losses, trim)
 
     def settled(self) -> Any:
         """The plain model with the weights of the best epoch, which `raw` scores with from now on; on rank 0 alone.
@@ -177,11 +148,7 @@ class Fit:
 
     def encoded(self, part: Examples) -> Encoded:
         """Token ids, labels and trust of these rows, and what of them did not fit."""
-        longest = self.config.max_tokens
-        found = trimmed(self.tokenizer, part.conversations, part.responses, max_tokens=longest)
-        heads = user_folds(part.users, self.config.heads, self.config.seed)
-        units = coupled(part.pairs, part.labels > 0) if self._paired else np.arange(len(part.labels))[:, None]
-        return Encoded(found.ids, part.labels, part.weights, heads, units, Trim.of(found, longest))
+        return Encoded.of(self.tokenizer, part, self.config)
 
     @property
     def _paired(self) -> bool:
@@ -247,6 +214,9 @@ class Fit:
         logits = every.gather(1, torch.tensor(part.heads[rows], device=device)[:, None])[:, 0]
         if self._paired:  # rows come as units hold them: preferred, other, preferred ...
             return bradley_terry(logits[0::2], logits[1::2], weights[0::2])
+        if (part.matured < 1).any():
+            matured = torch.tensor(part.matured[rows], dtype=torch.float32, device=device)
+            logits = seen_by_now(logits, matured, self.stands_for)
         if self.config.unsaid:
             return positive_unlabelled(logits, labels, weights, said=part.said, unsaid=self.config.unsaid)
         return binary(logits, labels, weights)

@@ -1,5 +1,7 @@
 """What a reward model minimises: the mean over a batch, a pure function of logits, targets and trust."""
 
+import math
+
 import torch
 from torch.nn import functional
 
@@ -47,6 +49,27 @@ def positive_unlabelled(
     told = (weights * liked * functional.softplus(-logits)).mean()
     rest = (weights * (1 - liked) * functional.softplus(logits)).mean()
     return told + (rest if unsaid == 0 else rest.clamp_min(0.0))
+
+
+def seen_by_now(logits: torch.Tensor, matured: torch.Tensor, stands_for: float) -> torch.Tensor:
+    """The logits of a love that has come by now, of responses too young for all loves to have come.
+
+    A love that will come (with chance p) has come by now with chance F, so that one is seen with chance p F (Chapelle,
+    *Modeling delayed feedback in display advertising*, KDD 2014, with the delays' distribution known). Of negatives
+    each stands for k, so that `s = logit p + log k`, and the odds of a drawn row's love are `k p F / (1 - p F)`:
+    `s + log F - log(1 + (1 - F) exp(s - log k))`. At F = 1 they are `s`.
+
+    Args:
+        logits: s, [rows].
+        matured: F in (0, 1], [rows].
+        stands_for: k, at least 1.
+
+    >>> scores, half = torch.tensor([0.0, 0.0]), torch.tensor([1.0, 0.5])
+    >>> torch.sigmoid(seen_by_now(scores, half, 1.0)).tolist()
+    [0.5, 0.25]
+    """
+    missing = torch.log1p(-matured)
+    return logits + torch.log(matured) - functional.softplus(logits - math.log(stands_for) + missing)
 
 
 def bradley_terry(preferred: torch.Tensor, other: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

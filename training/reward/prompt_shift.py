@@ -8,8 +8,9 @@ response's own part.
 
 import numpy as np
 
-from training.reward.data import Examples, user_folds
+from training.reward.data import Examples
 from training.reward.metrics import Floats
+from training.reward.split import user_folds
 
 FOLDS = 5
 MOST = 10.0

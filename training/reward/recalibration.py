@@ -15,8 +15,8 @@ from scipy.optimize import isotonic_regression
 
 from training.reward.calibration import Calibration, Trial
 from training.reward.clusters import ratio, units
-from training.reward.data import uniform
 from training.reward.metrics import Floats, log_loss, sigmoid
+from training.reward.split import uniform
 
 FOLDS = 5
 FEWEST = 20

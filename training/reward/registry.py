@@ -188,7 +188,7 @@ _SIGNS = ((1, 0), (0, 1), (-1, 1))
 
 def _common_test(every: Any, one: SavedModel, other: SavedModel) -> Any:
     from training.reward.config import RewardConfig
-    from training.reward.data import divided
+    from training.reward.split import divided
 
     first, second = (
         divided(every, RewardConfig.model_validate(each.facts["config"]), each.facts["by"]).test

@@ -17,7 +17,7 @@ from training.reward.bases import check_base
 from training.reward.card import card
 from training.reward.classifier import calibrated, evaluation_sample, fit_classifier
 from training.reward.config import RewardConfig
-from training.reward.data import Examples, divided, read_examples
+from training.reward.data import Examples, read_examples
 from training.reward.examination import examine
 from training.reward.leakage import check
 from training.reward.metrics import Estimate, auroc, bootstrap_over_users
@@ -26,6 +26,7 @@ from training.reward.pairs import coupled, pair_accuracy
 from training.reward.prompt_shift import shift_weights
 from training.reward.registry import write_manifest
 from training.reward.report import RewardReport
+from training.reward.split import divided
 from training.reward.usage import usage
 from training.text import load_tokenizer, whole
 

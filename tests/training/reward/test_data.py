@@ -8,7 +8,8 @@ import pytest
 from training.reward.calibration import prior_shift
 from training.reward.classifier import evaluation_sample
 from training.reward.config import RewardConfig
-from training.reward.data import opening, read_examples, split, split_labels, subsample
+from training.reward.data import read_examples, subsample
+from training.reward.split import opening, split, split_labels
 
 Draw = Callable[..., pa.Table]
 

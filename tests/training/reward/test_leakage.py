@@ -4,8 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from training.reward.data import Examples, read_examples, split, split_labels
+from training.reward.data import Examples, read_examples
 from training.reward.leakage import LeakageError, check, near_copies
+from training.reward.split import split, split_labels
 from training.reward.thresholds import Thresholds
 
 LIMITS = Thresholds(copy_words=8)

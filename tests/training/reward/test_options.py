@@ -13,12 +13,13 @@ from pydantic import ValidationError
 from assets.cli.train_reward import NUISANCES
 from training.reward.audit import counterfactuals
 from training.reward.config import Nuisance, RewardConfig
-from training.reward.data import read_examples, split, user_folds
+from training.reward.data import read_examples
 from training.reward.edits import appending
 from training.reward.model import RewardModel
 from training.reward.prompt_shift import shift_weights
 from training.reward.report import RewardReport
 from training.reward.residual import fit_residual
+from training.reward.split import split, user_folds
 from training.reward.train import train_reward_model
 
 Draw = Callable[..., pa.Table]
