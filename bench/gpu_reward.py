@@ -36,7 +36,8 @@ def measured(model: dict[str, int], tuning: str, *, rows: int, longest: int, bat
     from training.engine.start import start
     from training.reward.config import RewardConfig
     from training.reward.data import Examples
-    from training.reward.fit import Encoded, Fit
+    from training.reward.encoded import Encoded
+    from training.reward.fit import Fit
 
     device = device_of()
     dtype = "bfloat16" if device.type == "cuda" and tuning == "lora" else "float32"

@@ -57,6 +57,7 @@ class PLove(msgspec.Struct, kw_only=True, frozen=True):
         ece_of_a_perfect_model: What noise alone would show; `ece_of_a_perfect_model_at_most` in 97.5 % of test sets.
         length_rho: Rank correlation of the score with the response's length.
         auroc_later: On all responses of the later days, of users that were trained on too.
+        auroc_within: Of pairs in equal contexts: what a response can change.
         tested: What the figures rest on, in words; it says where that is too little.
     """
 
@@ -75,6 +76,8 @@ class PLove(msgspec.Struct, kw_only=True, frozen=True):
     ece_of_a_perfect_model_at_most: float | None = None
     auroc_later: float | None = None
     auroc_later_ci: Pair | None = None
+    auroc_within: float | None = None
+    auroc_within_ci: Pair | None = None
     tested: str | None = None
 
 

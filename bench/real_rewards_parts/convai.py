@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from experiments.correlation import pearson
 from real_rewards_parts import figures, sets, stored
-from training.reward.agreement import pearson
-from training.reward.cross_validation import user_folds, within_folds
-from training.reward.metrics import Floats, sigmoid
+from training.reward.metrics import Floats, auroc_within, sigmoid
+from training.reward.split import user_folds
 from training.reward.surface import PLACE
 from training.reward.views import COLUMNS, ViewsConfig, fit_heads, views
 
@@ -63,7 +63,7 @@ def _figures(talks: sets.Talks, scores: dict[str, list[Floats]], folds: list[Any
             found = []
             for score, owner in zip(several, folds, strict=False):
                 part = owner if cells is None else owner * 100 + cells
-                found.append(within_folds(labels[rows], score[rows], one[rows], part[rows]))
+                found.append(auroc_within(labels[rows], score[rows], one[rows], part[rows]))
             return float(np.mean(found))
 
         return figure
@@ -103,7 +103,9 @@ def _bot_r(talks: sets.Talks, several: list[Floats]) -> dict[str, float]:
     found = pearson(
         [float(np.mean([sigmoid(one)[talks.bots == bot].mean() for one in several])) for bot in bots], loves
     )
-    return {key: round(value, 3) for key, value in found._asdict().items()}
+    if found is None:
+        raise ValueError(f"{len(bots)} bots: r needs two that differ")
+    return {"value": round(found.r, 3), "low": round(found.ci.low, 3), "high": round(found.ci.high, 3)}
 
 
 def _part(talks: sets.Talks, users: int) -> sets.Talks:

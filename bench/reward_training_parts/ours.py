@@ -17,7 +17,8 @@ from peers_parts.memory import peak_mib
 from training.reward.classifier import fit_classifier
 from training.reward.config import RewardConfig
 from training.reward.data import Examples
-from training.reward.fit import Encoded, Fit
+from training.reward.encoded import Encoded
+from training.reward.fit import Fit
 
 
 def main(wanted: dict[str, Any]) -> None:

@@ -1,4 +1,5 @@
 import json
+import math
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
@@ -7,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from warehouse import training_set
-from warehouse.training_rows import COLUMNS
+from warehouse.training_rows import COLUMNS, MATURED
 from warehouse.training_set import Credit, Manifest, TrainingSetError
 
 
@@ -137,3 +138,45 @@ def test_a_rule_of_credit_that_there_is_not_is_refused(
 ) -> None:
     with pytest.raises(TrainingSetError, match=said):
         training_set.build(feed.warehouse.target, tmp_path, credit=rule, decay=decay)
+
+
+def test_a_row_knows_what_the_conversation_had_seen_before_and_nothing_later(
+    feed: Any, product: Any, tmp_path: Path
+) -> None:
+    early = product.reacted("r0", at=product.noon + timedelta(seconds=30))
+    late = product.reacted("r1", at=product.noon + timedelta(minutes=2, seconds=30))  # after r2 was served
+    feed.pour(*talk(product, 3), early, late, product.served("other", "bea"))
+    made = training_set.build(feed.warehouse.target, tmp_path)
+    rows = {row["response_id"]: row for row in training_set.load(tmp_path / made.hash[:12]).to_pylist()}
+    assert [rows[f"r{n}"]["earlier_loves"] for n in range(4)] == [0, 1, 1, 2]
+    assert [rows[f"r{n}"]["earlier_responses"] for n in range(4)] == [0, 1, 2, 3]
+    assert [rows[f"r{n}"]["since_last"] for n in range(1, 4)] == [60.0] * 3
+    assert math.isnan(rows["r0"]["since_last"])
+    assert math.isnan(rows["other"]["since_last"])
+
+
+def test_young_rows_say_how_likely_their_love_has_come(feed: Any, product: Any, tmp_path: Path) -> None:
+    hours = [0, 1, 2, 3, 4]  # each loved two hours later
+    old = [product.served(f"o{n}", f"u{n}", product.noon + timedelta(hours=n)) for n in hours]
+    loves = [product.reacted(f"o{n}", f"u{n}", at=product.noon + timedelta(hours=n + 2)) for n in hours]
+    moment = product.noon + timedelta(days=2)
+    young = [product.served(f"y{n}", "zoe", moment - timedelta(hours=n)) for n in (1, 3)]
+    feed.pour(*old, *loves, *young)
+    made = training_set.build(feed.warehouse.target, tmp_path, as_of=moment, young=True)
+    rows = {row["response_id"]: row[MATURED] for row in training_set.load(tmp_path / made.hash[:12]).to_pylist()}
+    assert made.young == 2
+    assert [rows[f"o{n}"] for n in hours] == [1.0] * 5
+    assert (rows["y1"], rows["y3"]) == pytest.approx((1 / 7, 6 / 7))
+    without = training_set.build(feed.warehouse.target, tmp_path, as_of=moment)
+    assert (without.rows, without.young) == (5, 0)
+    assert MATURED not in training_set.load(tmp_path / without.hash[:12]).column_names
+
+
+def test_young_rows_need_a_rule_of_credit_and_loves_to_learn_delays_from(
+    feed: Any, product: Any, tmp_path: Path
+) -> None:
+    feed.pour(product.served("r1"), product.reacted("r1"))
+    with pytest.raises(TrainingSetError, match="young rows with credit == 'decay'"):
+        training_set.build(feed.warehouse.target, tmp_path, credit="decay", young=True)
+    with pytest.raises(TrainingSetError, match="no response older than 24 h has a love"):
+        training_set.build(feed.warehouse.target, tmp_path, as_of=product.noon + timedelta(hours=1), young=True)

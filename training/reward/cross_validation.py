@@ -12,7 +12,7 @@ from training.reward.baselines import Baseline, baselines
 from training.reward.bases import check_base
 from training.reward.config import RewardConfig
 from training.reward.data import Examples, Rows, read_examples
-from training.reward.metrics import Estimate, Floats, auroc, bootstrap_over_users, sigmoid
+from training.reward.metrics import Estimate, Floats, auroc, auroc_within, bootstrap_over_users, sigmoid
 from training.reward.split import uniform, user_folds
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def cross_validate(
 
     1. Users are dealt into folds by a salted hash; frozen layers run once over every text, for all folds.
     2. Each fold's model is fitted and calibrated without the fold (a tenth of the other users stops it early).
-    3. Its users' rows are scored; AUROC compares rows of one fold only (`within_folds`).
+    3. Its users' rows are scored; AUROC compares rows of one fold only (`auroc_within`).
     4. The same folds serve the simple predictors, which are fitted without the fold too.
 
     Args:
@@ -84,41 +84,16 @@ def cross_validate(
 
 
 def over_users(examples: Examples, scores: Floats, folds: Rows) -> Estimate:
-    """AUROC of scores within folds, with its interval over users."""
-
-    def figure(rows: Rows) -> float:
-        return within_folds(examples.positives[rows], scores[rows], examples.weights[rows], folds[rows])
-
-    return bootstrap_over_users(figure, examples.users)
-
-
-def within_folds(labels: Floats, scores: Floats, weights: Floats, folds: Rows) -> float:
-    """Chance that a positive outscores a negative of its own fold, every pair counting alike.
+    """AUROC of scores within folds, with its interval over users.
 
     Each fold has a model of its own, whose scores are on a scale of their own: a pair across folds would compare two
     models with each other (Forman and Scholz, *Apples-to-apples in cross-validation studies*, 2010).
-
-    >>> labels, scores = np.array([1.0, 0, 1, 0]), np.array([0.2, 0.1, 0.9, 0.8])
-    >>> folds = np.array([0, 0, 1, 1])
-    >>> within_folds(labels, scores, np.ones(4), folds), auroc(labels, scores)
-    (1.0, 0.75)
-
-    Args:
-        labels: 1 or 0, shape [rows].
-        scores: Shape [rows].
-        weights: Shape [rows].
-        folds: Which model scored the row, shape [rows].
-
-    Returns:
-        NaN when no fold has both classes.
     """
-    parts = [folds == fold for fold in np.unique(folds)]
-    pairs = np.array([weights[part] @ labels[part] * (weights[part] @ (1 - labels[part])) for part in parts])
-    kept = pairs > 0
-    if not kept.any():
-        return float("nan")
-    found = [auroc(labels[part], scores[part], weights[part]) for part, used in zip(parts, kept, strict=True) if used]
-    return float(np.average(found, weights=pairs[kept]))
+
+    def figure(rows: Rows) -> float:
+        return auroc_within(examples.positives[rows], scores[rows], examples.weights[rows], folds[rows])
+
+    return bootstrap_over_users(figure, examples.users)
 
 
 def _out_of_fold(every: Examples, owner: Rows, base: str, config: RewardConfig, name: str) -> Floats:

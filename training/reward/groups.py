@@ -47,6 +47,16 @@ def groups_of(table: Any, every: Examples, rows: Rows, *, by: Literal["users", "
     return found
 
 
+def equal_contexts(examples: Examples) -> Rows:
+    """Numbers what no response can change: the place in the conversation, and whether the user had loved in it before.
+
+    Of rows with one number a reward must tell which response is better; across numbers it may merely know who reacts.
+    """
+    places = [min(sum(turn["role"] == "user" for turn in turns), 20) for turns in examples.conversations]
+    loved = np.zeros(len(places), bool) if examples.context is None else examples.context[:, 2] > 0
+    return np.array(places, dtype=np.int64) * 2 + loved
+
+
 def _texts(column: Any) -> npt.NDArray[np.str_]:
     return np.array(["not known" if each is None else str(each) for each in column.to_pylist()])
 

@@ -7,11 +7,13 @@ import numpy as np
 
 from training.reward.clusters import line_of, units
 from training.reward.data import Examples
+from training.reward.groups import equal_contexts
 from training.reward.metrics import (
     Bin,
     Estimate,
     Floats,
     auroc,
+    auroc_within,
     average_precision,
     bootstrap_over_users,
     brier,
@@ -78,6 +80,8 @@ class Measured(NamedTuple):
     """Figures on the test part, each with its 95 % interval over users."""
 
     auroc: Estimate
+    auroc_within: Estimate | None
+    """AUROC of pairs in equal contexts, see `groups.equal_contexts`; None where no context has both kinds."""
     pr_auc: Estimate
     brier: Estimate
     brier_before: Estimate
@@ -139,10 +143,17 @@ def measure(scored: Scored, *, seed: int) -> Measured:
     def over_users(figure: Callable[..., float], first: Floats, second: Floats) -> Estimate:
         return bootstrap_over_users(lambda rows: figure(first[rows], second[rows], weights[rows]), users, seed=seed)
 
+    contexts = equal_contexts(scored.examples)
+
+    def within(rows: Any) -> float:
+        return auroc_within(labels[rows], scored.logits[rows], weights[rows], contexts[rows])
+
+    every = np.arange(len(labels))
     intercept, slope = line_of(targets, scored.logits, weights, users)
     trust = scored.examples.weights
     return Measured(
         auroc=over_users(auroc, labels, scored.logits),
+        auroc_within=bootstrap_over_users(within, users, seed=seed) if np.isfinite(within(every)) else None,
         pr_auc=over_users(average_precision, labels, scored.logits),
         brier=over_users(brier, targets, after),
         brier_before=over_users(brier, targets, before),

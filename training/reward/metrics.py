@@ -49,6 +49,32 @@ def auroc(labels: Floats, scores: Floats, weights: Floats | None = None) -> floa
     return float(positive @ (below + negative / 2) / pairs) if pairs > 0 else float("nan")
 
 
+def auroc_within(labels: Floats, scores: Floats, weights: Floats, groups: npt.NDArray[np.int64]) -> float:
+    """Chance that a positive outscores a negative of its own group, every pair counting alike.
+
+    >>> labels, scores = np.array([1.0, 0, 1, 0]), np.array([0.2, 0.1, 0.9, 0.8])
+    >>> groups = np.array([0, 0, 1, 1])
+    >>> auroc_within(labels, scores, np.ones(4), groups), auroc(labels, scores)
+    (1.0, 0.75)
+
+    Args:
+        labels: 1 or 0, shape [rows].
+        scores: Shape [rows].
+        weights: Shape [rows].
+        groups: The group of each row, shape [rows].
+
+    Returns:
+        NaN when no group has both classes.
+    """
+    parts = [groups == group for group in np.unique(groups)]
+    pairs = np.array([weights[part] @ labels[part] * (weights[part] @ (1 - labels[part])) for part in parts])
+    kept = pairs > 0
+    if not kept.any():
+        return float("nan")
+    found = [auroc(labels[part], scores[part], weights[part]) for part, used in zip(parts, kept, strict=True) if used]
+    return float(np.average(found, weights=pairs[kept]))
+
+
 def average_precision(labels: Floats, scores: Floats, weights: Floats | None = None) -> float:
     """Area under the precision-recall curve as a sum of steps; a coin reaches the base rate. NaN without a positive.
 

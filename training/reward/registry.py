@@ -15,7 +15,7 @@ from training.reward.metrics import Estimate, auroc, bootstrap_over_users, brier
 
 FIGURES = "metrics.json"
 MANIFEST = "manifest.json"
-ON_TEST = ("auroc", "pr_auc", "brier", "ece_before", "ece_after", "length_rho")
+ON_TEST = ("auroc", "auroc_within", "pr_auc", "brier", "ece_before", "ece_after", "length_rho")
 """Figures of the test part that are shown side by side."""
 
 

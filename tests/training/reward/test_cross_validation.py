@@ -8,8 +8,9 @@ import pytest
 from training.reward.baselines import Baseline, policy_rate
 from training.reward.bases import MINILM_SHA256, minilm
 from training.reward.config import RewardConfig
-from training.reward.cross_validation import cross_validate, user_folds
+from training.reward.cross_validation import cross_validate
 from training.reward.data import read_examples
+from training.reward.split import user_folds
 
 Draw = Callable[..., pa.Table]
 

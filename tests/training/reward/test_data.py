@@ -168,3 +168,25 @@ def test_rows_without_trust_make_no_part(examples: Draw) -> None:
     said = r"the train part holds 0 positives among .* examples with a weight above 0 \(\d+ have none\)"
     with pytest.raises(ValueError, match=said):
         split(read_examples(distrusted), test_users=0.2, test_time=0.2, validation_users=0.1, seed=1)
+
+
+def test_young_rows_are_learnt_from_and_nothing_is_measured_on_them(examples: Draw) -> None:
+    table = examples(3_000)
+    ripe = np.where(np.arange(3_000) < 2_700, 1.0, 0.5)
+    every = read_examples(table.append_column("matured", pa.array(ripe)))
+    parts = split(every, test_users=0.2, test_time=0.2, validation_users=0.1, seed=1)
+    old = split(read_examples(table.slice(0, 2_700)), test_users=0.2, test_time=0.2, validation_users=0.1, seed=1)
+    assert [*parts.test] == [*old.test]
+    assert [*parts.validation] == [*old.validation]
+    assert [*parts.later] == [*old.later]
+    added = sorted({*parts.train} - {*old.train})
+    assert added == [row for row in range(2_700, 3_000) if row in {*parts.train}]
+    assert 150 < len(added) < 250
+    assert not {*every.users[added]} & {*every.users[parts.test], *every.users[parts.validation]}
+
+
+@pytest.mark.parametrize(("wrong", "rule"), [(0.0, "must be above 0"), (1.5, r"must be in \[0, 1\]")])
+def test_a_chance_that_no_love_can_have_come_is_refused(examples: Draw, wrong: float, rule: str) -> None:
+    table = examples(200)
+    with pytest.raises(ValueError, match=f"row 8: matured.*{rule}"):
+        read_examples(table.append_column("matured", pa.array([1.0] * 7 + [wrong] + [1.0] * 192)))
