@@ -31,6 +31,9 @@ NUISANCES = ("words", "closing", "question", "emoji", "exclamation", "flattery")
     show_default=True,
     help="Negatives are sub-sampled to this share of positives.",
 )
+@click.option(
+    "--views", is_flag=True, help="A small head over a frozen encoder, for a few hundred loves; see docs/rewards.md."
+)
 @click.option("--pairs", is_flag=True, help="Learn which row of a pair was preferred (Bradley-Terry); see column pair.")
 @click.option(
     "--unsaid", type=options.Number(0, 1, max_open=True), default=0.0, help="Share of silent users who liked it."
@@ -68,6 +71,7 @@ def reward(
     longest: int,
     rate: float | None,
     positive_rate: float,
+    views: bool,
     pairs: bool,
     unsaid: float,
     prompt_shift: bool,
@@ -110,6 +114,7 @@ def reward(
         max_tokens=longest,
         learning_rate=rate,
         positive_rate=positive_rate,
+        model="views" if views else "classifier",
         loss="bradley_terry" if pairs else "binary",
         unsaid=unsaid,
         prompt_shift=prompt_shift,

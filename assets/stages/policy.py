@@ -29,9 +29,9 @@ def judges(run: Run) -> Any:
 
 def reward(run: Run, name: str) -> Any:
     """A reward model that an earlier stage trained."""
-    from training.reward.model import RewardModel
+    from training.reward.saved import SavedReward
 
-    return RewardModel.load(run.place(name))
+    return SavedReward(run.place(name))
 
 
 def weights(recipe: Recipe, love_weight: float) -> dict[Task, float]:

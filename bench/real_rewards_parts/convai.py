@@ -8,10 +8,12 @@ import numpy as np
 
 from experiments.correlation import pearson
 from real_rewards_parts import figures, sets, stored
+from training.reward.config import ViewsConfig
 from training.reward.metrics import Floats, auroc_within, sigmoid
 from training.reward.split import user_folds
 from training.reward.surface import PLACE
-from training.reward.views import COLUMNS, ViewsConfig, fit_heads, views
+from training.reward.views import COLUMNS, views
+from training.reward.views_reward import fit_heads
 
 FOLDS, TOKENS = 5, 64
 FIRST = {"bce": 0.643, "place": 0.681}
@@ -31,11 +33,11 @@ def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
     place = np.array([len(each) for each in talks.conversations], dtype=np.float64)
     texts = [turn["content"] for each in talks.conversations for turn in each] + talks.responses
     encoder = stored.vectors("convai", texts, max_tokens=TOKENS)
-    trees = views(encoder, talks.conversations, talks.responses, ViewsConfig())
-    wide = views(encoder, talks.conversations, talks.responses, ViewsConfig(head="logistic"))
+    trees = views(encoder, talks.conversations, talks.responses, ViewsConfig(context=("place",)))
+    wide = views(encoder, talks.conversations, talks.responses, ViewsConfig(context=("place",), head="logistic"))
     placeless = trees.copy()
     placeless[:, : len(PLACE)] = np.nan
-    linear = ViewsConfig(head="logistic", strengths=(300.0,))
+    linear = ViewsConfig(context=("place",), head="logistic", strengths=(300.0,))
     ways: dict[str, Any] = {
         "ours": lambda owner, config: _crossed(trees, talks.loves, owner, config),
         "without_place": lambda owner, config: _crossed(placeless, talks.loves, owner, config),
@@ -48,7 +50,7 @@ def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
         scores[name] = []
         for seed, owner in zip(deals if name == "ours" else deals[:1], folds, strict=False):
             key = [stored.code("sets", "views", "trees", "surface", "messages"), name, str(seed), *talks.responses]
-            make = partial(way, owner, ViewsConfig(seed=seed))
+            make = partial(way, owner, ViewsConfig(context=("place",), seed=seed))
             scores[name].append(stored.array("convai-scores", key, make).astype(np.float64))
         print(f"convai: {name}", flush=True)
     return _figures(talks, scores, folds, place)

@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from training.reward.config import ViewsConfig
 from training.reward.metrics import Floats
 from training.reward.split import uniform
-from training.reward.views import ViewsConfig, fit_heads
+from training.reward.views_reward import fit_heads
 
 HELD = 0.1
 """Share of groups that choose the penalty."""

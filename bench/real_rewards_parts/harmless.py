@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 
 from real_rewards_parts import crossing, figures, sets, stored
+from training.reward.config import ViewsConfig
 from training.reward.metrics import Floats
 from training.reward.split import user_folds
-from training.reward.views import COLUMNS, ViewsConfig, views
+from training.reward.views import COLUMNS, views
 
 FOLDS, WIDTH = 5, 384
 FIRST = {"bce": 0.652, "bradley_terry": 0.678, "shorter": 0.552}
 """Pair accuracies on record."""
-CONFIG = ViewsConfig(head="logistic", strengths=(100.0, 300.0))
+CONFIG = ViewsConfig(context=("place",), head="logistic", strengths=(100.0, 300.0))
 
 
 def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:

@@ -8,8 +8,9 @@ import numpy as np
 from real_rewards_parts import crossing, figures, sets, stored
 from training.judges import judge_all
 from training.judges.library import build
+from training.reward.config import ViewsConfig
 from training.reward.metrics import Floats, auroc
-from training.reward.views import COLUMNS, ViewsConfig, views
+from training.reward.views import COLUMNS, views
 
 TOKENS = 64
 FIRST = {"lowest": 0.92, "highest": 0.99}
@@ -24,7 +25,7 @@ def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
     every = sets.xstest(data)
     asked = np.array([each[0]["content"] for each in every.conversations])
     encoder = stored.vectors("xstest", [*asked, *every.responses], max_tokens=TOKENS)
-    rows = views(encoder, every.conversations, every.responses, ViewsConfig(head="logistic", place=False))
+    rows = views(encoder, every.conversations, every.responses, ViewsConfig(head="logistic", context=()))
     vectors = rows[:, len(COLUMNS) : len(COLUMNS) + 384]
     counted = np.flatnonzero([name.startswith("response: ") for name in COLUMNS])
     alone = np.column_stack([rows[:, counted], vectors])  # a refusal is to be seen in the answer alone
@@ -36,7 +37,7 @@ def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
             found = np.zeros(len(asked))
             for model in models:
                 train, test = np.flatnonzero(every.group != model), np.flatnonzero(every.group == model)
-                config = ViewsConfig(head="logistic", place=False, seed=seed, strengths=(1.0, 10.0, 100.0))
+                config = ViewsConfig(head="logistic", context=(), seed=seed, strengths=(1.0, 10.0, 100.0))
                 found[test] = crossing.scores(some, every.labels, asked, train, test, config=config)
             scores[name].append(found)
     scores["shorter"] = [-np.array([float(len(each)) for each in every.responses])]

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from real_rewards_parts import crossing, figures, sets, stored, tuned
+from training.reward.config import ViewsConfig
 from training.reward.metrics import Floats, auroc
-from training.reward.views import COLUMNS, ViewsConfig, views
+from training.reward.views import COLUMNS, views
 from training.text import plain
 
 TOKENS = 96
@@ -28,9 +29,9 @@ def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
     )
     test = np.arange(len(learnt.labels), len(said))
     encoder = stored.vectors("diasafety", [*contexts, *said], max_tokens=TOKENS)
-    rows = views(encoder, talks, said, ViewsConfig(head="logistic"))
+    rows = views(encoder, talks, said, ViewsConfig(context=("place",), head="logistic"))
     vectors = rows[:, len(COLUMNS) : len(COLUMNS) + 2 * 384]
-    config = ViewsConfig(head="logistic", strengths=(30.0,))
+    config = ViewsConfig(context=("place",), head="logistic", strengths=(30.0,))
     scores: dict[str, list[Floats]] = {}
     for name, some in (("frozen", vectors), ("views", rows)):
 

@@ -9,7 +9,7 @@ from training.reward.clusters import mean, ratio, units
 from training.reward.edits import EDITS, Edit
 from training.reward.measure import Measured, Scored
 from training.reward.metrics import Estimate, Floats, mean_ranks
-from training.reward.model import RewardModel
+from training.reward.model import Scorer
 from training.reward.refusals import Bias
 from training.reward.thresholds import Finding, Thresholds
 from training.text import Conversation
@@ -92,7 +92,7 @@ class Audit(NamedTuple):
 
 
 def counterfactuals(
-    model: RewardModel,
+    model: Scorer,
     conversations: Sequence[Conversation],
     responses: Sequence[str],
     *,

@@ -15,15 +15,14 @@ if TYPE_CHECKING:
 
 _CARD = """# {name}
 
-A sequence classifier with one label: `RewardModel.load(DIRECTORY).logits(conversations, responses)` gives logits
-whose sigmoid is the chance that the label is positive, at the natural rate of the data ({base_rate:.3%} in the test
-part).
+{kind}.logits(conversations, responses)` gives logits whose sigmoid is the
+chance that the label is positive, at the natural rate of the data ({base_rate:.3%} in the test part).
 
 ## Made from
 {lineage}
 
 Negatives were sub-sampled to {positive_rate:.0%} positives; the prior shift is subtracted exactly. After it:
-{calibration} (`calibration.json`). {epochs} epochs were planned, {ran} were run, trained in {seconds:.0f} s.
+{calibration} (`calibration.json`). {course}, in {seconds:.0f} s.
 
 | part | rows | positives |
 |---|---|---|
@@ -81,6 +80,22 @@ def _figures(report: "RewardReport") -> dict[str, Any]:
     return report.measured.estimates() | {name: value for name, value in beside.items() if value is not None}
 
 
+_CLASSIFIER = "A sequence classifier with one label: `RewardModel.load(DIRECTORY)"
+_VIEWS = "A small head over the messages' vectors of a frozen encoder: `ViewsReward.load(DIRECTORY)"
+
+
+def _course(report: "RewardReport", config: "RewardConfig") -> str:
+    """How it was fitted, in a clause."""
+    if config.model == "classifier":
+        return f"{config.epochs} epochs were planned, {len(report.losses)} were run"
+    tried = [
+        f"{name} ({gain.value:+.5f} [{gain.low:+.5f}, {gain.high:+.5f}] nats, {'kept' if gain.low > 0 else 'left out'})"
+        for name, gain in report.contexts.items()
+    ]
+    told = f"of what no response can change {', '.join(tried)} was tried" if tried else "no context was tried"
+    return f"The head is {config.views.head}; {told}"
+
+
 def _trim(report: "RewardReport") -> str:
     """What of the texts the model did not see, or saw in another form."""
     cut = [f"Of the {part} part {each.words}." for part, each in report.trim.items()]
@@ -135,8 +150,8 @@ def card(report: "RewardReport", config: "RewardConfig", lineage: dict[str, Any]
         base_rate=report.base_rate,
         lineage="\n".join(f"- {key}: `{value}`" for key, value in lineage.items()),
         positive_rate=config.positive_rate,
-        epochs=config.epochs,
-        ran=len(report.losses),
+        kind=_VIEWS if config.model == "views" else _CLASSIFIER,
+        course=_course(report, config),
         seconds=report.seconds,
         parts="\n".join(f"| {part} | {rows:,} | {report.positives[part]:,} |" for part, rows in report.rows.items()),
         trim=_trim(report),

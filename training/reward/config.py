@@ -1,6 +1,6 @@
 """The dials of a reward model. Light: recipes import it."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -10,11 +10,41 @@ Nuisance = Literal["words", "closing", "question", "emoji", "exclamation", "flat
 """A feature of a response that a score should not follow; see training/reward/residual.py."""
 
 
+Context = Literal["place", "closing", "pause", "reactions"]
+CONTEXTS: tuple[Context, ...] = get_args(Context)
+"""Where the response stands; whether the user's last message closes; the time since the response before; how many came
+before and had a love. A response cannot change them."""
+
+
+class ViewsConfig(BaseModel):
+    """The dials of a views head."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    head: Literal["trees", "logistic", "ridge"] = "trees"
+    """Boosted trees over counts and similarities; or a linear head, which reads the vectors too."""
+    context: tuple[Context, ...] = CONTEXTS
+    """What the head may know that no response can change. Each is kept only where it helps on validation users."""
+    bags: int = Field(3, gt=0)
+    """So many boosted models, which draw their features differently, are averaged."""
+    rounds: int = Field(120, gt=0)
+    """Trees of each."""
+    strengths: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+    """Penalties of a linear head, of which the validation rows choose."""
+    max_tokens: int = Field(64, gt=0)
+    """Of a message; a longer one loses its end."""
+    seed: int = Field(1, ge=0, lt=2**32)
+
+
 class RewardConfig(BaseModel):
     """The dials of a reward model; everything else is derived."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    model: Literal["classifier", "views"] = "classifier"
+    """A sequence classifier that is tuned; or a frozen encoder with a small head, for a few hundred loves."""
+    views: ViewsConfig = ViewsConfig()
+    """Of the small head."""
     loss: Literal["binary", "bradley_terry"] = "binary"
     """`binary`: each row by itself. `bradley_terry`: rows that the column `pair` couples, one against the other."""
     positive_rate: float = Field(0.1, gt=0, lt=1)
@@ -75,6 +105,11 @@ class RewardConfig(BaseModel):
         wrong = [f"{name} == {value}" for name, value in alone.items() if pairs and value]
         if wrong:
             raise ValueError(f"{', '.join(wrong)} is for rows, and loss == 'bradley_terry' learns pairs: leave one out")
+        tuned = ("loss", "unsaid", "prompt_shift", "heads", "caution", "augmented", "residual", "frozen_layers")
+        fields = type(self).model_fields
+        given = [f"{name} == {value!r}" for name in tuned if (value := getattr(self, name)) != fields[name].default]
+        if self.model == "views" and given:
+            raise ValueError(f"{', '.join(given)} is for a classifier, and model == 'views': leave one out")
         if self.caution and self.heads < 2:
             raise ValueError(f"caution == {self.caution:g} needs heads that can disagree: set heads to 2 or more")
         return self

@@ -17,6 +17,7 @@ from training.reward.split import uniform, user_folds
 
 if TYPE_CHECKING:
     from training.reward.frozen import States
+    from training.reward.messages import Vectors
 
 
 class CrossValidation(NamedTuple):
@@ -98,13 +99,20 @@ def over_users(examples: Examples, scores: Floats, folds: Rows) -> Estimate:
 
 def _out_of_fold(every: Examples, owner: Rows, base: str, config: RewardConfig, name: str) -> Floats:
     from training.reward.classifier import calibrated, fit_classifier
+    from training.reward.views_reward import views_model
 
     logits = np.zeros(len(every.labels))
     states: States = {}
+    known: dict[str, Vectors] = {}
     for fold in range(int(owner.max()) + 1):
         inside = np.flatnonzero(owner == fold)
         train, validation = _without(every, owner != fold, config, fold)
         title = f"{name}, fold {fold + 1}"
+        if config.model == "views":
+            held = every.take(inside)
+            small = views_model(train, validation, base, config, name=title, known=known)
+            logits[inside] = small.logits(held.conversations, held.responses, progress=f"{title}: unseen users")
+            continue
         fit, fitted = fit_classifier(train, validation, base=base, config=config, name=title, states=states)
         model = calibrated(fit, fitted, validation)
         raw = fit.raw(fit.encoded(every.take(inside)).ids, f"{title}: unseen users")

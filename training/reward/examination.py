@@ -11,7 +11,7 @@ from training.reward.drift import Weeks, drift, unseen
 from training.reward.groups import groups_of
 from training.reward.leakage import Leakage
 from training.reward.measure import Measured, Scored, measure
-from training.reward.model import RewardModel
+from training.reward.model import Scorer
 from training.reward.refusals import Bias, Kind, refusal_bias
 from training.reward.sampling import evaluation_rows
 from training.reward.slices import Slice, slices_of, slices_result
@@ -34,7 +34,7 @@ class Examination(NamedTuple):
 
 
 def examine(
-    model: RewardModel,
+    model: Scorer,
     table: Any,
     every: Examples,
     parts: Split,
@@ -85,7 +85,7 @@ def examine(
     return Examination(held, measured, slices, weeks, made)
 
 
-def _weeks(model: RewardModel, every: Examples, parts: Split, config: RewardConfig, name: str) -> Weeks:
+def _weeks(model: Scorer, every: Examples, parts: Split, config: RewardConfig, name: str) -> Weeks:
     """Weeks of unseen users, sampled as the test part is."""
     part = every.take(unseen(every, parts))
     found = evaluation_rows(part.labels, config.evaluation_rows, config.seed)

@@ -22,7 +22,7 @@ from training.reward.metrics import (
     reliability,
     sigmoid,
 )
-from training.reward.model import RewardModel
+from training.reward.model import Scorer
 from training.reward.noise import Floor, floor_of
 from training.reward.sampling import EvaluationRows
 
@@ -48,7 +48,7 @@ class Scored(NamedTuple):
     shifted: Floats
 
     @classmethod
-    def of(cls, model: RewardModel, part: Examples, found: EvaluationRows, *, progress: str | None = None) -> "Scored":
+    def of(cls, model: Scorer, part: Examples, found: EvaluationRows, *, progress: str | None = None) -> "Scored":
         """Score those rows of a part."""
         held = part.take(found.rows)
         logits = model.logits(held.conversations, held.responses, progress=progress)

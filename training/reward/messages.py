@@ -33,6 +33,8 @@ class MessageEncoder:
     def __init__(self, base: str | Path, *, max_tokens: int = 64, known: dict[str, Vectors] | None = None) -> None:
         self.base, self.max_tokens = check_base(base), max_tokens
         self.known = {} if known is None else known
+        self.cut = 0
+        """Messages of those read so far that were longer, and lost their end."""
         self._opened: tuple[Any, Any] | None = None
 
     def vectors(self, texts: Sequence[str], *, progress: str | None = None) -> Vectors:
@@ -64,6 +66,9 @@ class MessageEncoder:
 
         model, tokenizer = self._model()
         ids = tokenizer(new, truncation=True, max_length=self.max_tokens, verbose=False)["input_ids"]
+        full = [row for row, each in enumerate(ids) if len(each) == self.max_tokens]
+        whole = tokenizer([new[row] for row in full], verbose=False)["input_ids"] if full else []
+        self.cut += sum(len(each) > self.max_tokens for each in whole)
         device = next(model.parameters()).device
         with tqdm(total=len(new), desc=progress, disable=None if progress else True, unit="row", leave=False) as bar:
             for rows in by_length(ids, tokens=4_096):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from training import pretrained
 from training.reward.bases import check_base
@@ -11,6 +11,19 @@ from training.reward.calibration import Calibration
 from training.reward.metrics import Floats
 from training.reward.residual import Residual
 from training.text import Conversation, encode, load_tokenizer
+
+
+class Scorer(Protocol):
+    """What a reward model is to those who measure it."""
+
+    @property
+    def calibration(self) -> Calibration:
+        """From raw logits to those that are told."""
+
+    def logits(
+        self, conversations: Sequence[Conversation], responses: Sequence[str], *, progress: str | None = None
+    ) -> Floats:
+        """Calibrated logits, [pairs]."""
 
 
 class RewardModel(NamedTuple):
@@ -49,6 +62,13 @@ class RewardModel(NamedTuple):
         caution = float(getattr(model.config, "reward_caution", 0.0))  # models of earlier versions have one head
         longest = int(model.config.reward_max_tokens)
         return cls(model, load_tokenizer(path), calibration, longest, caution, Residual.read(Path(directory)))
+
+    def save(self, directory: Path) -> None:
+        """Write weights, tokenizer, calibration and what is taken away from scores."""
+        pretrained.save(directory, self.model, self.tokenizer)
+        self.calibration.save(directory)
+        if self.residual is not None:
+            self.residual.save(directory)
 
     def logits(
         self, conversations: Sequence[Conversation], responses: Sequence[str], *, progress: str | None = None

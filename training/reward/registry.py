@@ -154,12 +154,12 @@ def compare(one: SavedModel, other: SavedModel, examples: Any, *, fresh: bool = 
         ValueError: No row is in both test parts, or the rows are not examples.
     """
     from training.reward.data import read_examples
-    from training.reward.model import RewardModel
+    from training.reward.saved import SavedReward
 
     every = read_examples(examples)
     held = every if fresh else every.take(_common_test(every, one, other))
     first, second = (
-        RewardModel.load(each.directory).logits(held.conversations, held.responses, progress=each.name)
+        SavedReward(each.directory).logits(held.conversations, held.responses, progress=each.name)
         for each in (one, other)
     )
     figures: dict[str, tuple[Any, Any, tuple[Any, Any]]] = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from training.policy.load import ADAPTER, base_of, fingerprint
 from training.reward.metrics import Floats
 from training.reward.model import RewardModel
-from training.reward.views import ViewsReward, is_views
+from training.reward.views_reward import ViewsReward, is_views
 from training.text import Conversation
 
 if TYPE_CHECKING:
@@ -45,9 +45,11 @@ class SavedReward:
     def _model(self) -> RewardModel | ViewsReward:
         return (ViewsReward if is_views(self.directory) else RewardModel).load(self.directory)
 
-    def logits(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> Floats:
+    def logits(
+        self, conversations: Sequence[Conversation], responses: Sequence[str], *, progress: str | None = None
+    ) -> Floats:
         """Calibrated logits, float64 [pairs]."""
-        return self._model.logits(conversations, responses)
+        return self._model.logits(conversations, responses, progress=progress)
 
 
 def _size(place: Path) -> tuple[int, int]:

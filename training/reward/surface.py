@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from streams.closing import leaves
 from training.reward.metrics import Floats
 from training.text import Conversation
 
@@ -32,6 +33,7 @@ _TALK: Final = (
     "user repeats",
     "questions so far",
     "user asks",
+    "user closes",
 )
 SURFACE: Final = (
     *(f"response: {name}" for name in _TEXT),
@@ -57,7 +59,7 @@ def place(conversations: Sequence[Conversation]) -> Floats:
 
 
 def surface(conversations: Sequence[Conversation], responses: Sequence[str]) -> Floats:
-    """Counts of each pair, by `SURFACE`, shape [pairs, 39].
+    """Counts of each pair, by `SURFACE`, shape [pairs, 40].
 
     >>> row = surface([[{"role": "user", "content": "Tea?"}]], ["Yes, tea!"])[0]
     >>> told = dict(zip(SURFACE, row.tolist()))
@@ -119,6 +121,7 @@ def _talk(asked: list[str], said: list[str]) -> list[float]:
         asked[-1].strip().lower() in {each.strip().lower() for each in asked[:-1]} if asked else False,
         sum("?" in each for each in said) / max(1, len(said)),
         sum("?" in each for each in asked) / max(1, len(asked)),
+        bool(asked) and leaves(asked[-1]),
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from training import pretrained, template
+from training import template
 from training.engine.config import EngineConfig
 from training.engine.steps import silent
 from training.policy.load import fingerprint
@@ -21,13 +21,15 @@ from training.reward.data import Examples, read_examples
 from training.reward.examination import examine
 from training.reward.leakage import check
 from training.reward.metrics import Estimate, auroc, bootstrap_over_users
-from training.reward.model import RewardModel
+from training.reward.model import RewardModel, Scorer
 from training.reward.pairs import coupled, pair_accuracy
 from training.reward.prompt_shift import shift_weights
 from training.reward.registry import write_manifest
 from training.reward.report import RewardReport
 from training.reward.split import divided
-from training.reward.usage import usage
+from training.reward.trim import Trim
+from training.reward.usage import usage, views_usage
+from training.reward.views_reward import ViewsReward, views_model
 from training.text import load_tokenizer, whole
 
 __all__ = ["RewardConfig", "RewardReport", "train_reward_model"]
@@ -52,7 +54,7 @@ def train_reward_model(
     1. Examples are split so that the test part is later in time and of other users than what was trained on; labels of
        a few annotators by conversation.
     2. A sequence classifier is fitted to sub-sampled negatives (unpaired binary cross-entropy, on soft targets where
-       loves were credited in part) or to pairs, as the dials say.
+       loves were credited in part) or to pairs, as the dials say; or a small head over a frozen encoder.
     3. The prior shift is subtracted (exactly, where targets are 1 or 0); what follows it is chosen on the validation
        users, see `recalibration`.
     4. The test part is measured before and after that (AUROC and PR-AUC take every target above 0 as a positive,
@@ -92,35 +94,31 @@ def train_reward_model(
     train, validation, test = (every.take(rows) for rows in parts[:3])
     if config.prompt_shift:
         train = train._replace(weights=train.weights * shift_weights(train, seed=config.seed))
-    fit, fitted = fit_classifier(
-        train, validation, base=place, config=config, name=name, engine=engine, state=state, tell=tell, follow=follow
-    )
 
-    def finish() -> RewardReport:
-        model = calibrated(fit, fitted, validation)
+    def finish(
+        model: RewardModel | ViewsReward, losses: list[float], trim: Callable[[Examples], dict[str, Trim]]
+    ) -> RewardReport:
         found = examine(model, examples, every, parts, leakage=leakage, by=by, config=config, name=name)
-        trim = {"train": fitted.trim, "test": fit.encoded(found.held).trim}
+        three = dict(zip(parts._fields, (train, validation, test), strict=False))
         report = RewardReport(
             name=name,
             directory=out,
-            rows={key: len(part.labels) for key, part in zip(parts._fields, (train, validation, test), strict=False)},
-            positives={
-                key: int(part.positives.sum())
-                for key, part in zip(parts._fields, (train, validation, test), strict=False)
-            },
+            rows={key: len(part.labels) for key, part in three.items()},
+            positives={key: int(part.positives.sum()) for key, part in three.items()},
             by=by,
-            trim=trim,
+            trim=trim(found.held),
             retold=retold,
             later=_later(model, every.take(parts.later), config, name) if len(parts.later) else None,
             pair_accuracy=_pair_accuracy(model, test, config, name),
-            residual=model.residual.words if model.residual else "",
+            residual=model.residual.words if isinstance(model, RewardModel) and model.residual else "",
+            contexts=model.gains if isinstance(model, ViewsReward) else {},
             base_rate=test.positive_rate,
             measured=found.measured,
             audit=found.audit,
             slices=found.slices,
             weeks=found.weeks,
             calibration=model.calibration,
-            losses=fitted.losses,
+            losses=losses,
             seconds=time.monotonic() - started,
         )
         save(model, report, config, lineage | {"base": _named(base)})
@@ -128,7 +126,19 @@ def train_reward_model(
             tell(line)
         return report
 
-    return fit.runner.shared(finish)
+    if config.model == "views":
+        small = views_model(train, validation, place, config, name=name, engine=engine)
+        if small.encoder.cut:
+            tell(f"{small.encoder.cut:,} messages were longer than {config.views.max_tokens} tokens and lost their end")
+        return finish(small, [], lambda _: {})
+    fit, fitted = fit_classifier(
+        train, validation, base=place, config=config, name=name, engine=engine, state=state, tell=tell, follow=follow
+    )
+
+    def both(held: Examples) -> dict[str, Trim]:
+        return {"train": fitted.trim, "test": fit.encoded(held).trim}
+
+    return fit.runner.shared(lambda: finish(calibrated(fit, fitted, validation), fitted.losses, both))
 
 
 def _named(base: str | Path) -> str:
@@ -136,7 +146,7 @@ def _named(base: str | Path) -> str:
     return f"{Path(base).name}@{fingerprint(base)}" if Path(base).is_dir() else str(base)
 
 
-def _pair_accuracy(model: RewardModel, test: Examples, config: RewardConfig, name: str) -> Estimate | None:
+def _pair_accuracy(model: Scorer, test: Examples, config: RewardConfig, name: str) -> Estimate | None:
     """Of the test part's pairs; None where it has none."""
     rows = coupled(test.pairs, test.labels > 0)
     if not len(rows):
@@ -146,7 +156,7 @@ def _pair_accuracy(model: RewardModel, test: Examples, config: RewardConfig, nam
     return pair_accuracy(members, logits, part.users, seed=config.seed)
 
 
-def _later(model: RewardModel, later: Examples, config: RewardConfig, name: str) -> Estimate:
+def _later(model: Scorer, later: Examples, config: RewardConfig, name: str) -> Estimate:
     """AUROC on all rows of the later days: more of them than of unseen users, and an easier question."""
     held, weights = evaluation_sample(later, config)
     logits = model.logits(held.conversations, held.responses, progress=f"{name}: later, all users")
@@ -156,16 +166,17 @@ def _later(model: RewardModel, later: Examples, config: RewardConfig, name: str)
     )
 
 
-def save(model: RewardModel, report: RewardReport, config: RewardConfig, lineage: dict[str, Any]) -> None:
+def save(model: RewardModel | ViewsReward, report: RewardReport, config: RewardConfig, lineage: dict[str, Any]) -> None:
     """Write weights, tokenizer, calibration, figures and card."""
     out = report.directory
     out.mkdir(parents=True, exist_ok=True)
-    pretrained.save(out, model.model, model.tokenizer)
-    model.calibration.save(out)
-    if model.residual is not None:
-        model.residual.save(out)
+    model.save(out)
     facts = {**report.as_dict(), "config": config.model_dump(), "lineage": lineage}
     (out / "metrics.json").write_text(json.dumps(facts, indent=1, default=str) + "\n")
-    told = usage(model.tokenizer, max_tokens=model.max_tokens, command=lineage.get("command"))
+    command = lineage.get("command")
+    if isinstance(model, ViewsReward):
+        told = views_usage(command)
+    else:
+        told = usage(model.tokenizer, max_tokens=model.max_tokens, command=command)
     (out / "README.md").write_text(card(report, config, lineage) + told)
     write_manifest(out)

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-_USAGE = """
+_MADE = """
 ## Made by
 ```sh
 {command}
 ```
 
 `manifest.json` names every file with its size and sha256; `loveloop models show DIRECTORY` says what has changed.
-
+"""
+_USAGE = """
 ## Open it with transformers alone
 ```python
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -27,14 +28,25 @@ raw = model(inputs.input_ids, attention_mask=inputs.attention_mask).logits
 
 `calibration.json` turns the raw logit into one whose sigmoid is a chance; `RewardModel.load(DIRECTORY).logits` does
 both, and the ranking is the same.
-
+"""
+_MUST_NOT = """
 ## Must not be used for
 - judging, ranking or paying people: neither users nor those who wrote the responses;
-- deciding alone what is served: {trust};
+- deciding alone what is served: its predictions are trusted as far as `loveloop ledger` says, and judges stand beside
+  it;
 - chances of another product, language or time than the data above, without calibrating anew;
 - reading what users feel: a reaction is a click, and most of those who are content do not click.
 """
 
+_VIEWS = """
+## Open it
+A frozen encoder (plain transformers opens it: `AutoModel.from_pretrained(DIRECTORY)`) under a small head:
+
+```python
+from training.reward.views_reward import ViewsReward
+logits = ViewsReward.load(DIRECTORY).logits(conversations, responses)
+```
+"""
 _TEMPLATE = 'turns = [*conversation, {"role": "assistant", "content": response}]\n'
 _OWN = _TEMPLATE + "text = tokenizer.apply_chat_template(turns, tokenize=False)"
 _PLAIN = (
@@ -52,10 +64,16 @@ def usage(tokenizer: Any, *, max_tokens: int, command: str | None) -> str:
         command: What made the model, as it is typed; None where a program did.
     """
     own = bool(tokenizer.chat_template)
-    return _USAGE.format(
-        command=command or "# made by a program that called training.reward.train.train_reward_model",
-        max_tokens=max_tokens,
-        text=_OWN if own else _PLAIN,
-        special=", add_special_tokens=False" if own else "",
-        trust="its predictions are trusted as far as `loveloop ledger` says, and judges stand beside it",
+    opened = _USAGE.format(
+        max_tokens=max_tokens, text=_OWN if own else _PLAIN, special=", add_special_tokens=False" if own else ""
     )
+    return _made(command) + opened + _MUST_NOT
+
+
+def views_usage(command: str | None) -> str:
+    """The same of a small head over a frozen encoder."""
+    return _made(command) + _VIEWS + _MUST_NOT
+
+
+def _made(command: str | None) -> str:
+    return _MADE.format(command=command or "# made by a program that called training.reward.train.train_reward_model")

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from training.reward.calibration import Calibration
+from training.reward.config import ViewsConfig
 from training.reward.data import Examples
 from training.reward.messages import MessageEncoder
 from training.reward.saved import SavedReward
 from training.reward.surface import SURFACE, surface
 from training.reward.trees import Trees
-from training.reward.views import COLUMNS, ViewsConfig, ViewsReward, fit_views, views
+from training.reward.views import COLUMNS, views
+from training.reward.views_reward import ViewsReward, fit_views
 
 
 class ToldEncoder(MessageEncoder):
@@ -68,7 +70,7 @@ def test_a_soft_target_counts_in_part_as_both() -> None:
 
 def test_without_place_the_place_changes_nothing() -> None:
     encoder, turns = ToldEncoder(), [{"role": "user", "content": "hi"}]
-    told = views(encoder, [turns], ["yes"], ViewsConfig(place=False))
+    told = views(encoder, [turns], ["yes"], ViewsConfig(context=()))
     assert np.isnan(told[0, :4]).all()
     assert told.shape == (1, len(COLUMNS))
     assert views(encoder, [turns], ["yes"], ViewsConfig(head="ridge")).shape == (1, len(COLUMNS) + 3 * 8)
@@ -78,7 +80,7 @@ def test_without_place_the_place_changes_nothing() -> None:
 def test_first_turns_alone_leave_columns_empty_and_are_learnt_all_the_same(head: str) -> None:
     train, held = rows(120, 1), rows(80, 2)
     firsts = [part._replace(conversations=[each[:1] for each in part.conversations]) for part in (train, held)]
-    config = ViewsConfig(head=head, place=False, bags=1, rounds=10)
+    config = ViewsConfig(head=head, context=(), bags=1, rounds=10)
     model = fit_views(*firsts, ToldEncoder(), config)
     assert np.isfinite(model.logits(firsts[1].conversations, firsts[1].responses)).all()
     assert model.logits([], []).shape == (0,)
