@@ -14,6 +14,8 @@ def broken_rules(recipe: "Recipe") -> Iterator[str]:
         recipe: Each of its sections is right by itself.
     """
     yield from _p_love(recipe)
+    yield from _young(recipe)
+    yield from _frozen(recipe)
     yield from _simulated(recipe)
     yield from _tuning(recipe)
     yield from _tasks(recipe)
@@ -26,6 +28,32 @@ def _p_love(recipe: "Recipe") -> Iterator[str]:
             f"p_love.labels is {recipe.p_love.labels!r}, but P[Love] learns from the training set's loves alone: "
             "leave it out; `loveloop import` brings loves of another table into the warehouse"
         )
+
+
+def _young(recipe: "Recipe") -> Iterator[str]:
+    """Young rows teach P[Love], and nothing is measured on them."""
+    wanted = recipe.training_set
+    if wanted.young and wanted.credit != "last_turn":
+        yield (
+            f"training_set.young is true and credit is {wanted.credit!r}: how long a love takes is known of the "
+            "response that was loved, not of earlier turns; take credit = 'last_turn', or leave young out"
+        )
+    if wanted.young and recipe.p_love.folds > 1:
+        yield (
+            f"training_set.young is true and p_love.folds is {recipe.p_love.folds}: folds measure every row, and "
+            "nothing can be measured on a young one; set folds = 0, or leave young out"
+        )
+
+
+def _frozen(recipe: "Recipe") -> Iterator[str]:
+    """A frozen encoder learns in one process."""
+    rewards = {"p_love": recipe.p_love, **recipe.labelled()}
+    for name, wanted in rewards.items():
+        if wanted.config.model == "views" and recipe.engine.kind == "deepspeed":
+            yield (
+                f"{name}.config.model is 'views' and engine.kind is 'deepspeed': a frozen encoder learns in one "
+                "process; take model = 'classifier', or engine.kind = 'torch'"
+            )
 
 
 def _simulated(recipe: "Recipe") -> Iterator[str]:

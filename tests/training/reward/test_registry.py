@@ -138,3 +138,17 @@ def test_what_is_no_model_is_said(tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_text(json.dumps({})[:1])
     with pytest.raises(ValueError, match="is no JSON"):
         registry.read(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_ranking_that_folds_judged_anew_stands_in_figures_and_card_and_the_manifest_knows(
+    made: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(made / "a" / "weak", tmp_path / "weak")
+    before = registry.read(tmp_path / "weak")
+    others = [each for each in before.facts["audit"]["results"] if each["finding"] != "ranking"]
+    passed = {"finding": "ranking", "state": "passed", "words": "AUROC .7 over 5 folds", "blocks": True}
+    registry.note_ranking(tmp_path / "weak", [passed, *others], "AUROC .7 over 5 folds")
+    assert "failed: ranking" not in registry.read(tmp_path / "weak").audit
+    assert "Ranking was judged anew: AUROC .7 over 5 folds." in (tmp_path / "weak" / "README.md").read_text()
+    assert registry.changes(tmp_path / "weak") == []
