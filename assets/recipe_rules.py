@@ -47,8 +47,7 @@ def _young(recipe: "Recipe") -> Iterator[str]:
 
 def _frozen(recipe: "Recipe") -> Iterator[str]:
     """A frozen encoder learns in one process."""
-    rewards = {"p_love": recipe.p_love, **recipe.labelled()}
-    for name, wanted in rewards.items():
+    for name, wanted in [("p_love", recipe.p_love), *recipe.labelled().items()]:
         if wanted.config.model == "views" and recipe.engine.kind == "deepspeed":
             yield (
                 f"{name}.config.model is 'views' and engine.kind is 'deepspeed': a frozen encoder learns in one "

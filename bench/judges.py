@@ -10,9 +10,9 @@ left out), and on violations that are made on purpose. For each judge:
     kept        of the repaired answers that were right, the share that still is
 
 beside a naive lexicon. `false_refusal` is a judge that the reward trainer learnt from labelled answers of other draws,
-a twentieth of them labelled wrongly; all the others are patterns. The LLM judge's client is timed alone, against a server
-that answers at once. Real sets are read in place where they are: trip rates on ConvAI's bots and on people's chats,
-needless refusals of XSTest.
+a twentieth of them labelled wrongly; all the others are patterns. The LLM judge's client is timed alone, against a
+server that answers at once. Real sets are read in place where they are: trip rates on ConvAI's bots and on people's
+chats, needless refusals of XSTest.
 """
 
 import argparse
