@@ -12,7 +12,7 @@ from training.reward.config import ViewsConfig
 from training.reward.metrics import Floats, auroc_within, sigmoid
 from training.reward.split import user_folds
 from training.reward.surface import PLACE
-from training.reward.views import COLUMNS, views
+from training.reward.views import COLUMNS, CONTEXT_COLUMNS, views
 from training.reward.views_reward import fit_heads
 
 FOLDS, TOKENS = 5, 64
@@ -23,7 +23,8 @@ FIRST = {"bce": 0.643, "place": 0.681}
 def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
     """AUROC of the views head and of the place, with paired intervals over users.
 
-    What else is compared is fitted on the first deal of users into folds alone.
+    What else is compared is fitted on the first deal of users into folds alone: `with_earlier` knows how the user has
+    rated earlier messages of the dialogue, and so does the simple `place_and_earlier` beside it.
     """
     talks = sets.convai(data)
     if quick:
@@ -37,10 +38,18 @@ def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
     wide = views(encoder, talks.conversations, talks.responses, ViewsConfig(context=("place",), head="logistic"))
     placeless = trees.copy()
     placeless[:, : len(PLACE)] = np.nan
+    told = trees.copy()
+    bots_said = [sum(turn["role"] == "assistant" for turn in each) for each in talks.conversations]
+    told[:, CONTEXT_COLUMNS["reactions"]] = np.column_stack([bots_said, talks.earlier])
+    simple = np.column_stack([place, talks.earlier])
     linear = ViewsConfig(context=("place",), head="logistic", strengths=(300.0,))
     ways: dict[str, Any] = {
         "ours": lambda owner, config: _crossed(trees, talks.loves, owner, config),
         "without_place": lambda owner, config: _crossed(placeless, talks.loves, owner, config),
+        "with_earlier": lambda owner, config: _crossed(told, talks.loves, owner, config),
+        "place_and_earlier": lambda owner, config: _crossed(
+            simple, talks.loves, owner, linear.model_copy(update={"seed": config.seed})
+        ),
         "encoder": lambda owner, config: _crossed(
             wide[:, len(COLUMNS) :], talks.loves, owner, linear.model_copy(update={"seed": config.seed})
         ),
@@ -49,7 +58,12 @@ def measured(data: Path, seeds: int, *, quick: bool) -> dict[str, Any]:
     for name, way in ways.items():
         scores[name] = []
         for seed, owner in zip(deals if name == "ours" else deals[:1], folds, strict=False):
-            key = [stored.code("sets", "views", "trees", "surface", "messages"), name, str(seed), *talks.responses]
+            key = [
+                stored.code("sets", "views", "views_reward", "trees", "surface", "messages"),
+                name,
+                str(seed),
+                *talks.responses,
+            ]
             make = partial(way, owner, ViewsConfig(context=("place",), seed=seed))
             scores[name].append(stored.array("convai-scores", key, make).astype(np.float64))
         print(f"convai: {name}", flush=True)
@@ -72,7 +86,13 @@ def _figures(talks: sets.Talks, scores: dict[str, list[Floats]], folds: list[Any
 
     plain = {name: measure(several) for name, several in scores.items()}
     plain |= {f"{name}_deal_1": measure(scores[name][:1]) for name in ("ours", "place")}
-    less = [("ours", "place"), ("ours_deal_1", "encoder"), ("without_place", "place_deal_1")]
+    less = [
+        ("ours", "place"),
+        ("ours_deal_1", "encoder"),
+        ("without_place", "place_deal_1"),
+        ("with_earlier", "place_deal_1"),
+        ("with_earlier", "place_and_earlier"),
+    ]
     found = {"auroc": figures.told(figures.estimates(plain, talks.users, less=less))}
     within = {name: measure(several, where) for name, several in scores.items() if name != "place"}
     found["within_place"] = figures.told(figures.estimates(within, talks.users, draws=100))
@@ -84,7 +104,8 @@ def _figures(talks: sets.Talks, scores: dict[str, list[Floats]], folds: list[Any
     found["bot_r"] = {name: _bot_r(talks, several) for name, several in scores.items()}
     keys = {"ours": "ours", "baseline": "place", "reference": "encoder"}
     told = {key: found["auroc"][name] for key, name in keys.items()}
-    told |= {key: found["auroc"][key] for key in ("ours_less_place", "ours_deal_1_less_encoder")}
+    compared = ("ours_less_place", "ours_deal_1_less_encoder", "with_earlier", "place_and_earlier")
+    told |= {key: found["auroc"][key] for key in (*compared, "with_earlier_less_place_and_earlier")}
     return told | {"on_record": FIRST, "rows": len(place), "loves": int(talks.loves.sum()), **found}
 
 
