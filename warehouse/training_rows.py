@@ -15,11 +15,12 @@ _ROWS = Path(__file__).with_name("training_rows.sql").read_text()
 COLUMNS = (
     "response_id", "event_id", "user_id", "served_at", "conversation", "response", "policy", "love", "like", "dislike",
     "trust", "credit", "credit_rule", "since_last", "earlier_responses", "earlier_loves",
+    "earlier_dislikes",
 )  # fmt: skip
 """event_id as text, served_at in UTC, conversation as JSON; credit in [0, 1], love is credit > 0; sorted by served_at,
 response_id. Of the same user's conversation up to the moment of serving: seconds since the response before (NaN for the
-first), how many there were, and how many of them had a love by then. `MATURED` stands behind them in sets with young
-rows."""
+first), how many there were, and how many of them had a love, and a dislike, by then. `MATURED` stands behind them in
+sets with young rows."""
 MATURED = "matured"
 """The chance that a love which comes at all has come by now; 1 in rows that are mature. See `maturity.arrived`."""
 

@@ -9,6 +9,7 @@ from assets.stages import feedback
 
 _BESIDE = (
     "policy", "language", "task", "topic", "refusal", "matured", "since_last", "earlier_responses", "earlier_loves",
+    "earlier_dislikes",
 )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ class Talks(NamedTuple):
         responses: What the bot said.
         loves: 1 where it got a thumb up, [rows].
         rated: 1 where it got a thumb at all, [rows].
-        earlier: Thumbs up less thumbs down on earlier messages of the dialogue, [rows].
+        earlier: Thumbs up and thumbs down on earlier messages of the dialogue, [rows, 2].
         users: Who the bot spoke with, [rows].
         bots: Which bot, [rows].
     """
@@ -122,12 +122,12 @@ def _bot_messages(dialogue: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
     if set(people) != {"Bot", "User"}:
         return
     said: Turns = []
-    earlier = 0
+    earlier = (0, 0)
     for message in dialogue["dialog"]:
         text, score = message["text"], message["evaluation_score"]
         if message["sender_class"] == "Bot":
             yield said or [OPENING], text, score == 1, score is not None, earlier, people["User"], people["Bot"]
-            earlier += {1: 1, 0: -1}.get(score, 0)
+            earlier = (earlier[0] + (score == 1), earlier[1] + (score == 0))
         said = [*said, {"role": "user" if message["sender_class"] == "Human" else "assistant", "content": text}]
 
 

@@ -31,7 +31,7 @@ def main(wanted: dict[str, Any]) -> None:
     )  # fmt: skip
     config = RewardConfig(
         epochs=wanted["epochs"], batch=wanted["batch"], learning_rate=wanted["rate"], positive_rate=0.01,
-        max_tokens=128, seed=wanted["seed"],
+        max_tokens=told["max_tokens"], seed=wanted["seed"],
     )  # fmt: skip
     clock = {"seconds": 0.0, "cpu": 0.0}
     passing = Fit._pass

@@ -82,7 +82,9 @@ def trl(wanted, model, tokenizer, ids, labels, clock):  # noqa: PLR0917
         name: [rows[at % len(rows)] for at in range(size)]
         for name, rows in (("chosen_ids", up), ("rejected_ids", down))
     }
-    args = RewardConfig(**common(wanted), per_device_train_batch_size=wanted["batch"] // 2, max_length=128)
+    args = RewardConfig(
+        **common(wanted), per_device_train_batch_size=wanted["batch"] // 2, max_length=wanted["max_tokens"]
+    )
     data = Dataset.from_dict(pairs)
     return RewardTrainer(model=model, args=args, train_dataset=data, processing_class=tokenizer, callbacks=[clock])
 
@@ -91,6 +93,7 @@ def main(wanted):
     """Train, score, and print the figures as the last line."""
     told = json.loads(Path(wanted["rows"]).read_text())
     count = told["learn"]
+    wanted |= {"max_tokens": told["max_tokens"]}
     tokenizer = AutoTokenizer.from_pretrained(wanted["base"])
     torch.manual_seed(wanted["seed"])
     model = AutoModelForSequenceClassification.from_pretrained(wanted["base"], num_labels=1)

@@ -9,7 +9,8 @@ from real_rewards_parts import sets
 from training.reward.bases import minilm
 from training.text import encode, load_tokenizer
 
-TOKENS = 128
+TOKENS = 512
+"""Longest text, as long as MiniLM reads: of these talks few are cut, and lengths are as ragged as people's."""
 
 
 def written(data: Path, folder: Path, count: int) -> Path:
@@ -23,6 +24,7 @@ def written(data: Path, folder: Path, count: int) -> Path:
     asked, said = ([column[row] for row in rows] for column in talks[:2])
     ids = encode(load_tokenizer(str(minilm())), asked, said, max_tokens=TOKENS)
     told = {"conversations": asked, "responses": said, "labels": talks.loves[rows].tolist(), "ids": ids, "learn": count}
+    told["max_tokens"] = TOKENS
     path = folder / "rows.json"
     path.write_text(json.dumps(told))
     return path

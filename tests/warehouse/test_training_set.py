@@ -145,10 +145,12 @@ def test_a_row_knows_what_the_conversation_had_seen_before_and_nothing_later(
 ) -> None:
     early = product.reacted("r0", at=product.noon + timedelta(seconds=30))
     late = product.reacted("r1", at=product.noon + timedelta(minutes=2, seconds=30))  # after r2 was served
-    feed.pour(*talk(product, 3), early, late, product.served("other", "bea"))
+    cold = product.reacted("r2", at=product.noon + timedelta(minutes=2, seconds=10), reaction="dislike")
+    feed.pour(*talk(product, 3), early, late, cold, product.served("other", "bea"))
     made = training_set.build(feed.warehouse.target, tmp_path)
     rows = {row["response_id"]: row for row in training_set.load(tmp_path / made.hash[:12]).to_pylist()}
     assert [rows[f"r{n}"]["earlier_loves"] for n in range(4)] == [0, 1, 1, 2]
+    assert [rows[f"r{n}"]["earlier_dislikes"] for n in range(4)] == [0, 0, 0, 1]
     assert [rows[f"r{n}"]["earlier_responses"] for n in range(4)] == [0, 1, 2, 3]
     assert [rows[f"r{n}"]["since_last"] for n in range(1, 4)] == [60.0] * 3
     assert math.isnan(rows["r0"]["since_last"])

@@ -13,7 +13,7 @@ Nuisance = Literal["words", "closing", "question", "emoji", "exclamation", "flat
 Context = Literal["place", "closing", "pause", "reactions"]
 CONTEXTS: tuple[Context, ...] = get_args(Context)
 """Where the response stands; whether the user's last message closes; the time since the response before; how many came
-before and had a love. A response cannot change them."""
+before and had a love or a dislike. A response cannot change them."""
 
 
 class ViewsConfig(BaseModel):

@@ -11,8 +11,9 @@ from training.reward.pairs import read_pairs
 from training.text import Conversation, parse, parse_responses
 
 Rows = npt.NDArray[np.int64]
-CONTEXT = ("since_last", "earlier_responses", "earlier_loves")
-"""Seconds since the response before, how many came before, and how many of these had a love when the row was served."""
+CONTEXT = ("since_last", "earlier_responses", "earlier_loves", "earlier_dislikes")
+"""Seconds since the response before, how many came before, and how many of these had a love, and a dislike, when the
+row was served."""
 COLUMNS = ("conversation", "response", "label", "weight", "user_id", "served_at")
 
 
@@ -34,7 +35,7 @@ class Examples(NamedTuple):
     """The chance that a love that comes has come by now, in (0, 1], [rows]: below 1 the row is young, and a label of 0
     is not the last word. None where every row is mature."""
     context: Floats | None = None
-    """What the log knew of a row's conversation, `CONTEXT`, [rows, 3], NaN where it did not; None where nothing is."""
+    """What the log knew of a row's conversation, `CONTEXT`, [rows, 4], NaN where it did not; None where nothing is."""
 
     def take(self, rows: Rows) -> "Examples":
         """These rows, in this order."""

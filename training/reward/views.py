@@ -24,7 +24,7 @@ SIMILARITIES = (
     "response, likest earlier turn", "response, likest message", "response, all messages",
     "response, all earlier turns",
 )  # fmt: skip
-KNOWN = ("seconds since the response before", "responses before", "loves before")
+KNOWN = ("seconds since the response before", "responses before", "loves before", "dislikes before")
 """What the log alone knows, `data.CONTEXT`; not known where a response is scored that was never served."""
 COLUMNS = (
     *(f"place: {name}" for name in PLACE),
@@ -66,7 +66,7 @@ def views(
         conversations: Each up to the user's last message.
         responses: As many.
         config: The dials; columns of other contexts than its are NaN.
-        known: What the log knew, `KNOWN`, [pairs, 3]; None knows nothing.
+        known: What the log knew, `KNOWN`, [pairs, 4]; None knows nothing.
         progress: Label of a progress bar; None shows none.
     """
     turns = [turn["content"] for conversation in conversations for turn in conversation]

@@ -29,6 +29,7 @@ def with_log(table: pa.Table, chance: np.random.Generator) -> pa.Table:
     table = table.set_column(table.column_names.index("label"), "label", pa.array(loved.astype(bool)))
     table = table.append_column("since_last", pa.array(chance.exponential(60, table.num_rows)))
     table = table.append_column("earlier_responses", pa.array(before))
+    table = table.append_column("earlier_dislikes", pa.array(np.zeros(table.num_rows, np.int64)))
     return table.append_column("earlier_loves", pa.array(before))
 
 
