@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from warehouse.storage import migrate
+from warehouse.storage import migrate, plain_ids
 from warehouse.storage.backend import Session, Warehouse, settings
 from warehouse.storage.transaction import WarehouseError, WarehouseInUseError, enough_room, in_transaction
 from warehouse.storage.waiting import anybody_waits, give_way, wait_in_line
@@ -24,6 +24,8 @@ from warehouse.storage.waiting import anybody_waits, give_way, wait_in_line
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+NAME = "warehouse"
+"""The file's name within the DuckDB instance."""
 _LONGEST_HOLD = 1.0
 _LONGEST_LOG = 2_000_000
 """Bytes of the write-ahead log that stay when the file is closed: every opening reads it."""
@@ -91,6 +93,10 @@ class FileWarehouse(Warehouse):
         if applied:
             self.checkpoint()
         return applied
+
+    def _arrange(self, connection: DuckDBPyConnection) -> None:
+        """Keep ids plain in a new warehouse; one with rows gets that from its next compaction."""
+        plain_ids.make(connection, NAME)
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file, so that the file alone is the whole warehouse."""
@@ -184,8 +190,8 @@ def _open(path: Path, *, read_only: bool) -> DuckDBPyConnection | None:
     try:
         how = "READ_ONLY" if read_only else f"ROW_GROUP_SIZE {_ROW_GROUP}"
         quoted = str(path).replace("'", "''")
-        connection.execute(f"ATTACH '{quoted}' AS warehouse ({how})")
-        connection.execute("USE warehouse")
+        connection.execute(f"ATTACH '{quoted}' AS {NAME} ({how})")
+        connection.execute(f"USE {NAME}")
         if before in (None, _identity(path)):
             return connection
     except BaseException:
