@@ -88,10 +88,8 @@ def compare(connection: DuckDBPyConnection, name: str, sifted: Sifted) -> Copies
         return Copies([], [])
     doubtful = _of_unlike_hash(connection, sifted)
     differing = _differing(connection, name, copies, doubtful) if doubtful else {}
-    places = _places(copies)
-    return Copies(
-        [where for where in places if where not in differing] if differing else places, list(differing.items())
-    )
+    alike = [where for where in _places(copies) if where not in differing]
+    return Copies(alike, list(differing.items()))
 
 
 def _is_first(ids: pa.ChunkedArray) -> NDArray[np.bool_]:
@@ -121,11 +119,9 @@ def _of_unlike_hash(connection: DuckDBPyConnection, sifted: Sifted) -> list[str]
     ).to_arrow_table()
     connection.unregister("hashing")
     every = pa.concat_tables([sifted.known, _named(hashed)]).combine_chunks()
-    one_of_each = every["content_hash"].take(
-        pc.index_in(every["event_id"], value_set=every["event_id"].combine_chunks())
-    )
-    unlike = pc.fill_null(pc.not_equal(every["content_hash"], one_of_each), True)
-    return pc.unique(every["event_id"].filter(unlike)).to_pylist()
+    first_of_each = pc.index_in(every["event_id"], value_set=every["event_id"].combine_chunks())
+    unlike = pc.fill_null(pc.not_equal(every["content_hash"], every["content_hash"].take(first_of_each)), True)
+    return list(pc.unique(every["event_id"].filter(unlike)).to_pylist())
 
 
 def _differing(connection: DuckDBPyConnection, name: str, copies: pa.Table, ids: list[str]) -> dict[Coordinates, str]:

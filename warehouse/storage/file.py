@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 NAME = "warehouse"
 """The file's name within the DuckDB instance."""
-_LONGEST_HOLD = 1.0
+_LONGEST_HOLD = 3.0
+_REST = 0.02
+"""Seconds that the file stays closed after the longest hold, for those who cannot leave a sign that they wait."""
 _LONGEST_LOG = 2_000_000
 """Bytes of the write-ahead log that stay when the file is closed: every opening reads it."""
 _ROW_GROUP = 30_720
@@ -107,8 +109,8 @@ class FileWarehouse(Warehouse):
 class FileSession(Session):
     """A writer's open file.
 
-    Opening and closing cost a seventh of storing a batch. So the file stays open while there is more to store, for a
-    second at most, and is closed at the end of a transaction when another process waits for it.
+    Opening and closing cost a seventh of storing a batch. So the file stays open while there is more to store, for
+    three seconds at most, and is closed at the end of a transaction when another process waits for it.
     """
 
     def __init__(self, warehouse: FileWarehouse) -> None:
@@ -128,8 +130,11 @@ class FileSession(Session):
         except BaseException:
             if not self._leave(*sys.exc_info()):
                 raise
-        if time.monotonic() - self._since > _LONGEST_HOLD or anybody_waits(self._file.path):
+        if anybody_waits(self._file.path):
             self.release()
+        elif time.monotonic() - self._since > _LONGEST_HOLD:
+            self.release()
+            time.sleep(_REST)
 
     def release(self) -> None:
         """Close the file, its log folded in where that is long, and let those go first who wait."""

@@ -10,7 +10,7 @@ from warehouse.storage import plain_ids, upkeep
 
 FILL = """
 INSERT INTO {table} BY NAME
-SELECT CAST(format('01999999-{{:04x}}-7000-8{{:03x}}-{{}}', i // 9, i % 4096, md5(i::VARCHAR)[1:12]) AS UUID) AS event_id
+SELECT CAST(format('01999999-{{:04x}}-7000-8000-{{}}', i // 9, md5(i::VARCHAR)[1:12]) AS UUID) AS event_id
 FROM range({count}) AS t(i)
 """
 METHODS = """
