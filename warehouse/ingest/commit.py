@@ -110,12 +110,11 @@ def _store(
     if fresh.num_rows:
         connection.execute(f"INSERT INTO {name} BY NAME {dedup.as_stored(f'new_{name}', fresh)}")
     done.rows[name] = fresh.num_rows
-    found = dedup.compare(connection, name, sifted)
-    for where, event_id, conflicting in found:
-        if conflicting:
-            detail = f"event_id {event_id} was taken with other content; an id names one event: give this one its own"
-            done.dead.append(DeadLetter(where, "conflicting_copy", detail, *batch.received(where)))
-    return [copy.where for copy in found if not copy.conflicting]
+    copies = dedup.compare(connection, name, sifted)
+    for where, event_id in copies.conflicting:
+        detail = f"event_id {event_id} was taken with other content; an id names one event: give this one its own"
+        done.dead.append(DeadLetter(where, "conflicting_copy", detail, *batch.received(where)))
+    return copies.alike
 
 
 def _insert_dead(connection: DuckDBPyConnection, dead: list[DeadLetter], slots: Iterable[Slot]) -> None:

@@ -7,7 +7,7 @@ most others the copies are few and older than the rest: the rest pays for one lo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,7 @@ _LOOKS = (0.0, 0.1, 0.5)
 """Shares of a batch's ids, the oldest, behind which it is looked whether anything is stored."""
 _WORTH = 60_000
 """Rows that a gap must hold for a range of its own: half a row group takes as long to read as one more range."""
+_KNOWN = pa.schema({"event_id": pa.string(), "content_hash": pa.uint64()})
 
 
 class Sifted(NamedTuple):
@@ -35,20 +36,24 @@ class Sifted(NamedTuple):
     Attributes:
         fresh: Those whose event_id is new (the first of several).
         copies: The others.
-        known: The ids of the batch that are stored, with their content's hash.
+        known: The ids of the batch that are stored, with their content's hash: columns as in `_KNOWN`.
     """
 
     fresh: pa.Table
     copies: pa.Table
-    known: dict[str, int | None]
+    known: pa.Table
 
 
-class Copy(NamedTuple):
-    """A line whose event_id was there already: where it was read, and whether it says something else."""
+class Copies(NamedTuple):
+    """Lines whose event_id was there already.
 
-    where: Coordinates
-    event_id: str
-    conflicting: bool
+    Attributes:
+        alike: Where those were read that say what the event of their id says.
+        conflicting: Where the others were read, and their ids.
+    """
+
+    alike: list[Coordinates]
+    conflicting: list[tuple[Coordinates, str]]
 
 
 def sift(connection: DuckDBPyConnection, name: str, table: pa.Table) -> Sifted:
@@ -60,53 +65,68 @@ def sift(connection: DuckDBPyConnection, name: str, table: pa.Table) -> Sifted:
         table: Its columns as Arrow, in the order in which they were read; event_id as text.
     """
     if not table.num_rows:
-        return Sifted(table, table, {})
-    ids = _as_bytes(table["event_id"])
-    ordered = np.sort(ids)
+        return Sifted(table, table, _KNOWN.empty_table())
+    ordered = np.sort(_as_bytes(table["event_id"]))
     known = _known(connection, name, table["event_id"], ordered)
     twice = bool((ordered[1:] == ordered[:-1]).any())
-    if not known and not twice:
-        return Sifted(table, table.slice(0, 0), {})
-    is_new = np.zeros(len(ids), np.bool_)
-    is_new[np.unique(ids, return_index=True)[1] if twice else slice(None)] = True
-    is_new &= ~np.isin(ids, np.array(list(known), "S36"))
+    if not known.num_rows and not twice:
+        return Sifted(table, table.slice(0, 0), known)
+    is_new = ~_among(table, known["event_id"]).to_numpy()
+    if twice:
+        is_new &= _is_first(table["event_id"])
     return Sifted(table.filter(pa.array(is_new)), table.filter(pa.array(~is_new)), known)
 
 
-def compare(connection: DuckDBPyConnection, name: str, sifted: Sifted) -> list[Copy]:
-    """Each copy beside the event of its id, which must be in the log already.
+def compare(connection: DuckDBPyConnection, name: str, sifted: Sifted) -> Copies:
+    """Hold each copy against the event of its id, which must be in the log already.
 
     1. Hash the copies, and those new events of which the batch held copies too.
     2. Read the columns of those alone whose hashes differ or are not known.
     """
-    if not sifted.copies.num_rows:
-        return []
-    stored = dict(sifted.known)
-    first_here = set(sifted.copies["event_id"].to_pylist()) - stored.keys()
-    if first_here:
-        firsts = sifted.fresh.filter(pc.is_in(sifted.fresh["event_id"], pa.array(first_here, pa.string())))
-        stored |= {event_id: mine for *_, event_id, mine in _hashed(connection, firsts)}
-    copies = _hashed(connection, sifted.copies)
-    doubtful = {event_id for *_, event_id, mine in copies if stored[event_id] != mine}
-    differing = _differing(connection, name, sifted.copies, doubtful) if doubtful else set()
-    return [Copy(Coordinates(*where), event_id, (*where,) in differing) for *where, event_id, _ in copies]
+    copies = sifted.copies
+    if not copies.num_rows:
+        return Copies([], [])
+    doubtful = _of_unlike_hash(connection, sifted)
+    differing = _differing(connection, name, copies, doubtful) if doubtful else {}
+    alike = [where for where in _places(copies) if where not in differing]
+    return Copies(alike, list(differing.items()))
 
 
-def _hashed(connection: DuckDBPyConnection, table: pa.Table) -> list[tuple[Any, ...]]:
-    """Where each row was read, its event_id, its content's hash."""
-    connection.register("hashing", table)
-    found = connection.execute(
-        f"SELECT {', '.join(COORDINATES)}, CAST(event_id AS VARCHAR), content_hash FROM ({as_stored('hashing', table)})"
-    ).fetchall()
+def _is_first(ids: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Which ids stand there for the first time: codes are given in the order of first appearance."""
+    codes = ids.combine_chunks().dictionary_encode().indices.to_numpy()
+    return np.diff(np.maximum.accumulate(codes), prepend=-1) > 0
+
+
+def _among(table: pa.Table, ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Which rows have one of these ids."""
+    return pc.is_in(table["event_id"], value_set=ids.combine_chunks())
+
+
+def _named(found: pa.Table) -> pa.Table:
+    """An answer of the database as a table like `_KNOWN`."""
+    return found.rename_columns(_KNOWN.names).cast(_KNOWN)
+
+
+def _of_unlike_hash(connection: DuckDBPyConnection, sifted: Sifted) -> list[str]:
+    """Ids under which the copies and the event that was stored have not all one hash, or the stored hash is missing."""
+    copies = sifted.copies
+    news = copies["event_id"].filter(pc.invert(_among(copies, sifted.known["event_id"])))
+    hashing = pa.concat_tables([sifted.fresh.filter(_among(sifted.fresh, news)), copies])
+    connection.register("hashing", hashing)
+    hashed = connection.execute(
+        f"SELECT CAST(event_id AS VARCHAR), content_hash FROM ({as_stored('hashing', hashing)})"
+    ).to_arrow_table()
     connection.unregister("hashing")
-    return found
+    every = pa.concat_tables([sifted.known, _named(hashed)]).combine_chunks()
+    first_of_each = pc.index_in(every["event_id"], value_set=every["event_id"].combine_chunks())
+    unlike = pc.fill_null(pc.not_equal(every["content_hash"], every["content_hash"].take(first_of_each)), True)
+    return list(pc.unique(every["event_id"].filter(unlike)).to_pylist())
 
 
-def _differing(
-    connection: DuckDBPyConnection, name: str, copies: pa.Table, ids: set[str]
-) -> set[tuple[str, int, int, int]]:
-    """Where copies of these ids were read that differ from the stored event in any column."""
-    table = copies.filter(pc.is_in(copies["event_id"], pa.array(ids)))
+def _differing(connection: DuckDBPyConnection, name: str, copies: pa.Table, ids: list[str]) -> dict[Coordinates, str]:
+    """Where copies of these ids were read that differ from the stored event in any column, and their ids."""
+    table = copies.filter(pc.is_in(copies["event_id"], value_set=pa.array(ids, pa.string())))
     names = content(table)
     where = ", ".join(f"copies.{column}" for column in COORDINATES)
     mine, theirs = (f"row({', '.join(f'{side}.{column}' for column in names)})" for side in ("copies", "kept"))
@@ -115,11 +135,17 @@ def _differing(
     )
     connection.register("copies_read", table)
     found = connection.execute(
-        f"""SELECT {where} FROM ({as_stored("copies_read", table)}) AS copies
+        f"""SELECT {where}, CAST(copies.event_id AS VARCHAR) FROM ({as_stored("copies_read", table)}) AS copies
         JOIN ({kept}) AS kept ON kept.event_id = copies.event_id WHERE {mine} IS DISTINCT FROM {theirs}"""
     ).fetchall()
     connection.unregister("copies_read")
-    return set(found)
+    return {Coordinates(*place): event_id for *place, event_id in found}
+
+
+def _places(table: pa.Table) -> list[Coordinates]:
+    """Where rows were read."""
+    columns = [table[name].to_pylist() for name in COORDINATES]
+    return list(map(Coordinates._make, zip(*columns, strict=True)))
 
 
 def content(table: pa.Table) -> list[str]:
@@ -168,13 +194,11 @@ def _worthwhile(connection: DuckDBPyConnection, name: str, ordered: NDArray[np.b
     return _ranges(ordered, max(_APART, _WORTH * (last - first) // max(rows, 1)))
 
 
-def _known(
-    connection: DuckDBPyConnection, name: str, ids: pa.ChunkedArray, ordered: NDArray[np.bytes_]
-) -> dict[str, int | None]:
+def _known(connection: DuckDBPyConnection, name: str, ids: pa.ChunkedArray, ordered: NDArray[np.bytes_]) -> pa.Table:
     """Those of a batch's ids that are stored, with their content's hash."""
     doubtful = ordered[: _doubtful(connection, name, ordered)]
     if not len(doubtful):
-        return {}
+        return _KNOWN.empty_table()
     arrived = ids if len(doubtful) == len(ordered) else pa.array(doubtful).cast(pa.string())
     stored = " UNION ALL ".join(
         f"SELECT event_id, content_hash FROM {name} WHERE event_id BETWEEN '{first}' AND '{last}'"
@@ -184,9 +208,9 @@ def _known(
     found = connection.execute(
         f"""SELECT CAST(event_id AS VARCHAR), content_hash FROM ({stored})
         SEMI JOIN (SELECT CAST(event_id AS UUID) AS event_id FROM arrived) USING (event_id)"""
-    ).fetchall()
+    ).to_arrow_table()
     connection.unregister("arrived")
-    return dict(found)
+    return _named(found)
 
 
 def _doubtful(connection: DuckDBPyConnection, name: str, ordered: NDArray[np.bytes_]) -> int:

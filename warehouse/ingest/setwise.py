@@ -110,14 +110,24 @@ def _parts(values: Sequence[bytes | None], mine: Sequence[int], read: Read) -> I
 
 def _fit_lines(value: bytes) -> int:
     """How many lines a message has, when each begins with `{` and ends with `}` and none holds a NUL; else 0."""
-    if value[:1] != b"{" or value[-1:] != b"}" or len(value) > events.LONGEST_LINE or events.NUL in value:
+    if value[:1] != b"{" or value[-1:] != b"}" or len(value) > events.LONGEST_LINE:
+        return 0
+    signs = np.frombuffer(value, np.uint8)
+    if _may_hold_nul(value, signs) and events.NUL in value:
         return 0
     if b"\n" not in value:
         return 1
-    signs = np.frombuffer(value, np.uint8)
     breaks = np.flatnonzero(signs == ord("\n"))
     fit = (signs[breaks - 1] == ord("}")).all() and (signs[breaks + 1] == ord("{")).all()
     return len(breaks) + 1 if fit else 0
+
+
+def _may_hold_nul(value: bytes, signs: NDArray[np.uint8]) -> bool:
+    """Whether a backslash stands before a `u`: in long texts that is seen several times as fast as NUL's six signs."""
+    if b"\\" not in value:
+        return False
+    escapes = np.flatnonzero(signs[:-1] == ord("\\"))
+    return bool((signs[escapes + 1] == ord("u")).any())
 
 
 def _fit_part(record: int, value: bytes, read: Read) -> Iterator[_Part]:

@@ -114,7 +114,8 @@ class Warehouse(ABC):
                     online.flag_all(connection)
             return applied
 
-    def _arrange(self, connection: DuckDBPyConnection) -> None:  # noqa: B027  (a file has nothing to arrange)
+    @abstractmethod
+    def _arrange(self, connection: DuckDBPyConnection) -> None:
         """What a back end does, within the same turn, when tables have changed."""
 
     def status(self) -> Status:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from warehouse.storage import migrate
+from warehouse.storage import migrate, plain_ids
 from warehouse.storage.backend import Session, Warehouse, settings
 from warehouse.storage.transaction import WarehouseError, WarehouseInUseError, enough_room, in_transaction
 from warehouse.storage.waiting import anybody_waits, give_way, wait_in_line
@@ -24,7 +24,11 @@ from warehouse.storage.waiting import anybody_waits, give_way, wait_in_line
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_LONGEST_HOLD = 1.0
+NAME = "warehouse"
+"""The file's name within the DuckDB instance."""
+_LONGEST_HOLD = 3.0
+_REST = 0.02
+"""Seconds that the file stays closed after the longest hold, for those who cannot leave a sign that they wait."""
 _LONGEST_LOG = 2_000_000
 """Bytes of the write-ahead log that stay when the file is closed: every opening reads it."""
 _ROW_GROUP = 30_720
@@ -92,6 +96,10 @@ class FileWarehouse(Warehouse):
             self.checkpoint()
         return applied
 
+    def _arrange(self, connection: DuckDBPyConnection) -> None:
+        """Keep ids plain in a new warehouse; one with rows gets that from its next compaction."""
+        plain_ids.make(connection, NAME)
+
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file, so that the file alone is the whole warehouse."""
         with self.connect() as connection:
@@ -101,8 +109,8 @@ class FileWarehouse(Warehouse):
 class FileSession(Session):
     """A writer's open file.
 
-    Opening and closing cost a seventh of storing a batch. So the file stays open while there is more to store, for a
-    second at most, and is closed at the end of a transaction when another process waits for it.
+    Opening and closing cost a seventh of storing a batch. So the file stays open while there is more to store, for
+    three seconds at most, and is closed at the end of a transaction when another process waits for it.
     """
 
     def __init__(self, warehouse: FileWarehouse) -> None:
@@ -122,8 +130,11 @@ class FileSession(Session):
         except BaseException:
             if not self._leave(*sys.exc_info()):
                 raise
-        if time.monotonic() - self._since > _LONGEST_HOLD or anybody_waits(self._file.path):
+        if anybody_waits(self._file.path):
             self.release()
+        elif time.monotonic() - self._since > _LONGEST_HOLD:
+            self.release()
+            time.sleep(_REST)
 
     def release(self) -> None:
         """Close the file, its log folded in where that is long, and let those go first who wait."""
@@ -184,8 +195,8 @@ def _open(path: Path, *, read_only: bool) -> DuckDBPyConnection | None:
     try:
         how = "READ_ONLY" if read_only else f"ROW_GROUP_SIZE {_ROW_GROUP}"
         quoted = str(path).replace("'", "''")
-        connection.execute(f"ATTACH '{quoted}' AS warehouse ({how})")
-        connection.execute("USE warehouse")
+        connection.execute(f"ATTACH '{quoted}' AS {NAME} ({how})")
+        connection.execute(f"USE {NAME}")
         if before in (None, _identity(path)):
             return connection
     except BaseException:

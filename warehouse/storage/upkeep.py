@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from warehouse import connection
-from warehouse.storage import migrate, writers_lock
+from warehouse.storage import migrate, plain_ids, writers_lock
 from warehouse.storage.backend import Target, Warehouse
-from warehouse.storage.file import FileWarehouse
+from warehouse.storage.file import NAME, FileWarehouse
 from warehouse.storage.lake import CATALOG, LakeWarehouse
 from warehouse.storage.transaction import WarehouseInUseError, in_transaction
 
@@ -139,7 +139,9 @@ def _copy(old: DuckDBPyConnection, part: Path) -> None:
     old.execute("RESET threads")
     old.execute(f"ATTACH '{str(part).replace(chr(39), chr(39) * 2)}' AS compacted")
     try:
-        old.execute("COPY FROM DATABASE warehouse TO compacted")
+        old.execute(f"COPY FROM DATABASE {NAME} TO compacted (SCHEMA)")
+        plain_ids.make(old, "compacted")
+        old.execute(f"COPY FROM DATABASE {NAME} TO compacted (DATA)")
         old.execute("CHECKPOINT compacted")
     finally:
         old.execute("DETACH compacted")

@@ -27,7 +27,9 @@ def test_every_copy_is_found_among_old_young_and_straggling_ids(spread: float, s
         chance.shuffle(batch)
         ids = pa.chunked_array([pa.array(batch)])
         found = dedup._known(connection, "responses", ids, np.sort(dedup._as_bytes(ids)))
-        assert found == {each: stored[each] for each in batch if each in stored}
+        assert dict(zip(*found.to_pydict().values(), strict=True)) == {
+            each: stored[each] for each in batch if each in stored
+        }
         hashes = {each: chance.getrandbits(64) for each in new}
         connection.register("rows", pa.table({"id": [*hashes], "hash": pa.array(hashes.values(), pa.uint64())}))
         connection.execute("INSERT INTO responses SELECT CAST(id AS UUID), hash FROM rows")
