@@ -11,7 +11,7 @@ world: AUROC of labels drawn from the true chance of a love, of users that were 
 of a thumb up on unseen users. hh_harmless: pair accuracy, answers learnt one by one. By set the keys plain, multiview
 and difference (multiview less plain), each with value, low, high (95 %, t over seeds) and by_seed; flops_plain and
 flops_multiview, means over seeds; `kept` is whether the difference's low end is above 0 on the world and both real
-sets. A set that is not there says why it was skipped.
+sets. A set that is not there says why it was skipped. What was measured is kept in the work folder.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from multiview_parts.trunks import MultiView, Plain  # noqa: E402
 from real_rewards_parts import sets  # noqa: E402
 from rluf_parts import table  # noqa: E402
 
+from assets.run import source_digest  # noqa: E402
 from training.reward.data import Rows  # noqa: E402
 from training.reward.frozen import States  # noqa: E402
 
@@ -63,7 +64,7 @@ def _read() -> argparse.Namespace:
     read.add_argument("--rate", type=float, default=learning.RATE, help=f"highest learning rate ({learning.RATE})")
     read.add_argument("--data", type=Path, default=DATA, help=f"folder of the real data ({DATA})")
     read.add_argument("--json", type=Path, help="write the figures here too")
-    read.add_argument("--work", type=Path, default=WORK, help=f"where worlds are kept ({WORK})")
+    read.add_argument("--work", type=Path, default=WORK, help=f"where worlds and figures are kept ({WORK})")
     asked = read.parse_args()
     asked.sets = asked.sets.split(",")
     if unknown := [name for name in asked.sets if name not in trials.EPOCHS]:
@@ -71,25 +72,42 @@ def _read() -> argparse.Namespace:
     return asked
 
 
+def over_seeds(name: str, asked: argparse.Namespace) -> dict[str, Any]:
+    """A set's figures, printed seed by seed; why there are none where the set is not there."""
+    if name != "world" and (reason := sets.missing(asked.data, name)):
+        return {"skipped": reason}
+    single: list[dict[str, Any]] = []
+    known: States = {}
+    for seed in (1,) if asked.quick else asked.seeds:
+        if name == "world":
+            known.clear()  # no two worlds have the same texts
+        single.append(once(name, seed, known, asked))
+        print(f"{name}, seed {seed}: {verdict.shown(single[-1])}", flush=True)
+    return verdict.over_seeds(single)
+
+
+def once(name: str, seed: int, known: States, asked: argparse.Namespace) -> dict[str, Any]:
+    """The figures of a set under one seed; kept in the work folder under the code and settings they come from."""
+    code = [source_digest(each) for each in ("training", "multiview_parts")]
+    key = json.dumps([str(asked.data), asked.quick, asked.rate, *code])
+    file = asked.work / "figures" / f"{name}-{seed}.json"
+    stored = json.loads(file.read_text()) if file.exists() else {}
+    if stored.get("key") != key:
+        trial = trials.of(name, seed, asked.data, asked.work, quick=asked.quick)
+        lesson, test = trials.lesson(trial, seed, known, quick=asked.quick)
+        stored = {"key": key, "figures": measured(trial, lesson, test, seed, asked.rate)}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(stored))
+    figures: dict[str, Any] = stored["figures"]
+    return figures
+
+
 def main() -> None:
     """Measure, print, write."""
     asked = _read()
     found: dict[str, Any] = {}
     for name in asked.sets:
-        reason = None if name == "world" else sets.missing(asked.data, name)
-        if reason:
-            found[name] = {"skipped": reason}
-            continue
-        single: list[dict[str, Any]] = []
-        known: States = {}
-        for seed in (1,) if asked.quick else asked.seeds:
-            trial = trials.of(name, seed, asked.data, asked.work, quick=asked.quick)
-            if name == "world":
-                known.clear()  # no two worlds have the same texts
-            lesson, test = trials.lesson(trial, seed, known, quick=asked.quick)
-            single.append(measured(trial, lesson, test, seed, asked.rate))
-            print(f"{name}, seed {seed}: {verdict.shown(single[-1])}", flush=True)
-        found[name] = verdict.over_seeds(single)
+        found[name] = over_seeds(name, asked)
         if asked.json:
             asked.json.write_text(json.dumps(found | {"kept": verdict.kept(found)}, indent=1) + "\n")
     print("\n".join(verdict.lines(found)))
