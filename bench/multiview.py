@@ -39,7 +39,7 @@ from training.reward.frozen import States  # noqa: E402
 DATA, WORK = Path("../shared/data"), Path.home() / ".cache" / "loveloop" / "multiview"
 
 
-def measured(trial: trials.Trial, lesson: learning.Lesson, test: Rows, seed: int, rate: float) -> dict[str, Any]:
+def measured(trial: trials.Trial, lesson: learning.Lesson, test: Rows, seed: int) -> dict[str, Any]:
     """The figures of both trunks under one seed."""
     below, same = lesson.texts.states[0].shape[1], learning.equal(lesson)
     found: dict[str, Any] = {"steps": len(lesson.steps), "rows": sum(map(len, lesson.steps)), "test_rows": len(test)}
@@ -48,7 +48,7 @@ def measured(trial: trials.Trial, lesson: learning.Lesson, test: Rows, seed: int
         ("multiview", partial(MultiView, below)),
     ):
         split, started = name == "multiview", time.process_time()
-        model, losses = learning.fitted(make, lesson, split=split, seed=seed, rate=rate)
+        model, losses = learning.fitted(make, lesson, split=split, seed=seed, rate=learning.RATES[name])
         found[name] = trial.measure(learning.scores(model, lesson.texts, test, split=split))
         found[f"seconds_{name}"] = round(time.process_time() - started, 1)
         found[f"parameters_{name}"] = sum(each.numel() for each in model.parameters())
@@ -61,7 +61,6 @@ def _read() -> argparse.Namespace:
     read.add_argument("--quick", action="store_true", help="a part of each set, one seed, one epoch: that it runs")
     read.add_argument("--sets", default=",".join(trials.EPOCHS), help=f"of {', '.join(trials.EPOCHS)}, by commas (all)")
     read.add_argument("--seeds", type=table.span, default="1-5", help="FIRST-LAST, or one (1-5)")
-    read.add_argument("--rate", type=float, default=learning.RATE, help=f"highest learning rate ({learning.RATE})")
     read.add_argument("--data", type=Path, default=DATA, help=f"folder of the real data ({DATA})")
     read.add_argument("--json", type=Path, help="write the figures here too")
     read.add_argument("--work", type=Path, default=WORK, help=f"where worlds and figures are kept ({WORK})")
@@ -89,13 +88,13 @@ def over_seeds(name: str, asked: argparse.Namespace) -> dict[str, Any]:
 def once(name: str, seed: int, known: States, asked: argparse.Namespace) -> dict[str, Any]:
     """The figures of a set under one seed; kept in the work folder under the code and settings they come from."""
     code = [source_digest(each) for each in ("training", "multiview_parts")]
-    key = json.dumps([str(asked.data), asked.quick, asked.rate, *code])
+    key = json.dumps([str(asked.data), asked.quick, *code])
     file = asked.work / "figures" / f"{name}-{seed}.json"
     stored = json.loads(file.read_text()) if file.exists() else {}
     if stored.get("key") != key:
         trial = trials.of(name, seed, asked.data, asked.work, quick=asked.quick)
         lesson, test = trials.lesson(trial, seed, known, quick=asked.quick)
-        stored = {"key": key, "figures": measured(trial, lesson, test, seed, asked.rate)}
+        stored = {"key": key, "figures": measured(trial, lesson, test, seed)}
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(stored))
     figures: dict[str, Any] = stored["figures"]
