@@ -107,6 +107,7 @@ def lesson(count: int = 96):  # type: ignore[no-untyped-def]
     return Lesson(rows, labels, np.ones(count), batches(rows, drawn, 0), np.arange(count * 3 // 4, count))
 
 
+@pytest.mark.slow
 def test_a_batch_costs_its_rows_times_the_cost_of_one_and_both_trunks_the_same() -> None:
     from multiview_parts.learning import equal, flops
     from multiview_parts.trunks import MultiView
