@@ -17,9 +17,10 @@ from assets.stages import labels
 from multiview_parts import learning, views
 from multiview_parts.learning import Lesson
 from training.reward.config import RewardConfig
-from training.reward.data import Rows, divided, opening, read_examples, split_labels, subsample
+from training.reward.data import Rows, read_examples, subsample
 from training.reward.frozen import States
 from training.reward.metrics import Floats, auroc
+from training.reward.split import divided, opening, split_labels
 from training.text import Conversation
 
 WORLD, SMALL_WORLD = {"responses": 100_000, "users": 8_000}, {"responses": 30_000, "users": 3_000}
