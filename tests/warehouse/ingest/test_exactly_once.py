@@ -316,3 +316,29 @@ def test_a_response_told_twice_far_apart_is_judged_alike_in_any_order(empty: Pat
     late = [Record(TOPICS.events, 0, n, RECEIVED, lines[k]) for n, k in enumerate([1, 2, 3, 0])]
     one_by_one = Chaos(seed=0, copies=0, deaths=0, forgets=0, pack=1)
     assert chaotic(empty, [late, [], []], one_by_one)[0] == tidy(empty, told)
+
+
+@pytest.mark.slow
+def test_a_reaction_is_held_against_its_earlier_copy_though_a_later_batch_reaches_only_one_of_them(
+    empty: Path, product: Any
+) -> None:
+    first, again, hour = product.noon - timedelta(seconds=1), product.noon, timedelta(hours=1)
+    loves = [product.reacted("r", "ann", at, dwell_ms=20_000) for at in (first, again)]
+    near = product.served("other", "eve", again + NEAR)  # sees the second love, and not the first
+    elsewhere = product.served("r", "bea", again + 8 * hour)
+    told = [("ann", line) for line in (product.served("r", "ann", first), *loves)] + [("eve", near), ("bea", elsewhere)]
+    batches = [b"\n".join(line for _, line in told[:3]), near + b"\n" + elsewhere]
+    log = [Record(TOPICS.events, 0, n, RECEIVED, batch) for n, batch in enumerate(batches)]
+    assert chaotic(empty, [log, [], []], Chaos(seed=0, copies=0, deaths=0, forgets=0, pack=1))[0] == tidy(empty, told)
+
+
+@pytest.mark.slow
+def test_reactions_to_a_response_told_twice_far_apart_are_no_copies_in_any_order(empty: Path, product: Any) -> None:
+    lines = [
+        line
+        for at in (product.noon, product.noon + timedelta(hours=9))
+        for line in (product.served("r", "ann", at), product.reacted("r", "ann", at, dwell_ms=20_000))
+    ]
+    log = [Record(TOPICS.events, 0, n, RECEIVED, line) for n, line in enumerate(lines[::-1])]
+    one_by_one = Chaos(seed=0, copies=0, deaths=0, forgets=0, pack=1)
+    assert chaotic(empty, [log, [], []], one_by_one)[0] == tidy(empty, [("ann", line) for line in lines])

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "rules"
 _WINDOWS = 12
+_JUDGED = {"touched_pairs": "WHERE event_id IN (SELECT event_id FROM touched_pairs WHERE judged)"}
+"""Of an input that also holds rows for comparison, whom a rule may flag."""
 _EVIDENCE = """
 CREATE OR REPLACE TEMP MACRO evidence_of_excess(k, n, rate) AS
     k * ln(k / (rate * n)) + (n - k) * ln(greatest(n - k, 1) / ((1 - rate) * n))
@@ -75,7 +77,7 @@ def flag(connection: DuckDBPyConnection) -> None:
                 f"""INSERT INTO flags BY NAME
                 SELECT 'ingest' AS source, '{rule.name}' AS rule, {rule.version} AS rule_version,
                     '{rule.subject}' AS subject, found.*
-                FROM ({rule.sql}) AS found"""
+                FROM ({rule.sql}) AS found {_JUDGED.get(rule.input, "")}"""
             )
 
 

@@ -1,6 +1,7 @@
 """What a batch touches, as temporary tables that the online rules read, and the flags that fall with it.
 
-- `touched_pairs`: every touched reaction beside every response of its response_id served within `NEAR` of it.
+- `touched_pairs`: reactions to touched responses, each beside every response of its response_id served within `NEAR` of
+  it. Rules are asked about those that are `judged`; the others are there for comparison.
 - `user_moments`: loves of, and responses shown to, users with many loves in a touched day.
 - `loved_texts`: what was said, beside each love of a touched user-day with several loves.
 - `crowds`: who loved from a touched device or network within a day, where there are several.
@@ -38,9 +39,13 @@ def take_down(connection: DuckDBPyConnection, windows: list[Window]) -> dict[str
     """
     connection.execute(
         _TOUCHED_PAIRS.format(
-            reactions=within("reactions", _REACTION, "reacted_at", spread(windows, NEAR)),
-            # a touched reaction may be NEAR away from the batch, and its response once more
-            responses=within("responses", _RESPONSE, "served_at", spread(windows, 2 * NEAR)),
+            # A response of the batch says of a reaction within NEAR that it was shown, and that one is held against
+            # another NEAR later: so far from the batch verdicts may change.
+            judged=among("r.reacted_at", spread(windows, 2 * NEAR)),
+            # A verdict hangs on reactions within NEAR, and each of these on its responses within NEAR: all are read,
+            # or a verdict would depend on the batches in which the log arrived.
+            reactions=within("reactions", _REACTION, "reacted_at", spread(windows, 3 * NEAR)),
+            responses=within("responses", _RESPONSE, "served_at", spread(windows, 4 * NEAR)),
         )
     )
     days = [(first - SITTING, last + NEAR) for first, last in whole_days(windows)]
@@ -72,8 +77,8 @@ def clear(connection: DuckDBPyConnection, windows: list[Window], rules: Mapping[
     connection.execute(
         _OUTDATED,
         {
-            "first": days[0][0] - NEAR,
-            "last": days[-1][1] + NEAR,
+            "first": days[0][0] - 2 * NEAR,
+            "last": days[-1][1] + 2 * NEAR,
             "touched_pairs": rules["touched_pairs"],
             "touched_days": rules["user_moments"] + rules["loved_texts"],
             "touched_keys": rules["crowds"],
@@ -118,6 +123,13 @@ def within(table: str, columns: str, moment: str, spans: list[Window], also: str
     )
 
 
+def among(moment: str, spans: list[Window]) -> str:
+    """A condition: the moment lies in one of the spans of event time."""
+    return " OR ".join(
+        f"{moment} BETWEEN TIMESTAMPTZ '{a.isoformat()}' AND TIMESTAMPTZ '{b.isoformat()}'" for a, b in spans
+    )
+
+
 def _midnight(moment: datetime) -> datetime:
     return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
@@ -132,7 +144,7 @@ touched AS (
 )
 SELECT
     r.event_id, r.user_id, r.response_id, r.reacted_at, r.reaction, r.action, r.dwell_ms, r.session_id,
-    s.user_id AS shown_to, s.served_at, s.response, s.conversation
+    s.user_id AS shown_to, s.served_at, s.response, s.conversation, {{judged}} AS judged
 FROM nearby AS r
 SEMI JOIN touched ON touched.response_id = r.response_id
 JOIN ({{responses}}) AS s
@@ -252,7 +264,7 @@ _PEOPLE = (
 _OUTDATED = """
 DELETE FROM flags
 WHERE source = 'ingest' AND flagged_at BETWEEN $first AND $last AND (
-    (rule IN $touched_pairs AND event_id IN (SELECT event_id FROM touched_pairs))
+    (rule IN $touched_pairs AND event_id IN (SELECT event_id FROM touched_pairs WHERE judged))
     OR (rule IN $touched_days
         AND (user_id, epoch_us(flagged_at) // 86_400_000_000) IN (SELECT (user_id, day) FROM touched_days))
     OR (rule IN $touched_keys
