@@ -123,8 +123,24 @@ def load_classifier(base: str, tokenizer: Any, config: RewardConfig) -> Any:
     model.config.reward_max_tokens = config.max_tokens
     model.config.reward_caution = config.caution
     model.config.use_cache = False
+    _without_dropout(model)
     freeze(model, config.frozen_layers)
     return model
+
+
+def _without_dropout(model: Any) -> None:
+    """Switch dropout off, as TRL's RewardTrainer does: a row is seen twice at most, and validation ends the fit.
+
+    With it attention keeps every probability, in place of the kernels that never write them: three times the memory.
+    """
+    import torch
+
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    for name, rate in vars(model.config).items():
+        if "dropout" in name and isinstance(rate, float):
+            setattr(model.config, name, 0.0)
 
 
 def evaluation_sample(examples: Examples, config: RewardConfig) -> tuple[Examples, Floats]:

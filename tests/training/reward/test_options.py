@@ -174,3 +174,23 @@ def test_options_that_do_not_go_together_are_refused(dials: dict[str, object], w
 
 def test_the_command_line_knows_the_same_nuisances() -> None:
     assert get_args(Nuisance) == NUISANCES
+
+
+def test_an_encoder_learns_without_dropout(tmp_path: Path) -> None:
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    from training.engine.lanes import draws_chance
+    from training.reward.classifier import load_classifier
+
+    (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "tea"]))
+    tokenizer = BertTokenizerFast(str(tmp_path / "vocab.txt"))
+    shape = BertConfig(
+        vocab_size=6, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
+        hidden_dropout_prob=0.5, attention_probs_dropout_prob=0.5,
+    )  # fmt: skip
+    for each in (BertModel(shape), tokenizer):
+        each.save_pretrained(tmp_path)
+    model = load_classifier(str(tmp_path), tokenizer, RewardConfig()).train()
+    words = tokenizer(["tea tea tea"], return_tensors="pt")
+    assert model(**words).logits.tolist() == model(**words).logits.tolist()
+    assert not draws_chance(model)
