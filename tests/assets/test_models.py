@@ -75,7 +75,7 @@ def test_show_tells_of_a_changed_file_and_fails(folder: Path) -> None:
 
 def test_two_cards_side_by_side(folder: Path) -> None:
     told = run("compare", folder / "one", folder / "two").output
-    (line,) = [each for each in told.splitlines() if each.startswith("auroc")]
+    (line,) = [each for each in told.splitlines() if each.startswith("auroc ")]
     assert line.split() == ["auroc", "0.700", "[0.650,", "0.750]", "0.750", "[0.700,", "0.800]", "+0.0500"]
     assert "training_set: set-one | set-two" in told
     assert "--on FILE scores the same rows with both" in told
