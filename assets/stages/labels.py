@@ -7,10 +7,7 @@ from assets.recipe import Labelled, Reward
 from assets.run import Run
 from assets.stages import feedback
 
-_BESIDE = (
-    "policy", "language", "task", "topic", "refusal", "matured", "since_last", "earlier_responses", "earlier_loves",
-    "earlier_dislikes",
-)  # fmt: skip
+_BESIDE = ("policy", "language", "task", "topic", "refusal")
 
 
 class Labels(NamedTuple):
@@ -79,9 +76,11 @@ def _rated(run: Run) -> Labels:
     """Responses with a thumb: up (love or like) against down, the nearest thing to a label that reactions give."""
     import pyarrow.compute as pc
 
+    from warehouse.training_rows import MATURED
+
     rows = _log(run)
     up = pc.or_(rows["love"], rows["like"])
-    told = rows.drop_columns(["matured"]) if "matured" in rows.column_names else rows  # a thumb is there, young or not
+    told = rows.drop_columns([MATURED]) if MATURED in rows.column_names else rows  # a thumb is there, young or not
     rated = told.append_column("up", up).filter(pc.or_(up, rows["dislike"]))
     ups = pc.sum(rated["up"]).as_py() or 0
     words = f"people's thumbs in the log: {ups:,} up (love or like) against {rated.num_rows - ups:,} down"
@@ -97,6 +96,9 @@ def _log(run: Run) -> Any:
 def _examples(rows: Any, label: Any) -> Any:
     import pyarrow as pa
 
-    there = [name for name in _BESIDE if name in rows.column_names]
+    from training.reward.data import CONTEXT
+    from warehouse.training_rows import MATURED
+
+    there = [name for name in (*_BESIDE, MATURED, *CONTEXT) if name in rows.column_names]
     table = rows.select(["conversation", "response", "user_id", "served_at", *there]).append_column("label", label)
     return table.append_column("weight", rows["trust"].cast(pa.float64()))

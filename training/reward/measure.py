@@ -148,12 +148,12 @@ def measure(scored: Scored, *, seed: int) -> Measured:
     def within(rows: Any) -> float:
         return auroc_within(labels[rows], scored.logits[rows], weights[rows], contexts[rows])
 
-    every = np.arange(len(labels))
+    equal = bootstrap_over_users(within, users, seed=seed)
     intercept, slope = line_of(targets, scored.logits, weights, users)
     trust = scored.examples.weights
     return Measured(
         auroc=over_users(auroc, labels, scored.logits),
-        auroc_within=bootstrap_over_users(within, users, seed=seed) if np.isfinite(within(every)) else None,
+        auroc_within=equal if np.isfinite(equal.value) else None,
         pr_auc=over_users(average_precision, labels, scored.logits),
         brier=over_users(brier, targets, after),
         brier_before=over_users(brier, targets, before),
