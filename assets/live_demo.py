@@ -187,6 +187,8 @@ def _halves(product: _Product) -> tuple[list[bytes], list[bytes]]:
     return lines[:cut], lines[cut:]
 
 
+_CONVERSATIONS = 1_000
+"""Conversations at most that the A/B test's users have. A text that many users saw cannot test what learnt from it."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -213,13 +215,13 @@ def _cycle(product: _Product) -> None:
 
 def _serve(product: _Product) -> None:
     """The product asks both models for answers, shows each user those of one arm, and posts what it showed."""
-    from streams.synthetic.serving import serve
+    from streams.synthetic import prompts, serve
     from training.evaluation.offline import answer
 
     asked, first = product.asked, product.run.looking_at(1)
     staged = str(first.facts("candidate")["name"])
     places = {"control": first.place("incumbent"), "treatment": first.place("candidate")}
-    pool = _prompts(product, 600)
+    pool = prompts("all", min(_CONVERSATIONS, asked.exposures), seed=2)
     lines = serve(
         pool,
         {arm: answer(place, pool, seed=1) for arm, place in places.items()},
@@ -239,16 +241,6 @@ def _arm(experiment: str, user: str) -> str:
     from experiments.assignment import assign
 
     return assign(user, experiment=experiment, arms={"control": 0.5, "treatment": 0.5}, salt="loveloop")
-
-
-def _prompts(product: _Product, count: int) -> list[list[dict[str, str]]]:
-    """What users last asked before half time."""
-    found: dict[str, list[dict[str, str]]] = {}
-    for line in reversed(_halves(product)[0]):
-        if _served_at(line) > _NEVER and len(found) < count:
-            conversation = json.loads(line)["conversation"]
-            found.setdefault(json.dumps(conversation), conversation)
-    return list(found.values())
 
 
 def _erase(product: _Product) -> None:

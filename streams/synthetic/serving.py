@@ -82,8 +82,9 @@ def serve(
     """Serve an A/B test and yield its event lines in the order of arrival.
 
     Users come as often as their activity says, see a prompt drawn from the pool with their own arm's answer, and react
-    as the truth says. What is drawn depends on the seed and the experiment's name: two experiments of one seed have
-    visits and ids of their own, and with the arms' names swapped reactions are the same.
+    as the truth says. Of some 20,000 exposures none repeats a prompt before all of the pool have been shown. What is
+    drawn depends on the seed and the experiment's name: two experiments of one seed have visits and ids of their own,
+    and with the arms' names swapped reactions are the same.
 
     Args:
         prompts: The pool.
@@ -182,7 +183,8 @@ class _Scene(NamedTuple):
         """The next visits after `at`."""
         rng, people, pool = self.rng, self.people, self.pool
         user = rng.choice(len(people.ids), size=count, p=people.activity / people.activity.sum())
-        prompt = rng.integers(0, len(pool.prompts), size=count)
+        rounds = -(-count // len(pool.prompts))
+        prompt = np.concatenate([rng.permutation(len(pool.prompts)) for _ in range(rounds)])[:count]
         happy = rng.random(count) < pool.happy[prompt]
         moments = at + np.cumsum(1 + rng.exponential(PAUSE, size=count)).astype(np.int64)
         return _Visits(user, prompt, happy, moments, np.exp(rng.normal(1.0, 0.7, size=count)), rng.random((3, count)))

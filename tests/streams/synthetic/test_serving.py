@@ -124,3 +124,15 @@ def test_an_arm_without_answers_or_a_policy_is_refused() -> None:
                 POOL, {"control": PLAIN}, {}, exposures=1, users=1, assign=str, experiment="e", seed=1, starts_at=STARTS
             )
         )
+
+
+def test_no_prompt_is_shown_again_before_all_were_shown() -> None:
+    shown = [
+        json.dumps(line["conversation"])
+        for line in run({"control": PLAIN, "treatment": WARM}, parity("control", "treatment"), exposures=1_000)
+        if line["type"] == "response_served"
+    ]
+    pool = Counter(json.dumps(prompt) for prompt in POOL)
+    assert Counter(shown[:400]) == Counter(shown[400:800]) == pool
+    assert shown[:400] != shown[400:800]
+    assert not Counter(shown[800:]) - pool

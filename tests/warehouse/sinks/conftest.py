@@ -102,6 +102,18 @@ class Sinks:
             admin.close()
         return {key.partition: each.offset for key, each in offsets.items() if key.topic == self.names.events}
 
+    def members(self) -> int:
+        """Sinks that hold partitions, by a group that is not being rebalanced; else 0."""
+        from kafka.admin import KafkaAdminClient
+
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        try:
+            group = admin.describe_groups(["loveloop-ingest"])["loveloop-ingest"]
+        finally:
+            admin.close()
+        held = [each for each in group["members"] if each["member_assignment"]]
+        return len(held) if group["group_state"] == "Stable" else 0
+
     def wait_for(self, done: int | Callable[[], bool], seconds: float = 90.0) -> None:
         """Return when so many lines are stored, or when it is true."""
         deadline = time.monotonic() + seconds

@@ -42,6 +42,7 @@ def test_two_sinks_share_the_partitions_and_sigterm_hands_them_over_at_once(sink
     first, second = sinks.start(session_seconds=90), sinks.start(session_seconds=90)
     sinks.send(world[:half])
     sinks.wait_for(half)
+    sinks.wait_for(lambda: sinks.members() == 2)  # who is told to stop while it joins is waited for by the group
     assert leave(first) == 0
     sinks.send(world[half:])
     sinks.wait_for(len(world), seconds=60)  # not until the session of the one that left has run out
