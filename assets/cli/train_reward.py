@@ -51,6 +51,13 @@ NUISANCES = ("words", "closing", "question", "emoji", "exclamation", "flattery")
     help="Share of rows learnt once more with a goodbye, flattery or emoji behind.",
 )
 @click.option(
+    "--broken",
+    type=options.Number(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of rows learnt once more with the answer's wording destroyed, as not loved.",
+)
+@click.option(
     "--residual", type=click.Choice(NUISANCES), multiple=True, help="What scores may not follow; several times."
 )
 @click.option(
@@ -78,6 +85,7 @@ def reward(
     heads: int,
     caution: float,
     augmented: float,
+    broken: float,
     residual: tuple["Nuisance", ...],
     validation_time: float,
     seed: int,
@@ -121,6 +129,7 @@ def reward(
         heads=heads,
         caution=caution,
         augmented=augmented,
+        broken=broken,
         residual=residual,
         validation_time=validation_time,
         seed=seed,

@@ -61,6 +61,9 @@ class RewardConfig(BaseModel):
     augmented: float = Field(0.0, ge=0, le=1)
     """Share of the drawn rows that are learnt once more with a needless goodbye, flattery or an emoji behind the
     response, under the same label."""
+    broken: float = Field(0.0, ge=0, le=1)
+    """Share of the drawn rows that are learnt once more with the response's wording destroyed, as not loved: no log
+    holds broken text, which a policy that came apart writes."""
     residual: tuple[Nuisance, ...] = ()
     """What a score may not pay for: what these features of a response foretell of it is taken away."""
     epochs: int = Field(2, gt=0)
@@ -101,11 +104,11 @@ class RewardConfig(BaseModel):
     @model_validator(mode="after")
     def _parts_that_go_together(self) -> "RewardConfig":
         pairs = self.loss == "bradley_terry"
-        alone = {name: getattr(self, name) for name in ("unsaid", "prompt_shift", "augmented")}
+        alone = {name: getattr(self, name) for name in ("unsaid", "prompt_shift", "augmented", "broken")}
         wrong = [f"{name} == {value}" for name, value in alone.items() if pairs and value]
         if wrong:
             raise ValueError(f"{', '.join(wrong)} is for rows, and loss == 'bradley_terry' learns pairs: leave one out")
-        tuned = ("loss", "unsaid", "prompt_shift", "heads", "caution", "augmented", "residual", "frozen_layers")
+        tuned = (*alone, "loss", "heads", "caution", "residual", "frozen_layers")
         fields = type(self).model_fields
         given = [f"{name} == {value!r}" for name in tuned if (value := getattr(self, name)) != fields[name].default]
         if self.model == "views" and given:

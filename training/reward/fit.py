@@ -19,6 +19,7 @@ from training.engine.steps import Steps
 from training.progress import Follow, Trail, nobody
 from training.reward.augmentation import augmented
 from training.reward.batches import score, shuffled
+from training.reward.breaking import with_broken
 from training.reward.config import RewardConfig
 from training.reward.data import Examples, Rows, subsample
 from training.reward.encoded import Encoded
@@ -173,6 +174,8 @@ class Fit:
         drawn = examples.take(rows)
         if learnt and self.config.augmented:
             drawn = augmented(drawn, self.config.augmented, self.random)
+        if learnt and self.config.broken:
+            drawn = with_broken(drawn, self.config.broken, self.random)
         return self.encoded(drawn), stands_for
 
     def _opened(self, ids: list[list[int]]) -> Any:
