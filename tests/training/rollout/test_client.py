@@ -223,10 +223,10 @@ def test_whoever_does_not_want_the_rest_ends_the_asking(serve: Any, policy: Any,
 
     config = RolloutsConfig(engine="vllm", concurrency=1)
     who = VllmGenerator(GivenServer(serve(answer), config), "a@1", load_policy(policy).tokenizer, [2])
-    before = {each.ident for each in threading.enumerate()}
+    before = threading.enumerate()
     pieces = who.pieces([*asked, *asked, *asked], samples=1, seed=1)
     next(pieces)
-    asking = [each for each in threading.enumerate() if each.ident not in before and each.name.startswith("loveloop")]
+    asking = [each for each in threading.enumerate() if each not in before and each.name.startswith("loveloop")]
     pieces.close()
     goes_on.set()
     (thread,) = asking
