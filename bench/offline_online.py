@@ -2,7 +2,8 @@
 
 Without `--real`: policies of different quality on the synthetic world. Each is predicted by the run's P[Love] on
 held-out prompts, as `loveloop evaluate` does it, and then served in an A/B test of its own against the incumbent, whose
-events are stored and read out as any experiment's.
+events are stored and read out as any experiment's. Some write broken text, which no log holds: P[Love] learns it by
+`broken` (docs/rewards.md), and `--broken 0` shows what happens without.
 
 With `--real`: Upworthy's randomised headline tests. Policies pick headlines, learnt from one half of the past; a judge
 learnt from the other half foretells their lift; later tests say what clicks they would have got.
@@ -28,6 +29,7 @@ def main() -> None:
     read.add_argument("--real", action="store_true", help="on Upworthy's tests instead of the world")
     read.add_argument("--upworthy", type=Path, default=FILE, help="the arms, as Parquet (../shared/data/upworthy)")
     read.add_argument("--seed", type=int, default=1, help="of the world (1)")
+    read.add_argument("--broken", type=float, default=0.2, help="share of P[Love]'s rows learnt once more broken (0.2)")
     read.add_argument("--json", type=Path, help="write the figures here")
     asked = read.parse_args()
     if asked.real and not asked.upworthy.is_file():
@@ -48,7 +50,7 @@ def _real(asked: argparse.Namespace) -> dict[str, Any]:
 def _world(asked: argparse.Namespace) -> dict[str, Any]:
     from offline_online_parts import world
 
-    return world.measured(asked.seed, quick=asked.quick)
+    return world.measured(asked.seed, asked.broken, quick=asked.quick)
 
 
 def _lines(found: dict[str, Any]) -> list[str]:

@@ -48,15 +48,17 @@ TEN: Mapping[str, tuple[tuple[str, float], ...]] = {
 say = partial(print, flush=True)
 
 
-def measured(seed: int, *, quick: bool) -> dict[str, Any]:
+def measured(seed: int, broken: float, *, quick: bool) -> dict[str, Any]:
     """Predicted and measured lift of every policy, and how far they agree.
 
     Args:
         seed: Of world, models, answers and tests.
+        broken: Share of P[Love]'s rows that are learnt once more with their wording destroyed.
         quick: On a small world with small tests.
     """
-    size = {"evaluation": {"prompts": 400 if quick else 2_500, "judged": 400 if quick else 2_500}}
-    run = _learnt(seed, size, quick=quick)
+    count = 400 if quick else 2_500
+    changes = {"evaluation": {"prompts": count, "judged": count}, "p_love": {"config": {"broken": broken}}}
+    run = _learnt(seed, changes, quick=quick)
     places = _speakers(run)
     drawn = prompts.held_out(run)
     love = _love(run)
@@ -90,14 +92,15 @@ def measured(seed: int, *, quick: bool) -> dict[str, Any]:
         "may_gate_launches": found.passed,
         "exposures": exposures,
         "prompts": len(drawn.conversations),
+        "broken": broken,
     }
 
 
-def _learnt(seed: int, size: dict[str, Any], *, quick: bool) -> Run:
+def _learnt(seed: int, changes: dict[str, Any], *, quick: bool) -> Run:
     """A run up to P[Love], without what no prediction needs; what was made before is kept."""
     import tomllib
 
-    content = tomllib.loads(DEMO.read_text()) | {"seed": seed} | size
+    content = merged(tomllib.loads(DEMO.read_text()) | {"seed": seed}, changes)
     recipe = Recipe.model_validate(merged(content, QUICK) if quick else content)
     directory = (WORK / f"{'quick' if quick else 'world'}-{seed}").resolve()
     directory.mkdir(parents=True, exist_ok=True)
