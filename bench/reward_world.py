@@ -5,7 +5,7 @@ For each seed the loop makes a world, its clean log and the incumbent once; then
     full                          the demo's settings on all of the clean log
     10000, 30000, 100000          a learning curve: so many rows
     no_dedup, no_filter, no_wait  the log without that stage: copies stay, adversaries count, late loves are missed
-    heads, shift, augmented, residual   the trainer's options, one at a time, on all of the log
+    heads, shift, augmented, broken, residual   the trainer's options, one at a time, on all of the log
     pairs, unpaired               helpfulness from the same rows, as pairs (Bradley-Terry) and each by itself
     300000, 1000000               the learning curve's end, on a world five times as large
     young_out, young_negative, young_corrected   of that world two days, of which the second is not mature: left out,
@@ -40,6 +40,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "heads": {"heads": 4, "caution": 0.5},
     "shift": {"prompt_shift": True},
     "augmented": {"augmented": 0.5},
+    "broken": {"broken": 0.2},
     "residual": {"residual": ("words", "closing")},
 }
 TIMES = 5
