@@ -103,7 +103,8 @@ def _trim(report: "RewardReport") -> str:
     warning = ["**Most of what decides may lie in what was cut.**"] if many else []
     retold = template.words(report.retold, sum(report.rows.values()))
     taken = [f"Scores are told {report.residual}."] if report.residual else []
-    return "\n".join([*cut, *warning, *([f"{retold}."] if retold else []), *taken])
+    sentences = [f"{each}." for each in (report.unread, retold) if each]
+    return "\n".join([*cut, *warning, *sentences, *taken])
 
 
 def _told(name: str, estimate: "Estimate") -> str:

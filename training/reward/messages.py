@@ -37,6 +37,15 @@ class MessageEncoder:
         """Messages of those read so far that were longer, and lost their end."""
         self._opened: tuple[Any, Any] | None = None
 
+    @property
+    def unread(self) -> str:
+        """What of the messages it did not read, in a sentence; nothing where it read all of them whole."""
+        if not self.cut:
+            return ""
+        return (
+            f"{self.cut:,} of {len(self.known):,} messages were longer than {self.max_tokens} tokens and lost their end"
+        )
+
     def vectors(self, texts: Sequence[str], *, progress: str | None = None) -> Vectors:
         """The messages' mean states, each of length 1, shape [texts, width]; an empty message is what `""` gives.
 

@@ -35,6 +35,8 @@ class RewardReport(NamedTuple):
     """What kept train and test apart."""
     trim: Mapping[str, Trim] = MappingProxyType({})
     """What did not fit: of the rows that the first epoch read (`train`), and of those tested on (`test`)."""
+    unread: str = ""
+    """What of the messages a views head's encoder did not read, in a sentence."""
     retold: int = 0
     """Conversations that the chat template refused as they came, and was given in another form; see `template`."""
     slices: Sequence[Slice] = ()
@@ -60,7 +62,8 @@ class RewardReport(NamedTuple):
     def warnings(self) -> list[str]:
         """What makes the figures worth less than they look, in sentences."""
         cut = [f"WARNING: of the {part} part {trim.words}" for part, trim in self.trim.items() if trim.many]
-        return [*cut, *(f"WARNING: {each}" for each in [*self.audit.refused, *self.audit.warnings])]
+        unread = [f"WARNING: {self.unread}"] if self.unread else []
+        return [*cut, *unread, *(f"WARNING: {each}" for each in [*self.audit.refused, *self.audit.warnings])]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; without the place, since a moved model would go on naming the old one."""

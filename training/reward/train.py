@@ -107,6 +107,7 @@ def train_reward_model(
             positives={key: int(part.positives.sum()) for key, part in three.items()},
             by=by,
             trim=trim(found.held),
+            unread=model.encoder.unread if isinstance(model, ViewsReward) else "",
             retold=retold,
             later=_later(model, every.take(parts.later), config, name) if len(parts.later) else None,
             pair_accuracy=_pair_accuracy(model, test, config, name),
@@ -128,8 +129,6 @@ def train_reward_model(
 
     if config.model == "views":
         small = views_model(train, validation, place, config, name=name, engine=engine)
-        if small.encoder.cut:
-            tell(f"{small.encoder.cut:,} messages were longer than {config.views.max_tokens} tokens and lost their end")
         return finish(small, [], lambda _: {})
     fit, fitted = fit_classifier(
         train, validation, base=place, config=config, name=name, engine=engine, state=state, tell=tell, follow=follow

@@ -19,6 +19,7 @@ from training.reward.views_reward import views_model
 
 Draw = Callable[..., pa.Table]
 CONFIG = RewardConfig(model="views", views=ViewsConfig(bags=1, rounds=40))
+SHORT = ViewsConfig(head="logistic", max_tokens=8)
 LINEAR = RewardConfig(model="views", views=ViewsConfig(head="logistic"))
 
 
@@ -37,14 +38,17 @@ def with_log(table: pa.Table, chance: np.random.Generator) -> pa.Table:
 def test_the_trainer_makes_a_small_head_with_its_card_and_its_figures(
     tiny: Path, examples: Draw, tmp_path: Path
 ) -> None:
-    table, told = examples(3_000), []
+    table, told, config = examples(3_000), list[str](), LINEAR.model_copy(update={"views": SHORT})
     lineage = {"command": "loveloop train reward --views"}
     out = tmp_path / "model"
-    report = train_reward_model(table, out, base=tiny, config=LINEAR, name="x", lineage=lineage, tell=told.append)
+    report = train_reward_model(table, out, base=tiny, config=config, name="x", lineage=lineage, tell=told.append)
     assert report.measured.auroc.low > 0.5
     card = (out / "README.md").read_text()
     assert "A small head over the messages' vectors of a frozen encoder" in card
     assert "place (" in card
+    assert f"{report.unread}.\n" in card
+    assert report.unread.endswith("messages were longer than 8 tokens and lost their end")
+    assert f"WARNING: {report.unread}" in told
     assert "ViewsReward.load(DIRECTORY)" in card
     assert json.loads((out / "metrics.json").read_text())["config"]["model"] == "views"
     every = read_examples(table)
