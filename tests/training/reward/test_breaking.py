@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from training.reward.breaking import glued, mixed, shuffled, stuttering, with_broken
+from training.reward.breaking import babbling, glued, mixed, shuffled, stuttering, with_broken
 from training.reward.config import RewardConfig
 from training.reward.data import read_examples
 from training.reward.model import RewardModel
@@ -19,8 +19,10 @@ chance = np.random.default_rng
 
 @pytest.mark.slow
 def test_a_model_that_has_read_broken_text_scores_it_below_what_is_whole(
-    tiny: Path, examples: Draw, tmp_path: Path
+    tiny: Path, examples: Draw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The words of these responses are in any order anyway: only what stutters is broken among them."""
+    monkeypatch.setattr("training.reward.breaking.BREAKS", (stuttering,))
     table, out = examples(2_000, rate=0.3, warm_rate=0.3), tmp_path / "model"
     config = RewardConfig(broken=1.0, epochs=5, learning_rate=4e-3, batch=32)
     train_reward_model(table, out, base=tiny, config=config, name="x", lineage={}, by="conversations")
@@ -46,10 +48,12 @@ def test_broken_rows_stand_behind_the_others_and_nobody_loves_them(examples: Dra
 
 
 def test_each_way_of_breaking_keeps_or_borrows_words() -> None:
-    words, other, random = list("abcdef"), list("xyz"), chance(1)
-    assert sorted(shuffled(words, other, random)) == words
-    assert len(mixed(words, other, random)) == len(words)
-    assert set(mixed(words, other, random)) <= {*words, *other}
-    assert set(stuttering(words, other, random)) == set(words)
-    assert len(stuttering(words, other, random)) > len(words)
-    assert glued(words, other, random)[-1] == "z"
+    words, others, random = list("abcdef"), [list("xyz"), list("uvw")], chance(1)
+    assert sorted(shuffled(words, others, random)) == words
+    assert len(mixed(words, others, random)) == len(words)
+    assert set(mixed(words, others, random)) <= set("abcdefuvwxyz")
+    assert set(stuttering(words, others, random)) == set(words)
+    assert len(stuttering(words, others, random)) > len(words)
+    assert glued(words, others, random)[-1] in "wz"
+    assert len(babbling(words, others, random)) == len(words)
+    assert set(babbling(words, others, random)) <= set("uvwxyz")
