@@ -8,6 +8,7 @@ For each seed the loop makes a world, its clean log and the incumbent once; then
     heads, shift, augmented, broken, residual   the trainer's options, one at a time, on all of the log
     pairs, unpaired               helpfulness from the same rows, as pairs (Bradley-Terry) and each by itself
     300000, 1000000               the learning curve's end, on a world five times as large
+    1000000_residual              the same with scores that may not follow length
     young_out, young_negative, young_corrected   of that world two days, of which the second is not mature: left out,
                                   taken as if no love would come any more, or learnt with how long loves take
 
@@ -42,11 +43,23 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "augmented": {"augmented": 0.5},
     "broken": {"broken": 0.5},
     "residual": {"residual": ("words", "closing")},
+    "1000000_residual": {"residual": ("words",)},
 }
 TIMES = 5
 """The large world is so many times as large."""
-LARGE = ("300000", "1000000", *rows.YOUNG)
-ROWS = ("full", "10000", "30000", "100000", "no_dedup", "no_filter", "no_wait", *OPTIONS, "pairs", "unpaired", *LARGE)
+LARGE = ("300000", "1000000", "1000000_residual", *rows.YOUNG)
+STAGES = ("no_dedup", "no_filter", "no_wait")
+ROWS = (
+    "full",
+    "10000",
+    "30000",
+    "100000",
+    *STAGES,
+    *(each for each in OPTIONS if each not in LARGE),
+    "pairs",
+    "unpaired",
+    *LARGE,
+)
 QUICK_ROWS = ("full", "no_filter", "residual", "pairs", "unpaired", "young_corrected")
 HELD, PROMPTS = 15_000, 20_000
 AIMS = "auroc >= .85, oracle_ratio >= .97, ece_over_base <= .1, length_rho_excess <= .05, bt_gap <= .03"
@@ -65,7 +78,7 @@ def measured(run: Run, name: str, *, quick: bool) -> dict[str, float]:
     if name in ("pairs", "unpaired"):
         found = _preference(run, name, place, 2_000 if quick else PROMPTS)
     else:
-        table_ = rows.examples(run, "full" if name in OPTIONS else name)
+        table_ = rows.examples(run, "1000000" if "1000000" in name else "full" if name in OPTIONS else name)
         report = train_reward_model(table_, place, base=_base(run), config=config, name=name, lineage={})
         held = rows.held_out(run, test_users=config.test_users, most=HELD // 5 if quick else HELD)
         found = figures.of(RewardModel.load(place), held) | {"seconds": report.seconds}
