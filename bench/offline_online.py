@@ -29,7 +29,7 @@ def main() -> None:
     read.add_argument("--real", action="store_true", help="on Upworthy's tests instead of the world")
     read.add_argument("--upworthy", type=Path, default=FILE, help="the arms, as Parquet (../shared/data/upworthy)")
     read.add_argument("--seed", type=int, default=1, help="of the world (1)")
-    read.add_argument("--broken", type=float, default=0.2, help="share of P[Love]'s rows learnt once more broken (0.2)")
+    read.add_argument("--broken", type=float, default=1.0, help="share of P[Love]'s rows learnt once more broken (1)")
     read.add_argument("--json", type=Path, help="write the figures here")
     asked = read.parse_args()
     if asked.real and not asked.upworthy.is_file():
