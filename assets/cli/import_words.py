@@ -43,7 +43,10 @@ def seen(found: Check) -> Iterator[str]:
 def done(report: ImportReport, files: int) -> Iterator[str]:
     """What an import did, line by line."""
     if report.finished_before:
-        yield f"{report.finished_before:,} of {files:,} files had been imported before: nothing to do for them"
+        yield (
+            f"{report.finished_before:,} of {files:,} files had been imported before: nothing to do for them "
+            "(rows that were refused then are judged again by `loveloop dead-letters redrive`)"
+        )
     yield (
         f"{report.events:,} rows: {_kinds(report.rows)}, {report.duplicates:,} duplicates dropped, "
         f"{report.erased:,} of erased users, {report.dead_letters:,} dead letters  ({report.seconds:.1f} s)"

@@ -117,7 +117,7 @@ def _told(found: Mapping[str, Any]) -> Iterator[str]:
         ],
     )
     if found["reactions_by_name"]:
-        yield "\n" + _names(found["reactions_by_name"])
+        yield "\n" + _names(found["reactions_by_name"], lost=bool(found["not_shown"] or found["ids_taken_reactions"]))
     if found["flags_by_rule"]:
         yield "\n" + table(["flags, by who raised them and rule", "flags"], list(found["flags_by_rule"].items()))
     if found["positions"]:
@@ -137,8 +137,8 @@ def _taken(found: Mapping[str, Any]) -> str:
     return f"{found['ids_taken_reactions']:,} reactions to them; none of it counts" if found["ids_taken"] else ""
 
 
-def _names(by_name: Mapping[str, int]) -> str:
-    """How often each reaction was added, and what it counts as."""
+def _names(by_name: Mapping[str, int], *, lost: bool) -> str:
+    """How often each reaction was added, and what it counts as; `lost`: some of them count for nothing."""
     counts = {
         "love": "the positive of P[Love]",
         "like": "helpfulness from reactions",
@@ -146,6 +146,8 @@ def _names(by_name: Mapping[str, int]) -> str:
     }
     rows = [[name, count, counts.get(name, "no: no figure counts this name")] for name, count in by_name.items()]
     page = table(["reaction added", "times", "counts"], rows)
+    if lost:
+        page += "\nthe reactions that count for nothing, as said above, are among them"
     if by_name.keys() <= counts.keys():
         return page
     return f"{page}\nan import can say what a name means: --map-reaction NAME=love (or like, dislike)"
