@@ -18,6 +18,7 @@ def test_reactions_are_counted_by_name_and_those_that_no_figure_counts_are_marke
     found = queries.counts(feed.warehouse.target)["reactions_by_name"]
     assert list(found.items()) == [("like", 3), ("dislike", 2), ("\U0001f499", 2), ("stars-5", 1)]
     told = CliRunner().invoke(group, ["warehouse", "status", "--warehouse", str(feed.warehouse.target)]).output
+    assert "as said above" not in told
     lines = {line.split()[0]: line for line in told.splitlines() if line}
     assert "no figure counts" in lines["stars-5"]
     assert "no figure counts" not in lines["like"]
@@ -66,4 +67,5 @@ def test_responses_that_bear_the_id_of_another_one_are_counted_and_told(feed: An
     assert (found["ids_taken"], found["ids_taken_reactions"], found["not_shown"]) == (3, 3, 0)
     run = CliRunner().invoke(group, ["warehouse", "status", "--warehouse", str(feed.warehouse.target)])
     assert "warning: 3 responses bear the id of another one" in run.output
+    assert "the reactions that count for nothing, as said above, are among them" in run.output
     assert "response_id=" in run.output
