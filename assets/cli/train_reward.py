@@ -108,6 +108,8 @@ def reward(
     engine = ranks.engine_of(dials)
     if (out / "metrics.json").exists() and "RANK" not in os.environ:
         raise ValueError(f"{out} holds a reward model already: give another --out, or remove it")
+    if (out / "config.json").exists() and not _work(out).exists() and "RANK" not in os.environ:
+        raise ValueError(f"{out} holds a model that this command did not make: give another --out, so that it stays")
     ranks.writable(out)
     if ranks.elsewhere(engine, out, tensorboard):
         return
@@ -140,7 +142,7 @@ def reward(
         "engine": engine.model_dump_json(),
         "command": _typed(sys.argv[1:]),
     }
-    work = out.with_name(f"{out.name}.work")
+    work = _work(out)
     state = work / _key(lineage["data"], lineage["engine"], str(base), config.model_dump_json())
     with ranks.curves(tensorboard) as follow:
         report = train_reward_model(
@@ -160,6 +162,11 @@ def reward(
 
         shutil.rmtree(work, ignore_errors=True)
     ranks.tell(f"{out}: AUROC {report.measured.auroc} on users and days that it has not seen, losses {report.losses}")
+
+
+def _work(out: Path) -> Path:
+    """Where an unfinished training keeps its state."""
+    return out.with_name(f"{out.name}.work")
 
 
 def _local(base: str) -> str | Path:

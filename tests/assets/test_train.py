@@ -67,6 +67,15 @@ def base(talks: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+def test_a_model_that_it_did_not_make_is_never_overwritten(base: Path, tmp_path: Path) -> None:
+    before = {each.name: each.read_bytes() for each in base.iterdir() if each.is_file()}
+    (tmp_path / "loves.jsonl").write_text("{}\n")
+    code, said = ended(start("reward", "--data", tmp_path / "loves.jsonl", "--base", base, "--out", base))
+    assert code == 1
+    assert "holds a model that this command did not make: give another --out" in said
+    assert {each.name: each.read_bytes() for each in base.iterdir() if each.is_file()} == before
+
+
 def test_a_killed_rank_is_named_and_the_same_command_goes_on(talks: Path, base: Path, tmp_path: Path) -> None:
     pytest.importorskip("deepspeed")
     out = tmp_path / "tuned"

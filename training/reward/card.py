@@ -80,7 +80,7 @@ def _figures(report: "RewardReport") -> dict[str, Any]:
     return report.measured.estimates() | {name: value for name, value in beside.items() if value is not None}
 
 
-_CLASSIFIER = "A sequence classifier with one label: `RewardModel.load(DIRECTORY)"
+_CLASSIFIER = "A sequence classifier: `RewardModel.load(DIRECTORY)"
 _VIEWS = "A small head over the messages' vectors of a frozen encoder: `ViewsReward.load(DIRECTORY)"
 
 

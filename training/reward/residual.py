@@ -53,8 +53,18 @@ class Residual(NamedTuple):
 
     @classmethod
     def read(cls, directory: Path) -> "Residual | None":
-        """Read `residual.json`; None where nothing was taken away."""
+        """Read `residual.json`; None where nothing was taken away.
+
+        Raises:
+            FileNotFoundError: The model's manifest names it, and it is not there.
+        """
         if not (directory / FILE).is_file():
+            manifest = directory / "manifest.json"
+            if manifest.is_file() and f'"{FILE}"' in manifest.read_text():
+                raise FileNotFoundError(
+                    f"{directory} lacks {FILE}, which its manifest names: without it scores are others; copy the "
+                    "model again, or train it anew"
+                )
             return None
         kept = json.loads((directory / FILE).read_text())
         return cls(tuple(kept["names"]), tuple(kept["slopes"]), tuple(kept["means"]), kept["cost"])

@@ -176,6 +176,12 @@ def save(model: RewardModel | ViewsReward, report: RewardReport, config: RewardC
     if isinstance(model, ViewsReward):
         told = views_usage(command)
     else:
-        told = usage(model.tokenizer, max_tokens=model.max_tokens, command=command)
+        told = usage(
+            model.tokenizer,
+            max_tokens=model.max_tokens,
+            command=command,
+            heads=config.heads,
+            residual=model.residual is not None,
+        )
     (out / CARD).write_text(card(report, config, lineage) + told)
     write_manifest(out)

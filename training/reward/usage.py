@@ -27,7 +27,7 @@ raw = model(inputs.input_ids, attention_mask=inputs.attention_mask).logits
 ```
 
 `calibration.json` turns the raw logit into one whose sigmoid is a chance; `RewardModel.load(DIRECTORY).logits` does
-both, and the ranking is the same.
+both{beyond}.
 """
 _MUST_NOT = """
 ## Must not be used for
@@ -55,17 +55,25 @@ _PLAIN = (
 )
 
 
-def usage(tokenizer: Any, *, max_tokens: int, command: str | None) -> str:
+def usage(tokenizer: Any, *, max_tokens: int, command: str | None, heads: int = 1, residual: bool = False) -> str:
     """The card's last parts, as Markdown.
 
     Args:
         tokenizer: Its own; with a chat template it reads conversations by that.
         max_tokens: Of a conversation.
         command: What made the model, as it is typed; None where a program did.
+        heads: Columns of the raw logits.
+        residual: Something is taken away from the scores.
     """
+    more = [f"joins {heads} heads (their mean less caution times their standard deviation)"] if heads > 1 else []
+    more += ["takes away what `residual.json` says"] if residual else []
+    beyond = f", and {' and '.join(more)}: raw logits alone rank otherwise" if more else ", and the ranking is the same"
     own = bool(tokenizer.chat_template)
     opened = _USAGE.format(
-        max_tokens=max_tokens, text=_OWN if own else _PLAIN, special=", add_special_tokens=False" if own else ""
+        max_tokens=max_tokens,
+        text=_OWN if own else _PLAIN,
+        special=", add_special_tokens=False" if own else "",
+        beyond=beyond,
     )
     return _made(command) + opened + _MUST_NOT
 

@@ -66,6 +66,7 @@ def test_heads_learn_from_disjoint_users_and_caution_takes_from_where_they_disag
     careful = RewardModel.load(tmp_path / "model")
     assert careful.model.config.num_labels == 3
     assert careful.caution == 1.0
+    assert "joins 3 heads (their mean less caution" in (tmp_path / "model" / "README.md").read_text()
     asked = [[{"role": "user", "content": "tea ?"}]] * 3
     said = ["warm tea .", "cold tea .", "yes rain"]
     calm = careful._replace(caution=0.0).logits(asked, said)
@@ -105,7 +106,12 @@ def test_a_residual_score_does_not_follow_length(tiny: Path, examples: Draw, tmp
     assert model.residual is not None
     assert model.residual.names == ("words",)
     assert "without words" in report.residual
-    assert f"Scores are told {report.residual}." in (tmp_path / "model" / "README.md").read_text()
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert f"Scores are told {report.residual}." in card
+    assert "takes away what `residual.json` says: raw logits alone rank otherwise." in card
+    (tmp_path / "model" / "residual.json").unlink()
+    with pytest.raises(FileNotFoundError, match="lacks residual\\.json, which its manifest names"):
+        RewardModel.load(tmp_path / "model")
 
 
 def test_a_residual_takes_away_what_a_feature_foretells_and_tells_its_cost() -> None:
