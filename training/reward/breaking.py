@@ -41,7 +41,7 @@ def glued(words: Words, others: Sequence[Words], random: np.random.Generator) ->
 
 
 def babbling(words: Words, others: Sequence[Words], random: np.random.Generator) -> Words:
-    """Spans of one to three words from others, as long as the response: so speaks who has learnt too little."""
+    """Spans of one to three words from others, as long as the response, as an undertrained policy writes."""
     said: Words = []
     while len(said) < len(words):
         said += _span(others, int(random.integers(1, 4)), random)

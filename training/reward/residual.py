@@ -14,6 +14,7 @@ import numpy as np
 from streams.closing import closes
 from training.evaluation.sentinel import FEATURES, features
 from training.reward.metrics import Floats, auroc
+from training.reward.registry import MANIFEST
 
 FILE = "residual.json"
 
@@ -59,7 +60,7 @@ class Residual(NamedTuple):
             FileNotFoundError: The model's manifest names it, and it is not there.
         """
         if not (directory / FILE).is_file():
-            manifest = directory / "manifest.json"
+            manifest = directory / MANIFEST
             if manifest.is_file() and f'"{FILE}"' in manifest.read_text():
                 raise FileNotFoundError(
                     f"{directory} lacks {FILE}, which its manifest names: without it scores are others; copy the "
