@@ -24,22 +24,31 @@ def models() -> None:
 @models.command("list")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"))
 @_json
-def list_(folder: Path, *, as_json: bool) -> None:
-    """List the reward models below FOLDER (runs/ if left out), by path."""
+@click.pass_context
+def list_(ctx: click.Context, folder: Path, *, as_json: bool) -> None:
+    """List the reward models below FOLDER (runs/ if left out), by path.
+
+    Exit code 1 where the notes of one cannot be read; the others are listed.
+    """
     from training.reward import registry
 
-    found = [*registry.find(folder)]
+    broken: list[str] = []
+    found = [*registry.find(folder, broken.append)]
     if as_json:
         _write([_listed(each) for each in found])
-    elif not found:
+    elif not found and not broken:
         click.echo(f"no reward model lies below {folder}")
-    else:
+    elif found:
         heads = ["directory", "name", "made", "rows", "AUROC [95 % over users]", "ECE", "audit"]
         rows = [
             [each.directory, each.name, each.made_at, each.rows, each.estimate("auroc"), _small(each), each.audit]
             for each in found
         ]
         click.echo(table(heads, rows))
+    for each in broken:
+        click.echo(f"left out: {each}", err=True)
+    if broken:
+        ctx.exit(1)
 
 
 @models.command()

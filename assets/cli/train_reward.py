@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 NUISANCES = ("words", "closing", "question", "emoji", "exclamation", "flattery")
 """As `training.reward.config.Nuisance`, which would bring pydantic with it; a test compares them."""
 
+_OF_A_CLASSIFIER = ("tuning", "lora_rank", "checkpointing")
+"""Options of the engine that change weights, of which a small head over a frozen encoder has none."""
+
 
 @click.command()
 @ranks.engine_options
 @click.option("--name", default="reward", show_default=True, help="What the model is called in its card.")
 @click.option("--epochs", type=options.Whole(1), default=2, show_default=True, help="Passes over the positives.")
 @click.option("--batch", type=options.Whole(1), default=64, show_default=True, help="Rows of a step, all ranks.")
-@click.option("--longest", type=options.Whole(1), default=128, show_default=True, help="Tokens kept of each row.")
+@click.option(
+    "--longest", type=options.Whole(1), help="Tokens kept of each row (128); with --views of each message (64)."
+)
 @click.option("--rate", type=options.RATE, help="Learning rate; by the model's width if left out.")
 @click.option(
     "--positive-rate",
@@ -75,7 +80,7 @@ def reward(
     name: str,
     epochs: int,
     batch: int,
-    longest: int,
+    longest: int | None,
     rate: float | None,
     positive_rate: float,
     views: bool,
@@ -103,8 +108,15 @@ def reward(
       served_at     when, with its time zone: the test part is the latest
       weight        trust between 0 and 1; 1 if left out
       pair          with --pairs: names the two rows that belong together
+    The Parquet of a training set is read as it is: credit is the label, trust the weight.
     docs/rewards.md says which option helps when.
     """
+    typed = [name for name in _OF_A_CLASSIFIER if dials[name] is not None]
+    if views and (typed or tensorboard):
+        raise ValueError(
+            f"{', '.join([*typed, *['tensorboard'] * bool(tensorboard)])} is for a classifier, which is tuned step by "
+            "step; a small head (--views) is fitted at once: leave one out"
+        )
     engine = ranks.engine_of(dials)
     if (out / "metrics.json").exists() and "RANK" not in os.environ:
         raise ValueError(f"{out} holds a reward model already: give another --out, or remove it")
@@ -115,13 +127,12 @@ def reward(
         return
     from training.disk import sha256
     from training.labels.examples import read_feedback
-    from training.reward.config import RewardConfig
+    from training.reward.config import RewardConfig, ViewsConfig
     from training.reward.train import train_reward_model
 
     config = RewardConfig(
         epochs=epochs,
         batch=batch,
-        max_tokens=longest,
         learning_rate=rate,
         positive_rate=positive_rate,
         model="views" if views else "classifier",
@@ -135,8 +146,9 @@ def reward(
         residual=residual,
         validation_time=validation_time,
         seed=seed,
+        **({} if longest is None else {"views": ViewsConfig(max_tokens=longest)} if views else {"max_tokens": longest}),
     )
-    examples = ranks.examples_of(data, read_feedback)
+    examples = training_set_examples(data) or ranks.examples_of(data, read_feedback)
     lineage = {
         "data": f"{data.name} sha256 {sha256(data)}",
         "engine": engine.model_dump_json(),
@@ -162,6 +174,25 @@ def reward(
 
         shutil.rmtree(work, ignore_errors=True)
     ranks.tell(f"{out}: AUROC {report.measured.auroc} on users and days that it has not seen, losses {report.losses}")
+
+
+def training_set_examples(data: Path) -> Any:
+    """The examples of a training set's Parquet, with what it knows of young rows and of context; else None."""
+    if data.suffix.lower() != ".parquet":
+        return None
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from assets.stages.labels import from_training_set
+
+    try:
+        columns = {*pq.read_schema(data).names}
+    except (pa.ArrowInvalid, OSError):
+        return None  # whoever reads rows says what is wrong with the file
+    if "label" in columns or not {"love", "trust", "conversation", "response", "user_id", "served_at"} <= columns:
+        return None
+    ranks.tell(f"{data} is a training set: the credit for a love is the label, trust the weight")
+    return from_training_set(pq.read_table(data))
 
 
 def _work(out: Path) -> Path:

@@ -61,12 +61,13 @@ def weeks(rows: Sequence[Row], limit: float, alarms: Sequence[str] = ()) -> byte
     """Week by week, on unseen users: what came true over what was said, and AUROC; weeks that alarm are filled.
 
     Args:
-        rows: `value` (the Monday), `offset`, `offset_ci`, `auroc`, `auroc_ci`.
+        rows: `value` (the Monday, or the first and last of several), `offset`, `offset_ci`, `auroc`, `auroc_ci`.
         limit: Logits that a week may be off.
         alarms: Sentences that name weeks.
     """
     figure, (left, right) = panels(2, 6.4, 3.2, alike=False)
-    names, places = [str(each["value"])[5:] for each in rows], [*range(len(rows))]
+    names = [" to ".join(day[5:] for day in str(each["value"]).split(" to ")) for each in rows]
+    places = [*range(len(rows))]
     left.axhspan(-limit, limit, color=BAND, linewidth=0)
     left.axhline(0, color=QUIET, linewidth=1)
     right.axhline(0.5, color=QUIET, linewidth=1, linestyle=(0, (4, 3)))

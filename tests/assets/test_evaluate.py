@@ -87,6 +87,13 @@ def test_what_is_missing_is_said(words: list[str], rule: str) -> None:
     assert rule in " ".join(told.output.split())
 
 
+def test_a_reward_model_is_no_policy(places: dict[str, Path], asked: Path, tmp_path: Path) -> None:
+    words = (places["incumbent"], places["p_love"], "--prompts", asked, "--love", places["p_love"], "--kept", tmp_path)
+    told = run(*words)
+    assert isinstance(told.exception, ValueError)
+    assert f"{places['p_love']} is a reward model's directory, must be a policy's" in str(told.exception)
+
+
 def test_prompts_are_asked_for(places: dict[str, Path]) -> None:
     told = run(places["incumbent"], "--love", places["p_love"])
     assert "give prompts by --prompts FILE" in told.output

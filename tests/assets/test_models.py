@@ -56,6 +56,14 @@ def test_an_empty_folder_has_none(tmp_path: Path) -> None:
     assert run("list", tmp_path).output == f"no reward model lies below {tmp_path}\n"
 
 
+def test_a_model_whose_notes_cannot_be_read_hides_no_other(folder: Path) -> None:
+    (folder / "one" / "manifest.json").write_text('{"made_at": "2026')
+    told = run("list", folder)
+    assert told.exit_code == 1
+    assert str(folder / "two") in told.output
+    assert f"left out: {folder / 'one' / 'manifest.json'} is no JSON" in told.output
+
+
 def test_show_says_what_it_was_made_from_and_that_its_files_are_whole(folder: Path) -> None:
     told = run("show", folder / "one")
     assert told.exit_code == 0

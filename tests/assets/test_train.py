@@ -137,6 +137,40 @@ def test_a_reward_model_learns_from_a_file(base: Path, draw_loves: Callable[[int
     assert '"tuning":"lora"' in facts["lineage"]["engine"]
 
 
+def test_a_training_set_is_read_as_it_is_and_a_small_head_takes_no_dial_of_a_classifier(
+    draw_loves: Callable[[int], "object"], tmp_path: Path
+) -> None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from click.testing import CliRunner
+
+    from assets.cli import group, train_reward
+    from training.reward.data import read_examples
+
+    rows = draw_loves(200)
+    assert isinstance(rows, pa.Table)
+    label = rows["label"].cast(pa.float64())
+    made = rows.drop_columns(["label"])
+    for name, values in {
+        "love": pc.greater(label, 0), "credit": label, "trust": [0.5] * 200, "matured": [0.5] * 10 + [1.0] * 190
+    }.items():  # fmt: skip
+        made = made.append_column(name, pa.array(values) if isinstance(values, list) else values)
+    pq.write_table(made, tmp_path / "set.parquet")
+    found = train_reward.training_set_examples(tmp_path / "set.parquet")
+    assert read_examples(found).labels.tolist() == label.to_pylist()
+    assert (~read_examples(found).mature).sum() == 10
+    pq.write_table(rows, tmp_path / "loves.parquet")
+    assert train_reward.training_set_examples(tmp_path / "loves.parquet") is None
+    words = ["--data", str(tmp_path / "set.parquet"), "--base", "x", "--out", str(tmp_path / "out"), "--views"]
+    for more, rule in (
+        (["--tuning", "lora", "--tensorboard", str(tmp_path)], "tuning, tensorboard is for a classifier"),
+        (["--epochs", "4"], "epochs == 4 is for a classifier"),
+    ):
+        told = CliRunner().invoke(group, ["train", "reward", *words, *more])
+        assert rule in str(told.exception)
+        assert not (tmp_path / "out").exists()
+
+
 def test_a_reward_model_on_two_sharded_ranks_is_that_of_one_process(
     base: Path, draw_loves: Callable[[int], "object"], tmp_path: Path
 ) -> None:

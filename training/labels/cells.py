@@ -32,11 +32,12 @@ def conversation(row: Mapping[str, Any], columns: Sequence[str], place: str) -> 
             f"{place}: conversation is {short(turns)}, must be a JSON list of messages; a bare text belongs in a "
             "column prompt"
         ) from None
-    if not isinstance(turns, list) or not turns or not all(_is_turn(each) for each in turns):
-        raise ValueError(
-            f"{place}: conversation is {short(turns)}, must be a list of messages, each with role "
-            f"({', '.join(ROLES)}) and content (a text)"
-        )
+    rule = f"each with role ({', '.join(ROLES)}) and content (a text)"
+    if not isinstance(turns, list) or not turns:
+        raise ValueError(f"{place}: conversation is {short(turns)}, must be a list of messages, {rule}")
+    for number, each in enumerate(turns, 1):
+        if not _is_turn(each):
+            raise ValueError(f"{place}: message {number} of the conversation is {_seen(each)}; messages are {rule}")
     if turns[-1]["role"] != "user":
         raise ValueError(
             f"{place}: conversation ends with a message of the {turns[-1]['role']}, must end with the user's; the "
@@ -44,6 +45,13 @@ def conversation(row: Mapping[str, Any], columns: Sequence[str], place: str) -> 
         )
     text = json.dumps([{"role": each["role"], "content": each["content"]} for each in turns], ensure_ascii=False)
     return whole(text, place)
+
+
+def _seen(message: Any) -> str:
+    """What is wrong with a message, before a long text hides it."""
+    if isinstance(message, dict) and isinstance(message.get("content"), str):
+        return f"of role {short(message.get('role'))}"
+    return short(message)
 
 
 def _is_turn(each: Any) -> bool:

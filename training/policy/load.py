@@ -135,15 +135,18 @@ def name_base(adapter: Path, base: str | Path, *, seen_from: Path) -> None:
 
 
 def check_place(place: str | Path) -> None:
-    """Refuse a local path at which nothing lies; a hub name (`owner/name`) passes.
+    """Refuse a local path at which no policy lies; a hub name (`owner/name`) passes.
 
     Raises:
         FileNotFoundError: What was looked for, and what belongs there.
+        ValueError: A reward model lies there.
     """
     path = Path(place)
     looks_local = isinstance(place, Path) or path.is_absolute() or str(place).startswith(".")
     if path.is_dir() and not any((path / name).exists() for name in ("config.json", ADAPTER)):
         raise FileNotFoundError(f"{place} holds no config.json; a model directory is what save_pretrained writes")
+    if (path / "calibration.json").exists():
+        raise ValueError(f"{place} is a reward model's directory, must be a policy's: a causal language model")
     if looks_local and not path.is_dir():
         raise FileNotFoundError(f"no model directory at {place}; train it first, or give a hub name such as owner/name")
 

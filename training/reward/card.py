@@ -21,8 +21,7 @@ chance that the label is positive, at the natural rate of the data ({base_rate:.
 ## Made from
 {lineage}
 
-Negatives were sub-sampled to {positive_rate:.0%} positives; the prior shift is subtracted exactly. After it:
-{calibration} (`calibration.json`). {course}, in {seconds:.0f} s.
+{sampled} After it: {calibration} (`calibration.json`). {course}, in {seconds:.0f} s.
 
 | part | rows | positives |
 |---|---|---|
@@ -82,6 +81,16 @@ def _figures(report: "RewardReport") -> dict[str, Any]:
 
 _CLASSIFIER = "A sequence classifier: `RewardModel.load(DIRECTORY)"
 _VIEWS = "A small head over the messages' vectors of a frozen encoder: `ViewsReward.load(DIRECTORY)"
+
+
+def _sampled(report: "RewardReport", config: "RewardConfig") -> str:
+    """Which negatives it learnt from, in a sentence."""
+    if config.loss == "bradley_terry":
+        return "Pairs were learnt, one response against the other: there is no prior shift."
+    if report.calibration.prior_shift == 0:
+        share = report.positives["train"] / report.rows["train"]
+        return f"Every negative was learnt from ({share:.1%} of the training part are positives): no prior shift."
+    return f"Negatives were sub-sampled to {config.positive_rate:.0%} positives; the prior shift is subtracted exactly."
 
 
 def _course(report: "RewardReport", config: "RewardConfig") -> str:
@@ -150,7 +159,7 @@ def card(report: "RewardReport", config: "RewardConfig", lineage: dict[str, Any]
         name=report.name,
         base_rate=report.base_rate,
         lineage="\n".join(f"- {key}: `{value}`" for key, value in lineage.items()),
-        positive_rate=config.positive_rate,
+        sampled=_sampled(report, config),
         kind=_VIEWS if config.model == "views" else _CLASSIFIER,
         course=_course(report, config),
         seconds=report.seconds,

@@ -36,6 +36,10 @@ class ViewsConfig(BaseModel):
     seed: int = Field(1, ge=0, lt=2**32)
 
 
+_TUNING = ("epochs", "batch", "learning_rate", "weight_decay", "max_tokens", "frozen_layers")
+"""How a classifier is tuned; a views head has dials of its own."""
+
+
 class RewardConfig(BaseModel):
     """The dials of a reward model; everything else is derived."""
 
@@ -108,7 +112,7 @@ class RewardConfig(BaseModel):
         wrong = [f"{name} == {value}" for name, value in alone.items() if pairs and value]
         if wrong:
             raise ValueError(f"{', '.join(wrong)} is for rows, and loss == 'bradley_terry' learns pairs: leave one out")
-        tuned = (*alone, "loss", "heads", "caution", "residual", "frozen_layers")
+        tuned = (*alone, "loss", "heads", "caution", "residual", *_TUNING)
         fields = type(self).model_fields
         given = [f"{name} == {value!r}" for name in tuned if (value := getattr(self, name)) != fields[name].default]
         if self.model == "views" and given:

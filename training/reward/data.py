@@ -141,9 +141,10 @@ def _check_kinds(labels: Floats) -> None:
             "0 examples: a reward model needs positives and negatives; widen the window of the training set"
         )
     if positives in (0, len(labels)):
-        absent = "positive" if positives == 0 else "negative"
+        absent, rule = ("positive", "above 0") if positives == 0 else ("negative", "exactly 0 (or false)")
         raise ValueError(
-            f"no {absent} among {len(labels):,} examples: both are needed; widen the window of the training set"
+            f"no {absent} among {len(labels):,} examples, whose labels go from {labels.min():g} to {labels.max():g}: a "
+            f"{absent}'s label is {rule}, and both kinds are needed; widen the window of the training set"
         )
 
 

@@ -27,7 +27,8 @@ class Weeks(NamedTuple):
     """Weeks in order, and what is wrong with each that alarms.
 
     Attributes:
-        weeks: Slices whose `value` is the Monday on which the week began (UTC); small weeks are one with the next.
+        weeks: Slices whose `value` is the Monday on which the week began (UTC). Small weeks are one with the next:
+            their `value` is the first and the last Monday, `2026-01-05 to 2026-01-19`.
         alarms: Sentences, each with its week.
         why: Why there is nothing to compare, or empty.
     """
@@ -43,7 +44,7 @@ class Weeks(NamedTuple):
             return Result("drift", "not measured", self.why, blocks=False)
         if self.alarms:
             return Result("drift", "failed", "; ".join(self.alarms), blocks=False)
-        span = f"{self.weeks[0].value} to {self.weeks[-1].value}"
+        span = f"{self.weeks[0].value[:10]} to {self.weeks[-1].value[-10:]}"
         return Result("drift", "passed", f"{len(self.weeks)} weeks, {span}: none differs beyond chance", blocks=False)
 
 
@@ -76,7 +77,7 @@ def drift(scored: Scored, limits: Thresholds) -> Weeks:
         )
         return Weeks([], [], why)
     z = corrected(2 * len(parts))
-    weeks = [slice_of(scored.take(rows), "week", _monday(int(week[rows[0]])), z=z) for rows in parts]
+    weeks = [slice_of(scored.take(rows), "week", _mondays(week[rows]), z=z) for rows in parts]
     alarms = [
         f"week of {each.value}: {each.times} ({each.rows:,} rows, {each.positives:,} positives)"
         for each in weeks
@@ -112,5 +113,7 @@ def _joined(week: npt.NDArray[np.int64], labels: Floats, least: int) -> list[Row
     return parts
 
 
-def _monday(number: int) -> str:
-    return str(np.datetime64(number * _WEEK - _MONDAY, "us").astype("datetime64[D]"))
+def _mondays(weeks: npt.NDArray[np.int64]) -> str:
+    """The Monday of a week, or the first and the last of several."""
+    days = [str(np.datetime64(int(each) * _WEEK - _MONDAY, "us").astype("datetime64[D]")) for each in np.unique(weeks)]
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"

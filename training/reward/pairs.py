@@ -33,8 +33,9 @@ def read_pairs(named: Sequence[Any], preferred: npt.NDArray[np.bool_], shared: S
     pairs = np.full(len(named), UNPAIRED)
     for number, (name, rows) in enumerate(members.items()):
         if len(rows) != 2:
+            where = ", ".join(f"{row + 1:,}" for row in rows[:5]) + ", ..." * (len(rows) > 5)
             rule = "a pair is two rows: the preferred response and the other"
-            raise ValueError(f"pair {name!r} has {len(rows)} row{'s' * (len(rows) > 1)}, {rule}")
+            raise ValueError(f"pair {name!r} has {len(rows)} row{'s' * (len(rows) > 1)} ({where}), {rule}")
         first, second = rows
         where = f"pair {name!r}, rows {first + 1:,} and {second + 1:,}"
         if shared[first] != shared[second]:

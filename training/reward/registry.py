@@ -1,7 +1,7 @@
 """Saved reward models as they lie on disk: found, read, checked against their manifest, compared."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -112,15 +112,64 @@ def changes(directory: Path) -> list[str]:
     place = directory / MANIFEST
     if not place.is_file():
         raise FileNotFoundError(f"{place} is missing: a model of an earlier version, whose files cannot be checked")
-    noted, there = json.loads(place.read_text())["files"], dict(_files(directory))
-    told = [f"{name} is missing" for name in noted if name not in there]
+    noted, there = _manifest(directory)["files"], dict(_files(directory))
+    told = [*_incomplete(noted, there)]
     told += [f"{name} was not there when the model was saved" for name in there if name not in noted]
     for name, file in there.items():
-        size = file.stat().st_size
-        if name in noted and size != noted[name]["bytes"]:
-            told.append(f"{name} has {size:,} bytes, was saved with {noted[name]['bytes']:,}")
-        elif name in noted and sha256(file) != noted[name]["sha256"]:
+        if name in noted and file.stat().st_size == noted[name]["bytes"] and sha256(file) != noted[name]["sha256"]:
             told.append(f"{name} has other bytes than were saved, as many as before")
+    return told
+
+
+def check_complete(directory: Path) -> None:
+    """Refuse a model of which a file is missing or cut: scores would be others, or an error names no file.
+
+    The card may be edited; a model of an earlier version has no manifest to be held against.
+
+    Raises:
+        ValueError: Names the files, and what to do.
+    """
+    if not (directory / MANIFEST).is_file():
+        return
+    noted = {name: each for name, each in _manifest(directory)["files"].items() if name != CARD}
+    told = [*_incomplete(noted, dict(_files(directory)))]
+    if told:
+        raise ValueError(f"{directory} is not as it was saved: {'; '.join(told)}. Copy it again, or train it anew")
+
+
+def _incomplete(noted: Mapping[str, Any], there: Mapping[str, Path]) -> Iterator[str]:
+    """Files that are missing or have another size than was noted, a sentence each."""
+    for name, each in noted.items():
+        if name not in there:
+            yield f"{name} is missing"
+        elif (size := there[name].stat().st_size) != each["bytes"]:
+            yield f"{name} has {size:,} bytes, was saved with {each['bytes']:,}"
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    """`made_at` and `files`.
+
+    Raises:
+        ValueError: It is no JSON, or lacks them.
+    """
+    told = _json(directory / MANIFEST)
+    if not {"made_at", "files"} <= told.keys():
+        raise ValueError(f"{directory / MANIFEST} names no made_at and files: it was changed; copy the model again")
+    return told
+
+
+def _json(file: Path) -> dict[str, Any]:
+    """What a file of the model's holds.
+
+    Raises:
+        ValueError: It is no JSON object.
+    """
+    try:
+        told = json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(f"{file} is no JSON ({error}): it was cut or changed; copy the model again") from None
+    if not isinstance(told, dict):
+        raise ValueError(f"{file} holds no JSON object: it was changed; copy the model again")
     return told
 
 
@@ -129,23 +178,24 @@ def read(directory: Path) -> SavedModel:
 
     Raises:
         FileNotFoundError: No reward model lies there.
-        ValueError: Its figures are no JSON.
+        ValueError: Its figures, calibration or manifest are no JSON.
     """
     if not (directory / FIGURES).is_file() or not (directory / calibration.FILE).is_file():
         raise FileNotFoundError(
             f"{directory} is no reward model's directory: it needs {FIGURES} and {calibration.FILE}; "
             "`loveloop models list FOLDER` shows those below a folder"
         )
-    manifest = directory / MANIFEST
-    made_at = json.loads(manifest.read_text())["made_at"] if manifest.is_file() else None
-    try:
-        return SavedModel(directory, made_at, json.loads((directory / FIGURES).read_text()))
-    except ValueError as error:
-        raise ValueError(f"{directory / FIGURES} is no JSON ({error}): the file was cut or changed") from None
+    _json(directory / calibration.FILE)
+    made_at = _manifest(directory)["made_at"] if (directory / MANIFEST).is_file() else None
+    return SavedModel(directory, made_at, _json(directory / FIGURES))
 
 
-def find(folder: Path) -> Iterator[SavedModel]:
+def find(folder: Path, unreadable: Callable[[str], object]) -> Iterator[SavedModel]:
     """Every reward model below a folder, by path.
+
+    Args:
+        folder: Where to look.
+        unreadable: Told of each model whose notes cannot be read, in a sentence that names the file.
 
     Raises:
         FileNotFoundError: The folder is not there.
@@ -153,8 +203,12 @@ def find(folder: Path) -> Iterator[SavedModel]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder: name the one below which models lie, as runs/")
     for file in sorted(folder.rglob(FIGURES)):
-        if (file.parent / calibration.FILE).is_file():
+        if not (file.parent / calibration.FILE).is_file():
+            continue
+        try:
             yield read(file.parent)
+        except ValueError as error:
+            unreadable(str(error))
 
 
 def compare(one: SavedModel, other: SavedModel, examples: Any, *, fresh: bool = False, seed: int = 0) -> Compared:

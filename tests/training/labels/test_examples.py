@@ -45,7 +45,14 @@ def test_a_bare_prompt_is_a_conversation_of_one_message(tmp_path: Path) -> None:
         (TALK | {"conversation": None}, "row 2: conversation is None, must be a list of messages"),
         (TALK | {"conversation": []}, r"row 2: conversation is \[\], must be a list of messages"),
         (TALK | {"conversation": "hello"}, "row 2: conversation is 'hello', must be a JSON list of messages"),
-        (TALK | {"conversation": [{"role": "robot", "content": "x"}]}, "row 2: .* each with role"),
+        (
+            TALK | {"conversation": [{"role": "robot", "content": "x"}]},
+            "row 2: message 1 .* is of role 'robot'; .* each with role",
+        ),
+        (
+            TALK | {"conversation": [{"role": "user", "content": "long " * 50}, {"role": "ai", "content": "x"}]},
+            "row 2: message 2 of the conversation is of role 'ai'",
+        ),
         (TALK | {"conversation": [{"role": "user"}]}, "row 2: .* and content"),
         (TALK | {"conversation": [*ASKED, {"role": "assistant", "content": "x"}]}, "row 2: .* must end with the user"),
     ],

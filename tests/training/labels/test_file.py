@@ -102,7 +102,10 @@ def test_rows_without_a_label_or_a_response_are_left_out_and_told(tmp_path: Path
         ({"response": 5}, "row 2: response is 5, must be a text"),
         ({"conversation": "Any tips?"}, "row 2: conversation is 'Any tips.', must be a JSON list.*column prompt"),
         ({"conversation": "[]"}, "row 2: conversation is .., must be a list of messages"),
-        ({"conversation": [{"role": "bot", "content": "x"}]}, "row 2: conversation is .*role .system, user, assistant"),
+        (
+            {"conversation": [{"role": "bot", "content": "x"}]},
+            "row 2: message 1 .* of role 'bot'; .* with role .system, user, assistant",
+        ),
         ({"conversation": [*ASKED, {"role": "assistant", "content": "x"}]}, "ends with a message of the assistant"),
         ({"weight": 1.5}, "row 2: weight is 1.5, must be from 0 to 1"),
         ({"weight": None}, "row 2: weight is None, must be from 0 to 1"),

@@ -9,8 +9,8 @@ YES, NO = True, False
 @pytest.mark.parametrize(
     ("named", "preferred", "shared", "words"),
     [
-        (["a", "a", "a"], [YES, NO, NO], "xxx", "pair 'a' has 3 rows, a pair is two rows"),
-        (["a", None, None], [YES, NO, NO], "xxx", "pair 'a' has 1 row, a pair is two rows"),
+        (["a", "a", "a"], [YES, NO, NO], "xxx", "pair 'a' has 3 rows .1, 2, 3., a pair is two rows"),
+        (["a", None, None], [YES, NO, NO], "xxx", "pair 'a' has 1 row .1., a pair is two rows"),
         ([None, "a", "a"], [NO, YES, NO], "xxy", "pair 'a', rows 2 and 3 differ"),
         (["a", "a"], [NO, NO], "xx", "are both not preferred: the label of one must be true"),
     ],

@@ -1,4 +1,3 @@
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +7,7 @@ import pytest
 
 from training.reward import registry
 from training.reward.config import RewardConfig
+from training.reward.saved import SavedReward
 from training.reward.train import train_reward_model
 
 Draw = Callable[..., pa.Table]
@@ -32,7 +32,7 @@ def made(tiny: Path, rows: pa.Table, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.mark.slow
 def test_models_are_found_below_a_folder_and_read(made: Path) -> None:
-    good, weak = registry.find(made)
+    good, weak = registry.find(made, pytest.fail)
     assert (good.name, weak.name, good.rows) == ("good", "weak", 3_000 - _left_out(good))
     assert good.made_at is not None
     assert good.made_at.endswith("+00:00")
@@ -69,7 +69,7 @@ def test_a_file_that_changed_is_noticed(made: Path, tmp_path: Path) -> None:
     (copy / "note.txt").write_text("mine")
     (copy / "calibration.json").write_text("{}")
     assert [each.split(" ")[0] for each in registry.changes(copy)] == [
-        "README.md", "note.txt", "calibration.json", "model.safetensors",
+        "README.md", "calibration.json", "note.txt", "model.safetensors",
     ]  # fmt: skip
     (copy / registry.MANIFEST).unlink()
     with pytest.raises(FileNotFoundError, match="earlier version"):
@@ -77,8 +77,24 @@ def test_a_file_that_changed_is_noticed(made: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_model_that_lacks_a_file_or_a_part_of_one_scores_nothing(made: Path, tmp_path: Path) -> None:
+    copy, asked = tmp_path / "copy", [{"role": "user", "content": "tea?"}]
+    shutil.copytree(made / "a" / "good", copy)
+    (copy / "README.md").write_text("# my own card\n")
+    assert len(SavedReward(copy).logits([asked], ["yes"])) == 1
+    weights = (copy / "model.safetensors").read_bytes()
+    (copy / "model.safetensors").write_bytes(weights[:1000])
+    with pytest.raises(ValueError, match=r"model.safetensors has 1,000 bytes, was saved with .*Copy it again"):
+        SavedReward(copy).logits([asked], ["yes"])
+    (copy / "model.safetensors").write_bytes(weights)
+    (copy / "tokenizer.json").unlink()
+    with pytest.raises(ValueError, match=r"is not as it was saved: tokenizer\.json is missing"):
+        SavedReward(copy).logits([asked], ["yes"])
+
+
+@pytest.mark.slow
 def test_two_models_on_the_rows_that_neither_was_trained_on(made: Path, rows: pa.Table) -> None:
-    good, weak = registry.find(made)
+    good, weak = registry.find(made, pytest.fail)
     found = registry.compare(weak, good, rows)
     assert found.rows == good.facts["rows"]["test"]
     worse, better, gain = found.figures["auroc"]
@@ -129,14 +145,19 @@ def test_the_audit_s_verdict_is_told_in_a_word(audit: object, words: str) -> Non
 
 
 def test_what_is_no_model_is_said(tmp_path: Path) -> None:
-    assert [*registry.find(tmp_path)] == []
+    assert [*registry.find(tmp_path, pytest.fail)] == []
     with pytest.raises(FileNotFoundError, match="is no reward model's directory"):
         registry.read(tmp_path)
     with pytest.raises(FileNotFoundError, match="is no folder"):
-        [*registry.find(tmp_path / "nowhere")]
+        [*registry.find(tmp_path / "nowhere", pytest.fail)]
     (tmp_path / "calibration.json").write_text("{}")
-    (tmp_path / "metrics.json").write_text(json.dumps({})[:1])
-    with pytest.raises(ValueError, match="is no JSON"):
+    (tmp_path / "metrics.json").write_text("{}")
+    for name in ("metrics.json", "calibration.json", "manifest.json"):
+        (tmp_path / name).write_text("{")
+        with pytest.raises(ValueError, match=f"{name} is no JSON .*: it was cut or changed"):
+            registry.read(tmp_path)
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(ValueError, match=r"manifest.json names no made_at and files"):
         registry.read(tmp_path)
 
 

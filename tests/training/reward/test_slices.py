@@ -117,6 +117,10 @@ def test_small_weeks_are_one_with_the_next_and_one_week_is_nothing_to_compare() 
     few = drift(scored(examples, logits), LIMITS.model_copy(update={"slice_rows": 40}))
     assert 2 <= len(few.weeks) < 5
     assert sum(each.rows for each in few.weeks) == 400
+    joined = [each.value for each in few.weeks if " to " in each.value]
+    assert joined, "none bears the names of the weeks that it holds"
+    assert few.weeks[0].value[:10] == "2026-01-05"
+    assert few.weeks[-1].value[-10:] == "2026-02-02"
     one = drift(scored(*served(400, days=5)), LIMITS)
     assert one.result.state == "not measured"
     assert "cover 1 weeks" in one.why

@@ -79,6 +79,8 @@ def test_its_folds_share_the_messages_vectors(tiny: Path, examples: Draw) -> Non
 def test_what_goes_with_a_classifier_alone_is_refused() -> None:
     with pytest.raises(ValidationError, match="heads == 2 is for a classifier, and model == 'views'"):
         RewardConfig(model="views", heads=2)
+    with pytest.raises(ValidationError, match=r"epochs == 5, batch == 8, learning_rate == 0\.1 is for a classifier"):
+        RewardConfig(model="views", epochs=5, batch=8, learning_rate=0.1)
 
 
 def test_a_frozen_encoder_wants_no_ranks(tiny: Path, examples: Draw) -> None:
