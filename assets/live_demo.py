@@ -100,7 +100,7 @@ class _Product:
     Attributes:
         asked: How much of it.
         bootstrap: Of the product's broker.
-        ends_at: When the product's last day ended.
+        ends_at: The midnight that ended the product's last day.
         done: Titles of finished steps.
     """
 
@@ -153,12 +153,14 @@ class _Product:
 
 
 def _opened(asked: Play) -> tuple[datetime, list[str]]:
-    """When the product's days ended, and what was finished. Every response is old enough to be labelled by then."""
+    """When the product's days ended, and what was finished. Every response is old enough to be labelled by then.
+
+    They end at midnight: played at any hour of a day, it is the same product.
+    """
     if asked.state.exists():
         kept = json.loads(asked.state.read_text())
         return datetime.fromisoformat(kept["ends_at"]), list(kept["done"])
-    now = datetime.now(UTC)
-    return now.replace(minute=0, second=0, microsecond=0) - timedelta(days=2), []
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=2), []
 
 
 def _events(product: _Product) -> Path:
