@@ -133,8 +133,10 @@ class _Product:
             text=True,
         )  # fmt: skip
         assert process.stdout is not None
+        last = ""
         try:
             for line in process.stdout:
+                last = line.strip() or last
                 self.asked.say(f"  {line.rstrip()}")
         except BaseException:
             process.terminate()
@@ -143,7 +145,9 @@ class _Product:
             process.stdout.close()
             code = process.wait()
         if code:
-            raise ValueError(f"loveloop {words[0]} ended with exit code {code}; mend that, then play on: run it again")
+            raise ValueError(
+                f"loveloop {words[0]} ended with exit code {code}: {last}\nMend that, then play on: run it again"
+            )
 
     def take_in(self, file: Path, lines: Iterable[bytes]) -> None:
         """The product posts events, and the sink stores them."""
