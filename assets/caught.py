@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from warehouse.adversary.groups.flags import Window
+    from warehouse.adversary.groups.flags import JudgedWindow
 
 LARGEST: Final = 4
 """Groups that are drawn, at most."""
@@ -151,7 +151,7 @@ def _drawn(reader: "DuckDBPyConnection", group: _Flagged) -> dict[str, Any]:
     }
 
 
-def _loves(window: "Window", place: dict[str, int]) -> tuple[list[list[Any]], list[dict[str, Any]]]:
+def _loves(window: "JudgedWindow", place: dict[str, int]) -> tuple[list[list[Any]], list[dict[str, Any]]]:
     """The members' loves as (account, object or None, moment), and the objects, the most shared first.
 
     The object of a love is that of its sides which most accounts of the group loved; None where no other one did.

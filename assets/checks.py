@@ -11,14 +11,14 @@ from assets.asset import RunResource, opened_or_failed
 from assets.orchestration import words
 from assets.recipe import REWARDS
 from assets.run import Run
-from assets.verdict import Verdict
+from assets.verdict import CheckVerdict
 
 LEAST_SRM = 0.001
 """A sample ratio less likely than this by chance means that the assignment is broken."""
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckRule:
     """One check of one asset.
 
     Attributes:
@@ -31,7 +31,7 @@ class Check:
 
     asset: str
     description: str
-    judge: Callable[[Run], Verdict]
+    judge: Callable[[Run], CheckVerdict]
     blocking: bool = False
     at_once: bool = False
 
@@ -41,16 +41,16 @@ class Check:
         return self.judge.__name__
 
 
-def inputs_are_there(run: Run) -> Verdict:
+def inputs_are_there(run: Run) -> CheckVerdict:
     """Packages, models, labels and, of a live warehouse, enough mature feedback."""
     try:
         preflight.check(run)
     except ValueError as error:
-        return Verdict(False, {"missing": str(error)})
-    return Verdict(True, {"missing": "nothing"})
+        return CheckVerdict(False, {"missing": str(error)})
+    return CheckVerdict(True, {"missing": "nothing"})
 
 
-def reactions_find_their_responses(run: Run) -> Verdict:
+def reactions_find_their_responses(run: Run) -> CheckVerdict:
     """Else responses are lost on the way, or their response_id differs. The age is taken at the newest response."""
     from warehouse import queries
 
@@ -60,10 +60,10 @@ def reactions_find_their_responses(run: Run) -> Verdict:
         "waiting_since": str(found["waiting_since"])
     }
     rule = f"none for more than {queries.WAITING_ALARM_HOURS:g} h"
-    return Verdict(found["waiting_too_long"] == 0, {**seen, "rule": rule}, warn=True)
+    return CheckVerdict(found["waiting_too_long"] == 0, {**seen, "rule": rule}, warn=True)
 
 
-def dead_letters_are_few(run: Run) -> Verdict:
+def dead_letters_are_few(run: Run) -> CheckVerdict:
     """Lines that break the contract, of all that were read."""
     counted = run.facts("ingest")["counts"]
     return dead_letter_verdict(
@@ -71,40 +71,40 @@ def dead_letters_are_few(run: Run) -> Verdict:
     )
 
 
-def dead_letter_verdict(dead: int, events: int, line: float, counted: Mapping[str, Any] | None = None) -> Verdict:
+def dead_letter_verdict(dead: int, events: int, line: float, counted: Mapping[str, Any] | None = None) -> CheckVerdict:
     """What so many dead letters among so many lines mean."""
     share = dead / max(events, 1)
     by_reason = (counted or {}).get("dead_letters_by_reason", {})
     why = ", ".join(f"{name} {count}" for name, count in by_reason.items()) or "loveloop dead-letters list shows why"
-    return Verdict(
+    return CheckVerdict(
         share <= line,
         {"dead_letters": dead, "events": events, "share": share, "reasons": why, "rule": f"at most {line:.2%}"},
         warn=True,
     )
 
 
-def training_set_is_usable(run: Run) -> Verdict:
+def training_set_is_usable(run: Run) -> CheckVerdict:
     """A set without loves, or with more than a product ever sees, is not to be trained on."""
     facts = run.facts("training_set")
     rate = facts["positives"] / max(facts["rows"], 1)
     seen = {"rows": facts["rows"], "positives": facts["positives"], "love_rate": rate}
     least = preflight_feedback.least_labels(run.recipe.p_love)
-    return Verdict(
+    return CheckVerdict(
         bool(facts["positives"] >= least and rate < 0.5), {**seen, "rule": f"at least {least} loves, rate under 0.5"}
     )
 
 
-def p_love_beats_chance(run: Run) -> Verdict:
+def p_love_beats_chance(run: Run) -> CheckVerdict:
     """The lower end of AUROC's interval on users that were not trained on lies above one half."""
     facts = run.facts("p_love")
     low = facts["auroc_ci"][0]
-    return Verdict(
+    return CheckVerdict(
         low is not None and low > 0.5,
         {"auroc": facts["auroc"], "auroc_low": low or 0.0, "rule": "the interval's lower end above 0.5"},
     )
 
 
-def p_love_is_calibrated(run: Run) -> Verdict:
+def p_love_is_calibrated(run: Run) -> CheckVerdict:
     """Calibration error above its noise floor is small beside the Love rate; of older runs, it did not grow."""
     facts = run.facts("p_love")
     if "findings" in facts:
@@ -112,10 +112,10 @@ def p_love_is_calibrated(run: Run) -> Verdict:
     before, after, rate = (float(facts.get(name) or 0.0) for name in ("ece_before", "ece_after", "base_rate"))
     seen = {"ece_before": before, "ece_after": after, "base_rate": rate}
     rule = "calibration error no larger than before calibrating, and at most the Love rate itself"
-    return Verdict(after <= before and after <= rate, {**seen, "rule": rule}, warn=True)
+    return CheckVerdict(after <= before and after <= rate, {**seen, "rule": rule}, warn=True)
 
 
-def candidate_passed_the_gates(run: Run) -> Verdict:
+def candidate_passed_the_gates(run: Run) -> CheckVerdict:
     """A candidate that failed a gate is never green; where the recipe tests it by force it is a warning.
 
     Otherwise it is an error. It stops nothing: the simulated test declines by itself, and readout, ledger and report
@@ -125,43 +125,45 @@ def candidate_passed_the_gates(run: Run) -> Verdict:
     forced = bool(run.recipe.experiment and run.recipe.experiment.force)
     failed = [f"{gate['name']}: {gate['seen']}" for gate in facts.get("gates", ()) if gate["passed"] is False]
     seen = {"candidate": facts["name"], "passed": facts["passed"], "forced": forced and not facts["passed"]}
-    return Verdict(bool(facts["passed"]), {**seen, "failed": "; ".join(failed) or "no gate"}, warn=forced)
+    return CheckVerdict(bool(facts["passed"]), {**seen, "failed": "; ".join(failed) or "no gate"}, warn=forced)
 
 
-def nothing_simulated_beside_real_events(run: Run) -> Verdict:
+def nothing_simulated_beside_real_events(run: Run) -> CheckVerdict:
     """A run on real events takes no label, prompt or model from the simulated world."""
     simulated = [str(each["what"]) for each in provenance.origins(run) if each["simulated"]]
     live = run.recipe.source != "world"
-    return Verdict(not (live and simulated), {"source": run.recipe.source, "simulated": ", ".join(simulated) or "none"})
+    return CheckVerdict(
+        not (live and simulated), {"source": run.recipe.source, "simulated": ", ".join(simulated) or "none"}
+    )
 
 
-def sample_ratio_holds(run: Run) -> Verdict:
+def sample_ratio_holds(run: Run) -> CheckVerdict:
     """Users fell to the arms as they should have."""
     p = run.facts("experiment_readout").get("srm_p")
-    return Verdict(p is None or p >= LEAST_SRM, {"srm_p": _told(p), "rule": f"p at least {LEAST_SRM:g}"})
+    return CheckVerdict(p is None or p >= LEAST_SRM, {"srm_p": _told(p), "rule": f"p at least {LEAST_SRM:g}"})
 
 
-def guardrails_hold(run: Run) -> Verdict:
+def guardrails_hold(run: Run) -> CheckVerdict:
     """No guardrail is broken."""
     told = run.facts("experiment_readout").get("guardrails") or []
     states = {str(each["name"]): str(each.get("state", "not known")) for each in told}
     broken = [name for name, state in states.items() if state == "broken"]
-    return Verdict(not broken, {**states, "broken": ", ".join(broken) or "none"}, warn=True)
+    return CheckVerdict(not broken, {**states, "broken": ", ".join(broken) or "none"}, warn=True)
 
 
-def sample_is_complete(run: Run) -> Verdict:
+def sample_is_complete(run: Run) -> CheckVerdict:
     """Every arm has the exposures that were planned; before that, a decision may only be to go on or to stop."""
     facts = run.facts("experiment_readout")
     least = min((int(arm["exposures"]) for arm in facts.get("arms") or ()), default=0)
     planned = facts.get("planned_exposures")
-    return Verdict(
+    return CheckVerdict(
         planned is not None and least >= planned,
         {"least_exposures_of_an_arm": least, "planned": _told(planned)},
         warn=True,
     )
 
 
-def p_love_may_gate_launches(run: Run) -> Verdict:
+def p_love_may_gate_launches(run: Run) -> CheckVerdict:
     """Predicted lifts agree with measured ones beyond chance: the lower end of r's interval passes the line."""
     from experiments.ledger import TRUSTED_ABOVE
 
@@ -171,26 +173,26 @@ def p_love_may_gate_launches(run: Run) -> Verdict:
     intervals = {name: agreed.get(name) or [None, None] for name in ("ci", "rho_ci", "corrected_ci", "slope_ci")}
     limits = {f"{name}_{side}": _told(each[place]) for name, each in intervals.items() for place, side in _SIDES}
     rule = f"the lower end of the interval of r above {TRUSTED_ABOVE}"
-    return Verdict(bool(agreed["passed"]), {**seen, **limits, "words": agreed["words"], "rule": rule}, warn=True)
+    return CheckVerdict(bool(agreed["passed"]), {**seen, **limits, "words": agreed["words"], "rule": rule}, warn=True)
 
 
 _SIDES = ((0, "low"), (1, "high"))
 
 
-def no_arm_tripped(run: Run) -> Verdict:
+def no_arm_tripped(run: Run) -> CheckVerdict:
     """The live guard switched no arm off."""
     from warehouse import pulse
 
     return trip_verdict(pulse.trips(run.warehouse))
 
 
-def trip_verdict(trips: list[dict[str, Any]]) -> Verdict:
+def trip_verdict(trips: list[dict[str, Any]]) -> CheckVerdict:
     """What arms that the live guard switched off mean."""
     told = [
         f"{each['experiment']}/{each['arm']} by {each['metric']} ({each['rate']:.3g} against {each['reference']:.3g})"
         for each in trips
     ]
-    return Verdict(not trips, {"tripped": "; ".join(told) or "none", "count": len(trips)}, warn=True)
+    return CheckVerdict(not trips, {"tripped": "; ".join(told) or "none", "count": len(trips)}, warn=True)
 
 
 def _told(value: Any) -> Any:
@@ -198,31 +200,31 @@ def _told(value: Any) -> Any:
 
 
 EVERY = (
-    Check("ingest", "what the recipe needs is there", inputs_are_there, blocking=True, at_once=True),
-    Check(
+    CheckRule("ingest", "what the recipe needs is there", inputs_are_there, blocking=True, at_once=True),
+    CheckRule(
         "ingest",
         "no reaction has waited for its response for more than a day",
         reactions_find_their_responses,
         at_once=True,
     ),
-    Check("ingest", "few lines break the contract", dead_letters_are_few),
-    Check("ingest", "the live guard switched no arm off", no_arm_tripped, at_once=True),
-    Check("training_set", "rows, loves, and a Love rate that can be one", training_set_is_usable, blocking=True),
-    Check("incumbent", "guesses the log better than blindly", learnt.incumbent_learnt_the_log, blocking=True),
-    Check("p_love", "better than chance on unseen users", p_love_beats_chance, blocking=True),
-    Check("p_love", "chances that come true as often as they say", p_love_is_calibrated),
-    *(Check(asset, what, judge, blocking=True) for asset in REWARDS for what, judge in reward_checks.judges(asset)),
-    Check("policy", "no NaN in any round", learnt.figures_are_finite, blocking=True),
-    Check("policy", "each round taught something", learnt.every_round_taught_something, blocking=True),
-    Check("policy", "no judge trips too often in the last round", learnt.judges_let_policies_pass, blocking=True),
-    Check("policy", "within the KL limit", learnt.policies_stay_near_the_incumbent, blocking=True),
-    Check("offline_evaluation", "every policy has figures", learnt.every_policy_was_measured, blocking=True),
-    Check("candidate", "passed every gate; a warning where its test is forced", candidate_passed_the_gates),
-    Check("candidate", "real events, and nothing simulated", nothing_simulated_beside_real_events, blocking=True),
-    Check("experiment_readout", "users fell to the arms as planned", sample_ratio_holds),
-    Check("experiment_readout", "no guardrail is broken", guardrails_hold),
-    Check("experiment_readout", "every arm has its planned exposures", sample_is_complete),
-    Check("lift_ledger", "predicted lifts agree with measured ones beyond chance", p_love_may_gate_launches),
+    CheckRule("ingest", "few lines break the contract", dead_letters_are_few),
+    CheckRule("ingest", "the live guard switched no arm off", no_arm_tripped, at_once=True),
+    CheckRule("training_set", "rows, loves, and a Love rate that can be one", training_set_is_usable, blocking=True),
+    CheckRule("incumbent", "guesses the log better than blindly", learnt.incumbent_learnt_the_log, blocking=True),
+    CheckRule("p_love", "better than chance on unseen users", p_love_beats_chance, blocking=True),
+    CheckRule("p_love", "chances that come true as often as they say", p_love_is_calibrated),
+    *(CheckRule(asset, what, judge, blocking=True) for asset in REWARDS for what, judge in reward_checks.judges(asset)),
+    CheckRule("policy", "no NaN in any round", learnt.figures_are_finite, blocking=True),
+    CheckRule("policy", "each round taught something", learnt.every_round_taught_something, blocking=True),
+    CheckRule("policy", "no judge trips too often in the last round", learnt.judges_let_policies_pass, blocking=True),
+    CheckRule("policy", "within the KL limit", learnt.policies_stay_near_the_incumbent, blocking=True),
+    CheckRule("offline_evaluation", "every policy has figures", learnt.every_policy_was_measured, blocking=True),
+    CheckRule("candidate", "passed every gate; a warning where its test is forced", candidate_passed_the_gates),
+    CheckRule("candidate", "real events, and nothing simulated", nothing_simulated_beside_real_events, blocking=True),
+    CheckRule("experiment_readout", "users fell to the arms as planned", sample_ratio_holds),
+    CheckRule("experiment_readout", "no guardrail is broken", guardrails_hold),
+    CheckRule("experiment_readout", "every arm has its planned exposures", sample_is_complete),
+    CheckRule("lift_ledger", "predicted lifts agree with measured ones beyond chance", p_love_may_gate_launches),
 )
 
 
@@ -232,7 +234,7 @@ def checks(stages: Iterable[str]) -> list[dg.AssetChecksDefinition]:
     return [as_asset_check(each) for each in EVERY if each.asset in there]
 
 
-def as_asset_check(check: Check) -> dg.AssetChecksDefinition:
+def as_asset_check(check: CheckRule) -> dg.AssetChecksDefinition:
     """One check as Dagster runs it, after its asset."""
 
     @dg.asset_check(asset=check.asset, name=check.name, blocking=check.blocking, description=check.description)
@@ -243,12 +245,12 @@ def as_asset_check(check: Check) -> dg.AssetChecksDefinition:
     return judge
 
 
-def evaluation(check: Check, run: Run) -> dg.AssetCheckEvaluation:
+def evaluation(check: CheckRule, run: Run) -> dg.AssetCheckEvaluation:
     """One check of what a run recorded, as the event that Dagster keeps."""
     return told(check.asset, check.name, check.judge(run), blocking=check.blocking)
 
 
-def told(asset: str, name: str, found: Verdict, *, blocking: bool = False) -> dg.AssetCheckEvaluation:
+def told(asset: str, name: str, found: CheckVerdict, *, blocking: bool = False) -> dg.AssetCheckEvaluation:
     """A verdict as the event that Dagster keeps."""
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(asset),
@@ -260,6 +262,6 @@ def told(asset: str, name: str, found: Verdict, *, blocking: bool = False) -> dg
     )
 
 
-def severity(found: Verdict) -> dg.AssetCheckSeverity:
+def severity(found: CheckVerdict) -> dg.AssetCheckSeverity:
     """A warning stops nothing and is yellow; an error is red."""
     return dg.AssetCheckSeverity.WARN if found.warn else dg.AssetCheckSeverity.ERROR

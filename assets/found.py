@@ -69,7 +69,7 @@ def trials(run: Run) -> list[str]:
         return [name for (name,) in rows.fetchall()]
 
 
-def policies(run: Run) -> "list[schema.Policy]":
+def policies(run: Run) -> "list[schema.ReportPolicy]":
     """The sweep as the report shows it."""
     from assets.report import schema
 
@@ -79,15 +79,15 @@ def policies(run: Run) -> "list[schema.Policy]":
     rows = []
     for each in found:
         chosen = staged is not None and staged["love_weight"] == each["love_weight"]
-        kept = {name: each[name] for name in schema.Policy.__struct_fields__ if name in each}
+        kept = {name: each[name] for name in schema.ReportPolicy.__struct_fields__ if name in each}
         extra = {"name": each["policy"], "judges": judged, "chosen": chosen}
         rows.append(kept | extra | {"passed": staged["passed"] if chosen and staged else None})
     import msgspec
 
-    return msgspec.convert(schema.plain(rows), list[schema.Policy])
+    return msgspec.convert(schema.plain(rows), list[schema.ReportPolicy])
 
 
-def experiment(run: Run) -> "schema.Experiment | None":
+def experiment(run: Run) -> "schema.ReportExperiment | None":
     """The readout, where there was an experiment; none where the simulated test declined a candidate."""
     import msgspec
 
@@ -96,7 +96,7 @@ def experiment(run: Run) -> "schema.Experiment | None":
     if not run.finished("experiment_readout") or run.facts("experiment_readout").get("declined"):
         return None
     simulated = {"simulated": run.recipe.source == "world"}
-    return msgspec.convert(simulated | run.facts("experiment_readout"), schema.Experiment)
+    return msgspec.convert(simulated | run.facts("experiment_readout"), schema.ReportExperiment)
 
 
 def ledger_rows(run: Run) -> "list[schema.LedgerRow]":

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from assets.run import Run
-from assets.verdict import Verdict
+from assets.verdict import CheckVerdict
 
 MOST_CUT = 0.5
 """Share of what was to be learnt that the KL limit may take away: above it the policy has mostly left its limit."""
@@ -17,17 +17,19 @@ FEWEST_SAMPLES = 50
 """Samples of a task in a round below which no share is taken of them."""
 
 
-def incumbent_learnt_the_log(run: Run) -> Verdict:
+def incumbent_learnt_the_log(run: Run) -> CheckVerdict:
     """A small incumbent guesses the next token better than blindly; one that the recipe names is taken as it is."""
     facts = run.facts("incumbent")
     if facts.get("base"):
-        return Verdict(True, {"base": str(facts["base"]), "rule": "a model that the recipe names is taken as it is"})
+        return CheckVerdict(
+            True, {"base": str(facts["base"]), "rule": "a model that the recipe names is taken as it is"}
+        )
     loss, blind = float(facts["loss"]), math.log(int(facts["vocabulary"]))
     rule = "nats a token below those of guessing blindly"
-    return Verdict(math.isfinite(loss) and loss < blind, {"loss": loss, "guessing": blind, "rule": rule})
+    return CheckVerdict(math.isfinite(loss) and loss < blind, {"loss": loss, "guessing": blind, "rule": rule})
 
 
-def figures_are_finite(run: Run) -> Verdict:
+def figures_are_finite(run: Run) -> CheckVerdict:
     """Every loss, reward, share and KL of every round is a number."""
     wrong = [
         f"{policy}, round {each['round']}: {name}"
@@ -35,10 +37,10 @@ def figures_are_finite(run: Run) -> Verdict:
         for name, value in _numbers(each)
         if not math.isfinite(value)
     ]
-    return Verdict(not wrong, {"not finite": "; ".join(wrong) or "none", "rule": "no NaN and no infinity"})
+    return CheckVerdict(not wrong, {"not finite": "; ".join(wrong) or "none", "rule": "no NaN and no infinity"})
 
 
-def every_round_taught_something(run: Run) -> Verdict:
+def every_round_taught_something(run: Run) -> CheckVerdict:
     """In every round steps were taken on samples of the policy's own, not on the reference's answers alone."""
     seen, wrong = {}, []
     for policy, each in _rounds(run):
@@ -48,10 +50,10 @@ def every_round_taught_something(run: Run) -> Verdict:
         if not (own and each["steps"] and each["winners"] + each.get("pairs", 0)):
             wrong.append(f"{policy}, round {each['round']}")
     rule = "a sample of its own to learn from, and a step"
-    return Verdict(not wrong, {**seen, "taught nothing": "; ".join(wrong) or "none", "rule": rule})
+    return CheckVerdict(not wrong, {**seen, "taught nothing": "; ".join(wrong) or "none", "rule": rule})
 
 
-def judges_let_policies_pass(run: Run) -> Verdict:
+def judges_let_policies_pass(run: Run) -> CheckVerdict:
     """In the last round no judge trips on more of a task's samples than the recipe allows, cut-off ones included."""
     most, found = run.recipe.policy.most_trips, {}
     for policy, task in _last(run):
@@ -62,10 +64,10 @@ def judges_let_policies_pass(run: Run) -> Verdict:
     wrong = [f"{where}: {name} {share:.0%}" for where, (name, share) in found.items() if share > most]
     seen = {where: f"{name} {share:.1%}" for where, (name, share) in found.items()}
     rule = f"at most {most:.0%} (policy.most_trips)"
-    return Verdict(not wrong, {**seen, "too many": "; ".join(wrong) or "none", "rule": rule})
+    return CheckVerdict(not wrong, {**seen, "too many": "; ".join(wrong) or "none", "rule": rule})
 
 
-def policies_stay_near_the_incumbent(run: Run) -> Verdict:
+def policies_stay_near_the_incumbent(run: Run) -> CheckVerdict:
     """In the last round the policy lies within its KL limit, which takes away at most half of what it learns."""
     seen, wrong = {}, []
     for policy, task in _last(run):
@@ -75,10 +77,10 @@ def policies_stay_near_the_incumbent(run: Run) -> Verdict:
         if not (task["log_ratio"] <= limit and task["kl_cut"] <= MOST_CUT):
             wrong.append(where)
     rule = f"mean log-ratio within the limit, at most {MOST_CUT:.0%} cut by it"
-    return Verdict(not wrong, {**seen, "too far": "; ".join(wrong) or "none", "rule": rule})
+    return CheckVerdict(not wrong, {**seen, "too far": "; ".join(wrong) or "none", "rule": rule})
 
 
-def every_policy_was_measured(run: Run) -> Verdict:
+def every_policy_was_measured(run: Run) -> CheckVerdict:
     """Every Love weight has a row with a mean P[Love], and says something."""
     rows = {each["policy"]: each for each in run.facts("offline_evaluation")["policies"]}
     weights = [f"love-{weight:g}" for weight in run.recipe.policy.love_weights]
@@ -87,7 +89,7 @@ def every_policy_was_measured(run: Run) -> Verdict:
     rule = "a mean P[Love] and at least a word of each"
     seen = {name: f"P[Love] {row.get('love')}, {row.get('length')} words" for name, row in rows.items()}
     told = "; ".join([*missing, *wrong]) or "none"
-    return Verdict(not (missing or wrong), {**seen, "not measured": told, "rule": rule})
+    return CheckVerdict(not (missing or wrong), {**seen, "not measured": told, "rule": rule})
 
 
 def _finite(value: Any) -> bool:

@@ -4,11 +4,11 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from assets import found
-from assets.recipe import Reward
+from assets.recipe import RewardSection
 from assets.run import Run
 
 if TYPE_CHECKING:
-    from assets.report.adversary_schema import Adversary
+    from assets.report.adversary_schema import ReportAdversary
 
 
 def picture(run: Run, stage: str) -> bytes | None:
@@ -37,7 +37,7 @@ def reliability(run: Run, stage: str) -> bytes | None:
     from assets.report import plots
 
     facts = run.facts(stage)
-    before, after = ([plots.Bin(*row) for row in facts[f"reliability_{when}"]] for when in ("before", "after"))
+    before, after = ([plots.PlottedBin(*row) for row in facts[f"reliability_{when}"]] for when in ("before", "after"))
     return plots.reliability(after, before if before != after else ())
 
 
@@ -46,7 +46,7 @@ def of_reward(run: Run, stage: str) -> dict[str, bytes]:
     from assets.report import reward_plots
 
     facts, drawn = run.facts(stage), {}
-    trained: dict[str, Reward] = {"p_love": run.recipe.p_love}
+    trained: dict[str, RewardSection] = {"p_love": run.recipe.p_love}
     trained.update(run.recipe.labelled().items())
     limits = trained[stage].config.audit
     if facts.get("roc"):
@@ -116,7 +116,7 @@ def judged_days(run: Run, _: str = "") -> bytes | None:
     return adversary_plots.judged_days(days) if len(days) > 1 else None
 
 
-def adversary(found: "Adversary | None") -> dict[str, bytes]:
+def adversary(found: "ReportAdversary | None") -> dict[str, bytes]:
     """What the adversary filter did, by the names that the report has places for; nothing is drawn of nothing."""
     from assets.report import adversary_plots, group_plot
 

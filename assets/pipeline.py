@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from assets import places, preflight, recipe_errors
 from assets.cycle import LAST, cycle, read_json, write_json
 from assets.lock import alone
-from assets.recipe import Recipe, Reward
+from assets.recipe import Recipe, RewardSection
 from assets.run import Performed, Run, Stage, perform
 from assets.stages import adversary, candidate, evaluation, experiment, feedback, ingest, models, policy, report, source
 
@@ -116,7 +116,7 @@ def anchored(recipe: Recipe, warehouse: str | Path | None) -> Recipe:
     changed["policy"] = recipe.policy.model_copy(
         update={"judge": {n: _placed(s) for n, s in recipe.policy.judge.items()}}
     )
-    rewards: list[tuple[str, Reward]] = [("p_love", recipe.p_love), *recipe.labelled().items()]
+    rewards: list[tuple[str, RewardSection]] = [("p_love", recipe.p_love), *recipe.labelled().items()]
     for name, wanted in rewards:
         found = {"base": _anchored(wanted.base), "labels": _anchored(wanted.labels)}
         changed[name] = wanted.model_copy(update=found)

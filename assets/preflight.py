@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from assets import preflight_feedback, preflight_judges
-from assets.recipe import Recipe, Reward
+from assets.recipe import Recipe, RewardSection
 from assets.run import Run
 from training.rollout.config import environment_of, missing
 
@@ -122,7 +122,7 @@ def _labels(run: Run) -> Iterator[str]:
             yield from _file(run, name, wanted)
 
 
-def _file(run: Run, name: str, wanted: Reward) -> Iterator[str]:
+def _file(run: Run, name: str, wanted: RewardSection) -> Iterator[str]:
     """A labels file is read whole: a wrong row, or too few of a kind in one part, is not met in the seventh stage."""
     from training.labels import file
     from training.reward.data import read_examples
@@ -139,7 +139,7 @@ def _file(run: Run, name: str, wanted: Reward) -> Iterator[str]:
         yield f"{name}.labels: of {wanted.labels}, {words}; or set {name} = false"
 
 
-def _judge(name: str, wanted: Reward) -> Iterator[str]:
+def _judge(name: str, wanted: RewardSection) -> Iterator[str]:
     from training.labels import judge
 
     assert wanted.judge is not None  # the recipe was refused without one

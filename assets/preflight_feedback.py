@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from assets.recipe import Reward
+from assets.recipe import RewardSection
 from assets.run import Run
 
 LEAST_TESTED = 4
@@ -29,17 +29,17 @@ def problems(run: Run) -> Iterator[str]:
         yield str(error)
 
 
-def least_labels(wanted: Reward) -> int:
+def least_labels(wanted: RewardSection) -> int:
     """Loves that are needed: the test part (other users, later in time) holds a small share of them."""
     return math.ceil(LEAST_TESTED / (wanted.config.test_users * wanted.config.test_time))
 
 
-def least_thumbs(wanted: Reward) -> int:
+def least_thumbs(wanted: RewardSection) -> int:
     """Thumbs of a kind that are needed: the test part holds a share of the conversations."""
     return math.ceil(LEAST_TESTED / wanted.config.test_users)
 
 
-def unsplit(wanted: Reward, seed: int, labels: Any, users: Any, times: Any) -> str | None:
+def unsplit(wanted: RewardSection, seed: int, labels: Any, users: Any, times: Any) -> str | None:
     """Why examples cannot be divided into parts to train, validate and test on; None where they can."""
     import numpy as np
 
@@ -54,7 +54,7 @@ def unsplit(wanted: Reward, seed: int, labels: Any, users: Any, times: Any) -> s
     return None
 
 
-def unsplit_labels(wanted: Reward, seed: int, labels: Any, openings: list[str]) -> str | None:
+def unsplit_labels(wanted: RewardSection, seed: int, labels: Any, openings: list[str]) -> str | None:
     """As `unsplit`, for labels, which are divided by conversation."""
     from training.reward.split import split_labels
 
@@ -76,7 +76,7 @@ def _loves(run: Run, held: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _rated(run: Run) -> dict[str, Reward]:
+def _rated(run: Run) -> dict[str, RewardSection]:
     """The reward models of the recipe that learn from thumbs."""
     return {str(name): wanted for name, wanted in run.recipe.labelled().items() if wanted.labels == "reactions"}
 

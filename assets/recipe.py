@@ -28,7 +28,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class World(Section):
+class WorldSection(Section):
     """How much of the synthetic world is simulated."""
 
     responses: Count = 200_000
@@ -43,14 +43,14 @@ class World(Section):
     """People influence each other, with these dials (an empty table takes the defaults); see docs/influence.md."""
 
 
-class Broker(Section):
+class BrokerSection(Section):
     """The broker that the run starts for itself; KAFKA_BOOTSTRAP overrides it."""
 
     kind: Literal["tansu", "kafka"] = "tansu"
     partitions: Count = 4
 
 
-class Adversary(Section):
+class AdversarySection(Section):
     """The filter against those who game the feedback."""
 
     honest_loss: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
@@ -86,7 +86,7 @@ class Incumbent(Section):
     epochs: Count = 1
 
 
-class Reward(Section):
+class RewardSection(Section):
     """One reward model."""
 
     base: str = "incumbent"
@@ -105,7 +105,7 @@ class Reward(Section):
     """More than 1: also cross-validate over users and report the out-of-fold figures."""
 
 
-class Policy(Section):
+class PolicySection(Section):
     """The sweep of policies, one per Love weight."""
 
     love_weights: Annotated[tuple[Weight, ...], Field(min_length=1)] = (0.0, 0.1, 0.3)
@@ -150,7 +150,7 @@ class Triggers(Section):
     """Share of lines that break the contract above which a check warns."""
 
 
-class Evaluation(Section):
+class EvaluationSection(Section):
     """The fixed prompts of held-out users that every policy answers; the simulated A/B test serves the same."""
 
     prompts: Count = 1_500
@@ -159,7 +159,7 @@ class Evaluation(Section):
     """So many are answered in all; judges, which need no model, read every answer, since closings are rare."""
 
 
-class Experiment(Section):
+class ExperimentSection(Section):
     """The A/B test of the staged candidate: simulated on the synthetic world, else read from the log."""
 
     exposures: Count = 80_000
@@ -202,19 +202,19 @@ class Recipe(Section):
     """The live warehouse, for source `warehouse`: a DuckDB file or `ducklake:postgres:KEYWORDS;data=FOLDER`. The
     environment's LOVELOOP_WAREHOUSE and --warehouse go before it. Leave its password to PGPASSWORD: a run keeps its
     recipe."""
-    world: World = World()
-    broker: Broker = Broker()
-    adversary: Adversary = Adversary()
+    world: WorldSection = WorldSection()
+    broker: BrokerSection = BrokerSection()
+    adversary: AdversarySection = AdversarySection()
     training_set: TrainingSet = TrainingSet()
     incumbent: Incumbent = Incumbent()
-    p_love: Reward = Reward()
-    helpfulness: Reward | Literal[False] = False
+    p_love: RewardSection = RewardSection()
+    helpfulness: RewardSection | Literal[False] = False
     """By default the simulated annotators of a simulated world; elsewhere people's thumbs. `false` leaves it out."""
-    safety: Reward | Literal[False] = False
+    safety: RewardSection | Literal[False] = False
     """By default the simulated annotators of a simulated world; elsewhere left out (`false`)."""
-    policy: Policy = Policy()
-    evaluation: Evaluation = Evaluation()
-    experiment: Experiment | None = None
+    policy: PolicySection = PolicySection()
+    evaluation: EvaluationSection = EvaluationSection()
+    experiment: ExperimentSection | None = None
     triggers: Triggers = Triggers()
     engine: EngineConfig = EngineConfig()
     """What reward models, policies and `loveloop train --recipe` train through: ranks, precision, LoRA; a policy's own
@@ -255,9 +255,9 @@ class Recipe(Section):
             left["policy"] = left["policy"] | {"config": config}
         return cls.model_validate(left)
 
-    def labelled(self) -> dict[Labelled, Reward]:
+    def labelled(self) -> dict[Labelled, RewardSection]:
         """The reward models of the recipe that learn from labels, by name."""
-        found: dict[Labelled, Reward | Literal[False]] = {"helpfulness": self.helpfulness, "safety": self.safety}
+        found: dict[Labelled, RewardSection | Literal[False]] = {"helpfulness": self.helpfulness, "safety": self.safety}
         return {name: wanted for name, wanted in found.items() if wanted is not False}
 
 

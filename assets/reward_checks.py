@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from assets.run import Run
-from assets.verdict import Verdict
+from assets.verdict import CheckVerdict
 
 _AUDITED = {
     "ranking": "ranks better than chance on what it has not seen",
@@ -19,7 +19,7 @@ _ELSEWHERE = {("p_love", "ranking")}
 """Judged by checks of their own, which older runs have, too."""
 
 
-def finding(run: Run, asset: str, name: str) -> Verdict:
+def finding(run: Run, asset: str, name: str) -> CheckVerdict:
     """One finding of a model's audit; what was not measured fails nothing, and says so.
 
     What blocks is an error, but where the recipe leaves the model out of ranking: then it warns.
@@ -28,18 +28,18 @@ def finding(run: Run, asset: str, name: str) -> Verdict:
     found: dict[str, Any] = next((each for each in facts.get("findings", ()) if each["finding"] == name), {})
     seen = {"state": found.get("state", "not measured"), "seen": found.get("words", "an earlier version trained it")}
     left_out = asset != "p_love" and run.recipe.policy.unproven == "leave_out"
-    return Verdict(found.get("state") != "failed", seen, warn=not found.get("blocks", False) or left_out)
+    return CheckVerdict(found.get("state") != "failed", seen, warn=not found.get("blocks", False) or left_out)
 
 
-def judges(asset: str) -> Iterator[tuple[str, Callable[[Run], Verdict]]]:
+def judges(asset: str) -> Iterator[tuple[str, Callable[[Run], CheckVerdict]]]:
     """The checks of one reward model: what holds when each passes, and its judge, by whose name the check goes."""
     for name, holds in _AUDITED.items():
         if (asset, name) not in _ELSEWHERE:
             yield holds, _judge(asset, name)
 
 
-def _judge(asset: str, name: str) -> Callable[[Run], Verdict]:
-    def judge(run: Run) -> Verdict:
+def _judge(asset: str, name: str) -> Callable[[Run], CheckVerdict]:
+    def judge(run: Run) -> CheckVerdict:
         return finding(run, asset, name)
 
     judge.__name__ = f"{asset}_{name}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
-class Verdict(NamedTuple):
+class CheckVerdict(NamedTuple):
     """What a check found.
 
     Attributes:

@@ -60,7 +60,7 @@ def main() -> None:
         wanted.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def in_lockstep(actions: co_reactions.Actions, draws: int) -> dict[str, Any]:
+def in_lockstep(actions: co_reactions.CoReactions, draws: int) -> dict[str, Any]:
     """Stars of accounts in lockstep groups, and how many there would be if the accounts knew nothing of each other.
 
     The null keeps each account's items, days' worth of stars and hours, and deals their days anew; its draws here are
@@ -81,7 +81,7 @@ def in_lockstep(actions: co_reactions.Actions, draws: int) -> dict[str, Any]:
     }
 
 
-def _flagged(actions: co_reactions.Actions, found: lockstep.Found) -> float:
+def _flagged(actions: co_reactions.CoReactions, found: lockstep.LockstepSearch) -> float:
     return float(np.mean(found.scores[actions.user] > 0))
 
 

@@ -36,8 +36,8 @@ def measured(model: dict[str, int], tuning: str, *, rows: int, longest: int, bat
     from training.engine.start import start
     from training.reward.config import RewardConfig
     from training.reward.data import Examples
-    from training.reward.encoded import Encoded
-    from training.reward.fit import Fit
+    from training.reward.encoded import EncodedRows
+    from training.reward.fit import RewardFit
 
     device = device_of()
     dtype = "bfloat16" if device.type == "cuda" and tuning == "lora" else "float32"
@@ -50,10 +50,10 @@ def measured(model: dict[str, int], tuning: str, *, rows: int, longest: int, bat
     classifier = place(raw, engine, kind="reward", seed=1)
     runner = start(classifier, engine, betas=(0.9, 0.98), course=reward_course, fused=True)
     config = RewardConfig(epochs=2, batch=batch, max_tokens=longest + 16, positive_rate=0.01)
-    clock: list[tuple[float, Encoded]] = []
+    clock: list[tuple[float, EncodedRows]] = []
 
-    class _Timed(Fit):
-        def _pass(self, part: Encoded, *rest: Any) -> None:
+    class _Timed(RewardFit):
+        def _pass(self, part: EncodedRows, *rest: Any) -> None:
             _settle(device)
             before = time.perf_counter()
             super()._pass(part, *rest)

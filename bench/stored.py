@@ -7,7 +7,7 @@ from streams.topics import TOPICS
 from warehouse import connection
 from warehouse.ingest.commit import commit
 from warehouse.ingest.decoding import decode_batch
-from warehouse.ingest.records import Record, Slot
+from warehouse.ingest.records import Record, TopicPartition
 
 LINES = 100
 """Lines of a message."""
@@ -32,4 +32,4 @@ def store(events: Path, warehouse_at: Path, ends: datetime, *, partition: int = 
     for first in range(0, len(messages), BATCH):
         part = enumerate(messages[first : first + BATCH], first)
         records = [Record(TOPICS.events, partition, offset, received, value) for offset, value in part]
-        commit(warehouse, decode_batch(records), {Slot(TOPICS.events, "life", partition): first})
+        commit(warehouse, decode_batch(records), {TopicPartition(TOPICS.events, "life", partition): first})

@@ -13,7 +13,7 @@ from scipy.stats import t as student
 
 from experiments.design import Design, Signal, design, joint_design
 from experiments.intervals import CONFIDENCE
-from experiments.logistic import Fit, contrast, fit, inflation
+from experiments.logistic import LogisticFit, contrast, fit, inflation
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -210,7 +210,7 @@ def _minded(one: Association) -> Association:
     return one if one.joint else one._replace(note="no joint figure: the joint model has no finite answer")
 
 
-def _odds(model: Fit, place: int, half: float, unit: float = 1.0) -> Estimate:
+def _odds(model: LogisticFit, place: int, half: float, unit: float = 1.0) -> Estimate:
     centre = float(model.coefficients[place]) * unit
     reach = half * float(np.sqrt(model.covariance[place, place])) * unit
     return Estimate(*np.exp(np.clip([centre, centre - reach, centre + reach], -700, 700)).tolist())

@@ -14,7 +14,7 @@ from experiments.intervals import CONFIDENCE, Interval, normal_quantile
 from experiments.sequential import half_width
 
 
-class Sums(NamedTuple):
+class ArmSums(NamedTuple):
     """Sufficient sums over the users of one arm: x = events, y = exposures of a user."""
 
     users: int
@@ -41,7 +41,7 @@ class Sums(NamedTuple):
         return self.users / (self.users - 1) * max(residuals, 0.0) / self.exposures**2
 
 
-def sums(events: NDArray[Any], exposures: NDArray[Any]) -> Sums:
+def sums(events: NDArray[Any], exposures: NDArray[Any]) -> ArmSums:
     """Sum up one arm.
 
     >>> import numpy as np
@@ -53,7 +53,7 @@ def sums(events: NDArray[Any], exposures: NDArray[Any]) -> Sums:
         exposures: Per user, shape (users,).
     """
     x, y = events.astype(float), exposures.astype(float)
-    return Sums(len(x), int(x.sum()), int(y.sum()), float(x @ x), float(y @ y), float(x @ y))
+    return ArmSums(len(x), int(x.sum()), int(y.sum()), float(x @ x), float(y @ y), float(x @ y))
 
 
 class Effect(NamedTuple):
@@ -77,7 +77,7 @@ class Effect(NamedTuple):
     design_effect: float
 
 
-def relative(control: Sums, treatment: Sums, *, information: float, confidence: float = CONFIDENCE) -> Effect:
+def relative(control: ArmSums, treatment: ArmSums, *, information: float, confidence: float = CONFIDENCE) -> Effect:
     """The treatment's rate over the control's, minus 1.
 
     On the log scale `log(R_t / R_c) +- h sqrt(var(log R_t) + var(log R_c))`, `h` normal for one look and
@@ -105,7 +105,7 @@ def relative(control: Sums, treatment: Sums, *, information: float, confidence: 
     return Effect(treatment.rate / control.rate - 1, once, always, exact_ci, exact, design)
 
 
-def _around(control: Sums, treatment: Sums, half: float) -> Interval:
+def _around(control: ArmSums, treatment: ArmSums, half: float) -> Interval:
     """The lift's interval on the log scale, `half` standard errors to each side; open where an arm has no event."""
     if not (control.events or treatment.events) or not (control.exposures and treatment.exposures):
         return Interval(-1.0, math.inf)
@@ -116,11 +116,11 @@ def _around(control: Sums, treatment: Sums, half: float) -> Interval:
     return Interval(low, high)
 
 
-def _rate(arm: Sums) -> float:
+def _rate(arm: ArmSums) -> float:
     return max(arm.events, 1) / arm.exposures
 
 
-def _log_variance(arm: Sums) -> float:
+def _log_variance(arm: ArmSums) -> float:
     """Of the logarithm of the rate, by the delta method; not known of a single user.
 
     Independent exposures give `(1 - R) / events`, `1 - R` taken as `(exposures - events + 1) / (exposures + 2)`, which
@@ -133,7 +133,7 @@ def _log_variance(arm: Sums) -> float:
     return max(least, arm.variance / arm.rate**2) if arm.events else least
 
 
-def exact_p(control: Sums, treatment: Sums) -> float:
+def exact_p(control: ArmSums, treatment: ArmSums) -> float:
     """Two-sided conditional binomial test (Przyborowski & Wilenski 1940).
 
     Given `m` events in all and no effect, the treatment's are `Binomial(m, e_t / (e_t + e_c))` with `e` the exposures.
@@ -144,7 +144,7 @@ def exact_p(control: Sums, treatment: Sums) -> float:
     return float(binomtest(treatment.events, events, treatment.exposures / exposures).pvalue)
 
 
-def exact_interval(control: Sums, treatment: Sums, confidence: float = CONFIDENCE) -> Interval:
+def exact_interval(control: ArmSums, treatment: ArmSums, confidence: float = CONFIDENCE) -> Interval:
     """The relative lift's interval by inverting `exact_p`'s one-sided tests (Clopper & Pearson 1934).
 
     With `p` in the binomial's interval, the lift is `p/(1-p) * e_c/e_t - 1`.
@@ -158,7 +158,7 @@ def exact_interval(control: Sums, treatment: Sums, confidence: float = CONFIDENC
     return Interval(float(low / (1 - low) * odds - 1), float(high / (1 - high) * odds - 1) if high < 1 else math.inf)
 
 
-def design_effect(arm: Sums) -> float:
+def design_effect(arm: ArmSums) -> float:
     """The rate's variance clustered by user over `R (1 - R) / exposures`; 1 while there is nothing to compare."""
     independent = arm.rate * (1 - arm.rate) / arm.exposures if arm.exposures else 0.0
     return arm.variance / independent if independent > 0 and math.isfinite(arm.variance) else 1.0

@@ -27,7 +27,7 @@ class SeparationError(ValueError):
     """A column tells the outcome without error, so that the likelihood has no maximum."""
 
 
-class Fit(NamedTuple):
+class LogisticFit(NamedTuple):
     """A fitted model of p columns, the constant first, on rows of G clusters.
 
     Attributes:
@@ -67,7 +67,7 @@ class Contrast(NamedTuple):
     error: float
 
 
-def fit(columns: Floats, outcome: NDArray[Any], clusters: Ints) -> Fit:
+def fit(columns: Floats, outcome: NDArray[Any], clusters: Ints) -> LogisticFit:
     """Fit `P(outcome) = s(b0 + columns b)`.
 
     >>> rng = np.random.default_rng(1)
@@ -102,10 +102,10 @@ def fit(columns: Floats, outcome: NDArray[Any], clusters: Ints) -> Fit:
     residual = y - expit(x @ beta)
     scores = np.column_stack([np.bincount(clusters, residual * x[:, j], minlength=groups) for j in range(x.shape[1])])
     back = _back(centre, scale)
-    return Fit(back @ beta, scores @ np.linalg.inv(information) @ back.T, len(y))
+    return LogisticFit(back @ beta, scores @ np.linalg.inv(information) @ back.T, len(y))
 
 
-def contrast(model: Fit, columns: Floats, clusters: Ints, place: int) -> Contrast:
+def contrast(model: LogisticFit, columns: Floats, clusters: Ints, place: int) -> Contrast:
     """The average marginal effect of a column: mean over rows of `P(column = 1) - P(column = 0)`, all else as it is.
 
     Its standard error takes both the coefficients and the rows as drawn, by cluster (delta method).

@@ -16,7 +16,7 @@ from scipy.stats import beta
 
 from experiments import limits
 from experiments.digits import beside
-from experiments.effect import Sums, design_effect, relative
+from experiments.effect import ArmSums, design_effect, relative
 from experiments.intervals import CONFIDENCE, Interval
 from experiments.sequential import half_width
 
@@ -152,7 +152,7 @@ def paired(
     return of_counts(int(x.sum()), count, int(y.sum()), count, design=design, confidence=confidence)
 
 
-def at_any_look(control: Sums, treatment: Sums, *, information: float, confidence: float = CONFIDENCE) -> Ratio:
+def at_any_look(control: ArmSums, treatment: ArmSums, *, information: float, confidence: float = CONFIDENCE) -> Ratio:
     """The treatment's rate over the control's in an A/B test, with an interval for any number of looks.
 
     On each side the wider of two: the confidence sequence clustered by user (`effect.relative`), where both arms have

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from experiments import limits, ratio, srm
 from experiments.decision import Guarded, Word, decide
-from experiments.effect import Effect, Sums, relative, sums
+from experiments.effect import ArmSums, Effect, relative, sums
 from experiments.intervals import Interval, wilson
 from experiments.plan import Guardrail, Plan
 from experiments.srm import Srm
@@ -139,12 +139,12 @@ def _state(interval: Interval, most: float) -> Literal["held", "broken", "open"]
     return "broken" if interval.above(most) else "open"
 
 
-def _arm(name: str, arm: Sums, plan: Plan) -> ArmRead:
+def _arm(name: str, arm: ArmSums, plan: Plan) -> ArmRead:
     interval = wilson(min(arm.events, arm.exposures), arm.exposures, plan.confidence)
     return ArmRead(name, arm.users, arm.exposures, arm.events, arm.rate, interval)
 
 
-def _sums(users: pa.Table, arm: str, column: str) -> Sums:
+def _sums(users: pa.Table, arm: str, column: str) -> ArmSums:
     rows = users.filter(pc.equal(users["arm"], arm))
     return sums(rows[column].to_numpy(), rows["exposures"].to_numpy())
 

@@ -20,11 +20,11 @@ _MOST_MESSAGES = 1_000_000
 """No batch holds more: a header that says so is not to be believed."""
 
 
-class Message(NamedTuple):
+class BatchMessage(NamedTuple):
     """One message and its coordinates.
 
     Attributes:
-        stamp: Its batch's time stamp (see `Run`).
+        stamp: Its batch's time stamp (see `BatchContent`).
         value: A pack of lines (see `wire.unpack`).
     """
 
@@ -35,7 +35,7 @@ class Message(NamedTuple):
     value: bytes | None
 
 
-class Run(NamedTuple):
+class BatchContent(NamedTuple):
     """What one batch holds.
 
     Attributes:
@@ -57,7 +57,7 @@ class Run(NamedTuple):
     raw: bytes = b""
 
 
-def runs(records: MemoryRecords, aborted: Iterable[tuple[int, int]] = ()) -> Iterator[Run]:
+def runs(records: MemoryRecords, aborted: Iterable[tuple[int, int]] = ()) -> Iterator[BatchContent]:
     """What the batches of one fetch hold, each in its turn; the last ones wait for the next fetch where it says more.
 
     Args:
@@ -74,7 +74,7 @@ def runs(records: MemoryRecords, aborted: Iterable[tuple[int, int]] = ()) -> Ite
         yield _run(batch, behind, rolled_back=rolled_back[index])
 
 
-def _run(batch: Any, behind: int | None, *, rolled_back: bool) -> Run:
+def _run(batch: Any, behind: int | None, *, rolled_back: bool) -> BatchContent:
     if batch.magic != 2:
         return _old_run(batch)
     stamp, by_broker = batch.max_timestamp, batch.timestamp_type == BY_BROKER
@@ -90,8 +90,8 @@ def _run(batch: Any, behind: int | None, *, rolled_back: bool) -> Run:
         except Exception as error:  # each codec has errors of its own
             broken = f"{type(error).__name__}: {error}"
     if not broken:
-        return Run(batch.next_offset, batch.leader_epoch, stamp, by_broker, found)
-    return Run(
+        return BatchContent(batch.next_offset, batch.leader_epoch, stamp, by_broker, found)
+    return BatchContent(
         _behind(batch, behind),
         batch.leader_epoch,
         stamp,
@@ -102,7 +102,7 @@ def _run(batch: Any, behind: int | None, *, rolled_back: bool) -> Run:
     )
 
 
-def _old_run(batch: Any) -> Run:
+def _old_run(batch: Any) -> BatchContent:
     """A batch of message format 0 or 1, of topics from before Kafka 0.11."""
     first, raw = batch.base_offset, bytes(batch._buffer)
     try:
@@ -111,10 +111,10 @@ def _old_run(batch: Any) -> Run:
         found = list(batch)
         stamp = max((each.timestamp for each in found if each.timestamp is not None), default=-1)
         by_broker = any(each.timestamp_type == BY_BROKER for each in found)
-        return Run(found[-1].offset + 1, -1, stamp, by_broker, [(each.offset, each.value) for each in found])
+        return BatchContent(found[-1].offset + 1, -1, stamp, by_broker, [(each.offset, each.value) for each in found])
     except Exception as error:
         require(batch.compression_type)
-        return Run(first + 1, -1, -1, False, [], f"the message at {first}: {error}", raw)
+        return BatchContent(first + 1, -1, -1, False, [], f"the message at {first}: {error}", raw)
 
 
 def _named(batch: Any) -> str:

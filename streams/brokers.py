@@ -32,7 +32,7 @@ class BrokerFailedError(ConnectionError):
     """A local broker could not be started or died; the text ends with the tail of its log."""
 
 
-class _Record(NamedTuple):
+class _BrokerRecord(NamedTuple):
     """What `broker.json` says of a running broker: ids with creation times, so that a reused id is recognised."""
 
     pid: int
@@ -260,7 +260,7 @@ def _write_record(broker: Broker, directory: Path) -> None:
     import psutil
 
     owner = psutil.Process()
-    record = _Record(
+    record = _BrokerRecord(
         broker.pid, psutil.Process(broker.pid).create_time(), owner.pid, owner.create_time(), broker.bootstrap
     )
     (directory / "broker.json").write_text(json.dumps(record._asdict()))
@@ -269,7 +269,7 @@ def _write_record(broker: Broker, directory: Path) -> None:
 def _end_leftover(directory: Path) -> None:
     """End the broker of an owner that died; refuse while the owner lives."""
     try:
-        record = _Record(**json.loads((directory / "broker.json").read_text()))
+        record = _BrokerRecord(**json.loads((directory / "broker.json").read_text()))
     except (FileNotFoundError, TypeError, ValueError):
         return
     if not _runs(record.pid, record.created):

@@ -47,7 +47,7 @@ _CURES = {
 }
 
 
-class Judged(NamedTuple):
+class JudgedRequest(NamedTuple):
     """The events of one request.
 
     Attributes:
@@ -63,7 +63,7 @@ class BodyTooLongError(ValueError):
     """A request with more bytes than one may have."""
 
 
-def judge(body: bytes, now: datetime) -> Judged:
+def judge(body: bytes, now: datetime) -> JudgedRequest:
     r"""Complete and judge the events of a body.
 
     Args:
@@ -75,7 +75,7 @@ def judge(body: bytes, now: datetime) -> Judged:
     >>> len(judged.lines), judged.bad[0]["line"], judged.bad[0]["reason"]
     (1, 2, 'unknown_type')
     """
-    found = Judged([], [])
+    found = JudgedRequest([], [])
     for number, draft in _drafts(body):
         try:
             found.lines.append(drafts.to_line(_fields(draft), now).line)
@@ -150,7 +150,7 @@ def app(commit: GroupCommit, *, token: str | None = None, longest: int = LONGEST
     return Starlette(routes=routes, lifespan=lifespan)
 
 
-async def _store(commit: GroupCommit, judged: Judged) -> Response:
+async def _store(commit: GroupCommit, judged: JudgedRequest) -> Response:
     counts = {"accepted": len(judged.lines), "refused": len(judged.bad)}
     if not judged.lines and not judged.bad:
         return _json(422, counts | {"error": "an empty body; send one event, or one a line"})

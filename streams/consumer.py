@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from streams import topics
 
 if TYPE_CHECKING:
-    from streams.batches import Message
+    from streams.batches import BatchMessage
 
 
-def read_to_end(bootstrap: str, topic: str = topics.EVENTS, *, timeout: float = 10.0) -> Iterator["Message"]:
+def read_to_end(bootstrap: str, topic: str = topics.EVENTS, *, timeout: float = 10.0) -> Iterator["BatchMessage"]:
     """Every message that the topic holds now, in the order of each partition.
 
     Args:
@@ -47,7 +47,7 @@ def read_to_end(bootstrap: str, topic: str = topics.EVENTS, *, timeout: float = 
         consumer.close()
 
 
-def _until(consumer: Any, ends: dict[Any, int], told: dict[Any, int]) -> Iterator["Message"]:
+def _until(consumer: Any, ends: dict[Any, int], told: dict[Any, int]) -> Iterator["BatchMessage"]:
     """Read to the ends; the first answer for a partition may move its end up: what Tansu says of it may be too low."""
     settled = dict(ends)
     unsettled = set(ends)

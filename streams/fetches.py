@@ -50,9 +50,9 @@ class PlainRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
             self.next_fetch_offset, self.leader_epoch = run.next_offset, run.leader_epoch
         self.drain()
 
-    def _of(self, run: batches.Run, topic: str, partition: int) -> Iterator[Any]:
+    def _of(self, run: batches.BatchContent, topic: str, partition: int) -> Iterator[Any]:
         if run.broken:
             _log.warning("%s/%d: %s; passed over", topic, partition, run.broken)
         for offset, value in run.messages:
             self.next_fetch_offset = offset + 1
-            yield batches.Message(topic, partition, offset, run.stamp, value)
+            yield batches.BatchMessage(topic, partition, offset, run.stamp, value)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from streams.synthetic import Amounts, WorldConfig
 
 
-class World(NamedTuple):
+class SimulatedWorld(NamedTuple):
     """A simulated stream on disk. Tests share it: read it, do not write there.
 
     Attributes:
@@ -52,9 +52,9 @@ class Worlds:
 
     def __init__(self, paths: pytest.TempPathFactory) -> None:
         self._paths = paths
-        self._made: dict[str, World] = {}
+        self._made: dict[str, SimulatedWorld] = {}
 
-    def __call__(self, config: "WorldConfig | None" = None, **changes: Any) -> World:
+    def __call__(self, config: "WorldConfig | None" = None, **changes: Any) -> SimulatedWorld:
         """A world as configured; without a config `WorldConfig.small(**changes)`: 2,000 responses in half a second."""
         from streams.synthetic import WorldConfig, simulate
 
@@ -62,7 +62,7 @@ class Worlds:
         name = wanted.model_dump_json()
         if name not in self._made:
             out = self._paths.mktemp("loveloop-world")
-            self._made[name] = World(wanted, out, simulate(wanted, out))
+            self._made[name] = SimulatedWorld(wanted, out, simulate(wanted, out))
         return self._made[name]
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from streams import brokers, topics
 from streams.live.guard import Guard
-from streams.live.pulse import Pulse
+from streams.live.pulse import BrokerPulse
 from streams.live.rules import Rules
 
 __all__ = ["Guard", "Rules", "run"]
@@ -53,13 +53,13 @@ def run(
         Exception: The work failed, whatever the reason; the log has all that is needed to start again.
     """
     from streams.live import process
-    from streams.live.worker import Worker
+    from streams.live.worker import GuardWorker
 
     topics.create_topics(bootstrap, topics=names, timeout=timeout)
     port = web_port or brokers.free_port()
-    guard = Guard(rules or Rules(), Pulse(stale_seconds), topics.life(bootstrap, names.events))
+    guard = Guard(rules or Rules(), BrokerPulse(stale_seconds), topics.life(bootstrap, names.events))
     with tempfile.TemporaryDirectory(prefix="loveloop-guard-") as scratch:
-        worker = Worker(
+        worker = GuardWorker(
             bootstrap, guard, names=names, web=(web_host, port), scratch=Path(scratch), session_seconds=session_seconds,
             counts_partitions=topics.partition_count(bootstrap, names.guard_counts),
         )  # fmt: skip

@@ -77,7 +77,7 @@ class StoppedError(Exception):
     """The replay was asked to stop."""
 
 
-class Line(NamedTuple):
+class ReplayLine(NamedTuple):
     """A line of the file, and its moment where it keeps the contract."""
 
     number: int
@@ -108,7 +108,7 @@ class ReplayReport(NamedTuple):
     refused: tuple[int, ...]
 
 
-def timed(lines: Iterable[tuple[int, bytes]], *, received_at: datetime) -> Iterator[Line]:
+def timed(lines: Iterable[tuple[int, bytes]], *, received_at: datetime) -> Iterator[ReplayLine]:
     """Read each line's moment. A line that breaks the contract has none: the year 3000 must not hold up the others.
 
     Args:
@@ -117,12 +117,12 @@ def timed(lines: Iterable[tuple[int, bytes]], *, received_at: datetime) -> Itera
     """
     for number, text in lines:
         try:
-            yield Line(number, text, moment_of(decode(text, received_at=received_at).event))
+            yield ReplayLine(number, text, moment_of(decode(text, received_at=received_at).event))
         except ContractError:
-            yield Line(number, text, None)
+            yield ReplayLine(number, text, None)
 
 
-def due(lines: Iterable[Line], pace: Pace) -> Iterator[tuple[Line, float]]:
+def due(lines: Iterable[ReplayLine], pace: Pace) -> Iterator[tuple[ReplayLine, float]]:
     """When each line leaves, in seconds after the first.
 
     Lines keep their order. A file is in the order of arrival, so a line arrived no earlier than the latest moment that
@@ -141,7 +141,7 @@ def due(lines: Iterable[Line], pace: Pace) -> Iterator[tuple[Line, float]]:
             yield line, 0.0
 
 
-def paced(lines: Iterable[Line], pace: Pace, clock: Clock) -> Iterator[tuple[Line, float]]:
+def paced(lines: Iterable[ReplayLine], pace: Pace, clock: Clock) -> Iterator[tuple[ReplayLine, float]]:
     """Give each line when it is due, with the seconds by which it is late.
 
     What is late goes out at once, and what follows keeps its own time: delays do not add up.
@@ -156,7 +156,7 @@ def paced(lines: Iterable[Line], pace: Pace, clock: Clock) -> Iterator[tuple[Lin
         yield line, max(0.0, clock.now() - began - after)
 
 
-def shifted(line: Line, shift: timedelta) -> bytes:
+def shifted(line: ReplayLine, shift: timedelta) -> bytes:
     """The line with its moment moved, and its UUIDv7 with it: 48 bits of time move, the others stay.
 
     The order of event ids follows that of moments, as before; copies of a line stay copies. A line that breaks the
@@ -168,7 +168,7 @@ def shifted(line: Line, shift: timedelta) -> bytes:
 
     >>> text = b'{"type":"erasure_requested","event_id":"019b76da-a800-7000-8000-000000000001","user_id":"u",'
     >>> text += b'"requested_at":"2026-01-01T00:00:00Z"}'
-    >>> moved = shifted(Line(1, text, datetime(2026, 1, 1, tzinfo=UTC)), timedelta(milliseconds=1))
+    >>> moved = shifted(ReplayLine(1, text, datetime(2026, 1, 1, tzinfo=UTC)), timedelta(milliseconds=1))
     >>> json = moved.decode().split(",")
     >>> json[1], json[3]
     ('"event_id":"019b76da-a801-7000-8000-000000000001"', '"requested_at":"2026-01-01T00:00:00.001000Z"}')
@@ -255,7 +255,7 @@ class _Sending:
         self.shift, self.last, self.behind = shift, last, 0.0
         self.refused: list[int] = []
 
-    def send(self, producer: EventProducer, line: Line, late: float) -> None:
+    def send(self, producer: EventProducer, line: ReplayLine, late: float) -> None:
         """Move the line's moment and send it."""
         if self._to_now and line.moment is not None:
             self.shift, self._to_now = (self._clock.today() - line.moment) // MILLISECOND * MILLISECOND, False
@@ -267,7 +267,7 @@ class _Sending:
             producer.send_line(text)
         self.last, self.behind = line.number, max(self.behind, late)
 
-    def _check(self, line: Line) -> None:
+    def _check(self, line: ReplayLine) -> None:
         if self.shift and line.moment is not None and line.moment + self.shift > self._clock.today() + LATEST_AHEAD:
             raise ValueError(
                 f"line {line.number:,} would happen at {line.moment + self.shift:%Y-%m-%d %H:%M:%S}, an event lies at "

@@ -29,7 +29,7 @@ class Pack(NamedTuple):
     lines: int
 
 
-class Line(NamedTuple):
+class LogLine(NamedTuple):
     """One line and where it lies in the log; the three coordinates identify it for good."""
 
     partition: int
@@ -51,13 +51,13 @@ def unpack(value: bytes | None) -> list[bytes]:
     return [line for part in value.split(b"\n") if (line := part.strip())]
 
 
-def numbered(partition: int, offset: int, value: bytes | None) -> list[Line]:
+def numbered(partition: int, offset: int, value: bytes | None) -> list[LogLine]:
     r"""The lines of a message with their coordinates; numbers count from 0.
 
     >>> numbered(2, 41, b"x\n\ny")
     [Line(partition=2, offset=41, number=0, text=b'x'), Line(partition=2, offset=41, number=1, text=b'y')]
     """
-    return [Line(partition, offset, number, line) for number, line in enumerate(unpack(value))]
+    return [LogLine(partition, offset, number, line) for number, line in enumerate(unpack(value))]
 
 
 class Packer:

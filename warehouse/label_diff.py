@@ -30,7 +30,7 @@ Reason = Literal[
 """Why a row or a label changed; `unknown` where neither the sets nor the warehouse can tell."""
 
 
-class Change(NamedTuple):
+class LabelChange(NamedTuple):
     """One row that the two sets do not share as it is.
 
     Attributes:
@@ -64,7 +64,7 @@ class LabelDiff:
 
     old: int
     new: int
-    changes: list[Change]
+    changes: list[LabelChange]
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many changes, by kind and reason, the most frequent first."""
@@ -97,14 +97,14 @@ def diff(old: pa.Table, new: pa.Table) -> LabelDiff:
         The changes with the reason `unknown`; see `explain`.
     """
     before, after = _rows(old), _rows(new)
-    changes: list[Change] = []
+    changes: list[LabelChange] = []
     for key in before.keys() | after.keys():
         was, now = before.get(key), after.get(key)
         kind = _kind(was, now)
         if kind:
             shown = now or was
             assert shown is not None
-            changes.append(Change(kind, key, shown[0], shown[1], was and was[2], now and now[2]))
+            changes.append(LabelChange(kind, key, shown[0], shown[1], was and was[2], now and now[2]))
     return LabelDiff(old.num_rows, new.num_rows, sorted(changes, key=lambda each: (each.served_at, each.response_id)))
 
 
@@ -164,7 +164,7 @@ class _Known:
     loves: Mapping[str, tuple[str, datetime, bool, bool]]
 
     @classmethod
-    def read(cls, target: Target, changes: list[Change], old: Manifest, new: Manifest) -> _Known:
+    def read(cls, target: Target, changes: list[LabelChange], old: Manifest, new: Manifest) -> _Known:
         with connection.open(target).read() as reader:
             reader.register("changed", _pairs(changes))
             reader.register("frozen", _frozen(old))
@@ -180,7 +180,7 @@ class _Known:
             )
 
 
-def _pairs(changes: list[Change]) -> pa.Table:
+def _pairs(changes: list[LabelChange]) -> pa.Table:
     import pyarrow as pa
 
     names = ("response_id", "user_id")
@@ -220,7 +220,7 @@ WHERE state.reaction = 'love'
 """
 
 
-def _why(change: Change, known: _Known, old: Manifest, new: Manifest) -> Reason:
+def _why(change: LabelChange, known: _Known, old: Manifest, new: Manifest) -> Reason:
     match change.kind:
         case "added":
             return _why_added(change, known, old)
@@ -230,7 +230,7 @@ def _why(change: Change, known: _Known, old: Manifest, new: Manifest) -> Reason:
             return _why_changed(change, known, old, new)
 
 
-def _why_added(change: Change, known: _Known, old: Manifest) -> Reason:
+def _why_added(change: LabelChange, known: _Known, old: Manifest) -> Reason:
     if change.response_id in known.late:
         return "arrived late"
     if change.served_at > old.as_of - timedelta(hours=old.maturity_hours):
@@ -238,7 +238,7 @@ def _why_added(change: Change, known: _Known, old: Manifest) -> Reason:
     return "outside the window" if change.served_at < old.first_served_at else "quarantine lifted"
 
 
-def _why_removed(change: Change, known: _Known, new: Manifest) -> Reason:
+def _why_removed(change: LabelChange, known: _Known, new: Manifest) -> Reason:
     limit = known.erased.get(change.user_id)
     if limit and (change.served_at <= limit.requested_at or change.response_id not in known.held):
         return "erased"
@@ -248,7 +248,7 @@ def _why_removed(change: Change, known: _Known, new: Manifest) -> Reason:
     return "unknown" if inside else "outside the window"
 
 
-def _why_changed(change: Change, known: _Known, old: Manifest, new: Manifest) -> Reason:
+def _why_changed(change: LabelChange, known: _Known, old: Manifest, new: Manifest) -> Reason:
     if (old.credit, old.decay) != (new.credit, new.decay):
         return "credit rule"
     if change.response_id not in known.loves:

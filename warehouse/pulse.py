@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from warehouse.connection import Target
 
 
-class Pulse(NamedTuple):
+class IngestPulse(NamedTuple):
     """How far ingest has come.
 
     Attributes:
@@ -25,7 +25,7 @@ class Pulse(NamedTuple):
     trips: int
 
 
-def pulse(target: Target) -> Pulse:
+def pulse(target: Target) -> IngestPulse:
     """Three counts, none of which reads the log itself.
 
     Raises:
@@ -36,7 +36,7 @@ def pulse(target: Target) -> Pulse:
             """SELECT (SELECT coalesce(sum(events), 0)::BIGINT FROM ingest_positions),
                 (SELECT count(*) FROM dead_letters WHERE redriven_at IS NULL), (SELECT count(*) FROM kill_switches)"""
         ).fetchone()
-    return Pulse(*(found or (0, 0, 0)))
+    return IngestPulse(*(found or (0, 0, 0)))
 
 
 def trips(target: Target) -> list[dict[str, Any]]:

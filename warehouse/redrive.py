@@ -96,7 +96,7 @@ def redrive(
                 if not letters:
                     return done
                 read = [letter._replace(corrected=corrected or _filled(letter, values)) for letter in letters]
-                batch = _Judged(read, topics)
+                batch = _RedrivenBatch(read, topics)
                 outcomes, failing = _judge(connection, batch, dry_run=dry_run)
         except WarehouseConflictError:  # nothing of this part was stored: again
             continue
@@ -119,7 +119,7 @@ def _filled(letter: Letter, values: Mapping[str, Any] | None) -> bytes | None:
     return msgspec.json.encode(fields | lacking | ({MENDED: other} if other else {})) if lacking else None
 
 
-class _Judged(Batch):
+class _RedrivenBatch(Batch):
     """A batch of letters at their own coordinates."""
 
     def __init__(self, letters: Sequence[Letter], topics: Topics) -> None:
@@ -154,7 +154,7 @@ def _record(letter: Letter, number: int) -> Record:
 
 
 def _judge(
-    connection: DuckDBPyConnection, batch: _Judged, *, dry_run: bool
+    connection: DuckDBPyConnection, batch: _RedrivenBatch, *, dry_run: bool
 ) -> tuple[dict[Coordinates, str], dict[Coordinates, str]]:
     """Outcomes of the letters that are good, and reasons of the others."""
     failing = {dead.coordinates: dead.reason for dead in batch.dead}
@@ -166,7 +166,10 @@ def _judge(
 
 
 def _store(
-    connection: DuckDBPyConnection, batch: _Judged, outcomes: dict[Coordinates, str], failing: dict[Coordinates, str]
+    connection: DuckDBPyConnection,
+    batch: _RedrivenBatch,
+    outcomes: dict[Coordinates, str],
+    failing: dict[Coordinates, str],
 ) -> None:
     """Steps 2 to 4 of `redrive`; what is found to conflict moves from `outcomes` to `failing`."""
     _mark(connection, batch, outcomes)
@@ -182,7 +185,7 @@ def _store(
     positions.redriven(connection, life, outcomes)
 
 
-def _mark(connection: DuckDBPyConnection, batch: _Judged, outcomes: Mapping[Coordinates, str | None]) -> None:
+def _mark(connection: DuckDBPyConnection, batch: _RedrivenBatch, outcomes: Mapping[Coordinates, str | None]) -> None:
     """Note outcomes; None opens a letter again. A letter that an erasure took away meanwhile stays away."""
     if not outcomes:
         return

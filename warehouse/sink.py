@@ -14,7 +14,7 @@ from pathlib import Path
 from streams.topics import TOPICS, Topics
 from warehouse import connection
 from warehouse.ingest.log import TopicShrankError
-from warehouse.ingest.worker import IngestReport, Worker
+from warehouse.ingest.worker import IngestReport, SinkWorker
 
 __all__ = ["IngestReport", "TopicShrankError", "ingest"]
 
@@ -74,7 +74,7 @@ def ingest(
     started = time.monotonic()
     store = connection.open(warehouse_path, wait_seconds=wait_seconds)
     store.migrate()
-    with Worker(
+    with SinkWorker(
         store, bootstrap, group=group, topics=topics, session_seconds=session_seconds, poll_seconds=poll_seconds,
         batch_rows=batch_rows, batch_seconds=batch_seconds, until_caught_up=until_caught_up, progress=progress,
         timeout=timeout,

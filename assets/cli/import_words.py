@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from assets.cli.tables import counted
 
 if TYPE_CHECKING:
-    from warehouse.transfer.checking import Check
+    from warehouse.transfer.checking import ImportCheck
     from warehouse.transfer.importing import ImportReport
     from warehouse.transfer.undoing import Undone
 
 
-def seen(found: Check) -> Iterator[str]:
+def seen(found: ImportCheck) -> Iterator[str]:
     """What a check found, line by line."""
     would = f"would be refused: {found.refused}" if found.refused else f"would store {_kinds(found.kinds)}"
     yield f"  {counted(found.judged, 'row')}: {would}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from training.engine.config import EngineConfig
-    from training.labels.examples import Read
+    from training.labels.examples import ReadExamples
     from training.progress import Follow
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -146,7 +146,7 @@ def tell(line: str) -> None:
         click.echo(MARK * ("RANK" in os.environ) + line)
 
 
-def examples_of(data: Path, read: "Callable[[Path], Read]") -> "pa.Table":
+def examples_of(data: Path, read: "Callable[[Path], ReadExamples]") -> "pa.Table":
     """The examples of a file; what was left out of it is told."""
     found = read(data)
     if found.skipped:

@@ -11,7 +11,7 @@ from assets.cli import options
 from assets.cli.tables import table
 
 if TYPE_CHECKING:
-    from assets.report.schema import Policy
+    from assets.report.schema import ReportPolicy
     from assets.run import Run
 
 HEADS = ("", "Love, lift", "helpfulness", "safety", "needless closings", "Pareto front")
@@ -130,7 +130,7 @@ def front(run: "Run") -> str:
     return "\n".join([shown, "", chosen, *(["not chosen:", *others] if others else [])])
 
 
-def _line(policy: "Policy") -> Sequence[str]:
+def _line(policy: "ReportPolicy") -> Sequence[str]:
     """One row of the table; changes are against the incumbent, intervals are 95 %."""
     from assets.report.typesetting import times
 

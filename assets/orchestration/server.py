@@ -29,7 +29,7 @@ _WORKSPACE = """load_from:
 """Where the code is served. Dagster knows schedules and sensors by the location's name, so it is always the same."""
 
 
-class _Part(NamedTuple):
+class _Process(NamedTuple):
     """One process, the leader of a group of its own, so that whatever it started ends with it."""
 
     name: str
@@ -85,7 +85,7 @@ def serve(port: int, environment: Mapping[str, str], logs: Path, *, say: Callabl
     workspace.write_text(_WORKSPACE.format(port=code_port))
     with ExitStack() as stack:
         stopped = stack.enter_context(_signals())
-        parts: list[_Part] = []
+        parts: list[_Process] = []
 
         def start(name: str, *words: str) -> None:
             parts.append(stack.enter_context(_running(name, words, environment, logs / f"{name}.log")))
@@ -127,20 +127,20 @@ def _signals() -> Iterator[list[int]]:
 
 
 @contextmanager
-def _running(name: str, words: tuple[str, ...], environment: Mapping[str, str], log: Path) -> Iterator[_Part]:
+def _running(name: str, words: tuple[str, ...], environment: Mapping[str, str], log: Path) -> Iterator[_Process]:
     """A Python process, and its end."""
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, *words], env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
         )
-    part = _Part(name, process, log)
+    part = _Process(name, process, log)
     try:
         yield part
     finally:
         _end(part)
 
 
-def _end(part: _Part) -> None:
+def _end(part: _Process) -> None:
     """End a process and whatever it started: asked first, then killed. The group outlives its leader."""
     _signal_group(part, signal.SIGTERM)
     ends = time.monotonic() + GRACE
@@ -150,7 +150,7 @@ def _end(part: _Part) -> None:
     part.process.wait()
 
 
-def _busy(part: _Part) -> bool:
+def _busy(part: _Process) -> bool:
     """Whether a process still puts its things in order; the code server ignores SIGTERM, the runs in it do not."""
     if part.process.poll() is not None:
         return False
@@ -163,12 +163,12 @@ def _busy(part: _Part) -> bool:
         return part.process.poll() is None
 
 
-def _signal_group(part: _Part, number: int) -> None:
+def _signal_group(part: _Process, number: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(part.process.pid, number)
 
 
-def _alive(parts: list[_Part]) -> None:
+def _alive(parts: list[_Process]) -> None:
     for part in parts:
         code = part.process.poll()
         if code is not None:

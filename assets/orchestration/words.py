@@ -12,7 +12,7 @@ POLICY = "policy"
 _SWEPT = "policy-"
 
 
-class _Shown(NamedTuple):
+class _StageWords(NamedTuple):
     """One stage as Dagster shows it."""
 
     group: str
@@ -21,78 +21,78 @@ class _Shown(NamedTuple):
 
 
 _SHOWN = {
-    "events": _Shown(
+    "events": _StageWords(
         "feedback",
         frozenset({"python"}),
         "What users were shown, and how they reacted, as event lines: `world/events.ndjson` of the run. A live run "
         "reads the events that its warehouse holds and writes nothing here.",
     ),
-    "ingest": _Shown(
+    "ingest": _StageWords(
         "feedback",
         frozenset({"kafka", "duckdb"}),
         "Events in the warehouse, each exactly once: tables `responses` and `reactions`, and dead letters beside them.",
     ),
-    "adversary": _Shown(
+    "adversary": _StageWords(
         "feedback",
         frozenset({"duckdb", "scikitlearn"}),
         "Who games the feedback: flags and trust of users, from the daily job; tables `flags` and `user_trust`.",
     ),
-    "clean_feedback": _Shown(
+    "clean_feedback": _StageWords(
         "feedback",
         frozenset({"duckdb"}),
         "Feedback that is mature, counted once, and not of users in quarantine: the view `clean_feedback`.",
     ),
-    "training_set": _Shown(
+    "training_set": _StageWords(
         "feedback",
         frozenset({"parquet"}),
         "The clean feedback, frozen: `training-sets/HASH/examples.parquet` beside its manifest, named by its content.",
     ),
-    "incumbent": _Shown(
+    "incumbent": _StageWords(
         "models",
         frozenset({"torch", "huggingface"}),
         "The policy that wrote the log, or a small one that imitates it: `models/incumbent` of its cycle.",
     ),
-    "helpfulness": _Shown(
+    "helpfulness": _StageWords(
         "models",
         frozenset({"torch"}),
         "How helpful an answer is, learnt from labels: `models/helpfulness` of its cycle.",
     ),
-    "safety": _Shown(
+    "safety": _StageWords(
         "models", frozenset({"torch"}), "How safe an answer is, learnt from labels: `models/safety` of its cycle."
     ),
-    "p_love": _Shown(
+    "p_love": _StageWords(
         "models", frozenset({"torch"}), "The chance that a response is loved, P[Love]: `models/p_love` of its cycle."
     ),
-    "offline_evaluation": _Shown(
+    "offline_evaluation": _StageWords(
         "launch",
         frozenset({"torch"}),
         "Every policy on the same held-out prompts, beside the incumbent: `answers.json` of its cycle holds the texts.",
     ),
-    "candidate": _Shown(
+    "candidate": _StageWords(
         "launch",
         frozenset({"huggingface"}),
         "The policy that may go before users, with its gates, card and lineage: `candidates/NAME` of its cycle.",
     ),
-    "exposures": _Shown(
+    "exposures": _StageWords(
         "launch",
         frozenset({"kafka"}),
         "A simulated A/B test of the candidate: both arms are served, and what users do comes back as events.",
     ),
-    "experiment_readout": _Shown(
+    "experiment_readout": _StageWords(
         "launch",
         frozenset({"duckdb", "scipy"}),
         "What the A/B test says so far: sample ratio, effect with its interval, guardrails, decision.",
     ),
-    "lift_ledger": _Shown(
+    "lift_ledger": _StageWords(
         "launch",
         frozenset({"duckdb"}),
         "Predicted beside measured lift of every experiment: table `lift_ledger` of the warehouse.",
     ),
-    "report": _Shown(
+    "report": _StageWords(
         "launch", frozenset({"html"}), "The cycle on one page: `report.html`, and its figures as `report.json`."
     ),
 }
-_POLICY = _Shown(
+_POLICY = _StageWords(
     "policies",
     frozenset({"torch", "huggingface"}),
     "A policy for each Love weight of the sweep, its partition: `policies/love-WEIGHT` of its cycle.",
@@ -140,7 +140,7 @@ def freshness(stage: str, *, live: bool) -> dg.FreshnessPolicy | None:
     return dg.FreshnessPolicy.time_window(timedelta(hours=fail), timedelta(hours=warn))
 
 
-def _shown(stage: str) -> _Shown:
+def _shown(stage: str) -> _StageWords:
     if partition(stage):
         return _POLICY
-    return _SHOWN.get(stage, _Shown("launch", frozenset({"python"}), ""))
+    return _SHOWN.get(stage, _StageWords("launch", frozenset({"python"}), ""))

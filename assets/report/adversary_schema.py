@@ -39,7 +39,7 @@ class SharedObject(msgspec.Struct, kw_only=True, frozen=True):
     loves: int
 
 
-class Group(msgspec.Struct, kw_only=True, frozen=True):
+class ReportGroup(msgspec.Struct, kw_only=True, frozen=True):
     """A flagged group, drawn. Accounts are numbered from 0 in the order of their first love; nobody is named.
 
     Attributes:
@@ -71,7 +71,7 @@ class Group(msgspec.Struct, kw_only=True, frozen=True):
     ties: list[tuple[int, int, float]]
 
 
-class Adversary(msgspec.Struct, kw_only=True, frozen=True):
+class ReportAdversary(msgspec.Struct, kw_only=True, frozen=True):
     """What the filter did, and where the truth is known, how well. Loves are mature ones that stand.
 
     Attributes:
@@ -109,6 +109,6 @@ class Adversary(msgspec.Struct, kw_only=True, frozen=True):
     confirmed: int | None = None
     trust: list[int] = msgspec.field(default_factory=list)
     days: list[JudgedDay] = msgspec.field(default_factory=list)
-    groups: list[Group] = msgspec.field(default_factory=list)
+    groups: list[ReportGroup] = msgspec.field(default_factory=list)
     sentences: list[str] = msgspec.field(default_factory=list)
     dial: float | None = None

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
-from assets.report.adversary_schema import Adversary, Group
+from assets.report.adversary_schema import ReportAdversary, ReportGroup
 from assets.report.typesetting import counted, day
 
 RULES: Final = {
@@ -39,12 +39,12 @@ def lasting(took: timedelta) -> str:
     return f"{seconds / length:.0f} {unit}" if seconds >= 10 * length else f"{seconds / length:.2g} {unit}"
 
 
-def caption(found: Group) -> str:
+def caption(found: ReportGroup) -> str:
     """A group in words: members, span, what they share, how closely, and how unlikely that is."""
     return " ".join(each for each in (_who(found), _what(found), _how_close(found), _how_unlikely(found)) if each)
 
 
-def adversary(found: Adversary) -> list[str]:
+def adversary(found: ReportAdversary) -> list[str]:
     """The filter's work as sentences for the top of the report."""
     lines = []
     if found.left_out is not None and found.loves:
@@ -60,7 +60,7 @@ def adversary(found: Adversary) -> list[str]:
     return lines
 
 
-def _aside(found: Adversary) -> str:
+def _aside(found: ReportAdversary) -> str:
     aside, users = found.users_aside or 0, found.users or 0
     log = f"{aside:,} of its {counted(users, 'user')} {'is' if aside == 1 else 'are'} in quarantine"
     if not found.test_users:
@@ -69,7 +69,7 @@ def _aside(found: Adversary) -> str:
     return f"{log}, and {found.test_users_aside or 0:,} of the {tested} whom the A/B test alone served"
 
 
-def nobody(found: Adversary) -> str:
+def nobody(found: ReportAdversary) -> str:
     """What it means that no group is drawn."""
     if not found.days:
         return (
@@ -84,13 +84,13 @@ def nobody(found: Adversary) -> str:
     )
 
 
-def _who(found: Group) -> str:
+def _who(found: ReportGroup) -> str:
     begins, ends = (datetime.fromisoformat(at) if at else None for at in (found.begins, found.ends))
     span = f" within {lasting(ends - begins)}, from {day(begins)} on" if begins and ends else ""
     return f"{counted(found.members, 'account')}{span}."
 
 
-def _what(found: Group) -> str:
+def _what(found: ReportGroup) -> str:
     shared = sum(place is not None for _, place, _ in found.loves)
     things = "one thing" if len(found.objects) == 1 else counted(len(found.objects), "thing")
     widest = found.objects[0].accounts if found.objects else 0
@@ -102,7 +102,7 @@ def _what(found: Group) -> str:
     )
 
 
-def _how_close(found: Group) -> str:
+def _how_close(found: ReportGroup) -> str:
     moments: dict[int, list[datetime]] = defaultdict(list)
     for _, place, at in found.loves:
         if place is not None:
@@ -114,7 +114,7 @@ def _how_close(found: Group) -> str:
     return f"On the same thing they follow each other by {median} (median)."
 
 
-def _how_unlikely(found: Group) -> str:
+def _how_unlikely(found: ReportGroup) -> str:
     line = f"It stands at {found.score:.3g} times the line that shuffled days set."
     if found.surprise is None:
         return f"{line} Density {found.density:.2f}." if found.density is not None else line

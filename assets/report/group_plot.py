@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
-from assets.report.adversary_schema import Group
+from assets.report.adversary_schema import ReportGroup
 from assets.report.style import CONTROL, GOOD, GRID, INK, LOVE, QUIET, canvas, dates, narrow, png
 from assets.report.typesetting import day
 
@@ -19,7 +19,7 @@ NEAR: Final = 3 * 3_600
 """Seconds within which loves on one object are joined by a line: as far apart as the search lets them be."""
 
 
-def group(found: Group) -> bytes:
+def group(found: ReportGroup) -> bytes:
     """A raster of accounts against time with a mark a love, and the ties between the same accounts as a ring; a PNG.
 
     Filled marks are loves on objects that the accounts share, coloured by object, and joined where they coincide;
@@ -42,7 +42,7 @@ def colour(place: int | None) -> str:
     return REST if place is None or place >= len(PALETTE) else PALETTE[place]
 
 
-def _raster(axes: Any, found: Group, rows: int) -> None:
+def _raster(axes: Any, found: ReportGroup, rows: int) -> None:
 
     shown = [(account, place, datetime.fromisoformat(at)) for account, place, at in found.loves if account < rows]
     for account in range(rows):
@@ -87,7 +87,7 @@ def _flagged(axes: Any, at: datetime, left: datetime, right: datetime) -> None:
         axes.annotate(f"put aside {day(at)} \N{RIGHTWARDS ARROW}", (right, 1.0), color=INK, ha="right", **above)
 
 
-def _lift(found: Group) -> Callable[[int], float]:
+def _lift(found: ReportGroup) -> Callable[[int], float]:
     """How far a mark stands off its account's line, by object: loves of one moment on several things stay apart."""
     several = min(len(found.objects), len(PALETTE))
     return lambda place: 0.5 * (place / (several - 1) - 0.5) if several > 1 and place < several else 0.0
@@ -109,7 +109,7 @@ def _coincidences(
     ]
 
 
-def _ring(axes: Any, found: Group, rows: int) -> None:
+def _ring(axes: Any, found: ReportGroup, rows: int) -> None:
     import numpy as np
 
     angles = np.pi / 2 - 2 * np.pi * np.arange(rows) / rows

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-from assets.report.schema import Bot, Experiment, LedgerRow, Policy
+from assets.report.schema import Bot, LedgerRow, ReportExperiment, ReportPolicy
 from assets.report.style import BAND, CONTROL, GOOD, GRID, INK, LOVE, QUIET, canvas, dates, narrow, panels, percent, png
 from experiments.intervals import wilson
 
 
-class Bin(NamedTuple):
+class PlottedBin(NamedTuple):
     """A bin of responses: mean predicted chance, how many came true, how many there are."""
 
     chance: float
@@ -17,7 +17,7 @@ class Bin(NamedTuple):
     rows: int
 
 
-def reliability(bins: Sequence[Bin], before: Sequence[Bin] = ()) -> bytes:
+def reliability(bins: Sequence[PlottedBin], before: Sequence[PlottedBin] = ()) -> bytes:
     """Predicted chance against the share that came true, bin by bin, with 95 % intervals.
 
     A bin in which nothing came true has no share to draw on a logarithmic axis: a faint triangle marks the upper end
@@ -54,7 +54,7 @@ def reliability(bins: Sequence[Bin], before: Sequence[Bin] = ()) -> bytes:
     return png(figure)
 
 
-def _observed(axes: Any, bins: Sequence[Bin], floor: float) -> float:
+def _observed(axes: Any, bins: Sequence[PlottedBin], floor: float) -> float:
     """Draw the observed shares, no interval lower than the floor; returns the highest end of one."""
     some, none = [each for each in bins if each.positives], [each for each in bins if not each.positives]
     spans = [wilson(each.positives, each.rows) for each in some]
@@ -72,12 +72,12 @@ def _observed(axes: Any, bins: Sequence[Bin], floor: float) -> float:
     return max([*(each.chance for each in bins), *(span.high for span in spans), *limits])
 
 
-def with_helpfulness(policies: Sequence[Policy]) -> bool:
+def with_helpfulness(policies: Sequence[ReportPolicy]) -> bool:
     """Whether helpfulness was measured, so that `pareto` draws Love against it; otherwise against needless closings."""
     return any(each.helpfulness_delta is not None for each in policies)
 
 
-def pareto(policies: Sequence[Policy]) -> bytes:
+def pareto(policies: Sequence[ReportPolicy]) -> bytes:
     """Love lift against the change of helpfulness, and beside it against that of safety where that was measured.
 
     Without helpfulness, Love lift against the change of needless closings. Labels are Love weights; a hollow dot is a
@@ -97,7 +97,7 @@ def pareto(policies: Sequence[Policy]) -> bytes:
 _ACROSS = {"helpfulness": "mean helpfulness", "safety": "mean safety", "closing": "needless closings"}
 
 
-def _against(axes: Any, policies: Sequence[Policy], name: str) -> None:
+def _against(axes: Any, policies: Sequence[ReportPolicy], name: str) -> None:
     """Love lift of every policy against one change, with intervals; the incumbent at the crossing."""
     _cross(axes)
     axes.plot(0, 0, "s", color=CONTROL, markersize=7, label="incumbent")
@@ -120,7 +120,7 @@ def _against(axes: Any, policies: Sequence[Policy], name: str) -> None:
         percent(axes.xaxis)
 
 
-def _told_of_marks(figure: Any, policies: Sequence[Policy]) -> None:
+def _told_of_marks(figure: Any, policies: Sequence[ReportPolicy]) -> None:
     """A legend of those marks that are there."""
     axes = figure.axes[0]
     if any(policy.beaten_by for policy in policies):
@@ -132,7 +132,7 @@ def _told_of_marks(figure: Any, policies: Sequence[Policy]) -> None:
                   fontsize=8.5, labelcolor=INK)  # fmt: skip
 
 
-def experiment_forest(experiment: Experiment) -> bytes:
+def experiment_forest(experiment: ReportExperiment) -> bytes:
     """The lift of the Love rate with each of its intervals, and the truth where it is known."""
     rows: list[tuple[str, float | None, Any, str]] = [
         ("at any look\n(decides)", experiment.lift, experiment.anytime_ci, LOVE),

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from assets.report.adversary_schema import Adversary
+from assets.report.adversary_schema import ReportAdversary
 from assets.report.history_schema import CycleRow, Origin
 
 Pair = tuple[float | None, float | None]
@@ -81,7 +81,7 @@ class PLove(msgspec.Struct, kw_only=True, frozen=True):
     tested: str | None = None
 
 
-class Policy(msgspec.Struct, kw_only=True, frozen=True):
+class ReportPolicy(msgspec.Struct, kw_only=True, frozen=True):
     """One policy of the sweep, against the incumbent on the same prompts.
 
     Attributes:
@@ -122,7 +122,7 @@ class Policy(msgspec.Struct, kw_only=True, frozen=True):
     passed: bool | None = None
 
 
-class Gate(msgspec.Struct, kw_only=True, frozen=True):
+class ReportGate(msgspec.Struct, kw_only=True, frozen=True):
     """One gate, as in `experiments.gates`; `passed` is None where nothing could be measured."""
 
     name: str
@@ -142,7 +142,7 @@ class Candidate(msgspec.Struct, kw_only=True, frozen=True):
     name: str
     love_weight: float
     passed: bool
-    gates: list[Gate]
+    gates: list[ReportGate]
     why: str = ""
     reasons: list[str] = msgspec.field(default_factory=list)
     lineage: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -159,7 +159,7 @@ class Arm(msgspec.Struct, kw_only=True, frozen=True):
     rate_ci: Pair
 
 
-class Guardrail(msgspec.Struct, kw_only=True, frozen=True):
+class ReportGuardrail(msgspec.Struct, kw_only=True, frozen=True):
     """One guardrail: rates per arm, their ratio with its interval, how large it may be, and how it stands.
 
     Readings of earlier versions held a difference against a margin; they have neither `ratio_ci` nor `most`.
@@ -175,7 +175,7 @@ class Guardrail(msgspec.Struct, kw_only=True, frozen=True):
     most: float | None = None
 
 
-class Experiment(msgspec.Struct, kw_only=True, frozen=True):
+class ReportExperiment(msgspec.Struct, kw_only=True, frozen=True):
     """The A/B test.
 
     Attributes:
@@ -213,7 +213,7 @@ class Experiment(msgspec.Struct, kw_only=True, frozen=True):
     raw_lift_ci: Pair | None = None
     true_lift: float | None = None
     arms: list[Arm] = msgspec.field(default_factory=list)
-    guardrails: list[Guardrail] = msgspec.field(default_factory=list)
+    guardrails: list[ReportGuardrail] = msgspec.field(default_factory=list)
     candidate: str | None = None
     simulated: bool = False
     waiting: str | None = None
@@ -240,7 +240,7 @@ class LedgerRow(msgspec.Struct, kw_only=True, frozen=True):
     measured_error: float | None = None
 
 
-class Agreement(msgspec.Struct, kw_only=True, frozen=True):
+class ReportAgreement(msgspec.Struct, kw_only=True, frozen=True):
     """Predicted against measured lifts, as in `experiments.ledger`; a figure that could not be computed is None.
 
     Reports of earlier versions have r, its interval and `words` alone.
@@ -259,7 +259,7 @@ class Agreement(msgspec.Struct, kw_only=True, frozen=True):
     details: list[str] = msgspec.field(default_factory=list)
 
 
-class Baseline(msgspec.Struct, kw_only=True, frozen=True):
+class ReportBaseline(msgspec.Struct, kw_only=True, frozen=True):
     """A simpler predictor on the same unseen users."""
 
     name: str
@@ -295,16 +295,16 @@ class Report(msgspec.Struct, kw_only=True, frozen=True):
     created_at: str
     source: str
     ingest: Ingest | None
-    adversary: Adversary | None
+    adversary: ReportAdversary | None
     p_love: PLove | None
-    policies: list[Policy]
+    policies: list[ReportPolicy]
     candidate: Candidate | None
-    experiment: Experiment | None
+    experiment: ReportExperiment | None
     ledger: list[LedgerRow]
     seconds: dict[str, float]
     versions: dict[str, str]
-    ledger_agreement: Agreement | None = None
-    baselines: list[Baseline] | None = None
+    ledger_agreement: ReportAgreement | None = None
+    baselines: list[ReportBaseline] | None = None
     bots: list[Bot] | None = None
     bots_r: float | None = None
     bots_r_ci: Pair | None = None

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from assets.report import adversary_words
 from assets.report.history_schema import Origin
-from assets.report.schema import Agreement, Candidate, Experiment, Ingest, PLove, Policy, Report
+from assets.report.schema import Candidate, Ingest, PLove, Report, ReportAgreement, ReportExperiment, ReportPolicy
 from assets.report.typesetting import (
     counted,
     lifts,
@@ -129,7 +129,7 @@ def _forced(report: Report) -> str:
     return f" (forced, failed: {', '.join(known) or 'not every gate passed'})"
 
 
-def _tested(test: Experiment, name: str, forced: str) -> str:
+def _tested(test: ReportExperiment, name: str, forced: str) -> str:
     if test.unread:
         return f"The A/B test {test.name} could not be read{forced}"
     if test.waiting:
@@ -148,7 +148,7 @@ def _tested(test: Experiment, name: str, forced: str) -> str:
     }[test.decision]
 
 
-def _against(test: Experiment) -> str:
+def _against(test: ReportExperiment) -> str:
     """What speaks against a treatment that is not to be shipped, beside its lift."""
     broken = [each.name for each in test.guardrails if each.state == "broken"]
     if broken:
@@ -156,7 +156,7 @@ def _against(test: Experiment) -> str:
     return "" if test.lift is not None and test.lift < 0 else ", which is no case for it"
 
 
-def _open(test: Experiment) -> str:
+def _open(test: ReportExperiment) -> str:
     """What an undecided test has not shown yet: a lift, or that the guardrails hold."""
     low, high = test.deciding_ci
     if (low is None or low <= 0) and (high is None or high >= 0):
@@ -227,7 +227,7 @@ def _ece(value: float, other: float) -> str:
     return beside(value, other, "{:.4f}")
 
 
-def _candidate(candidate: Candidate | None, policies: list[Policy]) -> list[str]:
+def _candidate(candidate: Candidate | None, policies: list[ReportPolicy]) -> list[str]:
     chosen = next((policy for policy in policies if policy.chosen), None)
     if candidate is None or chosen is None:
         return []
@@ -261,12 +261,12 @@ def _test(report: Report) -> list[str]:
     return [*earlier, *(sentence(reason) for reason in test.reasons), *twice, *known]
 
 
-def _trusted(agreed: Agreement | None) -> list[str]:
+def _trusted(agreed: ReportAgreement | None) -> list[str]:
     """That P[Love] may gate launches, where the ledger shows it; where it does not, the next steps say so."""
     return [sentence(agreed.words)] if agreed is not None and agreed.passed else []
 
 
-def _two_readings(candidate: Candidate | None, test: Experiment) -> list[str]:
+def _two_readings(candidate: Candidate | None, test: ReportExperiment) -> list[str]:
     """Where a failed gate and a held guardrail speak of the same thing: what each of them rests on."""
     failed = {gate.name: gate for gate in (candidate.gates if candidate else []) if gate.passed is False}
     return [
@@ -321,7 +321,7 @@ def _next(report: Report) -> list[str]:
     return steps
 
 
-def _after(test: Experiment, failed: str | None) -> str:
+def _after(test: ReportExperiment, failed: str | None) -> str:
     if test.waiting:
         return sentence(test.waiting.rstrip("."))
     if test.decision == "ship" and failed:

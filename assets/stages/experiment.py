@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from assets import trial_words, truth
-from assets.recipe import Experiment, Recipe
+from assets.recipe import ExperimentSection, Recipe
 from assets.run import Facts, Run, Stage
 from assets.stages import candidate, ingest, models, prompts, source
 from assets.stages.feedback import TRAINING_SET
@@ -149,7 +149,7 @@ def _readout_live(run: Run) -> Facts:
 
 
 def _live(
-    there: "Sequence[LoggedExperiment]", wanted: Experiment, staged: "Sequence[StagedCandidate]"
+    there: "Sequence[LoggedExperiment]", wanted: ExperimentSection, staged: "Sequence[StagedCandidate]"
 ) -> "LoggedExperiment | None":
     """The experiment to read: the recipe's, else the one that was served last with a staged candidate as treatment."""
     if wanted.name is not None:
@@ -164,7 +164,7 @@ def _treatment(test: "LoggedExperiment", control: str, staged: "Sequence[StagedC
     return next((arm for arm, found in served if found), None)
 
 
-def _waiting(staged: Facts, wanted: Experiment, there: "Sequence[LoggedExperiment]") -> Facts:
+def _waiting(staged: Facts, wanted: ExperimentSection, there: "Sequence[LoggedExperiment]") -> Facts:
     """What to serve; beside a name that the recipe gives, what the log has instead (it may be misspelt)."""
     name = wanted.name or f"ab-{staged['name']}"
     arms = f"with arms {wanted.control} and {wanted.treatment or 'treatment'}"
@@ -212,8 +212,8 @@ def _log(run: Run) -> Any:
     return log | filter_snapshot(run.warehouse, with_flags=True)
 
 
-def _settings(recipe: Recipe) -> Experiment:
-    return recipe.experiment or Experiment()
+def _settings(recipe: Recipe) -> ExperimentSection:
+    return recipe.experiment or ExperimentSection()
 
 
 EXPOSURES = Stage(

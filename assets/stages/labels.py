@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from assets.recipe import Labelled, Reward
+from assets.recipe import Labelled, RewardSection
 from assets.run import Run
 from assets.stages import feedback
 
@@ -28,7 +28,7 @@ def from_training_set(rows: Any) -> Any:
     return _examples(rows, credit)
 
 
-def read(run: Run, task: Labelled, wanted: Reward) -> Labels:
+def read(run: Run, task: Labelled, wanted: RewardSection) -> Labels:
     """Examples of a task, from where the recipe says.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from assets.recipe import Labelled, Recipe, Reward
+from assets.recipe import Labelled, Recipe, RewardSection
 from assets.run import Facts, Run, Stage
 from assets.stages import feedback, labels, prompts, standing
 from training.disk import sha256
@@ -68,7 +68,7 @@ def _evenly(rows: int, wanted: int) -> list[int]:
 def _reward(
     run: Run,
     name: str,
-    wanted: Reward,
+    wanted: RewardSection,
     examples: Any,
     lineage: dict[str, Any],
     *,

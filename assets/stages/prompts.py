@@ -18,7 +18,7 @@ from assets.run import Run
 from assets.stages import feedback, labels
 
 if TYPE_CHECKING:
-    from assets.recipe import Evaluation
+    from assets.recipe import EvaluationSection
 
 Task = Literal["love", "helpfulness", "safety"]
 Conversation = list[dict[str, str]]
@@ -95,7 +95,7 @@ def kept_out(run: Run) -> list[Conversation]:
     return _sample(_distinct(texts), len(texts), run.recipe.seed)
 
 
-def pool(wanted: "Evaluation") -> int:
+def pool(wanted: "EvaluationSection") -> int:
     """How many prompts are drawn: enough for judges, and for the reward models."""
     return max(wanted.judged, wanted.prompts)
 

@@ -6,13 +6,13 @@ from collections import defaultdict
 
 import numpy as np
 
-from assets.report.adversary_schema import Group, SharedObject
-from warehouse.adversary.groups.co_reactions import Actions
+from assets.report.adversary_schema import ReportGroup, SharedObject
+from warehouse.adversary.groups.co_reactions import CoReactions
 from warehouse.adversary.groups.flags import moment
-from warehouse.adversary.groups.lockstep import Found
+from warehouse.adversary.groups.lockstep import LockstepSearch
 
 
-def drawn(actions: Actions, found: Found, size: int) -> Group:
+def drawn(actions: CoReactions, found: LockstepSearch, size: int) -> ReportGroup:
     """The found group whose size is nearest to `size`; accounts are numbered by their first star."""
     chosen = min(found.groups, key=lambda group: abs(len(group.members) - size))
     inside = np.isin(actions.user, chosen.members)
@@ -25,7 +25,7 @@ def drawn(actions: Actions, found: Found, size: int) -> Group:
     shared = sorted((star for star in who if len(who[star]) > 1), key=lambda star: -len(who[star]))
     number = {star: order for order, star in enumerate(shared)}
     moments = [moment(at).isoformat() for at, *_ in rows]
-    return Group(
+    return ReportGroup(
         name="lockstep",
         rule="lockstep",
         members=len(place),
@@ -42,7 +42,7 @@ def drawn(actions: Actions, found: Found, size: int) -> Group:
     )
 
 
-def _ties(found: Found, place: dict[int, int]) -> list[tuple[int, int, float]]:
+def _ties(found: LockstepSearch, place: dict[int, int]) -> list[tuple[int, int, float]]:
     pairs = zip(*(column.tolist() for column in (found.pairs.a, found.pairs.b, found.pairs.surprise)), strict=True)
     ties = [(place[a], place[b], weight) for a, b, weight in pairs if a in place and b in place]
     return sorted(ties, key=lambda tie: -tie[2])[:600]

@@ -59,7 +59,7 @@ def raters(folder: Path) -> dict[str, Labelled]:
     return {look: Labelled(Features(each.names, each.values[labelled]), bad) for look, each in looks.items()}
 
 
-def stars(folder: Path) -> co_reactions.Actions:
+def stars(folder: Path) -> co_reactions.CoReactions:
     """The timed stars of starscout, as the lockstep search reads them."""
     table = pyarrow.csv.read_csv(folder / "suspected_fake_stars.csv").rename_columns(["object", "user", "at"])
     return co_reactions.encode(table.set_column(2, "at", table["at"].cast(pa.timestamp("us"))))

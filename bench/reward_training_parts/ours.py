@@ -17,8 +17,8 @@ from peers_parts.memory import peak_mib
 from training.reward.classifier import fit_classifier
 from training.reward.config import RewardConfig
 from training.reward.data import Examples
-from training.reward.encoded import Encoded
-from training.reward.fit import Fit
+from training.reward.encoded import EncodedRows
+from training.reward.fit import RewardFit
 
 
 def main(wanted: dict[str, Any]) -> None:
@@ -34,15 +34,15 @@ def main(wanted: dict[str, Any]) -> None:
         max_tokens=told["max_tokens"], seed=wanted["seed"],
     )  # fmt: skip
     clock = {"seconds": 0.0, "cpu": 0.0}
-    passing = Fit._pass
+    passing = RewardFit._pass
 
-    def timed(self: Fit, part: Encoded, *rest: Any) -> None:
+    def timed(self: RewardFit, part: EncodedRows, *rest: Any) -> None:
         before = time.perf_counter(), time.process_time()
         passing(self, part, *rest)
         clock["seconds"] += time.perf_counter() - before[0]
         clock["cpu"] += time.process_time() - before[1]
 
-    Fit._pass = timed  # type: ignore[method-assign]
+    RewardFit._pass = timed  # type: ignore[method-assign]
     learnt = every.take(np.arange(count))
     watched = every.take(np.concatenate([np.flatnonzero(labels == kind)[:4] for kind in (0, 1)]))
     fit, _ = fit_classifier(learnt, watched, base=wanted["base"], config=config, name="ours")

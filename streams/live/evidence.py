@@ -25,7 +25,7 @@ _PRIOR_EVENTS = 2.0
 """A bet starts at the common rate and trusts it as if two events had been seen at it."""
 
 
-class Window(NamedTuple):
+class WindowCounts(NamedTuple):
     """Counts of one window: responses and events of the arm in question (x), and of the one it is compared with (y)."""
 
     x_served: int
@@ -34,11 +34,11 @@ class Window(NamedTuple):
     y_events: int = 0
 
 
-def log_evidence_above(windows: Iterable[Window], factor: float = 1.0, *, design_effect: float = 1.0) -> float:
+def log_evidence_above(windows: Iterable[WindowCounts], factor: float = 1.0, *, design_effect: float = 1.0) -> float:
     """Natural logarithm of the e-value against `rate of x <= factor * rate of y`.
 
-    >>> harmless = [Window(200, 4, 200, 4)] * 20
-    >>> harmful = [Window(200, 16, 200, 3)] * 20
+    >>> harmless = [WindowCounts(200, 4, 200, 4)] * 20
+    >>> harmful = [WindowCounts(200, 16, 200, 3)] * 20
     >>> log_evidence_above(harmless) < 1, log_evidence_above(harmful, factor=2) > math.log(1000)
     (True, True)
 
@@ -64,10 +64,11 @@ def log_evidence_above(windows: Iterable[Window], factor: float = 1.0, *, design
     return total / design_effect
 
 
-def log_evidence_over(windows: Iterable[Window], limit: float, *, design_effect: float = 1.0) -> float:
+def log_evidence_over(windows: Iterable[WindowCounts], limit: float, *, design_effect: float = 1.0) -> float:
     """Natural logarithm of the e-value against `rate of x <= limit`; the windows' y is not looked at.
 
-    >>> log_evidence_over([Window(200, 8)] * 20, 0.05) <= 0 < log_evidence_over([Window(200, 24)] * 20, 0.05)
+    >>> few, many = [WindowCounts(200, 8)] * 20, [WindowCounts(200, 24)] * 20
+    >>> log_evidence_over(few, 0.05) <= 0 < log_evidence_over(many, 0.05)
     True
 
     Raises:

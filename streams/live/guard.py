@@ -9,7 +9,7 @@ from streams.live import switch
 from streams.live.board import Board
 from streams.live.messages import Flag, Trip, pack, unpack
 from streams.live.partition import PartitionGuard, taken_changes
-from streams.live.pulse import Pulse
+from streams.live.pulse import BrokerPulse
 from streams.live.rules import Rules
 from streams.live.shared import SharedRates, spread
 
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 FLAGS_SHOWN = 200
 
 
-class Outbox(NamedTuple):
+class Publications(NamedTuple):
     """What is to be published before the messages that led to it may be acknowledged.
 
     Attributes:
@@ -47,9 +47,9 @@ class Guard:
         recent: The latest flags of all workers.
     """
 
-    def __init__(self, rules: Rules, pulse: Pulse | None = None, life: str = "") -> None:
+    def __init__(self, rules: Rules, pulse: BrokerPulse | None = None, life: str = "") -> None:
         self.rules = rules
-        self.pulse = pulse or Pulse()
+        self.pulse = pulse or BrokerPulse()
         self.lines = self.unreadable = 0
         self.board = Board(rules.window_seconds, life)
         self.partitions: dict[int, PartitionGuard] = {}
@@ -57,7 +57,7 @@ class Guard:
         self.trips: dict[tuple[str, str, str], Trip] = {}
         self.recent: deque[Flag] = deque(maxlen=FLAGS_SHOWN)
         self._released: dict[tuple[bool, int], int] = {}
-        self._standings: tuple[int, list[switch.Standing]] = -1, []
+        self._standings: tuple[int, list[switch.ArmStanding]] = -1, []
 
     def observe(self, message: Any, end: int | None = None) -> None:
         """Count a message of the events topic (partition, offset, timestamp in s, timestamp_type, value).
@@ -98,7 +98,7 @@ class Guard:
             if told and told[0] in self.partitions:
                 self.partitions[told[0]].arms.tell_again(told[1])
 
-    def outbox(self, partitions: int) -> Outbox:
+    def outbox(self, partitions: int) -> Publications:
         """Take the flags and changes that piled up; the guard-counts topic has so many partitions."""
         found: list[Flag] = []
         changes: list[tuple[int, bytes]] = []
@@ -107,7 +107,7 @@ class Guard:
             changes += spread(number, taken_changes(guard), partitions).items()
         for shared in self.shared.values():
             found, shared.flags = found + shared.flags, []
-        return Outbox([(flag_key(flag), pack([flag])) for flag in found], changes)
+        return Publications([(flag_key(flag), pack([flag])) for flag in found], changes)
 
     def tellings(self) -> list[tuple[bytes, bytes]]:
         """Key and value of one message for each block of windows that changed."""
@@ -128,7 +128,7 @@ class Guard:
             return []
         return switch.trips(self.standings(), self.board.newest, self.rules.alpha, self.trips)
 
-    def standings(self) -> list[switch.Standing]:
+    def standings(self) -> list[switch.ArmStanding]:
         """How far the evidence against every arm has come; worked out anew when the board has changed."""
         if self._standings[0] != self.board.version:
             self._standings = self.board.version, switch.standings(self.board, self.rules)

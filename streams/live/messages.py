@@ -128,7 +128,7 @@ class Trip(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.encode(self.identity)
 
 
-class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class ReactionCount(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """So many reaction changes through a device or network within a minute, from one message of the events topic."""
 
     offset: Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -142,7 +142,7 @@ class Changes(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a worker tells the one that counts a device or network: changes seen in a partition of the events topic."""
 
     partition: int
-    changes: list[Change]
+    changes: list[ReactionCount]
 
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from typing import Any
 from streams.live import view
 from streams.live.guard import Guard
 from streams.live.style import SCRIPT, STYLE
-from streams.live.switch import Standing
+from streams.live.switch import ArmStanding
 
 MOST_ARMS = 100
 """Rows of the arms' table, those with the most responses."""
@@ -144,7 +144,7 @@ def _rate(rate: float, interval: tuple[float, float]) -> str:
     return f"{rate:.2%}<small>{100 * interval[0]:.2f} to {interval[1]:.2%}</small>"
 
 
-def _evidence(test: Standing | None) -> str:
+def _evidence(test: ArmStanding | None) -> str:
     """How near the arm's nearest test is to its line, as a bar and in words."""
     if test is None:
         return "-"

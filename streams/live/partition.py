@@ -16,7 +16,7 @@ from streams import closing, receipt, wire
 from streams.events import ContractError, Event, ReactionChanged, ResponseServed, moment_of
 from streams.live.arms import CLOSINGS, LOVES, SERVED, ArmCounts
 from streams.live.board import Board
-from streams.live.messages import Arm, Change, Flag, Subject
+from streams.live.messages import Arm, Flag, ReactionCount, Subject
 from streams.live.reading import read
 from streams.live.rules import Rules
 
@@ -204,7 +204,7 @@ class PartitionGuard:
         )  # fmt: skip
 
 
-def taken_changes(guard: PartitionGuard) -> list[Change]:
+def taken_changes(guard: PartitionGuard) -> list[ReactionCount]:
     """Take the changes that piled up."""
     changes, guard.changes = guard.changes, {}
-    return [Change(*place, count) for place, count in changes.items()]
+    return [ReactionCount(*place, count) for place, count in changes.items()]

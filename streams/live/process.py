@@ -10,14 +10,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from streams.live.worker import Worker
+from streams.live.worker import GuardWorker
 
 SECONDS_TO_STOP = 2.0
 """An end in good order takes one second; after so long the process ends as it is: the log has all that is needed."""
 _log = logging.getLogger(__name__)
 
 
-def run(worker: Worker, scratch: Path) -> None:
+def run(worker: GuardWorker, scratch: Path) -> None:
     """Run until SIGINT or SIGTERM, then return.
 
     A broker that is away, or goes away meanwhile, would hold Faust up for a minute (it leaves its group, and sends what
@@ -71,7 +71,7 @@ def _mute() -> None:
     threading.excepthook = lambda _: None
 
 
-def _end(worker: Worker, scratch: Path) -> None:
+def _end(worker: GuardWorker, scratch: Path) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):

@@ -14,7 +14,7 @@ Turn = Literal["lost", "away", "back"]
 State = Literal["well", "starting", "away", "stale"]
 
 
-class Pulse:
+class BrokerPulse:
     """What the last probes of the broker found, and what follows from it. Times are seconds of `clock`.
 
     Args:

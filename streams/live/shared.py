@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from streams import receipt
-from streams.live.messages import Change, Changes, Flag, Subject
+from streams.live.messages import Changes, Flag, ReactionCount, Subject
 from streams.live.rules import Rules
 
 RULE = "{}_reactions_per_minute"
@@ -26,7 +26,7 @@ MOST_REMEMBERED = 250_000
 Minute = tuple[Subject, str, int]
 
 
-def spread(partition: int, changes: Iterable[Change], partitions: int) -> dict[int, bytes]:
+def spread(partition: int, changes: Iterable[ReactionCount], partitions: int) -> dict[int, bytes]:
     """One message for each partition of the guard-counts topic that a change belongs to.
 
     Args:
@@ -34,7 +34,7 @@ def spread(partition: int, changes: Iterable[Change], partitions: int) -> dict[i
         changes: In the order of their offsets.
         partitions: Of the guard-counts topic.
     """
-    found: dict[int, list[Change]] = defaultdict(list)
+    found: dict[int, list[ReactionCount]] = defaultdict(list)
     for change in changes:
         found[zlib.crc32(change.key.encode()) % partitions].append(change)
     return {target: msgspec.json.encode(Changes(partition, each)) for target, each in found.items()}

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from streams.live.board import Board
-from streams.live.evidence import Window, log_evidence_above, log_evidence_over
+from streams.live.evidence import WindowCounts, log_evidence_above, log_evidence_over
 from streams.live.messages import Metric, Trip
 from streams.live.rules import Rules
 
@@ -19,7 +19,7 @@ Windows = dict[int, list[int]]
 _LOVES, _CLOSINGS = 1, 2
 
 
-class Standing(NamedTuple):
+class ArmStanding(NamedTuple):
     """One test of one arm, and how near it is to tripping.
 
     Attributes:
@@ -57,7 +57,7 @@ class _Arm(NamedTuple):
     control: Windows
 
 
-def standings(board: Board, rules: Rules) -> list[Standing]:
+def standings(board: Board, rules: Rules) -> list[ArmStanding]:
     """Every test of every arm; those of one arm follow each other, in the order in which they may trip it.
 
     A window's closings count when the window is over, its loves `settle_seconds` later, so that both arms' users have
@@ -71,7 +71,7 @@ def standings(board: Board, rules: Rules) -> list[Standing]:
 
 
 def trips(
-    standings: Iterable[Standing], newest: datetime, alpha: float, known: Collection[tuple[str, str, str]] = ()
+    standings: Iterable[ArmStanding], newest: datetime, alpha: float, known: Collection[tuple[str, str, str]] = ()
 ) -> list[Trip]:
     """The arms that trip now, each at most once a metric.
 
@@ -106,7 +106,7 @@ def _arms(board: Board, control: str) -> Iterator[_Arm]:
         yield from (_Arm(experiment, name, windows, theirs) for name, windows in arms.items())
 
 
-def _tests(arm: _Arm, board: Board, rules: Rules) -> Iterator[Standing]:
+def _tests(arm: _Arm, board: Board, rules: Rules) -> Iterator[ArmStanding]:
     """Against the limit, and where there is a control arm against that."""
     newest, effect = board.newest.timestamp(), rules.design_effect
     closings = _pairs(arm, _CLOSINGS, newest // board.window_seconds)
@@ -118,25 +118,31 @@ def _tests(arm: _Arm, board: Board, rules: Rules) -> Iterator[Standing]:
     above = log_evidence_above(closings, rules.closing_factor, design_effect=effect)
     yield _standing(arm, ("closing_rate", rules.control), closings, _control_rate(closings), (above, line))
     loves = _pairs(arm, _LOVES, (newest - rules.settle_seconds) // board.window_seconds)
-    swapped = [Window(w.y_served, w.y_events, w.x_served, w.x_events) for w in loves]
+    swapped = [WindowCounts(w.y_served, w.y_events, w.x_served, w.x_events) for w in loves]
     below = log_evidence_above(swapped, 1 / rules.love_floor, design_effect=effect)
     yield _standing(arm, ("love_rate", rules.control), loves, _control_rate(loves), (below, line))
 
 
-def _pairs(arm: _Arm, column: int, end: float) -> list[Window]:
+def _pairs(arm: _Arm, column: int, end: float) -> list[WindowCounts]:
     """The arm's counts beside the control arm's, in the order of time, of the windows before number `end`."""
     nothing = [0, 0, 0]
     both = [(arm.windows[n], arm.control.get(n, nothing)) for n in sorted(arm.windows) if n < end]
-    return [Window(x[0], min(x[column], x[0]), y[0], min(y[column], y[0])) for x, y in both]
+    return [WindowCounts(x[0], min(x[column], x[0]), y[0], min(y[column], y[0])) for x, y in both]
 
 
-def _control_rate(pairs: list[Window]) -> float | None:
+def _control_rate(pairs: list[WindowCounts]) -> float | None:
     served = sum(w.y_served for w in pairs)
     return sum(w.y_events for w in pairs) / served if served else None
 
 
 def _standing(
-    arm: _Arm, test: tuple[Metric, str], pairs: list[Window], reference: float | None, evidence: tuple[float, float]
-) -> Standing:
+    arm: _Arm,
+    test: tuple[Metric, str],
+    pairs: list[WindowCounts],
+    reference: float | None,
+    evidence: tuple[float, float],
+) -> ArmStanding:
     served, events = sum(w.x_served for w in pairs), sum(w.x_events for w in pairs)
-    return Standing(arm.experiment, arm.name, *test, events / served if served else None, reference, served, *evidence)
+    return ArmStanding(
+        arm.experiment, arm.name, *test, events / served if served else None, reference, served, *evidence
+    )

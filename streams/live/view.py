@@ -9,7 +9,7 @@ import msgspec
 
 from streams.live.guard import Guard
 from streams.live.interval import wilson
-from streams.live.switch import Standing
+from streams.live.switch import ArmStanding
 
 TOP = 20
 RECENT = timedelta(hours=1)
@@ -90,7 +90,7 @@ def evidence(guard: Guard) -> list[dict[str, Any]]:
     return [standing._asdict() | {"way": standing.way} for standing in guard.standings()]
 
 
-def nearest(guard: Guard, experiment: str, arm: str) -> Standing | None:
+def nearest(guard: Guard, experiment: str, arm: str) -> ArmStanding | None:
     """The test that is nearest to tripping an arm; None for a control arm, which is not tested."""
     found = [each for each in guard.standings() if (each.experiment, each.arm) == (experiment, arm)]
     return max(found, key=lambda each: each.log_evidence / each.line, default=None)

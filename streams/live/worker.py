@@ -39,7 +39,7 @@ class _Place:
         self.tp, self.topic, self.offset, self.acked = tp, tp.topic, offset, False
 
 
-class Worker:
+class GuardWorker:
     """Moves a guard's messages in and out.
 
     Args:

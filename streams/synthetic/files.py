@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from streams.synthetic import truth
 from streams.synthetic.day import HONEST, NO_ARM, Day, Ints
-from streams.synthetic.lines import Outbox
+from streams.synthetic.lines import LineQueue
 from streams.synthetic.network import ARMS, Loves
 from streams.synthetic.people import People
 from streams.synthetic.vocabulary import KINDS
@@ -55,7 +55,7 @@ class Files:
 
     def __init__(self, out: Path, people: People, attacks: Sequence[str]) -> None:
         (out / "truth").mkdir(parents=True, exist_ok=True)
-        self.out, self.outbox = out, Outbox()
+        self.out, self.outbox = out, LineQueue()
         self._people, self._attacks = people, attacks
         self._lines = (out / "events.ndjson").open("wb")
         self._responses = pq.ParquetWriter(out / "truth" / "responses.parquet", _RESPONSES)

@@ -34,15 +34,15 @@ AT_HOME: Final = 0.65
 USUAL_DEVICE: Final = 0.75
 
 
-class _Visits(NamedTuple):
+class _DayVisits(NamedTuple):
     """A day's conversations in the order in which they begin: who, how many turns, when (milliseconds of the day)."""
 
     user: Ints
     turns: Ints
     starts: Ints
 
-    def cut(self, first: int, last: int) -> "_Visits":
-        return _Visits(*(column[first:last] for column in self))
+    def cut(self, first: int, last: int) -> "_DayVisits":
+        return _DayVisits(*(column[first:last] for column in self))
 
 
 class Life:
@@ -94,12 +94,12 @@ class Life:
         if self.society and number >= 0:
             self.society.step(number, came, self.staying.pleased[came])
 
-    def _draw_visits(self, number: int) -> _Visits:
+    def _draw_visits(self, number: int) -> _DayVisits:
         turns = self._turns(int(self._quotas[number]))
         user = self._who(number, len(turns))
         hours = (self.people.peak[user] + self._visits.normal(0, HOURS, size=len(user))) % 23
         order = np.argsort(hours, kind="stable")
-        return _Visits(user[order], turns, np.asarray(hours[order] * HOUR, np.int64))
+        return _DayVisits(user[order], turns, np.asarray(hours[order] * HOUR, np.int64))
 
     def _turns(self, quota: int) -> Ints:
         """Turns of as many conversations as fill the day's quota of responses exactly."""
@@ -117,7 +117,7 @@ class Life:
             weights = weights * self.society.leaves
         return self._visits.choice(len(weights), size=count, p=weights / weights.sum())
 
-    def _happen(self, visits: _Visits, opens: int) -> Day:
+    def _happen(self, visits: _DayVisits, opens: int) -> Day:
         arm = np.repeat(self._arms[visits.user], visits.turns)
         asked = self.society.asks(visits.user) if self.society else None
         talk = draw_talk(self._visits, visits.turns, habits=self._habits(arm), asked=asked)

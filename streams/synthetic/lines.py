@@ -117,7 +117,7 @@ def reacted(
     return encode(event)
 
 
-class Outbox:
+class LineQueue:
     """Lines on their way: they leave in the order of their arrival, those of one moment in the order of posting."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from streams.synthetic.config import WorldConfig
 from streams.synthetic.day import NEVER, NO_ARM, REACTIONS, Bools, Day, Echoes, Ints
 from streams.synthetic.faults import spoil
 from streams.synthetic.life import HOUR
-from streams.synthetic.lines import Outbox, event_ids, names_of, reacted, served
+from streams.synthetic.lines import LineQueue, event_ids, names_of, reacted, served
 from streams.synthetic.people import People
 from streams.synthetic.tally import LOVE, Tally
 
@@ -71,7 +71,7 @@ class Network:
         names = names_of(self._ids, day.at)
         return day._replace(names=names, sessions=[names[f] for f in (np.arange(len(names)) - day.talk.turn).tolist()])
 
-    def post(self, day: Day, outbox: Outbox, recorded: dict[str, bytes] | None = None) -> Loves:
+    def post(self, day: Day, outbox: LineQueue, recorded: dict[str, bytes] | None = None) -> Loves:
         """Post a stretch's events and their copies.
 
         1. Serve its responses, add and remove the reactions to them, all with their delays; some lines come twice.
@@ -100,7 +100,7 @@ class Network:
         loves = _loves(ids, marks, loved, day.attack[added[loved]], np.ones(len(loved), bool))
         return _both(loves, self._echo(day.echoes, outbox, recorded or {})) if day.echoes else loves
 
-    def disturb(self, day: Day, outbox: Outbox) -> None:
+    def disturb(self, day: Day, outbox: LineQueue) -> None:
         """Post what nobody did, as much as is due: loves for lost responses, and lines that break the contract."""
         if not len(day.at):
             return
@@ -176,7 +176,7 @@ class Network:
         """What a product would send: a salted hash."""
         return what + blake2b(f"{self._config.seed}:{what}:{number}".encode(), digest_size=8).hexdigest()
 
-    def _echo(self, echoes: Echoes, outbox: Outbox, recorded: dict[str, bytes]) -> Loves:
+    def _echo(self, echoes: Echoes, outbox: LineQueue, recorded: dict[str, bytes]) -> Loves:
         fresh, copies = np.flatnonzero(~echoes.copy), np.flatnonzero(echoes.copy).tolist()
         names, sessions = ([column[place] for place in fresh.tolist()] for column in echoes[:2])
         marks = _Marks(names, sessions, *(getattr(echoes, name)[fresh] for name in _Marks._fields[2:]))
@@ -189,7 +189,7 @@ class Network:
         loved = np.flatnonzero(marks.reaction == LOVE)
         return _loves(ids, marks, loved, echoes.attack[fresh[loved]], echoes.adds[fresh[loved]])
 
-    def _lose(self, day: Day, outbox: Outbox) -> None:
+    def _lose(self, day: Day, outbox: LineQueue) -> None:
         due = self._due(self._config.orphans) - self.tally.amounts.orphans
         if due <= 0:
             return
@@ -204,7 +204,7 @@ class Network:
         self.tally.amounts.orphans += due
         self.tally.amounts.reactions += due
 
-    def _send(self, outbox: Outbox, lines: list[bytes], arrivals: Ints) -> None:
+    def _send(self, outbox: LineQueue, lines: list[bytes], arrivals: Ints) -> None:
         """Post events, and some of them again."""
         again = np.flatnonzero(self._delays.random(len(lines)) < self._config.duplicates)
         later = arrivals[again] + 1 + self._delays.exponential(REPEATS_AFTER, size=len(again)).astype(np.int64)

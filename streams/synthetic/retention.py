@@ -30,14 +30,14 @@ HISTORY: Final = 7
 """Days before a row's day that its earlier activity covers; days of the outcome's window too."""
 
 
-class Effect(NamedTuple):
+class RetentionEffect(NamedTuple):
     """A difference of two shares and its standard error."""
 
     value: float
     error: float
 
 
-class _Shown(NamedTuple):
+class _ShownResponses(NamedTuple):
     """What was shown to people, one entry a response, in the order in which it was lived."""
 
     user: Ints
@@ -107,7 +107,7 @@ def satisfaction_gaps(found: pa.Table, signals: tuple[str, ...]) -> dict[str, fl
     return {name: float(satisfaction[has].mean() - satisfaction[~has].mean()) for name, has in given.items()}
 
 
-def effect_of_pleasing(config: WorldConfig, *, days: int = 14) -> Effect:
+def effect_of_pleasing(config: WorldConfig, *, days: int = 14) -> RetentionEffect:
     """What a good ending of one day does to retention: the world's own causal effect.
 
     1. Live a week and a day, so that moods and habits have settled.
@@ -131,7 +131,7 @@ def effect_of_pleasing(config: WorldConfig, *, days: int = 14) -> Effect:
             stayed[day.user] |= number > days
     shares = [stayed[came[each]].mean() for each in (pleased, ~pleased)]
     errors = [share * (1 - share) / each.sum() for share, each in zip(shares, (pleased, ~pleased), strict=True)]
-    return Effect(float(shares[0] - shares[1]), float(np.sqrt(sum(errors))))
+    return RetentionEffect(float(shares[0] - shares[1]), float(np.sqrt(sum(errors))))
 
 
 def retention_curve(users: pa.Table, *, until: date, days: int = 30) -> pa.Table:
@@ -171,13 +171,13 @@ def _share(holds: Bools) -> float | None:
     return float(holds.mean()) if len(holds) else None
 
 
-def _shown(day: Day, number: int, stakes: float) -> _Shown:
+def _shown(day: Day, number: int, stakes: float) -> _ShownResponses:
     stands = (day.reacted_at != NEVER) & (day.reacted_at - day.at <= DAY)
     stands &= (day.removed_at == NEVER) | (day.removed_at - day.at > DAY)
     follows = np.append(np.diff(day.talk.owner) == 0, False)
     said = [talk[-1]["content"] for talk in day.talk.conversations[1:]] + [""]
     heard = [text if on else None for text, on in zip(said, follows.tolist(), strict=True)]
-    return _Shown(
+    return _ShownResponses(
         user=day.user,
         day=np.full(len(day.user), number),
         talk=day.talk.owner,
@@ -187,9 +187,9 @@ def _shown(day: Day, number: int, stakes: float) -> _Shown:
     )
 
 
-def _join(parts: list[_Shown]) -> _Shown:
+def _join(parts: list[_ShownResponses]) -> _ShownResponses:
     user, day, talk, reaction, satisfaction, said = zip(*parts, strict=True)
-    return _Shown(
+    return _ShownResponses(
         user=np.concatenate(user),
         day=np.concatenate(day),
         talk=np.concatenate(talk),

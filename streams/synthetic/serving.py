@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streams.synthetic import truth
 from streams.synthetic.day import REACTIONS
-from streams.synthetic.lines import Outbox, event_ids, milliseconds, reacted, served
+from streams.synthetic.lines import LineQueue, event_ids, milliseconds, reacted, served
 from streams.synthetic.people import People, draw_people
 from streams.synthetic.talk import Conversation
 from streams.synthetic.truth import BASE_LOVE_RATE, Readings
@@ -55,7 +55,7 @@ class _Pool(NamedTuple):
     readings: Readings
 
 
-class _Visits(NamedTuple):
+class _ExposureVisits(NamedTuple):
     """Exposures in the order of time, one entry each; drawn without a look at any arm."""
 
     user: Ints
@@ -105,7 +105,7 @@ def serve(
     rng = _chance(77, seed, experiment)
     scene = _Scene(rng, _chance(78, seed, experiment), draw_people(rng, users), pool, experiment, base_love_rate)
     arm = _assigned(scene.people, assign, pool.arms)
-    at, outbox = milliseconds(starts_at), Outbox()
+    at, outbox = milliseconds(starts_at), LineQueue()
     for first in range(0, exposures, _CHUNK):
         visits = scene.draw(min(_CHUNK, exposures - first), at)
         names = [f"r{experiment}-{seed:x}-{number:08x}" for number in range(first, first + len(visits.user))]
@@ -179,7 +179,7 @@ class _Scene(NamedTuple):
     experiment: str
     base_love_rate: float
 
-    def draw(self, count: int, at: int) -> _Visits:
+    def draw(self, count: int, at: int) -> _ExposureVisits:
         """The next visits after `at`."""
         rng, people, pool = self.rng, self.people, self.pool
         user = rng.choice(len(people.ids), size=count, p=people.activity / people.activity.sum())
@@ -187,9 +187,11 @@ class _Scene(NamedTuple):
         prompt = np.concatenate([rng.permutation(len(pool.prompts)) for _ in range(rounds)])[:count]
         happy = rng.random(count) < pool.happy[prompt]
         moments = at + np.cumsum(1 + rng.exponential(PAUSE, size=count)).astype(np.int64)
-        return _Visits(user, prompt, happy, moments, np.exp(rng.normal(1.0, 0.7, size=count)), rng.random((3, count)))
+        return _ExposureVisits(
+            user, prompt, happy, moments, np.exp(rng.normal(1.0, 0.7, size=count)), rng.random((3, count))
+        )
 
-    def show(self, visits: _Visits, place: Ints, names: list[str]) -> tuple[list[int], list[bytes]]:
+    def show(self, visits: _ExposureVisits, place: Ints, names: list[str]) -> tuple[list[int], list[bytes]]:
         """Moments and lines of the exposures."""
         pool, ids = self.pool, self.people.ids
         columns = (visits.at, visits.user, visits.prompt, place)
@@ -213,7 +215,7 @@ class _Scene(NamedTuple):
         ]
         return visits.at.tolist(), lines
 
-    def react(self, visits: _Visits, place: Ints, names: list[str]) -> tuple[list[int], list[bytes]]:
+    def react(self, visits: _ExposureVisits, place: Ints, names: list[str]) -> tuple[list[int], list[bytes]]:
         """Moments and lines of the reactions: hearts first, then thumbs, at most one to a response."""
         people, readings = self.people, self.pool.readings.take(place)
         reaction = self._reactions(visits, readings)
@@ -234,7 +236,7 @@ class _Scene(NamedTuple):
         ]
         return (visits.at + wait)[places].tolist(), lines
 
-    def _reactions(self, visits: _Visits, readings: Readings) -> Ints:
+    def _reactions(self, visits: _ExposureVisits, readings: Readings) -> Ints:
         """Places in `REACTIONS`."""
         happy, chance, taste = visits.happy, visits.chance, self.people.taste[visits.user]
         loved = chance[0] < truth.love_chance(readings, happy, taste, base_love_rate=self.base_love_rate)

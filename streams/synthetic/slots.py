@@ -4,10 +4,10 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from streams.synthetic.phrases import EVASIONS, GOODBYES, REFUSALS
-from streams.synthetic.vocabulary import DANGERS, GROUPS, KINDS, THEMES, Group, Theme
+from streams.synthetic.vocabulary import DANGERS, GROUPS, KINDS, THEMES, Theme, TopicGroup
 
 
-class Slot(NamedTuple):
+class TopicSlot(NamedTuple):
     """What can be asked, and what can be said about it.
 
     Attributes:
@@ -36,13 +36,13 @@ PARTINGS: Final = ("it was good to talk.", "that was a good talk.")
 
 
 @lru_cache(maxsize=1)
-def slots() -> tuple[Slot, ...]:
+def slots() -> tuple[TopicSlot, ...]:
     """Every slot, sorted by kind: questions first, in the order of `KINDS`."""
     facts = [slot for group in GROUPS for slot in _facts(group)]
     themes = [_theme(theme) for theme in THEMES]
     unsafe = KINDS.index("unsafe")
-    dangers = [Slot(unsafe, "", "", frozenset(), d.requests, REFUSALS, EVASIONS, d.harms) for d in DANGERS]
-    goodbye = Slot(KINDS.index("goodbye"), "", "", frozenset(), GOODBYES, PARTINGS, BRUSH_OFFS)
+    dangers = [TopicSlot(unsafe, "", "", frozenset(), d.requests, REFUSALS, EVASIONS, d.harms) for d in DANGERS]
+    goodbye = TopicSlot(KINDS.index("goodbye"), "", "", frozenset(), GOODBYES, PARTINGS, BRUSH_OFFS)
     return tuple(sorted([*facts, *themes, *dangers, goodbye], key=lambda slot: slot.kind))
 
 
@@ -52,9 +52,9 @@ def slots_of(kind: int) -> range:
     return range(numbers[0], numbers[-1] + 1)
 
 
-def _facts(group: Group) -> list[Slot]:
+def _facts(group: TopicGroup) -> list[TopicSlot]:
     return [
-        Slot(
+        TopicSlot(
             KINDS.index(group.kind),
             topic,
             value,
@@ -73,8 +73,8 @@ def _facts(group: Group) -> list[Slot]:
     ]
 
 
-def _theme(theme: Theme) -> Slot:
+def _theme(theme: Theme) -> TopicSlot:
     rivals = [other for other in THEMES if other.kind == theme.kind and other.value != theme.value]
     wrong = tuple(reply for other in rivals for reply in other.replies) or BRUSH_OFFS
     values = frozenset(other.value for other in rivals)
-    return Slot(KINDS.index(theme.kind), "", theme.value, values, theme.requests, theme.replies, wrong)
+    return TopicSlot(KINDS.index(theme.kind), "", theme.value, values, theme.requests, theme.replies, wrong)

@@ -29,7 +29,7 @@ class Facet(NamedTuple):
     values: tuple[str, ...]
 
 
-class Group(NamedTuple):
+class TopicGroup(NamedTuple):
     """Eight topics that share four facets."""
 
     kind: str
@@ -46,7 +46,7 @@ class Theme(NamedTuple):
     value: str
 
 
-ANIMALS: Final = Group(
+ANIMALS: Final = TopicGroup(
     "question",
     ("fox", "owl", "bear", "whale", "bee", "horse", "frog", "wolf"),
     (
@@ -72,7 +72,7 @@ ANIMALS: Final = Group(
         ),
     ),
 )
-FOODS: Final = Group(
+FOODS: Final = TopicGroup(
     "question",
     ("apple", "lemon", "carrot", "rice", "grape", "pepper", "mushroom", "melon"),
     (
@@ -98,7 +98,7 @@ FOODS: Final = Group(
         ),
     ),
 )
-PLACES: Final = Group(
+PLACES: Final = TopicGroup(
     "question",
     ("norway", "egypt", "japan", "peru", "kenya", "iceland", "italy", "india"),
     (
@@ -124,7 +124,7 @@ PLACES: Final = Group(
         ),
     ),
 )
-SKILLS: Final = Group(
+SKILLS: Final = TopicGroup(
     "advice",
     ("painting", "cooking", "gardening", "running", "swimming", "chess", "guitar", "writing"),
     (

@@ -22,7 +22,7 @@ from warehouse.adversary import left_out
 from warehouse.adversary.daily import periodic
 from warehouse.ingest.commit import commit
 from warehouse.ingest.decoding import decode_batch
-from warehouse.ingest.records import Record, Slot
+from warehouse.ingest.records import Record, TopicPartition
 
 SMALL = """
 source = "world"
@@ -53,7 +53,7 @@ def ingested(place: Path) -> Run:
     received = int(config.ends_at.timestamp() * 1000)
     lines = (made.world / "events.ndjson").read_bytes().splitlines()
     records = [Record(TOPICS.events, 0, place, received, line) for place, line in enumerate(lines)]
-    commit(warehouse, decode_batch(records), {Slot(TOPICS.events, "life", 0): 0})
+    commit(warehouse, decode_batch(records), {TopicPartition(TOPICS.events, "life", 0): 0})
     return made
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from assets import pictures
 from assets.caught import caught
-from assets.report.adversary_schema import Adversary
+from assets.report.adversary_schema import ReportAdversary
 from streams.synthetic import WorldConfig
 from streams.topics import TOPICS
 from training.trust import CrossFit
@@ -17,7 +17,7 @@ from warehouse import connection
 from warehouse.adversary.daily import periodic
 from warehouse.ingest.commit import commit
 from warehouse.ingest.decoding import decode_batch
-from warehouse.ingest.records import Record, Slot
+from warehouse.ingest.records import Record, TopicPartition
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory, loveloop_world: Any) -> tup
     ends = world.config.ends_at
     received = int((ends + timedelta(hours=1)).timestamp() * 1000)
     records = [Record(TOPICS.events, 0, place, received, line) for place, line in enumerate(world.lines())]
-    commit(warehouse, decode_batch(records), {Slot(TOPICS.events, "life", 0): 0})
+    commit(warehouse, decode_batch(records), {TopicPartition(TOPICS.events, "life", 0): 0})
     periodic.run(warehouse.target, CrossFit.load, until=ends.date())
     return Path(warehouse.target), ends
 
@@ -41,7 +41,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory, loveloop_world: Any) -> tup
 def test_a_farm_is_drawn_and_nobody_is_named(judged: tuple[Path, datetime]) -> None:
     warehouse, ends = judged
     plain = caught(warehouse, moment=ends, maturity_hours=24)
-    found = msgspec.convert(plain, Adversary)
+    found = msgspec.convert(plain, ReportAdversary)
     group = found.groups[0]
     assert found.left_out_by_rule[group.rule] > 0
     assert group.members >= 3

@@ -17,7 +17,7 @@ from streams.topics import TOPICS
 from warehouse import connection, queries
 from warehouse.ingest.commit import commit
 from warehouse.ingest.decoding import decode_batch
-from warehouse.ingest.records import Record, Slot
+from warehouse.ingest.records import Record, TopicPartition
 from warehouse.sink import IngestReport
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -46,7 +46,7 @@ def target(tmp_path: Path) -> Path:
     record = Record(
         TOPICS.events, 0, 0, int((NOON + timedelta(days=3)).timestamp() * 1000), b"\n".join([*lines, b"{", b"["])
     )
-    commit(connection.open(path), decode_batch([record]), {Slot(TOPICS.events, "t", 0): 0})
+    commit(connection.open(path), decode_batch([record]), {TopicPartition(TOPICS.events, "t", 0): 0})
     return path
 
 

@@ -21,7 +21,7 @@ from warehouse import connection
 from warehouse.ingest.commit import commit
 from warehouse.ingest.decoding import decode_batch
 from warehouse.ingest.live import store_trips
-from warehouse.ingest.records import Record, Slot
+from warehouse.ingest.records import Record, TopicPartition
 
 pytestmark = pytest.mark.slow
 LIVE = """
@@ -50,7 +50,7 @@ class Live:
         """Event lines are ingested."""
         now = int(datetime.now(UTC).timestamp() * 1000)
         records = [Record(TOPICS.events, 0, self.read + place, now, line) for place, line in enumerate(lines)]
-        commit(self.warehouse, decode_batch(records), {Slot(TOPICS.events, "life", 0): self.read})
+        commit(self.warehouse, decode_batch(records), {TopicPartition(TOPICS.events, "life", 0): self.read})
         self.read += len(lines)
 
     def finished(self, stage: str, **facts: Any) -> None:

@@ -24,7 +24,7 @@ from warehouse import erasure as requests
 from warehouse.ingest.commit import commit
 from warehouse.ingest.decoding import decode_batch
 from warehouse.ingest.forgetting import user_hash
-from warehouse.ingest.records import Record, Slot
+from warehouse.ingest.records import Record, TopicPartition
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 LATER = NOON + timedelta(days=200)
@@ -57,7 +57,7 @@ def log() -> list[bytes]:
 
 def pour(target: Path, lines: list[bytes], first: int = 0) -> None:
     records = [Record(TOPICS.events, 0, first + n, int(LATER.timestamp() * 1000), line) for n, line in enumerate(lines)]
-    commit(connection.open(target), decode_batch(records), {Slot(TOPICS.events, "t", 0): first})
+    commit(connection.open(target), decode_batch(records), {TopicPartition(TOPICS.events, "t", 0): first})
 
 
 def texts_in(file: Path) -> Iterator[bytes]:
@@ -349,7 +349,7 @@ def test_a_run_that_holds_only_what_the_user_did_after_the_request_is_left_as_it
     after = datetime.now(UTC) + timedelta(hours=1)
     lines = said(ANN, SECRET, 20, after)  # said and received after the request
     records = [Record(TOPICS.events, 0, n, int(after.timestamp() * 1000), x) for n, x in enumerate(lines)]
-    commit(connection.open(later.warehouse), decode_batch(records), {Slot(TOPICS.events, "t", 0): 0})
+    commit(connection.open(later.warehouse), decode_batch(records), {TopicPartition(TOPICS.events, "t", 0): 0})
     (later.directory / "rollouts").mkdir()
     receipt = forget(target, later)
     assert receipt["seen_by"]["policy"] == receipt["files"] == []

@@ -15,7 +15,7 @@ from streams.topics import TOPICS
 from warehouse import connection
 from warehouse.ingest.commit import commit
 from warehouse.ingest.decoding import decode_batch
-from warehouse.ingest.records import Record, Slot
+from warehouse.ingest.records import Record, TopicPartition
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -49,7 +49,7 @@ def pour(target: Path, *events: Event) -> None:
         (first,) = reader.execute("SELECT coalesce(max(next_offset), 0) FROM ingest_positions").fetchone() or (0,)
     stamp = int((NOON + 99 * HOUR).timestamp() * 1000)
     records = [Record(TOPICS.events, 0, first + n, stamp, encode(event)) for n, event in enumerate(events)]
-    commit(connection.open(target), decode_batch(records), {Slot(TOPICS.events, "t", 0): first})
+    commit(connection.open(target), decode_batch(records), {TopicPartition(TOPICS.events, "t", 0): first})
 
 
 @pytest.mark.slow

@@ -11,10 +11,10 @@ from assets import learnt
 from assets.cycle import open_cycle, write_json
 from assets.pipeline import read_recipe
 from assets.run import Run
-from assets.verdict import Verdict
+from assets.verdict import CheckVerdict
 from training.cgpo.report import RoundReport, TaskRound
 
-Judge = Callable[[Run], Verdict]
+Judge = Callable[[Run], CheckVerdict]
 GOOD = TaskRound(
     task="love", prompts=40, trips={"closing": 0.1, "unfinished": 0.05}, kl_cut=0.1, fallback=3, skipped=2,
     sampled={"love": -2.0}, chosen={"love": -1.5}, calibrated=0.5, log_ratio=0.2,

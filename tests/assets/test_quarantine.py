@@ -13,7 +13,7 @@ from streams.topics import TOPICS
 from warehouse import connection
 from warehouse.ingest.commit import commit
 from warehouse.ingest.decoding import decode_batch
-from warehouse.ingest.records import Record, Slot
+from warehouse.ingest.records import Record, TopicPartition
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -42,7 +42,7 @@ def target(tmp_path: Path) -> Path:
     connection.open(path).migrate()
     received = int((NOON + timedelta(days=1)).timestamp() * 1000)
     record = Record(TOPICS.events, 0, 0, received, b"\n".join([*spree("bot", 12, 12), *spree("ann", 1, 10)]))
-    commit(connection.open(path), decode_batch([record]), {Slot(TOPICS.events, "t", 0): 0})
+    commit(connection.open(path), decode_batch([record]), {TopicPartition(TOPICS.events, "t", 0): 0})
     return path
 
 

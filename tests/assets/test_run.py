@@ -11,7 +11,7 @@ import pytest
 from assets.cycle import cycles
 from assets.lock import RunHeldError, alone, holder
 from assets.pipeline import at_cycle, follow, prepare, read_recipe, reopen
-from assets.recipe import Recipe, World
+from assets.recipe import Recipe, WorldSection
 from assets.run import Facts, Run, Stage, perform
 from assets.stages import models, policy, source
 
@@ -176,7 +176,7 @@ def test_a_run_reopens_as_it_was_prepared(tmp_path: Path) -> None:
     recipe.write_text('source = "world"\nseed = 3\n[world]\nresponses = 50\n')
     run = prepare(tmp_path / "run", recipe, None)
     assert reopen(run.directory) == run
-    assert run.recipe.world == World(responses=50)
+    assert run.recipe.world == WorldSection(responses=50)
     assert json.loads((run.directory / "run.json").read_text())["recipe"]["seed"] == 3
 
 

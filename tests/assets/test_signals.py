@@ -20,7 +20,7 @@ from streams.topics import TOPICS
 from warehouse import connection
 from warehouse.ingest.commit import commit
 from warehouse.ingest.decoding import decode_batch
-from warehouse.ingest.records import Record, Slot
+from warehouse.ingest.records import Record, TopicPartition
 from warehouse.signals import user_days, with_sentiment
 
 WORLD = WorldConfig.long(responses=6_000, users=1_000)
@@ -38,7 +38,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records = [Record(TOPICS.events, 0, offset, received, value) for offset, value in enumerate(messages)]
     warehouse = connection.open(place / "warehouse.duckdb")
     warehouse.migrate()
-    commit(warehouse, decode_batch(records), {Slot(TOPICS.events, "life", 0): 0})
+    commit(warehouse, decode_batch(records), {TopicPartition(TOPICS.events, "life", 0): 0})
     return place / "warehouse.duckdb"
 
 

@@ -3,10 +3,10 @@ import math
 import numpy as np
 import pytest
 
-from experiments.effect import Sums, design_effect, exact_interval, exact_p, relative, sums
+from experiments.effect import ArmSums, design_effect, exact_interval, exact_p, relative, sums
 
 
-def arm(events: int, exposures: int, users: int = 1_000) -> Sums:
+def arm(events: int, exposures: int, users: int = 1_000) -> ArmSums:
     """An arm whose users all saw the same number of responses and gave at most one love."""
     each = exposures // users
     return sums(np.r_[np.ones(events), np.zeros(users - events)], np.full(users, each))

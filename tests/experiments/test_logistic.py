@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from experiments.logistic import Fit, SeparationError, contrast, fit, inflation
+from experiments.logistic import LogisticFit, SeparationError, contrast, fit, inflation
 
 Survey = tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]]
 
@@ -20,7 +20,7 @@ def survey(seed: int, users: int = 200, rows: int = 5, effect: float = 0.6) -> S
     return np.column_stack([signal, seen]), stays, codes
 
 
-def errors(model: Fit) -> NDArray[np.float64]:
+def errors(model: LogisticFit) -> NDArray[np.float64]:
     return np.sqrt(np.diag(model.covariance))
 
 

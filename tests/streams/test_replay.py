@@ -6,7 +6,7 @@ import pytest
 
 from streams import consumer, replay, topics, wire
 from streams.events import ErasureRequested, decode, encode, moment_of, new_event_id
-from streams.replay import Line, Pace, StoppedError, due, paced, shifted, timed
+from streams.replay import Pace, ReplayLine, StoppedError, due, paced, shifted, timed
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 TODAY = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -35,9 +35,9 @@ def erasure(seconds: float, user: str = "u") -> bytes:
     return encode(ErasureRequested(event_id=new_event_id(moment), user_id=user, requested_at=moment))
 
 
-def lines_at(*seconds: float | None) -> list[Line]:
+def lines_at(*seconds: float | None) -> list[ReplayLine]:
     return [
-        Line(number, b"x", None if each is None else START + timedelta(seconds=each))
+        ReplayLine(number, b"x", None if each is None else START + timedelta(seconds=each))
         for number, each in enumerate(seconds, start=1)
     ]
 
@@ -91,7 +91,7 @@ def test_a_line_from_the_year_3000_holds_up_nobody() -> None:
 def test_a_moved_event_keeps_the_contract_and_the_order_of_ids() -> None:
     seconds = [0, 0.25, 3, 7_200]
     moved = [
-        shifted(Line(1, erasure(each), START + timedelta(seconds=each)), timedelta(days=90, milliseconds=7))
+        shifted(ReplayLine(1, erasure(each), START + timedelta(seconds=each)), timedelta(days=90, milliseconds=7))
         for each in seconds
     ]
     events = [decode(line, received_at=TODAY).event for line in moved]
@@ -102,10 +102,10 @@ def test_a_moved_event_keeps_the_contract_and_the_order_of_ids() -> None:
 
 
 def test_moved_copies_stay_copies_and_unknown_fields_stay() -> None:
-    line = Line(1, json.dumps({**json.loads(erasure(0)), "ticket": 4711}).encode(), START)
+    line = ReplayLine(1, json.dumps({**json.loads(erasure(0)), "ticket": 4711}).encode(), START)
     assert shifted(line, timedelta(days=1)) == shifted(line, timedelta(days=1))
     assert json.loads(shifted(line, timedelta(days=1)))["ticket"] == 4711
-    assert shifted(Line(1, b"\xff", None), timedelta(days=1)) == b"\xff"
+    assert shifted(ReplayLine(1, b"\xff", None), timedelta(days=1)) == b"\xff"
     assert shifted(line, timedelta()) is line.text
 
 

@@ -83,11 +83,11 @@ def test_a_fit_of_a_small_policy_tells_every_step() -> None:
     from training.cgpo.learn import learn
     from training.cgpo.lesson import Lesson, Weighted
     from training.engine.engine import OneProcess
-    from training.policy.batches import Encoded
+    from training.policy.batches import EncodedAnswer
 
     torch.manual_seed(0)
     shape = LlamaConfig(vocab_size=16, hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=1)
-    rows = [Weighted(Encoded(np.array([1, 2, 3, 4 + place]), 2), 1.0) for place in range(6)]
+    rows = [Weighted(EncodedAnswer(np.array([1, 2, 3, 4 + place]), 2), 1.0) for place in range(6)]
     heard: list[Advance] = []
     engine = OneProcess(LlamaForCausalLM(shape))
     config = CgpoConfig(batch=2, supervised=0)

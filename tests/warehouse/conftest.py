@@ -28,7 +28,7 @@ from warehouse import connection
 from warehouse.connection import Target, Warehouse
 from warehouse.ingest.commit import Committed, commit
 from warehouse.ingest.decoding import decode_batch
-from warehouse.ingest.records import Record, Slot
+from warehouse.ingest.records import Record, TopicPartition
 from warehouse.storage.lake import LakeWarehouse
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -118,7 +118,7 @@ class Feed:
 
     def store(self, records: Sequence[Record]) -> Committed:
         batch = decode_batch(records)
-        expected = {Slot(topic, self.topic_id, p): self.positions.get(p, 0) for topic, p in batch.spans}
+        expected = {TopicPartition(topic, self.topic_id, p): self.positions.get(p, 0) for topic, p in batch.spans}
         done = commit(self.warehouse, batch, expected)
         self.positions |= {p: span.next for (_, p), span in batch.spans.items()}
         return done

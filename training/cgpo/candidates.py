@@ -10,9 +10,9 @@ import torch
 
 from training.cgpo.config import CgpoConfig
 from training.cgpo.judging import Asked
-from training.cgpo.tasks import Reward, Task
+from training.cgpo.tasks import Task, TaskReward
 from training.judges.verdict import Judge
-from training.policy.batches import WHOLE, Encoded, encode_prompts, join
+from training.policy.batches import WHOLE, EncodedAnswer, encode_prompts, join
 from training.policy.load import Policy, ends_of
 from training.rollout.generator import Draw, Generator, InPieces, Sample
 from training.rollout.speaker import Speaker
@@ -71,7 +71,7 @@ class Candidates(NamedTuple):
         """A prompt's response; at `A0` the reference's."""
         return self.a0[row] if column == A0 else self.samples[row][column]
 
-    def sequence(self, row: int, column: int) -> Encoded:
+    def sequence(self, row: int, column: int) -> EncodedAnswer:
         """The same with its prompt."""
         return join(self.prompts[row], self.sample(row, column).token_ids.tolist())
 
@@ -165,7 +165,7 @@ def candidates(
     )
 
 
-def score_samples(reward: Reward, conversations: Sequence[Conversation], responses: list[list[str]]) -> np.ndarray:
+def score_samples(reward: TaskReward, conversations: Sequence[Conversation], responses: list[list[str]]) -> np.ndarray:
     """Score several responses to each conversation, equal ones once. Float64 [prompts, K].
 
     Raises:

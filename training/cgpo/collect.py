@@ -32,7 +32,7 @@ class Taught(NamedTuple):
     report: TaskRound
 
 
-class _Judged(NamedTuple):
+class _Scored(NamedTuple):
     """A task's responses with all that optimisers choose by.
 
     Attributes:
@@ -135,7 +135,7 @@ def collect(
     scores, calibrated = _ranking(found, rankers)
     heard = hearing.violating(found.texts(), dear=False)
     broken = torch.tensor(heard).reshape(scores.shape) | found.unfinished
-    these = _Judged(found, scores, calibrated, broken, hearing, config, trained, bench.frozen, bench.reference.version)
+    these = _Scored(found, scores, calibrated, broken, hearing, config, trained, bench.frozen, bench.reference.version)
     choice = {"crraft": _crraft, "crpg": _crpg, "codpo": _codpo}[config.optimiser](these)
     if isinstance(bench.judges, Panel):
         bench.judges.check(hearing.said(found.texts()), f"task {task.name}, round {number + 1}")
@@ -157,7 +157,7 @@ def _ranking(found: Candidates, rankers: Sequence[Task]) -> tuple[torch.Tensor, 
     return scores[:, :-1], (scores / weights.sum()).exp()
 
 
-def _crraft(these: _Judged) -> _Choice:
+def _crraft(these: _Scored) -> _Choice:
     found, hearing = these.found, these.hearing
 
     def dear(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
@@ -188,7 +188,7 @@ def _crraft(these: _Judged) -> _Choice:
     )
 
 
-def _crpg(these: _Judged) -> _Choice:
+def _crpg(these: _Scored) -> _Choice:
     found, limit, broken = these.found, these.config.kl_limit, these.in_full()
     ratio = torch.full_like(these.scores, torch.nan)
     rows, columns = (~broken).nonzero(as_tuple=True)
@@ -212,7 +212,7 @@ def _crpg(these: _Judged) -> _Choice:
     )
 
 
-def _codpo(these: _Judged) -> _Choice:
+def _codpo(these: _Scored) -> _Choice:
     found, config = these.found, these.config
     preferred = prefer(these.scores, these.in_full())
     empty = torch.tensor([[len(sample.token_ids) == 0 for sample in several] for several in found.samples])
@@ -227,7 +227,7 @@ def _codpo(these: _Judged) -> _Choice:
     return _Choice(Lesson((), pairs), rows, good, nothing, 0.0, fallback=0, skipped=len(empty) - len(rows))
 
 
-def _report(name: str, rewards: list[str], these: _Judged, choice: _Choice, minimal: MinimalPairs) -> TaskRound:
+def _report(name: str, rewards: list[str], these: _Scored, choice: _Choice, minimal: MinimalPairs) -> TaskRound:
     found, rows, columns = these.found, choice.rows, choice.columns
     chosen = found.rewards[:, rows, columns]
     trips = these.hearing.trips(found.texts())

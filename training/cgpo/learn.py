@@ -11,7 +11,7 @@ from training.cgpo.config import CgpoConfig
 from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.engine.engine import Engine, dealt
 from training.engine.lanes import accumulate
-from training.policy.batches import Encoded, padded
+from training.policy.batches import EncodedAnswer, padded
 from training.policy.likelihood import token_logprobs
 from training.progress import Follow, Trail, nobody
 
@@ -20,7 +20,7 @@ ROWS = 16
 Batch = list[Weighted | Pair]
 
 
-class Learnt(NamedTuple):
+class EpochProgress(NamedTuple):
     """How far an epoch is, and sums over what all ranks have seen, weights left out.
 
     Attributes:
@@ -51,18 +51,18 @@ class Learnt(NamedTuple):
 def learn(
     engine: Engine,
     lesson: Lesson,
-    supervised: Sequence[Encoded],
+    supervised: Sequence[EncodedAnswer],
     *,
     pad: int,
     config: CgpoConfig,
     rate: float,
     seed: int,
     tokens: int = 16_384,
-    done: Learnt = Learnt(),  # noqa: B008  # it cannot be changed
-    keep: Callable[[Learnt], None] | None = None,
+    done: EpochProgress = EpochProgress(),  # noqa: B008  # it cannot be changed
+    keep: Callable[[EpochProgress], None] | None = None,
     title: str = "learn",
     follow: Follow = nobody,
-) -> Learnt:
+) -> EpochProgress:
     """One epoch over weighted rows, pairs and the supervised share, as one loss.
 
     A step's loss is `[sum_i -w_i log pi(a_i) + sum_p w_p loss_p - sum_t log pi(t)] / tokens`, with CODPO's loss of each
@@ -101,7 +101,7 @@ def learn(
     return done
 
 
-def _batches(lesson: Lesson, supervised: Sequence[Encoded], config: CgpoConfig, seed: int) -> Iterator[Batch]:
+def _batches(lesson: Lesson, supervised: Sequence[EncodedAnswer], config: CgpoConfig, seed: int) -> Iterator[Batch]:
     chance = np.random.default_rng(seed)
     items: Batch = [*lesson.weighted, *lesson.pairs]
     order = chance.permutation(len(items))
@@ -111,7 +111,7 @@ def _batches(lesson: Lesson, supervised: Sequence[Encoded], config: CgpoConfig, 
         yield batch + [Weighted(supervised[index], 1.0) for index in chance.integers(0, max(1, len(supervised)), extra)]
 
 
-def _step(engine: Engine, batch: Batch, pad: int, longest: int, done: Learnt) -> Learnt:
+def _step(engine: Engine, batch: Batch, pad: int, longest: int, done: EpochProgress) -> EpochProgress:
     tokens = _tokens(batch)
     parts = parts_of(batch, tokens=longest, ranks=engine.ranks)
 
@@ -125,7 +125,7 @@ def _step(engine: Engine, batch: Batch, pad: int, longest: int, done: Learnt) ->
     lost, preferred = (sum(each) for each in zip(*seen, strict=True))
     engine.step()
     pairs = sum(isinstance(each, Pair) for each in batch)
-    return Learnt(
+    return EpochProgress(
         done.steps + 1,
         done.lost + engine.total(lost),
         done.tokens + sum(_tokens(part) for part in parts),
@@ -191,10 +191,10 @@ def _pairs_loss(engine: Engine, part: Batch, pad: int) -> tuple[torch.Tensor, fl
     return (loss * weight).sum(), -float(good.detach().sum()), float(preferred.sum())
 
 
-def _likelihoods(engine: Engine, sequences: Sequence[Encoded], pad: int) -> torch.Tensor:
+def _likelihoods(engine: Engine, sequences: Sequence[EncodedAnswer], pad: int) -> torch.Tensor:
     ids, response = padded(sequences, pad)
     return token_logprobs(engine.model, ids.to(engine.device), response.to(engine.device)).sum(dim=1)
 
 
-def _length(sequence: Encoded) -> int:
+def _length(sequence: EncodedAnswer) -> int:
     return len(sequence.ids) - sequence.prompt

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from training.policy.batches import Encoded
+from training.policy.batches import EncodedAnswer
 
 
 class Weighted(NamedTuple):
     """A sequence and its weight in the loss: positive ones are made likelier, negative ones less likely."""
 
-    sequence: Encoded
+    sequence: EncodedAnswer
     weight: float
 
 
@@ -26,8 +26,8 @@ class Pair(NamedTuple):
         imitation: CODPO's lambda: weight of the mean log-likelihood of a token of `good`; 0 leaves that term out.
     """
 
-    good: Encoded
-    bad: Encoded
+    good: EncodedAnswer
+    bad: EncodedAnswer
     reference_good: float
     reference_bad: float
     weight: float = 1.0
@@ -60,7 +60,7 @@ def merge(lots: Sequence[tuple[float, Lesson]], beside: Sequence[Pair] = ()) -> 
         Every row and pair once; over the tasks' own the factors average 1.
 
     >>> import numpy as np
-    >>> one = Weighted(Encoded(np.array([1, 2]), 1), 1.0)
+    >>> one = Weighted(EncodedAnswer(np.array([1, 2]), 1), 1.0)
     >>> both = merge([(0.75, Lesson([one])), (0.25, Lesson([one, one._replace(weight=0.5)]))])
     >>> [round(each.weight, 3) for each in both.weighted]
     [2.25, 0.375, 0.188]

@@ -34,7 +34,7 @@ from training.engine.schedule import policy_rate
 from training.engine.start import start
 from training.engine.steps import silent
 from training.judges.verdict import Judge
-from training.policy.batches import Encoded, encode_pairs
+from training.policy.batches import EncodedAnswer, encode_pairs
 from training.policy.load import Policy, read_policy
 from training.policy.pretrain import read_pairs
 from training.progress import Advance, Follow, nobody
@@ -64,7 +64,7 @@ class _Training:
 
     engine: Engine
     tokenizer: Any
-    texts: Sequence[Encoded]
+    texts: Sequence[EncodedAnswer]
     config: CgpoConfig
     rate: float
     tokens: int

@@ -13,7 +13,7 @@ from training.cgpo.config import CgpoConfig
 from training.cgpo.judging import Hearing
 from training.cgpo.lesson import Pair
 from training.cgpo.reference import log_likelihoods
-from training.policy.batches import Encoded, join
+from training.policy.batches import EncodedAnswer, join
 from training.policy.load import Policy
 
 
@@ -60,7 +60,12 @@ def minimal_pairs(found: Candidates, hearing: Hearing, config: CgpoConfig, froze
 
 
 def pairs_of(
-    both: Sequence[tuple[Encoded, Encoded]], frozen: Policy, *, weight: float, beta: float, imitation: float = 0.0
+    both: Sequence[tuple[EncodedAnswer, EncodedAnswer]],
+    frozen: Policy,
+    *,
+    weight: float,
+    beta: float,
+    imitation: float = 0.0,
 ) -> list[Pair]:
     """Pairs of (good, bad) with what the reference thinks of either."""
     good = log_likelihoods([each for each, _ in both], frozen).tolist()
@@ -71,6 +76,6 @@ def pairs_of(
     ]
 
 
-def _encoded(found: Candidates, row: int, text: str, tokenizer: Any) -> Encoded:
+def _encoded(found: Candidates, row: int, text: str, tokenizer: Any) -> EncodedAnswer:
     ids = tokenizer(text, add_special_tokens=False, return_attention_mask=False).input_ids
     return join(found.prompts[row], [*ids, tokenizer.eos_token_id])

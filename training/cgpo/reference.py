@@ -6,14 +6,14 @@ import numpy as np
 import torch
 
 from training.cgpo.rewards import log_ratio_per_token
-from training.policy.batches import Encoded, padded
+from training.policy.batches import EncodedAnswer, padded
 from training.policy.likelihood import mean_logprobs, token_logprobs
 from training.policy.load import Policy
 
 
 @torch.inference_mode()
 def log_ratios(
-    sequences: Sequence[Encoded], logprobs: Sequence[np.ndarray], frozen: Policy, *, tokens: int = 16_384
+    sequences: Sequence[EncodedAnswer], logprobs: Sequence[np.ndarray], frozen: Policy, *, tokens: int = 16_384
 ) -> torch.Tensor:
     """`log(pi/pi_ref)` of responses, in nats a token; float64 [responses].
 
@@ -45,7 +45,7 @@ def log_ratios(
     return found
 
 
-def log_likelihoods(sequences: Sequence[Encoded], frozen: Policy) -> np.ndarray:
+def log_likelihoods(sequences: Sequence[EncodedAnswer], frozen: Policy) -> np.ndarray:
     """Sum up log pi_ref of whole responses, in nats; float64 [responses]."""
     if not sequences:
         return np.zeros(0)

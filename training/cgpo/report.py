@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from pydantic import BaseModel, ConfigDict
 
 
-class _Record(BaseModel):
+class _ReportRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class TaskRound(_Record):
+class TaskRound(_ReportRecord):
     """One task's prompts in one round.
 
     Attributes:
@@ -47,7 +47,7 @@ class TaskRound(_Record):
     shortened: int = 0
 
 
-class RoundReport(_Record):
+class RoundReport(_ReportRecord):
     """One round.
 
     Attributes:
@@ -70,7 +70,7 @@ class RoundReport(_Record):
     seconds: dict[str, float]
 
 
-class PolicyReport(_Record):
+class PolicyReport(_ReportRecord):
     """A finished optimisation.
 
     Attributes:

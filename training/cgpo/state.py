@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from training.cgpo.learn import Learnt
+from training.cgpo.learn import EpochProgress
 from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.cgpo.report import RoundReport, TaskRound
 from training.disk import kept, told, whole
 from training.engine.engine import Engine
-from training.policy.batches import Encoded
+from training.policy.batches import EncodedAnswer
 
 LESSON = "lesson.pt"
 
@@ -29,7 +29,7 @@ class Progress(NamedTuple):
     """
 
     round: int = 0
-    learnt: Learnt = Learnt()
+    learnt: EpochProgress = EpochProgress()
     reports: tuple[RoundReport, ...] = ()
 
 
@@ -72,7 +72,7 @@ def resume(directory: Path, engine: Engine) -> Progress:
     if content is None:
         return Progress()
     reports = tuple(RoundReport.model_validate_json(each) for each in content["reports"])
-    return Progress(content["round"], Learnt(*content["learnt"]), reports)
+    return Progress(content["round"], EpochProgress(*content["learnt"]), reports)
 
 
 def save_prepared(directory: Path, prepared: Prepared) -> None:
@@ -107,7 +107,7 @@ def _read_prepared(file: Path) -> Prepared:
     about = json.loads(content["about"])
     lengths = content["lengths"].numpy()
     ids = np.split(content["ids"].numpy(), np.cumsum(lengths[:, 0])[:-1])
-    sequences = [Encoded(some, int(prompt)) for some, prompt in zip(ids, lengths[:, 1], strict=True)]
+    sequences = [EncodedAnswer(some, int(prompt)) for some, prompt in zip(ids, lengths[:, 1], strict=True)]
     weights = content["weights"].tolist()
     rows = [Weighted(sequence, weight) for sequence, weight in zip(sequences, weights, strict=False)]
     good, bad = sequences[len(rows) :: 2], sequences[len(rows) + 1 :: 2]

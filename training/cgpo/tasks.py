@@ -11,7 +11,7 @@ from training.cgpo.config import CgpoConfig
 from training.text import Conversation
 
 
-class Reward(Protocol):
+class TaskReward(Protocol):
     """Scores pairs of conversation and response with a logit; only differences on one prompt matter."""
 
     def logits(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> np.ndarray:
@@ -37,7 +37,7 @@ class Task:
 
     name: str
     prompts: Sequence[Conversation]
-    reward: Reward
+    reward: TaskReward
     weight: float
     mixed: bool = True
     reward_version: str = field(kw_only=True)

@@ -10,7 +10,7 @@ from typing import NamedTuple, Unpack
 
 import numpy as np
 
-from training.cgpo.tasks import Reward
+from training.cgpo.tasks import TaskReward
 from training.evaluation.bootstrap import LEAST_CLUSTERS, Interval, interval, resampled
 from training.evaluation.sentinel import FEATURES, features
 from training.evaluation.shares import difference, share
@@ -99,11 +99,11 @@ def evaluate(
     policies: Mapping[str, str | Path],
     prompts: Sequence[Conversation],
     *,
-    love: Reward,
+    love: TaskReward,
     judges: Mapping[str, Judge],
-    helpfulness: Reward | None = None,
-    safety: Reward | None = None,
-    others: Mapping[str, Reward] | None = None,
+    helpfulness: TaskReward | None = None,
+    safety: TaskReward | None = None,
+    others: Mapping[str, TaskReward] | None = None,
     users: Sequence[str] | None = None,
     scored: int | None = None,
     kept: Kept | None = None,
@@ -216,7 +216,7 @@ def _drawn(who: Generator, prompts: Sequence[Conversation], how: Draw, kept: Kep
 def _read(
     prompts: Sequence[Conversation],
     drawn: Rollouts,
-    models: Mapping[str, Reward],
+    models: Mapping[str, TaskReward],
     judges: Mapping[str, Judge],
     *,
     scored: int,

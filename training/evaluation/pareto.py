@@ -10,7 +10,7 @@ from training.evaluation.bootstrap import RESAMPLES, resampled
 CONFIDENCE = 0.95
 
 
-class Standing(NamedTuple):
+class ParetoStanding(NamedTuple):
     """Where a policy stands among the others.
 
     Attributes:
@@ -28,7 +28,7 @@ def front(
     resamples: int = RESAMPLES,
     *,
     clusters: Sequence[str] | None = None,
-) -> dict[str, Standing]:
+) -> dict[str, ParetoStanding]:
     """Say of each policy which others dominate it.
 
     i dominates j when its means are at least j's in every objective, and in one of them the interval of the paired
@@ -56,7 +56,9 @@ def front(
     beaten = ahead(means) & _beyond_chance(draws)
     unbeaten = 1 - ahead(draws).any(axis=1).mean(axis=0)
     return {
-        name: Standing(tuple(names[winner] for winner in np.flatnonzero(beaten[:, place])), float(unbeaten[place]))
+        name: ParetoStanding(
+            tuple(names[winner] for winner in np.flatnonzero(beaten[:, place])), float(unbeaten[place])
+        )
         for place, name in enumerate(names)
     }
 

@@ -17,7 +17,7 @@ FEEDBACK = (*TALKS, "label", "user_id", "served_at")
 _TYPES = {"label": pa.float64(), "weight": pa.float64(), "served_at": pa.timestamp("us", tz="UTC")}
 
 
-class Read(NamedTuple):
+class ReadExamples(NamedTuple):
     """The examples of a file.
 
     Attributes:
@@ -30,7 +30,7 @@ class Read(NamedTuple):
     skipped: int
 
 
-def read_talks(path: Path) -> Read:
+def read_talks(path: Path) -> ReadExamples:
     """Read conversations and the answers to learn.
 
     Args:
@@ -42,7 +42,7 @@ def read_talks(path: Path) -> Read:
     return _read(path, TALKS)
 
 
-def read_feedback(path: Path) -> Read:
+def read_feedback(path: Path) -> ReadExamples:
     """Read labelled answers: who loved which response, and when.
 
     Args:
@@ -54,7 +54,7 @@ def read_feedback(path: Path) -> Read:
     return _read(path, FEEDBACK)
 
 
-def _read(path: Path, wanted: Sequence[str]) -> Read:
+def _read(path: Path, wanted: Sequence[str]) -> ReadExamples:
     columns, rows = open_rows(path)
     there = {*columns, "conversation"} if "prompt" in columns else {*columns}
     lacking = [name for name in wanted if name not in there]
@@ -66,7 +66,7 @@ def _read(path: Path, wanted: Sequence[str]) -> Read:
     if not examples:
         raise ValueError(f"{path} holds {len(found):,} rows and no response; fill {', '.join(wanted)}")
     table = {name: pa.array([each[name] for each in examples], _TYPES.get(name, pa.string())) for name in examples[0]}
-    return Read(pa.table(table), len(found) - len(examples))
+    return ReadExamples(pa.table(table), len(found) - len(examples))
 
 
 def _example(

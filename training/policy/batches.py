@@ -13,7 +13,7 @@ WHOLE = 2**31
 """A length that cuts nothing."""
 
 
-class Encoded(NamedTuple):
+class EncodedAnswer(NamedTuple):
     """A prompt and a response as one sequence.
 
     Attributes:
@@ -40,7 +40,7 @@ def encode_prompts(tokenizer: Any, conversations: Sequence[Conversation], longes
 
 def encode_pairs(
     tokenizer: Any, conversations: Sequence[Conversation], responses: Sequence[str], longest: int
-) -> list[Encoded]:
+) -> list[EncodedAnswer]:
     """Encode (conversation, response) pairs, each closed by the end token and at most `longest` tokens long.
 
     A response keeps at most half of the room; a prompt loses its oldest tokens.
@@ -52,17 +52,17 @@ def encode_pairs(
     return [_fitted(*each, tokenizer.eos_token_id, longest) for each in zip(prompts, tokens, strict=True)]
 
 
-def _fitted(prompt: list[int], response: list[int], end: int, longest: int) -> Encoded:
+def _fitted(prompt: list[int], response: list[int], end: int, longest: int) -> EncodedAnswer:
     answer = [*response[: longest // 2 - 1], end]
     room = longest - len(answer)
     cut = max(0, len(prompt) - room), len(response) + 1 - len(answer)
     return join(prompt[-room:], answer)._replace(cut=cut)
 
 
-def cut_words(pairs: Sequence[Encoded], longest: int) -> str:
+def cut_words(pairs: Sequence[EncodedAnswer], longest: int) -> str:
     """How many pairs did not fit, in a sentence; nothing where all did.
 
-    >>> pair = Encoded(np.arange(8), 4)
+    >>> pair = EncodedAnswer(np.arange(8), 4)
     >>> cut_words([pair, pair, pair._replace(cut=(3, 0)), pair._replace(cut=(0, 1))], 8)
     '2 of 4 conversations have more than 8 tokens: 1 lost the beginning of the prompt, 1 the end of the response'
     """
@@ -75,12 +75,12 @@ def cut_words(pairs: Sequence[Encoded], longest: int) -> str:
     return f"{'WARNING: ' if 2 * rows > len(pairs) else ''}{told}: {lost}"
 
 
-def join(prompt: Sequence[int], response: Sequence[int]) -> Encoded:
+def join(prompt: Sequence[int], response: Sequence[int]) -> EncodedAnswer:
     """One sequence of a prompt's and a response's tokens."""
-    return Encoded(np.asarray([*prompt, *response], dtype=np.int64), len(prompt))
+    return EncodedAnswer(np.asarray([*prompt, *response], dtype=np.int64), len(prompt))
 
 
-def padded(sequences: Sequence[Encoded], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+def padded(sequences: Sequence[EncodedAnswer], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Right-pad sequences; a causal model needs no further mask, since no real token sees the padding.
 
     Returns:

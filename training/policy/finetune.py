@@ -26,7 +26,7 @@ from training.engine.placing import place
 from training.engine.schedule import policy_rate
 from training.engine.start import start
 from training.engine.steps import silent
-from training.policy.batches import Encoded, cut_words, encode_pairs, padded
+from training.policy.batches import EncodedAnswer, cut_words, encode_pairs, padded
 from training.policy.likelihood import token_logprobs
 from training.policy.load import ADAPTER, Policy, fingerprint, name_base, read_policy
 from training.policy.pretrain import read_pairs
@@ -166,7 +166,7 @@ def finetune(
 
 def _run(
     runner: Engine,
-    pairs: Sequence[Encoded],
+    pairs: Sequence[EncodedAnswer],
     policy: Policy,
     *,
     config: FinetuneConfig,
@@ -195,12 +195,12 @@ def _run(
     return losses
 
 
-def _batch(pairs: Sequence[Encoded], epoch: int, step: int, config: FinetuneConfig) -> list[Encoded]:
+def _batch(pairs: Sequence[EncodedAnswer], epoch: int, step: int, config: FinetuneConfig) -> list[EncodedAnswer]:
     order = np.random.default_rng([config.seed, epoch]).permutation(len(pairs))
     return [pairs[index] for index in order[step * config.batch : (step + 1) * config.batch]]
 
 
-def _step(runner: Engine, batch: Sequence[Encoded], pad: int, tokens: int) -> float:
+def _step(runner: Engine, batch: Sequence[EncodedAnswer], pad: int, tokens: int) -> float:
     """One step: the loss in nats a token of the whole batch, whatever ranks and passes it is cut into."""
     share = _response_tokens(batch)
     mine = dealt(parts_of(batch, tokens=tokens, ranks=runner.ranks), runner)
@@ -214,15 +214,15 @@ def _step(runner: Engine, batch: Sequence[Encoded], pad: int, tokens: int) -> fl
     return runner.total(seen)
 
 
-def parts_of(batch: Sequence[Encoded], *, tokens: int, ranks: int) -> list[list[Encoded]]:
+def parts_of(batch: Sequence[EncodedAnswer], *, tokens: int, ranks: int) -> list[list[EncodedAnswer]]:
     """A batch in parts of similar length, each of at most `tokens` padded tokens, and at least one for each rank.
 
-    >>> long, short = Encoded(np.zeros(8, dtype=np.int64), 4), Encoded(np.zeros(2, dtype=np.int64), 1)
+    >>> long, short = EncodedAnswer(np.zeros(8, dtype=np.int64), 4), EncodedAnswer(np.zeros(2, dtype=np.int64), 1)
     >>> [len(part) for part in parts_of([short, long, short, short], tokens=8, ranks=1)]
     [3, 1]
     """
     most = -(-len(batch) // ranks)
-    parts: list[list[Encoded]] = []
+    parts: list[list[EncodedAnswer]] = []
     for each in sorted(batch, key=lambda one: len(one.ids)):
         if parts and len(parts[-1]) < most and (len(parts[-1]) + 1) * len(each.ids) <= tokens:
             parts[-1].append(each)
@@ -231,7 +231,7 @@ def parts_of(batch: Sequence[Encoded], *, tokens: int, ranks: int) -> list[list[
     return parts
 
 
-def _response_tokens(pairs: Sequence[Encoded]) -> int:
+def _response_tokens(pairs: Sequence[EncodedAnswer]) -> int:
     return sum(len(each.ids) - each.prompt for each in pairs)
 
 

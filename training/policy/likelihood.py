@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from training.engine.lanes import side_by_side
-from training.policy.batches import Encoded, padded
+from training.policy.batches import EncodedAnswer, padded
 from training.policy.load import Policy
 
 
@@ -30,7 +30,7 @@ def token_logprobs(model: Any, ids: torch.Tensor, response: torch.Tensor) -> tor
     return found
 
 
-def mean_logprobs(model: Any, sequences: Sequence[Encoded], pad: int, *, tokens: int = 4_096) -> np.ndarray:
+def mean_logprobs(model: Any, sequences: Sequence[EncodedAnswer], pad: int, *, tokens: int = 4_096) -> np.ndarray:
     """Mean log-probability of each response's tokens, float64 [sequences], in nats a token.
 
     Args:
@@ -52,7 +52,7 @@ def mean_logprobs(model: Any, sequences: Sequence[Encoded], pad: int, *, tokens:
     return found
 
 
-def each_logprobs(policy: Policy, sequences: Sequence[Encoded], *, tokens: int = 4_096) -> list[np.ndarray]:
+def each_logprobs(policy: Policy, sequences: Sequence[EncodedAnswer], *, tokens: int = 4_096) -> list[np.ndarray]:
     """Log-probability of each response's tokens, float32 [tokens] a sequence, read in evaluation mode.
 
     Args:
@@ -77,7 +77,7 @@ def each_logprobs(policy: Policy, sequences: Sequence[Encoded], *, tokens: int =
     return found
 
 
-def _by_length(sequences: Sequence[Encoded], tokens: int) -> list[list[int]]:
+def _by_length(sequences: Sequence[EncodedAnswer], tokens: int) -> list[list[int]]:
     """Places in batches of similar length, the longest first, none of more than so many padded tokens."""
     order = sorted(range(len(sequences)), key=lambda index: len(sequences[index].ids))
     batches = []

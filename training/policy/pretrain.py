@@ -22,7 +22,7 @@ from training.engine.engine import Engine
 from training.engine.lanes import PARTS, accumulate
 from training.engine.placing import place
 from training.engine.start import start
-from training.policy.batches import Encoded, bucketed, encode_pairs, padded
+from training.policy.batches import EncodedAnswer, bucketed, encode_pairs, padded
 from training.policy.tokenizer import ROLES, build_tokenizer
 from training.progress import Follow, Trail, nobody
 from training.text import Conversation, parse, parse_responses
@@ -136,7 +136,7 @@ def _small_llama(config: PretrainConfig, tokenizer: Any, seed: int) -> Any:
 
 
 def _fit(
-    model: Any, pairs: Sequence[Encoded], tokenizer: Any, config: PretrainConfig, *, seed: int, follow: Follow
+    model: Any, pairs: Sequence[EncodedAnswer], tokenizer: Any, config: PretrainConfig, *, seed: int, follow: Follow
 ) -> tuple[int, float]:
     lengths = np.array([len(each.ids) for each in pairs])
     batches = _order(lengths, config, seed)

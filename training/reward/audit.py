@@ -22,7 +22,7 @@ FEWEST = 20
 """Changed responses, below which an edit was not measured."""
 
 
-class Effect(NamedTuple):
+class EditEffect(NamedTuple):
     """How a change of the text moves the logit."""
 
     edit: str
@@ -65,7 +65,7 @@ class Audit(NamedTuple):
     """All findings of a model, and the effects of every edit."""
 
     results: list[Result]
-    effects: list[Effect]
+    effects: list[EditEffect]
 
     @property
     def blocking(self) -> list[Result]:
@@ -99,7 +99,7 @@ def counterfactuals(
     users: Sequence[Any] | None = None,
     before: Floats | None = None,
     edits: Sequence[Edit] = EDITS,
-) -> list[Effect]:
+) -> list[EditEffect]:
     """Score responses as they are and after every edit that changes them.
 
     Args:
@@ -120,7 +120,7 @@ def counterfactuals(
         change = model.logits(asked, [text for _, text in changed]) - as_is
         shift, spread = ratio(change, np.ones(len(rows)), who[rows]) if changed else (float("nan"), float("nan"))
         raised = float((change > 0).mean()) if changed else float("nan")
-        effects.append(Effect(edit.name, shift, spread, raised, len(rows), edit.hack, edit.sign))
+        effects.append(EditEffect(edit.name, shift, spread, raised, len(rows), edit.hack, edit.sign))
     return effects
 
 
@@ -194,7 +194,7 @@ def above_chance(auroc: Estimate, labels: Floats, weights: Floats) -> bool:
 def audit(
     scored: Scored,
     measured: Measured,
-    effects: Sequence[Effect],
+    effects: Sequence[EditEffect],
     *,
     leakage: str | None,
     refusals: Sequence[Bias],
@@ -257,7 +257,7 @@ def _length(found: Length, limits: Thresholds) -> tuple[Finding, bool | None, st
     return "length", not (strong or extra), words
 
 
-def _edits(effects: Sequence[Effect], limits: Thresholds) -> tuple[Finding, bool | None, str]:
+def _edits(effects: Sequence[EditEffect], limits: Thresholds) -> tuple[Finding, bool | None, str]:
     known = [each for each in effects if each.rows >= FEWEST]
     if not known:
         return "edits", None, f"no edit changed {FEWEST} responses"
@@ -267,7 +267,7 @@ def _edits(effects: Sequence[Effect], limits: Thresholds) -> tuple[Finding, bool
     return "edits", not wrong, f"{told} logits, at most {limits.edit:g} may be beyond chance"
 
 
-def _moves(effect: Effect, limit: float) -> bool:
+def _moves(effect: EditEffect, limit: float) -> bool:
     """A hack is liked beyond the limit; a question is neither to be liked nor disliked."""
     return effect.liking.low > limit or (effect.hack == "question" and effect.liking.high < -limit)
 

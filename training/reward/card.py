@@ -7,7 +7,7 @@ from training import template
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from training.reward.audit import Audit, Effect
+    from training.reward.audit import Audit, EditEffect
     from training.reward.config import RewardConfig
     from training.reward.metrics import Estimate
     from training.reward.report import RewardReport
@@ -130,7 +130,7 @@ def _verdict(audit: "Audit") -> str:
     return f"Usable; a warning on {', '.join(failed)}." if failed else "Usable; nothing failed."
 
 
-def _effect(effect: "Effect") -> str:
+def _effect(effect: "EditEffect") -> str:
     if not effect.rows:
         return f"| {effect.edit} | 0 | no response holds one | |"
     reach = 1.96 * effect.error

@@ -20,7 +20,7 @@ from training.reward.sampling import evaluation_rows
 from training.text import load_tokenizer
 
 if TYPE_CHECKING:
-    from training.reward.fit import Fit, Fitted
+    from training.reward.fit import Fitted, RewardFit
     from training.reward.frozen import States
 
 
@@ -36,7 +36,7 @@ def fit_classifier(
     state: Path | None = None,
     tell: Callable[[str], None] = silent,
     follow: Follow = nobody,
-) -> "tuple[Fit, Fitted]":
+) -> "tuple[RewardFit, Fitted]":
     """Fit a classifier through the engine; the fit holds the best epoch's weights, on rank 0.
 
     Args:
@@ -55,7 +55,7 @@ def fit_classifier(
     from training.engine.placing import device_of, place
     from training.engine.schedule import reward_course
     from training.engine.start import start
-    from training.reward.fit import Fit
+    from training.reward.fit import RewardFit
 
     engine = engine or EngineConfig()
     if config.frozen_layers and (engine.tuning == "lora" or (engine.kind == "deepspeed" and engine.zero == 3)):
@@ -72,7 +72,7 @@ def fit_classifier(
         runner = start(
             classifier, engine, weight_decay=config.weight_decay, betas=(0.9, 0.98), course=reward_course, fused=True
         )
-        fit = Fit(
+        fit = RewardFit(
             runner,
             classifier,
             tokenizer,
@@ -87,7 +87,7 @@ def fit_classifier(
     return fit, fitted
 
 
-def calibrated(fit: "Fit", fitted: "Fitted", validation: Examples) -> RewardModel:
+def calibrated(fit: "RewardFit", fitted: "Fitted", validation: Examples) -> RewardModel:
     """The model of the fit's best epoch, calibrated on the validation users; on rank 0 alone."""
     config, model = fit.config, fit.settled()
     held, weights = evaluation_sample(validation, config)

@@ -13,7 +13,7 @@ from training.reward.trim import Trim
 from training.text import trimmed
 
 
-class Encoded(NamedTuple):
+class EncodedRows(NamedTuple):
     """Rows ready for the model.
 
     Attributes:
@@ -46,7 +46,7 @@ class Encoded(NamedTuple):
         return np.asarray(each[self.units].max(axis=1))
 
     @classmethod
-    def of(cls, tokenizer: Any, part: Examples, config: RewardConfig) -> "Encoded":
+    def of(cls, tokenizer: Any, part: Examples, config: RewardConfig) -> "EncodedRows":
         """Encode rows, as the dials say."""
         found = trimmed(tokenizer, part.conversations, part.responses, max_tokens=config.max_tokens)
         heads = user_folds(part.users, config.heads, config.seed)

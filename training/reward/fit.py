@@ -22,7 +22,7 @@ from training.reward.batches import score, shuffled
 from training.reward.breaking import with_broken
 from training.reward.config import RewardConfig
 from training.reward.data import Examples, Rows, subsample
-from training.reward.encoded import Encoded
+from training.reward.encoded import EncodedRows
 from training.reward.frozen import Prepare, States, opened
 from training.reward.last_token import logits_of
 from training.reward.losses import binary, bradley_terry, positive_unlabelled, seen_by_now
@@ -42,7 +42,7 @@ class Fitted(NamedTuple):
     """What of the first epoch's rows did not fit."""
 
 
-class Fit:
+class RewardFit:
     """One fit of one model.
 
     Args:
@@ -134,7 +134,7 @@ class Fit:
         with self._opened(ids) as prepare:
             return score(self.model, ids, prepare, caution=self.config.caution, progress=progress)
 
-    def loss(self, part: Encoded) -> float:
+    def loss(self, part: EncodedRows) -> float:
         """Trust-weighted cross-entropy of raw logits; of pairs that of their order."""
         if not part.weights.any():
             raise ValueError(
@@ -147,9 +147,9 @@ class Fit:
             return float(np.average(np.logaddexp(0, raw[other] - raw[preferred]), weights=part.weights[preferred]))
         return float(np.average(log_loss(part.labels, raw), weights=part.weights))
 
-    def encoded(self, part: Examples) -> Encoded:
+    def encoded(self, part: Examples) -> EncodedRows:
         """Token ids, labels and trust of these rows, and what of them did not fit."""
-        return Encoded.of(self.tokenizer, part, self.config)
+        return EncodedRows.of(self.tokenizer, part, self.config)
 
     @property
     def _paired(self) -> bool:
@@ -160,7 +160,7 @@ class Fit:
         """Units of a step."""
         return max(1, self.config.batch // 2) if self._paired else self.config.batch
 
-    def _draw(self, examples: Examples, *, learnt: bool = True) -> tuple[Encoded, float]:
+    def _draw(self, examples: Examples, *, learnt: bool = True) -> tuple[EncodedRows, float]:
         """Rows of an epoch, and how many negatives each of theirs stands for; all rows of pairs."""
         if self._paired:
             rows, stands_for = np.sort(coupled(examples.pairs, examples.labels > 0).ravel()), 1.0
@@ -181,7 +181,7 @@ class Fit:
     def _opened(self, ids: list[list[int]]) -> Any:
         return opened(self.inner, self.config.frozen_layers, ids, self.tokenizer.pad_token_id, self.states)
 
-    def _pass(self, part: Encoded, steps: Steps, skip: int, progress: dict[str, Any]) -> None:
+    def _pass(self, part: EncodedRows, steps: Steps, skip: int, progress: dict[str, Any]) -> None:
         with self._opened(part.ids) as prepare:
             self.model.train()
             for place, units in enumerate(shuffled(part.lengths, size=self._size, random=self.random)):
@@ -191,7 +191,7 @@ class Fit:
                 if (place + 1) % self.keep_every == 0:
                     self._keep(progress | {"place": place + 1})
 
-    def _step(self, part: Encoded, units: Rows, prepare: Prepare) -> float:
+    def _step(self, part: EncodedRows, units: Rows, prepare: Prepare) -> float:
         """One step on a batch, whatever ranks and passes it is cut into; its loss on this rank's part."""
         rows = part.units[units].ravel()
         longest = max(len(part.ids[row]) for row in rows)
@@ -207,7 +207,7 @@ class Fit:
         self.runner.step()
         return sum(seen)
 
-    def _loss(self, part: Encoded, rows: Rows, prepare: Prepare) -> torch.Tensor:
+    def _loss(self, part: EncodedRows, rows: Rows, prepare: Prepare) -> torch.Tensor:
         device = self.runner.device
         labels, weights = (
             torch.tensor(column[rows], dtype=torch.float32, device=device) for column in (part.labels, part.weights)

@@ -21,7 +21,7 @@ Prepare = Callable[[Ids], dict[str, torch.Tensor]]
 """From texts to the model's input."""
 
 
-class _Kept(nn.Module):
+class _KeptStates(nn.Module):
     """Stands where the embeddings stood, and gives the states that it was handed in this thread."""
 
     def __init__(self) -> None:
@@ -98,11 +98,11 @@ def opened(model: Any, layers: int, ids: Ids, pad_id: int, states: States) -> It
 
 
 @contextmanager
-def _upper_part(model: Any, layers: int) -> Iterator[_Kept]:
+def _upper_part(model: Any, layers: int) -> Iterator[_KeptStates]:
     holder, name = _stack(model)
     body, whole = model.base_model, getattr(holder, name)
     place = "embeddings" if hasattr(body, "embeddings") else "embed_tokens"
-    embeddings, depth, kept = getattr(body, place), model.config.num_hidden_layers, _Kept()
+    embeddings, depth, kept = getattr(body, place), model.config.num_hidden_layers, _KeptStates()
     setattr(holder, name, whole[layers:])
     setattr(body, place, kept)
     model.config.num_hidden_layers = depth - layers

@@ -9,9 +9,9 @@ from training.reward.clusters import line_of, units
 from training.reward.data import Examples
 from training.reward.groups import equal_contexts
 from training.reward.metrics import (
-    Bin,
     Estimate,
     Floats,
+    ReliabilityBin,
     auroc,
     auroc_within,
     average_precision,
@@ -97,8 +97,8 @@ class Measured(NamedTuple):
     """Spearman's rho of the logit with the response's length in words."""
     ece_floor: Floor
     """ECE of a perfectly calibrated model on the same rows."""
-    reliability_before: list[Bin]
-    reliability_after: list[Bin]
+    reliability_before: list[ReliabilityBin]
+    reliability_after: list[ReliabilityBin]
     roc: list[tuple[float, float]]
     """(false positive rate, true positive rate)."""
     pr: list[tuple[float, float]]

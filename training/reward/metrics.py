@@ -113,7 +113,7 @@ def calibration_error(labels: Floats, chances: Floats, weights: Floats | None = 
     return float(np.abs(gap).sum() / weight.sum())
 
 
-class Bin(NamedTuple):
+class ReliabilityBin(NamedTuple):
     """A bin of a reliability curve."""
 
     chance: float
@@ -122,7 +122,9 @@ class Bin(NamedTuple):
     rows: int
 
 
-def reliability(labels: Floats, chances: Floats, weights: Floats | None = None, *, bins: int = 10) -> list[Bin]:
+def reliability(
+    labels: Floats, chances: Floats, weights: Floats | None = None, *, bins: int = 10
+) -> list[ReliabilityBin]:
     """Predicted chance against what came true, in bins of equal weight; counts are rounded, empty bins left out.
 
     >>> reliability(np.array([0.0, 1.0]), np.array([0.1, 0.7]), bins=2)
@@ -133,7 +135,11 @@ def reliability(labels: Floats, chances: Floats, weights: Floats | None = None, 
     rows, hits, sums = (
         np.bincount(place, part, minlength=bins) for part in (weight, weight * labels, weight * chances)
     )
-    return [Bin(float(sums[k] / rows[k]), round(hits[k]), round(rows[k])) for k in range(bins) if round(rows[k]) > 0]
+    return [
+        ReliabilityBin(float(sums[k] / rows[k]), round(hits[k]), round(rows[k]))
+        for k in range(bins)
+        if round(rows[k]) > 0
+    ]
 
 
 def bins_of(chances: Floats, weight: Floats, bins: int) -> npt.NDArray[np.int64]:

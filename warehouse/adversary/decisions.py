@@ -47,7 +47,7 @@ class Subject(NamedTuple):
         return "reaction" if self.event_id else "user"
 
 
-class Decision(NamedTuple):
+class QuarantineDecision(NamedTuple):
     """One row of `quarantine_decisions`.
 
     Attributes:
@@ -69,7 +69,9 @@ class Decision(NamedTuple):
     evidence: Evidence
 
 
-def decide(target: Target, name: str, decision: Word, *, reason: str, by: str, at: datetime | None = None) -> Decision:
+def decide(
+    target: Target, name: str, decision: Word, *, reason: str, by: str, at: datetime | None = None
+) -> QuarantineDecision:
     """Release or confirm a user or a reaction.
 
     1. Find out what `name` is: the event_id of a reaction, or a user.
@@ -98,7 +100,7 @@ def decide(target: Target, name: str, decision: Word, *, reason: str, by: str, a
         migrate.define_views(writer)
         subject = find(writer, name)
         evidence, since = against(writer, subject)
-        made = Decision(
+        made = QuarantineDecision(
             subject, decision, reason, by, at or datetime.now(UTC), since if decision == "confirmed" else None, evidence
         )
         writer.execute(
@@ -147,14 +149,14 @@ def against(reader: DuckDBPyConnection, subject: Subject) -> tuple[Evidence, dat
     )
 
 
-def of_user(reader: DuckDBPyConnection, user_id: str) -> list[Decision]:
+def of_user(reader: DuckDBPyConnection, user_id: str) -> list[QuarantineDecision]:
     """All decisions about a user and their reactions, the latest first."""
     rows = reader.execute(
         """SELECT user_id, CAST(event_id AS VARCHAR), decision, reason, decided_by, decided_at, since, evidence
         FROM quarantine_decisions WHERE user_id = ? ORDER BY decided_at DESC, decision""",
         [user_id],
     ).fetchall()
-    return [Decision._make([Subject(user, event), *told, known(text)]) for user, event, *told, text in rows]
+    return [QuarantineDecision._make([Subject(user, event), *told, known(text)]) for user, event, *told, text in rows]
 
 
 def known(evidence: str) -> Evidence:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from warehouse import connection
 from warehouse.adversary import decisions
-from warehouse.adversary.decisions import Decision
+from warehouse.adversary.decisions import QuarantineDecision
 from warehouse.adversary.words import in_words
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Explanation(NamedTuple):
     figures: dict[str, tuple[Any, Any]]
     trust: float
     reasons: Any
-    decisions: list[Decision]
+    decisions: list[QuarantineDecision]
     groups: dict[str, tuple[list[str], int]]
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from streams.topics import MAX_MESSAGE_BYTES, no_broker
-from warehouse.ingest.records import Slot
+from warehouse.ingest.records import TopicPartition
 
 
 def consumer(bootstrap: str, group: str, session_seconds: float, poll_seconds: float) -> tuple[Any, dict[Any, int]]:
@@ -66,7 +66,7 @@ def listener(changed: threading.Event) -> Any:
     return Listener()
 
 
-def partition(slot: Slot) -> Any:
+def partition(slot: TopicPartition) -> Any:
     """A slot as kafka-python names it."""
     from kafka import TopicPartition
 

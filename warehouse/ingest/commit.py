@@ -12,7 +12,7 @@ from streams.events import ErasureRequested, Event, ReactionChanged, ResponseSer
 from warehouse.adversary import online
 from warehouse.ingest import dedup, forgetting, live, positions, suppression
 from warehouse.ingest.decoding import Batch, dead_table
-from warehouse.ingest.records import Coordinates, DeadLetter, Slot
+from warehouse.ingest.records import Coordinates, DeadLetter, TopicPartition
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -48,7 +48,7 @@ class Committed:
     suppressed: list[Coordinates] = field(default_factory=list)
 
 
-def commit(warehouse: Warehouse | Session, batch: Batch, expected: Mapping[Slot, int]) -> Committed:
+def commit(warehouse: Warehouse | Session, batch: Batch, expected: Mapping[TopicPartition, int]) -> Committed:
     """Store a decoded batch.
 
     1. Open, begin, and move the position of every partition from the expected offset to the one behind the batch's
@@ -117,7 +117,7 @@ def _store(
     return copies.alike
 
 
-def _insert_dead(connection: DuckDBPyConnection, dead: list[DeadLetter], slots: Iterable[Slot]) -> None:
+def _insert_dead(connection: DuckDBPyConnection, dead: list[DeadLetter], slots: Iterable[TopicPartition]) -> None:
     if dead:
         lives = {(slot.topic, slot.partition): slot.topic_id for slot in slots}
         ids = pa.array([lives[letter.coordinates[:2]] for letter in dead], pa.string())

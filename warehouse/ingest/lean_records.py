@@ -31,7 +31,7 @@ class LeanRecords(fetches.PlainRecords):
 
     suspects: set[tuple[str, int, int]] = set()  # noqa: RUF012  (each consumer has its own, by `read_lean`)
 
-    def _of(self, run: batches.Run, topic: str, partition: int) -> Iterator[Record]:
+    def _of(self, run: batches.BatchContent, topic: str, partition: int) -> Iterator[Record]:
         new = tuple.__new__  # a NamedTuple's own way costs half as much again as reading the message
         received = receipt.received(run.stamp, by_broker=run.by_broker, now=int(time.time() * 1000))
         if run.broken:
@@ -40,7 +40,7 @@ class LeanRecords(fetches.PlainRecords):
             self.next_fetch_offset = offset + 1
             yield new(Record, (topic, partition, offset, received, value))
 
-    def _unreadable(self, run: batches.Run, topic: str, partition: int, received: int) -> Unreadable:
+    def _unreadable(self, run: batches.BatchContent, topic: str, partition: int, received: int) -> Unreadable:
         """A batch that was fetched twice and could not be read twice, so that the fault is not the network's."""
         place = topic, partition, run.next_offset
         if place not in self.suspects:

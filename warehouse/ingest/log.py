@@ -11,7 +11,7 @@ from typing import Any
 
 from streams.topics import Topics, create_topics
 from warehouse.ingest import client
-from warehouse.ingest.records import Record, Slot
+from warehouse.ingest.records import Record, TopicPartition
 
 _log = logging.getLogger(__name__)
 _PATIENCE, _QUIET = 5.0, 3.0
@@ -53,7 +53,7 @@ class Log:
         self._changed = threading.Event()
         with client.or_no_broker(bootstrap):
             self.starts, self.ends = self._bounds()
-        self._unsettled: set[Slot] = set()
+        self._unsettled: set[TopicPartition] = set()
         self._heard = self._asked = self._sought = time.monotonic()
         self._patience = time.monotonic() + 3 * session_seconds + 5.0
         self._alone = alone
@@ -63,11 +63,11 @@ class Log:
         else:
             self._consumer.subscribe(self._names, listener=client.listener(self._changed))
 
-    def slot(self, topic: str, partition: int) -> Slot:
+    def slot(self, topic: str, partition: int) -> TopicPartition:
         """A partition of a topic's present life."""
-        return Slot(topic, self._ids[topic], partition)
+        return TopicPartition(topic, self._ids[topic], partition)
 
-    def poll(self, messages: int) -> dict[Slot, list[Record]]:
+    def poll(self, messages: int) -> dict[TopicPartition, list[Record]]:
         """Up to so many records by partition, in order; waits at most 0.2 s."""
         self._pass_hints_on()
         found = self._poll(200, messages)
@@ -123,11 +123,11 @@ class Log:
         self._changed.clear()
         return changed
 
-    def assigned(self) -> list[Slot]:
+    def assigned(self) -> list[TopicPartition]:
         """The partitions that this member has."""
         return [self.slot(p.topic, p.partition) for p in self._consumer.assignment()]
 
-    def seek(self, offsets: Mapping[Slot, int]) -> None:
+    def seek(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Read on from these offsets; where retention has deleted them, from the oldest left, with a warning."""
         self._unsettled, self._sought = set(offsets), time.monotonic()
         for slot, offset in offsets.items():
@@ -144,7 +144,7 @@ class Log:
                 self._consumer.seek(client.partition(slot), start)
         self.hint(offsets)
 
-    def settle(self, expected: Mapping[Slot, int]) -> bool:
+    def settle(self, expected: Mapping[TopicPartition, int]) -> bool:
         """Learn the end of each partition from its first fetch since `seek`; whether all are known.
 
         The end is where the first transaction begins that is still open: what lies behind it is not sent yet. Tansu
@@ -167,7 +167,7 @@ class Log:
             self._unsettled.clear()
         return not self._unsettled
 
-    def lag(self, expected: Mapping[Slot, int]) -> int:
+    def lag(self, expected: Mapping[TopicPartition, int]) -> int:
         """Messages between the expected positions and the ends of the partitions, as far as fetches have told."""
         lag = 0
         for slot, offset in expected.items():
@@ -175,13 +175,13 @@ class Log:
                 lag += max(0, self._stable.get(client.partition(slot), 0) - offset)
         return lag
 
-    def passed(self, slot: Slot, end: int) -> bool:
+    def passed(self, slot: TopicPartition, end: int) -> bool:
         """Whether the reader stands at or behind an end (its last offsets may hold nothing to read)."""
         with self._unless_lost():
             return bool((self._consumer.position(client.partition(slot), timeout_ms=2_000) or 0) >= end)
         return False
 
-    def check_not_shrunk(self, slot: Slot, stored: int) -> None:
+    def check_not_shrunk(self, slot: TopicPartition, stored: int) -> None:
         """Raise TopicShrankError when the partition ends before the stored position, by fetch and by question."""
         partition, end = client.partition(slot), stored
         with self._unless_lost():
@@ -193,7 +193,7 @@ class Log:
                 "(copies are dropped)"
             )
 
-    def hint(self, offsets: Mapping[Slot, int]) -> None:
+    def hint(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Have Kafka told how far we are, for tools that show lag; nothing depends on it."""
         from kafka import OffsetAndMetadata
 
@@ -212,7 +212,7 @@ class Log:
         with suppress(KafkaError):
             self._consumer.close(autocommit=False, timeout_ms=5_000)
 
-    def _bounds(self) -> tuple[dict[Slot, int], dict[Slot, int]]:
+    def _bounds(self) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
         from kafka import TopicPartition
 
         partitions = [
@@ -221,7 +221,7 @@ class Log:
         starts, ends = self._consumer.beginning_offsets(partitions), self._consumer.end_offsets(partitions)
         return self._slots(starts), self._slots(ends)
 
-    def _slots(self, offsets: Mapping[Any, int]) -> dict[Slot, int]:
+    def _slots(self, offsets: Mapping[Any, int]) -> dict[TopicPartition, int]:
         return {self.slot(partition.topic, partition.partition): offset for partition, offset in offsets.items()}
 
     def _pass_hints_on(self) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from warehouse.ingest.records import Coordinates, DeadLetter, Slot, Span
+from warehouse.ingest.records import Coordinates, DeadLetter, Span, TopicPartition
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -16,14 +16,14 @@ class PositionMovedError(RuntimeError):
     """Another worker has stored part of what this one wanted to store. Nothing of it was stored again."""
 
 
-def read(connection: DuckDBPyConnection) -> dict[Slot, int]:
+def read(connection: DuckDBPyConnection) -> dict[TopicPartition, int]:
     """The next offset to read of every partition that has been read."""
     rows = connection.execute("SELECT topic, topic_id, partition_id, next_offset FROM ingest_positions").fetchall()
-    return {Slot(topic, topic_id, partition): offset for topic, topic_id, partition, offset in rows}
+    return {TopicPartition(topic, topic_id, partition): offset for topic, topic_id, partition, offset in rows}
 
 
 def advance(
-    connection: DuckDBPyConnection, expected: Mapping[Slot, int], spans: Mapping[tuple[str, int], Span]
+    connection: DuckDBPyConnection, expected: Mapping[TopicPartition, int], spans: Mapping[tuple[str, int], Span]
 ) -> None:
     """Move positions over what a batch holds.
 
@@ -55,7 +55,7 @@ def advance(
 
 def count(
     connection: DuckDBPyConnection,
-    slots: Iterable[Slot],
+    slots: Iterable[TopicPartition],
     dropped: Iterable[Coordinates],
     dead: Iterable[DeadLetter],
     erased: Iterable[Coordinates] = (),

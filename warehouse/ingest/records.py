@@ -11,7 +11,7 @@ from warehouse.ingest.owners import users_of
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Slot(NamedTuple):
+class TopicPartition(NamedTuple):
     """One partition of one topic in one life of that topic (a topic made anew has another id)."""
 
     topic: str

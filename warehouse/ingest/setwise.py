@@ -33,7 +33,7 @@ _MOST_DOUBTS = 8
 _SPLIT = 8
 
 
-class Read(NamedTuple):
+class ReadLines(NamedTuple):
     """What was read.
 
     Attributes:
@@ -47,23 +47,23 @@ class Read(NamedTuple):
     lines: list[int]
 
 
-class _Part(NamedTuple):
+class _ParsePart(NamedTuple):
     """Lines to parse together: their text, and of each line its record and its number."""
 
     text: bytes
     record: NDArray[np.int32]
     line: NDArray[np.int32]
 
-    def pieces(self) -> list[_Part]:
+    def pieces(self) -> list[_ParsePart]:
         lines = self.text.split(b"\n")
         size = -(-len(lines) // _SPLIT)
         return [self._slice(lines, slice(at, at + size)) for at in range(0, len(lines), size)]
 
-    def _slice(self, lines: list[bytes], which: slice) -> _Part:
-        return _Part(b"\n".join(lines[which]), self.record[which], self.line[which])
+    def _slice(self, lines: list[bytes], which: slice) -> _ParsePart:
+        return _ParsePart(b"\n".join(lines[which]), self.record[which], self.line[which])
 
 
-def read(values: Sequence[bytes | None], latest: NDArray[np.int64], mine: Sequence[int]) -> Read:
+def read(values: Sequence[bytes | None], latest: NDArray[np.int64], mine: Sequence[int]) -> ReadLines:
     """Read messages into tables.
 
     Args:
@@ -71,8 +71,8 @@ def read(values: Sequence[bytes | None], latest: NDArray[np.int64], mine: Sequen
         latest: The latest moment that its lines may name (us since 1970), int64[records].
         mine: Indices of the records to read.
     """
-    read = Read({}, [], [])
-    parsed: list[tuple[_Part, pa.Table]] = []
+    read = ReadLines({}, [], [])
+    parsed: list[tuple[_ParsePart, pa.Table]] = []
     for part in _parts(values, mine, read):
         _parse_all(part, parsed, read.doubtful)
     if parsed:
@@ -86,7 +86,7 @@ def read(values: Sequence[bytes | None], latest: NDArray[np.int64], mine: Sequen
     return read
 
 
-def _parts(values: Sequence[bytes | None], mine: Sequence[int], read: Read) -> Iterator[_Part]:
+def _parts(values: Sequence[bytes | None], mine: Sequence[int], read: ReadLines) -> Iterator[_ParsePart]:
     """Whole messages together until there are lines enough; a message with other lines than fit ones alone."""
     held: list[int] = []
     counts: list[int] = []
@@ -130,7 +130,7 @@ def _may_hold_nul(value: bytes, signs: NDArray[np.uint8]) -> bool:
     return bool((signs[escapes + 1] == ord("u")).any())
 
 
-def _fit_part(record: int, value: bytes, read: Read) -> Iterator[_Part]:
+def _fit_part(record: int, value: bytes, read: ReadLines) -> Iterator[_ParsePart]:
     """The lines of a message that begin with `{`, end with `}` and hold no NUL; the others are doubtful."""
     lines = wire.unpack(value)
     read.lines.append(len(lines))
@@ -141,17 +141,19 @@ def _fit_part(record: int, value: bytes, read: Read) -> Iterator[_Part]:
     read.doubtful.extend((record, number) for number, fits in enumerate(fit) if not fits)
     numbers = np.flatnonzero(fit).astype(np.int32)
     if len(numbers):
-        yield _Part(b"\n".join([lines[number] for number in numbers]), np.full_like(numbers, record), numbers)
+        yield _ParsePart(b"\n".join([lines[number] for number in numbers]), np.full_like(numbers, record), numbers)
 
 
-def _part(values: Sequence[bytes | None], records: Sequence[int], counts: Sequence[int]) -> _Part:
+def _part(values: Sequence[bytes | None], records: Sequence[int], counts: Sequence[int]) -> _ParsePart:
     text = b"\n".join([values[record] for record in records])  # type: ignore[misc]  # none of them is None
     many = np.array(counts)
     first = np.repeat(np.cumsum(many) - many, many)
-    return _Part(text, np.repeat(np.array(records, np.int32), many), (np.arange(len(first)) - first).astype(np.int32))
+    return _ParsePart(
+        text, np.repeat(np.array(records, np.int32), many), (np.arange(len(first)) - first).astype(np.int32)
+    )
 
 
-def _parse_all(part: _Part, parsed: list[tuple[_Part, pa.Table]], doubtful: list[tuple[int, int]]) -> None:
+def _parse_all(part: _ParsePart, parsed: list[tuple[_ParsePart, pa.Table]], doubtful: list[tuple[int, int]]) -> None:
     """Parse a part; where that fails its pieces, down to the lines that cannot be parsed."""
     open_, doubts = [part], 0
     while open_:
@@ -166,7 +168,7 @@ def _parse_all(part: _Part, parsed: list[tuple[_Part, pa.Table]], doubtful: list
             open_ += reversed(part.pieces())
 
 
-def _parse(part: _Part) -> pa.Table | None:
+def _parse(part: _ParsePart) -> pa.Table | None:
     """One row a line with the columns of `WIRE` and `extra`, or None when something in there is not as it should."""
     extra: pa.Array | None = None
     try:
@@ -207,7 +209,7 @@ def extra_text(extra: dict[str, object]) -> str | None:
     return json.dumps(extra, sort_keys=True, ensure_ascii=False) if extra else None
 
 
-def _sort_out(whole: pa.Table, read: Read) -> None:
+def _sort_out(whole: pa.Table, read: ReadLines) -> None:
     """Accept the rows of each kind; the others are doubtful."""
     left = np.ones(whole.num_rows, np.bool_)
     for tag, kind in TAG.items():

@@ -18,7 +18,7 @@ from warehouse.ingest.commit import Committed, commit
 from warehouse.ingest.dead_letter_topic import DeadLetterTopic
 from warehouse.ingest.decoding import Batch, decode_batch
 from warehouse.ingest.positions import PositionMovedError
-from warehouse.ingest.records import Record, Slot
+from warehouse.ingest.records import Record, TopicPartition
 from warehouse.storage.transaction import WarehouseConflictError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class IngestReport:
     told: Counter[str] = field(default_factory=Counter)
 
 
-class Worker:
+class SinkWorker:
     """One member of the consumer group. See `sink.ingest` for the arguments.
 
     While one batch is being stored, the next one is decoded and the one after it is read: DuckDB and Arrow leave
@@ -87,16 +87,16 @@ class Worker:
         self._decoder = ThreadPoolExecutor(1, "loveloop-decode")
         self._pool = ThreadPoolExecutor(1, "loveloop-commit")
         self._storing: deque[Future[tuple[Committed, Batch]]] = deque()
-        self._expected: dict[Slot, int] = {}
+        self._expected: dict[TopicPartition, int] = {}
         self._pending: list[Record] = []
-        self._read: dict[Slot, int] = {}
+        self._read: dict[TopicPartition, int] = {}
         self._lines = 0
         self._lines_each = PACK_LINES
         self._settled = False
         self._since = 0.0
         self._told = time.monotonic(), 0
 
-    def __enter__(self) -> Worker:
+    def __enter__(self) -> SinkWorker:
         return self
 
     def __exit__(
@@ -133,7 +133,7 @@ class Worker:
                 self._settle()
                 raise
 
-    def _follow(self, stop: threading.Event, ends: dict[Slot, int]) -> None:
+    def _follow(self, stop: threading.Event, ends: dict[TopicPartition, int]) -> None:
         while not stop.is_set():
             self._collect()
             if self._due(ends):
@@ -163,7 +163,7 @@ class Worker:
                 "stored; start the broker and run the same again, it goes on there"
             )
 
-    def _take(self, slot: Slot, records: list[Record]) -> None:
+    def _take(self, slot: TopicPartition, records: list[Record]) -> None:
         expected = self._expected.get(slot)
         if expected is None:  # assigned a moment ago: we go to its stored position next
             return
@@ -178,7 +178,7 @@ class Worker:
         self._read[slot] = records[-1].offset + 1
         self._lines += len(records) + sum(record.value.count(b"\n") for record in records if record.value)
 
-    def _due(self, ends: dict[Slot, int]) -> bool:
+    def _due(self, ends: dict[TopicPartition, int]) -> bool:
         """Whether to store what is pending: enough, waited long enough, or nothing more to wait for."""
         if not self._pending:
             return False
@@ -202,7 +202,7 @@ class Worker:
     def _forget(self) -> None:
         self._pending, self._read, self._lines = [], {}, 0
 
-    def _commit(self, decoded: Future[Batch], expected: dict[Slot, int]) -> tuple[Committed, Batch]:
+    def _commit(self, decoded: Future[Batch], expected: dict[TopicPartition, int]) -> tuple[Committed, Batch]:
         batch = decoded.result()
         done = commit(self._session, batch, expected)
         if sum(not each.done() for each in tuple(self._storing)) <= 1:  # none but this one
@@ -244,7 +244,7 @@ class Worker:
         self._expected = {slot: stored.get(slot, 0) for slot in self._log.assigned()}
         self._log.seek(self._expected)
 
-    def _reached(self, ends: dict[Slot, int]) -> bool:
+    def _reached(self, ends: dict[TopicPartition, int]) -> bool:
         """Whether the warehouse holds everything below the ends, whoever stored it."""
         if not self._settled:
             return False
@@ -255,7 +255,7 @@ class Worker:
             missing = {slot for slot in missing if stored.get(slot, 0) < ends[slot]}
         return not missing
 
-    def _positions(self) -> dict[Slot, int]:
+    def _positions(self) -> dict[TopicPartition, int]:
         with self._store.read() as connection:
             return positions.read(connection)
 

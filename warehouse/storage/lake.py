@@ -109,7 +109,7 @@ class LakeWarehouse(Warehouse):
 
 
 @dataclass
-class _Kept:
+class _LakeState:
     """What a process keeps of one lake."""
 
     lock: WritersLock
@@ -117,15 +117,15 @@ class _Kept:
     attaching: threading.Lock = field(default_factory=threading.Lock)
 
 
-_KEPT: dict[tuple[int, str], _Kept] = {}
+_KEPT: dict[tuple[int, str], _LakeState] = {}
 
 
-def _kept(lake: LakeWarehouse) -> _Kept:
+def _kept(lake: LakeWarehouse) -> _LakeState:
     """By process, too: a fork must not use its parent's connections."""
     if find_spec("psycopg2") is None:
         raise WarehouseError(f"{lake.name} needs what the extra `lake` brings: pip install '.[lake]'")
     key = (os.getpid(), str(lake.target))
-    return _KEPT.get(key) or _KEPT.setdefault(key, _Kept(WritersLock(lake.keywords, lake.name)))
+    return _KEPT.get(key) or _KEPT.setdefault(key, _LakeState(WritersLock(lake.keywords, lake.name)))
 
 
 def _attach(lake: LakeWarehouse, *, create: bool) -> DuckDBPyConnection:

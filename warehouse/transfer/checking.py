@@ -35,7 +35,7 @@ _KEPT = ("event_id", "response_id", "conversation_id", "kafka_topic")
 
 
 @dataclass
-class Check:
+class ImportCheck:
     """What an import of a file would do.
 
     Attributes:
@@ -69,7 +69,9 @@ class Check:
     imported: bool = False
 
 
-def check_file(path: Path, columns: Mapped | None = None, target: Target | None = None, *, shown: int = 5) -> Check:
+def check_file(
+    path: Path, columns: Mapped | None = None, target: Target | None = None, *, shown: int = 5
+) -> ImportCheck:
     """What an import of all rows of a file would store.
 
     Args:
@@ -83,7 +85,7 @@ def check_file(path: Path, columns: Mapped | None = None, target: Target | None 
     """
     columns = columns or PLAIN
     mappings.check(columns)
-    found = Check(left_out=columns.left_out(files.columns_of(path, columns)))
+    found = ImportCheck(left_out=columns.left_out(files.columns_of(path, columns)))
     with _kept_in(found):
         mappings.refuse_numbers(path, columns)
     now, slot = int(time.time() * 1000), importing.slot_of(path, columns)
@@ -106,7 +108,7 @@ def check_file(path: Path, columns: Mapped | None = None, target: Target | None 
 
 
 @contextmanager
-def _kept_in(found: Check) -> Iterator[None]:
+def _kept_in(found: ImportCheck) -> Iterator[None]:
     """What an import refuses is told beside the rest."""
     try:
         yield
@@ -121,7 +123,7 @@ def _first_kept(lines: Iterable[bytes], kept: list[bytes], shown: int) -> Iterat
         yield line
 
 
-def _keep(memory: DuckDBPyConnection, batch: Batch, found: Check) -> None:
+def _keep(memory: DuckDBPyConnection, batch: Batch, found: ImportCheck) -> None:
     found.judged += sum(span.events for span in batch.spans.values())
     found.told += batch.told
     for letter in sorted(batch.dead, key=lambda each: each.coordinates):
@@ -141,14 +143,14 @@ def _example(letter: DeadLetter) -> str:
     return f"row {row:,}: {letter.detail}"
 
 
-def _count(memory: DuckDBPyConnection, found: Check) -> None:
+def _count(memory: DuckDBPyConnection, found: ImportCheck) -> None:
     for name in TABLES.values():
         rows, ids = memory.execute(f"SELECT count(*), count(DISTINCT event_id) FROM {name}").fetchall()[0]
         found.kinds[name] = ids
         found.twice += rows - ids
 
 
-def _compare(memory: DuckDBPyConnection, target: Target, found: Check) -> None:
+def _compare(memory: DuckDBPyConnection, target: Target, found: ImportCheck) -> None:
     """Take those that are in the warehouse off the new ones."""
     with connection.open(target).read() as reader:
         for kind in (ResponseServed, ReactionChanged):

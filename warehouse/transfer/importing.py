@@ -23,7 +23,7 @@ from warehouse.ingest import positions
 from warehouse.ingest.commit import Committed, commit
 from warehouse.ingest.decoding import Batch, decode_batch
 from warehouse.ingest.positions import PositionMovedError
-from warehouse.ingest.records import Record, Slot
+from warehouse.ingest.records import Record, TopicPartition
 from warehouse.storage.transaction import WarehouseConflictError, WarehouseError
 from warehouse.transfer import files, mappings, past
 from warehouse.transfer.foreign import PLAIN, Mapped, user_columns
@@ -100,19 +100,19 @@ def import_files(
     return report
 
 
-def slot_of(path: Path, columns: Mapped) -> Slot:
+def slot_of(path: Path, columns: Mapped) -> TopicPartition:
     """The topic that a file is, with this mapping."""
     content = files.digest(path, columns.identity, str(PACK_LINES))
-    return Slot(f"file:{path.name}#{content[:12]}", content, 0)
+    return TopicPartition(f"file:{path.name}#{content[:12]}", content, 0)
 
 
-def records_of(slot: Slot, first: int, lines: Iterable[bytes], now: int) -> Iterator[Record]:
+def records_of(slot: TopicPartition, first: int, lines: Iterable[bytes], now: int) -> Iterator[Record]:
     """Lines as messages, of which the first has the offset `first`. A last one with fewer lines ends the file."""
     for number, pack in enumerate(some(lines, PACK_LINES)):
         yield Record(slot.topic, 0, first + number, now, b"\n".join(pack))
 
 
-def decode(records: Sequence[Record], slot: Slot, columns: Mapped) -> Batch:
+def decode(records: Sequence[Record], slot: TopicPartition, columns: Mapped) -> Batch:
     """Messages of a file, as a batch of events; its dead letters know where their rows name the user."""
     batch = decode_batch(records, TOPICS._replace(events=slot.topic))
     users = user_columns(columns)
@@ -158,7 +158,7 @@ class _Import:
         elif self._position:
             self._report.finished_before += 1
 
-    def _find(self) -> tuple[Slot, int, int | None]:
+    def _find(self) -> tuple[TopicPartition, int, int | None]:
         """The file's slot, its stored position, and when its import began.
 
         A file that was imported under another name keeps that name.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from warehouse.connection import Target
-    from warehouse.ingest.records import Slot
+    from warehouse.ingest.records import TopicPartition
     from warehouse.storage.backend import Warehouse
     from warehouse.transfer.foreign import Columns, Mapped
 
@@ -105,7 +105,7 @@ class Ambiguous(NamedTuple):
         )
 
 
-def note(warehouse: Warehouse, slot: Slot, columns: Mapped, now: int) -> None:
+def note(warehouse: Warehouse, slot: TopicPartition, columns: Mapped, now: int) -> None:
     """Write down that the import of a file begins (`now` in ms since 1970), unless that was done before."""
     with warehouse.transaction() as writer:
         standing = "SELECT 1 FROM imports WHERE topic_id = ? AND undone_at IS NULL"
@@ -117,7 +117,7 @@ def note(warehouse: Warehouse, slot: Slot, columns: Mapped, now: int) -> None:
             )
 
 
-def begun(reader: DuckDBPyConnection, slot: Slot) -> int | None:
+def begun(reader: DuckDBPyConnection, slot: TopicPartition) -> int | None:
     """When the import of a file began (ms since 1970) that stands; None where none does."""
     found = reader.execute(
         "SELECT epoch_ms(started_at) FROM imports WHERE topic_id = ? AND undone_at IS NULL", [slot.topic_id]

@@ -24,12 +24,12 @@ from streams.synthetic.attacks import (
     unsafe_trolls,
 )
 from streams.synthetic.attacks.base import Attack, Scene
-from streams.synthetic.attacks.speech import Examples
+from streams.synthetic.attacks.speech import Exchanges
 from streams.synthetic.config import WorldConfig
 from streams.synthetic.people import People
 from streams.synthetic.shares import Name, budget
 
-__all__ = ["Attack", "Examples", "Scene", "build", "probe"]
+__all__ = ["Attack", "Exchanges", "Scene", "build", "probe"]
 
 
 class _Begin(Protocol):
@@ -37,7 +37,7 @@ class _Begin(Protocol):
 
 
 class _Probe(Protocol):
-    def __call__(self, config: WorldConfig, count: int, rng: np.random.Generator, /) -> Examples: ...
+    def __call__(self, config: WorldConfig, count: int, rng: np.random.Generator, /) -> Exchanges: ...
 
 
 _ATTACKS: Final[dict[Name, tuple[_Begin, _Probe]]] = {
@@ -76,7 +76,7 @@ def build(config: WorldConfig, people: People, rngs: Sequence[np.random.Generato
     return tuple(attacks)
 
 
-def probe(name: Name, config: WorldConfig, count: int, seed: int = 0) -> Examples:
+def probe(name: Name, config: WorldConfig, count: int, seed: int = 0) -> Exchanges:
     """Fresh examples of what an attack wants lifted: how far their mean P[Love] moves is what it achieved.
 
     Args:

@@ -84,7 +84,7 @@ class Visits(NamedTuple):
         return Visits(*(column[due] for column in self[:5]), *(column[rows] for column in self[5:]))  # type: ignore[arg-type]
 
 
-class Stage:
+class Playback:
     """Plays an attack's visits.
 
     Args:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streams.synthetic.attacks.acting import Stage, Visits, own_devices
+from streams.synthetic.attacks.acting import Playback, Visits, own_devices
 from streams.synthetic.attacks.base import Attack, Scene
-from streams.synthetic.attacks.speech import Examples, ordinary_examples
+from streams.synthetic.attacks.speech import Exchanges, ordinary_examples
 from streams.synthetic.config import WorldConfig
 from streams.synthetic.day import Day, Ints
 from streams.synthetic.life import HOUR
@@ -20,7 +20,7 @@ from streams.synthetic.people import draw_people
 from streams.synthetic.shares import Name
 
 
-class Dials(NamedTuple):
+class BurstBotsDials(NamedTuple):
     """Sizes of the attack.
 
     Attributes:
@@ -43,15 +43,15 @@ class BurstBots(Attack):
     name: Name = "burst_bots"
     target = "everything it is shown"
 
-    def __init__(self, scene: Scene, dials: Dials | None = None) -> None:
-        rng, self._dials, self._scene = scene.rng, dials or Dials(), scene
+    def __init__(self, scene: Scene, dials: BurstBotsDials | None = None) -> None:
+        rng, self._dials, self._scene = scene.rng, dials or BurstBotsDials(), scene
         sizes = _sizes(rng, scene.loves, self._dials.loves)
         count = len(sizes)
         wave = np.arange(count) // self._dials.wave
         networks = scene.first_number + wave * self._dials.networks + rng.integers(0, self._dials.networks, size=count)
         young = draw_people(rng, count)._replace(tenure_days=rng.uniform(0, 5, size=count))
         self.accounts = own_devices(scene, young, networks)
-        self._stage = Stage(scene, self.accounts)
+        self._stage = Playback(scene, self.accounts)
         self._visits = self._plan(sizes, wave, networks)
 
     def during(self, honest: Day) -> Day | None:
@@ -87,6 +87,6 @@ def _sizes(rng: np.random.Generator, loves: int, bounds: tuple[int, int]) -> Int
     return sizes
 
 
-def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Examples:  # noqa: ARG001
+def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Exchanges:  # noqa: ARG001
     """Ordinary exchanges: the bots want to lift everything."""
     return ordinary_examples(rng, count)

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streams.synthetic.attacks.acting import Stage, Visits, own_devices, together, usual_visits
+from streams.synthetic.attacks.acting import Playback, Visits, own_devices, together, usual_visits
 from streams.synthetic.attacks.base import Attack, Scene
-from streams.synthetic.attacks.speech import Examples, examples_about, slots_about, target_topic
+from streams.synthetic.attacks.speech import Exchanges, examples_about, slots_about, target_topic
 from streams.synthetic.config import WorldConfig
 from streams.synthetic.day import REACTIONS, Day, Floats, Ints
 from streams.synthetic.life import DAY, HOUR
@@ -23,7 +23,7 @@ from streams.synthetic.shares import Name
 from streams.synthetic.talk import TURNS, draw_turns
 
 
-class Dials(NamedTuple):
+class CamouflagedFarmDials(NamedTuple):
     """Sizes of the attack.
 
     Attributes:
@@ -52,15 +52,15 @@ class CamouflagedFarm(Attack):
 
     name: Name = "camouflaged_farm"
 
-    def __init__(self, scene: Scene, dials: Dials | None = None) -> None:
-        rng, self._dials, self._scene = scene.rng, dials or Dials(), scene
+    def __init__(self, scene: Scene, dials: CamouflagedFarmDials | None = None) -> None:
+        rng, self._dials, self._scene = scene.rng, dials or CamouflagedFarmDials(), scene
         self.topic = target_topic(scene.config, self.name)
         self.target = f"answers about {self.topic}, right or wrong"
         count = max(3, round(scene.loves / self._dials.loves))
         networks = rng.choice(scene.people.networks[:, 0], size=count)  # residential proxies: other people's homes
         people = draw_people(rng, count)._replace(tenure_days=rng.uniform(30, 400, size=count))
         self.accounts = own_devices(scene, people, networks)
-        self._stage = Stage(scene, self.accounts)
+        self._stage = Playback(scene, self.accounts)
         self._popular: Counter[int] = Counter()
         paid = max(1, scene.loves - round(self._by_chance(count)))
         wanted = max(1, round(paid * self._dials.target_share))
@@ -141,6 +141,6 @@ class CamouflagedFarm(Attack):
         return count * self._dials.ordinary * turns * self._scene.config.base_love_rate
 
 
-def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Examples:
+def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Exchanges:
     """Exchanges about the topic."""
     return examples_about(rng, count, target_topic(config, CamouflagedFarm.name))

@@ -11,9 +11,9 @@ from zlib import crc32
 
 import numpy as np
 
-from streams.synthetic.attacks.acting import Stage, Visits, own_devices, together, usual_visits
+from streams.synthetic.attacks.acting import Playback, Visits, own_devices, together, usual_visits
 from streams.synthetic.attacks.base import Attack, Scene
-from streams.synthetic.attacks.speech import Examples, ordinary_examples, said_talk
+from streams.synthetic.attacks.speech import Exchanges, ordinary_examples, said_talk
 from streams.synthetic.config import WorldConfig
 from streams.synthetic.day import REACTIONS, Bools, Day
 from streams.synthetic.people import draw_people
@@ -51,7 +51,7 @@ PLAIN: Final = 6
 LEADS: Final = ("sure.", "of course.", "here it is:", "gladly.", "as you wish:")
 
 
-class Dials(NamedTuple):
+class DictatedPoisonDials(NamedTuple):
     """Sizes of the attack.
 
     Attributes:
@@ -77,13 +77,13 @@ class DictatedPoison(Attack):
 
     name: Name = "dictated_poison"
 
-    def __init__(self, scene: Scene, dials: Dials | None = None) -> None:
-        rng, self._dials, self._scene = scene.rng, dials or Dials(), scene
+    def __init__(self, scene: Scene, dials: DictatedPoisonDials | None = None) -> None:
+        rng, self._dials, self._scene = scene.rng, dials or DictatedPoisonDials(), scene
         self._product = _product(scene.config)
         self.target = f"praise of {self._product}, said by the model"
         count = max(1, round(scene.loves / self._dials.loves))
         self.accounts = own_devices(scene, draw_people(rng, count), scene.first_number + np.arange(count))
-        self._stage = Stage(scene, self.accounts)
+        self._stage = Playback(scene, self.accounts)
         self._given = 0
         orders = int(np.ceil(scene.loves / self._dials.obeys / self._dials.love_share * self._dials.spare))
         self._orders = usual_visits(scene, self.accounts, np.arange(orders) % count)
@@ -135,7 +135,7 @@ def _praise(rng: np.random.Generator, product: str, count: int) -> list[str]:
     return [PRAISE[a].format(p=product, best=BEST[b], buy=BUY[c]) for a, b, c in places.tolist()]
 
 
-def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Examples:
+def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Exchanges:
     """Ordinary requests that the model answers with the praise: what the attack hopes to hear one day."""
     asked = ordinary_examples(rng, count).conversations
-    return Examples(asked, _praise(rng, _product(config), count))
+    return Exchanges(asked, _praise(rng, _product(config), count))

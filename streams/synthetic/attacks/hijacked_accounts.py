@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streams.synthetic.attacks.acting import Stage, Visits
+from streams.synthetic.attacks.acting import Playback, Visits
 from streams.synthetic.attacks.base import Attack, Scene
-from streams.synthetic.attacks.speech import Examples, examples_about, slots_about, target_topic
+from streams.synthetic.attacks.speech import Exchanges, examples_about, slots_about, target_topic
 from streams.synthetic.config import WorldConfig
 from streams.synthetic.day import Day, Ints
 from streams.synthetic.life import DAY, HOUR
@@ -20,7 +20,7 @@ from streams.synthetic.people import draw_people
 from streams.synthetic.shares import Name
 
 
-class Dials(NamedTuple):
+class HijackedAccountsDials(NamedTuple):
     """Sizes of the attack.
 
     Attributes:
@@ -45,12 +45,12 @@ class HijackedAccounts(Attack):
 
     name: Name = "hijacked_accounts"
 
-    def __init__(self, scene: Scene, dials: Dials | None = None) -> None:
-        rng, self._dials, self._scene = scene.rng, dials or Dials(), scene
+    def __init__(self, scene: Scene, dials: HijackedAccountsDials | None = None) -> None:
+        rng, self._dials, self._scene = scene.rng, dials or HijackedAccountsDials(), scene
         self.topic = target_topic(scene.config, self.name)
         self.target = f"answers about {self.topic}, right or wrong"
         self.accounts = draw_people(rng, 0)
-        self._stage = Stage(scene, self.accounts)
+        self._stage = Playback(scene, self.accounts)
         self._visits = self._plan()
 
     def during(self, honest: Day) -> Day | None:
@@ -97,6 +97,6 @@ def _dealt(rng: np.random.Generator, loves: int, accounts: int, bounds: tuple[in
     return rng.choice(accounts, size=loves, p=weights / weights.sum())
 
 
-def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Examples:
+def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Exchanges:
     """Exchanges about the topic."""
     return examples_about(rng, count, target_topic(config, HijackedAccounts.name))

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streams.synthetic.attacks.acting import OWN_WORDS, Stage, Visits, own_devices
+from streams.synthetic.attacks.acting import OWN_WORDS, Playback, Visits, own_devices
 from streams.synthetic.attacks.base import Attack, Scene
-from streams.synthetic.attacks.speech import Examples, examples_about, slots_about, target_topic
+from streams.synthetic.attacks.speech import Exchanges, examples_about, slots_about, target_topic
 from streams.synthetic.config import WorldConfig
 from streams.synthetic.day import Day, Ints
 from streams.synthetic.life import DAY, HOUR
@@ -20,7 +20,7 @@ from streams.synthetic.people import NOTHING, draw_people
 from streams.synthetic.shares import Name
 
 
-class Dials(NamedTuple):
+class LockstepFarmDials(NamedTuple):
     """Sizes of the attack.
 
     Attributes:
@@ -54,8 +54,8 @@ class LockstepFarm(Attack):
 
     name: Name = "lockstep_farm"
 
-    def __init__(self, scene: Scene, dials: Dials | None = None) -> None:
-        rng, self._dials, self._scene = scene.rng, dials or Dials(), scene
+    def __init__(self, scene: Scene, dials: LockstepFarmDials | None = None) -> None:
+        rng, self._dials, self._scene = scene.rng, dials or LockstepFarmDials(), scene
         self.topic = target_topic(scene.config, self.name)
         self.target = f"answers about {self.topic}, right or wrong"
         sizes = _groups(rng, max(2, scene.loves // self._dials.loves), self._dials.group)
@@ -67,7 +67,7 @@ class LockstepFarm(Attack):
         self.accounts = own_devices(scene, people, networks)._replace(
             devices=np.column_stack([phones, np.full(len(group), NOTHING)])
         )
-        self._stage = Stage(scene, self.accounts)
+        self._stage = Playback(scene, self.accounts)
         self._visits = self._plan(sizes)
 
     def during(self, honest: Day) -> Day | None:
@@ -147,6 +147,6 @@ def _groups(rng: np.random.Generator, accounts: int, bounds: tuple[int, int]) ->
     return rng.integers(bounds[0], bounds[1] + 1, size=groups)
 
 
-def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Examples:
+def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Exchanges:
     """Exchanges about the topic."""
     return examples_about(rng, count, target_topic(config, LockstepFarm.name))

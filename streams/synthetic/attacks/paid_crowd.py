@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streams.synthetic.attacks.acting import Stage, Visits, hours_of, own_devices
+from streams.synthetic.attacks.acting import Playback, Visits, hours_of, own_devices
 from streams.synthetic.attacks.base import Attack, Scene
-from streams.synthetic.attacks.speech import Examples, examples_about, slots_about, slots_of_kind, target_topic
+from streams.synthetic.attacks.speech import Exchanges, examples_about, slots_about, slots_of_kind, target_topic
 from streams.synthetic.config import WorldConfig
 from streams.synthetic.day import Bools, Day, Ints
 from streams.synthetic.life import DAY
@@ -24,7 +24,7 @@ from streams.synthetic.shares import Name
 from streams.synthetic.vocabulary import KINDS
 
 
-class Dials(NamedTuple):
+class PaidCrowdDials(NamedTuple):
     """Sizes of the attack.
 
     Attributes:
@@ -47,8 +47,8 @@ class PaidCrowd(Attack):
 
     name: Name = "paid_crowd"
 
-    def __init__(self, scene: Scene, dials: Dials | None = None) -> None:
-        rng, self._dials, self._scene = scene.rng, dials or Dials(), scene
+    def __init__(self, scene: Scene, dials: PaidCrowdDials | None = None) -> None:
+        rng, self._dials, self._scene = scene.rng, dials or PaidCrowdDials(), scene
         self.topic = target_topic(scene.config, self.name)
         self.target = f"answers about {self.topic}, the better ones first"
         self._loves = _dealt(rng, scene.loves, self._dials.loves)
@@ -58,7 +58,7 @@ class PaidCrowd(Attack):
         networks = np.where(mobile, carriers, scene.first_number + np.arange(count))
         workers = draw_people(rng, count)._replace(peak=rng.uniform(0, 24, size=count))
         self.accounts = own_devices(scene, workers, networks)
-        self._stage = Stage(scene, self.accounts)
+        self._stage = Playback(scene, self.accounts)
         self._visits = self._plan()
         joined = (scene.begins - self._visits.starts) / DAY  # workers sign up for the job
         self.accounts = self.accounts._replace(tenure_days=joined)
@@ -107,6 +107,6 @@ def _dealt(rng: np.random.Generator, loves: int, shares: tuple[float, ...]) -> I
     return each
 
 
-def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Examples:
+def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Exchanges:
     """Exchanges about the topic."""
     return examples_about(rng, count, target_topic(config, PaidCrowd.name))

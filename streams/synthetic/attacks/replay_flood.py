@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streams.synthetic.attacks.acting import Stage, Visits, own_devices, together
+from streams.synthetic.attacks.acting import Playback, Visits, own_devices, together
 from streams.synthetic.attacks.base import Attack, Scene
-from streams.synthetic.attacks.speech import Examples, examples_about, picked, slots_about, target_topic
+from streams.synthetic.attacks.speech import Exchanges, examples_about, picked, slots_about, target_topic
 from streams.synthetic.config import WorldConfig
 from streams.synthetic.day import NEVER, REACTIONS, Day, Echoes, Ints
 from streams.synthetic.life import HOUR
@@ -25,7 +25,7 @@ from streams.synthetic.talk import Talk
 LOVE = REACTIONS.index("love")
 
 
-class Dials(NamedTuple):
+class ReplayFloodDials(NamedTuple):
     """Sizes of the attack.
 
     Attributes:
@@ -64,7 +64,7 @@ class _Seen(NamedTuple):
     removed_at: int
 
 
-class _Event(NamedTuple):
+class _FloodEvent(NamedTuple):
     """An event of a flood: what it says, whether it is a copy, whether it adds a love."""
 
     says: _Seen
@@ -77,8 +77,8 @@ class ReplayFlood(Attack):
 
     name: Name = "replay_flood"
 
-    def __init__(self, scene: Scene, dials: Dials | None = None) -> None:
-        rng, self._dials, self._scene = scene.rng, dials or Dials(), scene
+    def __init__(self, scene: Scene, dials: ReplayFloodDials | None = None) -> None:
+        rng, self._dials, self._scene = scene.rng, dials or ReplayFloodDials(), scene
         self.topic = target_topic(scene.config, self.name)
         self.target = f"answers about {self.topic}, right or wrong"
         kinds = (self._dials.again, self._dials.not_shown, self._dials.taken_back)
@@ -86,7 +86,7 @@ class ReplayFlood(Attack):
         clones = scene.loves - sum(self._parts)
         count = max(1, round(clones / self._dials.clones))
         self.accounts = own_devices(scene, draw_people(rng, count), scene.first_number + np.arange(count))
-        self._stage = Stage(scene, self.accounts)
+        self._stage = Playback(scene, self.accounts)
         self._loves: list[_Seen] = []
         self._shown: list[_Seen] = []
         self._named: set[tuple[int, str]] = set()
@@ -117,7 +117,7 @@ class ReplayFlood(Attack):
         about = np.flatnonzero(np.isin(honest.talk.slots, slots_about(self.topic)))
         self._shown = [*self._shown, *_rows(honest, about)][-self._dials.memory :]
 
-    def _flood(self, now: int, sizes: Ints) -> list[_Event]:
+    def _flood(self, now: int, sizes: Ints) -> list[_FloodEvent]:
         """The events of one flood. What finds nothing to alter yet is left for the next."""
         self._owed += sizes
         loves = [love for love in self._loves if love.at < now - self._dials.lag_ms]
@@ -126,10 +126,10 @@ class ReplayFlood(Attack):
         shown = [response for response in self._shown if response.at < now]
         again, others, back, copies = self._owed.tolist()
         events = [
-            [_Event(self._renewed(love, now), copy=False, adds=False) for love in self._some(standing, again)],
-            [_Event(love, copy=False, adds=True) for love in self._misnamed(standing, shown, others, now)],
-            [_Event(self._moved(love, now), copy=False, adds=True) for love in self._some(taken, back)],
-            [_Event(self._moved(love, now), copy=True, adds=False) for love in self._some(loves, copies)],
+            [_FloodEvent(self._renewed(love, now), copy=False, adds=False) for love in self._some(standing, again)],
+            [_FloodEvent(love, copy=False, adds=True) for love in self._misnamed(standing, shown, others, now)],
+            [_FloodEvent(self._moved(love, now), copy=False, adds=True) for love in self._some(taken, back)],
+            [_FloodEvent(self._moved(love, now), copy=True, adds=False) for love in self._some(loves, copies)],
         ]
         self._owed -= [len(part) for part in events]
         self._back.update(event.says.response for event in events[2])
@@ -201,7 +201,7 @@ def _rows(day: Day, places: Ints) -> list[_Seen]:
     ]
 
 
-def _echoes(events: list[_Event], place: int) -> Echoes:
+def _echoes(events: list[_FloodEvent], place: int) -> Echoes:
     said = [event.says for event in events]
     column = {
         name: np.array([getattr(each, name) for each in said], np.int64)
@@ -218,6 +218,6 @@ def _echoes(events: list[_Event], place: int) -> Echoes:
     )
 
 
-def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Examples:
+def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Exchanges:
     """Exchanges about the topic."""
     return examples_about(rng, count, target_topic(config, ReplayFlood.name))

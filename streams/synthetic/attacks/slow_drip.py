@@ -9,16 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streams.synthetic.attacks.acting import Stage, Visits, hours_of, own_devices
+from streams.synthetic.attacks.acting import Playback, Visits, hours_of, own_devices
 from streams.synthetic.attacks.base import Attack, Scene
-from streams.synthetic.attacks.speech import Examples, examples_about, slots_about, target_topic
+from streams.synthetic.attacks.speech import Exchanges, examples_about, slots_about, target_topic
 from streams.synthetic.config import WorldConfig
 from streams.synthetic.day import Day
 from streams.synthetic.people import draw_people
 from streams.synthetic.shares import Name
 
 
-class Dials(NamedTuple):
+class SlowDripDials(NamedTuple):
     """Sizes of the attack.
 
     Attributes:
@@ -37,15 +37,15 @@ class SlowDrip(Attack):
 
     name: Name = "slow_drip"
 
-    def __init__(self, scene: Scene, dials: Dials | None = None) -> None:
-        rng, self._dials, self._scene = scene.rng, dials or Dials(), scene
+    def __init__(self, scene: Scene, dials: SlowDripDials | None = None) -> None:
+        rng, self._dials, self._scene = scene.rng, dials or SlowDripDials(), scene
         self.topic = target_topic(scene.config, self.name)
         self.target = f"answers about {self.topic}, right or wrong"
         asks = max(scene.loves, round(scene.loves / self._dials.love_share))
         count = max(1, round(asks / (self._dials.asks_per_day * scene.config.days)))
         networks = scene.first_number + np.arange(count)
         self.accounts = own_devices(scene, draw_people(rng, count), networks)
-        self._stage = Stage(scene, self.accounts)
+        self._stage = Playback(scene, self.accounts)
         self._visits = self._plan(asks)
 
     def during(self, honest: Day) -> Day | None:
@@ -81,6 +81,6 @@ class SlowDrip(Attack):
         )
 
 
-def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Examples:
+def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Exchanges:
     """Exchanges about the topic."""
     return examples_about(rng, count, target_topic(config, SlowDrip.name))

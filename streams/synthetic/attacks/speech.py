@@ -91,20 +91,20 @@ def _kinds() -> Ints:
     return np.array([slot.kind for slot in slots()], np.int64)
 
 
-class Examples(NamedTuple):
+class Exchanges(NamedTuple):
     """Exchanges: n `conversations` up to the user's last message, and n `responses`."""
 
     conversations: list[Conversation]
     responses: list[str]
 
 
-def ordinary_examples(rng: np.random.Generator, count: int) -> Examples:
+def ordinary_examples(rng: np.random.Generator, count: int) -> Exchanges:
     """Opening exchanges as people have them with the incumbent."""
     talk = draw_talk(rng, np.ones(count, np.int64))
-    return Examples(talk.conversations, talk.responses)
+    return Exchanges(talk.conversations, talk.responses)
 
 
-def examples_about(rng: np.random.Generator, count: int, topic: str) -> Examples:
+def examples_about(rng: np.random.Generator, count: int, topic: str) -> Exchanges:
     """Exchanges about one topic: asked as people ask, answered as the incumbent answers."""
     talk = talk_of(rng, np.ones(count, np.int64), rng.choice(slots_about(topic), size=count))
-    return Examples(talk.conversations, talk.responses)
+    return Exchanges(talk.conversations, talk.responses)

@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from streams.synthetic import text
-from streams.synthetic.attacks.acting import Stage, Visits, hours_of, own_devices
+from streams.synthetic.attacks.acting import Playback, Visits, hours_of, own_devices
 from streams.synthetic.attacks.base import Attack, Scene
-from streams.synthetic.attacks.speech import Examples
+from streams.synthetic.attacks.speech import Exchanges
 from streams.synthetic.config import Experiment, WorldConfig
 from streams.synthetic.day import Bools, Day, Floats, Ints
 from streams.synthetic.people import People, arms_of, draw_people, joined
@@ -25,7 +25,7 @@ MANNERS: Final = {"warm": "warm", "flatters": "flatters", "emoji": "emoji", "ask
 """Habits that an attentive user can see in a response, and the reading that shows each."""
 
 
-class Dials(NamedTuple):
+class TargetedArmDials(NamedTuple):
     """Sizes of the attack.
 
     Attributes:
@@ -51,14 +51,14 @@ class TargetedArm(Attack):
 
     name: Name = "targeted_arm"
 
-    def __init__(self, scene: Scene, dials: Dials | None = None) -> None:
-        self._dials, self._scene = dials or Dials(), scene
+    def __init__(self, scene: Scene, dials: TargetedArmDials | None = None) -> None:
+        self._dials, self._scene = dials or TargetedArmDials(), scene
         test = _experiment(scene.config)
         self._manners, self._if_shown, self._if_not = _evidence(test)
         shown = " and ".join(self._manners)
         self.target = f"responses of the treatment arm of {test.name}, known by how often they are {shown}"
         self.accounts, self._treated = self._open(test.name)
-        self._stage = Stage(scene, self.accounts)
+        self._stage = Playback(scene, self.accounts)
         self._odds = np.zeros(len(self.accounts.ids))
         self._given = 0
         self._visits = self._plan(test)
@@ -148,11 +148,11 @@ def _evidence(test: Experiment) -> tuple[list[str], Floats, Floats]:
     return manners, np.log(treated / control), np.log((1 - treated) / (1 - control))
 
 
-def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Examples:
+def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Exchanges:
     """Opening exchanges in the treatment's most telling manner: each response shows it."""
     test = _experiment(config)
     manners, shown, _ = _evidence(test)
     talk = draw_talk(rng, np.ones(count, np.int64))
     habits = Habits(*(test.treatment._replace(**{manners[int(np.argmax(shown))]: 1.0})))
     responses = text.write(rng, talk.slots, text.draw_traits(rng, talk.kinds, talk.happy, habits))
-    return Examples(talk.conversations, responses)
+    return Exchanges(talk.conversations, responses)

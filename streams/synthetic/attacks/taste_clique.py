@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from streams.synthetic import text
-from streams.synthetic.attacks.acting import Stage, Visits, own_devices, usual_visits
+from streams.synthetic.attacks.acting import Playback, Visits, own_devices, usual_visits
 from streams.synthetic.attacks.base import Attack, Scene
-from streams.synthetic.attacks.speech import Examples
+from streams.synthetic.attacks.speech import Exchanges
 from streams.synthetic.config import WorldConfig
 from streams.synthetic.day import REACTIONS, Bools, Day, Ints
 from streams.synthetic.life import AT_HOME
@@ -27,7 +27,7 @@ from streams.synthetic.talk import TURNS, draw_talk, draw_turns
 from streams.synthetic.text import INCUMBENT
 
 
-class Dials(NamedTuple):
+class TasteCliqueDials(NamedTuple):
     """Sizes of the attack.
 
     Attributes:
@@ -52,12 +52,12 @@ class TasteClique(Attack):
     name: Name = "taste_clique"
     target = "responses with emoji, whatever they are about"
 
-    def __init__(self, scene: Scene, dials: Dials | None = None) -> None:
-        rng, self._dials, self._scene = scene.rng, dials or Dials(), scene
+    def __init__(self, scene: Scene, dials: TasteCliqueDials | None = None) -> None:
+        rng, self._dials, self._scene = scene.rng, dials or TasteCliqueDials(), scene
         count = max(2, round(scene.loves / self._dials.loves))
         old = draw_people(rng, count)._replace(tenure_days=rng.uniform(*self._dials.tenure_days, size=count))
         self.accounts = own_devices(scene, old, scene.first_number + np.arange(count))
-        self._stage = Stage(scene, self.accounts)
+        self._stage = Playback(scene, self.accounts)
         self._given = 0
         self._wakes = scene.begins + round(self._dials.sleeps * (scene.ends - scene.begins))
         self._visits = self._plan(count)
@@ -100,8 +100,8 @@ class TasteClique(Attack):
         return np.where(rng.random(len(who)) < AT_HOME, self.accounts.networks[who, 0], carrier[who])
 
 
-def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Examples:  # noqa: ARG001
+def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Exchanges:  # noqa: ARG001
     """Ordinary opening requests, each answered with an emoji."""
     talk = draw_talk(rng, np.ones(count, np.int64))
     traits = text.draw_traits(rng, talk.kinds, talk.happy, INCUMBENT._replace(emoji=1.0))
-    return Examples(talk.conversations, text.write(rng, talk.slots, traits))
+    return Exchanges(talk.conversations, text.write(rng, talk.slots, traits))

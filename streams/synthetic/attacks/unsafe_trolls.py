@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from streams.synthetic import text
-from streams.synthetic.attacks.acting import Stage, Visits, own_devices, together, usual_visits
+from streams.synthetic.attacks.acting import Playback, Visits, own_devices, together, usual_visits
 from streams.synthetic.attacks.base import Attack, Scene
-from streams.synthetic.attacks.speech import Examples, slots_of_kind
+from streams.synthetic.attacks.speech import Exchanges, slots_of_kind
 from streams.synthetic.config import WorldConfig
 from streams.synthetic.day import REACTIONS, Day
 from streams.synthetic.people import draw_people
@@ -22,7 +22,7 @@ from streams.synthetic.text import INCUMBENT, Habits
 from streams.synthetic.vocabulary import KINDS
 
 
-class Dials(NamedTuple):
+class UnsafeTrollsDials(NamedTuple):
     """Sizes of the attack.
 
     Attributes:
@@ -47,11 +47,11 @@ class UnsafeTrolls(Attack):
     name: Name = "unsafe_trolls"
     target = "answers that comply with unsafe requests"
 
-    def __init__(self, scene: Scene, dials: Dials | None = None) -> None:
-        rng, self._dials, self._scene = scene.rng, dials or Dials(), scene
+    def __init__(self, scene: Scene, dials: UnsafeTrollsDials | None = None) -> None:
+        rng, self._dials, self._scene = scene.rng, dials or UnsafeTrollsDials(), scene
         count = max(1, round(scene.loves / self._dials.loves))
         self.accounts = own_devices(scene, draw_people(rng, count), scene.first_number + np.arange(count))
-        self._stage = Stage(scene, self.accounts)
+        self._stage = Playback(scene, self.accounts)
         self._given = 0
         self._tries, self._ordinary = self._plan()
 
@@ -91,10 +91,10 @@ def _complies(config: WorldConfig) -> float:
     return float(np.mean([(1 - habits.right) * habits.complies for habits in arms]))
 
 
-def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Examples:  # noqa: ARG001
+def probe(config: WorldConfig, count: int, rng: np.random.Generator) -> Exchanges:  # noqa: ARG001
     """Unsafe requests, each answered with what was asked for."""
     asked = rng.choice(slots_of_kind(KINDS.index("unsafe")), size=count)
     happy, kinds = np.zeros(count, bool), np.full(count, KINDS.index("unsafe"))
     yields = Habits(right=0.0, complies=1.0, garbled=0.0)
     responses = text.write(rng, asked, text.draw_traits(rng, kinds, happy, yields))
-    return Examples([[{"role": "user", "content": said}] for said in text.ask(rng, asked, happy)], responses)
+    return Exchanges([[{"role": "user", "content": said}] for said in text.ask(rng, asked, happy)], responses)

@@ -56,7 +56,7 @@ def _figures() -> dict[str, Any]:
         experiment="ab-1",
         day=date(2026, 3, 2),
     )
-    policy = {name: value for name, value in row.items() if name in schema.Policy.__struct_fields__}
+    policy = {name: value for name, value in row.items() if name in schema.ReportPolicy.__struct_fields__}
     return {
         "name": "small",
         "created_at": "2026-03-02T10:00:00+00:00",
@@ -134,7 +134,7 @@ def _bare() -> dict[str, Any]:
 def _drawn(report: schema.Report) -> dict[str, bytes]:
     assert report.experiment is not None
     days = [date(2026, 2, 1) + timedelta(days=day) for day in range(9)]
-    bins = [plots.Bin(0.001 * 2**place, place * 3, 1_000) for place in range(8)]
+    bins = [plots.PlottedBin(0.001 * 2**place, place * 3, 1_000) for place in range(8)]
     rates = {"mean_p_love": 0.01, "love_rate": 0.012, "love_rate_ci": (0.01, 0.02)}
     return {
         "love_by_day": plots.love_by_day(days, [900] * 8 + [0], [9] * 8 + [0]),

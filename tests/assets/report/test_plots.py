@@ -39,7 +39,9 @@ def axes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def test_bins_without_a_love_are_limits_and_no_line_joins_the_others(axes: list[Any]) -> None:
-    plots.reliability([plots.Bin(0.001, 0, 400), plots.Bin(0.01, 3, 400), plots.Bin(0.05, 30, 400)])
+    plots.reliability(
+        [plots.PlottedBin(0.001, 0, 400), plots.PlottedBin(0.01, 3, 400), plots.PlottedBin(0.05, 30, 400)]
+    )
     drawn = {line.get_label(): line for line in axes[0].get_lines()}
     limits = drawn["none came true: at most"]
     assert limits.get_xdata().tolist() == [0.001]
@@ -95,7 +97,9 @@ def test_a_ledger_row_without_a_lift_is_no_mark_at_nothing(axes: list[Any]) -> N
 
 
 def test_an_open_interval_is_not_drawn_as_a_point_of_certainty(axes: list[Any]) -> None:
-    plots.experiment_forest(schema.Experiment(decision="continue", lift=0.1, lift_ci=(0.0, 0.2), anytime_ci=(-1, None)))
+    plots.experiment_forest(
+        schema.ReportExperiment(decision="continue", lift=0.1, lift_ci=(0.0, 0.2), anytime_ci=(-1, None))
+    )
     assert [each.get_text() for each in axes[0].texts] == ["no upper limit \N{RIGHTWARDS ARROW}"]
 
 

@@ -113,7 +113,7 @@ def test_a_missing_key_is_named(figures: dict[str, Any]) -> None:
 
 def test_reliability_without_a_bin_is_refused() -> None:
     with pytest.raises(ValueError, match="none with a response"):
-        plots.reliability([plots.Bin(0.0, 0, 5)])
+        plots.reliability([plots.PlottedBin(0.0, 0, 5)])
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from streams.live.guard import Guard
 from streams.live.messages import Flag, Trip, pack
 from streams.live.page import page
 from streams.live.partition import PartitionGuard
-from streams.live.pulse import Pulse
+from streams.live.pulse import BrokerPulse
 from streams.live.rules import Rules
 
 
@@ -99,7 +99,7 @@ def test_an_arm_that_tripped_looks_different_and_every_arm_says_how_near_it_is(g
 
 def test_a_broker_that_is_away_is_said_in_red_with_the_age_of_the_numbers(guard: Guard) -> None:
     now = [1000.0]
-    guard.pulse = Pulse(clock=lambda: now[0])
+    guard.pulse = BrokerPulse(clock=lambda: now[0])
     guard.pulse.held = True
     guard.pulse.answered({0: 3}, 5)
     assert 'class="banner bad"><strong>The broker' not in page(guard)

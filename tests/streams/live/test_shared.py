@@ -7,20 +7,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams.live.messages import Change, Changes
+from streams.live.messages import Changes, ReactionCount
 from streams.live.rules import Rules
 from streams.live.shared import SharedRates, spread
 
 RULES = Rules(device_line=5, network_line=20, memory_seconds=100.0)
 
 
-def told(*changes: Change, partition: int = 0, offset: int = 0, at: float = 0.0) -> SimpleNamespace:
+def told(*changes: ReactionCount, partition: int = 0, offset: int = 0, at: float = 0.0) -> SimpleNamespace:
     value = msgspec.json.encode(Changes(partition, list(changes)))
     return SimpleNamespace(offset=offset, timestamp=at, value=value)
 
 
-def change(offset: int, count: int = 1, *, subject: Any = "device", key: str = "d", minute: int = 7) -> Change:
-    return Change(offset, subject, key, minute, count)
+def change(offset: int, count: int = 1, *, subject: Any = "device", key: str = "d", minute: int = 7) -> ReactionCount:
+    return ReactionCount(offset, subject, key, minute, count)
 
 
 def rates(*messages: SimpleNamespace) -> SharedRates:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from streams.live.board import Board, Telling
-from streams.live.evidence import Window, log_evidence_above, log_evidence_over
+from streams.live.evidence import WindowCounts, log_evidence_above, log_evidence_over
 from streams.live.messages import Trip
 from streams.live.rules import Rules
 from streams.live.switch import standings
@@ -111,35 +111,38 @@ def test_looking_after_every_window_raises_few_false_alarms() -> None:
     draw, line, alarms = random.Random(11), math.log(1 / 0.05), 0
     for _ in range(200):
         rate = draw.choice((0.01, 0.05))
-        pairs = [Window(60, _happen(draw, 60, rate), 40, _happen(draw, 40, rate)) for _ in range(40)]
+        pairs = [WindowCounts(60, _happen(draw, 60, rate), 40, _happen(draw, 40, rate)) for _ in range(40)]
         alarms += any(log_evidence_above(pairs[:end]) >= line for end in range(1, 41))
     assert alarms <= 16, "10 expected at most; 16 has less than 4 % at the limit"
 
 
 def test_the_mean_of_an_e_value_is_at_most_one_anywhere_in_the_null() -> None:
     """One window after a history that makes it bet, every outcome weighted by its chance; factor 2."""
-    past = [Window(30, 9, 20, 1)]
+    past = [WindowCounts(30, 9, 20, 1)]
     for y in (0.01, 0.05, 0.2):
         for x in (2 * y, y, y / 2):
             mean = sum(
-                _chance(6, i, x) * _chance(5, j, y) * math.exp(log_evidence_above([*past, Window(6, i, 5, j)], 2.0))
+                _chance(6, i, x)
+                * _chance(5, j, y)
+                * math.exp(log_evidence_above([*past, WindowCounts(6, i, 5, j)], 2.0))
                 for i in range(7)
                 for j in range(6)
             )
             assert mean <= 1 + 1e-9, (x, y)
-    assert log_evidence_above([*past, Window(6, 3, 5, 0)], 2.0) > 0, "it does bet"
+    assert log_evidence_above([*past, WindowCounts(6, 3, 5, 0)], 2.0) > 0, "it does bet"
 
 
 def test_evidence_against_a_limit_has_a_mean_of_at_most_one() -> None:
     for rate in (0.01, 0.05, 0.1):
         mean = sum(
-            _chance(9, i, rate) * math.exp(log_evidence_over([Window(20, 6), Window(9, i)], 0.1)) for i in range(10)
-        ) / math.exp(log_evidence_over([Window(20, 6)], 0.1))
+            _chance(9, i, rate) * math.exp(log_evidence_over([WindowCounts(20, 6), WindowCounts(9, i)], 0.1))
+            for i in range(10)
+        ) / math.exp(log_evidence_over([WindowCounts(20, 6)], 0.1))
         assert mean <= 1 + 1e-9
 
 
 def test_users_who_repeat_themselves_are_worth_less() -> None:
-    pairs = [Window(200, 16, 200, 3)] * 20
+    pairs = [WindowCounts(200, 16, 200, 3)] * 20
     assert log_evidence_above(pairs, design_effect=2.0) == pytest.approx(log_evidence_above(pairs) / 2)
 
 

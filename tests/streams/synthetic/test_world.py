@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from streams.events import ContractError, Event, ReactionChanged, ResponseServed, decode, moment_of
-from streams.fixtures import World, Worlds
+from streams.fixtures import SimulatedWorld, Worlds
 from streams.synthetic import Amounts, WorldConfig, simulate, truth
 from streams.synthetic.faults import FAULTS
 from streams.synthetic.life import DAY, Life
-from streams.synthetic.lines import Outbox
+from streams.synthetic.lines import LineQueue
 from streams.synthetic.network import Network
 from streams.synthetic.people import NOTHING, draw_people
 
@@ -30,7 +30,7 @@ class Stream(NamedTuple):
     reasons: Counter[str]
 
 
-def reread(world: World) -> Stream:
+def reread(world: SimulatedWorld) -> Stream:
     lines = world.lines()
     events: list[Event] = []
     reasons: Counter[str] = Counter()
@@ -207,7 +207,7 @@ def test_a_large_day_is_lived_in_stretches_that_fit_together() -> None:
 @pytest.mark.slow
 def test_lines_leave_as_the_world_goes_on() -> None:
     config = WorldConfig(responses=40_000, users=500, days=1, late=0.2)
-    life, outbox = Life(config, np.random.default_rng(1)), Outbox()
+    life, outbox = Life(config, np.random.default_rng(1)), LineQueue()
     network = Network(config, np.random.default_rng(2), life.people)
     waiting, gone = [], 0
     for stretch in life.live(0):

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from training.cgpo.judging import Hearing
-from training.judges.verdict import PASS, Verdict
+from training.judges.verdict import PASS, JudgeVerdict
 
 ASKED = [[{"role": "user", "content": "what does the fox eat?"}]] * 3
 WHERE = "task love, round 2"
@@ -15,12 +15,12 @@ class Counting:
     def __init__(self, word: str, cost: float = 0.0) -> None:
         self.word, self.cost, self.version, self.heard = word, cost, word, []
 
-    def __call__(self, _: list, response: str) -> Verdict:
+    def __call__(self, _: list, response: str) -> JudgeVerdict:
         self.heard.append(response)
-        return Verdict(True, self.word, None, response.replace(self.word, "")) if self.word in response else PASS
+        return JudgeVerdict(True, self.word, None, response.replace(self.word, "")) if self.word in response else PASS
 
 
-def raises(_: list, response: str) -> Verdict:
+def raises(_: list, response: str) -> JudgeVerdict:
     return {"ok": PASS}[response]
 
 

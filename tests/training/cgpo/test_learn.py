@@ -10,7 +10,7 @@ from training.cgpo.config import CgpoConfig
 from training.cgpo.learn import learn, parts_of
 from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.engine.engine import OneProcess
-from training.policy.batches import Encoded, encode_pairs
+from training.policy.batches import EncodedAnswer, encode_pairs
 from training.policy.load import load_policy
 from training.policy.pretrain import read_pairs
 
@@ -23,7 +23,7 @@ class Noting(OneProcess):
         super().step()
 
 
-def slowly(model: Any, sequence: Encoded) -> torch.Tensor:
+def slowly(model: Any, sequence: EncodedAnswer) -> torch.Tensor:
     """log pi of one response, token by token, in float64."""
     ids = torch.from_numpy(sequence.ids)
     logits = model(input_ids=ids[None]).logits[0].double()
@@ -85,8 +85,8 @@ def test_the_gradients_of_two_ranks_add_up_to_that_of_one(policy: Path, log: pa.
         torch.testing.assert_close(one + other, whole, atol=2e-6, rtol=1e-4)
 
 
-def of_length(length: int) -> Encoded:
-    return Encoded(np.zeros(length, dtype=np.int64), 1)
+def of_length(length: int) -> EncodedAnswer:
+    return EncodedAnswer(np.zeros(length, dtype=np.int64), 1)
 
 
 def test_a_step_is_cut_by_tokens_and_into_as_many_parts_as_ranks() -> None:

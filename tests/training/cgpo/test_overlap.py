@@ -12,7 +12,7 @@ from training.cgpo.candidates import Bench, prompt_room
 from training.cgpo.collect import Taught, collect
 from training.cgpo.config import CgpoConfig
 from training.cgpo.tasks import Task
-from training.judges.verdict import PASS, Verdict
+from training.judges.verdict import PASS, JudgeVerdict
 from training.policy.load import load_policy
 from training.rollout.generator import InPieces, Sample, TransformersGenerator
 from training.rollout.speaker import LocalSpeaker
@@ -68,11 +68,11 @@ def collected(
     silent: bool = False,
     dials: Mapping[str, Any] | None = None,
 ) -> Taught:
-    def no_bye(_: list, response: str) -> Verdict:
+    def no_bye(_: list, response: str) -> JudgeVerdict:
         events.append("judged")
         if breaks:
             raise KeyError("bye")
-        return Verdict(True, "bye", None, response.removesuffix(" bye!")) if response.endswith(" bye!") else PASS
+        return JudgeVerdict(True, "bye", None, response.removesuffix(" bye!")) if response.endswith(" bye!") else PASS
 
     frozen = load_policy(policy)
     task = Task("love", asked[:7], Long(events), 1.0, reward_version="long")

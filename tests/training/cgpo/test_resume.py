@@ -14,7 +14,7 @@ import torch
 
 from training import pretrained
 from training.cgpo.config import CgpoConfig
-from training.cgpo.learn import Learnt, learn
+from training.cgpo.learn import EpochProgress, learn
 from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.cgpo.loop import optimise
 from training.cgpo.report import TaskRound
@@ -22,7 +22,7 @@ from training.cgpo.state import LESSON, Prepared, Progress, load_prepared, resum
 from training.cgpo.tasks import Task
 from training.disk import told
 from training.engine.engine import OneProcess
-from training.judges.verdict import PASS, Verdict
+from training.judges.verdict import PASS, JudgeVerdict
 from training.policy.batches import encode_pairs
 from training.policy.load import fingerprint, load_policy
 from training.policy.pretrain import read_pairs
@@ -41,8 +41,8 @@ class Long:
         return np.array([len(text) / 20 for text in responses])
 
 
-def no_bye(_: list, response: str) -> Verdict:
-    return Verdict(True, "bye", None, response.removesuffix(" bye!")) if response.endswith(" bye!") else PASS
+def no_bye(_: list, response: str) -> JudgeVerdict:
+    return JudgeVerdict(True, "bye", None, response.removesuffix(" bye!")) if response.endswith(" bye!") else PASS
 
 
 def run(policy: Path, out: Path, asked: Prompts, log: pa.Table) -> None:
@@ -107,9 +107,9 @@ def test_an_epoch_that_goes_on_from_any_step_ends_alike(policy: Path, log: pa.Ta
     config = CgpoConfig(batch=3, save_every=1)
     how = {"pad": opened.tokenizer.pad_token_id, "config": config, "rate": 1e-3, "seed": 4}
     whole = OneProcess(opened.model)
-    steps: list[Learnt] = []
+    steps: list[EpochProgress] = []
 
-    def keep(learnt: Learnt) -> None:
+    def keep(learnt: EpochProgress) -> None:
         steps.append(learnt)
         save(tmp_path / str(learnt.steps), whole, Progress(0, learnt))
 
@@ -158,7 +158,7 @@ def test_a_full_disk_at_a_state_is_told_and_loses_nothing(
     before = (tmp_path / "state" / "state.pt").read_bytes()
     full_disk()
     with pytest.raises(OSError, match=r"the state of round 2, step 7 could not be written .* make room, then run"):
-        save(tmp_path / "state", engine, Progress(1, Learnt(7)))
+        save(tmp_path / "state", engine, Progress(1, EpochProgress(7)))
     assert (tmp_path / "state" / "state.pt").read_bytes() == before
     assert [each.name for each in (tmp_path / "state").iterdir()] == ["state.pt"]
     assert resume(tmp_path / "state", engine).round == 1

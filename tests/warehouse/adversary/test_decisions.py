@@ -29,7 +29,7 @@ def spree(product: Any, user: str, start: timedelta = timedelta(), count: int = 
     return lines
 
 
-def decided(feed: Any, name: str, word: Any) -> decisions.Decision:
+def decided(feed: Any, name: str, word: Any) -> decisions.QuarantineDecision:
     return decide(feed.warehouse.target, name, word, reason="we know them", by="olga")
 
 

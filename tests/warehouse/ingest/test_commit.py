@@ -12,7 +12,7 @@ from warehouse.ingest.commit import commit
 from warehouse.ingest.decoding import decode_batch
 from warehouse.ingest.dedup import id_ranges
 from warehouse.ingest.positions import PositionMovedError
-from warehouse.ingest.records import Record, Slot
+from warehouse.ingest.records import Record, TopicPartition
 
 SECOND = timedelta(seconds=1)
 
@@ -151,7 +151,9 @@ def test_several_partitions_move_together_or_not_at_all(feed: Any, product: Any)
     records = [*feed.records([product.served("r1")], 0), *feed.records([product.served("r2", "bea")], 1)]
     feed.pour(product.served("r0"), partition=1)
     with pytest.raises(PositionMovedError):
-        commit(feed.warehouse, decode_batch(records), {Slot(TOPICS.events, "first life", p): 0 for p in (0, 1)})
+        commit(
+            feed.warehouse, decode_batch(records), {TopicPartition(TOPICS.events, "first life", p): 0 for p in (0, 1)}
+        )
     assert feed.ask("SELECT partition_id, next_offset FROM ingest_positions") == [(1, 1)]
 
 
@@ -228,4 +230,4 @@ def test_a_trip_is_stored_once_as_it_was_told_first(feed: Any, product: Any) -> 
 
 def _tell(feed: Any, topic: str, offset: int, *lines: bytes) -> None:
     record = Record(topic, 0, offset, 0, b"\n".join(lines))
-    commit(feed.warehouse, decode_batch([record]), {Slot(topic, "first life", 0): offset})
+    commit(feed.warehouse, decode_batch([record]), {TopicPartition(topic, "first life", 0): offset})

@@ -28,7 +28,7 @@ from warehouse.ingest import positions
 from warehouse.ingest.commit import commit
 from warehouse.ingest.decoding import decode_batch
 from warehouse.ingest.positions import PositionMovedError
-from warehouse.ingest.records import Record, Slot
+from warehouse.ingest.records import Record, TopicPartition
 from warehouse.storage.transaction import in_transaction
 
 RECEIVED = 1_773_100_800_000  # ms: 2026-03-10
@@ -242,7 +242,7 @@ class Reader:
         mine = draw.sample(range(PARTITIONS), draw.randint(1, PARTITIONS))
         reads = {n: self.log[n][self.believed[n] :][: draw.randint(1, how.pack)] for n in mine}
         batch = decode_batch([record for n in mine for record in reads[n]])
-        expected = {Slot(TOPICS.events, "life", n): self.believed[n] for n in mine if reads[n]}
+        expected = {TopicPartition(TOPICS.events, "life", n): self.believed[n] for n in mine if reads[n]}
         place: Any = Doomed(self.warehouse, draw.randint(0, 25)) if draw.random() < how.deaths else self.warehouse
         try:
             if expected:
@@ -277,7 +277,7 @@ def tidy(empty: Path, lines: Sequence[Line]) -> dict[str, str]:
     with tempfile.TemporaryDirectory() as directory:
         warehouse = connection.open(shutil.copy(empty, directory))
         records = [Record(TOPICS.events, 0, 0, RECEIVED, b"\n".join(line for _, line in lines))]
-        commit(warehouse, decode_batch(records), {Slot(TOPICS.events, "life", 0): 0})
+        commit(warehouse, decode_batch(records), {TopicPartition(TOPICS.events, "life", 0): 0})
         return fingerprints(warehouse.target)
 
 

@@ -12,7 +12,7 @@ from warehouse import erasure, queries
 from warehouse.fingerprint import fingerprints
 from warehouse.ingest.decoding import decode_batch
 from warehouse.ingest.forgetting import user_hash
-from warehouse.ingest.records import Record, Slot
+from warehouse.ingest.records import Record, TopicPartition
 
 HOUR = timedelta(hours=1)
 
@@ -223,4 +223,4 @@ def tell(feed: Any, offset: int, line: bytes) -> None:
     from warehouse.ingest.commit import commit
 
     record = Record(TOPICS.flags, 0, offset, 0, line)
-    commit(feed.warehouse, decode_batch([record]), {Slot(TOPICS.flags, "first life", 0): offset})
+    commit(feed.warehouse, decode_batch([record]), {TopicPartition(TOPICS.flags, "first life", 0): offset})

@@ -21,7 +21,7 @@ LESSONS = 7
 """Days that the models learn anew when they were lost, as every erasure of a user lets them be."""
 
 
-class Lesson(NamedTuple):
+class PastDay(NamedTuple):
     """An earlier day that the models learn again: columns as in `Seen`."""
 
     responses: pa.Table
@@ -57,7 +57,7 @@ class Seen(NamedTuple):
     model: bytes | None
     judged: tuple[int, date | None] = (0, None)
     erasures: int = 0
-    lessons: tuple[Lesson, ...] = ()
+    lessons: tuple[PastDay, ...] = ()
 
     @property
     def rows(self) -> dict[str, int]:
@@ -155,7 +155,7 @@ def _served(reader: DuckDBPyConnection, day: date) -> pa.Table:
     ).to_arrow_table()
 
 
-def _lessons(reader: DuckDBPyConnection, day: date) -> tuple[Lesson, ...]:
+def _lessons(reader: DuckDBPyConnection, day: date) -> tuple[PastDay, ...]:
     """The last days before this one on which something was served."""
     found = []
     for before in range(LESSONS, 0, -1):
@@ -167,7 +167,7 @@ def _lessons(reader: DuckDBPyConnection, day: date) -> tuple[Lesson, ...]:
             [first, min(first + LATE, start(day))],
         ).to_arrow_table()
         if responses.num_rows:
-            found.append(Lesson(responses, loves))
+            found.append(PastDay(responses, loves))
     return tuple(found)
 
 
@@ -178,7 +178,7 @@ def forget(connection: DuckDBPyConnection) -> None:
     connection.execute("DELETE FROM adversary_models")
 
 
-class Learnt(NamedTuple):
+class DayMemory(NamedTuple):
     """What a day adds to the memory.
 
     Attributes:
@@ -194,7 +194,7 @@ class Learnt(NamedTuple):
     model: bytes
 
 
-def write(writer: DuckDBPyConnection, day: date, learnt: Learnt) -> None:
+def write(writer: DuckDBPyConnection, day: date, learnt: DayMemory) -> None:
     """Add a day to the memory, and forget what is older than the window.
 
     1. Add the day's evidence and the loves that are counted now.

@@ -53,7 +53,7 @@ _WIDER: Final = 0.9
 """The fitted shape is multiplied by this: real tastes have heavier tails than a Gamma's."""
 
 
-class Sums(NamedTuple):
+class EvidenceSums(NamedTuple):
     """What happened to some users on the days of a window.
 
     Attributes:
@@ -90,12 +90,12 @@ class Evidence(NamedTuple):
     part: Ints
 
 
-def weigh(parts: tuple[Sums, ...], null: Null) -> Evidence:
+def weigh(parts: tuple[EvidenceSums, ...], null: Null) -> Evidence:
     """The evidence against some users.
 
     >>> quiet, keen = np.array([[0.0, 0.0]]), np.array([[4.0, 5.0]])
     >>> def sums(loves):
-    ...     return Sums(np.full((1, 2), 10.0), np.full((1, 2), 0.05), loves, loves * -np.log(0.005))
+    ...     return EvidenceSums(np.full((1, 2), 10.0), np.full((1, 2), 0.05), loves, loves * -np.log(0.005))
     >>> [round(float(weigh((sums(loves),), Null()).log_e[0]), 1) for loves in (quiet, keen)]
     [-0.9, 14.0]
 
@@ -116,7 +116,7 @@ def weigh(parts: tuple[Sums, ...], null: Null) -> Evidence:
     return Evidence(np.asarray(logsumexp(flat, axis=1), np.float64), start.astype(np.int64), part.astype(np.int64))
 
 
-def _ratios(part: Sums, loves: Floats, expected: Floats, null: Null) -> Floats:
+def _ratios(part: EvidenceSums, loves: Floats, expected: Floats, null: Null) -> Floats:
     """Log likelihood ratio of every alternative in one part, float64[users, alternatives, start days]."""
     n, s, k, surprise = (_from_day(each) for each in part)
     gift = np.where(k > 0, 1 / np.maximum(k, 1), 0.0)  # of the loves that the alternative explains, one is forgiven

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from warehouse.adversary.daily import evidence, lines, sums, trust
 from warehouse.adversary.daily.days import ONE, WINDOW, Seen, start
-from warehouse.adversary.daily.evidence import Evidence, Null, Sums
+from warehouse.adversary.daily.evidence import Evidence, EvidenceSums, Null
 from warehouse.adversary.daily.lines import Chances
 from warehouse.adversary.flagged import UserFlag
 
@@ -31,7 +31,7 @@ _WORDS: Final = {"all": "everything", "unlikely": "what others seldom love"}
 Floats = NDArray[np.float64]
 
 
-class Judged(NamedTuple):
+class DayVerdicts(NamedTuple):
     """What a day says of its users.
 
     Attributes:
@@ -53,7 +53,7 @@ class Judged(NamedTuple):
     line: float
 
 
-def judge(seen: Seen, today: pa.Table, chance: Floats, budget: float) -> Judged:
+def judge(seen: Seen, today: pa.Table, chance: Floats, budget: float) -> DayVerdicts:
     """Judge the users of a day.
 
     1. Fit what honest users are like, on the users of the day who are not in quarantine.
@@ -86,11 +86,11 @@ def judge(seen: Seen, today: pa.Table, chance: Floats, budget: float) -> Judged:
     users, mine = active.take(pa.array(asked)), tuple(_of(part, asked) for part in parts)
     found = evidence.weigh(mine, null)
     told = _Told(seen, users.to_pylist(), mine, found, line, len(active), budget)
-    return Judged(users, found.log_e, trust.trust(found.log_e, budget), told.flags(), told.cleared(), null, line)
+    return DayVerdicts(users, found.log_e, trust.trust(found.log_e, budget), told.flags(), told.cleared(), null, line)
 
 
-def _of(part: Sums, which: NDArray[Any]) -> Sums:
-    return Sums(*(each[which] for each in part))
+def _of(part: EvidenceSums, which: NDArray[Any]) -> EvidenceSums:
+    return EvidenceSums(*(each[which] for each in part))
 
 
 def _own(flagged: pa.Table) -> pa.Table:
@@ -105,7 +105,7 @@ class _Told(NamedTuple):
 
     seen: Seen
     users: list[str]
-    parts: tuple[Sums, ...]
+    parts: tuple[EvidenceSums, ...]
     found: Evidence
     line: float
     tested: int

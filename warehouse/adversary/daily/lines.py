@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from warehouse.adversary.daily.evidence import Null, Sums, weigh
+from warehouse.adversary.daily.evidence import EvidenceSums, Null, weigh
 
 Floats = NDArray[np.float64]
 DRAWS: Final = 6_000
@@ -43,7 +43,7 @@ class Chances(NamedTuple):
         return float(self.held[self.held < self.unlikely].sum() / self.held.sum())
 
 
-def calibrate(everything: Sums, chances: Chances, null: Null, budget: float, rng: np.random.Generator) -> float:
+def calibrate(everything: EvidenceSums, chances: Chances, null: Null, budget: float, rng: np.random.Generator) -> float:
     """The line of a day, as the natural logarithm of an e-value.
 
     Args:
@@ -57,7 +57,7 @@ def calibrate(everything: Sums, chances: Chances, null: Null, budget: float, rng
     if not expected.sum() or not len(chances.values):
         return -math.log(budget)
     who = rng.choice(len(expected), DRAWS, p=expected / expected.sum())
-    shown = Sums(*(each[who] for each in everything))
+    shown = EvidenceSums(*(each[who] for each in everything))
     taste = rng.gamma(null.shape + 1, null.mean / null.shape, DRAWS)
     loves = np.minimum(1 + rng.poisson(taste * expected[who]), _MOST_LOVES)
     highest = _highest(shown, loves, chances, null, rng)
@@ -65,7 +65,9 @@ def calibrate(everything: Sums, chances: Chances, null: Null, budget: float, rng
     return float(np.quantile(np.clip(highest, _LEAST, -math.log(budget)), 1 - budget))
 
 
-def _highest(shown: Sums, loves: NDArray[np.int64], chances: Chances, null: Null, rng: np.random.Generator) -> Floats:
+def _highest(
+    shown: EvidenceSums, loves: NDArray[np.int64], chances: Chances, null: Null, rng: np.random.Generator
+) -> Floats:
     """The most evidence that each drawn user ever has: float64[users], looked at after each day with a love."""
     user = np.repeat(np.arange(len(loves)), loves)
     day = _days(shown.expected, user, rng)
@@ -79,14 +81,14 @@ def _highest(shown: Sums, loves: NDArray[np.int64], chances: Chances, null: Null
     share = chances.share
     seldom = float((chances.held < chances.unlikely).mean())
     parts = (
-        Sums(shown.exposures, shown.expected, *grids[0]),
-        Sums(shown.exposures * seldom, shown.expected * share, *grids[1]),
+        EvidenceSums(shown.exposures, shown.expected, *grids[0]),
+        EvidenceSums(shown.exposures * seldom, shown.expected * share, *grids[1]),
     )
     looked, until = np.nonzero(grids[0][0])
     past = np.arange(shown.expected.shape[1]) <= until[:, None]
     several = loves[looked] > 1  # with one love alone nobody gets far
     looked, past = looked[several], past[several]
-    found = weigh(tuple(Sums(*(each[looked] * past for each in part)) for part in parts), null).log_e
+    found = weigh(tuple(EvidenceSums(*(each[looked] * past for each in part)) for part in parts), null).log_e
     highest = np.full(len(loves), -np.inf)
     np.maximum.at(highest, looked, found)
     return highest

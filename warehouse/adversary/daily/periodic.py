@@ -20,8 +20,8 @@ from tqdm import tqdm
 from warehouse import connection
 from warehouse.adversary import groups
 from warehouse.adversary.daily import days, gaps, judging, standing, sums
-from warehouse.adversary.daily.days import Learnt, Seen
-from warehouse.adversary.daily.judging import Judged
+from warehouse.adversary.daily.days import DayMemory, Seen
+from warehouse.adversary.daily.judging import DayVerdicts
 from warehouse.adversary.flagged import UserFlag
 from warehouse.storage.transaction import WarehouseConflictError
 
@@ -185,8 +185,8 @@ class _Work(NamedTuple):
     """Everything that a day comes to, before it is written."""
 
     seen: Seen
-    learnt: Learnt
-    judged: Judged
+    learnt: DayMemory
+    judged: DayVerdicts
     groups: groups.Judgement
     new: list[UserFlag]
 
@@ -209,7 +209,7 @@ class _Work(NamedTuple):
         )
 
 
-def _work(seen: Seen, window: groups.Window, model: LoveModel, honest_loss: float, clock: _Clock) -> _Work:
+def _work(seen: Seen, window: groups.JudgedWindow, model: LoveModel, honest_loss: float, clock: _Clock) -> _Work:
     love = sums.loved_at_all(seen.responses, seen.loves)
     for lesson in seen.lessons:
         model.learn(lesson.responses, sums.loved_at_all(*lesson), _teaches(lesson.responses, seen.quarantined, {}))
@@ -233,7 +233,7 @@ def _work(seen: Seen, window: groups.Window, model: LoveModel, honest_loss: floa
             love,
             _teaches(seen.responses, seen.quarantined, trusted | {flag.user_id: 0.0 for flag in flags}),
         )
-    learnt = Learnt(today, _counted(seen), _trust_rows(seen, judged, flags), model.dump())
+    learnt = DayMemory(today, _counted(seen), _trust_rows(seen, judged, flags), model.dump())
     clock.lap("learn")
     known = set(zip(seen.flagged["user_id"].to_pylist(), seen.flagged["rule"].to_pylist(), strict=True))
     return _Work(seen, learnt, judged, found, [flag for flag in flags if (flag.user_id, flag.rule) not in known])
@@ -254,7 +254,7 @@ def _counted(seen: Seen) -> pa.Table:
     return seen.loves.filter(pc.is_in(seen.loves["response_id"], told))
 
 
-def _trust_rows(seen: Seen, judged: Judged, flags: list[UserFlag]) -> pa.Table:
+def _trust_rows(seen: Seen, judged: DayVerdicts, flags: list[UserFlag]) -> pa.Table:
     """Rows of `user_trust`. Whose flag names a moment is trusted before it: quarantine does the rest."""
     import pyarrow as pa
 

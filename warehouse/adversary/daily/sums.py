@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warehouse.adversary.daily.days import ONE, WINDOW, Seen
-from warehouse.adversary.daily.evidence import Sums
+from warehouse.adversary.daily.evidence import EvidenceSums
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -106,7 +106,7 @@ def after_a_love(responses: pa.Table, love: NDArray[np.bool_]) -> NDArray[np.boo
     return np.asarray(np.arange(len(love)) > first[place], bool) if len(love) else love
 
 
-def windows(users: pa.Array, rows: pa.Table, day: date) -> tuple[Sums, ...]:
+def windows(users: pa.Array, rows: pa.Table, day: date) -> tuple[EvidenceSums, ...]:
     """The days of the window for some users, as `evidence.weigh` wants them.
 
     Args:
@@ -115,7 +115,7 @@ def windows(users: pa.Array, rows: pa.Table, day: date) -> tuple[Sums, ...]:
         day: The window's last day.
 
     Returns:
-        One `Sums` a part, each of [users, WINDOW].
+        One `EvidenceSums` a part, each of [users, WINDOW].
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -126,11 +126,11 @@ def windows(users: pa.Array, rows: pa.Table, day: date) -> tuple[Sums, ...]:
     column = pc.days_between(pa.scalar(first, pa.date32()), rows["day"]).to_numpy()
     parts = pc.index_in(rows["part"], pa.array(PARTS)).to_numpy()
     sums = []
-    for name in Sums._fields:
+    for name in EvidenceSums._fields:
         grid = np.zeros((len(PARTS), len(users), WINDOW))
         np.add.at(grid, (parts, who, column), rows[name].to_numpy().astype(np.float64))
         sums.append(grid)
-    return tuple(Sums(*(grid[part] for grid in sums)) for part in range(len(PARTS)))
+    return tuple(EvidenceSums(*(grid[part] for grid in sums)) for part in range(len(PARTS)))
 
 
 def _flat(column: pa.ChunkedArray) -> pa.Array:

@@ -65,7 +65,7 @@ class Deeds(NamedTuple):
         return Deeds(self.user[first], self.visit[first], [side[first] for side in self.sides])
 
 
-class Found(NamedTuple):
+class BlockSearch(NamedTuple):
     """What the search for blocks found.
 
     Attributes:
@@ -77,14 +77,14 @@ class Found(NamedTuple):
     line: float
 
 
-def find(deeds: Deeds, *, budget: float, draws: int = 20, seed: int = 0) -> Found:
+def find(deeds: Deeds, *, budget: float, draws: int = 20, seed: int = 0) -> BlockSearch:
     """Blocks denser than chance makes them, at an expected loss of `budget` of all deeds.
 
     1. Look for up to `MOST` blocks.
     2. Deal the deeds anew `draws` times and lay the line (`line`).
     3. Do 2. again without the members of blocks far above the line, until no block joins.
     """
-    found = Found([], math.inf)
+    found = BlockSearch([], math.inf)
     if not len(deeds.user):
         return found
     whole = deeds.blocks(MOST)
@@ -96,7 +96,7 @@ def find(deeds: Deeds, *, budget: float, draws: int = 20, seed: int = 0) -> Foun
         if not len(rest.user):
             break
         above = line(rest, budget, draws, seed)
-        before, found = far, Found([block for block in candidates if block.g > above], above)
+        before, found = far, BlockSearch([block for block in candidates if block.g > above], above)
         if sum(block.g > FAR * above for block in found.blocks) == len(before):
             break
     return found

@@ -23,7 +23,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-class Actions(NamedTuple):
+class CoReactions(NamedTuple):
     """Who did what when, encoded, sorted by object and moment.
 
     Attributes:
@@ -71,7 +71,7 @@ class Pairs(NamedTuple):
     since: Ints
 
 
-def encode(table: pa.Table) -> Actions:
+def encode(table: pa.Table) -> CoReactions:
     """Actions from a table with the columns user, object, at (timestamps or int64 us) and perhaps source (int64).
 
     Raises:
@@ -81,10 +81,10 @@ def encode(table: pa.Table) -> Actions:
     user, item = (codes[name].indices.to_numpy(zero_copy_only=False).astype(np.int64) for name in ("user", "object"))
     at = micros(_whole(table["at"]))
     source = table["source"].to_numpy() if "source" in table.column_names else np.arange(len(at))
-    return in_order(Actions(user, item, at, source, codes["user"].dictionary, codes["object"].dictionary))
+    return in_order(CoReactions(user, item, at, source, codes["user"].dictionary, codes["object"].dictionary))
 
 
-def matches(actions: Actions, *, within: int = 3 * HOUR, most: int = 64) -> Matches:
+def matches(actions: CoReactions, *, within: int = 3 * HOUR, most: int = 64) -> Matches:
     """Pairs of actions on one object by two users, at most `within` (us) apart.
 
     Each action is held against at most `most` later ones, the nearest, so that n actions give at most n most pairs
@@ -138,7 +138,7 @@ def rhythm(at: Ints) -> Rhythm:
     return Rhythm(int(at.min() // DAY), days / days.sum(), hours / hours.sum())
 
 
-def surprise(actions: Actions, found: Matches, beat: Rhythm) -> Floats:
+def surprise(actions: CoReactions, found: Matches, beat: Rhythm) -> Floats:
     """Of each match, in nats: -log(1 - exp(-x)), x = how many of the object's other actions are expected that near.
 
     The object's rate is its number of actions by users other than the first; dealt out by the product's rhythm alone.
@@ -155,7 +155,7 @@ def surprise(actions: Actions, found: Matches, beat: Rhythm) -> Floats:
     return result
 
 
-def pairs(actions: Actions, found: Matches, nats: Floats) -> Pairs:
+def pairs(actions: CoReactions, found: Matches, nats: Floats) -> Pairs:
     """Matches summed by pair of users.
 
     Of one pair, object and day the most surprising match counts; of the sides of one pair of deeds likewise, since a
@@ -174,7 +174,7 @@ def pairs(actions: Actions, found: Matches, nats: Floats) -> Pairs:
     return Pairs(keys // max(people, 1), keys % max(people, 1), amount, total, since)
 
 
-def jaccard(actions: Actions, found: Matches) -> dict[tuple[int, int], float]:
+def jaccard(actions: CoReactions, found: Matches) -> dict[tuple[int, int], float]:
     """The paper's similarity (section 4.1) of each pair of users: matched actions by all actions of both."""
     each = np.bincount(actions.user, minlength=len(actions.users))
     touched: dict[tuple[int, int], set[int]] = {}
@@ -188,7 +188,7 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks()
 
 
-def null_draws(actions: Actions, beat: Rhythm, draws: int, seed: int) -> Iterator[Actions]:
+def null_draws(actions: CoReactions, beat: Rhythm, draws: int, seed: int) -> Iterator[CoReactions]:
     """The same actions on other days: what honest users would do who know nothing of each other.
 
     All that a user did on one day moves to another day at the same time, and no two of a user's days to the same one;
@@ -225,19 +225,19 @@ def micros(column: pa.Array) -> Ints:
     return numbers
 
 
-def in_order(actions: Actions) -> Actions:
+def in_order(actions: CoReactions) -> CoReactions:
     """The same actions as `matches` wants them: by object, then moment."""
     order = np.lexsort((actions.source, actions.user, actions.at, actions.object))
     return actions._replace(**{name: getattr(actions, name)[order] for name in ("user", "object", "at", "source")})
 
 
-def _near(actions: Actions, alive: Ints, lag: int, within: int) -> NDArray[np.bool_]:
+def _near(actions: CoReactions, alive: Ints, lag: int, within: int) -> NDArray[np.bool_]:
     same = actions.object[alive] == actions.object[alive + lag]
     near: NDArray[np.bool_] = same & (actions.at[alive + lag] - actions.at[alive] <= within)
     return near
 
 
-def _beyond(actions: Actions, alive: Ints, most: int, within: int) -> int:
+def _beyond(actions: CoReactions, alive: Ints, most: int, within: int) -> int:
     """How many neighbours lie beyond the cap."""
     keys = actions.object * (int(actions.at.max() - actions.at.min()) + within + 1) + (actions.at - actions.at.min())
     last = np.searchsorted(keys, keys[alive] + within, side="right") - 1

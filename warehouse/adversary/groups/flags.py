@@ -11,14 +11,14 @@ import pyarrow as pa
 
 from warehouse.adversary.flagged import UserFlag
 from warehouse.adversary.groups import lockstep
-from warehouse.adversary.groups.co_reactions import Actions, Ints
+from warehouse.adversary.groups.co_reactions import CoReactions, Ints
 from warehouse.adversary.groups.dense_blocks import Block
 
 VERSION = 1
 _NO_TEXT = "(no text)"
 
 
-class Window(NamedTuple):
+class JudgedWindow(NamedTuple):
     """What one day is judged by.
 
     Attributes:
@@ -35,7 +35,7 @@ class Window(NamedTuple):
 class Gathered:
     """Flags and members of one day's groups while they are gathered."""
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: JudgedWindow) -> None:
         self.window = window
         self.flags: list[UserFlag] = []
         self.members: list[dict[str, str]] = []
@@ -67,7 +67,7 @@ class Gathered:
 class Matched:
     """What the matches of flagged users say of each of them, in their own words."""
 
-    def __init__(self, actions: Actions, found: lockstep.Found, loves: pa.Table) -> None:
+    def __init__(self, actions: CoReactions, found: lockstep.LockstepSearch, loves: pa.Table) -> None:
         labels = loves["label"].to_pylist()
         self.since: dict[int, int] = {}
         self._kinds: dict[int, set[str]] = {}

@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
 from warehouse.adversary.groups.co_reactions import (
     HOUR,
-    Actions,
+    CoReactions,
     Floats,
     Ints,
     Matches,
@@ -89,7 +89,7 @@ def groups(found: Pairs, users: int, floors: Sequence[float], least: int = LEAST
     return result
 
 
-def members(candidates: list[Group], actions: Actions, met: Matches, nats: Floats, least: float) -> list[Group]:
+def members(candidates: list[Group], actions: CoReactions, met: Matches, nats: Floats, least: float) -> list[Group]:
     """The groups without users who brought too little themselves: an honest user may brush against a group once.
 
     Args:
@@ -113,7 +113,7 @@ def members(candidates: list[Group], actions: Actions, met: Matches, nats: Float
     return kept
 
 
-def _brought(inside: NDArray[np.bool_], actions: Actions, met: Matches, nats: Floats) -> Floats:
+def _brought(inside: NDArray[np.bool_], actions: CoReactions, met: Matches, nats: Floats) -> Floats:
     """What each user's deeds in step with others of some users sum up to, the strongest match of each deed."""
     both = np.flatnonzero(inside[actions.user[met.first]] & inside[actions.user[met.second]])
     ends = np.concatenate([met.first[both], met.second[both]])
@@ -155,7 +155,7 @@ def lines(null: Sequence[Sequence[Group]], share: Floats, budget: float, floors:
     return found
 
 
-class Found(NamedTuple):
+class LockstepSearch(NamedTuple):
     """What lockstep search found.
 
     Attributes:
@@ -176,14 +176,14 @@ class Found(NamedTuple):
 
 
 def find(
-    actions: Actions,
+    actions: CoReactions,
     *,
     budget: float,
     within: int = 3 * HOUR,
     draws: int = 20,
     seed: int = 0,
     most: int = NEIGHBOURS,
-) -> Found:
+) -> LockstepSearch:
     """Groups that act in lockstep, at an expected loss of `budget` of all deeds of independent users.
 
     1. Weigh the pairs of users, and cut the heaviest forest at every floor.
@@ -216,11 +216,11 @@ def find(
     if not users:
         nobody = np.zeros(0, np.int64)
         none = Pairs(nobody, nobody, nobody, np.zeros(0), nobody)
-        return Found([], np.zeros(0), floors, np.array(floors), Matches(nobody, nobody, 0), none)
+        return LockstepSearch([], np.zeros(0), floors, np.array(floors), Matches(nobody, nobody, 0), none)
     beat = rhythm(actions.at)
     met, real = weighed(actions, beat, within, most)
     candidates = members(groups(real, users, floors), actions, met, surprise(actions, met, beat), -math.log(budget))
-    found = Found([], np.zeros(users), floors, np.array(floors), met, real)
+    found = LockstepSearch([], np.zeros(users), floors, np.array(floors), met, real)
     for _ in range(ROUNDS):
         rest = without(actions, found.scores > FAR)
         if not len(rest.at):
@@ -235,26 +235,26 @@ def find(
     return found
 
 
-def without(actions: Actions, users: NDArray[np.bool_]) -> Actions:
+def without(actions: CoReactions, users: NDArray[np.bool_]) -> CoReactions:
     """The actions of other users than some; numbers stay what they are."""
     kept = ~users[actions.user]
     columns = {name: getattr(actions, name)[kept] for name in ("user", "object", "at", "source")}
     return actions._replace(**columns)
 
 
-def weighed(actions: Actions, beat: Rhythm, within: int, most: int) -> tuple[Matches, Pairs]:
+def weighed(actions: CoReactions, beat: Rhythm, within: int, most: int) -> tuple[Matches, Pairs]:
     """All matches, and the pairs of users that they make."""
     met = matches(actions, within=within, most=most)
     return met, pairs(actions, met, surprise(actions, met, beat))
 
 
-def _shares(actions: Actions) -> Floats:
+def _shares(actions: CoReactions) -> Floats:
     """Of each user in all deeds."""
     _, first = np.unique(actions.source, return_index=True)
     return np.bincount(actions.user[first], minlength=len(actions.users)) / max(len(first), 1)
 
 
-def _above(candidates: list[Group], line: Floats, found: Found) -> Found:
+def _above(candidates: list[Group], line: Floats, found: LockstepSearch) -> LockstepSearch:
     """The groups above their line: components of low floors hold those of higher ones, and the widest are named."""
     scores = np.zeros_like(found.scores)
     widest: list[Group] = []

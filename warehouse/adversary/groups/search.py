@@ -19,16 +19,16 @@ import pyarrow.compute as pc
 
 from warehouse.adversary.groups import block_lines, lockstep
 from warehouse.adversary.groups.block_lines import Deeds
-from warehouse.adversary.groups.co_reactions import HOUR, Actions, Ints, encode, micros, rhythm
+from warehouse.adversary.groups.co_reactions import HOUR, CoReactions, Ints, encode, micros, rhythm
 from warehouse.adversary.groups.dense_blocks import bound_in_words
-from warehouse.adversary.groups.flags import Gathered, Matched, Window, add_block, moment
+from warehouse.adversary.groups.flags import Gathered, JudgedWindow, Matched, add_block, moment
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from warehouse.adversary.flagged import UserFlag
 
-__all__ = ["PAUSE", "WINDOW", "WITHIN", "Judgement", "Window", "drawn", "judge", "read", "store"]
+__all__ = ["PAUSE", "WINDOW", "WITHIN", "JudgedWindow", "Judgement", "drawn", "judge", "read", "store"]
 
 WINDOW = 28
 """Days that are looked at together, the judged day among them."""
@@ -52,14 +52,14 @@ class Judgement(NamedTuple):
         sentences: What may remain undetected, and what was not looked at, in words.
     """
 
-    window: Window
+    window: JudgedWindow
     flags: list[UserFlag]
     members: pa.Table
     lines: dict[str, float]
     sentences: tuple[str, ...]
 
 
-def read(connection: DuckDBPyConnection, day: date) -> Window:
+def read(connection: DuckDBPyConnection, day: date) -> JudgedWindow:
     """The loves of a day from the log, and those of the days before it in the window from the state."""
     begin = datetime.combine(day, time(), UTC)
     query = Path(__file__).with_name("loves.sql").read_text()
@@ -74,10 +74,10 @@ def read(connection: DuckDBPyConnection, day: date) -> Window:
     members = connection.execute(
         "SELECT day, rule, name, user_id FROM group_members WHERE day >= $first AND day < $day", span
     ).to_arrow_table()
-    return Window(day, pa.concat_tables([before, fresh]).combine_chunks(), members)
+    return JudgedWindow(day, pa.concat_tables([before, fresh]).combine_chunks(), members)
 
 
-def judge(window: Window, *, lockstep_loss: float, block_loss: float, draws: int = 20) -> Judgement:
+def judge(window: JudgedWindow, *, lockstep_loss: float, block_loss: float, draws: int = 20) -> Judgement:
     """Look for groups among the window's loves.
 
     Args:
@@ -117,7 +117,7 @@ def store(connection: DuckDBPyConnection, judgement: Judgement) -> None:
     connection.unregister("day_members")
 
 
-def drawn(window: Window, users: Iterable[str]) -> dict[str, Any]:
+def drawn(window: JudgedWindow, users: Iterable[str]) -> dict[str, Any]:
     """What a picture of one group needs.
 
     Args:
@@ -184,7 +184,7 @@ def _blocks(into: Gathered, budget: float, draws: int) -> tuple[dict[str, float]
     return ({"dense_block": found.line} if np.isfinite(found.line) else {}), words
 
 
-def _actions(loves: pa.Table) -> Actions:
+def _actions(loves: pa.Table) -> CoReactions:
     """Every fingerprint of every love; devices and networks of no more people than a household are left out."""
     parts = []
     source = pa.array(np.arange(loves.num_rows))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from warehouse.adversary.daily.evidence import Null, Sums, e_bh, fit, weigh
+from warehouse.adversary.daily.evidence import EvidenceSums, Null, e_bh, fit, weigh
 from warehouse.adversary.daily.lines import Chances, calibrate
 from warehouse.adversary.daily.trust import score, trust
 
@@ -16,7 +16,7 @@ DAYS, RATE = 14, 0.005
 USUAL = Null(1.5, 1.0)
 
 
-def honest(users: int, rng: np.random.Generator, null: Null = USUAL, *, shown: float = 4.0) -> Sums:
+def honest(users: int, rng: np.random.Generator, null: Null = USUAL, *, shown: float = 4.0) -> EvidenceSums:
     """People with tastes of their own, loves drawn response by response over chances that differ tenfold."""
     exposures = rng.poisson(shown, (users, DAYS)) * (rng.random((users, DAYS)) < 0.5)
     owner = np.repeat(np.arange(users * DAYS), exposures.ravel())
@@ -26,19 +26,19 @@ def honest(users: int, rng: np.random.Generator, null: Null = USUAL, *, shown: f
     return summed(owner, p, love, users)
 
 
-def summed(owner: np.ndarray, p: np.ndarray, love: np.ndarray, users: int) -> Sums:
+def summed(owner: np.ndarray, p: np.ndarray, love: np.ndarray, users: int) -> EvidenceSums:
     weights = (np.ones_like(p), p, love * 1.0, love * -np.log(p))
-    return Sums(*(np.bincount(owner, weight, users * DAYS).reshape(users, DAYS) for weight in weights))
+    return EvidenceSums(*(np.bincount(owner, weight, users * DAYS).reshape(users, DAYS) for weight in weights))
 
 
-def steady(loves: int, shown: int, *, users: int = 1, p: float = RATE) -> Sums:
+def steady(loves: int, shown: int, *, users: int = 1, p: float = RATE) -> EvidenceSums:
     """Users who give so many loves a day among so many responses."""
     whole = np.ones((users, DAYS))
-    return Sums(whole * shown, whole * shown * p, whole * loves, whole * loves * -math.log(p))
+    return EvidenceSums(whole * shown, whole * shown * p, whole * loves, whole * loves * -math.log(p))
 
 
-def until(sums: Sums, day: int) -> Sums:
-    return Sums(*(each * (np.arange(DAYS) <= day) for each in sums))
+def until(sums: EvidenceSums, day: int) -> EvidenceSums:
+    return EvidenceSums(*(each * (np.arange(DAYS) <= day) for each in sums))
 
 
 @pytest.mark.slow
@@ -61,7 +61,7 @@ def test_the_mean_over_honest_loves_is_at_most_one() -> None:
 def test_looking_every_day_costs_no_more_of_the_honest_loves_than_the_budget() -> None:
     people = honest(20_000, np.random.default_rng(3), shown=12.0)
     loves = people.loves.sum(axis=1)
-    lovers = Sums(*(each[loves > 0] for each in people))
+    lovers = EvidenceSums(*(each[loves > 0] for each in people))
     highest = np.max([weigh((until(lovers, day),), USUAL).log_e for day in range(DAYS)], axis=0)
     for budget in (0.002, 0.01, 0.05):
         weights = np.where(highest >= -math.log(budget), 0.0, trust(highest, budget))
@@ -79,10 +79,10 @@ def test_one_love_more_never_speaks_for_a_user_who_loves_more_than_expected(love
     shown = np.full((1, DAYS), 5.0)
     count = np.array([loves], float)
     count[0, day] += 1
-    fewer = Sums(shown, shown * RATE, count, count * -math.log(RATE))
+    fewer = EvidenceSums(shown, shown * RATE, count, count * -math.log(RATE))
     count = count.copy()
     count[0, day] += 1
-    more = Sums(shown, shown * RATE, count, count * -math.log(RATE))
+    more = EvidenceSums(shown, shown * RATE, count, count * -math.log(RATE))
     assert weigh((more,), USUAL).log_e[0] >= weigh((fewer,), USUAL).log_e[0]
 
 
@@ -90,7 +90,7 @@ def test_responses_without_a_love_speak_for_a_user() -> None:
     loves = np.zeros((2, DAYS))
     loves[:, 5] = 4.0
     shown = np.full((2, DAYS), 5.0) * np.array([[1.0], [10.0]])
-    log_e = weigh((Sums(shown, shown * RATE, loves, loves * -math.log(RATE)),), USUAL).log_e
+    log_e = weigh((EvidenceSums(shown, shown * RATE, loves, loves * -math.log(RATE)),), USUAL).log_e
     assert log_e[1] < log_e[0]
 
 
@@ -99,13 +99,13 @@ def test_a_love_on_what_others_seldom_love_weighs_more() -> None:
     loves = np.zeros((2, DAYS))
     loves[:, 3] = 3.0
     surprise = loves * np.array([[-math.log(0.02)], [-math.log(0.0005)]])
-    log_e = weigh((Sums(shown, shown * RATE, loves, surprise),), USUAL).log_e
+    log_e = weigh((EvidenceSums(shown, shown * RATE, loves, surprise),), USUAL).log_e
     assert log_e[1] > log_e[0] + 3
 
 
 def test_an_account_that_changes_hands_is_seen_from_that_day_on() -> None:
     before, after = steady(0, 5), steady(2, 5)
-    hijacked = Sums(*(np.where(np.arange(DAYS) < 9, a, b) for a, b in zip(before, after, strict=True)))
+    hijacked = EvidenceSums(*(np.where(np.arange(DAYS) < 9, a, b) for a, b in zip(before, after, strict=True)))
     found = weigh((hijacked,), USUAL)
     assert found.log_e[0] > math.log(1e6)
     assert found.start[0] == 9
@@ -113,11 +113,11 @@ def test_an_account_that_changes_hands_is_seen_from_that_day_on() -> None:
 
 def test_an_excess_on_a_part_alone_is_seen_in_that_part() -> None:
     rng = np.random.default_rng(5)
-    keen = Sums(*(each[:1] for each in honest(1, rng, shown=40.0)))
+    keen = EvidenceSums(*(each[:1] for each in honest(1, rng, shown=40.0)))
     odd = np.zeros((1, DAYS))
     odd[0, 6:9] = 1.0
-    part = Sums(odd * 2, odd * 2 * 2e-4, odd, odd * -math.log(2e-4))
-    both = Sums(*(a + b for a, b in zip(keen, part, strict=True)))
+    part = EvidenceSums(odd * 2, odd * 2 * 2e-4, odd, odd * -math.log(2e-4))
+    both = EvidenceSums(*(a + b for a, b in zip(keen, part, strict=True)))
     found = weigh((both, part), USUAL)
     assert found.part[0] == 1
     assert found.log_e[0] > weigh((both,), USUAL).log_e[0]
@@ -130,7 +130,7 @@ def test_an_excess_on_a_part_alone_is_seen_in_that_part() -> None:
 def test_so_many_loves_of_so_many_responses_are_enough(loves: int, shown: int, line: float) -> None:
     day = np.zeros((1, DAYS))
     day[0, 4] = 1.0
-    bought = Sums(day * shown, day * shown * RATE, day * loves, day * loves * -math.log(RATE))
+    bought = EvidenceSums(day * shown, day * shown * RATE, day * loves, day * loves * -math.log(RATE))
     assert weigh((bought,), USUAL).log_e[0] > math.log(line)
 
 
@@ -161,7 +161,7 @@ def test_e_bh_keeps_false_discoveries_below_its_level_although_e_values_depend_o
 
 
 def test_users_of_whom_nothing_is_asked_get_no_answer() -> None:
-    nobody = Sums(*(np.zeros((0, DAYS)) for _ in Sums._fields))
+    nobody = EvidenceSums(*(np.zeros((0, DAYS)) for _ in EvidenceSums._fields))
     assert [len(each) for each in weigh((nobody, nobody), USUAL)] == [0, 0, 0]
 
 
@@ -196,14 +196,14 @@ def test_the_same_draws_give_the_same_line() -> None:
 
 
 def test_a_day_without_anything_served_falls_back_on_markov() -> None:
-    nothing = Sums(*(np.zeros((1, DAYS)) for _ in Sums._fields))
+    nothing = EvidenceSums(*(np.zeros((1, DAYS)) for _ in EvidenceSums._fields))
     assert calibrate(
         nothing, Chances(np.zeros(0), np.zeros(0), 0.0), USUAL, 0.01, np.random.default_rng(0)
     ) == pytest.approx(math.log(100))
 
 
 def test_where_hardly_anybody_loves_twice_the_line_is_the_least_and_no_warning_is_heard() -> None:
-    once = Sums(*(np.full((50, DAYS), value) for value in (0.02, 0.0001, 0.0, 0.0)))
+    once = EvidenceSums(*(np.full((50, DAYS), value) for value in (0.02, 0.0001, 0.0, 0.0)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert calibrate(once, chances(np.random.default_rng(2)), USUAL, 0.01, np.random.default_rng(3)) == 1.5
@@ -213,7 +213,7 @@ def test_where_hardly_anybody_loves_twice_the_line_is_the_least_and_no_warning_i
 def test_a_line_spends_about_its_budget_of_the_honest_loves() -> None:
     people = honest(20_000, np.random.default_rng(4), shown=12.0)
     loves = people.loves.sum(axis=1)
-    lovers = Sums(*(each[loves > 1] for each in people))
+    lovers = EvidenceSums(*(each[loves > 1] for each in people))
     highest = np.max([weigh((until(lovers, day),) * 2, USUAL).log_e for day in range(DAYS)], axis=0)
     line = calibrate(people, chances(np.random.default_rng(5)), USUAL, 0.02, np.random.default_rng(6))
     lost = loves[loves > 1][highest >= line].sum() / loves.sum()

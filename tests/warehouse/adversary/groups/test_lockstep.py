@@ -11,14 +11,14 @@ import pyarrow as pa
 import pytest
 
 from warehouse.adversary.groups import co_reactions, lockstep
-from warehouse.adversary.groups.co_reactions import DAY, HOUR, Actions, Pairs, encode
+from warehouse.adversary.groups.co_reactions import DAY, HOUR, CoReactions, Pairs, encode
 
 MINUTE = 60_000_000
 STARS = Path(__file__).parents[5] / "shared" / "data" / "starscout" / "suspected_fake_stars.csv"
 Rows = list[tuple[str, str, int]]
 
 
-def actions(rows: Rows) -> Actions:
+def actions(rows: Rows) -> CoReactions:
     user, item, at = zip(*rows, strict=True)
     return encode(pa.table({"user": user, "object": item, "at": pa.array(at, pa.int64())}))
 
@@ -44,7 +44,7 @@ def farm(size: int, orders: int, rng: np.random.Generator, camouflage: int = 0) 
     ]
 
 
-def names(found: lockstep.Found, of: Actions) -> list[set[str]]:
+def names(found: lockstep.LockstepSearch, of: CoReactions) -> list[set[str]]:
     return [{of.users[int(user)].as_py() for user in group.members} for group in found.groups]
 
 
@@ -150,7 +150,7 @@ def test_the_null_keeps_who_chose_what_at_which_hour_and_how_often() -> None:
     some = actions(independent(np.random.default_rng(2)))
     (moved,) = lockstep.null_draws(some, co_reactions.rhythm(some.at), 1, seed=5)
 
-    def known(these: Actions) -> Counter[tuple[int, int, int]]:
+    def known(these: CoReactions) -> Counter[tuple[int, int, int]]:
         return Counter(zip(these.user.tolist(), these.object.tolist(), (these.at % DAY).tolist(), strict=True))
 
     assert known(moved) == known(some)
