@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets import learnt, preflight, preflight_feedback, provenance, reward_checks
+from assets import learning_checks, preflight, preflight_feedback, provenance, reward_checks
 from assets.asset import RunResource, opened_or_failed
 from assets.orchestration import words
 from assets.recipe import REWARDS
@@ -210,15 +210,21 @@ EVERY = (
     CheckRule("ingest", "few lines break the contract", dead_letters_are_few),
     CheckRule("ingest", "the live guard switched no arm off", no_arm_tripped, at_once=True),
     CheckRule("training_set", "rows, loves, and a Love rate that can be one", training_set_is_usable, blocking=True),
-    CheckRule("incumbent", "guesses the log better than blindly", learnt.incumbent_learnt_the_log, blocking=True),
+    CheckRule(
+        "incumbent", "guesses the log better than blindly", learning_checks.incumbent_learnt_the_log, blocking=True
+    ),
     CheckRule("p_love", "better than chance on unseen users", p_love_beats_chance, blocking=True),
     CheckRule("p_love", "chances that come true as often as they say", p_love_is_calibrated),
     *(CheckRule(asset, what, judge, blocking=True) for asset in REWARDS for what, judge in reward_checks.judges(asset)),
-    CheckRule("policy", "no NaN in any round", learnt.figures_are_finite, blocking=True),
-    CheckRule("policy", "each round taught something", learnt.every_round_taught_something, blocking=True),
-    CheckRule("policy", "no judge trips too often in the last round", learnt.judges_let_policies_pass, blocking=True),
-    CheckRule("policy", "within the KL limit", learnt.policies_stay_near_the_incumbent, blocking=True),
-    CheckRule("offline_evaluation", "every policy has figures", learnt.every_policy_was_measured, blocking=True),
+    CheckRule("policy", "no NaN in any round", learning_checks.figures_are_finite, blocking=True),
+    CheckRule("policy", "each round taught something", learning_checks.every_round_taught_something, blocking=True),
+    CheckRule(
+        "policy", "no judge trips too often in the last round", learning_checks.judges_let_policies_pass, blocking=True
+    ),
+    CheckRule("policy", "within the KL limit", learning_checks.policies_stay_near_the_incumbent, blocking=True),
+    CheckRule(
+        "offline_evaluation", "every policy has figures", learning_checks.every_policy_was_measured, blocking=True
+    ),
     CheckRule("candidate", "passed every gate; a warning where its test is forced", candidate_passed_the_gates),
     CheckRule("candidate", "real events, and nothing simulated", nothing_simulated_beside_real_events, blocking=True),
     CheckRule("experiment_readout", "users fell to the arms as planned", sample_ratio_holds),

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from assets import found
+from assets import report_facts
 from assets.recipe import RewardSection
 from assets.run import Run
 
@@ -25,7 +25,7 @@ def love_by_day(run: Run, _: str = "") -> bytes | None:
 
     hours = run.recipe.training_set.maturity_hours
     moment = ingest.as_of(run)
-    days = queries.love_by_day(run.warehouse, as_of=moment, maturity_hours=hours, without=found.trials(run))
+    days = queries.love_by_day(run.warehouse, as_of=moment, maturity_hours=hours, without=report_facts.trials(run))
     moments: list[date] = days["day"].to_pylist()
     if len(moments) < 2:
         return None
@@ -50,7 +50,7 @@ def of_reward(run: Run, stage: str) -> dict[str, bytes]:
     trained.update(run.recipe.labelled().items())
     limits = trained[stage].config.audit
     if facts.get("roc"):
-        words = {name: found.with_interval(facts, name) for name in ("auroc", "pr_auc")}
+        words = {name: report_facts.with_interval(facts, name) for name in ("auroc", "pr_auc")}
         drawn["ranking"] = reward_plots.curves(
             facts["roc"], facts["pr"], auroc=words["auroc"], average=words["pr_auc"], rate=facts["pr"][-1][1]
         )
@@ -67,7 +67,7 @@ def pareto(run: Run, _: str = "") -> bytes | None:
     """Love against helpfulness over the sweep, or against needless closings where no helpfulness is known."""
     from assets.report import plots
 
-    return plots.pareto(found.policies(run))
+    return plots.pareto(report_facts.policies(run))
 
 
 def rounds(run: Run, stage: str) -> bytes | None:
@@ -81,7 +81,7 @@ def forest(run: Run, _: str = "") -> bytes | None:
     """The A/B test's effect with its intervals."""
     from assets.report import plots
 
-    test = found.experiment(run)
+    test = report_facts.experiment(run)
     return plots.experiment_forest(test) if test and test.lift is not None else None
 
 
@@ -89,7 +89,7 @@ def ledger(run: Run, _: str = "") -> bytes | None:
     """Predicted against measured lift."""
     from assets.report import plots
 
-    rows = found.ledger_rows(run)
+    rows = report_facts.ledger_rows(run)
     known = [each for each in rows if each.predicted_lift is not None and each.measured_lift is not None]
     return plots.predicted_against_measured(known) if known else None
 
@@ -98,7 +98,7 @@ def bots(run: Run, _: str = "") -> bytes | None:
     """Each logged policy: mean P[Love] against its Love rate."""
     from assets.report import plots
 
-    rows = found.logged_bots(run)
+    rows = report_facts.logged_bots(run)
     return plots.bots(rows) if rows else None
 
 
@@ -106,12 +106,12 @@ def judged_days(run: Run, _: str = "") -> bytes | None:
     """Users by the day on which the daily job first flagged them."""
     import msgspec
 
-    from assets.caught import judged
+    from assets.adversary_facts import judged
     from assets.report import adversary_plots
     from assets.report.adversary_schema import JudgedDay
-    from warehouse.adversary import left_out
+    from warehouse.adversary import excluded
 
-    plain = judged(left_out.judged_days(run.warehouse), left_out.first_flags(run.warehouse))
+    plain = judged(excluded.judged_days(run.warehouse), excluded.first_flags(run.warehouse))
     days = msgspec.convert(plain, list[JudgedDay])
     return adversary_plots.judged_days(days) if len(days) > 1 else None
 
@@ -138,7 +138,7 @@ def seconds(run: Run, _: str = "") -> bytes | None:
     """Wall clock of each stage."""
     from assets.report import plots
 
-    return plots.seconds(found.seconds(run))
+    return plots.seconds(report_facts.seconds(run))
 
 
 _DRAWN_BY: dict[str, Any] = {

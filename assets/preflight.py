@@ -55,7 +55,7 @@ def _ranks(recipe: Recipe) -> Iterator[str]:
         )
     if engine.device == "cpu" or (engine.device == "auto" and engine.kind == "torch"):
         return
-    from training.engine.placing import gpus
+    from training.engine.placement import gpus
 
     if engine.ranks > gpus() and (engine.device == "cuda" or gpus()):
         yield (

@@ -21,7 +21,7 @@ import torch
 from training.engine.config import EngineConfig
 from training.engine.engine import dealt
 from training.engine.launch import run_ranks
-from training.engine.placing import place
+from training.engine.placement import place
 from training.engine.start import start
 
 WAYS = {

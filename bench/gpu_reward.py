@@ -31,12 +31,12 @@ def measured(model: dict[str, int], tuning: str, *, rows: int, longest: int, bat
     from transformers import AutoModelForSequenceClassification, LlamaConfig
 
     from training.engine.config import EngineConfig
-    from training.engine.placing import device_of, place
+    from training.engine.placement import device_of, place
     from training.engine.schedule import reward_course
     from training.engine.start import start
     from training.reward.config import RewardConfig
     from training.reward.data import Examples
-    from training.reward.encoded import EncodedRows
+    from training.reward.encoded_rows import EncodedRows
     from training.reward.fit import RewardFit
 
     device = device_of()

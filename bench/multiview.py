@@ -34,7 +34,7 @@ from rluf_parts import table  # noqa: E402
 
 from assets.run import source_digest  # noqa: E402
 from training.reward.data import Rows  # noqa: E402
-from training.reward.frozen import States  # noqa: E402
+from training.reward.frozen_layers import States  # noqa: E402
 
 DATA, WORK = Path("../shared/data"), Path.home() / ".cache" / "loveloop" / "multiview"
 

@@ -6,7 +6,7 @@ served any more (`loveloop.kill-switch`), and shows all three on its web port. d
 1. Read packs, count their lines, publish flags and what other workers need, and wait until the broker has them.
 2. Every few seconds publish the windows that changed, each with the offset up to which it counts, then what trips.
 3. Acknowledge a message only when it was told of *and* has left the memory (`live.partition`).
-4. Killed and started again, read the tellings, then the log from the oldest message not acknowledged: memory is
+4. Killed and started again, read the snapshots, then the log from the oldest message not acknowledged: memory is
    rebuilt, and counting goes on from the offsets told. What is published again is the same, byte by byte.
 """
 

@@ -19,7 +19,7 @@ from warehouse.adversary import online
 from warehouse.ingest.columns import COORDINATES
 from warehouse.ingest.commit import store
 from warehouse.ingest.decoding import decode_batch
-from warehouse.ingest.forgetting import MOMENTS, SALT, Limit, forget, letters_naming, settle, user_hash
+from warehouse.ingest.erased_rows import MOMENTS, SALT, Limit, forget, letters_naming, settle, user_hash
 from warehouse.ingest.owners import users_of
 from warehouse.ingest.records import Record
 from warehouse.storage import migrate

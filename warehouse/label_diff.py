@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from warehouse import connection
-from warehouse.ingest.forgetting import Limit
+from warehouse.ingest.erased_rows import Limit
 from warehouse.ingest.suppression import erased_until
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from warehouse import connection, maturity, uncounted
+from warehouse import connection, maturity, uncounted_feedback
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,7 +62,7 @@ def counts(
         found["flags_by_rule"] = _pairs(
             reader, "SELECT source || ': ' || rule, count(*) FROM flags GROUP BY ALL ORDER BY ALL"
         )
-        found |= uncounted.count(reader)
+        found |= uncounted_feedback.count(reader)
         found["positions"] = reader.execute("FROM ingest_positions ORDER BY ALL").to_arrow_table().to_pylist()
     return found
 

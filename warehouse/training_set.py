@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
-from warehouse import connection, maturity, training_rows, uncounted
+from warehouse import connection, maturity, training_rows, uncounted_feedback
 from warehouse.adversary.versions import filter_version
 from warehouse.training_rows import MATURED
 
@@ -263,7 +263,7 @@ def _nothing_to_learn(
         f"{moment.isoformat()}, {excluded:,} of users in quarantine; {rows:,} are left{window}"
     )
     if rows:
-        return f"no positive: {seen}, none with a love ({uncounted.seen_instead(reader, examples)}"
+        return f"no positive: {seen}, none with a love ({uncounted_feedback.seen_instead(reader, examples)}"
     return (
         f"empty training set: {seen}; ingest more, wait until responses are mature, or give a shorter --maturity-hours"
     )

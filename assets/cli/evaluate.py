@@ -82,7 +82,7 @@ def evaluate(
     from training.evaluation.offline import Kept
     from training.evaluation.offline import evaluate as on_prompts
     from training.judges import CONDITIONAL_CLOSING, UNSAFE
-    from training.reward.saved import SavedReward
+    from training.reward.saved_reward import SavedReward
     from training.rollout.store import RolloutStore
 
     given = _given(policies, prompts, _opened(home, run_name), love, beside)
@@ -136,7 +136,7 @@ def _given(
     if "love" not in rewards:
         raise click.UsageError("give the reward model by --love DIRECTORY, or a --run that has one")
     if prompts is not None:
-        from training.evaluation.asked import read_prompts
+        from training.evaluation.prompt_file import read_prompts
 
         asked = read_prompts(prompts)
         return _Given(named, asked.conversations, asked.users, rewards)

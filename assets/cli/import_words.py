@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from assets.cli.tables import counted
 
 if TYPE_CHECKING:
-    from warehouse.transfer.checking import ImportCheck
+    from warehouse.transfer.import_check import ImportCheck
     from warehouse.transfer.importing import ImportReport
-    from warehouse.transfer.undoing import Undone
+    from warehouse.transfer.undo import Undone
 
 
 def seen(found: ImportCheck) -> Iterator[str]:

@@ -137,16 +137,16 @@ def files_(
           --map response_id=message_id --map reacted_at=created --map reaction=emoji \
           --set action=added --set session_id=unknown --zone UTC --check
     """
-    from warehouse import uncounted
-    from warehouse.transfer import checking, importing, meanings, ready
+    from warehouse import uncounted_feedback
+    from warehouse.transfer import import_check, importing, ready, value_maps
     from warehouse.transfer.foreign import Columns
 
-    meant = {"reaction": dict(map(meanings.parse, reactions))} if reactions else {}
+    meant = {"reaction": dict(map(value_maps.parse, reactions))} if reactions else {}
     more = Columns(dict(fields), dict(constants), kind, zone, meant, dict(only))
     rules = meant.get("reaction", {})
     columns: Mapped = more if product is None else ready.mapping(product, more)
     if check:
-        seen = {path: checking.check_file(path, columns, warehouse) for path in paths}
+        seen = {path: import_check.check_file(path, columns, warehouse) for path in paths}
         for path, found in seen.items():
             idle = (f"  {line}" for line in import_words.unused(rules, found.told))
             click.echo("\n".join([f"{path}: nothing is stored", *import_words.seen(found), *idle]))
@@ -156,7 +156,11 @@ def files_(
     done = importing.import_files(warehouse, paths, columns)
     unused = import_words.unused(rules if done.events else {}, done.told)
     click.echo("\n".join([*import_words.done(done, len(paths)), *unused]))
-    taken = None if done.ambiguous else uncounted.taken_ids_warning(uncounted.taken_ids(warehouse, done.topics))
+    taken = (
+        None
+        if done.ambiguous
+        else uncounted_feedback.taken_ids_warning(uncounted_feedback.taken_ids(warehouse, done.topics))
+    )
     if taken:
         click.echo(f"warning: {taken}", err=True)
     _tell_of_judged_days(warehouse)
@@ -166,9 +170,9 @@ def files_(
 @options.warehouse
 def list_(warehouse: options.Target) -> None:
     """Show every import, the newest first, with the ID by which it can be taken back."""
-    from warehouse.transfer import past
+    from warehouse.transfer import past_imports
 
-    found = past.imports(warehouse)
+    found = past_imports.imports(warehouse)
     if not found:
         click.echo("nothing was imported")
         return
@@ -204,9 +208,9 @@ def undo(name: str, warehouse: options.Target, *, home: Path, training_sets: tup
       loveloop import list
       loveloop import undo 3f9a1c20b7de
     """
-    from warehouse.transfer import undoing
+    from warehouse.transfer import undo
 
-    done = undoing.undo(warehouse, name)
+    done = undo.undo(warehouse, name)
     click.echo("\n".join(import_words.undone(done, _sets_with(done.responses, [home, *training_sets]))))
 
 

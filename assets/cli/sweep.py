@@ -117,9 +117,9 @@ def front(run: "Run") -> str:
     Args:
         run: Its candidate is chosen.
     """
-    from assets import found
+    from assets import report_facts
 
-    rows, staged = found.policies(run), run.facts("candidate")
+    rows, staged = report_facts.policies(run), run.facts("candidate")
     failed: dict[str, str] = {reason.partition(": ")[0]: reason for reason in staged["reasons"]}
     lines = [_line(each) for each in rows]
     kept = [place for place in range(len(HEADS)) if any(line[place] for line in lines)]

@@ -83,7 +83,7 @@ def build(
     """Freeze the clean feedback into an immutable training set: Parquet and a manifest named by their content."""
     from datetime import UTC
 
-    from warehouse import queries, uncounted
+    from warehouse import queries, uncounted_feedback
     from warehouse import training_set as sets
 
     moment = as_of.replace(tzinfo=UTC) if as_of else None
@@ -101,7 +101,7 @@ def build(
     apart = f", {manifest.young:,} rows not mature yet" if young else ""
     click.echo(f"{manifest.rows:,} rows, {manifest.positives:,} {kind}{apart}: {out / manifest.hash[:12]}")
     held = queries.counts(warehouse)
-    if taken := uncounted.taken_ids_warning(held["ids_taken"], held["ids_taken_reactions"]):
+    if taken := uncounted_feedback.taken_ids_warning(held["ids_taken"], held["ids_taken_reactions"]):
         click.echo(f"warning: {taken}", err=True)
 
 

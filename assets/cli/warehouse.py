@@ -36,14 +36,14 @@ def status(warehouse: options.Target, as_json: bool) -> None:
     """Show versions, rows, dead letters and positions; warn of reactions that wait too long for their response."""
     import json
 
-    from warehouse import connection, queries, uncounted
+    from warehouse import connection, queries, uncounted_feedback
 
     found = queries.counts(warehouse)
     if as_json:
         click.echo(json.dumps(found, indent=2, default=str))
     else:
         click.echo(f"warehouse: {connection.open(warehouse).name}\n" + "\n".join(_told(found)))
-    taken = uncounted.taken_ids_warning(found["ids_taken"], found["ids_taken_reactions"])
+    taken = uncounted_feedback.taken_ids_warning(found["ids_taken"], found["ids_taken_reactions"])
     for warning in filter(None, (queries.waiting_warning(found), taken)):
         click.echo(f"warning: {warning}", err=True)
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from assets.erasure.asked import Asked, Trace
 from assets.erasure.files import speaks_of
 from assets.erasure.journal import Journal
 from assets.erasure.receipt import write as write_receipt
+from assets.erasure.request import Asked, Trace
 from assets.erasure.runs import find_in_run, find_in_sets, forget_in_run, forget_in_sets
 
 __all__ = ["erase", "finish_pending", "found_outside"]
@@ -48,7 +48,7 @@ def found_outside(user_id: str, *, homes: Iterable[Path], sets: Iterable[Path]) 
 
     Arguments and errors as `erase`.
     """
-    from warehouse.ingest.forgetting import Limit, user_hash
+    from warehouse.ingest.erased_rows import Limit, user_hash
 
     asked = Asked({user_hash(user_id): Limit(datetime.max.replace(tzinfo=UTC))})
     homes = [home for home in homes if home.exists()]

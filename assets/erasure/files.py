@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assets.erasure.asked import Asked, Trace, canonical
+from assets.erasure.request import Asked, Trace, canonical
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from assets.cycle import cycles, write_json
 from assets.erasure import files, lineage
-from assets.erasure.asked import Asked, Trace
 from assets.erasure.journal import Journal
+from assets.erasure.request import Asked, Trace
 from assets.lock import alone
 
 _NUMBERS = {".safetensors", ".npy", ".png"}

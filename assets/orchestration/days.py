@@ -145,9 +145,9 @@ def untold(instance: dg.DagsterInstance, run: Run) -> Iterator[dg.AssetMateriali
 
 
 def _judged(run: Run) -> dict[str, Mapping[str, Any]]:
-    from warehouse.adversary import left_out
+    from warehouse.adversary import excluded
 
-    return {str(each["day"]): each for each in left_out.judged_days(run.warehouse)}
+    return {str(each["day"]): each for each in excluded.judged_days(run.warehouse)}
 
 
 def materialisations(judged: Mapping[str, Mapping[str, Any]]) -> Iterator[dg.AssetMaterialization]:

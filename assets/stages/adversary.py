@@ -11,7 +11,7 @@ from assets.stages import ingest, source
 def _adversary(run: Run) -> Facts:
     from training.trust import CrossFit
     from warehouse.adversary.daily import periodic
-    from warehouse.adversary.left_out import judged_days
+    from warehouse.adversary.excluded import judged_days
 
     if run.recipe.source == "warehouse":
         return _as_it_is(run)
@@ -31,7 +31,7 @@ def summed(reports: Sequence[Mapping[str, Any]], dial: float) -> Facts:
     """What some days' judgements come to, whenever each was judged: an interrupted stage counts all of its days.
 
     Args:
-        reports: Of each day what `warehouse.adversary.left_out.judged_days` says, in order.
+        reports: Of each day what `warehouse.adversary.excluded.judged_days` says, in order.
         dial: The honest loss that is asked for; days that were judged by another one are counted in the summary.
     """
     from warehouse.adversary.daily.periodic import told

@@ -29,7 +29,7 @@ def judges(run: Run) -> Any:
 
 def reward(run: Run, name: str) -> Any:
     """A reward model that an earlier stage trained."""
-    from training.reward.saved import SavedReward
+    from training.reward.saved_reward import SavedReward
 
     return SavedReward(run.place(name))
 
@@ -107,7 +107,7 @@ def optimised(run: Run, love_weight: float, tell: Callable[[str], None]) -> "Pol
         tell: Takes each line for the user.
     """
     from training.cgpo.loop import optimise
-    from training.rollout.speaker import speaker_of
+    from training.rollout.policy_source import speaker_of
     from warehouse import training_set
 
     wanted = run.recipe.policy
@@ -148,7 +148,7 @@ def _asked(run: Run, love_weight: float) -> dict[Task, prompts.Prompts]:
 
 def _task(run: Run, name: Task, weight: float, asked: list[prompts.Conversation]) -> Any:
     from training.cgpo.tasks import Task as Objective
-    from training.reward.saved import SavedReward
+    from training.reward.saved_reward import SavedReward
 
     model = model_of(name)
     return Objective(

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assets import found, provenance
+from assets import provenance, report_facts
 from assets.cycle import read_json
 from assets.run import Facts, Run, Stage
 
@@ -65,7 +65,7 @@ def _values(run: Run) -> dict[str, Any]:
     from assets.report.history_schema import Origin
 
     ledger = run.finished("lift_ledger") is not None
-    p_love, test = run.facts("p_love"), found.experiment(run)
+    p_love, test = run.facts("p_love"), report_facts.experiment(run)
     inputs = [Origin(**each) for each in provenance.origins(run)]
     source = words.source("a synthetic world" if run.recipe.source == "world" else "real input", inputs)
     return {
@@ -75,7 +75,7 @@ def _values(run: Run) -> dict[str, Any]:
         "ingest": _ingest(run),
         "adversary": _adversary(run),
         "p_love": _p_love(run, p_love),
-        "policies": [_struct(each) for each in found.policies(run)],
+        "policies": [_struct(each) for each in report_facts.policies(run)],
         "candidate": run.facts("candidate"),
         "experiment": _struct(test) if test else None,
         "ledger": run.facts("lift_ledger")["ledger"] if ledger else [],
@@ -84,12 +84,12 @@ def _values(run: Run) -> dict[str, Any]:
         "bots": p_love.get("bots"),
         "bots_r": p_love.get("bots_r"),
         "bots_r_ci": p_love.get("bots_r_ci"),
-        "seconds": found.seconds(run),
+        "seconds": report_facts.seconds(run),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
         "commands": _commands(run),
         "notes": _notes(run),
         "origins": [_struct(each) for each in inputs],
-        "cycles": [_struct(each) for each in found.history(run)],
+        "cycles": [_struct(each) for each in report_facts.history(run)],
     }
 
 
@@ -118,13 +118,13 @@ def _ingest(run: Run) -> Facts:
 
 
 def _adversary(run: Run) -> Facts:
-    from assets.caught import caught
+    from assets.adversary_facts import caught
     from assets.stages import ingest
 
     written = run.cycle_directory / "report.json"
     if run.at is not None and written.exists():  # what the filter did is not recorded elsewhere, and goes on since
         return dict(read_json(written, "adversary")["adversary"])
-    hours, trials = run.recipe.training_set.maturity_hours, found.trials(run)
+    hours, trials = run.recipe.training_set.maturity_hours, report_facts.trials(run)
     seen = caught(run.warehouse, moment=ingest.as_of(run), maturity_hours=hours, without=trials)
     if run.recipe.source != "world":
         return seen

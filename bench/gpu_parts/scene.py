@@ -11,14 +11,14 @@ import torch
 from gpu_parts.counts import Shape, Work, causal_pairs
 from gpu_parts.watch import Passes, PassMeter, StepClock
 from training.cgpo.candidates import Bench, prompt_room
-from training.cgpo.collect import collect
+from training.cgpo.collection import collect
 from training.cgpo.config import CgpoConfig
-from training.cgpo.learn import learn
+from training.cgpo.epoch import learn
 from training.cgpo.lesson import Lesson, Pair, merge
 from training.cgpo.tasks import Task, prompts_of
 from training.engine.config import EngineConfig
 from training.engine.engine import Engine
-from training.engine.placing import device_of, place, read_only
+from training.engine.placement import device_of, place, read_only
 from training.engine.schedule import policy_rate
 from training.engine.start import start
 from training.judges.library import build
@@ -27,7 +27,7 @@ from training.policy.tokenizer import build_tokenizer
 from training.reward.calibration import Calibration
 from training.reward.model import RewardModel
 from training.rollout.generator import Generator, Sample
-from training.rollout.speaker import LocalSpeaker
+from training.rollout.policy_source import LocalSpeaker
 from training.rollout.store import RolloutStore
 from training.text import Conversation
 

@@ -15,7 +15,7 @@ from multiview_parts.trunks import View
 from training import pretrained
 from training.reward.bases import minilm
 from training.reward.data import Rows
-from training.reward.frozen import States, keep_states
+from training.reward.frozen_layers import States, keep_states
 from training.text import Conversation, encode, load_tokenizer
 
 BELOW = 3

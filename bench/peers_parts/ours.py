@@ -23,7 +23,7 @@ from training.cgpo.tasks import Task
 from training.judges.library import build
 from training.policy.load import Policy, load_policy
 from training.rollout.generator import Generator, Sample
-from training.rollout.speaker import LocalSpeaker
+from training.rollout.policy_source import LocalSpeaker
 from training.text import Conversation
 
 

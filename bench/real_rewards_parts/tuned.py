@@ -16,7 +16,7 @@ from training import pretrained
 from training.reward import losses
 from training.reward.bases import minilm
 from training.reward.batches import by_length
-from training.reward.frozen import Prepare, States, freeze, opened
+from training.reward.frozen_layers import Prepare, States, freeze, opened
 from training.reward.metrics import Floats
 from training.text import load_tokenizer
 
@@ -43,7 +43,7 @@ class Plan(NamedTuple):
 
 
 class Scorer(nn.Module):
-    """An encoder with one output, which the functions of `training.reward.frozen` can open."""
+    """An encoder with one output, which the functions of `training.reward.frozen_layers` can open."""
 
     def __init__(self, plan: Plan) -> None:
         from transformers import AutoModel

@@ -17,7 +17,7 @@ from peers_parts.memory import peak_mib
 from training.reward.classifier import fit_classifier
 from training.reward.config import RewardConfig
 from training.reward.data import Examples
-from training.reward.encoded import EncodedRows
+from training.reward.encoded_rows import EncodedRows
 from training.reward.fit import RewardFit
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from streams.live.board import BLOCK_WINDOWS, Board, Telling
+from streams.live.board import BLOCK_WINDOWS, Board, Snapshot
 from streams.live.messages import Arm, ArmWindow, pack
 
 SERVED, LOVES, CLOSINGS = range(3)
@@ -14,9 +14,9 @@ MOST_ARMS = 2_000
 class _Block:
     __slots__ = ("rows", "through", "touched")
 
-    def __init__(self, telling: Telling) -> None:
-        self.rows = {key: list(counts) for key, counts in telling.rows.items()}
-        self.through = telling.through
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.rows = {key: list(counts) for key, counts in snapshot.rows.items()}
+        self.through = snapshot.through
         self.touched = -1
 
 
@@ -35,7 +35,7 @@ class ArmCounts:
         self._changed: set[int] = set()
 
     def add(self, offset: int, arm: Arm, window: int, column: int, amount: int) -> None:
-        """Count something that a message says, unless the block's telling has counted that message already.
+        """Count something that a message says, unless the block's snapshot has counted that message already.
 
         Args:
             offset: Of the message.
@@ -66,7 +66,7 @@ class ArmCounts:
         if block in self._blocks and self._blocks[block].touched > self._board.told(self.partition, block).through:
             self._changed.add(block)
 
-    def tellings(self, through: int, measured_at: datetime) -> list[tuple[bytes, bytes]]:
+    def snapshots(self, through: int, measured_at: datetime) -> list[tuple[bytes, bytes]]:
         """Key and value of one message for each block that changed since the last call; the board has them, too."""
         changed, self._changed = sorted(self._changed), set()
         return [self._tell(number, through, measured_at) for number in changed]
@@ -78,7 +78,7 @@ class ArmCounts:
 
     def _tell(self, number: int, through: int, measured_at: datetime) -> tuple[bytes, bytes]:
         rows = {key: (row[0], row[1], row[2]) for key, row in self._blocks[number].rows.items() if row[SERVED]}
-        self._board.put(self.partition, number, Telling(rows, through), measured_at)
+        self._board.put(self.partition, number, Snapshot(rows, through), measured_at)
         start = datetime.fromtimestamp(number * BLOCK_WINDOWS * self.seconds, UTC)
         key = f"{self.partition}/{self.seconds}/{start:%Y-%m-%dT%H:%M:%S}"
         return key.encode(), pack(self._lines(rows.items(), through, measured_at))

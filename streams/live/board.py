@@ -1,7 +1,7 @@
-"""The newest telling of every window of every partition: what all guards together have counted.
+"""The newest snapshot of every window of every partition: what all guards together have counted.
 
 Each worker follows the whole live-metrics topic. It is the guard's durable memory of counts: a worker that takes over a
-partition takes up its tellings and counts on from the offset that they name.
+partition takes up its snapshots and counts on from the offset that they name.
 """
 
 import logging
@@ -23,22 +23,22 @@ Rows = dict[tuple[int, Arm], Counts]
 """Counts by number of the window (its start over its length) and arm."""
 
 
-class Telling(NamedTuple):
+class Snapshot(NamedTuple):
     """One block of one partition: its rows, and the offset up to which messages were counted."""
 
     rows: Rows
     through: int
 
 
-NOTHING = Telling({}, -1)
+NOTHING = Snapshot({}, -1)
 
 
 class Board:
-    """Newest tellings, by partition and number of the block (see the module).
+    """Newest snapshots, by partition and number of the block (see the module).
 
     Args:
-        window_seconds: Tellings with windows of another length are left out: whoever changes the length begins anew.
-        life: Id of the events topic; tellings of another one count offsets that mean nothing here, and are left out.
+        window_seconds: Snapshots with windows of another length are left out: whoever changes the length begins anew.
+        life: Id of the events topic; snapshots of another one count offsets that mean nothing here, and are left out.
 
     Attributes:
         newest: Event time of the newest event that anybody counted.
@@ -51,13 +51,13 @@ class Board:
         self.newest = datetime.fromtimestamp(0, UTC)
         self.forgotten = -1
         self.version = 0
-        self._told: dict[tuple[int, int], Telling] = {}
+        self._told: dict[tuple[int, int], Snapshot] = {}
         self._rows = 0
 
     def take(self, value: bytes | None) -> tuple[int, int] | None:
         """Read a message of the live-metrics topic; returns the partition and the block that it tells of.
 
-        A telling that had counted less than the one that is here comes from a worker that lost the partition; it is
+        A snapshot that had counted less than the one that is here comes from a worker that lost the partition; it is
         taken all the same, since that is what everybody else saw, and the one who counts on tells it anew.
         """
         windows = [row for row in unpack(value, ArmWindow) if row.window_seconds == self.window_seconds]
@@ -68,31 +68,31 @@ class Board:
             return None
         block = first.partition, self._number(first) // BLOCK_WINDOWS
         rows = {(self._number(w), (w.experiment, w.arm, w.policy)): (w.served, w.loves, w.closings) for w in windows}
-        self.put(*block, Telling(rows, first.through), first.measured_at)
+        self.put(*block, Snapshot(rows, first.through), first.measured_at)
         return block
 
-    def put(self, partition: int, block: int, telling: Telling, measured_at: datetime) -> None:
-        """Take a telling that is known already, as its writer does."""
+    def put(self, partition: int, block: int, snapshot: Snapshot, measured_at: datetime) -> None:
+        """Take a snapshot that is known already, as its writer does."""
         self.newest = max(self.newest, measured_at)
         self.version += 1
         if block <= self.forgotten:
             return
         before = self._told.pop((partition, block), NOTHING)
-        self._told[partition, block] = telling
-        self._rows += len(telling.rows) - len(before.rows)
+        self._told[partition, block] = snapshot
+        self._rows += len(snapshot.rows) - len(before.rows)
         if self._rows > MOST_ROWS:
             self._forget_oldest()
 
-    def told(self, partition: int, block: int) -> Telling:
-        """The newest telling of a block; empty, through -1, when nobody told."""
+    def told(self, partition: int, block: int) -> Snapshot:
+        """The newest snapshot of a block; empty, through -1, when nobody told."""
         return self._told.get((partition, block), NOTHING)
 
     def through(self, partition: int) -> int:
-        """The highest offset that any telling of a partition names, -1 for none."""
-        return max((telling.through for (p, _), telling in self._told.items() if p == partition), default=-1)
+        """The highest offset that any snapshot of a partition names, -1 for none."""
+        return max((snapshot.through for (p, _), snapshot in self._told.items() if p == partition), default=-1)
 
     def check_not_ahead(self, partition: int, end: int | None) -> None:
-        """Forget the tellings of a partition that name offsets behind its end: its topic was deleted and made anew."""
+        """Forget the snapshots of a partition that name offsets behind its end: its topic was deleted and made anew."""
         if end is not None and self.through(partition) >= end:
             _log.warning("partition %d ends at %d, less than was counted of it: counting it anew", partition, end)
             self.version += 1
@@ -101,8 +101,8 @@ class Board:
 
     def rows(self) -> Iterator[tuple[int, Arm, Counts]]:
         """Number of the window, arm and counts of every row; a window has one row from each partition."""
-        for telling in self._told.values():
-            for (window, arm), counts in telling.rows.items():
+        for snapshot in self._told.values():
+            for (window, arm), counts in snapshot.rows.items():
                 yield window, arm, counts
 
     def totals(self) -> dict[Arm, Counts]:

@@ -109,12 +109,12 @@ class Guard:
             found, shared.flags = found + shared.flags, []
         return Publications([(flag_key(flag), pack([flag])) for flag in found], changes)
 
-    def tellings(self) -> list[tuple[bytes, bytes]]:
+    def snapshots(self) -> list[tuple[bytes, bytes]]:
         """Key and value of one message for each block of windows that changed."""
         return [
-            telling
+            snapshot
             for guard in self.partitions.values()
-            for telling in guard.arms.tellings(guard.next - 1, guard.newest)
+            for snapshot in guard.arms.snapshots(guard.next - 1, guard.newest)
         ]
 
     def begins(self, message: Any) -> bool:

@@ -49,14 +49,14 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def identity(self) -> tuple[str, str, str | None, datetime]:
-        """What two tellings of one flag share."""
+        """What two snapshots of one flag share."""
         return self.rule, self.subject, self.user_id or self.key, self.flagged_at
 
 
 class ArmWindow(msgspec.Struct, frozen=True, kw_only=True):
     """What one arm did in one window, as one partition of the events topic saw it.
 
-    A later telling of the same (partition, experiment, arm, policy, window_start) replaces the earlier one.
+    A later snapshot of the same (partition, experiment, arm, policy, window_start) replaces the earlier one.
 
     Attributes:
         window_start: Responses served in [window_start, window_start + window_seconds) are counted; event time, UTC.
@@ -87,7 +87,7 @@ class ArmWindow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trip(msgspec.Struct, frozen=True, kw_only=True):
-    """An arm that must not be served any more. (experiment, arm, metric) identify it; the first telling counts.
+    """An arm that must not be served any more. (experiment, arm, metric) identify it; the first snapshot counts.
 
     Attributes:
         metric: What went wrong: `closing_rate` or `love_rate`.
@@ -114,7 +114,7 @@ class Trip(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """What two tellings of one trip share."""
+        """What two snapshots of one trip share."""
         return self.experiment, self.arm, self.metric
 
     @property

@@ -62,7 +62,7 @@ class GuardWorker:
     ) -> None:  # fmt: skip
         import faust
 
-        from streams.live import patience
+        from streams.live import reconnection
 
         self.guard, self.names = guard, names
         self._counts_partitions = counts_partitions
@@ -83,7 +83,7 @@ class GuardWorker:
             broker_session_timeout=session_seconds, broker_heartbeat_interval=session_seconds / 3,
             broker_commit_livelock_soft_timeout=86_400.0, stream_processing_timeout=86_400.0,
         )  # fmt: skip
-        patience.give(self.app)
+        reconnection.give(self.app)
         self._channels = {name: self.app.topic(name, value_type=bytes, value_serializer="raw") for name in names}
         self._add_agents()
         self._add_tasks()
@@ -153,7 +153,7 @@ class GuardWorker:
         """Publish the counts that changed and the arms that trip, and acknowledge what no restart needs any more."""
         async with self._alone():
             await asyncio.gather(
-                *(self._send(self.names.live_metrics, value, key=key) for key, value in self.guard.tellings())
+                *(self._send(self.names.live_metrics, value, key=key) for key, value in self.guard.snapshots())
             )
             for trip in self.guard.new_trips():
                 _log.warning("tripped: %s, arm %s, by its %s", trip.experiment, trip.arm, trip.metric)

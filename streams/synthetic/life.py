@@ -10,9 +10,9 @@ from streams.synthetic import truth
 from streams.synthetic.config import WorldConfig
 from streams.synthetic.day import HONEST, NEVER, NO_ARM, REACTIONS, Bools, Day, Floats, Ints
 from streams.synthetic.lines import milliseconds, names_of
+from streams.synthetic.loyalty import Staying
 from streams.synthetic.people import NOTHING, People, arms_of, draw_people
 from streams.synthetic.social import Society
-from streams.synthetic.staying import Staying
 from streams.synthetic.talk import Talk, draw_talk, draw_turns
 from streams.synthetic.text import INCUMBENT, Habits, MixedHabits, mixed
 

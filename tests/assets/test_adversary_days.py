@@ -18,7 +18,7 @@ from streams.synthetic.world import simulate
 from streams.topics import TOPICS
 from training.trust import CrossFit
 from warehouse import connection
-from warehouse.adversary import left_out
+from warehouse.adversary import excluded
 from warehouse.adversary.daily import periodic
 from warehouse.ingest.commit import commit
 from warehouse.ingest.decoding import decode_batch
@@ -77,7 +77,7 @@ def test_a_resumed_stage_counts_the_days_that_were_judged_before_it_was_interrup
     resumed = adversary.STAGE.work(run)
     assert 0 < len(before) < resumed["days"] == 5
     assert resumed["summary"].startswith("5 days judged; flagged: ")
-    judged = left_out.judged_days(run.own_warehouse)
+    judged = excluded.judged_days(run.own_warehouse)
     assert sum(resumed["flags"].values()) == sum(sum(day["flags"].values()) for day in judged) > 0
 
 

@@ -23,7 +23,7 @@ from warehouse import connection, training_set
 from warehouse import erasure as requests
 from warehouse.ingest.commit import commit
 from warehouse.ingest.decoding import decode_batch
-from warehouse.ingest.forgetting import user_hash
+from warehouse.ingest.erased_rows import user_hash
 from warehouse.ingest.records import Record, TopicPartition
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -151,7 +151,7 @@ def test_feedback_without_test_users_or_on_the_same_few_prompts_cannot_be_measur
 def test_ranks_that_cannot_start_are_said_before_the_first_stage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.engine.placing.gpus", lambda: 2)
+    monkeypatch.setattr("training.engine.placement.gpus", lambda: 2)
     run = live(tmp_path, '[engine]\nkind = "deepspeed"\nranks = 8\nhostfile = "hosts"\n')
     connection.open(run.warehouse).migrate()
     with pytest.raises(ValueError, match="cannot run yet") as error:

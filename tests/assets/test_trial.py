@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from assets import checks, found, provenance, trial, trial_words
+from assets import checks, provenance, report_facts, trial, trial_words
 from assets.cli import group
 from assets.recipe import Recipe
 from assets.run import Run, Stage, perform
@@ -438,7 +438,7 @@ def test_a_run_waits_for_its_live_experiment_and_says_what_to_serve(empty: Path,
     assert facts["summary"] == f"no exposure yet: {todo}"
     assert facts["waiting"] == todo
     assert perform(run, ledger)[0]["summary"].startswith("nothing measured yet; 0 experiments")
-    shown = found.experiment(run)
+    shown = report_facts.experiment(run)
     assert shown is not None
     assert shown.waiting == todo
     assert not any(each["what"] == "A/B test" for each in provenance.origins(run)), "nothing was served yet"
@@ -459,7 +459,7 @@ def test_a_run_reads_the_newest_experiment_of_a_staged_candidate(target: Path, t
     assert (verdict.passed, verdict.warn) == (False, True)
     assert verdict.seen["words"].startswith("1 experiment with both lifts: at least 3")
     assert verdict.seen["r"] == verdict.seen["slope_ci_low"] == "not known"
-    shown = found.experiment(run)
+    shown = report_facts.experiment(run)
     assert shown is not None
     assert shown.lift == facts["lift"]
 
@@ -506,7 +506,7 @@ def test_arms_that_do_not_fit_do_not_keep_back_the_rest_of_the_cycle(target: Pat
     run = live_run(target, tmp_path, name="tone", control="A")
     facts, *_ = perform(run, experiment.READOUT_LIVE)
     assert facts["summary"].startswith("tone was not read: experiment 'tone' has the arms control, treatment")
-    shown = found.experiment(run)
+    shown = report_facts.experiment(run)
     assert shown is not None
     assert shown.unread
     assert perform(run, experiment.LEDGER).facts["summary"].startswith("nothing measured yet")

@@ -71,7 +71,7 @@ def test_a_guard_reads_what_a_storm_sends(monkeypatch: pytest.MonkeyPatch) -> No
         else:
             guard.follow(kinds[shot.topic], shot.value)
     guard.outbox(4)
-    guard.tellings()
+    guard.snapshots()
     guard.new_trips()
     assert guard.lines == sent
     assert 0 < guard.unreadable < sent

@@ -141,7 +141,7 @@ def told(bootstrap: str, topic: str, kind: type[Any]) -> list[Any]:
 
 
 def totals(bootstrap: str, names: topics.Topics) -> dict[str | None, tuple[int, int, int]]:
-    """Served, loves and closings per arm: of every window and partition the newest telling."""
+    """Served, loves and closings per arm: of every window and partition the newest snapshot."""
     newest = {(row.partition, row.arm, row.window_start): row for row in told(bootstrap, names.live_metrics, ArmWindow)}
     sums: dict[str | None, tuple[int, int, int]] = {}
     for row in newest.values():

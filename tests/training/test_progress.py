@@ -80,7 +80,7 @@ def test_a_fit_of_a_small_policy_tells_every_step() -> None:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from training.cgpo.config import CgpoConfig
-    from training.cgpo.learn import learn
+    from training.cgpo.epoch import learn
     from training.cgpo.lesson import Lesson, Weighted
     from training.engine.engine import OneProcess
     from training.policy.batches import EncodedAnswer

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from warehouse import connection, erasure, queries
-from warehouse.ingest.forgetting import Limit, user_hash
+from warehouse.ingest.erased_rows import Limit, user_hash
 from warehouse.storage import migrate, upkeep
 
 HOUR = timedelta(hours=1)

@@ -62,10 +62,10 @@ def publish(bootstrap: str, names: topics.Topics, lines: list[bytes]) -> None:
             )
         )
     flags = outbox.flags + guard.outbox(1).flags
-    tellings = guard.tellings()
+    snapshots = guard.snapshots()
     trips = [(trip.key, pack([trip])) for trip in guard.new_trips()]
     producer = KafkaProducer(bootstrap_servers=bootstrap, batch_size=0)
-    for topic, messages in ((names.flags, flags), (names.live_metrics, tellings), (names.kill_switch, trips)):
+    for topic, messages in ((names.flags, flags), (names.live_metrics, snapshots), (names.kill_switch, trips)):
         for key, value in messages * 2:
             producer.send(topic, key=key, value=value).get(10)
     producer.close()

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from training.cgpo.config import CgpoConfig
-from training.cgpo.judging import Asked
+from training.cgpo.judgement import Asked
 from training.cgpo.tasks import Task, TaskReward
 from training.judges.verdict import Judge
 from training.policy.batches import WHOLE, EncodedAnswer, encode_prompts, join
 from training.policy.load import Policy, ends_of
 from training.rollout.generator import Draw, Generator, InPieces, Sample
-from training.rollout.speaker import Speaker
+from training.rollout.policy_source import Speaker
 from training.rollout.store import Rollouts, RolloutStore
 from training.text import Conversation
 
@@ -23,7 +23,7 @@ A0 = -1
 """The place of a0 among a prompt's responses: the last."""
 
 
-class Bench(NamedTuple):
+class RoundContext(NamedTuple):
     """What stays the same over all rounds.
 
     Attributes:
@@ -103,7 +103,7 @@ def candidates(
     *,
     policy: Generator,
     number: int,
-    bench: Bench,
+    context: RoundContext,
     hear: Callable[[list[Asked]], object] = lambda _: None,
 ) -> Candidates:
     """Draw and score a round's responses.
@@ -117,27 +117,27 @@ def candidates(
         places: Which of the task's prompts.
         policy: Who answers.
         number: The round, from 0; seeds of chance follow from it.
-        bench: What stays the same over all rounds.
+        context: What stays the same over all rounds.
         hear: Told of samples that came before the last ones were drawn.
 
     Raises:
         ValueError: A reward is not finite, or a judge that heard raised.
     """
-    config = bench.config.for_task(task.name)
+    config = context.config.for_task(task.name)
     every = task.prompts[: config.rounds * config.prompts]
     conversations = [task.prompts[place] for place in places]
-    prompts = encode_prompts(bench.frozen.tokenizer, conversations, longest=WHOLE)
-    how = Draw(config.samples, 0, config.temperature, config.max_new_tokens, bench.room, logprobs=False)
+    prompts = encode_prompts(context.frozen.tokenizer, conversations, longest=WHOLE)
+    how = Draw(config.samples, 0, config.temperature, config.max_new_tokens, context.room, logprobs=False)
     # CRPG reads nearly all of them, which costs the trainer more than a server; nobody reads the reference's own.
-    told = config.optimiser == "crpg" and policy.version != bench.reference.version
+    told = config.optimiser == "crpg" and policy.version != context.reference.version
     said = f"round {number + 1}: {task.name}"
-    scoring, once_scoring = _Scoring(rankers, policy, conversations), _Scoring(rankers, bench.reference, every)
+    scoring, once_scoring = _Scoring(rankers, policy, conversations), _Scoring(rankers, context.reference, every)
 
     def seen(start: int, drawn: list[list[Sample]]) -> None:
         scoring.seen(start, drawn)
         hear([(start + row, sample.text) for row, several in enumerate(drawn) for sample in several])
 
-    own = bench.store.rollouts(
+    own = context.store.rollouts(
         policy,
         conversations,
         how._replace(seed=_seed(config.seed, number, task.name), logprobs=told),
@@ -145,17 +145,17 @@ def candidates(
         seen=seen,
     )
     once = how._replace(samples=config.reference_samples, seed=_seed(config.seed, -1, task.name))
-    reference = bench.store.rollouts(
-        bench.reference, every, once, desc=f"{said}, a0 of all rounds", seen=once_scoring.seen
+    reference = context.store.rollouts(
+        context.reference, every, once, desc=f"{said}, a0 of all rounds", seen=once_scoring.seen
     )
-    found = scoring.of(own, bench.store)
-    based = once_scoring.of(reference, bench.store)[:, places.start : places.stop]
+    found = scoring.of(own, context.store)
+    based = once_scoring.of(reference, context.store)[:, places.start : places.stop]
     a0 = [several[0] for several in reference.samples[places.start : places.stop]]
-    ends = ends_of(bench.frozen)
+    ends = ends_of(context.frozen)
     return Candidates(
         conversations,
-        [ids[-bench.room :] for ids in prompts],
-        sum(len(ids) > bench.room for ids in prompts),
+        [ids[-context.room :] for ids in prompts],
+        sum(len(ids) > context.room for ids in prompts),
         own.samples,
         a0,
         torch.from_numpy(np.concatenate([found, based[:, :, :1]], axis=2)),

@@ -11,25 +11,25 @@ from typing import Any
 import pyarrow as pa
 
 from training import template
-from training.cgpo.candidates import Bench, prompt_room
-from training.cgpo.collect import collect
+from training.cgpo.candidates import RoundContext, prompt_room
+from training.cgpo.collection import collect
 from training.cgpo.config import CgpoConfig
-from training.cgpo.judging import Hearing
+from training.cgpo.epoch import learn
+from training.cgpo.judgement import Hearing
 from training.cgpo.leaks import without_leaks
-from training.cgpo.learn import learn
 from training.cgpo.lesson import Lesson, Pair, merge
+from training.cgpo.memory_plan import planned_with
 from training.cgpo.outcome import Logged, finished, hash_weights, key_of, publish
 from training.cgpo.outcome import save as save_policy
 from training.cgpo.report import PolicyReport, RoundReport, TaskRound, figures
-from training.cgpo.room import planned_with
 from training.cgpo.state import Prepared, Progress, load_prepared, resume, save, save_prepared
 from training.cgpo.tasks import Task, active, gradient_weights, prompts_of, ranked_by
 from training.disk import told
 from training.engine.config import EngineConfig
 from training.engine.engine import Engine
-from training.engine.finite import finite_weights
+from training.engine.finite_check import finite_weights
 from training.engine.memory import advised
-from training.engine.placing import place, read_only
+from training.engine.placement import place, read_only
 from training.engine.schedule import policy_rate
 from training.engine.start import start
 from training.engine.steps import silent
@@ -39,7 +39,7 @@ from training.policy.load import Policy, read_policy
 from training.policy.pretrain import read_pairs
 from training.progress import Advance, Follow, nobody
 from training.rollout.generator import version_of
-from training.rollout.speaker import LocalSpeaker, Speaker
+from training.rollout.policy_source import LocalSpeaker, Speaker
 from training.rollout.store import RolloutStore
 from training.text import Conversation
 
@@ -147,17 +147,17 @@ def optimise(
         runner = start(model, dials)
 
         @cache
-        def bench() -> Bench:
+        def context() -> RoundContext:
             frozen = Policy(read_only(read_policy(policy).model, runner.device), tokenizer)
             store = RolloutStore(rollouts or work / "rollouts")
-            return Bench(speaker.reference(frozen, reference), frozen, judges, store, config, room, speaker)
+            return RoundContext(speaker.reference(frozen, reference), frozen, judges, store, config, room, speaker)
 
         passed = runner.shared(partial(_satisfied, logged, judges))
         texts = encode_pairs(tokenizer, *passed, room + config.max_new_tokens)
         rate = config.lr or policy_rate(model.config.hidden_size, dials.tuning)
         state = runner.shared(partial(_state_of, work, key))
         training = _Training(runner, tokenizer, texts, config, rate, dials.tokens, state, tell, follow)
-        reports = _rounds(training, kept, bench, name=out.name)
+        reports = _rounds(training, kept, context, name=out.name)
 
     def finish() -> PolicyReport:
         report = PolicyReport(
@@ -181,14 +181,16 @@ def optimise(
         return runner.shared(finish)
 
 
-def _rounds(training: _Training, tasks: Sequence[Task], bench: Callable[[], Bench], *, name: str) -> list[RoundReport]:
+def _rounds(
+    training: _Training, tasks: Sequence[Task], context: Callable[[], RoundContext], *, name: str
+) -> list[RoundReport]:
     engine, state, rounds = training.engine, training.state, training.config.rounds
     progress = resume(state, engine)
     for number in range(progress.round, rounds):
         title = f"{name}, round {number + 1} of {rounds}"
         with engine.whole() as model:
             speaks = Policy(model, training.tokenizer)
-            prepare = partial(_prepared, speaks, tasks, bench, number=number, name=name, state=state)
+            prepare = partial(_prepared, speaks, tasks, context, number=number, name=name, state=state)
             prepared = engine.shared(prepare)
         rows, pairs = len(prepared.lesson.weighted), len(prepared.lesson.pairs)
         training.tell(
@@ -204,21 +206,21 @@ def _rounds(training: _Training, tasks: Sequence[Task], bench: Callable[[], Benc
 
 
 def _prepared(
-    trained: Policy, tasks: Sequence[Task], bench: Callable[[], Bench], *, number: int, name: str, state: Path
+    trained: Policy, tasks: Sequence[Task], context: Callable[[], RoundContext], *, number: int, name: str, state: Path
 ) -> Prepared:
     """A round's lesson: as it was kept, or drawn, scored, judged, chosen and kept."""
     prepared = load_prepared(state, number)
     if prepared is None:
-        prepared = _prepare(trained, tasks, bench(), number=number, name=name)
+        prepared = _prepare(trained, tasks, context(), number=number, name=name)
         save_prepared(state, prepared)
     return prepared
 
 
-def _prepare(trained: Policy, tasks: Sequence[Task], bench: Bench, *, number: int, name: str) -> Prepared:
+def _prepare(trained: Policy, tasks: Sequence[Task], context: RoundContext, *, number: int, name: str) -> Prepared:
     """Draw, score, judge and choose for all tasks."""
-    started, config = time.perf_counter(), bench.config
-    version = f"{name}-r{number}@{hash_weights(trained.model)}" if number else bench.reference.version
-    policy = bench.speaker.policy(trained, version)
+    started, config = time.perf_counter(), context.config
+    version = f"{name}-r{number}@{hash_weights(trained.model)}" if number else context.reference.version
+    policy = context.speaker.policy(trained, version)
     rho = gradient_weights(tasks, config)
     lots: list[tuple[float, Lesson]] = []
     minimal: list[Pair] = []
@@ -227,7 +229,7 @@ def _prepare(trained: Policy, tasks: Sequence[Task], bench: Bench, *, number: in
         places = prompts_of(task, number, config)
         if places:
             rankers = ranked_by(task, tasks, config)
-            taught = collect(task, rankers, places, policy=policy, trained=trained, number=number, bench=bench)
+            taught = collect(task, rankers, places, policy=policy, trained=trained, number=number, context=context)
             lots.append((rho[task.name], taught.lesson))
             minimal += taught.minimal
             seen.append(taught.report)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from training.cgpo.candidates import Candidates
 from training.cgpo.config import CgpoConfig
-from training.cgpo.judging import Hearing
+from training.cgpo.judgement import Hearing
 from training.cgpo.lesson import Pair
 from training.cgpo.reference import log_likelihoods
 from training.policy.batches import EncodedAnswer, join

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from training.cgpo.learn import EpochProgress
+from training.cgpo.epoch import EpochProgress
 from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.cgpo.report import RoundReport, TaskRound
 from training.disk import kept, told, whole

@@ -222,5 +222,5 @@ def _check_precision(model: Any) -> None:
         if each.dtype != torch.float32:
             raise ValueError(
                 f"{name} is {each.dtype} and to be trained: in plain torch its steps would round away. Place the model "
-                "with training.engine.placing.place (float32, or LoRA), or take engine deepspeed"
+                "with training.engine.placement.place (float32, or LoRA), or take engine deepspeed"
             )

@@ -16,7 +16,7 @@ def start(
     course: Course = policy_course,
     fused: bool = False,
 ) -> Engine:
-    """The engine of `config` around a model that `training.engine.placing.place` placed.
+    """The engine of `config` around a model that `training.engine.placement.place` placed.
 
     Args:
         model: What requires a gradient is trained.

@@ -8,7 +8,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from training.engine.finite import finite_loss
+from training.engine.finite_check import finite_loss
 
 MARK = "| "
 """Stands before each line of a rank's output that is meant for the user."""

@@ -20,8 +20,8 @@ import torch
 from training.disk import dropped
 from training.engine.config import EngineConfig
 from training.engine.engine import chance, take_up, trained, write
-from training.engine.lending import lend, without_weights
 from training.engine.schedule import Course, Schedule, policy_course
+from training.engine.shared_weights import lend, without_weights
 
 Made = TypeVar("Made")
 _TIMEOUT = timedelta(hours=6)

@@ -9,7 +9,7 @@ from training.judges.verdict import PASS, JudgeVerdict
 from training.text import Conversation
 
 if TYPE_CHECKING:
-    from training.reward.saved import SavedReward
+    from training.reward.saved_reward import SavedReward
 
 
 class ClassifierJudge(NamedTuple):
@@ -56,6 +56,6 @@ def classifier(*, model: Path, threshold: float = 0.0) -> ClassifierJudge:
     from training.reward.calibration import Calibration
 
     Calibration.read(model)  # a wrong folder is told before the large libraries are loaded
-    from training.reward.saved import SavedReward
+    from training.reward.saved_reward import SavedReward
 
     return ClassifierJudge(SavedReward(Path(model)), threshold)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from training.disk import sha256
 from training.labels import cells
-from training.labels.labelled import Labelled
+from training.labels.labelled_answers import Labelled
 from training.labels.rows import SUFFIXES, open_rows
 
 _RULE = "must be true or false, 1 or 0, good or bad"

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from training.labels import sample
 from training.labels.answers import Answers
 from training.labels.config import JudgeConfig
-from training.labels.labelled import Labelled
+from training.labels.labelled_answers import Labelled
 from training.labels.rubric import RUBRICS, LabelTask, Rubric
 from training.labels.server import JudgeServer, RefusedRequestError
 

@@ -20,9 +20,9 @@ from training import pretrained, template
 from training.disk import read_report
 from training.engine.config import EngineConfig
 from training.engine.engine import Engine, dealt
-from training.engine.finite import finite_weights
+from training.engine.finite_check import finite_weights
 from training.engine.memory import MemoryPlan, ModelSize, advised, planned, room_of
-from training.engine.placing import place
+from training.engine.placement import place
 from training.engine.schedule import policy_rate
 from training.engine.start import start
 from training.engine.steps import silent
@@ -236,7 +236,7 @@ def _response_tokens(pairs: Sequence[EncodedAnswer]) -> int:
 
 
 def _plan(model: Any, engine: EngineConfig, tell: Callable[[str], None]) -> MemoryPlan:
-    from training.engine.placing import device_of
+    from training.engine.placement import device_of
 
     size = ModelSize.of(model)
     plan = planned(size.with_adapter(engine.lora_rank) if engine.tuning == "lora" else size, engine)

@@ -44,7 +44,7 @@ class Policy(NamedTuple):
 def load_policy(place: str | Path) -> Policy:
     """Load a policy to sample from or to score with, on this process's device; an adapter is merged into its base.
 
-    To train it read it with `read_policy` and place it with `training.engine.placing.place`.
+    To train it read it with `read_policy` and place it with `training.engine.placement.place`.
 
     Args:
         place: A directory written by `save_pretrained` (of a model or an adapter), or a hub name.
@@ -53,7 +53,7 @@ def load_policy(place: str | Path) -> Policy:
         FileNotFoundError: The directory is not there.
         ValueError: The tokenizer has no chat template, or no end token.
     """
-    from training.engine.placing import read_only
+    from training.engine.placement import read_only
 
     policy = read_policy(place)
     return Policy(read_only(policy.model), policy.tokenizer)

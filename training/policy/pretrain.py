@@ -20,7 +20,7 @@ from training import pretrained
 from training.engine.config import EngineConfig
 from training.engine.engine import Engine
 from training.engine.lanes import PARTS, accumulate
-from training.engine.placing import place
+from training.engine.placement import place
 from training.engine.start import start
 from training.policy.batches import EncodedAnswer, bucketed, encode_pairs, padded
 from training.policy.tokenizer import ROLES, build_tokenizer

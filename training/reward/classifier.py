@@ -21,7 +21,7 @@ from training.text import load_tokenizer
 
 if TYPE_CHECKING:
     from training.reward.fit import Fitted, RewardFit
-    from training.reward.frozen import States
+    from training.reward.frozen_layers import States
 
 
 def fit_classifier(
@@ -52,7 +52,7 @@ def fit_classifier(
         follow: Likewise.
     """
     from training.engine.memory import ModelSize, advised, planned, room_of
-    from training.engine.placing import device_of, place
+    from training.engine.placement import device_of, place
     from training.engine.schedule import reward_course
     from training.engine.start import start
     from training.reward.fit import RewardFit
@@ -110,7 +110,7 @@ def load_classifier(base: str, tokenizer: Any, config: RewardConfig) -> Any:
     from transformers import AutoModelForSequenceClassification
     from transformers.utils import logging
 
-    from training.reward.frozen import freeze
+    from training.reward.frozen_layers import freeze
 
     torch.manual_seed(config.seed)
     verbosity = logging.get_verbosity()

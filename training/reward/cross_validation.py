@@ -16,7 +16,7 @@ from training.reward.metrics import Estimate, Floats, auroc, auroc_within, boots
 from training.reward.split import uniform, user_folds
 
 if TYPE_CHECKING:
-    from training.reward.frozen import States
+    from training.reward.frozen_layers import States
     from training.reward.messages import Vectors
 
 

@@ -13,17 +13,17 @@ import torch
 
 from training.disk import kept
 from training.engine.engine import Engine, OneProcess, dealt, read_state, write
-from training.engine.finite import finite_loss
+from training.engine.finite_check import finite_loss
 from training.engine.lanes import PARTS, accumulate
 from training.engine.steps import Steps
 from training.progress import Follow, Trail, nobody
 from training.reward.augmentation import augmented
 from training.reward.batches import score, shuffled
-from training.reward.breaking import with_broken
+from training.reward.broken_text import with_broken
 from training.reward.config import RewardConfig
 from training.reward.data import Examples, Rows, subsample
-from training.reward.encoded import EncodedRows
-from training.reward.frozen import Prepare, States, opened
+from training.reward.encoded_rows import EncodedRows
+from training.reward.frozen_layers import Prepare, States, opened
 from training.reward.last_token import logits_of
 from training.reward.losses import binary, bradley_terry, positive_unlabelled, seen_by_now
 from training.reward.metrics import Floats, log_loss

@@ -95,7 +95,7 @@ class MessageEncoder:
         if self._opened is None:
             from transformers import AutoModel
 
-            from training.engine.placing import read_only
+            from training.engine.placement import read_only
 
             tokenizer = load_tokenizer(self.base)
             tokenizer.truncation_side = "right"

@@ -54,7 +54,7 @@ class RewardModel(NamedTuple):
         """
         from transformers import AutoModelForSequenceClassification
 
-        from training.engine.placing import read_only
+        from training.engine.placement import read_only
 
         path = check_base(Path(directory))
         calibration = Calibration.read(Path(directory))

@@ -226,7 +226,7 @@ def compare(one: SavedModel, other: SavedModel, examples: Any, *, fresh: bool = 
         ValueError: No row is in both test parts, or the rows are not examples.
     """
     from training.reward.data import read_examples
-    from training.reward.saved import SavedReward
+    from training.reward.saved_reward import SavedReward
 
     every = read_examples(examples)
     held = every if fresh else every.take(_common_test(every, one, other))

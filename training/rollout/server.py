@@ -213,7 +213,7 @@ class VllmServer(GivenServer):
             log.write(f"\n--- start {self.starts}: {self.name}\n".encode())
             log.flush()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "training.rollout.keeper", *self._launch.command(self._model, self.name)],
+                [sys.executable, "-m", "training.rollout.supervisor", *self._launch.command(self._model, self.name)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -49,7 +49,7 @@ class Held(NamedTuple):
     grown: bool
 
 
-class FlagToldOf(NamedTuple):
+class FlagReport(NamedTuple):
     """One flag, in words.
 
     Attributes:
@@ -89,7 +89,7 @@ class Explanation(NamedTuple):
 
     user_id: str
     state: str
-    flags: list[FlagToldOf]
+    flags: list[FlagReport]
     figures: dict[str, tuple[Any, Any]]
     trust: float
     reasons: Any
@@ -124,7 +124,7 @@ def explain(target: Target, user_id: str) -> Explanation:
     with connection.open(target).read() as reader:
         user_id = decisions.find(reader, user_id).user_id
         flags = [
-            FlagToldOf._make([rule, *told, in_words(rule, json.loads(evidence))])
+            FlagReport._make([rule, *told, in_words(rule, json.loads(evidence))])
             for rule, *told, evidence in reader.execute(_FLAGS, [user_id]).fetchall()
         ]
         trust = reader.execute("SELECT trust, reasons FROM user_trust WHERE user_id = ?", [user_id]).fetchone()

@@ -19,7 +19,7 @@ def consumer(bootstrap: str, group: str, session_seconds: float, poll_seconds: f
     """
     from kafka import KafkaConsumer
 
-    from warehouse.ingest.lean_records import read_lean
+    from warehouse.ingest.record_parser import read_lean
 
     made = KafkaConsumer(
         bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest",

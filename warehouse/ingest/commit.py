@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from streams.events import ErasureRequested, Event, ReactionChanged, ResponseServed
 from warehouse.adversary import online
-from warehouse.ingest import dedup, forgetting, live, positions, suppression
+from warehouse.ingest import dedup, erased_rows, live, positions, suppression
 from warehouse.ingest.decoding import Batch, dead_table
 from warehouse.ingest.records import Coordinates, DeadLetter, TopicPartition
 
@@ -86,7 +86,7 @@ def store(connection: DuckDBPyConnection, batch: Batch) -> Committed:
     for kind in (ResponseServed, ReactionChanged):
         done.copies += _store(connection, kind, erasing.kept(TABLES[kind], batch.tables[kind]), batch, done)
     done.dead, done.suppressed = erasing.kept_dead(done.dead), erasing.dropped
-    forgetting.touch(connection, erasing.removed)
+    erased_rows.touch(connection, erasing.removed)
     online.flag(connection)
     done.rows |= {
         "flags": live.store_flags(connection, erasing.kept_flags(batch.flags)),
@@ -104,13 +104,13 @@ def _store(
 ) -> list[Coordinates]:
     """Insert what is new of one kind, and leave it registered as `new_<table>`; returns where copies were read."""
     name = TABLES[kind]
-    sifted = dedup.sift(connection, name, table)
-    fresh = sifted.fresh
+    split = dedup.split_new(connection, name, table)
+    fresh = split.fresh
     connection.register(f"new_{name}", fresh)
     if fresh.num_rows:
         connection.execute(f"INSERT INTO {name} BY NAME {dedup.as_stored(f'new_{name}', fresh)}")
     done.rows[name] = fresh.num_rows
-    copies = dedup.compare(connection, name, sifted)
+    copies = dedup.compare(connection, name, split)
     for where, event_id in copies.conflicting:
         detail = f"event_id {event_id} was taken with other content; an id names one event: give this one its own"
         done.dead.append(DeadLetter(where, "conflicting_copy", detail, *batch.received(where)))

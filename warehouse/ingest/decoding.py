@@ -25,7 +25,7 @@ from streams.live.messages import ArmWindow, Flag, Trip
 from streams.topics import TOPICS, Topics
 from warehouse.ingest import setwise
 from warehouse.ingest.columns import CONTENT, COORDINATES, MOMENT, RECEIVED
-from warehouse.ingest.records import Coordinates, DeadLetter, Record, Span, Unreadable, received_at
+from warehouse.ingest.records import Coordinates, DeadLetter, OffsetRange, Record, Unreadable, received_at
 
 DEAD = {
     **COORDINATES,
@@ -69,7 +69,7 @@ class Batch:
         self.metrics: list[ArmWindow] = []
         self.trips: list[Trip] = []
         self.dead: list[DeadLetter] = []
-        self.spans: dict[tuple[str, int], Span] = {}
+        self.spans: dict[tuple[str, int], OffsetRange] = {}
         self.told: Counter[str] = Counter()
 
     def received(self, where: Coordinates) -> tuple[bytes, datetime]:
@@ -148,14 +148,14 @@ def _lines(
     return lines
 
 
-def _spans(columns: _Columns, lines: NDArray[np.int64]) -> dict[tuple[str, int], Span]:
+def _spans(columns: _Columns, lines: NDArray[np.int64]) -> dict[tuple[str, int], OffsetRange]:
     """What was read of each (topic, partition)."""
     topics, partitions, offsets = (np.array(each) for each in columns[:3])
-    found: dict[tuple[str, int], Span] = {}
+    found: dict[tuple[str, int], OffsetRange] = {}
     for topic, partition in dict.fromkeys(zip(columns.topics, columns.partitions, strict=True)):
         here = np.flatnonzero((topics == topic) & (partitions == partition))
         first, last = int(offsets[here[0]]), int(offsets[here[-1]])
-        found[topic, partition] = Span(first, last + 1, len(here), int(lines[here].sum()))
+        found[topic, partition] = OffsetRange(first, last + 1, len(here), int(lines[here].sum()))
     return found
 
 

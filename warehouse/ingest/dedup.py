@@ -30,7 +30,7 @@ _WORTH = 60_000
 _KNOWN = pa.schema({"event_id": pa.string(), "content_hash": pa.uint64()})
 
 
-class Sifted(NamedTuple):
+class SplitRows(NamedTuple):
     """A batch's rows of one kind.
 
     Attributes:
@@ -56,7 +56,7 @@ class Copies(NamedTuple):
     conflicting: list[tuple[Coordinates, str]]
 
 
-def sift(connection: DuckDBPyConnection, name: str, table: pa.Table) -> Sifted:
+def split_new(connection: DuckDBPyConnection, name: str, table: pa.Table) -> SplitRows:
     """Tell new events from copies.
 
     Args:
@@ -65,28 +65,28 @@ def sift(connection: DuckDBPyConnection, name: str, table: pa.Table) -> Sifted:
         table: Its columns as Arrow, in the order in which they were read; event_id as text.
     """
     if not table.num_rows:
-        return Sifted(table, table, _KNOWN.empty_table())
+        return SplitRows(table, table, _KNOWN.empty_table())
     ordered = np.sort(_as_bytes(table["event_id"]))
     known = _known(connection, name, table["event_id"], ordered)
     twice = bool((ordered[1:] == ordered[:-1]).any())
     if not known.num_rows and not twice:
-        return Sifted(table, table.slice(0, 0), known)
+        return SplitRows(table, table.slice(0, 0), known)
     is_new = ~_among(table, known["event_id"]).to_numpy()
     if twice:
         is_new &= _is_first(table["event_id"])
-    return Sifted(table.filter(pa.array(is_new)), table.filter(pa.array(~is_new)), known)
+    return SplitRows(table.filter(pa.array(is_new)), table.filter(pa.array(~is_new)), known)
 
 
-def compare(connection: DuckDBPyConnection, name: str, sifted: Sifted) -> Copies:
+def compare(connection: DuckDBPyConnection, name: str, split: SplitRows) -> Copies:
     """Hold each copy against the event of its id, which must be in the log already.
 
     1. Hash the copies, and those new events of which the batch held copies too.
     2. Read the columns of those alone whose hashes differ or are not known.
     """
-    copies = sifted.copies
+    copies = split.copies
     if not copies.num_rows:
         return Copies([], [])
-    doubtful = _of_unlike_hash(connection, sifted)
+    doubtful = _of_unlike_hash(connection, split)
     differing = _differing(connection, name, copies, doubtful) if doubtful else {}
     alike = [where for where in _places(copies) if where not in differing]
     return Copies(alike, list(differing.items()))
@@ -108,17 +108,17 @@ def _named(found: pa.Table) -> pa.Table:
     return found.rename_columns(_KNOWN.names).cast(_KNOWN)
 
 
-def _of_unlike_hash(connection: DuckDBPyConnection, sifted: Sifted) -> list[str]:
+def _of_unlike_hash(connection: DuckDBPyConnection, split: SplitRows) -> list[str]:
     """Ids under which the copies and the event that was stored have not all one hash, or the stored hash is missing."""
-    copies = sifted.copies
-    news = copies["event_id"].filter(pc.invert(_among(copies, sifted.known["event_id"])))
-    hashing = pa.concat_tables([sifted.fresh.filter(_among(sifted.fresh, news)), copies])
+    copies = split.copies
+    news = copies["event_id"].filter(pc.invert(_among(copies, split.known["event_id"])))
+    hashing = pa.concat_tables([split.fresh.filter(_among(split.fresh, news)), copies])
     connection.register("hashing", hashing)
     hashed = connection.execute(
         f"SELECT CAST(event_id AS VARCHAR), content_hash FROM ({as_stored('hashing', hashing)})"
     ).to_arrow_table()
     connection.unregister("hashing")
-    every = pa.concat_tables([sifted.known, _named(hashed)]).combine_chunks()
+    every = pa.concat_tables([split.known, _named(hashed)]).combine_chunks()
     first_of_each = pc.index_in(every["event_id"], value_set=every["event_id"].combine_chunks())
     unlike = pc.fill_null(pc.not_equal(every["content_hash"], every["content_hash"].take(first_of_each)), True)
     return list(pc.unique(every["event_id"].filter(unlike)).to_pylist())

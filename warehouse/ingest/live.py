@@ -1,6 +1,6 @@
 """What the live guard published (flags, live metrics, trips), stored to be shown. It never decides what is learnt.
 
-The guard speaks at least once, so a flag or trip that is there already is dropped, and a newer telling of a window
+The guard speaks at least once, so a flag or trip that is there already is dropped, and a newer snapshot of a window
 replaces the older one.
 """
 
@@ -58,7 +58,7 @@ def store_trips(connection: DuckDBPyConnection, trips: Sequence[Trip]) -> int:
 
 
 def store_metrics(connection: DuckDBPyConnection, metrics: Sequence[ArmWindow]) -> int:
-    """Keep the newest telling of each window, set-wise; returns how many lines were read."""
+    """Keep the newest snapshot of each window, set-wise; returns how many lines were read."""
     newest = {(m.metric, m.partition, m.experiment, m.arm, m.policy, m.window_start): m for m in metrics}
     if newest:
         connection.register("told", _table(newest))

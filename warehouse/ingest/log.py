@@ -29,7 +29,7 @@ class Log:
         group: Consumer group.
         topics: Names; those that are missing are created.
         session_seconds: After this long without a sign of life the broker gives the partitions to others.
-        poll_seconds: After this long without a call of `poll` or `stay` it does so too.
+        poll_seconds: After this long without a call of `poll` or `heartbeat` it does so too.
         alone: Read all partitions without asking the group for a share.
         timeout: Seconds to wait for the broker.
 
@@ -47,13 +47,13 @@ class Log:
         with client.or_no_broker(bootstrap):
             self._ids = client.topic_ids(bootstrap, self._names)
             self._consumer, self._stable = client.consumer(bootstrap, group, session_seconds, poll_seconds)
-        self._hinted: dict[Any, Any] = {}
+        self._committed: dict[Any, Any] = {}
         self._accepted: dict[Any, Any] = {}
         self._passed_on = 0.0
         self._changed = threading.Event()
         with client.or_no_broker(bootstrap):
             self.starts, self.ends = self._bounds()
-        self._unsettled: set[TopicPartition] = set()
+        self._endless: set[TopicPartition] = set()
         self._heard = self._asked = self._sought = time.monotonic()
         self._patience = time.monotonic() + 3 * session_seconds + 5.0
         self._alone = alone
@@ -75,7 +75,7 @@ class Log:
             self._hear()
         return {self.slot(*partition): received for partition, received in found.items()}
 
-    def stay(self) -> None:
+    def heartbeat(self) -> None:
         """Stay in the group while the worker is busy with something long: answer the coordinator, read nothing.
 
         What comes in all the same is read again later. Partitions are not paused for it: kafka-python 3.0 never goes on
@@ -129,7 +129,7 @@ class Log:
 
     def seek(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Read on from these offsets; where retention has deleted them, from the oldest left, with a warning."""
-        self._unsettled, self._sought = set(offsets), time.monotonic()
+        self._endless, self._sought = set(offsets), time.monotonic()
         for slot, offset in offsets.items():
             start = max(offset, self.starts.get(slot, 0))
             if start > offset:
@@ -142,9 +142,9 @@ class Log:
                 )
             with self._unless_lost():
                 self._consumer.seek(client.partition(slot), start)
-        self.hint(offsets)
+        self.commit_offsets(offsets)
 
-    def settle(self, expected: Mapping[TopicPartition, int]) -> bool:
+    def learn_ends(self, expected: Mapping[TopicPartition, int]) -> bool:
         """Learn the end of each partition from its first fetch since `seek`; whether all are known.
 
         The end is where the first transaction begins that is still open: what lies behind it is not sent yet. Tansu
@@ -155,17 +155,17 @@ class Log:
         Raises:
             TopicShrankError: A partition ends before its expected position.
         """
-        for slot in list(self._unsettled):
+        for slot in list(self._endless):
             with self._unless_lost():
                 high = self._stable.get(client.partition(slot))
                 if high is not None:
-                    self._unsettled.discard(slot)
+                    self._endless.discard(slot)
                     self.ends[slot] = max(self.ends.get(slot, 0), high)
                     if high < expected[slot]:
                         self.check_not_shrunk(slot, expected[slot])
         if time.monotonic() - max(self._heard, self._sought) > _QUIET:
-            self._unsettled.clear()
-        return not self._unsettled
+            self._endless.clear()
+        return not self._endless
 
     def lag(self, expected: Mapping[TopicPartition, int]) -> int:
         """Messages between the expected positions and the ends of the partitions, as far as fetches have told."""
@@ -193,22 +193,24 @@ class Log:
                 "(copies are dropped)"
             )
 
-    def hint(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Have Kafka told how far we are, for tools that show lag; nothing depends on it."""
         from kafka import OffsetAndMetadata
 
         held = self._consumer.assignment()
         new = {client.partition(slot): OffsetAndMetadata(offset, "", -1) for slot, offset in offsets.items()}
-        self._hinted = {partition: offset for partition, offset in (self._hinted | new).items() if partition in held}
+        self._committed = {
+            partition: offset for partition, offset in (self._committed | new).items() if partition in held
+        }
 
     def close(self) -> None:
         """Leave the group, so that others need not wait for the session to time out."""
         from kafka.errors import KafkaError
 
-        with suppress(KafkaError):  # a hint under way would be cancelled, with an error in the log
+        with suppress(KafkaError):  # a commit under way would be cancelled, with an error in the log
             silent = self._heard < self._asked  # when last asked; it is not waited for once more
-            if self._hinted and not silent:
-                self._consumer.commit(self._hinted, timeout_ms=2_000)
+            if self._committed and not silent:
+                self._consumer.commit(self._committed, timeout_ms=2_000)
         with suppress(KafkaError):
             self._consumer.close(autocommit=False, timeout_ms=5_000)
 
@@ -226,9 +228,9 @@ class Log:
 
     def _pass_hints_on(self) -> None:
         """At most once a second; again, when a rebalance under way has refused it."""
-        if self._hinted != self._accepted and time.monotonic() - self._passed_on > 1.0:
+        if self._committed != self._accepted and time.monotonic() - self._passed_on > 1.0:
             self._passed_on = time.monotonic()
-            self._consumer.commit_async(self._hinted, callback=self._hints_passed_on)
+            self._consumer.commit_async(self._committed, callback=self._hints_passed_on)
 
     def _hints_passed_on(self, offsets: dict[Any, Any], outcome: object) -> None:
         if not isinstance(outcome, Exception):

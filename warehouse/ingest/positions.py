@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from warehouse.ingest.records import Coordinates, DeadLetter, Span, TopicPartition
+from warehouse.ingest.records import Coordinates, DeadLetter, OffsetRange, TopicPartition
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -23,7 +23,7 @@ def read(connection: DuckDBPyConnection) -> dict[TopicPartition, int]:
 
 
 def advance(
-    connection: DuckDBPyConnection, expected: Mapping[TopicPartition, int], spans: Mapping[tuple[str, int], Span]
+    connection: DuckDBPyConnection, expected: Mapping[TopicPartition, int], spans: Mapping[tuple[str, int], OffsetRange]
 ) -> None:
     """Move positions over what a batch holds.
 

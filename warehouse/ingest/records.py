@@ -80,7 +80,7 @@ class DeadLetter(NamedTuple):
 
 
 @dataclass
-class Span:
+class OffsetRange:
     """What a batch holds of one topic-partition.
 
     Attributes:

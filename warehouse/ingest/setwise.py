@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from streams import events, wire
 from streams.events import Event
-from warehouse.ingest.beyond_doubt import accept
+from warehouse.ingest.column_checks import accept
 from warehouse.ingest.columns import TAG, WIRE
 
 _PART_LINES = 800

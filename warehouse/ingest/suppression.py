@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse.ingest.columns import RECEIVED
-from warehouse.ingest.forgetting import (
+from warehouse.ingest.erased_rows import (
     MOMENTS,
     SALT,
     Limit,

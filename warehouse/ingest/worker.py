@@ -92,7 +92,7 @@ class SinkWorker:
         self._read: dict[TopicPartition, int] = {}
         self._lines = 0
         self._lines_each = PACK_LINES
-        self._settled = False
+        self._ends_known = False
         self._since = 0.0
         self._told = time.monotonic(), 0
 
@@ -156,7 +156,7 @@ class SinkWorker:
             return
         for slot, records in found.items():
             self._take(slot, records)
-        self._settled = self._log.settle(self._expected)
+        self._ends_known = self._log.learn_ends(self._expected)
         if self._log.silence() > _SILENCE_SECONDS and self._until_caught_up:
             raise BrokerUnavailableError(
                 f"{self._bootstrap} has not answered for {_SILENCE_SECONDS:g} s; {self.report.events:,} events were "
@@ -221,7 +221,7 @@ class SinkWorker:
     def _settle_first(self) -> bool:
         future = self._storing.popleft()
         while not wait([future], timeout=0.5).done:
-            self._log.stay()
+            self._log.heartbeat()
         try:
             done, batch = future.result()
         except (PositionMovedError, WarehouseConflictError) as moved:
@@ -231,7 +231,7 @@ class SinkWorker:
             return False
         self._add(done, batch)
         self._dead_letters.send(done.dead)
-        self._log.hint({self._log.slot(*key): span.next for key, span in batch.spans.items()})
+        self._log.commit_offsets({self._log.slot(*key): span.next for key, span in batch.spans.items()})
         return True
 
     def _seek(self) -> None:
@@ -239,14 +239,14 @@ class SinkWorker:
         while self._storing and self._settle():
             pass
         self._forget()
-        self._settled = False
+        self._ends_known = False
         stored = self._positions()
         self._expected = {slot: stored.get(slot, 0) for slot in self._log.assigned()}
         self._log.seek(self._expected)
 
     def _reached(self, ends: dict[TopicPartition, int]) -> bool:
         """Whether the warehouse holds everything below the ends, whoever stored it."""
-        if not self._settled:
+        if not self._ends_known:
             return False
         missing = {slot for slot, end in ends.items() if self._expected.get(slot, 0) < end}
         missing = {slot for slot in missing if not self._log.passed(slot, ends[slot])}

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from warehouse.storage import migrate, plain_ids
 from warehouse.storage.backend import Session, Warehouse, settings
+from warehouse.storage.file_queue import anybody_waits, give_way, wait_in_line
 from warehouse.storage.transaction import WarehouseError, WarehouseInUseError, enough_room, in_transaction
-from warehouse.storage.waiting import anybody_waits, give_way, wait_in_line
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

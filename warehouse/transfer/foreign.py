@@ -20,7 +20,7 @@ import msgspec
 
 from streams import conversations, moments
 from streams.events import EARLIEST, KINDS, MOMENTS, new_event_id
-from warehouse.transfer import meanings, paths, values
+from warehouse.transfer import paths, value_maps, values
 from warehouse.transfer.paths import Row
 
 _NAMES = {"user_id", "response_id", "conversation_id", "session_id", "device_id", "network_id", "event_id"}
@@ -45,7 +45,7 @@ class Columns:
         constants: Field to the value that it has in every row.
         kind: The `type` of every row.
         zone: Time zone of moments that name none, such as `UTC` or `Europe/Berlin`.
-        values: For some fields, what the values seen mean (`warehouse.transfer.meanings`); others stay as they are.
+        values: For some fields, what the values seen mean (`warehouse.transfer.value_maps`); others stay as they are.
             What stood there is kept beside the event, in `original`.
         only: Where something must stand in a row that is such an event: path to values joined by `|`, or `*` for any.
         count_turns: A response without a `turn` has as many as the assistant has spoken before.
@@ -197,7 +197,7 @@ def user_columns(columns: Mapped) -> tuple[str, ...]:
 
 def _meant(event: dict[str, Any], columns: Columns, told: Counter[str] | None) -> tuple[dict[str, Any], frozenset[str]]:
     """The event with what its values mean by the mapping, and the fields for which it says something."""
-    found = {name: meanings.meaning(event.get(name), rules) for name, rules in columns.values.items()}
+    found = {name: value_maps.meaning(event.get(name), rules) for name, rules in columns.values.items()}
     meant = {name: meaning for name, meaning in found.items() if meaning is not None}
     changed = {name: event[name] for name, meaning in meant.items() if meaning.means != event[name]}
     if told is not None:

@@ -2,7 +2,7 @@
 
 A file is a topic of its own, named by its content and its mapping, with one partition; every 400 rows are a message.
 Its position is stored with its rows, as Kafka's positions are: kill an import at any moment and run it again, it goes
-on; run it twice, it does nothing. `warehouse.transfer.undoing` takes one back.
+on; run it twice, it does nothing. `warehouse.transfer.undo` takes one back.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from warehouse.ingest.decoding import Batch, decode_batch
 from warehouse.ingest.positions import PositionMovedError
 from warehouse.ingest.records import Record, TopicPartition
 from warehouse.storage.transaction import WarehouseConflictError, WarehouseError
-from warehouse.transfer import files, mappings, past
+from warehouse.transfer import files, mappings, past_imports
 from warehouse.transfer.foreign import PLAIN, Mapped, user_columns
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class ImportReport:
     seconds: float = 0.0
     topics: list[str] = field(default_factory=list)
     told: Counter[str] = field(default_factory=Counter)
-    ambiguous: list[past.Ambiguous] = field(default_factory=list)
+    ambiguous: list[past_imports.Ambiguous] = field(default_factory=list)
 
 
 def import_files(
@@ -154,7 +154,7 @@ class _Import:
             self._report.files += 1
             self._report.told += self._told
             with self._warehouse.read() as reader:
-                self._report.ambiguous += past.ambiguous(reader, self._slot.topic)
+                self._report.ambiguous += past_imports.ambiguous(reader, self._slot.topic)
         elif self._position:
             self._report.finished_before += 1
 
@@ -166,7 +166,7 @@ class _Import:
         mine = slot_of(self._path, self._columns)
         with self._warehouse.read() as reader:
             stored = {slot.topic_id: (slot, position) for slot, position in positions.read(reader).items()}
-            begun = past.begun(reader, mine)
+            begun = past_imports.begun(reader, mine)
         return *stored.get(mine.topic_id, (mine, 0)), begun
 
     def _records(self) -> Iterator[Record]:
@@ -186,7 +186,7 @@ class _Import:
     def _store(self, batch: Batch) -> int:
         """Store messages; those that another process has stored meanwhile are left out. Returns the rows read."""
         if not self._position:
-            past.note(self._warehouse, self._slot, self._columns, self._now)
+            past_imports.note(self._warehouse, self._slot, self._columns, self._now)
         while records := [record for record in batch.records if record.offset >= self._position]:
             if records[0].offset > self._position:
                 raise WarehouseError(f"{self._path} was taken back while it was imported: import it again")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from assets import found, provenance
+from assets import provenance, report_facts
 from assets.cycle import open_cycle
 from assets.recipe import Recipe
 from assets.run import Facts, Key, Run, Stage
@@ -54,7 +54,7 @@ def test_seconds_stand_in_the_recipes_order_without_what_it_has_no_more(tmp_path
     run = Run(tmp_path, recipe(policy={"love_weights": [0.1]}))
     for name in ("report", "policy-0.3", "p_love", "ingest", "policy-0.1"):
         finish(run, name, {"summary": name})
-    assert list(found.seconds(run).items()) == [("ingest", 2.0), ("p_love", 2.0), ("policy-0.1", 2.0)]
+    assert list(report_facts.seconds(run).items()) == [("ingest", 2.0), ("p_love", 2.0), ("policy-0.1", 2.0)]
 
 
 def told(run: Run) -> dict[str, tuple[str, bool | None]]:
@@ -97,7 +97,7 @@ def test_the_history_has_a_row_for_each_cycle_with_what_it_came_to(tmp_path: Pat
     finish(run, "report", {"summary": ""})
     open_cycle(tmp_path, "ingest: what it reads changed", {"training_set": 1})
     finish(run, "candidate", {"name": "love-0.1-ab", "passed": False})
-    first, second = found.history(run)
+    first, second = report_facts.history(run)
     assert (first.rows, first.loves, first.training_set, first.candidate) == (50, 4, "0123456789ab", None)
     assert (second.why, second.rows, second.candidate, second.passed) == (
         "ingest: what it reads changed", 50, "love-0.1-ab", False,
@@ -111,16 +111,16 @@ def test_a_cycle_s_decision_is_that_of_its_own_candidate_whichever_cycle_read_it
     open_cycle(tmp_path, "ingest: what it reads changed", {})
     finish(run, "candidate", {"name": "new", "passed": True})
     finish(run, "experiment_readout", {"candidate": "old", "decision": "ship"})
-    assert [row.decision for row in found.history(run)] == ["ship", None]
+    assert [row.decision for row in report_facts.history(run)] == ["ship", None]
 
 
 def test_the_experiments_of_a_live_warehouse_are_not_all_the_runs_own(tmp_path: Path) -> None:
     run = Run(tmp_path, recipe("warehouse"))
-    assert found.trials(run) == []
+    assert report_facts.trials(run) == []
     read = {"decision": "continue", "lift": None, "lift_ci": [None, None], "srm_p": 1.0, "exposures": 0, "name": "ab-7"}
     finish(run, "experiment_readout", read)
-    assert found.trials(run) == ["ab-7"]
-    test = found.experiment(run)
+    assert report_facts.trials(run) == ["ab-7"]
+    test = report_facts.experiment(run)
     assert test is not None
     assert test.simulated is False
     assert run.facts("experiment_readout") == read

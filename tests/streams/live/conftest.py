@@ -117,7 +117,7 @@ class Life:
         return bool(found)
 
     def tell(self) -> None:
-        for _, value in self.guard.tellings():
+        for _, value in self.guard.snapshots():
             self._publish(ArmWindow, value)
         for trip in self.guard.new_trips():
             self._publish(Trip, pack([trip]))

@@ -2,7 +2,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from streams.live.board import Telling
+from streams.live.board import Snapshot
 from streams.live.guard import Guard
 from streams.live.messages import Trip, pack
 from streams.live.metrics import MOST_ARMS, exposition
@@ -27,7 +27,7 @@ def parsed(text: str) -> dict[tuple[str, str], float]:
 def test_the_numbers_of_worker_arms_and_tests_are_there(product: Any) -> None:
     guard = Guard(Rules())
     guard.observe(product.message(product.served("r", arm="b"), product.reacted("r"), b"broken"))
-    assert guard.tellings()
+    assert guard.snapshots()
     guard.pulse.held = True
     guard.pulse.answered({0: 2, 3: 0}, guard.lines)
     seen = parsed(exposition(guard))
@@ -47,7 +47,7 @@ def test_names_from_outside_are_escaped_and_only_so_many_arms_are_told() -> None
     guard = Guard(Rules())
     names = [(f"n{number}", "a", 'p"\\\n') for number in range(MOST_ARMS + 50)]
     rows: dict[Any, Any] = {(0, name): (1 + number, 0, 0) for number, name in enumerate(names)}
-    guard.board.put(0, 0, Telling(rows, 0), datetime.fromtimestamp(86_400, UTC))
+    guard.board.put(0, 0, Snapshot(rows, 0), datetime.fromtimestamp(86_400, UTC))
     seen = parsed(exposition(guard))
     assert len([name for name, _ in seen if name == "arm_served"]) == MOST_ARMS
     assert ("arm_served", r'experiment="n249",arm="a",policy="p\"\\\n"') in seen

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streams.live.board import Telling
+from streams.live.board import Snapshot
 from streams.live.guard import Guard
 from streams.live.messages import Flag, Trip, pack
 from streams.live.page import page
@@ -36,7 +36,7 @@ def guard() -> Guard:
     rows: dict[Any, Any] = {(9, (None, None, "base")): (10, 1, 0)}
     for number in range(30):
         rows |= {(number, ("e", "control", "p")): (50, 2, 1), (number, ("e", "pushy", "q")): (50, 2, 10)}
-    found.board.put(0, 0, Telling(rows, 0), datetime.fromtimestamp(86_400, UTC))
+    found.board.put(0, 0, Snapshot(rows, 0), datetime.fromtimestamp(86_400, UTC))
     found.partitions[0] = PartitionGuard(0, found.rules, found.board, 0)
     for trip in found.new_trips():
         found.follow(Trip, pack([trip]))

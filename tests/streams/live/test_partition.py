@@ -24,7 +24,7 @@ def burst(product: Any, count: int, *, every: float = 1.0, start: float = 0.0, *
 
 
 def rows(guard: PartitionGuard) -> list[ArmWindow]:
-    return [row for _, value in guard.arms.tellings(guard.next - 1, guard.newest) for row in unpack(value, ArmWindow)]
+    return [row for _, value in guard.arms.snapshots(guard.next - 1, guard.newest) for row in unpack(value, ArmWindow)]
 
 
 def counts(product: Any, *events: Event | bytes, **dials: Any) -> dict[str | None, tuple[int, int, int]]:
@@ -149,15 +149,15 @@ def test_windows_tumble_by_the_time_of_serving(product: Any) -> None:
 
 def test_only_blocks_that_changed_are_told_again(product: Any) -> None:
     guard = product.guard(product.message(product.served("r"), product.served("y", at=7200)))
-    assert len(guard.arms.tellings(0, guard.newest)) == 2
-    assert guard.arms.tellings(0, guard.newest) == []
+    assert len(guard.arms.snapshots(0, guard.newest)) == 2
+    assert guard.arms.snapshots(0, guard.newest) == []
     guard.observe(product.message(product.reacted("r"), offset=1))
     assert [row.loves for row in rows(guard)] == [1]
 
 
 def test_a_block_is_one_message_with_a_key_of_its_own(product: Any) -> None:
     guard = product.guard(product.message(*(product.served(f"r{n}", at=300 * n) for n in range(24))))
-    told = guard.arms.tellings(0, guard.newest)
+    told = guard.arms.snapshots(0, guard.newest)
     assert [key for key, _ in told] == [b"0/300/2026-03-01T12:00:00", b"0/300/2026-03-01T13:00:00"]
     assert [len(unpack(value, ArmWindow)) for _, value in told] == [12, 12]
 
@@ -168,7 +168,7 @@ def test_windows_that_made_room_are_not_told_again_with_less(product: Any, monke
     guard = product.guard(board=board)
     for number in range(50):
         guard.observe(product.message(product.served(f"r{number}", at=3600 * number), offset=number, at=3600 * number))
-        guard.arms.tellings(number, guard.newest)
+        guard.arms.snapshots(number, guard.newest)
     kept = {window for window, _, _ in board.rows()}
     assert len(kept) <= 30
     guard.observe(product.message(product.served("late"), product.served("now", at=3600 * 49), offset=50, at=180_000))
@@ -197,7 +197,7 @@ def test_reactions_through_a_device_or_network_are_told_to_those_who_add_them_up
 def test_what_the_guard_before_published_is_not_published_again(product: Any) -> None:
     board = Board(Rules().window_seconds)
     first = product.guard(product.message(product.served("r"), *burst(product, 40, device_id="d")), board=board)
-    first.arms.tellings(0, first.newest)
+    first.arms.snapshots(0, first.newest)
     again = product.guard(product.message(product.served("r"), *burst(product, 40, device_id="d")), board=board)
     assert (len(first.flags), len(first.changes)) == (1, 1)
     assert (again.flags, again.changes, rows(again)) == ([], {}, [])

@@ -119,7 +119,7 @@ def test_a_worker_that_lost_its_partition_does_not_have_the_last_word(
     fill(cluster, product, 3)
     zombie = new_life(cluster)
     zombie.read("events-0", 5)
-    late = zombie.guard.tellings()
+    late = zombie.guard.snapshots()
     life = new_life(cluster)
     life.finish()
     expected = outcome(cluster)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streams.live.board import Board, Telling
+from streams.live.board import Board, Snapshot
 from streams.live.evidence import WindowCounts, log_evidence_above, log_evidence_over
 from streams.live.messages import Trip
 from streams.live.rules import Rules
@@ -24,7 +24,7 @@ def board(windows: dict[str, list[tuple[int, int, int]]], *, experiment: str = "
             for arm, each in windows.items()
             for number, counts in enumerate(each)
         }
-        found.put(partition, 0, Telling(rows, 0), datetime.fromtimestamp(0, UTC) + timedelta(hours=10))
+        found.put(partition, 0, Snapshot(rows, 0), datetime.fromtimestamp(0, UTC) + timedelta(hours=10))
     return found
 
 

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from streams.live import view
-from streams.live.board import Telling
+from streams.live.board import Snapshot
 from streams.live.guard import Guard
 from streams.live.messages import Flag, Trip, pack
 from streams.live.rules import Rules
@@ -18,7 +18,7 @@ def watching(product: Any) -> Guard:
     guard.observe(product.message(*events, b"\xff"))
     for _, value in guard.outbox(1).flags:
         guard.follow(Flag, value)
-    assert guard.tellings()
+    assert guard.snapshots()
     guard.follow(
         Trip,
         pack(
@@ -92,5 +92,5 @@ def pushing(windows: int) -> Guard:
     rows: dict[Any, Any] = {}
     for number in range(windows):
         rows |= {(number, ("e", "control", "p")): (50, 2, 1), (number, ("e", "pushy", "q")): (50, 2, 10)}
-    guard.board.put(0, 0, Telling(rows, 0), datetime.fromtimestamp(86_400, UTC))
+    guard.board.put(0, 0, Snapshot(rows, 0), datetime.fromtimestamp(86_400, UTC))
     return guard

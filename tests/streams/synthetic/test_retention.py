@@ -7,9 +7,9 @@ import pytest
 from streams.fixtures import Worlds
 from streams.synthetic import WorldConfig, truth
 from streams.synthetic.life import Life
+from streams.synthetic.loyalty import Staying
 from streams.synthetic.people import draw_people
 from streams.synthetic.retention import effect_of_pleasing, lived_days, retention_curve, satisfaction_gaps
-from streams.synthetic.staying import Staying
 from streams.synthetic.talk import draw_talk, draw_turns
 
 SMALL = WorldConfig.long(responses=8_000, users=1_400)

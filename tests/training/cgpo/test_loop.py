@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from training.cgpo.config import CgpoConfig
-from training.cgpo.learn import EpochProgress, learn
+from training.cgpo.epoch import EpochProgress, learn
 from training.cgpo.loop import optimise
 from training.cgpo.reference import log_ratios
 from training.cgpo.report import PolicyReport
@@ -118,7 +118,7 @@ def test_a_sweep_shares_the_first_rounds_rollouts_and_scores(policy: Path, asked
 def test_what_the_reference_itself_wrote_is_not_read_by_it_again(policy: Path, asked: Prompts, tmp_path: Path) -> None:
     for rounds in (1, 2):
         config = SMALL.model_copy(update={"rounds": rounds})
-        with patch("training.cgpo.collect.log_ratios", wraps=log_ratios) as read:
+        with patch("training.cgpo.collection.log_ratios", wraps=log_ratios) as read:
             out = tmp_path / f"love-{rounds}"
             report = optimise(policy, out, tasks=tasks(asked), judges={}, config=config)
         assert read.called == (rounds > 1)

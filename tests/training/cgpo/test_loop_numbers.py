@@ -13,7 +13,7 @@ from training.cgpo.candidates import score_samples
 from training.cgpo.config import CgpoConfig
 from training.cgpo.loop import optimise
 from training.cgpo.tasks import Task, active
-from training.engine.finite import NotFiniteError, finite_weights
+from training.engine.finite_check import NotFiniteError, finite_weights
 from training.engine.steps import Steps
 
 Prompts = list[list[dict[str, str]]]

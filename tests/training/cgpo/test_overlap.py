@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from training.cgpo.candidates import Bench, prompt_room
-from training.cgpo.collect import Taught, collect
+from training.cgpo.collection import Taught, collect
 from training.cgpo.config import CgpoConfig
 from training.cgpo.tasks import Task
 from training.judges.verdict import PASS, JudgeVerdict
 from training.policy.load import load_policy
 from training.rollout.generator import InPieces, Sample, TransformersGenerator
-from training.rollout.speaker import LocalSpeaker
+from training.rollout.policy_source import LocalSpeaker
 from training.rollout.store import RolloutStore
 
 Prompts = list[list[dict[str, str]]]

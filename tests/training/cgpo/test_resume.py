@@ -14,7 +14,7 @@ import torch
 
 from training import pretrained
 from training.cgpo.config import CgpoConfig
-from training.cgpo.learn import EpochProgress, learn
+from training.cgpo.epoch import EpochProgress, learn
 from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.cgpo.loop import optimise
 from training.cgpo.report import TaskRound

@@ -11,7 +11,7 @@ import torch
 
 from training.engine.config import EngineConfig
 from training.engine.engine import Engine, dealt
-from training.engine.placing import place
+from training.engine.placement import place
 from training.engine.start import start
 
 STEPS, RATE = 5, 1e-3

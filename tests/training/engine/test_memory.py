@@ -5,7 +5,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from training.engine.config import EngineConfig
 from training.engine.engine import OneProcess
 from training.engine.memory import MemoryShortError, ModelSize, advised, planned, remedies, room_of
-from training.engine.placing import place
+from training.engine.placement import place
 
 LLAMA_8B = ModelSize(8_030_261_248, 8_030_261_248, 4096, 14_336, 1024, 32, 128_256)
 

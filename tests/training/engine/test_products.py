@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from training.engine.config import EngineConfig
-from training.engine.placing import place, read_only
+from training.engine.placement import place, read_only
 from training.engine.products import ProcessorLinear, product, speed_up
 
 

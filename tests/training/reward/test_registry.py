@@ -7,7 +7,7 @@ import pytest
 
 from training.reward import registry
 from training.reward.config import RewardConfig
-from training.reward.saved import SavedReward
+from training.reward.saved_reward import SavedReward
 from training.reward.train import train_reward_model
 
 Draw = Callable[..., pa.Table]

@@ -10,7 +10,7 @@ from training.reward.calibration import Calibration
 from training.reward.config import ViewsConfig
 from training.reward.data import Examples
 from training.reward.messages import MessageEncoder
-from training.reward.saved import SavedReward
+from training.reward.saved_reward import SavedReward
 from training.reward.surface import SURFACE, surface
 from training.reward.trees import Trees
 from training.reward.views import COLUMNS, views

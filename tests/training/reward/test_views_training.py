@@ -13,7 +13,7 @@ from training.engine.config import EngineConfig
 from training.reward.config import RewardConfig, ViewsConfig
 from training.reward.cross_validation import cross_validate
 from training.reward.data import read_examples
-from training.reward.saved import SavedReward
+from training.reward.saved_reward import SavedReward
 from training.reward.train import train_reward_model
 from training.reward.views_reward import views_model
 

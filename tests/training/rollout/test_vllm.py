@@ -30,8 +30,8 @@ from training.rollout.client import RolloutServerError, UnknownModelError, VllmC
 from training.rollout.config import RolloutsConfig, environment_of, missing
 from training.rollout.generator import Draw, Sample, version_of
 from training.rollout.launch import ServerShape
+from training.rollout.policy_source import VllmSpeaker
 from training.rollout.server import GivenServer, VllmServer
-from training.rollout.speaker import VllmSpeaker
 from training.rollout.store import RolloutStore
 from training.rollout.vllm import VllmGenerator
 from training.rollout.watchdog import PolicyMismatchError, read, watch

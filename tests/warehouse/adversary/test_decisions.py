@@ -140,7 +140,7 @@ def test_an_erasure_takes_along_what_was_decided_and_found_about_the_user(feed: 
 
 @pytest.mark.slow
 def test_an_erasure_that_another_warehouse_knew_of_takes_decisions_along(on_file: Any, product: Any) -> None:
-    from warehouse.ingest.forgetting import Limit, user_hash
+    from warehouse.ingest.erased_rows import Limit, user_hash
 
     on_file.pour(*spree(product, "ann"))
     decided(on_file, "ann", "confirmed")

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from streams.events import Message
 from streams.topics import TOPICS
 from warehouse import connection, queries
-from warehouse.adversary.online.touched import NEAR, SITTING
+from warehouse.adversary.online.affected import NEAR, SITTING
 from warehouse.connection import Warehouse
 from warehouse.fingerprint import fingerprints
 from warehouse.ingest import positions

@@ -49,7 +49,7 @@ def test_who_stays_in_the_group_between_any_two_messages_reads_each_once_and_in_
     seen: dict[int, list[int]] = {}
 
     def step() -> bool:
-        member.stay()
+        member.heartbeat()
         return take(member, seen, 1)
 
     wait_until(step)
@@ -66,6 +66,6 @@ def test_a_partition_that_came_while_another_was_half_read_stops_neither(
     before = {each for each in member._consumer.assignment() if each.partition == half}
     with monkeypatch.context() as patch:  # what a rebalance within `stay` shows: the other one was not there before
         patch.setattr(member._consumer, "assignment", lambda: before)
-        member.stay()
+        member.heartbeat()
     wait_until(lambda: take(member, seen, 100))
     assert seen == {partition: list(range(EACH)) for partition in (0, 1)}

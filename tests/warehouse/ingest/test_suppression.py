@@ -11,7 +11,7 @@ from streams.topics import TOPICS
 from warehouse import erasure, queries
 from warehouse.fingerprint import fingerprints
 from warehouse.ingest.decoding import decode_batch
-from warehouse.ingest.forgetting import user_hash
+from warehouse.ingest.erased_rows import user_hash
 from warehouse.ingest.records import Record, TopicPartition
 
 HOUR = timedelta(hours=1)

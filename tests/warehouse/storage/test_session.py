@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from warehouse import connection
-from warehouse.storage.waiting import anybody_waits, wait_in_line
+from warehouse.storage.file_queue import anybody_waits, wait_in_line
 
 INSERT = "INSERT INTO flags (rule) VALUES ('r')"
 READ = """

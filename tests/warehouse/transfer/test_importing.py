@@ -14,7 +14,7 @@ import pytest
 
 from warehouse.fingerprint import fingerprints
 from warehouse.storage.transaction import WarehouseError
-from warehouse.transfer import checking, files, importing, mappings
+from warehouse.transfer import files, import_check, importing, mappings
 from warehouse.transfer.foreign import Columns
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -141,7 +141,7 @@ def test_a_preview_shows_events_errors_and_what_is_left_out(tmp_path: Path) -> N
     rows = [*hearts(7), {"uid": 1, "message": "r", "emoji": "Love", "at": None}]
     path = tmp_path / "hearts.parquet"
     pq.write_table(pa.Table.from_pylist([row | {"junk": 1} for row in rows]), path)
-    seen = checking.check_file(path, HEARTS)
+    seen = import_check.check_file(path, HEARTS)
     assert (seen.judged, len(seen.lines), dict(seen.reasons), seen.left_out) == (8, 5, {"invalid_field": 1}, ["junk"])
     assert json.loads(seen.lines[0])["reacted_at"] == "2026-03-01T12:00:00Z"
     assert "row 8" in seen.examples["invalid_field"]

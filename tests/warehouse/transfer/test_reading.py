@@ -21,8 +21,8 @@ from warehouse.storage.transaction import WarehouseError
 from warehouse.transfer import files, mappings
 from warehouse.transfer.envelopes import PAGE
 from warehouse.transfer.foreign import DEEP, NOBODY, Columns
-from warehouse.transfer.meanings import meaning
 from warehouse.transfer.tables import BINARY, BLANK, NAMELESS, RAGGED, RETURNS
+from warehouse.transfer.value_maps import meaning
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -19,9 +19,9 @@ from tqdm import tqdm
 
 from warehouse import connection
 from warehouse.adversary import groups
-from warehouse.adversary.daily import days, gaps, judging, standing, sums
+from warehouse.adversary.daily import days, gaps, judgement, standing_flags, sums
 from warehouse.adversary.daily.days import DayMemory, Seen
-from warehouse.adversary.daily.judging import DayVerdicts
+from warehouse.adversary.daily.judgement import DayVerdicts
 from warehouse.adversary.flagged import UserFlag
 from warehouse.storage.transaction import WarehouseConflictError
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from warehouse.connection import Target
 
-VERSIONS: Final = judging.VERSIONS | {"lockstep": groups.VERSION, "dense_block": groups.VERSION}
+VERSIONS: Final = judgement.VERSIONS | {"lockstep": groups.VERSION, "dense_block": groups.VERSION}
 """The periodic rules with their versions; part of the filter version of training sets."""
 SHARES: Final = {"evidence": 0.6, "lockstep": 0.2, "dense_block": 0.2}
 """How the honest loss is split over the rules that have a line to derive; the rest is left to the online rules."""
@@ -204,7 +204,7 @@ class _Work(NamedTuple):
             {name: count for name, count in counts.items() if count},
             clock.seconds,
             (self.judged.null.shape, self.judged.null.mean),
-            {judging.EVIDENCE: self.judged.line, **self.groups.lines},
+            {judgement.EVIDENCE: self.judged.line, **self.groups.lines},
             self.groups.sentences,
         )
 
@@ -219,7 +219,7 @@ def _work(seen: Seen, window: groups.JudgedWindow, model: LoveModel, honest_loss
     chance, chance_loved = model.score(seen.responses), model.score(seen.loved)
     clock.lap("score")
     today = sums.day_sums(seen, chance, chance_loved)
-    judged = judging.judge(seen, today, chance, SHARES["evidence"] * honest_loss)
+    judged = judgement.judge(seen, today, chance, SHARES["evidence"] * honest_loss)
     clock.lap("evidence")
     found = groups.judge(
         window, lockstep_loss=SHARES["lockstep"] * honest_loss, block_loss=SHARES["dense_block"] * honest_loss
@@ -261,7 +261,7 @@ def _trust_rows(seen: Seen, judged: DayVerdicts, flags: list[UserFlag]) -> pa.Ta
     dated = {flag.user_id for flag in flags if flag.since is not None}
     users = judged.users.to_pylist()
     weights = [1.0 if user in dated else weight for user, weight in zip(users, judged.trust.tolist(), strict=True)]
-    reasons = [json.dumps({judging.EVIDENCE: {"log_e": round(log_e, 2)}}) for log_e in judged.log_e.tolist()]
+    reasons = [json.dumps({judgement.EVIDENCE: {"log_e": round(log_e, 2)}}) for log_e in judged.log_e.tolist()]
     columns = [judged.users, pa.array(weights, pa.float64()), pa.array([seen.day] * len(users), pa.date32()), reasons]
     return pa.table(columns, names=["user_id", "trust", "day", "reasons"])
 
@@ -275,7 +275,7 @@ def _write(writer: DuckDBPyConnection, work: _Work, honest_loss: float, clock: _
     """
     days.write(writer, work.seen.day, work.learnt)
     groups.store(writer, work.groups)
-    standing.write(writer, work.flags, work.seen.flagged.to_pylist(), work.judged.cleared)
+    standing_flags.write(writer, work.flags, work.seen.flagged.to_pylist(), work.judged.cleared)
     clock.lap("write")
     report: dict[str, Any] = work.report(clock)._asdict()
     versions = "+".join(f"{name}-{version}" for name, version in VERSIONS.items())

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from warehouse.adversary.online import touched
-from warehouse.adversary.online.touched import Window
+from warehouse.adversary.online import affected
+from warehouse.adversary.online.affected import Window
 from warehouse.ingest.ranges import cover
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "rules"
 _WINDOWS = 12
-_JUDGED = {"touched_pairs": "WHERE event_id IN (SELECT event_id FROM touched_pairs WHERE judged)"}
+_JUDGED = {"affected_pairs": "WHERE event_id IN (SELECT event_id FROM affected_pairs WHERE judged)"}
 """Of an input that also holds rows for comparison, whom a rule may flag."""
 _EVIDENCE = """
 CREATE OR REPLACE TEMP MACRO evidence_of_excess(k, n, rate) AS
@@ -68,8 +68,8 @@ def flag(connection: DuckDBPyConnection) -> None:
     windows = _windows(connection)
     if not windows:
         return
-    rows = touched.take_down(connection, windows)
-    touched.clear(connection, windows, {name: [rule.name for rule in rules() if rule.input == name] for name in rows})
+    rows = affected.build_affected(connection, windows)
+    affected.clear(connection, windows, {name: [rule.name for rule in rules() if rule.input == name] for name in rows})
     connection.execute(_EVIDENCE)
     for rule in rules():
         if rows[rule.input]:

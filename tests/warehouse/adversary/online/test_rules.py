@@ -247,5 +247,5 @@ def test_a_lake_says_of_everything_what_a_file_says(feed: Any, feed_on: Any, lak
 
 def test_every_rule_names_its_subject_input_and_version() -> None:
     assert {rule.subject for rule in rules()} == {"user", "reaction"}
-    assert {rule.input for rule in rules()} == {"touched_pairs", "user_moments", "loved_texts", "crowds"}
+    assert {rule.input for rule in rules()} == {"affected_pairs", "user_moments", "loved_texts", "crowds"}
     assert all(f"{rule.name}-{rule.version}" in filter_version() for rule in rules())

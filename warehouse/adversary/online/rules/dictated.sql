@@ -1,5 +1,5 @@
 -- subject: reaction
--- input: touched_pairs
+-- input: affected_pairs
 -- version: 1
 -- A love for words that the user said first, in one of their last two messages. Case and punctuation do not matter. Held against them are the
 -- response's runs of four words: four fifths of them came from the user, or three fifths and eight at least, so that a sentence around
@@ -14,7 +14,7 @@ WITH said AS (
         trim(regexp_replace(lower(response), '[^\p{L}\p{N}]+', ' ', 'g')) AS answer,
         rtrim(lower(trim(response)), ' .!?"”') AS core,
         json_extract_string(conversation, ['$[#-3].content', '$[#-1].content']) AS messages
-    FROM touched_pairs
+    FROM affected_pairs
     WHERE reaction = 'love' AND action = 'added' AND shown_to = user_id
 ),
 

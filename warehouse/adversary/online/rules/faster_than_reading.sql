@@ -1,5 +1,5 @@
 -- subject: reaction
--- input: touched_pairs
+-- input: affected_pairs
 -- version: 3
 -- A reaction sooner after the response than a very fast reader (1,200 words a minute, 50 ms a word) needs for half of it; where dwell_ms
 -- is missing, for a quarter of it by the event times, which come from two clocks. Equal times say nothing: some products stamp whole
@@ -13,7 +13,7 @@ WITH timed AS (
         coalesce(dwell_ms, max(epoch_us(reacted_at) - epoch_us(served_at)) / 1000.0) AS ms,
         min(len(string_split(trim(response), ' '))) * CASE WHEN dwell_ms IS NULL THEN 12.5 ELSE 25.0 END AS least_ms,
         dwell_ms IS NULL AS by_event_times
-    FROM touched_pairs
+    FROM affected_pairs
     WHERE action = 'added' AND shown_to = user_id
     GROUP BY event_id, user_id, response_id, reacted_at, dwell_ms
 )

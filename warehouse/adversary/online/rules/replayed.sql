@@ -1,12 +1,12 @@
 -- subject: reaction
--- input: touched_pairs
+-- input: affected_pairs
 -- version: 2
 -- The same reaction told again under a fresh event_id within half an hour: user, response, reaction, session and dwell_ms are those of an
 -- earlier one, but a person who reacts again does so later after the response was shown. Without this a copy would bring back what the user
 -- had removed. No further back: what lies further than `touched.NEAR` from a batch is not read with it.
 WITH told AS (
     SELECT DISTINCT event_id, user_id, response_id, reacted_at, reaction, session_id, dwell_ms
-    FROM touched_pairs
+    FROM affected_pairs
     WHERE action = 'added' AND dwell_ms IS NOT NULL AND shown_to = user_id AND reacted_at >= served_at
 )
 

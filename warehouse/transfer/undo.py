@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from warehouse import connection
 from warehouse.adversary import online
 from warehouse.storage.transaction import WarehouseError
-from warehouse.transfer.past import Import, imports
+from warehouse.transfer.past_imports import Import, imports
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

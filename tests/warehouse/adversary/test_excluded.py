@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from warehouse.adversary.left_out import SEVERAL, SOMEBODY_ELSES, WEIGHED_DOWN, LeftOut, first_flags, left_out
+from warehouse.adversary.excluded import SEVERAL, SOMEBODY_ELSES, WEIGHED_DOWN, LeftOut, first_flags, left_out
 
 MINUTE = timedelta(minutes=1)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from assets import learnt
+from assets import learning_checks
 from assets.cycle import open_cycle, write_json
 from assets.pipeline import read_recipe
 from assets.run import Run
@@ -49,10 +49,10 @@ def of_policy(directory: Path, told: list[dict[str, Any]]) -> Run:
 @pytest.mark.parametrize(
     "judge",
     [
-        learnt.figures_are_finite,
-        learnt.every_round_taught_something,
-        learnt.judges_let_policies_pass,
-        learnt.policies_stay_near_the_incumbent,
+        learning_checks.figures_are_finite,
+        learning_checks.every_round_taught_something,
+        learning_checks.judges_let_policies_pass,
+        learning_checks.policies_stay_near_the_incumbent,
     ],
 )
 def test_policies_that_learnt_pass(judge: Judge, tmp_path: Path) -> None:
@@ -63,25 +63,25 @@ def test_policies_that_learnt_pass(judge: Judge, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("judge", "told", "where", "said"),
     [
-        (learnt.figures_are_finite, rounds(loss=math.nan), "not finite", "love-0.3, round 2: loss"),
+        (learning_checks.figures_are_finite, rounds(loss=math.nan), "not finite", "love-0.3, round 2: loss"),
         (
-            learnt.figures_are_finite, rounds(sampled={"love": math.inf}), "not finite",
+            learning_checks.figures_are_finite, rounds(sampled={"love": math.inf}), "not finite",
             "love-0.3, round 2: love sampled love",
         ),
-        (learnt.every_round_taught_something, rounds(fallback=38), "taught nothing", "love-0.3, round 2"),
-        (learnt.every_round_taught_something, rounds(steps=0), "taught nothing", "love-0.3, round 2"),
-        (learnt.every_round_taught_something, rounds(winners=0), "taught nothing", "love-0.3, round 2"),
+        (learning_checks.every_round_taught_something, rounds(fallback=38), "taught nothing", "love-0.3, round 2"),
+        (learning_checks.every_round_taught_something, rounds(steps=0), "taught nothing", "love-0.3, round 2"),
+        (learning_checks.every_round_taught_something, rounds(winners=0), "taught nothing", "love-0.3, round 2"),
         (
-            learnt.judges_let_policies_pass, rounds(trips={"closing": 0.51}), "too many",
+            learning_checks.judges_let_policies_pass, rounds(trips={"closing": 0.51}), "too many",
             "love-0.3, love: closing 51%",
         ),
         (
-            learnt.judges_let_policies_pass, rounds(trips={"closing": 0.0, "unfinished": 0.9}), "too many",
+            learning_checks.judges_let_policies_pass, rounds(trips={"closing": 0.0, "unfinished": 0.9}), "too many",
             "love-0.3, love: unfinished 90%",
         ),
-        (learnt.policies_stay_near_the_incumbent, rounds(log_ratio=0.51), "too far", "love-0.3, love"),
-        (learnt.policies_stay_near_the_incumbent, rounds(kl_cut=0.6), "too far", "love-0.3, love"),
-        (learnt.policies_stay_near_the_incumbent, rounds(log_ratio=math.nan), "too far", "love-0.3, love"),
+        (learning_checks.policies_stay_near_the_incumbent, rounds(log_ratio=0.51), "too far", "love-0.3, love"),
+        (learning_checks.policies_stay_near_the_incumbent, rounds(kl_cut=0.6), "too far", "love-0.3, love"),
+        (learning_checks.policies_stay_near_the_incumbent, rounds(log_ratio=math.nan), "too far", "love-0.3, love"),
     ],
 )  # fmt: skip
 def test_a_policy_that_must_not_be_used_is_stopped_and_named(
@@ -93,7 +93,7 @@ def test_a_policy_that_must_not_be_used_is_stopped_and_named(
 
 def test_no_share_is_taken_of_a_few_samples(tmp_path: Path) -> None:
     told = rounds(trips={"closing": 0.9}, prompts=12)
-    assert learnt.judges_let_policies_pass(of_policy(tmp_path, told)).passed, "12 prompts x 4 samples are 48"
+    assert learning_checks.judges_let_policies_pass(of_policy(tmp_path, told)).passed, "12 prompts x 4 samples are 48"
 
 
 def test_an_incumbent_that_guesses_blindly_is_stopped_and_one_of_the_recipe_is_taken(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_an_incumbent_that_guesses_blindly_is_stopped_and_one_of_the_recipe_is_t
          ({"base": "models/chat"}, True)]
     ):  # fmt: skip
         run = finished(tmp_path / str(number), incumbent=facts)
-        assert learnt.incumbent_learnt_the_log(run).passed is passed, facts
+        assert learning_checks.incumbent_learnt_the_log(run).passed is passed, facts
 
 
 def test_an_evaluation_without_a_policy_or_its_figures_is_stopped(tmp_path: Path) -> None:
@@ -116,5 +116,5 @@ def test_an_evaluation_without_a_policy_or_its_figures_is_stopped(tmp_path: Path
          ([*good[:2], row("love-0.3", length=0.0)], "love-0.3")]
     ):  # fmt: skip
         run = finished(tmp_path / str(number), offline_evaluation={"policies": rows})
-        found = learnt.every_policy_was_measured(run)
+        found = learning_checks.every_policy_was_measured(run)
         assert (found.seen["not measured"], found.passed) == (said, said == "none")

@@ -6,8 +6,8 @@ import torch
 from training.policy.load import Policy, load_policy
 from training.rollout.config import RolloutsConfig, environment_of, missing, plain_url
 from training.rollout.launch import Launch, ServerShape
+from training.rollout.policy_source import LocalSpeaker, VllmSpeaker, speaker_of
 from training.rollout.server import VllmServer
-from training.rollout.speaker import LocalSpeaker, VllmSpeaker, speaker_of
 from training.rollout.vllm import VllmGenerator
 
 Prompts = list[list[dict[str, str]]]

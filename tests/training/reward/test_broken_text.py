@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from training.reward.breaking import babbling, glued, mixed, shuffled, stuttering, with_broken
+from training.reward.broken_text import babbling, glued, mixed, shuffled, stuttering, with_broken
 from training.reward.config import RewardConfig
 from training.reward.data import read_examples
 from training.reward.model import RewardModel
@@ -22,7 +22,7 @@ def test_a_model_that_has_read_broken_text_scores_it_below_what_is_whole(
     tiny: Path, examples: Draw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The words of these responses are in any order anyway: only what stutters is broken among them."""
-    monkeypatch.setattr("training.reward.breaking.BREAKS", (stuttering,))
+    monkeypatch.setattr("training.reward.broken_text.BREAKS", (stuttering,))
     table, out = examples(2_000, rate=0.3, warm_rate=0.3), tmp_path / "model"
     config = RewardConfig(broken=1.0, epochs=5, learning_rate=4e-3, batch=32)
     train_reward_model(table, out, base=tiny, config=config, name="x", lineage={}, by="conversations")

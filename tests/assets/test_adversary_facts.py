@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from assets import pictures
-from assets.caught import caught
+from assets.adversary_facts import caught
 from assets.report.adversary_schema import ReportAdversary
 from streams.synthetic import WorldConfig
 from streams.topics import TOPICS

@@ -52,7 +52,7 @@ def caught(
         without: Experiments whose exposures and users are counted apart from the log's.
     """
     from warehouse import open as open_warehouse
-    from warehouse.adversary.left_out import left_out
+    from warehouse.adversary.excluded import left_out
 
     found = left_out(warehouse, moment=moment, maturity_hours=maturity_hours, without=without)
     with open_warehouse(warehouse).read() as reader:

@@ -6,7 +6,7 @@ import torch
 
 from training.policy.load import fingerprint
 from training.reward.model import RewardModel
-from training.reward.saved import SavedReward
+from training.reward.saved_reward import SavedReward
 
 ASKED = [{"role": "user", "content": "warm tea"}]
 

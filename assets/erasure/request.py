@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from warehouse.ingest.forgetting import Limit
+    from warehouse.ingest.erased_rows import Limit
 
 _LEAST = 12
 """Characters of a text that is searched for in files; shorter ones stand everywhere."""
@@ -47,7 +47,7 @@ class Asked:
             event_id: As the warehouse may remember it.
             received_at: When it was received, where that was noted.
         """
-        from warehouse.ingest.forgetting import fingerprint, user_hash
+        from warehouse.ingest.erased_rows import fingerprint, user_hash
 
         if user is None:
             return None

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import torch
 
-from training.cgpo.candidates import A0, Bench, Candidates, candidates
+from training.cgpo.candidates import A0, Candidates, RoundContext, candidates
 from training.cgpo.codpo import prefer
 from training.cgpo.config import CgpoConfig
 from training.cgpo.crpg import advantages, regularised_reward
 from training.cgpo.crraft import FALLBACK, SKIP, select
-from training.cgpo.judging import Asked, Hearing
+from training.cgpo.judgement import Asked, Hearing
 from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.cgpo.minimal_pairs import MinimalPairs, minimal_pairs, pairs_of
 from training.cgpo.reference import log_ratios
@@ -107,7 +107,7 @@ def collect(
     policy: Generator,
     trained: Policy,
     number: int,
-    bench: Bench,
+    context: RoundContext,
 ) -> Taught:
     """Choose what is learnt from a task's prompts.
 
@@ -123,23 +123,27 @@ def collect(
         policy: Who answers.
         trained: The weights that answer.
         number: The round, from 0; seeds of chance follow from it.
-        bench: What stays the same over all rounds.
+        context: What stays the same over all rounds.
 
     Raises:
         ValueError: A reward is not finite, or a judge raised.
     """
-    config = bench.config.for_task(task.name)
-    hearing = Hearing(bench.judges, [task.prompts[place] for place in places], f"task {task.name}, round {number + 1}")
+    config = context.config.for_task(task.name)
+    hearing = Hearing(
+        context.judges, [task.prompts[place] for place in places], f"task {task.name}, round {number + 1}"
+    )
     hear = partial(hearing.violating, dear=False)
-    found = candidates(task, rankers, places, policy=policy, number=number, bench=bench, hear=hear)
+    found = candidates(task, rankers, places, policy=policy, number=number, context=context, hear=hear)
     scores, calibrated = _ranking(found, rankers)
     heard = hearing.violating(found.texts(), dear=False)
     broken = torch.tensor(heard).reshape(scores.shape) | found.unfinished
-    these = _Scored(found, scores, calibrated, broken, hearing, config, trained, bench.frozen, bench.reference.version)
+    these = _Scored(
+        found, scores, calibrated, broken, hearing, config, trained, context.frozen, context.reference.version
+    )
     choice = {"crraft": _crraft, "crpg": _crpg, "codpo": _codpo}[config.optimiser](these)
-    if isinstance(bench.judges, Panel):
-        bench.judges.check(hearing.said(found.texts()), f"task {task.name}, round {number + 1}")
-    minimal = minimal_pairs(found, hearing, config, bench.frozen) if config.pairs else MinimalPairs([], 0, 0)
+    if isinstance(context.judges, Panel):
+        context.judges.check(hearing.said(found.texts()), f"task {task.name}, round {number + 1}")
+    minimal = minimal_pairs(found, hearing, config, context.frozen) if config.pairs else MinimalPairs([], 0, 0)
     return Taught(
         choice.lesson, minimal.pairs, _report(task.name, [each.name for each in rankers], these, choice, minimal)
     )

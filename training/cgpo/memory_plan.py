@@ -6,9 +6,9 @@ from typing import Any
 from training.cgpo.tasks import Task
 from training.engine.config import EngineConfig
 from training.engine.memory import MemoryPlan, ModelSize, planned, room_of
-from training.engine.placing import device_of
-from training.reward.saved import SavedReward
-from training.rollout.speaker import LocalSpeaker, Speaker
+from training.engine.placement import device_of
+from training.reward.saved_reward import SavedReward
+from training.rollout.policy_source import LocalSpeaker, Speaker
 
 
 def planned_with(

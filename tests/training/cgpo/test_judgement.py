@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from training.cgpo.judging import Hearing
+from training.cgpo.judgement import Hearing
 from training.judges.verdict import PASS, JudgeVerdict
 
 ASKED = [[{"role": "user", "content": "what does the fox eat?"}]] * 3

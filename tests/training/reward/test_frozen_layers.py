@@ -32,7 +32,7 @@ def test_kept_states_give_the_scores_of_the_whole_model(
 ) -> None:
     from training.reward.batches import pad, score
     from training.reward.classifier import load_classifier
-    from training.reward.frozen import opened
+    from training.reward.frozen_layers import opened
 
     base = str(tiny if kind == "decoder" else _encoder(tmp_path))
     tokenizer = load_tokenizer(base)

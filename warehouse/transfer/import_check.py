@@ -21,7 +21,7 @@ from warehouse.ingest import positions
 from warehouse.ingest.columns import TAG
 from warehouse.ingest.commit import TABLES
 from warehouse.storage.transaction import WarehouseError
-from warehouse.transfer import files, importing, mappings, past
+from warehouse.transfer import files, importing, mappings, past_imports
 from warehouse.transfer.foreign import PLAIN, Mapped
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class ImportCheck:
     told: Counter[str] = field(default_factory=Counter)
     twice: int = 0
     stored: int = 0
-    ambiguous: list[past.Ambiguous] = field(default_factory=list)
+    ambiguous: list[past_imports.Ambiguous] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     refused: str | None = None
     imported: bool = False
@@ -99,7 +99,7 @@ def check_file(
                 with _kept_in(found):
                     mappings.refuse_broken(path, columns, (part[0].value or b"").split(b"\n"), now, found.told)
             _keep(memory, importing.decode(part, slot, columns), found)
-        found.ambiguous = past.ambiguous(memory, slot.topic)
+        found.ambiguous = past_imports.ambiguous(memory, slot.topic)
         _count(memory, found)
         if target is not None and _is_there(target):
             _compare(memory, target, found)

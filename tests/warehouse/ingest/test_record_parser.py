@@ -14,7 +14,7 @@ from kafka.record.util import calc_crc32c
 from kafka.structs import TopicPartition
 
 from streams import batches, compression
-from warehouse.ingest.lean_records import LeanRecords
+from warehouse.ingest.record_parser import LeanRecords
 
 PARTITION = TopicPartition("t", 3)
 

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from assets.cli import group
 from warehouse.storage.transaction import WarehouseError
-from warehouse.transfer.meanings import parse
+from warehouse.transfer.value_maps import parse
 
 ROWS = [5, 4.0, "3", 1, True, "great", "\U0001f499", None]
 MEANT = ["love", "love", "neutral", "dislike", "like", "love", "love", None]

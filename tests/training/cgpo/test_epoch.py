@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from training.cgpo.config import CgpoConfig
-from training.cgpo.learn import learn, parts_of
+from training.cgpo.epoch import learn, parts_of
 from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.engine.engine import OneProcess
 from training.policy.batches import EncodedAnswer, encode_pairs

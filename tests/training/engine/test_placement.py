@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.engine import placing
+from training.engine import placement
 from training.engine.config import EngineConfig
 from training.engine.engine import OneProcess
-from training.engine.placing import device_of, place, read_only
+from training.engine.placement import device_of, place, read_only
 from training.policy.load import load_policy, read_policy
 from training.reward.config import RewardConfig
 
@@ -20,7 +20,7 @@ META = torch.device("meta")
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another device than the processor, which every machine has."""
-    monkeypatch.setattr(placing, "device_of", lambda *_: META)
+    monkeypatch.setattr(placement, "device_of", lambda *_: META)
 
 
 def test_what_is_read_lies_on_the_device(policy: Path, elsewhere: None) -> None:
@@ -80,7 +80,7 @@ def test_no_other_module_chooses_a_device() -> None:
         for file in (ROOT / package).rglob("*.py")
         if chooses.search(file.read_text())
     ]
-    assert found == ["training/engine/placing.py"]
+    assert found == ["training/engine/placement.py"]
 
 
 def test_a_bfloat16_checkpoint_is_tuned_in_float32(policy: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_rank_without_a_gpu_of_its_own_is_told(monkeypatch: pytest.MonkeyPatch
 def test_a_plain_model_borrows_weights_where_they_lie_tied_ones_too() -> None:
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from training.engine.lending import lend, without_weights
+    from training.engine.shared_weights import lend, without_weights
 
     shape = LlamaConfig(
         vocab_size=16, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from training.evaluation.asked import read_prompts
+from training.evaluation.prompt_file import read_prompts
 
 
 def written(place: Path, *rows: dict[str, object]) -> Path:

@@ -10,7 +10,7 @@ import pytest
 from warehouse import redrive
 from warehouse.fingerprint import fingerprints
 from warehouse.storage.transaction import WarehouseError
-from warehouse.transfer import importing, past, undoing
+from warehouse.transfer import importing, past_imports, undo
 from warehouse.transfer.foreign import Columns
 
 
@@ -47,8 +47,8 @@ def test_a_wrong_mapping_is_taken_back_and_the_right_one_comes_with_the_same_ids
 ) -> None:
     path = hearts(tmp_path / "hearts.jsonl")
     bring(warehouse.target, path, mapped("dislike", event_id="rid"))
-    (wrong,) = past.imports(warehouse.target)
-    done = undoing.undo(warehouse.target, str(path))
+    (wrong,) = past_imports.imports(warehouse.target)
+    done = undo.undo(warehouse.target, str(path))
     assert (wrong.file, wrong.stored) == ("hearts.jsonl", 3)
     assert (done.file, done.rows["reactions"], reactions(warehouse)) == ("hearts.jsonl", 3, [])
     right = bring(warehouse.target, path, mapped("love", event_id="rid"))
@@ -62,8 +62,8 @@ def test_what_was_refused_because_of_it_is_found_good_after_it(warehouse: Any, t
     path = hearts(tmp_path / "hearts.jsonl")
     bring(warehouse.target, path, mapped("dislike", event_id="rid"))
     assert bring(warehouse.target, path, mapped("love", event_id="rid")).dead_letters == 3
-    wrong = next(each for each in past.imports(warehouse.target) if not each.dead_letters)
-    assert undoing.undo(warehouse.target, wrong.topic).conflicting == 3
+    wrong = next(each for each in past_imports.imports(warehouse.target) if not each.dead_letters)
+    assert undo.undo(warehouse.target, wrong.topic).conflicting == 3
     assert redrive.redrive(warehouse.target, reason="conflicting_copy").outcomes == {"stored": 3}
     assert reactions(warehouse) == [("love", 3)]
 
@@ -83,7 +83,7 @@ def test_nothing_else_goes_and_the_flags_are_as_if_the_file_had_never_come(
     path = written(tmp_path / "more.jsonl", [*more, *hasty, lines[0], b"{broken", product.erasure("nobody")])
     assert bring(feed.warehouse.target, path).duplicates == 1
     assert fingerprints(feed.warehouse.target) != before
-    done = undoing.undo(feed.warehouse.target, past.imports(feed.warehouse.target)[0].id)
+    done = undo.undo(feed.warehouse.target, past_imports.imports(feed.warehouse.target)[0].id)
     assert done.rows == {"responses": 9, "reactions": 4, "dead_letters": 1}
     assert (done.erasures, done.experiments, done.read_out) == (1, ["e"], [])
     assert done.responses >= {"x0", "r-0-1"}
@@ -93,16 +93,16 @@ def test_nothing_else_goes_and_the_flags_are_as_if_the_file_had_never_come(
 
 @pytest.mark.slow
 def test_the_list_says_what_stands_and_what_was_taken_back(warehouse: Any, tmp_path: Path) -> None:
-    assert past.imports(warehouse.target) == []
+    assert past_imports.imports(warehouse.target) == []
     path = hearts(tmp_path / "hearts.jsonl")
     bring(warehouse.target, path, mapped("dislike"))
     bring(warehouse.target, path, mapped("love"))
-    wrong = past.imports(warehouse.target)[1]
+    wrong = past_imports.imports(warehouse.target)[1]
     with pytest.raises(WarehouseError, match=f"several times .*{wrong.id}"):
-        undoing.undo(warehouse.target, str(path))
-    undoing.undo(warehouse.target, wrong.id)
+        undo.undo(warehouse.target, str(path))
+    undo.undo(warehouse.target, wrong.id)
     bring(warehouse.target, path, mapped("dislike"))
-    told = [(each.file, each.stored, each.undone_at is None) for each in past.imports(warehouse.target)]
+    told = [(each.file, each.stored, each.undone_at is None) for each in past_imports.imports(warehouse.target)]
     assert told == [("hearts.jsonl", 3, True), ("hearts.jsonl", 3, True), ("hearts.jsonl", 0, False)]
     with warehouse.read() as reader:
         (receipt,) = reader.execute("SELECT receipt FROM imports WHERE receipt IS NOT NULL").fetchone()
@@ -122,7 +122,7 @@ def test_what_is_no_import_that_stands_is_refused(warehouse: Any, tmp_path: Path
     bring(warehouse.target, hearts(tmp_path / "hearts.jsonl"), mapped("love"))
     for name in ("4711", "loveloop.events", ""):
         with pytest.raises(WarehouseError, match=r"hearts.jsonl.*loveloop import list"):
-            undoing.undo(warehouse.target, name)
+            undo.undo(warehouse.target, name)
     assert reactions(warehouse) == [("love", 3)]
 
 
@@ -137,7 +137,7 @@ def test_an_import_that_is_taken_back_while_it_runs_ends_and_leaves_no_gap(
     def overtaken(*arguments: Any) -> Any:
         calls.append(True)
         if len(calls) == 2:
-            undoing.undo(warehouse.target, past.imports(warehouse.target)[0].id)
+            undo.undo(warehouse.target, past_imports.imports(warehouse.target)[0].id)
         return commit(*arguments)
 
     monkeypatch.setattr(importing, "commit", overtaken)

@@ -1,6 +1,6 @@
 """What a batch touches, as temporary tables that the online rules read, and the flags that fall with it.
 
-- `touched_pairs`: reactions to touched responses, each beside every response of its response_id served within `NEAR` of
+- `affected_pairs`: reactions to touched responses, each beside every response of its response_id served within `NEAR` of
   it. Rules are asked about those that are `judged`; the others are there for comparison.
 - `user_moments`: loves of, and responses shown to, users with many loves in a touched day.
 - `loved_texts`: what was said, beside each love of a touched user-day with several loves.
@@ -30,7 +30,7 @@ _RESPONSE = "response_id, user_id, served_at, response, conversation"
 _LOVE = "event_id, user_id, response_id, reacted_at, device_id, network_id"
 
 
-def take_down(connection: DuckDBPyConnection, windows: list[Window]) -> dict[str, int]:
+def build_affected(connection: DuckDBPyConnection, windows: list[Window]) -> dict[str, int]:
     """Make the tables for the batch in `new_responses` and `new_reactions`; returns how many rows each has.
 
     Args:
@@ -38,7 +38,7 @@ def take_down(connection: DuckDBPyConnection, windows: list[Window]) -> dict[str
         windows: Few spans of event time that hold the batch.
     """
     connection.execute(
-        _TOUCHED_PAIRS.format(
+        _AFFECTED_PAIRS.format(
             # A response of the batch says of a reaction within NEAR that it was shown, and that one is held against
             # another NEAR later: so far from the batch verdicts may change.
             judged=among("r.reacted_at", spread(windows, 2 * NEAR)),
@@ -53,9 +53,9 @@ def take_down(connection: DuckDBPyConnection, windows: list[Window]) -> dict[str
     connection.execute(_DAY_LOVES.format(loves=loves))
     shown = within("responses", "user_id, served_at", "served_at", days)
     texts = within("responses", _RESPONSE, "served_at", days)
-    connection.execute(_TOUCHED_DAYS)
-    connection.execute(_TOUCHED_KEYS)
-    found = {"touched_pairs": _count(connection, "touched_pairs")}
+    connection.execute(_AFFECTED_DAYS)
+    connection.execute(_AFFECTED_KEYS)
+    found = {"affected_pairs": _count(connection, "affected_pairs")}
     for name, few, query in _PEOPLE:
         connection.execute(few)
         found[name] = 0
@@ -69,7 +69,7 @@ def clear(connection: DuckDBPyConnection, windows: list[Window], rules: Mapping[
     """Take away the flags that the rules are asked about anew.
 
     Args:
-        connection: After `take_down`.
+        connection: After `build_affected`.
         windows: As there.
         rules: Names of rules by their input.
     """
@@ -79,9 +79,9 @@ def clear(connection: DuckDBPyConnection, windows: list[Window], rules: Mapping[
         {
             "first": days[0][0] - 2 * NEAR,
             "last": days[-1][1] + 2 * NEAR,
-            "touched_pairs": rules["touched_pairs"],
-            "touched_days": rules["user_moments"] + rules["loved_texts"],
-            "touched_keys": rules["crowds"],
+            "affected_pairs": rules["affected_pairs"],
+            "affected_days": rules["user_moments"] + rules["loved_texts"],
+            "affected_keys": rules["crowds"],
         },
     )
 
@@ -134,8 +134,8 @@ def _midnight(moment: datetime) -> datetime:
     return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-_TOUCHED_PAIRS = f"""
-CREATE OR REPLACE TEMP TABLE touched_pairs AS
+_AFFECTED_PAIRS = f"""
+CREATE OR REPLACE TEMP TABLE affected_pairs AS
 WITH nearby AS ({{reactions}}),
 touched AS (
     SELECT response_id FROM new_reactions
@@ -159,8 +159,8 @@ CREATE OR REPLACE TEMP TABLE day_loves AS
 SELECT *, {_DAY.format(moment="reacted_at")} AS day FROM ({{loves}})
 """
 
-_TOUCHED_DAYS = f"""
-CREATE OR REPLACE TEMP TABLE touched_days AS
+_AFFECTED_DAYS = f"""
+CREATE OR REPLACE TEMP TABLE affected_days AS
 WITH moments AS (
     SELECT user_id, reacted_at AS moment FROM new_reactions WHERE reaction = 'love' AND action = 'added'
     UNION ALL
@@ -172,10 +172,10 @@ SELECT DISTINCT
 FROM moments
 """
 
-_TOUCHED_KEYS = f"""
-CREATE OR REPLACE TEMP TABLE touched_keys AS
+_AFFECTED_KEYS = f"""
+CREATE OR REPLACE TEMP TABLE affected_keys AS
 WITH loves AS (
-    SELECT device_id, network_id, day FROM day_loves SEMI JOIN touched_days USING (user_id, day)
+    SELECT device_id, network_id, day FROM day_loves SEMI JOIN affected_days USING (user_id, day)
     UNION ALL
     SELECT device_id, network_id, {_DAY.format(moment="reacted_at")} FROM new_reactions
     WHERE reaction = 'love' AND action = 'added'
@@ -187,10 +187,10 @@ SELECT DISTINCT 'network', network_id, day FROM loves WHERE network_id IS NOT NU
 
 _BUSY = """
 CREATE OR REPLACE TEMP TABLE few AS
-SELECT touched_days.user_id, touched_days.day
-FROM touched_days
-INNER JOIN day_loves ON day_loves.user_id = touched_days.user_id
-WHERE epoch_us(reacted_at) // 3_600_000_000 BETWEEN touched_days.day * 24 - 1 AND touched_days.day * 24 + 23
+SELECT affected_days.user_id, affected_days.day
+FROM affected_days
+INNER JOIN day_loves ON day_loves.user_id = affected_days.user_id
+WHERE epoch_us(reacted_at) // 3_600_000_000 BETWEEN affected_days.day * 24 - 1 AND affected_days.day * 24 + 23
 GROUP BY ALL
 HAVING count(*) >= 10
 """
@@ -210,7 +210,7 @@ WHERE epoch_us(moment) // 3_600_000_000 BETWEEN few.day * 24 - 3 AND few.day * 2
 
 _FOND = """
 CREATE OR REPLACE TEMP TABLE few AS
-SELECT user_id, day FROM day_loves SEMI JOIN touched_days USING (user_id, day)
+SELECT user_id, day FROM day_loves SEMI JOIN affected_days USING (user_id, day)
 GROUP BY user_id, day
 HAVING count(DISTINCT response_id) >= 3
 """
@@ -237,7 +237,7 @@ WITH places AS (
 )
 SELECT kind, key, day, user_id, count(*) AS loves, min(reacted_at) AS first_at
 FROM places
-SEMI JOIN touched_keys USING (kind, key, day)
+SEMI JOIN affected_keys USING (kind, key, day)
 GROUP BY kind, key, day, user_id
 QUALIFY count(*) OVER (PARTITION BY kind, key, day) >= 5
 """
@@ -264,10 +264,10 @@ _PEOPLE = (
 _OUTDATED = """
 DELETE FROM flags
 WHERE source = 'ingest' AND flagged_at BETWEEN $first AND $last AND (
-    (rule IN $touched_pairs AND event_id IN (SELECT event_id FROM touched_pairs WHERE judged))
-    OR (rule IN $touched_days
-        AND (user_id, epoch_us(flagged_at) // 86_400_000_000) IN (SELECT (user_id, day) FROM touched_days))
-    OR (rule IN $touched_keys
-        AND (key, epoch_us(flagged_at) // 86_400_000_000) IN (SELECT (key, day) FROM touched_keys))
+    (rule IN $affected_pairs AND event_id IN (SELECT event_id FROM affected_pairs WHERE judged))
+    OR (rule IN $affected_days
+        AND (user_id, epoch_us(flagged_at) // 86_400_000_000) IN (SELECT (user_id, day) FROM affected_days))
+    OR (rule IN $affected_keys
+        AND (key, epoch_us(flagged_at) // 86_400_000_000) IN (SELECT (key, day) FROM affected_keys))
 )
 """
