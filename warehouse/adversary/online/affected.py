@@ -1,10 +1,10 @@
 """What a batch touches, as temporary tables that the online rules read, and the flags that fall with it.
 
-- `affected_pairs`: reactions to touched responses, each beside every response of its response_id served within `NEAR` of
-  it. Rules are asked about those that are `judged`; the others are there for comparison.
-- `user_moments`: loves of, and responses shown to, users with many loves in a touched day.
-- `loved_texts`: what was said, beside each love of a touched user-day with several loves.
-- `crowds`: who loved from a touched device or network within a day, where there are several.
+- `affected_pairs`: reactions to affected responses, each beside every response of its response_id served within `NEAR`
+  of it. Rules are asked about those that are `judged`; the others are there for comparison.
+- `user_moments`: loves of, and responses shown to, users with many loves in an affected day.
+- `loved_texts`: what was said, beside each love of an affected user-day with several loves.
+- `crowds`: who loved from an affected device or network within a day, where there are several.
 
 An event at t says something about moments up to `SITTING` later, so it touches the day of t and that of t + SITTING.
 """
