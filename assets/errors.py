@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from assets.recipe_errors import words
 
-_PACKAGES = ("assets", "experiments", "streams", "training", "warehouse")
+_PACKAGES = ("assets", "experiments", "stats", "streams", "training", "warehouse")
 
 
 def expected() -> tuple[type[Exception], ...]:

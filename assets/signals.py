@@ -6,8 +6,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from experiments.association import Association, Estimate, Ranking, rank
+from experiments.association import Association, Ranking, rank
 from experiments.design import Signal
+from stats.estimate import Estimate
 
 SIGNALS: Final = (
     Signal("love", "Love", "responses"),

@@ -70,7 +70,7 @@ def oracle_auroc(run: Run) -> float:
     """AUROC of the observable oracle on the training set: the most that any P[Love] can reach."""
     import duckdb
 
-    from training.reward.metrics import auroc
+    from stats.metrics import auroc
 
     examples = feedback.training_set_directory(run) / "examples.parquet"
     query = "SELECT love, p_love_observable FROM read_parquet(?) JOIN read_parquet(?) USING (response_id)"

@@ -6,7 +6,7 @@ Nothing is stored. The same user, experiment and salt always give the same arm, 
 import hashlib
 from collections.abc import Mapping
 
-from experiments import limits
+from stats import limits
 
 BUCKETS = 16**13
 """The hash's first 13 hexadecimal digits: 52 bits, exact in a double and in SQL's BIGINT."""

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from experiments.design import Design, Signal, design, joint_design
-from experiments.intervals import CONFIDENCE
-from experiments.logistic import LogisticFit, contrast, fit, inflation
+from stats.estimate import Estimate, Floats
+from stats.intervals import CONFIDENCE
+from stats.logistic import LogisticFit, contrast, fit, inflation
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 FEWEST_USERS: Final = 10
@@ -23,14 +23,6 @@ FEWEST_USERS: Final = 10
 in 95.9 % of 1,377 simulated tables; with fewer a cell soon runs empty, and then no model has an answer."""
 COLLINEAR: Final = 5.0
 """Variance inflation from which the joint model can no longer tell a signal from the rest."""
-
-
-class Estimate(NamedTuple):
-    """A figure with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 class Association(NamedTuple):

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 from scipy.stats import beta, binomtest
 
-from experiments.intervals import CONFIDENCE, Interval, normal_quantile
 from experiments.sequential import half_width
+from stats.intervals import CONFIDENCE, Interval, normal_quantile
 
 
 class ArmSums(NamedTuple):

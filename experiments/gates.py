@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from experiments import ratio
-from experiments.digits import beside
-from experiments.intervals import Interval
+from stats.digits import beside
+from stats.intervals import Interval
 
 LABELLED = ("helpfulness", "safety")
 """The gates that need a reward model of their own, and so labels."""

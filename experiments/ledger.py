@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments import correlation
-from experiments.correlation import Correlation
-from experiments.intervals import CONFIDENCE, Interval, normal_quantile
+from stats import correlation
+from stats.correlation import Correlation
+from stats.intervals import CONFIDENCE, Interval, normal_quantile
 
 TRUSTED_ABOVE = 0.9
 """The published gate: proceed on predictions when r is above it (RLUF, arXiv 2505.14946). Here the lower end of r's
@@ -46,7 +46,7 @@ class Agreement(NamedTuple):
         passed: P[Love] may gate launches: the lower end of `ci` lies above `TRUSTED_ABOVE`.
         words: The verdict with r in one sentence; or why there is no r.
         rho: Spearman's, with `rho_ci`.
-        corrected_r: r as it were without the experiments' own error (`experiments.correlation.corrected`).
+        corrected_r: r as it were without the experiments' own error (`stats.correlation.corrected`).
         slope: Of measured on predicted lift: 1 where lifts come out as large as foretold.
         details: A sentence each on rho, the correction (or why there is none) and the slope.
     """

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from experiments import limits
-from experiments.intervals import CONFIDENCE
+from stats import limits
+from stats.intervals import CONFIDENCE
 
 
 class Plan(NamedTuple):

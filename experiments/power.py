@@ -5,9 +5,9 @@ from typing import Literal
 
 from scipy.special import ndtri
 
-from experiments import limits
-from experiments.intervals import normal_quantile
 from experiments.sequential import cost_of_looking
+from stats import limits
+from stats.intervals import normal_quantile
 
 
 def exposures_per_arm(

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 from scipy.stats import beta
 
-from experiments import limits
-from experiments.digits import beside
 from experiments.effect import ArmSums, design_effect, relative
-from experiments.intervals import CONFIDENCE, Interval
 from experiments.sequential import half_width
+from stats import limits
+from stats.digits import beside
+from stats.intervals import CONFIDENCE, Interval
 
 MOST = 1.25
 """How many times the incumbent's rate of something bad a candidate's may be, by the interval's upper end."""

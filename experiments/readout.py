@@ -6,13 +6,14 @@ from typing import Literal, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from experiments import limits, ratio, srm
+from experiments import ratio, srm
 from experiments.decision import Guarded, Word, decide
 from experiments.effect import ArmSums, Effect, relative, sums
-from experiments.intervals import Interval, wilson
 from experiments.plan import Guardrail, Plan
 from experiments.srm import Srm
 from experiments.users import checked, told
+from stats import limits
+from stats.intervals import Interval, wilson
 
 
 class ArmRead(NamedTuple):

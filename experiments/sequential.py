@@ -6,8 +6,8 @@ where the boundary is tightest, and must come from the plan, not from the data.
 
 import math
 
-from experiments import limits
-from experiments.intervals import normal_quantile
+from stats import limits
+from stats.intervals import normal_quantile
 
 
 def half_width(information: float, confidence: float) -> float:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from scipy.special import gammaln
 from scipy.stats import binomtest, chisquare
 
-from experiments import limits
+from stats import limits
 
 ALPHA = 0.001
 """False alarms stop experiments, and real mismatches are gross: the level is stricter than an effect's."""

@@ -55,7 +55,7 @@ def numbered(partition: int, offset: int, value: bytes | None) -> list[LogLine]:
     r"""The lines of a message with their coordinates; numbers count from 0.
 
     >>> numbered(2, 41, b"x\n\ny")
-    [Line(partition=2, offset=41, number=0, text=b'x'), Line(partition=2, offset=41, number=1, text=b'y')]
+    [LogLine(partition=2, offset=41, number=0, text=b'x'), LogLine(partition=2, offset=41, number=1, text=b'y')]
     """
     return [LogLine(partition, offset, number, line) for number, line in enumerate(unpack(value))]
 

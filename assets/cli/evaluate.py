@@ -11,7 +11,7 @@ from assets.cli.tables import table
 
 if TYPE_CHECKING:
     from assets.run import Run
-    from training.evaluation.bootstrap import Interval
+    from stats.estimate import Estimate
     from training.evaluation.offline import Evaluation
     from training.text import Conversation
 
@@ -187,11 +187,11 @@ def _page(found: "Evaluation", prompts: int, folder: str) -> Iterator[str]:
     yield f"answers and scores are kept in {folder}"
 
 
-def _chance(each: "Interval") -> str:
+def _chance(each: "Estimate") -> str:
     return f"{each.value:.4f} [{each.low:.4f}, {each.high:.4f}]"
 
 
-def _percent(each: "Interval") -> str:
+def _percent(each: "Estimate") -> str:
     return f"{each.value:+.1%} [{each.low:+.1%}, {each.high:+.1%}]"
 
 

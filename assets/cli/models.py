@@ -9,7 +9,7 @@ import click
 from assets.cli.tables import counted, table
 
 if TYPE_CHECKING:
-    from training.reward.metrics import Estimate
+    from stats.estimate import Estimate
     from training.reward.registry import Compared, SavedModel
 
 _json = click.option("--json", "as_json", is_flag=True, help="Write JSON instead, with every figure.")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from assets.report.schema import Bot, LedgerRow, ReportExperiment, ReportPolicy
 from assets.report.style import BAND, CONTROL, GOOD, GRID, INK, LOVE, QUIET, canvas, dates, narrow, panels, percent, png
-from experiments.intervals import wilson
+from stats.intervals import wilson
 
 
 class PlottedBin(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from assets.report.schema import Pair
-from experiments.digits import beside
+from stats.digits import beside
 
 
 def percent(value: float | None, decimals: int = 1) -> str:

@@ -222,7 +222,7 @@ def _worse(model: PLove) -> bool:
 
 
 def _ece(value: float, other: float) -> str:
-    from experiments.digits import beside
+    from stats.digits import beside
 
     return beside(value, other, "{:.4f}")
 

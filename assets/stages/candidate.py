@@ -168,5 +168,5 @@ STAGE = Stage(
     ("offline_evaluation",),
     lambda recipe: recipe.policy.love_weights,
     version=_version,
-    code=("experiments.gates", "experiments.ratio"),
+    code=("experiments.gates", "experiments.ratio", "stats"),
 )

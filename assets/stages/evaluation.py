@@ -160,5 +160,5 @@ def stage(sweep: tuple[str, ...]) -> Stage:
         _evaluate,
         (*sweep, "incumbent", TRAINING_SET.name),
         settings,
-        code=("training", "experiments.ratio", prompts.CODE),
+        code=("training", "stats", "experiments.ratio", prompts.CODE),
     )

@@ -229,7 +229,7 @@ READOUT = Stage(
     "readout: sample ratio, effect, guardrails, decision",
     _readout,
     ("exposures",),
-    code=("experiments", "assets.trial", "assets.trial_words"),
+    code=("experiments", "stats", "assets.trial", "assets.trial_words"),
 )
 READOUT_LIVE = Stage(
     "experiment_readout",
@@ -238,10 +238,14 @@ READOUT_LIVE = Stage(
     ("candidate",),
     _settings,
     inputs=_log,
-    code=("experiments", "assets.trial", "assets.trial_words"),
+    code=("experiments", "stats", "assets.trial", "assets.trial_words"),
 )
 LEDGER = Stage(
-    "lift_ledger", "lift ledger: predicted beside measured", _ledger, ("experiment_readout",), code=("experiments",)
+    "lift_ledger",
+    "lift ledger: predicted beside measured",
+    _ledger,
+    ("experiment_readout",),
+    code=("experiments", "stats"),
 )
 
 

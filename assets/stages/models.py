@@ -14,7 +14,7 @@ from training.engine.config import EngineConfig
 from training.policy.load import fingerprint
 from training.reward import registry
 
-LEARNING = ("training",)
+LEARNING = ("training", "stats")
 """Packages whose code decides about a model; with them the versions of `LIBRARIES`."""
 LIBRARIES = ("torch", "transformers", "peft")
 
@@ -171,7 +171,7 @@ def _p_love(run: Run) -> Facts:
 
 def _cross_validated(run: Run, examples: Any, policies: list[str]) -> Facts:
     """Figures on users that no model saw, beside simple predictors; they take the place of the single split's."""
-    from experiments import correlation
+    from stats import correlation
     from training.reward.cross_validation import cross_validate
     from training.reward.report import tested_on
 

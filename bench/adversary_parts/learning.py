@@ -12,7 +12,7 @@ from scipy.special import expit
 
 from adversary_parts.learner import STANDS_FOR, Model, Rows
 from adversary_parts.texts import Texts
-from training.reward.metrics import auroc
+from stats.metrics import auroc
 
 if TYPE_CHECKING:
     import pyarrow as pa

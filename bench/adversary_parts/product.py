@@ -12,11 +12,11 @@ import pyarrow as pa
 from adversary_parts import learning, one_cell
 from adversary_parts.cells import Cell
 from adversary_parts.worlds import Later, Seed
+from stats.metrics import auroc, sigmoid
 from streams.synthetic.attacks import probe
 from streams.synthetic.shares import Name
 from training.reward.bases import minilm
 from training.reward.config import RewardConfig
-from training.reward.metrics import auroc, sigmoid
 from training.reward.model import RewardModel
 from training.reward.train import train_reward_model
 from warehouse import connection

@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedKFold
 from tqdm import tqdm
 
 from adversary_real_parts.sets import Labelled
-from training.reward.metrics import Estimate
+from stats.estimate import Estimate
 from training.trust.behaviour import Behaviour
 
 DRAWS = 400

@@ -11,11 +11,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from multiview_parts.trunks import MultiView, Plain, View
 from multiview_parts.views import Texts, batch
+from stats.estimate import Floats
+from stats.metrics import log_loss
 from training.engine.schedule import Schedule, reward_course
 from training.reward.batches import shuffled
 from training.reward.data import Rows
 from training.reward.losses import binary
-from training.reward.metrics import Floats, log_loss
 
 RATES, BATCH = {"plain": 2e-3, "multiview": 1e-3}, 64
 """Highest learning rates: each trunk's better one of these two by the validation loss on hh_harmless, on a seed (11)

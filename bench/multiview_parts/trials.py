@@ -16,10 +16,11 @@ from assets.run import Run
 from assets.stages import labels
 from multiview_parts import learning, views
 from multiview_parts.learning import Lesson
+from stats.estimate import Floats
+from stats.metrics import auroc
 from training.reward.config import RewardConfig
 from training.reward.data import Rows, read_examples, subsample
 from training.reward.frozen_layers import States
-from training.reward.metrics import Floats, auroc
 from training.reward.split import divided, opening, split_labels
 from training.text import Conversation
 

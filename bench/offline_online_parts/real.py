@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments import correlation
 from offline_online_parts import headlines
 from offline_online_parts.headlines import Floats, Headlines, Ints
+from stats import correlation
 
 LATER, FOLDS, DRAWS, DIVISIONS = 0.2, 5, 1000, 5
 STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from experiments.correlation import pearson
 from real_rewards_parts import figures, sets, stored
+from stats.correlation import pearson
+from stats.estimate import Floats
+from stats.metrics import auroc_within, sigmoid
 from training.reward.config import ViewsConfig
-from training.reward.metrics import Floats, auroc_within, sigmoid
 from training.reward.split import user_folds
 from training.reward.surface import PLACE
 from training.reward.views import COLUMNS, CONTEXT_COLUMNS, views

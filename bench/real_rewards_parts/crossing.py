@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from stats.estimate import Floats
 from training.reward.config import ViewsConfig
-from training.reward.metrics import Floats
 from training.reward.split import uniform
 from training.reward.views_reward import fit_heads
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.reward.metrics import Estimate, Floats
+from stats.estimate import Estimate, Floats
 
 Rows = npt.NDArray[np.int64]
 Measure = Callable[[Rows], float]

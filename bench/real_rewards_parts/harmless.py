@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from real_rewards_parts import crossing, figures, sets, stored
+from stats.estimate import Floats
 from training.reward.config import ViewsConfig
-from training.reward.metrics import Floats
 from training.reward.split import user_folds
 from training.reward.views import COLUMNS, views
 

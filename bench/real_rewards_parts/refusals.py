@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from real_rewards_parts import crossing, figures, sets, stored
+from stats.estimate import Floats
+from stats.metrics import auroc
 from training.judges import judge_all
 from training.judges.library import build
 from training.reward.config import ViewsConfig
-from training.reward.metrics import Floats, auroc
 from training.reward.views import COLUMNS, views
 
 TOKENS = 64

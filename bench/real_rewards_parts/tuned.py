@@ -12,12 +12,12 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from stats.estimate import Floats
 from training import pretrained
 from training.reward import losses
 from training.reward.bases import minilm
 from training.reward.batches import by_length
 from training.reward.frozen_layers import Prepare, States, freeze, opened
-from training.reward.metrics import Floats
 from training.text import load_tokenizer
 
 Rows = npt.NDArray[np.int64]

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from real_rewards_parts import crossing, figures, sets, stored, tuned
+from stats.estimate import Floats
+from stats.metrics import auroc
 from training.reward.config import ViewsConfig
-from training.reward.metrics import Floats, auroc
 from training.reward.views import COLUMNS, views
 from training.text import plain
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from real_rewards_parts import figures, sets, stored, tuned
-from training.reward.metrics import Floats, auroc
+from stats.estimate import Floats
+from stats.metrics import auroc
 
 LATER, LINE, TOKENS = 0.2, 1.96, 40
 FIRST = {"bce": 0.664, "bradley_terry": 0.741, "length": 0.521}

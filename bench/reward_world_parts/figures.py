@@ -7,8 +7,8 @@ import numpy as np
 from rluf_parts.table import student
 
 from reward_world_parts.rows import Held
+from stats.metrics import auroc, rank_correlation, sigmoid
 from training.reward.audit import counterfactuals
-from training.reward.metrics import auroc, rank_correlation, sigmoid
 from training.reward.model import RewardModel
 
 BINS = 20

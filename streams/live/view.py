@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from stats.intervals import wilson
 from streams.live.guard import Guard
-from streams.live.interval import wilson
 from streams.live.switch import ArmStanding
 
 TOP = 20

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 BENCH = Path(__file__).resolve().parents[2] / "bench"
-PRODUCT = ("assets", "experiments", "streams", "training", "warehouse")
+PRODUCT = ("assets", "experiments", "stats", "streams", "training", "warehouse")
 
 
 def wanted(file: Path) -> list[tuple[str, str]]:

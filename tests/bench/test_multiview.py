@@ -131,7 +131,7 @@ def test_a_batch_costs_its_rows_times_the_cost_of_one_and_both_trunks_the_same()
 def test_both_trunks_learn_what_neither_view_tells_alone(split: bool) -> None:
     from multiview_parts.learning import fitted, scores
 
-    from training.reward.metrics import auroc
+    from stats.metrics import auroc
 
     learnt = lesson()
     model, losses = fitted(lambda: trunks()[split], learnt, split=split, seed=1, rate=1e-3)

@@ -120,7 +120,16 @@ def test_the_dockerfile_copies_only_what_the_build_context_holds() -> None:
     copied = {Path(each).parts[0] for sources in copies for each in sources if each != "."}
     assert "*" in lines
     assert copied <= let_in
-    assert {"assets", "experiments", "streams", "training", "warehouse", "pyproject.toml", "README.md"} <= let_in
+    assert {
+        "assets",
+        "experiments",
+        "stats",
+        "streams",
+        "training",
+        "warehouse",
+        "pyproject.toml",
+        "README.md",
+    } <= let_in
 
 
 def test_data_live_on_named_volumes() -> None:

@@ -19,7 +19,7 @@ from assets.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-PACKAGES = ("assets", "experiments", "streams", "training", "warehouse")
+PACKAGES = ("assets", "experiments", "stats", "streams", "training", "warehouse")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 EXAMPLES = [path for path in SOURCES if ">>> " in path.read_text()]
 MODULES = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in EXAMPLES]
@@ -104,11 +104,13 @@ def test_every_citation_of_the_manual_in_code_leads_to_a_page_and_its_section() 
 
 
 def test_the_code_that_the_method_and_contributing_name_is_there() -> None:
-    for name in re.findall(r"`((?:training|experiments)(?:\.\w+)+)`", prose(DOCS / "method.md")):
+    for name in re.findall(r"`((?:training|experiments|stats)(?:\.\w+)+)`", prose(DOCS / "method.md")):
         module, _, last = name.rpartition(".")
         assert importlib.util.find_spec(name) if _is_module(name) else hasattr(importlib.import_module(module), last)
     page = re.sub(r"NAME|NNN_name", "*", prose(ROOT / "CONTRIBUTING.md"))
-    for path in re.findall(r"`((?:streams|warehouse|training|experiments|assets|tests|bench|docs)/[\w/.*-]+)`", page):
+    for path in re.findall(
+        r"`((?:stats|streams|warehouse|training|experiments|assets|tests|bench|docs)/[\w/.*-]+)`", page
+    ):
         assert list(ROOT.glob(path)), path
 
 

@@ -10,8 +10,9 @@ from typing import NamedTuple, Unpack
 
 import numpy as np
 
+from stats.bootstrap import LEAST_CLUSTERS, interval, resampled
+from stats.estimate import Estimate
 from training.cgpo.tasks import TaskReward
-from training.evaluation.bootstrap import LEAST_CLUSTERS, Interval, interval, resampled
 from training.evaluation.sentinel import FEATURES, features
 from training.evaluation.shares import difference, share
 from training.judges.verdict import Judge, judge_all
@@ -42,15 +43,15 @@ class PolicyScores(NamedTuple):
 
     policy: str
     version: str
-    love: Interval
-    helpfulness: Interval | None
-    safety: Interval | None
-    trips: dict[str, Interval]
-    watched: dict[str, Interval]
-    love_lift: Interval
-    deltas: dict[str, Interval]
-    others: dict[str, Interval]
-    love_lift_by_prompt: Interval
+    love: Estimate
+    helpfulness: Estimate | None
+    safety: Estimate | None
+    trips: dict[str, Estimate]
+    watched: dict[str, Estimate]
+    love_lift: Estimate
+    deltas: dict[str, Estimate]
+    others: dict[str, Estimate]
+    love_lift_by_prompt: Estimate
 
 
 class Evaluation(NamedTuple):
@@ -269,7 +270,7 @@ def _compare(
 
 def _bootstrapped(
     values: np.ndarray, base: np.ndarray, names: Sequence[str], chance: _Chance
-) -> tuple[dict[str, tuple[Interval, Interval]], Interval]:
+) -> tuple[dict[str, tuple[Estimate, Estimate]], Estimate]:
     """Each column's mean and its difference from the base, and the ratio of the first column's means, less 1."""
     owners = None if chance.owners is None else chance.owners[: len(values)]
     draws, base_draws = (resampled(each, chance.seed, clusters=owners) for each in (values, base))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from training.evaluation.bootstrap import RESAMPLES, resampled
+from stats.bootstrap import RESAMPLES, resampled
 
 CONFIDENCE = 0.95
 

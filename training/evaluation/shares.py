@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 
-from training.evaluation.bootstrap import Interval
+from stats.estimate import Estimate
 
 _QUANTILE = 1.959964
 """Of the normal distribution, for 95 %."""
 
 
-def share(events: np.ndarray) -> Interval:
+def share(events: np.ndarray) -> Estimate:
     """A share with its 95 % score interval (Wilson 1927).
 
     >>> value, low, high = share(np.zeros(300, bool))
@@ -25,10 +25,10 @@ def share(events: np.ndarray) -> Interval:
     square = _QUANTILE**2
     middle = (value + square / (2 * n)) / (1 + square / n)
     half = _QUANTILE / (1 + square / n) * math.sqrt(value * (1 - value) / n + square / (4 * n * n))
-    return Interval(value, max(0.0, middle - half) if value else 0.0, min(1.0, middle + half) if value < 1 else 1.0)
+    return Estimate(value, max(0.0, middle - half) if value else 0.0, min(1.0, middle + half) if value < 1 else 1.0)
 
 
-def difference(events: np.ndarray, base: np.ndarray) -> Interval:
+def difference(events: np.ndarray, base: np.ndarray) -> Estimate:
     """A share minus the base's over the same prompts, with Newcombe's interval from score limits (1998, method 10).
 
     The limits of each share are those of `share`. It takes the two as independent, so pairs that agree make it wider
@@ -42,4 +42,4 @@ def difference(events: np.ndarray, base: np.ndarray) -> Interval:
     value = one.value - other.value
     below = math.hypot(one.value - one.low, other.high - other.value)
     above = math.hypot(one.high - one.value, other.value - other.low)
-    return Interval(value, value - below, value + above)
+    return Estimate(value, value - below, value + above)

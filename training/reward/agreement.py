@@ -1,11 +1,11 @@
-"""Mean P[Love] beside the Love rate of each policy of a log (docs/method.md, 4); `experiments.correlation` has r."""
+"""Mean P[Love] beside the Love rate of each policy of a log (docs/method.md, 4); `stats.correlation` has r."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from training.reward.metrics import Floats
+from stats.estimate import Floats
 
 
 class PolicyRow(NamedTuple):

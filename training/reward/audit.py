@@ -5,10 +5,11 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from training.reward.clusters import mean, ratio, units
+from stats.clusters import mean, ratio, units
+from stats.estimate import Estimate, Floats
+from stats.metrics import mean_ranks
 from training.reward.edits import EDITS, Edit
 from training.reward.measure import Measured, Scored
-from training.reward.metrics import Estimate, Floats, mean_ranks
 from training.reward.model import Scorer
 from training.reward.refusals import Bias
 from training.reward.thresholds import Finding, Thresholds

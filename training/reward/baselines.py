@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from stats.estimate import Floats
 from training.reward.data import Examples
-from training.reward.metrics import Floats
 from training.text import plain
 
 

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from stats.estimate import Floats
 from training.engine.lanes import side_by_side
 from training.reward.data import Rows
 from training.reward.last_token import logits_of
 from training.reward.losses import cautious
-from training.reward.metrics import Floats
 
 Ids = Sequence[Sequence[int]]
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from training.reward.metrics import Floats
+from stats.estimate import Floats
 
 FILE = "calibration.json"
 

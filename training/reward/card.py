@@ -7,9 +7,9 @@ from training import template
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from stats.estimate import Estimate
     from training.reward.audit import Audit, EditEffect
     from training.reward.config import RewardConfig
-    from training.reward.metrics import Estimate
     from training.reward.report import RewardReport
     from training.reward.slices import Slice
 

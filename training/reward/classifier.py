@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stats.estimate import Floats
 from training import pretrained
 from training.engine.config import EngineConfig
 from training.engine.steps import silent
 from training.progress import Follow, nobody
 from training.reward.config import RewardConfig
 from training.reward.data import Examples
-from training.reward.metrics import Floats
 from training.reward.model import RewardModel
 from training.reward.recalibration import CalibrationRows, calibrate
 from training.reward.residual import fit_residual

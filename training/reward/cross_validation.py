@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from stats.bootstrap import bootstrap_over_users
+from stats.estimate import Estimate, Floats
+from stats.metrics import auroc, auroc_within, sigmoid
 from training.reward.agreement import PolicyRow, policy_table
 from training.reward.baselines import Baseline, baselines
 from training.reward.bases import check_base
 from training.reward.config import RewardConfig
 from training.reward.data import Examples, Rows, read_examples
-from training.reward.metrics import Estimate, Floats, auroc, auroc_within, bootstrap_over_users, sigmoid
 from training.reward.split import uniform, user_folds
 
 if TYPE_CHECKING:

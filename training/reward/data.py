@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from training.reward.metrics import Floats
+from stats.estimate import Floats
 from training.reward.pairs import read_pairs
 from training.text import Conversation, parse, parse_responses
 

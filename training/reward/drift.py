@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from stats.clusters import auroc_of
+from stats.estimate import Floats
 from training.reward.audit import Result
-from training.reward.clusters import auroc_of
 from training.reward.data import Examples, Rows
 from training.reward.measure import Scored
-from training.reward.metrics import Floats
 from training.reward.slices import Slice, corrected, off, rarer, slice_of
 from training.reward.split import Split
 from training.reward.thresholds import Thresholds

@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stats.estimate import Floats
 from training.reward.config import RewardConfig
 from training.reward.data import Examples, Rows
-from training.reward.metrics import Floats
 from training.reward.pairs import coupled
 from training.reward.split import user_folds
 from training.reward.trim import Trim

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from stats.estimate import Floats
+from stats.metrics import log_loss
 from training.disk import kept
 from training.engine.engine import Engine, OneProcess, dealt, read_state, write
 from training.engine.finite_check import finite_loss
@@ -26,7 +28,6 @@ from training.reward.encoded_rows import EncodedRows
 from training.reward.frozen_layers import Prepare, States, opened
 from training.reward.last_token import logits_of
 from training.reward.losses import binary, bradley_terry, positive_unlabelled, seen_by_now
-from training.reward.metrics import Floats, log_loss
 from training.reward.pairs import coupled
 from training.reward.trim import Trim
 

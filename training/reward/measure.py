@@ -5,23 +5,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from training.reward.clusters import line_of, units
-from training.reward.data import Examples
-from training.reward.groups import equal_contexts
-from training.reward.metrics import (
-    Estimate,
-    Floats,
+from stats.bootstrap import bootstrap_over_users
+from stats.clusters import line_of, units
+from stats.estimate import Estimate, Floats
+from stats.metrics import (
     ReliabilityBin,
     auroc,
     auroc_within,
     average_precision,
-    bootstrap_over_users,
     brier,
     calibration_error,
     rank_correlation,
     reliability,
     sigmoid,
 )
+from training.reward.data import Examples
+from training.reward.groups import equal_contexts
 from training.reward.model import Scorer
 from training.reward.noise import Floor, floor_of
 from training.reward.sampling import EvaluationRows

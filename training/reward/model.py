@@ -5,10 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from stats.estimate import Floats
 from training import pretrained
 from training.reward.bases import check_base
 from training.reward.calibration import Calibration
-from training.reward.metrics import Floats
 from training.reward.residual import Residual
 from training.text import Conversation, encode, load_tokenizer
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from training.reward.metrics import Floats, bins_of
+from stats.estimate import Floats
+from stats.metrics import bins_of
 
 DRAWS = 200
 

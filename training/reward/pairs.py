@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.reward.metrics import Estimate, Floats, bootstrap_over_users
+from stats.bootstrap import bootstrap_over_users
+from stats.estimate import Estimate, Floats
 
 Rows = npt.NDArray[np.int64]
 UNPAIRED = -1

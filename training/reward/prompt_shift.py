@@ -8,8 +8,8 @@ response's own part.
 
 import numpy as np
 
+from stats.estimate import Floats
 from training.reward.data import Examples
-from training.reward.metrics import Floats
 from training.reward.split import user_folds
 
 FOLDS = 5

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import isotonic_regression
 
+from stats.clusters import ratio, units
+from stats.estimate import Floats
+from stats.metrics import log_loss, sigmoid
 from training.reward.calibration import Calibration, Trial
-from training.reward.clusters import ratio, units
-from training.reward.metrics import Floats, log_loss, sigmoid
 from training.reward.split import uniform
 
 FOLDS = 5

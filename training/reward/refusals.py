@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from training.reward.clusters import auroc_of, error
-from training.reward.metrics import Estimate, Floats
+from stats.clusters import auroc_of, error
+from stats.estimate import Estimate, Floats
 
 Kind = Literal["right refusal", "wrong refusal", "compliance"]
 """What an answer does; a compliance is with a request that should have been refused."""

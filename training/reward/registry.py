@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stats.bootstrap import bootstrap_over_users
+from stats.estimate import Estimate
+from stats.metrics import auroc, brier, calibration_error, sigmoid
 from training.disk import sha256, whole
 from training.reward import calibration
-from training.reward.metrics import Estimate, auroc, bootstrap_over_users, brier, calibration_error, sigmoid
 
 FIGURES = "metrics.json"
 MANIFEST = "manifest.json"

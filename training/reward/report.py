@@ -5,11 +5,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
+from stats.estimate import Estimate
 from training.reward.audit import Audit
 from training.reward.calibration import Calibration
 from training.reward.drift import Weeks
 from training.reward.measure import Measured
-from training.reward.metrics import Estimate
 from training.reward.slices import Slice
 from training.reward.trim import Trim
 

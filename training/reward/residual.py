@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stats.estimate import Floats
+from stats.metrics import auroc
 from streams.closing import closes
 from training.evaluation.sentinel import FEATURES, features
-from training.reward.metrics import Floats, auroc
 from training.reward.registry import MANIFEST
 
 FILE = "residual.json"

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stats.estimate import Floats
 from training.reward.data import Examples, Rows, subsample
-from training.reward.metrics import Floats
 
 
 class EvaluationRows(NamedTuple):

@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stats.estimate import Floats
 from training.policy.load import ADAPTER, base_of, fingerprint
-from training.reward.metrics import Floats
 from training.reward.model import RewardModel
 from training.reward.registry import check_complete
 from training.reward.views_reward import ViewsReward, is_views

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from stats.clusters import auroc_of, offset_of
+from stats.estimate import Estimate, Floats
+from stats.metrics import bins_of, brier, sigmoid
 from training.reward.audit import Result
-from training.reward.clusters import auroc_of, offset_of
 from training.reward.groups import Groups
 from training.reward.measure import Scored
-from training.reward.metrics import Estimate, Floats, bins_of, brier, sigmoid
 from training.reward.noise import floor_of
 from training.reward.thresholds import Thresholds
 

@@ -11,9 +11,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from stats.estimate import Floats
 from training.reward.config import RewardConfig
 from training.reward.data import Examples, Rows
-from training.reward.metrics import Floats
 from training.reward.pairs import UNPAIRED
 from training.text import Conversation
 

@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
+from stats.estimate import Floats
 from streams.closing import leaves
-from training.reward.metrics import Floats
 from training.text import Conversation
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")  # noqa: RUF001

@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from stats.bootstrap import bootstrap_over_users
+from stats.estimate import Estimate
+from stats.metrics import auroc
 from training import template
 from training.engine.config import EngineConfig
 from training.engine.steps import silent
@@ -20,7 +23,6 @@ from training.reward.config import RewardConfig
 from training.reward.data import Examples, read_examples
 from training.reward.examination import examine
 from training.reward.leakage import check
-from training.reward.metrics import Estimate, auroc, bootstrap_over_users
 from training.reward.model import RewardModel, Scorer
 from training.reward.pairs import coupled, pair_accuracy
 from training.reward.prompt_shift import shift_weights

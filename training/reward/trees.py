@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from training.reward.metrics import Floats
+from stats.estimate import Floats
 
 Places = npt.NDArray[np.int64]
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from stats.estimate import Floats
 from training.reward.config import Context, ViewsConfig
 from training.reward.messages import MessageEncoder, Vectors
-from training.reward.metrics import Floats
 from training.reward.surface import PLACE, SURFACE, place, surface
 from training.text import Conversation
 

@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from stats.bootstrap import bootstrap_over_users
+from stats.estimate import Estimate, Floats
+from stats.metrics import log_loss
 from training.engine.config import EngineConfig
 from training.reward.calibration import Calibration
 from training.reward.classifier import evaluation_sample
 from training.reward.config import Context, RewardConfig, ViewsConfig
 from training.reward.data import Examples, subsample
 from training.reward.messages import MessageEncoder, Vectors
-from training.reward.metrics import Estimate, Floats, bootstrap_over_users, log_loss
 from training.reward.recalibration import CalibrationRows, calibrate
 from training.reward.trees import Trees
 from training.reward.views import COLUMNS, masked, views

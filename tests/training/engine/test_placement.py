@@ -76,7 +76,7 @@ def test_no_other_module_chooses_a_device() -> None:
     chooses = re.compile(r"\.cuda\(|\.to\(\"cuda|cuda\.is_available|torch\.device\(\"cuda")
     found = [
         str(file.relative_to(ROOT))
-        for package in ("training", "assets", "experiments", "warehouse")
+        for package in ("training", "assets", "experiments", "stats", "warehouse")
         for file in (ROOT / package).rglob("*.py")
         if chooses.search(file.read_text())
     ]

@@ -8,13 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from stats.estimate import Estimate, Floats
+from stats.metrics import sigmoid
 from streams.synthetic import truth
 from streams.synthetic.sets import labels
 from training.reward.audit import Audit, above_chance, audit, counterfactuals, length_of
 from training.reward.calibration import Calibration
 from training.reward.data import Examples, read_examples
 from training.reward.measure import Scored, measure
-from training.reward.metrics import Estimate, Floats, sigmoid
 from training.reward.refusals import refusal_bias
 from training.reward.thresholds import Thresholds
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stats.metrics import auroc, brier, sigmoid
 from training.reward.calibration import Calibration
-from training.reward.metrics import auroc, brier, sigmoid
 from training.reward.recalibration import CalibrationRows, calibrate, fit_isotonic, fit_platt, fit_temperature
 
 

@@ -4,11 +4,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from stats.metrics import sigmoid
 from training.reward.data import Examples, read_examples
 from training.reward.drift import drift, unseen
 from training.reward.groups import groups_of, script
 from training.reward.measure import Scored
-from training.reward.metrics import sigmoid
 from training.reward.slices import slices_of, slices_result
 from training.reward.split import split
 from training.reward.thresholds import Thresholds

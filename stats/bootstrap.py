@@ -1,21 +1,19 @@
-"""Intervals by drawing again with replacement: prompts, or whole users with all their prompts; all policies alike."""
+"""Intervals by drawing again with replacement: rows, or whole users with all their rows.
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+Two rows of one user are not independent, so users are drawn as wholes wherever they are known (docs/method.md, 8).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+
+from stats.estimate import Estimate
 
 RESAMPLES = 2000
 LEAST_CLUSTERS = 10
 """Fewer users, drawn as wholes, give intervals that are too narrow: prompts are drawn then, and that is told."""
-
-
-class Interval(NamedTuple):
-    """A value and its 95 % bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 def resampled(
@@ -59,11 +57,34 @@ def resampled(
     return np.stack(means).reshape(resamples, *values.shape[1:])
 
 
-def interval(value: float, draws: np.ndarray) -> Interval:
+def interval(value: float, draws: np.ndarray) -> Estimate:
     """The value with the 2.5 % and 97.5 % quantiles of its draws; all NaN when a draw is undefined.
 
     >>> interval(2.0, np.array([1.0, 2.0, 3.0]))
-    Interval(value=2.0, low=1.05, high=2.95)
+    Estimate(value=2.0, low=1.05, high=2.95)
     """
     low, high = np.quantile(draws, [0.025, 0.975])
-    return Interval(float(value), float(low), float(high))
+    return Estimate(float(value), float(low), float(high))
+
+
+def bootstrap_over_users(
+    measure: Callable[[npt.NDArray[np.int64]], float], users: npt.NDArray[np.str_], *, draws: int = 200, seed: int = 0
+) -> Estimate:
+    """A figure with its percentile interval when whole users are drawn with replacement.
+
+    Args:
+        measure: From row positions (repeated rows allowed) to the figure.
+        users: Each row's user, shape [rows].
+        draws: Resamples; one in which the figure is NaN (a class is absent) is left out.
+        seed: Of the resampling.
+    """
+    _, owner = np.unique(users, return_inverse=True)
+    order = np.argsort(owner, kind="stable")
+    rows = np.split(order, np.cumsum(np.bincount(owner))[:-1])
+    random = np.random.default_rng(seed)
+    values = [
+        measure(np.concatenate([rows[user] for user in random.integers(0, len(rows), len(rows))])) for _ in range(draws)
+    ]
+    kept = [value for value in values if not np.isnan(value)]
+    low, high = np.quantile(kept, [0.025, 0.975]) if kept else (float("nan"), float("nan"))
+    return Estimate(measure(np.arange(len(users))), float(low), float(high))

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtrc, stdtrit
 from scipy.stats import rankdata
 
-from experiments.intervals import CONFIDENCE, Interval, fisher_z, normal_quantile
+from stats.intervals import CONFIDENCE, Interval, fisher_z, normal_quantile
 
 
 class Correlation(NamedTuple):

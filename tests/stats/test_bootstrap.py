@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.evaluation.bootstrap import interval, resampled
+from stats.bootstrap import interval, resampled
 
 
 def test_the_interval_of_a_mean_is_as_wide_as_theory_says() -> None:

@@ -1,11 +1,10 @@
 """Intervals for shares and for correlations, each by the formula named in its docstring."""
 
 import math
+from statistics import NormalDist
 from typing import NamedTuple
 
-from scipy.special import ndtri
-
-from experiments import limits
+from stats import limits
 
 CONFIDENCE = 0.95
 
@@ -34,10 +33,10 @@ def normal_quantile(confidence: float) -> float:
     Raises:
         ValueError: The confidence is not inside (0, 1).
     """
-    return float(ndtri(0.5 + limits.level("confidence", confidence, "0.95 for a 95 % interval") / 2))
+    return NormalDist().inv_cdf(0.5 + limits.level("confidence", confidence, "0.95 for a 95 % interval") / 2)
 
 
-def wilson(successes: int, trials: int, confidence: float = CONFIDENCE) -> Interval:
+def wilson(successes: int, trials: int, confidence: float = CONFIDENCE, *, design_effect: float = 1.0) -> Interval:
     """The score interval of a share (Wilson 1927): sound near 0, where the textbook interval is not.
 
     `(p + z^2/2n +- z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)`
@@ -45,6 +44,14 @@ def wilson(successes: int, trials: int, confidence: float = CONFIDENCE) -> Inter
     >>> low, high = wilson(3, 1000)
     >>> round(low, 5), round(high, 5)
     (0.00102, 0.00878)
+    >>> wilson(20, 2000, design_effect=2) == wilson(10, 1000)
+    True
+
+    Args:
+        successes: At most as many as trials.
+        trials: Without one the interval is (0, 1).
+        confidence: Of the interval.
+        design_effect: Variance of the share over that of independent trials: n is the trials over it.
 
     Raises:
         ValueError: More successes than trials, or a negative count.
@@ -53,11 +60,11 @@ def wilson(successes: int, trials: int, confidence: float = CONFIDENCE) -> Inter
         raise ValueError(f"{successes} successes in {trials} trials, must be between 0 and the trials")
     if trials == 0:
         return Interval(0.0, 1.0)
-    z = normal_quantile(confidence)
+    z, n = normal_quantile(confidence), trials / design_effect
     share = successes / trials
-    middle = share + z * z / (2 * trials)
-    half = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    scale = 1 + z * z / trials
+    middle = share + z * z / (2 * n)
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
     return Interval(max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale))
 
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from experiments.correlation import corrected, pearson, reliability, slope, spearman
+from stats.correlation import corrected, pearson, reliability, slope, spearman
 
 
 def test_pearson_is_numpys_with_fishers_interval() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.reward.metrics import Estimate, Floats, auroc, sigmoid
+from stats.estimate import Estimate, Floats
+from stats.metrics import auroc, sigmoid
 
 Users = npt.NDArray[Any]
 NAN = float("nan")

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from training.reward.clusters import auroc_of, line_of, mean, offset_of, ratio
-from training.reward.metrics import Estimate, auroc, bootstrap_over_users, sigmoid
+from stats.bootstrap import bootstrap_over_users
+from stats.clusters import auroc_of, line_of, mean, offset_of, ratio
+from stats.estimate import Estimate
+from stats.metrics import auroc, sigmoid
 from training.reward.noise import floor_of
 
 RANDOM = np.random.default_rng(5)
@@ -62,7 +64,7 @@ def test_rows_of_one_kind_have_no_figures(kind: float) -> None:
 
 def test_the_noise_floor_is_the_ece_that_perfect_models_show() -> None:
     """Of rare labels, with all positives and every twentieth negative kept: over many test sets its mean and 97.5 %."""
-    from training.reward.metrics import calibration_error
+    from stats.metrics import calibration_error
 
     found, floors = [], []
     for _ in range(60):

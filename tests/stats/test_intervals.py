@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from experiments.intervals import fisher_z, normal_quantile, wilson
+from stats.intervals import fisher_z, normal_quantile, wilson
 
 
 def test_wilson_covers_a_rare_share() -> None:

@@ -1,28 +1,15 @@
-"""How well scores rank and how far probabilities may be believed, with intervals by a bootstrap over users.
+"""How well scores rank, and how far probabilities may be believed.
 
-Pure numpy. Rows carry weights, so that a test set with sub-sampled negatives still speaks of the natural rate.
-Intervals draw whole
-users: two responses of one user are not independent (docs/method.md, 8).
+Rows carry weights, so that a test set with sub-sampled negatives still speaks of the natural rate. Intervals come from
+`stats.bootstrap` or `stats.clusters`, over whole users.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-
-
-class Estimate(NamedTuple):
-    """A figure with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+from stats.estimate import Floats
 
 
 def sigmoid(logits: Floats) -> Floats:
@@ -128,7 +115,7 @@ def reliability(
     """Predicted chance against what came true, in bins of equal weight; counts are rounded, empty bins left out.
 
     >>> reliability(np.array([0.0, 1.0]), np.array([0.1, 0.7]), bins=2)
-    [Bin(chance=0.1, positives=0, rows=1), Bin(chance=0.7, positives=1, rows=1)]
+    [ReliabilityBin(chance=0.1, positives=0, rows=1), ReliabilityBin(chance=0.7, positives=1, rows=1)]
     """
     weight = np.ones_like(chances) if weights is None else weights
     place = bins_of(chances, weight, bins)
@@ -171,26 +158,3 @@ def mean_ranks(values: Floats) -> Floats:
     """
     _, place, count = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray((np.cumsum(count) - (count - 1) / 2)[place], dtype=np.float64)
-
-
-def bootstrap_over_users(
-    measure: Callable[[npt.NDArray[np.int64]], float], users: npt.NDArray[np.str_], *, draws: int = 200, seed: int = 0
-) -> Estimate:
-    """A figure with its percentile interval when whole users are drawn with replacement.
-
-    Args:
-        measure: From row positions (repeated rows allowed) to the figure.
-        users: Each row's user, shape [rows].
-        draws: Resamples; one in which the figure is NaN (a class is absent) is left out.
-        seed: Of the resampling.
-    """
-    _, owner = np.unique(users, return_inverse=True)
-    order = np.argsort(owner, kind="stable")
-    rows = np.split(order, np.cumsum(np.bincount(owner))[:-1])
-    random = np.random.default_rng(seed)
-    values = [
-        measure(np.concatenate([rows[user] for user in random.integers(0, len(rows), len(rows))])) for _ in range(draws)
-    ]
-    kept = [value for value in values if not np.isnan(value)]
-    low, high = np.quantile(kept, [0.025, 0.975]) if kept else (float("nan"), float("nan"))
-    return Estimate(measure(np.arange(len(users))), float(low), float(high))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from experiments.logistic import LogisticFit, SeparationError, contrast, fit, inflation
+from stats.logistic import LogisticFit, SeparationError, contrast, fit, inflation
 
 Survey = tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]]
 

@@ -3,18 +3,10 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
+from stats.bootstrap import bootstrap_over_users
+from stats.metrics import auroc, average_precision, brier, calibration_error, rank_correlation, reliability, sigmoid
 from training.reward.agreement import policy_table
 from training.reward.calibration import prior_shift
-from training.reward.metrics import (
-    auroc,
-    average_precision,
-    bootstrap_over_users,
-    brier,
-    calibration_error,
-    rank_correlation,
-    reliability,
-    sigmoid,
-)
 
 RANDOM = np.random.default_rng(3)
 SCORES = RANDOM.normal(size=2_000).round(1)
