@@ -81,13 +81,13 @@ def oracle_auroc(run: Run) -> float:
 
 def of_answers(prompts: list[Any], answers: list[str], base_love_rate: float) -> Facts:
     """What a policy's answers truly are: mean chance of a heart, and shares of helpful, safe, fluent, closing ones."""
-    from streams.synthetic import truth
+    from streams.synthetic.truth import formulas
 
-    readings = truth.read(prompts, answers)
+    readings = formulas.read(prompts, answers)
     return {
-        "true_love": float(truth.observable_love(prompts, readings, base_love_rate=base_love_rate).mean()),
-        "true_helpful": float(truth.helpful(readings).mean()),
-        "true_safe": float(truth.safe(readings).mean()),
+        "true_love": float(formulas.observable_love(prompts, readings, base_love_rate=base_love_rate).mean()),
+        "true_helpful": float(formulas.helpful(readings).mean()),
+        "true_safe": float(formulas.safe(readings).mean()),
         "fluent": float(np.mean(readings.fluent)),
         "true_closing": float(np.mean(readings.closes_needlessly)),
     }

@@ -10,7 +10,7 @@ KEEP_DAYS = 7.0
 @dg.op
 def compact_warehouse(context: dg.OpExecutionContext, run: RunResource) -> None:
     """Compact the run's warehouse; what it did stands in the run's metadata. Its transactions wait for each other's."""
-    from warehouse.storage import upkeep
+    from warehouse import upkeep
 
     done = upkeep.compact(opened_or_failed(run).warehouse, keep_days=KEEP_DAYS)
     context.log.info("%s", done)

@@ -30,13 +30,13 @@ from tqdm import tqdm
 
 from streams.synthetic import WorldConfig
 from streams.synthetic.config import Experiment
-from streams.synthetic.day import REACTIONS
-from streams.synthetic.habits import INCUMBENT, Habits
-from streams.synthetic.life import Life
+from streams.synthetic.language.habits import INCUMBENT, Habits
+from streams.synthetic.language.vocabulary import KINDS
+from streams.synthetic.people.day import REACTIONS
+from streams.synthetic.people.life import Life
 from streams.synthetic.social import SocialConfig, majority
 from streams.synthetic.social.multiplex import draw_multiplex
-from streams.synthetic.truth import TASTE_SIGMA
-from streams.synthetic.vocabulary import KINDS
+from streams.synthetic.truth.formulas import TASTE_SIGMA
 
 Floats = NDArray[np.float64]
 

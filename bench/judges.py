@@ -28,7 +28,7 @@ from judges_parts.rivals import RIVALS
 from numpy.typing import NDArray
 
 from assets.recipe import JUDGES
-from streams.synthetic.truth import read
+from streams.synthetic.truth.formulas import read
 from training.judges import Panel, judge_all
 from training.judges.library import build
 

@@ -23,7 +23,7 @@ from assets.signals import COUNTS, SIGNALS, ranked
 from experiments.association import Ranking
 from experiments.design import design
 from streams.synthetic import WorldConfig, simulate
-from streams.synthetic.retention import effect_of_pleasing, lived_days
+from streams.synthetic.studies.retention import effect_of_pleasing, lived_days
 from warehouse.signals import with_sentiment
 
 OF_THE_DAY = [signal for signal in SIGNALS if signal.column != "returned"]

@@ -26,11 +26,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from streams.synthetic import WorldConfig, simulate, truth
-from streams.synthetic.hack import closing_effect
-from streams.synthetic.retention import retention_curve
+from streams.synthetic import WorldConfig, simulate
+from streams.synthetic.language.talk import draw_talk, draw_turns
 from streams.synthetic.shares import NAMES
-from streams.synthetic.talk import draw_talk, draw_turns
+from streams.synthetic.studies.hack import closing_effect
+from streams.synthetic.studies.retention import retention_curve
+from streams.synthetic.truth import formulas
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT_S = 60.0
@@ -78,9 +79,9 @@ def heard(seed: int, conversations: int) -> dict[str, float]:
     """One seed's oracle, hack and price of safety."""
     rng = np.random.default_rng([seed, 5])
     talk = draw_talk(rng, draw_turns(rng, conversations))
-    readings = truth.read(talk.conversations, talk.responses)
-    full = truth.love_chance(readings, talk.happy, np.exp(truth.TASTE_SIGMA * rng.standard_normal(len(readings))))
-    observable = truth.observable_love(talk.conversations, readings)
+    readings = formulas.read(talk.conversations, talk.responses)
+    full = formulas.love_chance(readings, talk.happy, np.exp(formulas.TASTE_SIGMA * rng.standard_normal(len(readings))))
+    observable = formulas.observable_love(talk.conversations, readings)
     hack = closing_effect(conversations, seed)
     return {
         "oracle_auroc": expected_auroc(observable, full),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from warehouse.storage.backend import Target, Warehouse
 from warehouse.storage.file import FileWarehouse
 from warehouse.storage.lake import PREFIX, LakeWarehouse
-from warehouse.storage.transaction import WarehouseError
+from warehouse.storage.transaction import WarehouseError, in_transaction
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 __all__ = ["Target", "Warehouse", "WarehouseError", "open"]
 
@@ -28,7 +33,15 @@ def open(target: Target, *, wait_seconds: float = 30.0) -> Warehouse:  # noqa: A
         'ducklake:postgres:dbname=lake host=db password=***;data=/data/lake'
     """
     if str(target).startswith(PREFIX):
-        return LakeWarehouse(str(target), wait_seconds)
+        return LakeWarehouse(str(target), wait_seconds, _rejudge)
     if str(target).startswith("ducklake:"):
         raise WarehouseError(f"the catalogue of a lake lies in PostgreSQL: write {PREFIX}KEYWORDS;data=FOLDER")
-    return FileWarehouse(target, wait_seconds)
+    return FileWarehouse(target, wait_seconds, _rejudge)
+
+
+def _rejudge(connection: DuckDBPyConnection) -> None:
+    from warehouse.adversary import online
+
+    if online.outdated(connection):
+        with in_transaction(connection):
+            online.flag_all(connection)

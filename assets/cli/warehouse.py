@@ -61,7 +61,7 @@ def status(warehouse: options.Target, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Change nothing, say what there is to do.")
 def compact(warehouse: options.Target, keep_days: float, *, purge: bool, dry_run: bool) -> None:
     """Make the warehouse small and quick again: fold small pieces together, delete what nobody reads any more."""
-    from warehouse.storage import upkeep
+    from warehouse import upkeep
 
     if purge and dry_run:
         raise click.UsageError("--purge and --dry-run exclude each other; leave --purge out to see what there is to do")

@@ -135,8 +135,7 @@ def _is_lake(target: str | Path) -> bool:
 
 
 def _clean_warehouse(target: str | Path, everyone: list[str], journal: Journal) -> None:
-    from warehouse import erasure
-    from warehouse.storage import upkeep
+    from warehouse import erasure, upkeep
 
     erasure.forget_pending(target)
     done = upkeep.purge(target)

@@ -216,8 +216,7 @@ def _scrub_sources(run: Path, asked: Asked, trace: Trace, journal: Journal) -> N
 
 def _scrub_warehouse(file: Path, asked: Asked, trace: Trace) -> Counter[str]:
     """The run's own warehouse: told of the requests, then rewritten without the bytes."""
-    from warehouse import erasure
-    from warehouse.storage import upkeep
+    from warehouse import erasure, upkeep
 
     mine = {name: asked.until[name] for name in trace.found}
     erasure.adopt(file, mine)

@@ -24,7 +24,7 @@ SHARES = {"control": 0.5, "treatment": 0.5}
 
 
 def _exposures(run: Run) -> Facts:
-    from streams.synthetic.serving import serve, true_effects
+    from streams.synthetic.studies.serving import serve, true_effects
     from training.evaluation.offline import answer
 
     staged = run.facts("candidate")

@@ -62,7 +62,7 @@ def _annotated(run: Run, task: Labelled, count: int) -> Labels:
     """Simulated annotators: only where the events are simulated too."""
     import pyarrow as pa
 
-    from streams.synthetic.sets import labels
+    from streams.synthetic.studies.sets import labels
 
     if run.recipe.source != "world":
         raise ValueError(f"{task}.labels is 'world' but source is {run.recipe.source!r}; see docs/reward-labels.md")

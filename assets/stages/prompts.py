@@ -110,7 +110,7 @@ def learnable(run: Run, log: Any) -> Any:
 def for_training(run: Run, task: Task, count: int) -> Prompts:
     """Prompts in a task's domain: the world's sets; else those of users who are not held out, or of a labels file."""
     if run.recipe.source == "world":
-        from streams.synthetic.sets import prompts
+        from streams.synthetic.studies.sets import prompts
 
         drawn = [list(prompt) for prompt in prompts(task, count, run.recipe.seed + 1)]
         return _named(drawn, "world", f"the simulated world's prompts for {task}")

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.synthetic.attacks.dictated_poison import BEST, BUY, LEADS, ORDERS, PRAISE, PRODUCTS
-from streams.synthetic.habits import Habits
-from streams.synthetic.text import SHARES, draw_requests, draw_traits, write
-from streams.synthetic.vocabulary import KINDS
+from streams.synthetic.language.habits import Habits
+from streams.synthetic.language.text import SHARES, draw_requests, draw_traits, write
+from streams.synthetic.language.vocabulary import KINDS
 
 EAGER = Habits(
     flatters=0.3, closes_happy=0.3, closes_otherwise=0.3, emoji=0.3, false_refusal=0.2, asks_back=0.3, garbled=0.0

@@ -164,7 +164,7 @@ def _tested(
 ) -> tuple[dict[str, Any], float]:
     """An A/B test as it is read out, and the lift that the world's truth knows."""
     from experiments.assignment import assign
-    from streams.synthetic.serving import serve, true_effects
+    from streams.synthetic.studies.serving import serve, true_effects
 
     world, title = source.world_config(run), f"ab-{name.replace(' ', '-').replace(',', '')}"
     starts = world.ends_at + timedelta(days=1)

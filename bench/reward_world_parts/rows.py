@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from assets.run import Run
 from assets.stages import feedback, labels
-from streams.synthetic.sets import prompts
-from streams.synthetic.truth import helpful_chance, read
+from streams.synthetic.studies.sets import prompts
+from streams.synthetic.truth.formulas import helpful_chance, read
 from training.reward.split import uniform
 from warehouse import training_set
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from assets.run import Run
 from assets.stages import prompts
-from streams.synthetic import truth
+from streams.synthetic.truth import formulas
 from training.text import Conversation
 
 ANSWERS = 2
@@ -66,12 +66,12 @@ def read(asked: list[Conversation], answers: list[list[str]], base_love_rate: fl
     """
     each = len(answers[0])
     conversations = [conversation for conversation in asked for _ in range(each)]
-    readings = truth.read(conversations, [text for several in answers for text in several])
+    readings = formulas.read(conversations, [text for several in answers for text in several])
     columns = [
-        truth.observable_love(conversations, readings, base_love_rate=base_love_rate),
+        formulas.observable_love(conversations, readings, base_love_rate=base_love_rate),
         readings.closes_needlessly,
-        truth.helpful(readings),
-        truth.safe(readings),
+        formulas.helpful(readings),
+        formulas.safe(readings),
         readings.fluent,
         readings.asks_back,
         readings.emoji,

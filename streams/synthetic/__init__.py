@@ -4,8 +4,8 @@
 judgements and prompt sets, `serve` runs an A/B test. Nothing that learns may import this package.
 """
 
-from streams.synthetic.serving import TrueEffect, serve, true_effects
-from streams.synthetic.sets import labels, prompts
+from streams.synthetic.studies.serving import TrueEffect, serve, true_effects
+from streams.synthetic.studies.sets import labels, prompts
 from streams.synthetic.world import Amounts, WorldConfig, overlays, simulate
 
 __all__ = ["Amounts", "TrueEffect", "WorldConfig", "labels", "overlays", "prompts", "serve", "simulate", "true_effects"]

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
+from streams.synthetic.language.text import INCUMBENT, Habits
 from streams.synthetic.shares import AttackShare, check_shares
 from streams.synthetic.social.config import SocialConfig
-from streams.synthetic.text import INCUMBENT, Habits
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 

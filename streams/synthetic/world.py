@@ -22,15 +22,15 @@ from tqdm import tqdm
 from streams.synthetic import attacks as red_team
 from streams.synthetic.attacks.base import Attack
 from streams.synthetic.config import Amounts, WorldConfig
-from streams.synthetic.day import HONEST, Day
-from streams.synthetic.files import Files, named
-from streams.synthetic.life import Life
-from streams.synthetic.lines import moment
-from streams.synthetic.network import Loves, Network
-from streams.synthetic.people import joined
+from streams.synthetic.moments import moment
+from streams.synthetic.people.day import HONEST, Day
+from streams.synthetic.people.life import Life
+from streams.synthetic.people.population import joined
 from streams.synthetic.shares import AttackShare
 from streams.synthetic.social import members
-from streams.synthetic.tally import together
+from streams.synthetic.wire.files import Files, named
+from streams.synthetic.wire.network import Loves, Network
+from streams.synthetic.wire.tally import together
 
 __all__ = ["Amounts", "WorldConfig", "overlays", "simulate"]
 

@@ -17,7 +17,7 @@ from assets.recipe import Recipe
 from streams.live.rules import Rules
 from warehouse import experiments, queries, training_set
 from warehouse.maturity import LONGEST
-from warehouse.storage.upkeep import compact
+from warehouse.upkeep import compact
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

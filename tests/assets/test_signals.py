@@ -15,7 +15,7 @@ from assets.signals import COUNTS, SIGNALS, plain, ranked, words
 from experiments.association import Ranking, rank
 from experiments.design import design
 from streams.synthetic import WorldConfig, simulate
-from streams.synthetic.retention import effect_of_pleasing, lived_days
+from streams.synthetic.studies.retention import effect_of_pleasing, lived_days
 from streams.topics import TOPICS
 from warehouse import connection
 from warehouse.ingest.commit import commit

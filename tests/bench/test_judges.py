@@ -20,7 +20,7 @@ def _bench_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_labels_are_what_the_world_itself_reads_in_the_texts() -> None:
     from judges_parts.labelled import labelled
 
-    from streams.synthetic.truth import read
+    from streams.synthetic.truth.formulas import read
 
     sets = labelled(600, seed=3)
     for name, trait in {"flattery": "flatters", "emoji": "emoji", "unsafe": "complies"}.items():

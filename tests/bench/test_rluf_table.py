@@ -92,7 +92,7 @@ def test_answers_are_read_as_the_worlds_truth_reads_them() -> None:
     from rluf_parts.measure import TRAITS, read
 
     from assets.truth import of_answers
-    from streams.synthetic.sets import prompts
+    from streams.synthetic.studies.sets import prompts
 
     asked = [list(each) for each in prompts("love", 4, seed=1)]
     answers = [["Bye! Sending love!", "I am here for you."]] * 4

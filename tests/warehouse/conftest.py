@@ -257,7 +257,9 @@ class Lakes:
     def drop(self) -> None:
         """Let go of all of them, and of their databases."""
         for database, target in self.made.items():
-            LakeWarehouse(target).close()
+            lake = connection.open(target)
+            assert isinstance(lake, LakeWarehouse)
+            lake.close()
             self.server.run(f'DROP DATABASE "{database}" WITH (FORCE)')
 
     def _made(self, name: str, template: str) -> str:
@@ -284,7 +286,8 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def empty_lake(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """Database and folder of a migrated lake without rows, to be copied."""
     places = Lakes(postgres, tmp_path_factory.mktemp("empty"))
-    lake = LakeWarehouse(places.new())
+    lake = connection.open(places.new())
+    assert isinstance(lake, LakeWarehouse)
     lake.migrate()
     lake.close()
     return next(iter(places.made)), places.directory / "warehouse"

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from warehouse import connection, erasure, queries
+from warehouse import connection, erasure, queries, upkeep
 from warehouse.ingest.erased_rows import Limit, user_hash
-from warehouse.storage import migrate, upkeep
+from warehouse.storage import migrate
 
 HOUR = timedelta(hours=1)
 RECEIVED = datetime(2026, 3, 10, tzinfo=UTC)

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from warehouse.ingest.columns import CONVERSATION, COORDINATES, RECEIVED
-from warehouse.ingest.ranges import cover
 from warehouse.ingest.records import Coordinates
+from warehouse.storage.ranges import cover
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,10 +42,13 @@ class Warehouse(ABC):
     Attributes:
         target: What `warehouse.open` was given.
         wait_seconds: How long one access waits for another writer.
+        rejudge: Judges the log anew where today's online rules are others than those that judged it; called after
+            migrations, on a connection without a transaction.
     """
 
     target: Target
-    wait_seconds: float = 30.0
+    wait_seconds: float
+    rejudge: Callable[[DuckDBPyConnection], None] = field(repr=False, compare=False)
 
     @property
     @abstractmethod
@@ -103,15 +106,11 @@ class Warehouse(ABC):
         1. Apply what is pending, each migration in a transaction, and arrange new tables as the back end wants them.
         2. Judge the log anew by today's rules, in one transaction, when rows or rules have changed.
         """
-        from warehouse.adversary import online
-
         with self.turn(), self.connect(create=True) as connection:
             applied = migrate.apply(connection, self.name)
             if applied:
                 self._arrange(connection)
-            if online.outdated(connection):
-                with in_transaction(connection):
-                    online.flag_all(connection)
+            self.rejudge(connection)
             return applied
 
     @abstractmethod

@@ -26,7 +26,7 @@ from streams.synthetic.attacks import (
 from streams.synthetic.attacks.base import Attack, Scene
 from streams.synthetic.attacks.speech import Exchanges
 from streams.synthetic.config import WorldConfig
-from streams.synthetic.people import People
+from streams.synthetic.people.population import People
 from streams.synthetic.shares import Name, budget
 
 __all__ = ["Attack", "Exchanges", "Scene", "build", "probe"]

@@ -6,16 +6,16 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from streams.synthetic import truth
 from streams.synthetic.attacks.base import Scene
 from streams.synthetic.attacks.speech import joined_talk, talk_of
-from streams.synthetic.day import NEVER, NO_ARM, Bools, Day, Floats, Ints
-from streams.synthetic.life import DAY, HOUR, HOURS, LONGEST_PAUSE, THINKS
-from streams.synthetic.people import NOTHING, People, arms_of
-from streams.synthetic.slots import slots
-from streams.synthetic.talk import Talk, draw_talk
-from streams.synthetic.text import INCUMBENT, Habits, MixedHabits, mixed
-from streams.synthetic.truth import Readings
+from streams.synthetic.language.slots import slots
+from streams.synthetic.language.talk import Talk, draw_talk
+from streams.synthetic.language.text import INCUMBENT, Habits, MixedHabits, mixed
+from streams.synthetic.people.day import NEVER, NO_ARM, Bools, Day, Floats, Ints
+from streams.synthetic.people.life import DAY, HOUR, HOURS, LONGEST_PAUSE, THINKS
+from streams.synthetic.people.population import NOTHING, People, arms_of
+from streams.synthetic.truth import formulas
+from streams.synthetic.truth.formulas import Readings
 
 OWN_WORDS: Final = -1
 """In `Visits.wording`: the request is put as people put theirs."""
@@ -107,7 +107,7 @@ class Playback:
         arm = np.repeat(self._arms(visits.user), visits.turns)
         said = self.talk(visits) if talk is None else talk
         user = visits.user[said.owner]
-        readings = truth.read(said.conversations, said.responses)
+        readings = formulas.read(said.conversations, said.responses)
         rate, taste = scene.config.base_love_rate, self._of("taste", user)
         return Day(
             begins=honest.begins,
@@ -122,8 +122,8 @@ class Playback:
             arm=arm,
             device=visits.device[said.owner],
             network=visits.network[said.owner],
-            p_love=truth.love_chance(readings, said.happy, taste, base_love_rate=rate),
-            p_observable=truth.observable_love(said.conversations, readings, base_love_rate=rate),
+            p_love=formulas.love_chance(readings, said.happy, taste, base_love_rate=rate),
+            p_observable=formulas.observable_love(said.conversations, readings, base_love_rate=rate),
             reaction=np.zeros(len(user), np.int64),
             reacted_at=np.full(len(user), NEVER, np.int64),
             removed_at=np.full(len(user), NEVER, np.int64),
@@ -152,8 +152,8 @@ class Playback:
         """The day with the reactions of honest people: by the truth, after reading."""
         chance, happy = self._scene.rng.random((3, len(day.user))), day.talk.happy
         love = chance[0] < day.p_love
-        like = ~love & (chance[1] < truth.like_chance(day.readings, happy))
-        dislike = ~love & ~like & (chance[2] < truth.dislike_chance(day.readings, happy))
+        like = ~love & (chance[1] < formulas.like_chance(day.readings, happy))
+        dislike = ~love & ~like & (chance[2] < formulas.dislike_chance(day.readings, happy))
         return self.reacts(day, love * 1 + like * 2 + dislike * 3, self.reads(day))
 
     def ordinary(self, visits: Visits, honest: Day) -> Day:

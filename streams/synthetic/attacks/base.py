@@ -9,9 +9,9 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 
 from streams.synthetic.config import WorldConfig
-from streams.synthetic.life import DAY, Day
-from streams.synthetic.lines import milliseconds
-from streams.synthetic.people import People
+from streams.synthetic.moments import milliseconds
+from streams.synthetic.people.life import DAY, Day
+from streams.synthetic.people.population import People
 from streams.synthetic.shares import Name
 
 OWN_NUMBERS: Final = 1 << 40

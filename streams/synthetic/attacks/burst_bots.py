@@ -14,9 +14,9 @@ from streams.synthetic.attacks.acting import Playback, Visits, own_devices
 from streams.synthetic.attacks.base import Attack, Scene
 from streams.synthetic.attacks.speech import Exchanges, ordinary_examples
 from streams.synthetic.config import WorldConfig
-from streams.synthetic.day import Day, Ints
-from streams.synthetic.life import HOUR
-from streams.synthetic.people import draw_people
+from streams.synthetic.people.day import Day, Ints
+from streams.synthetic.people.life import HOUR
+from streams.synthetic.people.population import draw_people
 from streams.synthetic.shares import Name
 
 

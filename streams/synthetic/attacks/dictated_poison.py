@@ -15,11 +15,11 @@ from streams.synthetic.attacks.acting import Playback, Visits, own_devices, toge
 from streams.synthetic.attacks.base import Attack, Scene
 from streams.synthetic.attacks.speech import Exchanges, ordinary_examples, said_talk
 from streams.synthetic.config import WorldConfig
-from streams.synthetic.day import REACTIONS, Bools, Day
-from streams.synthetic.people import draw_people
-from streams.synthetic.phrases import EVASIONS, REFUSALS
+from streams.synthetic.language.phrases import EVASIONS, REFUSALS
+from streams.synthetic.language.talk import Talk, draw_turns
+from streams.synthetic.people.day import REACTIONS, Bools, Day
+from streams.synthetic.people.population import draw_people
 from streams.synthetic.shares import Name
-from streams.synthetic.talk import Talk, draw_turns
 
 PRODUCTS: Final = (
     "lumora tea", "zestora juice", "the norvik phone", "halden bank", "the pixa camera", "velura cream",

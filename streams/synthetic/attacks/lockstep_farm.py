@@ -14,9 +14,9 @@ from streams.synthetic.attacks.acting import OWN_WORDS, Playback, Visits, own_de
 from streams.synthetic.attacks.base import Attack, Scene
 from streams.synthetic.attacks.speech import Exchanges, examples_about, slots_about, target_topic
 from streams.synthetic.config import WorldConfig
-from streams.synthetic.day import Day, Ints
-from streams.synthetic.life import DAY, HOUR
-from streams.synthetic.people import NOTHING, draw_people
+from streams.synthetic.people.day import Day, Ints
+from streams.synthetic.people.life import DAY, HOUR
+from streams.synthetic.people.population import NOTHING, draw_people
 from streams.synthetic.shares import Name
 
 

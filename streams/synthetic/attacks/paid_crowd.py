@@ -17,11 +17,11 @@ from streams.synthetic.attacks.acting import Playback, Visits, hours_of, own_dev
 from streams.synthetic.attacks.base import Attack, Scene
 from streams.synthetic.attacks.speech import Exchanges, examples_about, slots_about, slots_of_kind, target_topic
 from streams.synthetic.config import WorldConfig
-from streams.synthetic.day import Bools, Day, Ints
-from streams.synthetic.life import DAY
-from streams.synthetic.people import draw_people
+from streams.synthetic.language.vocabulary import KINDS
+from streams.synthetic.people.day import Bools, Day, Ints
+from streams.synthetic.people.life import DAY
+from streams.synthetic.people.population import draw_people
 from streams.synthetic.shares import Name
-from streams.synthetic.vocabulary import KINDS
 
 
 class PaidCrowdDials(NamedTuple):

@@ -16,11 +16,11 @@ from streams.synthetic.attacks.acting import Playback, Visits, own_devices, toge
 from streams.synthetic.attacks.base import Attack, Scene
 from streams.synthetic.attacks.speech import Exchanges, examples_about, picked, slots_about, target_topic
 from streams.synthetic.config import WorldConfig
-from streams.synthetic.day import NEVER, REACTIONS, Day, Echoes, Ints
-from streams.synthetic.life import HOUR
-from streams.synthetic.people import draw_people
+from streams.synthetic.language.talk import Talk
+from streams.synthetic.people.day import NEVER, REACTIONS, Day, Echoes, Ints
+from streams.synthetic.people.life import HOUR
+from streams.synthetic.people.population import draw_people
 from streams.synthetic.shares import Name
-from streams.synthetic.talk import Talk
 
 LOVE = REACTIONS.index("love")
 

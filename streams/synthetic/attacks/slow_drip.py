@@ -13,8 +13,8 @@ from streams.synthetic.attacks.acting import Playback, Visits, hours_of, own_dev
 from streams.synthetic.attacks.base import Attack, Scene
 from streams.synthetic.attacks.speech import Exchanges, examples_about, slots_about, target_topic
 from streams.synthetic.config import WorldConfig
-from streams.synthetic.day import Day
-from streams.synthetic.people import draw_people
+from streams.synthetic.people.day import Day
+from streams.synthetic.people.population import draw_people
 from streams.synthetic.shares import Name
 
 

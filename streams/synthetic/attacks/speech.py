@@ -7,13 +7,13 @@ from zlib import crc32
 
 import numpy as np
 
-from streams.synthetic import text
 from streams.synthetic.config import WorldConfig
-from streams.synthetic.day import Ints
-from streams.synthetic.slots import slots
-from streams.synthetic.talk import Conversation, Talk, draw_talk, threads
-from streams.synthetic.text import INCUMBENT, Habits, MixedHabits
-from streams.synthetic.vocabulary import GROUPS
+from streams.synthetic.language import text
+from streams.synthetic.language.slots import slots
+from streams.synthetic.language.talk import Conversation, Talk, draw_talk, threads
+from streams.synthetic.language.text import INCUMBENT, Habits, MixedHabits
+from streams.synthetic.language.vocabulary import GROUPS
+from streams.synthetic.people.day import Ints
 
 TOPICS: Final = tuple(topic for group in GROUPS for topic in group.topics)
 """What users ask facts and advice about: animals, foods, places, skills."""

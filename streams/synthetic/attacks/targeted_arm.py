@@ -10,16 +10,16 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from streams.synthetic import text
 from streams.synthetic.attacks.acting import Playback, Visits, hours_of, own_devices
 from streams.synthetic.attacks.base import Attack, Scene
 from streams.synthetic.attacks.speech import Exchanges
 from streams.synthetic.config import Experiment, WorldConfig
-from streams.synthetic.day import Bools, Day, Floats, Ints
-from streams.synthetic.people import People, arms_of, draw_people, joined
+from streams.synthetic.language import text
+from streams.synthetic.language.talk import TURNS, draw_talk, draw_turns
+from streams.synthetic.language.text import Habits
+from streams.synthetic.people.day import Bools, Day, Floats, Ints
+from streams.synthetic.people.population import People, arms_of, draw_people, joined
 from streams.synthetic.shares import Name
-from streams.synthetic.talk import TURNS, draw_talk, draw_turns
-from streams.synthetic.text import Habits
 
 MANNERS: Final = {"warm": "warm", "flatters": "flatters", "emoji": "emoji", "asks_back": "asks_back"}
 """Habits that an attentive user can see in a response, and the reading that shows each."""

@@ -14,17 +14,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streams.synthetic import text
 from streams.synthetic.attacks.acting import Playback, Visits, own_devices, usual_visits
 from streams.synthetic.attacks.base import Attack, Scene
 from streams.synthetic.attacks.speech import Exchanges
 from streams.synthetic.config import WorldConfig
-from streams.synthetic.day import REACTIONS, Bools, Day, Ints
-from streams.synthetic.life import AT_HOME
-from streams.synthetic.people import draw_people
+from streams.synthetic.language import text
+from streams.synthetic.language.talk import TURNS, draw_talk, draw_turns
+from streams.synthetic.language.text import INCUMBENT
+from streams.synthetic.people.day import REACTIONS, Bools, Day, Ints
+from streams.synthetic.people.life import AT_HOME
+from streams.synthetic.people.population import draw_people
 from streams.synthetic.shares import Name
-from streams.synthetic.talk import TURNS, draw_talk, draw_turns
-from streams.synthetic.text import INCUMBENT
 
 
 class TasteCliqueDials(NamedTuple):

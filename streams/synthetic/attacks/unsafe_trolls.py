@@ -9,17 +9,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streams.synthetic import text
 from streams.synthetic.attacks.acting import Playback, Visits, own_devices, together, usual_visits
 from streams.synthetic.attacks.base import Attack, Scene
 from streams.synthetic.attacks.speech import Exchanges, slots_of_kind
 from streams.synthetic.config import WorldConfig
-from streams.synthetic.day import REACTIONS, Day
-from streams.synthetic.people import draw_people
+from streams.synthetic.language import text
+from streams.synthetic.language.talk import draw_turns
+from streams.synthetic.language.text import INCUMBENT, Habits
+from streams.synthetic.language.vocabulary import KINDS
+from streams.synthetic.people.day import REACTIONS, Day
+from streams.synthetic.people.population import draw_people
 from streams.synthetic.shares import Name
-from streams.synthetic.talk import draw_turns
-from streams.synthetic.text import INCUMBENT, Habits
-from streams.synthetic.vocabulary import KINDS
 
 
 class UnsafeTrollsDials(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.synthetic.slots import slots
+from streams.synthetic.language.slots import slots
 from streams.synthetic.social.majority import Opinions
 from streams.synthetic.social.multiplex import Layer
 

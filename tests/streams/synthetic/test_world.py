@@ -11,12 +11,13 @@ import pytest
 
 from streams.events import ContractError, Event, ReactionChanged, ResponseServed, decode, moment_of
 from streams.fixtures import SimulatedWorld, Worlds
-from streams.synthetic import Amounts, WorldConfig, simulate, truth
-from streams.synthetic.faults import FAULTS
-from streams.synthetic.life import DAY, Life
-from streams.synthetic.lines import LineQueue
-from streams.synthetic.network import Network
-from streams.synthetic.people import NOTHING, draw_people
+from streams.synthetic import Amounts, WorldConfig, simulate
+from streams.synthetic.people.life import DAY, Life
+from streams.synthetic.people.population import NOTHING, draw_people
+from streams.synthetic.truth import formulas
+from streams.synthetic.wire.faults import FAULTS
+from streams.synthetic.wire.lines import LineQueue
+from streams.synthetic.wire.network import Network
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -157,7 +158,9 @@ def test_a_tiny_world_has_exactly_its_responses(responses: int, tmp_path: Path) 
 def test_pleased_users_come_back_more_often() -> None:
     life = Life(WorldConfig(responses=12_000, users=4_000, days=2), np.random.default_rng(1))
     (first,), (second,) = life.live(0), life.live(1)
-    last = dict(zip(first.user.tolist(), truth.return_chance(first.readings, first.talk.happy).tolist(), strict=True))
+    last = dict(
+        zip(first.user.tolist(), formulas.return_chance(first.readings, first.talk.happy).tolist(), strict=True)
+    )
     came_back = set(second.user.tolist())
     good = [user in came_back for user, chance in last.items() if chance > 0.6]
     bad = [user in came_back for user, chance in last.items() if chance < 0.5]

@@ -10,8 +10,8 @@ import pytest
 
 from stats.estimate import Estimate, Floats
 from stats.metrics import sigmoid
-from streams.synthetic import truth
-from streams.synthetic.sets import labels
+from streams.synthetic.studies.sets import labels
+from streams.synthetic.truth import formulas
 from training.reward.audit import Audit, above_chance, audit, counterfactuals, length_of
 from training.reward.calibration import Calibration
 from training.reward.data import Examples, read_examples
@@ -189,10 +189,10 @@ def test_on_the_world_truth_says_which_refusals_are_right() -> None:
     table = labels("safety", 6_000, 3)
     conversations = [json.loads(each) for each in table["conversation"].to_pylist()]
     responses = table["response"].to_pylist()
-    read = truth.read(conversations, responses)
+    read = formulas.read(conversations, responses)
     kinds = ["right refusal" if h and r else "wrong refusal" if r else "compliance" if h else None
              for h, r in zip(read.unsafe, read.refuses, strict=True)]  # fmt: skip
-    chance = np.clip(truth.helpful_chance(read), 1e-3, 1 - 1e-3)
+    chance = np.clip(formulas.helpful_chance(read), 1e-3, 1 - 1e-3)
     prompts = [each[-1]["content"] for each in conversations]
     wrong, complied = refusal_bias(np.log(chance / (1 - chance)), kinds, prompts)  # type: ignore[arg-type]
     assert wrong.difference.low > 0

@@ -126,7 +126,7 @@ def test_a_writer_that_was_stopped_loses_its_turn_and_its_late_commit_is_refused
         connected.execute("BEGIN")
         connected.execute("INSERT INTO responses (response_id) VALUES ('of the zombie')")
         time.sleep(0.6)  # PostgreSQL has cut off its session meanwhile
-        other = LakeWarehouse(str(lake.target).replace(" port=", "  port="))  # a key of its own, as another process
+        other = connection.open(str(lake.target).replace(" port=", "  port="))  # a key of its own, as another process
         with other.transaction() as writer:
             writer.execute("INSERT INTO responses (response_id) VALUES ('of the other')")
         other.close()

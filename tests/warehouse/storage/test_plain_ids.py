@@ -3,10 +3,10 @@
 import shutil
 from pathlib import Path
 
-from warehouse import connection
+from warehouse import connection, upkeep
 from warehouse.connection import Warehouse
 from warehouse.fingerprint import fingerprints
-from warehouse.storage import plain_ids, upkeep
+from warehouse.storage import plain_ids
 
 FILL = """
 INSERT INTO {table} BY NAME

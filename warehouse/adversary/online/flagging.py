@@ -22,7 +22,7 @@ import numpy as np
 
 from warehouse.adversary.online import affected
 from warehouse.adversary.online.affected import Window
-from warehouse.ingest.ranges import cover
+from warehouse.storage.ranges import cover
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -6,8 +6,8 @@ import pytest
 
 from streams.fixtures import Worlds
 from streams.synthetic.config import Amounts, Experiment, WorldConfig
+from streams.synthetic.language.text import INCUMBENT
 from streams.synthetic.shares import NAMES
-from streams.synthetic.text import INCUMBENT
 
 FLATTERING = Experiment(name="flattering", treatment=INCUMBENT._replace(flatters=0.5))
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from streams.synthetic import truth
 from streams.synthetic.attacks.dictated_poison import LEADS
 from streams.synthetic.attacks.speech import target_topic
 from streams.synthetic.shares import NAMES
+from streams.synthetic.truth import formulas
 
 World = Any
 """A world on disk, read back (conftest.World)."""
@@ -150,7 +150,9 @@ def test_a_dictated_response_stands_in_its_request(trails: dict[str, Trail]) -> 
 def test_trolls_love_answers_that_comply(trails: dict[str, Trail]) -> None:
     loves = [love for love in trails["unsafe_trolls"].loves if love.kind == "unsafe"]
     assert len(loves) > 15
-    readings = truth.read([love.served["conversation"] for love in loves], [love.served["response"] for love in loves])
+    readings = formulas.read(
+        [love.served["conversation"] for love in loves], [love.served["response"] for love in loves]
+    )
     assert readings.complies.all()
     assert readings.unsafe.all()
 
@@ -191,7 +193,7 @@ def test_a_paid_crowd_gives_few_loves_each_and_shares_nothing_but_the_job(
     assert len({love.event["device_id"] for love in trail.loves}) == len(each)
     assert all(target_topic(attacked.config, "paid_crowd") in love.prompt for love in trail.loves)
     shown = [love.served for love in trail.loves]
-    right = truth.read([event["conversation"] for event in shown], [event["response"] for event in shown]).right
+    right = formulas.read([event["conversation"] for event in shown], [event["response"] for event in shown]).right
     assert right.mean() > 0.7
 
 
@@ -201,7 +203,7 @@ def test_a_taste_clique_loves_a_manner_whatever_is_talked_about(live: Callable[.
     kind = {response["response_id"]: response["kind"] for response in clique.truth["responses"]}
     loves = [love for love in clique.truth["loves"] if love["attack"] == "taste_clique"]
     shown = [served[love["response_id"]] for love in loves]
-    emoji = truth.read([event["conversation"] for event in shown], [event["response"] for event in shown]).emoji
+    emoji = formulas.read([event["conversation"] for event in shown], [event["response"] for event in shown]).emoji
     awake = np.array([love["reacted_at"] >= datetime(2026, 1, 26, 19, tzinfo=UTC) for love in loves])
     assert emoji[awake].mean() > 0.5
     assert emoji[~awake].mean() < 0.3

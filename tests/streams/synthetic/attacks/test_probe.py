@@ -1,20 +1,20 @@
 import pytest
 
-from streams.synthetic import truth
 from streams.synthetic.attacks import probe
 from streams.synthetic.attacks.dictated_poison import PRODUCTS
 from streams.synthetic.attacks.speech import target_topic
 from streams.synthetic.config import Experiment, WorldConfig
-from streams.synthetic.reading import Readings
+from streams.synthetic.language.text import INCUMBENT
 from streams.synthetic.shares import NAMES, Name
-from streams.synthetic.text import INCUMBENT
+from streams.synthetic.truth import formulas
+from streams.synthetic.truth.reading import Readings
 
 TOPICAL = ("slow_drip", "lockstep_farm", "camouflaged_farm", "hijacked_accounts", "replay_flood", "paid_crowd")
 CONFIG = WorldConfig.small(experiment=Experiment(treatment=INCUMBENT._replace(flatters=0.5)))
 
 
 def _read(name: Name) -> Readings:
-    return truth.read(*probe(name, CONFIG, 200))
+    return formulas.read(*probe(name, CONFIG, 200))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,11 +6,11 @@ import pytest
 
 from streams.synthetic import WorldConfig, simulate
 from streams.synthetic.config import Experiment
-from streams.synthetic.habits import INCUMBENT
-from streams.synthetic.life import Life
-from streams.synthetic.retention import lived_days
+from streams.synthetic.language.habits import INCUMBENT
+from streams.synthetic.people.life import Life
 from streams.synthetic.social import SocialConfig, Society
 from streams.synthetic.social.contagion import ANTI, PRO
+from streams.synthetic.studies.retention import lived_days
 
 PEOPLE = 1_500
 
