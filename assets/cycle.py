@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from streams.whole_file import whole
+
 LAST = "report"
 """The stage with which a cycle ends."""
 Marker = Mapping[str, Any]
@@ -24,10 +26,8 @@ _MARKED = ("stage", "key", "parts", "version", "needs", "seconds", "finished_at"
 
 def write_json(file: Path, content: Any) -> None:
     """Write JSON whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f"{file.name}.part")
-    part.write_text(json.dumps(content, indent=1, default=_json))
-    part.replace(file)
+    with whole(file) as part:
+        part.write_text(json.dumps(content, indent=1, default=_json))
 
 
 def read_json(file: Path, *fields: str) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from tqdm import tqdm
 
+from streams import whole_file
+
 Content = TypeVar("Content")
 Report = TypeVar("Report", bound=BaseModel)
 _TORCH_CANNOT_WRITE = ("inline_container", "PytorchStreamWriter", "iostream error")
@@ -29,13 +31,8 @@ def whole(file: Path, write: Callable[[Path], object], what: str) -> None:
     Raises:
         OSError: What could not be written, the room that there is, and what to do.
     """
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
-    try:
-        with told(file.parent, what):
-            write(part)
-            part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+    with told(file.parent, what), whole_file.whole(file) as part:
+        write(part)
 
 
 def sha256(file: Path) -> str:

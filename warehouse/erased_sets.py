@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from streams.whole_file import whole
 from warehouse.training_set import (
     ERASED,
     EXAMPLES,
@@ -72,9 +73,8 @@ def without(directory: Path, gone: pa.Array) -> Manifest | None:
 def empty(directory: Path, replacement: Manifest | None) -> None:
     """Leave nothing in a set's directory but ERASED.json, which names its replacement."""
     note = {"replaced_by": replacement.hash[:12] if replacement else None, "erased_at": datetime.now(UTC).isoformat()}
-    part = directory / f".{ERASED}.part"
-    part.write_text(json.dumps(note, indent=2) + "\n")
-    part.replace(directory / ERASED)
+    with whole(directory / ERASED) as part:
+        part.write_text(json.dumps(note, indent=2) + "\n")
     clear(directory)
 
 

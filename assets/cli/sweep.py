@@ -9,6 +9,7 @@ import click
 
 from assets.cli import options
 from assets.cli.tables import table
+from streams.whole_file import whole
 
 if TYPE_CHECKING:
     from assets.report.schema import ReportPolicy
@@ -159,7 +160,6 @@ def _drawn(run: "Run") -> Path:
 
     place, image = run.cycle_directory / "front.png", pareto(run)
     assert image is not None  # a sweep has policies
-    part = place.with_name(f"{place.name}.part")
-    part.write_bytes(image)
-    part.replace(place)
+    with whole(place) as part:
+        part.write_bytes(image)
     return place

@@ -6,6 +6,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from streams.whole_file import whole
+
 BEYOND_REACH = (
     "the broker's log, until its retention has passed: copies that are read again are dropped by the user's hash",
     "backups, file-system snapshots and freed disk blocks, and of a lake PostgreSQL's write-ahead log",
@@ -35,11 +37,9 @@ def write(
 
     receipt = compose(user, requested_at, erasure.effects(target, user)._asdict(), done)
     receipt["earlier_receipts"] = len(erasure.receipts_of(target, user))  # the numbers of rows are of all of them
-    folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{user[:12]}-{datetime.now(UTC):%Y%m%dT%H%M%S}.json"
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(receipt, indent=1, default=str) + "\n")
-    part.replace(file)
+    with whole(file) as part:
+        part.write_text(json.dumps(receipt, indent=1, default=str) + "\n")
     erasure.finish(target, user, requested_at, receipt)
     return file
 

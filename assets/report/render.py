@@ -1,7 +1,6 @@
 """Writes a run's report: one HTML page that needs nothing beside it, and the same figures as JSON."""
 
 import base64
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ import msgspec
 from assets.report import adversary_words, group_plot, plots, typesetting, words
 from assets.report.schema import Report
 from assets.report.style import DENSITY
+from streams.whole_file import whole
 
 CAPTIONS = {
     "love_by_day": "Love rate of the log per day of serving, filtered, with a 95% band; what an A/B test of this run "
@@ -84,8 +84,9 @@ def write_report(
     page, values = render(report, figures, narrow=narrow), msgspec.json.format(msgspec.json.encode(report), indent=2)
     out_dir.mkdir(parents=True, exist_ok=True)
     written = Written(out_dir / "report.html", out_dir / "report.json")
-    _replace(written.html, page.encode())
-    _replace(written.json, values + b"\n")
+    for file, content in ((written.html, page.encode()), (written.json, values + b"\n")):
+        with whole(file) as part:
+            part.write_bytes(content)
     return written
 
 
@@ -166,9 +167,3 @@ def _address(name: str, content: bytes) -> str:
 def _width(content: bytes) -> int:
     """The image's width on the page: the pixels of its header, at the plots' density."""
     return round(int.from_bytes(content[16:20], "big") * 100 / DENSITY)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(content)
-    os.replace(part, path)

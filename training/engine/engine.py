@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
+from streams.whole_file import whole
 from training.disk import kept
 from training.engine.schedule import Course, Schedule, policy_course
 
@@ -155,10 +156,8 @@ class OneProcess:
             "chance": chance(self.device),
             "progress": dict(progress),
         }
-        directory.mkdir(parents=True, exist_ok=True)
-        part = directory / f"{STATE}.part"
-        write(content, part)
-        part.replace(directory / STATE)
+        with whole(directory / STATE) as part:
+            write(content, part)
 
     def load(self, directory: Path) -> dict[str, Any] | None:
         """Bring model, optimiser, schedule and chance to where `save` found them."""

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from streams.whole_file import whole
 from training.disk import dropped
 from training.engine.config import EngineConfig
 from training.engine.engine import chance, take_up, trained, write
@@ -307,8 +308,7 @@ def _forget(directory: Path, problem: str) -> None:
 
 def _publish(directory: Path, name: str) -> None:
     kept = _read_name(directory)
-    part = directory / f"{LATEST}.part"
-    part.write_text(name)
-    part.replace(directory / LATEST)
+    with whole(directory / LATEST) as part:
+        part.write_text(name)
     if kept is not None:
         shutil.rmtree(directory / kept, ignore_errors=True)

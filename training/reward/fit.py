@@ -13,6 +13,7 @@ import torch
 
 from stats.estimate import Floats
 from stats.metrics import log_loss
+from streams import whole_file
 from training.disk import kept
 from training.engine.engine import Engine, OneProcess, dealt, read_state, write
 from training.engine.finite_check import finite_loss
@@ -233,10 +234,8 @@ class RewardFit:
             if self.runner.rank == 0:
                 self.best = {key: value.detach().clone() for key, value in whole.state_dict().items()}
         if self.state is not None and self.runner.rank == 0:
-            self.state.mkdir(parents=True, exist_ok=True)
-            part = self.state / "best.pt.part"
-            write(self.best, part)
-            part.replace(self.state / "best.pt")
+            with whole_file.whole(self.state / "best.pt") as part:
+                write(self.best, part)
 
     def _keep(self, progress: dict[str, Any]) -> None:
         if self.state is not None:

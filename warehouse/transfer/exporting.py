@@ -17,6 +17,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from streams.whole_file import whole
 from warehouse import connection, maturity
 from warehouse.ingest.columns import CONTENT
 from warehouse.storage.transaction import WarehouseError
@@ -74,7 +75,7 @@ def export_events(target: Target, out: Path, *, progress: bool = True) -> Export
     writer = writers.get(out.suffix)
     if writer is None:
         raise WarehouseError(f"{out.name}: events are written as {', '.join(writers)}")
-    with connection.open(target).read() as reader, _whole(out) as part, writer(part) as write:
+    with connection.open(target).read() as reader, whole(out) as part, writer(part) as write:
         spans = _spans(reader)
         total = sum(span.rows for span in spans)
         with tqdm(total=total, desc="export", unit="event", disable=None if progress else True) as bar:
@@ -111,7 +112,7 @@ def export_table(
     source = _AT_A_MOMENT.get(table, table)
     for name, value in moment.items():
         source = source.replace(f"${name}", repr(value))
-    with connection.open(target).read() as reader, _whole(out) as part:
+    with connection.open(target).read() as reader, whole(out) as part:
         path = str(part).replace("'", "''")
         done = reader.execute(f"COPY (FROM {source}) TO '{path}' {formats[out.suffix]}").fetchone() or (0,)
     return Exported(int(done[0]))
@@ -154,18 +155,6 @@ def _line(event: Mapping[str, Any]) -> bytes:
 def _parquet(path: Path) -> Iterator[Callable[[pa.Table], None]]:
     with pq.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
         yield lambda events: writer.write_table(events.cast(_SCHEMA.remove_metadata()).cast(_SCHEMA))
-
-
-@contextmanager
-def _whole(out: Path) -> Iterator[Path]:
-    """A file beside `out` that takes its name when the block ends well."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.part")
-    try:
-        yield part
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 _TYPES = {name: dtype for kind in CONTENT.values() for name, dtype in kind.items() if name != "requested_at"}
