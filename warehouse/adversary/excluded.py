@@ -21,7 +21,7 @@ WEIGHED_DOWN: Final = "weighed down"
 """What takes loves out without a flag: the response was not the user's, or trust and the cap on influence."""
 SEVERAL: Final = "several rules"
 """Under which a user stands whom several rules flagged on the same day."""
-SQL: Final = Path(__file__).with_name("left_out.sql")
+SQL: Final = Path(__file__).with_name("excluded.sql")
 
 
 class LeftOut(NamedTuple):
