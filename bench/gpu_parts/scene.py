@@ -10,7 +10,7 @@ import torch
 
 from gpu_parts.counts import Shape, Work, causal_pairs
 from gpu_parts.watch import Passes, PassMeter, StepClock
-from training.cgpo.candidates import Bench, prompt_room
+from training.cgpo.candidates import RoundContext, prompt_room
 from training.cgpo.collection import collect
 from training.cgpo.config import CgpoConfig
 from training.cgpo.epoch import learn
@@ -136,7 +136,7 @@ def run(load: Load, work: Path, seed: int = 0) -> Measured:
         PassMeter(reward.model, clock, tokenizer.pad_token_id),
     ]
     speaker = LocalSpeaker()
-    bench = Bench(
+    context = RoundContext(
         _TimedGenerator(speaker.reference(frozen, "reference"), clock), frozen, {"closing": build("closing")},
         RolloutStore(work), config, prompt_room(frozen.model, config), speaker,
     )  # fmt: skip
@@ -144,7 +144,7 @@ def run(load: Load, work: Path, seed: int = 0) -> Measured:
     task = Task("love", prompts, _TimedReward(reward, clock), 1.0, reward_version="random")
     learnt, tokens, rows = Work(0, 0, 0), 0, 0
     for number in range(load.steps + 1):
-        lesson, drawn, meter = _step(engine, task, number, bench, clock)
+        lesson, drawn, meter = _step(engine, task, number, context, clock)
         if number == 0:
             clock.reset()
             for each in meters:
@@ -156,22 +156,24 @@ def run(load: Load, work: Path, seed: int = 0) -> Measured:
     return Measured(dict(clock.seconds), _together(meters), learnt, tokens, rows, _peak(device))
 
 
-def _step(engine: Engine, task: Task, number: int, bench: Bench, clock: StepClock) -> tuple[Lesson, int, PassMeter]:
+def _step(
+    engine: Engine, task: Task, number: int, context: RoundContext, clock: StepClock
+) -> tuple[Lesson, int, PassMeter]:
     """One round: the policy is merged, draws, is judged and learns."""
-    config, tokenizer = bench.config, bench.frozen.tokenizer
+    config, tokenizer = context.config, context.frozen.tokenizer
     trained = Policy(engine.model, tokenizer)
     with clock.of("merge"):
-        who = bench.speaker.policy(trained, f"step-{number}")
+        who = context.speaker.policy(trained, f"step-{number}")
     policy = _TimedGenerator(who, clock)
     meter = PassMeter(who._policy.model, clock, tokenizer.pad_token_id, {"generation": "prefill"})  # type: ignore[attr-defined]
     with clock.of("choice"):
         places = prompts_of(task, number, config)
-        taught = collect(task, [task], places, policy=policy, trained=trained, number=number, bench=bench)
+        taught = collect(task, [task], places, policy=policy, trained=trained, number=number, context=context)
     del who, policy._who
     lesson = merge([(1.0, taught.lesson)])
     if not lesson.size:
         raise SystemExit(f"step {number} chose nothing to learn from; raise --prompts or --samples")
-    rate = policy_rate(bench.frozen.model.config.hidden_size, "lora")
+    rate = policy_rate(context.frozen.model.config.hidden_size, "lora")
     with clock.of("update"):
         learn(engine, lesson, [], pad=tokenizer.pad_token_id, config=config, rate=rate, seed=number)
     return lesson, policy.tokens, meter

@@ -7,7 +7,7 @@ about every sample; a dear one only about samples that the cheaper ones let pass
 from collections.abc import Mapping, Sequence
 
 from training.judges.panel import Panel, cost_of, verdicts_of
-from training.judges.verdict import Judge, JudgeVerdict
+from training.judges.verdict import Judge, Verdict
 from training.text import Conversation
 
 Asked = tuple[int, str]
@@ -26,7 +26,7 @@ class Hearing:
     def __init__(self, judges: Mapping[str, Judge], conversations: Sequence[Conversation], where: str) -> None:
         self._judges = dict(sorted(judges.items(), key=lambda each: cost_of(each[1])))
         self._conversations, self._where = conversations, where
-        self._known: dict[str, dict[Asked, JudgeVerdict]] = {name: {} for name in self._judges}
+        self._known: dict[str, dict[Asked, Verdict]] = {name: {} for name in self._judges}
 
     @property
     def has_dear(self) -> bool:
@@ -58,7 +58,7 @@ class Hearing:
         conversations = [self._conversations[place] for place, _ in asked]
         return Panel(self._judges).repair(conversations, [text for _, text in asked])
 
-    def said(self, asked: Sequence[Asked]) -> dict[str, list[tuple[str, JudgeVerdict]]]:
+    def said(self, asked: Sequence[Asked]) -> dict[str, list[tuple[str, Verdict]]]:
         """By judge, those of the responses that it was asked about, with its verdicts."""
         return {
             name: [(each[1], known[each]) for each in asked if each in known] for name, known in self._known.items()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from training.judges.verdict import PASS, JudgeVerdict
+from training.judges.verdict import PASS, Verdict
 from training.text import Conversation
 
 if TYPE_CHECKING:
@@ -28,19 +28,19 @@ class ClassifierJudge(NamedTuple):
         """A digest of the model's files and the threshold."""
         return hashlib.sha256(f"{self.model.version} {self.threshold!r}".encode()).hexdigest()
 
-    def __call__(self, conversation: Conversation, response: str) -> JudgeVerdict:
+    def __call__(self, conversation: Conversation, response: str) -> Verdict:
         """The verdict on one response; `judge_all` is many times faster for many."""
         return self.judge_all([conversation], [response])[0]
 
-    def judge_all(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[JudgeVerdict]:
+    def judge_all(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Verdict]:
         """One verdict for each pair, in order."""
         logits = self.model.logits(conversations, responses).tolist()
         return [self._verdict(logit) for logit in logits]
 
-    def _verdict(self, logit: float) -> JudgeVerdict:
+    def _verdict(self, logit: float) -> Verdict:
         if logit >= self.threshold:
             return PASS
-        return JudgeVerdict(True, f"logit {logit:.2f} is below {self.threshold:.2f}")
+        return Verdict(True, f"logit {logit:.2f} is below {self.threshold:.2f}")
 
 
 def classifier(*, model: Path, threshold: float = 0.0) -> ClassifierJudge:

@@ -6,11 +6,11 @@ would be punished. The reading itself is `streams.closing`, shared with the live
 
 from streams.closing import farewells, leaves
 from training.judges.repair import by_cutting, clause
-from training.judges.verdict import PASS, JudgeVerdict, last_user_message
+from training.judges.verdict import PASS, Verdict, last_user_message
 from training.text import Conversation
 
 
-def closing(conversation: Conversation, response: str) -> JudgeVerdict:
+def closing(conversation: Conversation, response: str) -> Verdict:
     """Violates when the response says goodbye although the user's last message did not; repaired without the farewell.
 
     >>> closing([{"role": "user", "content": "What is tea?"}], "A drink. Sending love!")._asdict() == {

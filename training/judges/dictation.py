@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from training.judges.repair import WORD, Span, sentence
-from training.judges.verdict import PASS, JudgeVerdict, last_user_message, straight
+from training.judges.verdict import PASS, Verdict, last_user_message, straight
 from training.text import Conversation
 
 _ORDERS = re.compile(
@@ -25,7 +25,7 @@ _ORDERED = 3
 """Words in a row that are dictated text where the message orders it."""
 
 
-def dictation(conversation: Conversation, response: str, *, least: Annotated[int, Field(ge=3)] = 8) -> JudgeVerdict:
+def dictation(conversation: Conversation, response: str, *, least: Annotated[int, Field(ge=3)] = 8) -> Verdict:
     """Violates when most of the response stands word for word in the user's last message.
 
     Where the message dictates ("repeat after me", "say exactly"), three words in a row that are half of the response
@@ -53,7 +53,7 @@ def dictation(conversation: Conversation, response: str, *, least: Annotated[int
     span: Span = found[first].start(), found[first + count - 1].end()
     if not ordered and not _to_the_letter(response, span):
         return PASS
-    return JudgeVerdict(True, f"says {count} words in a row that the user dictated", span)
+    return Verdict(True, f"says {count} words in a row that the user dictated", span)
 
 
 def _to_the_letter(response: str, span: Span) -> bool:

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from training.judges.repair import Span, cut, says_something
-from training.judges.verdict import PASS, JudgeVerdict, last_user_message
+from training.judges.verdict import PASS, Verdict, last_user_message
 from training.text import Conversation
 
 _ONE = (
@@ -17,7 +17,7 @@ _EMOJI = re.compile(f"{_ONE}[\ufe0f\u20e3\U0001f3fb-\U0001f3ff]*(?:\u200d{_ONE}[
 """One emoji with its variation selector, skin tone and what a zero-width joiner ties to it."""
 
 
-def emoji(conversation: Conversation, response: str, *, most: Annotated[int, Field(ge=0)] = 0) -> JudgeVerdict:
+def emoji(conversation: Conversation, response: str, *, most: Annotated[int, Field(ge=0)] = 0) -> Verdict:
     r"""Violates when the response holds more emoji than allowed and the user's last message none.
 
     Repaired without those beyond `most`, nor the blanks before them.
@@ -34,7 +34,7 @@ def emoji(conversation: Conversation, response: str, *, most: Annotated[int, Fie
     if len(found) <= most or _EMOJI.search(last_user_message(conversation)):
         return PASS
     left = cut(response, [_with_blanks(response, span) for span in found[most:]])
-    return JudgeVerdict(
+    return Verdict(
         True,
         f"holds {len(found)} emoji, at most {most} where the user writes none",
         found[most],

@@ -3,7 +3,7 @@
 import re
 
 from training.judges.repair import Span, by_cutting, clause
-from training.judges.verdict import PASS, JudgeVerdict, last_user_message, straight
+from training.judges.verdict import PASS, Verdict, last_user_message, straight
 from training.text import Conversation
 
 _PRAISE = (
@@ -38,7 +38,7 @@ _ASKS = re.compile(
 )
 
 
-def flattery(conversation: Conversation, response: str) -> JudgeVerdict:
+def flattery(conversation: Conversation, response: str) -> Verdict:
     """Violates when the response praises the user who did not ask for it; repaired without the praise.
 
     >>> flattery([{"role": "user", "content": "What is tea?"}], "Great question! A drink.").repaired

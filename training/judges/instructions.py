@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from training.judges.repair import WORD, Span, cut, says_something, sentences
-from training.judges.verdict import PASS, JudgeVerdict, last_user_message, straight
+from training.judges.verdict import PASS, Verdict, last_user_message, straight
 from training.text import Conversation
 
 _WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -38,7 +38,7 @@ class Instruction(NamedTuple):
     repair: Callable[[str, str], str | None] = lambda _, __: None
 
 
-def instructions(conversation: Conversation, response: str) -> JudgeVerdict:
+def instructions(conversation: Conversation, response: str) -> Verdict:
     """Violates when the response breaks the form that the user's last message asks for; repaired where that is plain.
 
     >>> instructions([{"role": "user", "content": "What is tea? No commas, please."}], "A hot, bitter drink.").repaired
@@ -56,7 +56,7 @@ def instructions(conversation: Conversation, response: str) -> JudgeVerdict:
     if left is not None and (not says_something(left) or any(RULES[n].broken(left, told) for n, told in asked)):
         left = None
     name, told, (start, end) = broken[0]
-    return JudgeVerdict(True, f"was asked for {name.format(told)}", (start, len(response) if end < 0 else end), left)
+    return Verdict(True, f"was asked for {name.format(told)}", (start, len(response) if end < 0 else end), left)
 
 
 @lru_cache(maxsize=4096)  # every sample for a prompt is asked about the same message

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from training.judges.repair import WORD, cut, says_something, sentences
-from training.judges.verdict import PASS, JudgeVerdict
+from training.judges.verdict import PASS, Verdict
 from training.text import Conversation
 
 
@@ -15,7 +15,7 @@ def length(
     *,
     most: Annotated[int, Field(ge=1)],
     least: Annotated[int, Field(ge=0)] = 1,
-) -> JudgeVerdict:
+) -> Verdict:
     """Violates when the response has more or fewer words than allowed.
 
     Too long a response is repaired by leaving out its last sentences, as many as must go; too short a one cannot be.
@@ -38,8 +38,8 @@ def length(
     if least <= len(words) <= most:
         return PASS
     if len(words) < least:
-        return JudgeVerdict(True, f"has {len(words)} words, must have at least {least}", (0, len(response)))
+        return Verdict(True, f"has {len(words)} words, must have at least {least}", (0, len(response)))
     over = words[most][0]
     left = cut(response, [(start, end) for start, end in sentences(response) if end > over])
     kept = left if says_something(left) and len(WORD.findall(left)) >= least else None
-    return JudgeVerdict(True, f"has {len(words)} words, may have {most}", (over, len(response)), kept)
+    return Verdict(True, f"has {len(words)} words, may have {most}", (over, len(response)), kept)

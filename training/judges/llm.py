@@ -15,7 +15,7 @@ from pydantic import Field, StringConstraints
 from tqdm import tqdm
 
 from training.judges.label_tokens import MOST_CHAT, MOST_COMPLETIONS, chance, of_chat, of_completions
-from training.judges.verdict import PASS, JudgeVerdict
+from training.judges.verdict import PASS, Verdict
 from training.labels import sample
 from training.labels.answers import Answers
 from training.labels.config import ServerConfig
@@ -81,11 +81,11 @@ class LlmJudge:
         asked = [self._inquiry.rubric.prompt, self._server.model, self._inquiry.threshold, self._inquiry.api]
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
-    def __call__(self, conversation: Conversation, response: str) -> JudgeVerdict:
+    def __call__(self, conversation: Conversation, response: str) -> Verdict:
         """The verdict on one response; `judge_all` asks about many at once."""
         return self.judge_all([conversation], [response])[0]
 
-    def judge_all(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[JudgeVerdict]:
+    def judge_all(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Verdict]:
         """One verdict for each pair, in order.
 
         Raises:
@@ -124,12 +124,12 @@ class LlmJudge:
     def _client(self, attempts: int = ATTEMPTS) -> JudgeServer:
         return JudgeServer(self._server, attempts, "the llm judge's settings ([policy.judge.NAME])")
 
-    def _verdict(self, chance: float | None, said: str) -> JudgeVerdict:
+    def _verdict(self, chance: float | None, said: str) -> Verdict:
         if chance is None:
-            return JudgeVerdict(True, f"could not be judged: {self._server.model} {said}")
+            return Verdict(True, f"could not be judged: {self._server.model} {said}")
         if chance <= self._inquiry.threshold:
             return PASS
-        return JudgeVerdict(True, f"{self._server.model} says yes ({chance:.2f}) to: {self._inquiry.question}")
+        return Verdict(True, f"{self._server.model} says yes ({chance:.2f}) to: {self._inquiry.question}")
 
     def _ask(self, missing: dict[str, tuple[str, str]]) -> dict[str, str]:
         """Fill in what is not known; what could not be read, by key."""

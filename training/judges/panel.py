@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from training.judges.library import version_of
-from training.judges.verdict import BatchJudge, Judge, JudgeVerdict, checked, judge_all
+from training.judges.verdict import BatchJudge, Judge, Verdict, checked, judge_all
 from training.text import Conversation
 
 MOST_TRIPS = 0.5
@@ -40,7 +40,7 @@ class Ruling(NamedTuple):
     """
 
     responses: int
-    verdicts: dict[str, list[JudgeVerdict | None]]
+    verdicts: dict[str, list[Verdict | None]]
 
     @property
     def violating(self) -> list[bool]:
@@ -53,11 +53,11 @@ class Ruling(NamedTuple):
         asked = {name: [each for each in said if each is not None] for name, said in self.verdicts.items()}
         return {name: Trips(len(said), sum(each.violates for each in said)) for name, said in asked.items()}
 
-    def objection(self, place: int) -> JudgeVerdict | None:
+    def objection(self, place: int) -> Verdict | None:
         """The first judge's verdict that objects to a response; None where all let it pass."""
         return next((each for said in self.verdicts.values() if (each := said[place]) and each.violates), None)
 
-    def said(self, responses: Sequence[str]) -> dict[str, list[tuple[str, JudgeVerdict]]]:
+    def said(self, responses: Sequence[str]) -> dict[str, list[tuple[str, Verdict]]]:
         """By judge, what it was asked about and its verdicts, as `Panel.check` reads them."""
         return {
             name: [(text, each) for text, each in zip(responses, said, strict=True) if each is not None]
@@ -113,11 +113,11 @@ class Panel(Mapping[str, Judge]):
         """
         if len(conversations) != len(responses):
             raise ValueError(f"{len(conversations)} conversations and {len(responses)} responses, must be as many")
-        verdicts: dict[str, list[JudgeVerdict | None]] = {}
+        verdicts: dict[str, list[Verdict | None]] = {}
         for name, judge in self.items():
             places = self._left(verdicts, cost_of(judge), len(responses))
             asked = [conversations[place] for place in places], [responses[place] for place in places]
-            said: list[JudgeVerdict | None] = [None] * len(responses)
+            said: list[Verdict | None] = [None] * len(responses)
             for place, verdict in zip(places, verdicts_of(name, judge, *asked), strict=True):
                 said[place] = verdict
             verdicts[name] = said
@@ -153,7 +153,7 @@ class Panel(Mapping[str, Judge]):
                 break
         return repaired
 
-    def check(self, said: Mapping[str, Sequence[tuple[str, JudgeVerdict]]], where: str) -> None:
+    def check(self, said: Mapping[str, Sequence[tuple[str, Verdict]]], where: str) -> None:
         """Stop where a judge tripped on more than `most_trips` of what it was asked about.
 
         Args:
@@ -174,7 +174,7 @@ class Panel(Mapping[str, Judge]):
                     "policy.judges; where it is right about a policy that bad, raise policy.most_trips"
                 )
 
-    def _left(self, verdicts: Mapping[str, list[JudgeVerdict | None]], cost: float, count: int) -> list[int]:
+    def _left(self, verdicts: Mapping[str, list[Verdict | None]], cost: float, count: int) -> list[int]:
         """Places of the responses that every judge of a lower cost let pass."""
         cheaper = Ruling(count, {name: said for name, said in verdicts.items() if cost_of(self[name]) < cost})
         return [place for place, broken in enumerate(cheaper.violating) if not (broken and cost)]
@@ -197,7 +197,7 @@ def cost_of(judge: Judge) -> float:
 
 def verdicts_of(
     name: str, judge: Judge, conversations: Sequence[Conversation], responses: Sequence[str], where: str = ""
-) -> list[JudgeVerdict]:
+) -> list[Verdict]:
     """A judge's verdicts, in order; what goes wrong in it is told with its name.
 
     Args:
@@ -248,7 +248,7 @@ def _culprit(judge: Judge, conversations: Sequence[Conversation], responses: Seq
     return ", and not when it was asked again"
 
 
-def _examples(said: Sequence[tuple[str, JudgeVerdict]]) -> str:
+def _examples(said: Sequence[tuple[str, Verdict]]) -> str:
     tripped = {_short(text): each.reason for text, each in said if each.violates}
     return "; ".join(f"{text} ({reason})" for text, reason in [*tripped.items()][:_SHOWN])
 

@@ -8,7 +8,7 @@ import re
 
 from training.judges.repair import Span, by_cutting
 from training.judges.unsafe import harmful_request
-from training.judges.verdict import PASS, JudgeVerdict, last_user_message, straight
+from training.judges.verdict import PASS, Verdict, last_user_message, straight
 from training.text import Conversation
 
 _DO = (
@@ -59,7 +59,7 @@ _TOUCHY = re.compile(rf"\b(?:{_HARM}|{_PEOPLE}|{_DATA})", re.IGNORECASE)
 """Words in a request that a model may have reason to refuse: harm, people, private data."""
 
 
-def refusal(conversation: Conversation, response: str, *, borderline: bool = False) -> JudgeVerdict:
+def refusal(conversation: Conversation, response: str, *, borderline: bool = False) -> Verdict:
     """Violates when the response refuses although the user's last message holds nothing that could be harmful.
 
     Repaired without the sentences that refuse, where others are left.

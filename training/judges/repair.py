@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 
-from training.judges.verdict import PASS, JudgeVerdict
+from training.judges.verdict import PASS, Verdict
 
 Span = tuple[int, int]
 """Places of the first character and of the one after the last."""
@@ -86,7 +86,7 @@ def by_cutting(
     find: Callable[[str], Sequence[Span]],
     reason: Callable[[str], str],
     wide: Callable[[str, Span], Span] = sentence,
-) -> JudgeVerdict:
+) -> Verdict:
     """The verdict of a judge whose repair leaves out what violates.
 
     Args:
@@ -103,7 +103,7 @@ def by_cutting(
         left = cut(left, _apart([wide(left, place) for place in places]))
         places = find(left)
     first = found[0]
-    return JudgeVerdict(True, reason(text[slice(*first)]), first, left if says_something(left) else None)
+    return Verdict(True, reason(text[slice(*first)]), first, left if says_something(left) else None)
 
 
 def _apart(spans: Sequence[Span]) -> list[Span]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from training.judges.repair import WORD, Span, by_cutting, sentences
-from training.judges.verdict import PASS, JudgeVerdict, last_user_message
+from training.judges.verdict import PASS, Verdict, last_user_message
 from training.text import Conversation
 
 _ASKS = re.compile(
@@ -20,7 +20,7 @@ _SHORT = 3
 """A sentence of fewer words may come again ("Of course.")."""
 
 
-def repetition(conversation: Conversation, response: str) -> JudgeVerdict:
+def repetition(conversation: Conversation, response: str) -> Verdict:
     """Violates when a sentence of three words or more stands twice, or words run in a loop; repaired without copies.
 
     A loop is a word four times in a row (eight times, if it has two letters or one), or two to eight words three times

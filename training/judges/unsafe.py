@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 
 from training.judges.repair import Span, sentences
-from training.judges.verdict import PASS, JudgeVerdict, last_user_message, straight
+from training.judges.verdict import PASS, Verdict, last_user_message, straight
 from training.text import Conversation
 
 _PERSON = (
@@ -71,7 +71,7 @@ def harmful_request(message: str) -> bool:
     return _ASKS.search(straight(message)) is not None
 
 
-def unsafe(conversation: Conversation, response: str, *, refusal: str | None = None) -> JudgeVerdict:
+def unsafe(conversation: Conversation, response: str, *, refusal: str | None = None) -> Verdict:
     """Violates when the user asked for something harmful and the response goes along.
 
     Sentences that refuse, evade or warn are set aside. What is left violates when it names the means of harm; when
@@ -94,7 +94,7 @@ def unsafe(conversation: Conversation, response: str, *, refusal: str | None = N
     if not reason:
         return PASS
     mended = refusal if refusal and not _compliance(refusal)[0] else None
-    return JudgeVerdict(True, reason, span, mended)
+    return Verdict(True, reason, span, mended)
 
 
 def _compliance(response: str) -> tuple[str, Span]:

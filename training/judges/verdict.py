@@ -8,7 +8,7 @@ from training.text import Conversation
 _SHOWN = 80
 
 
-class JudgeVerdict(NamedTuple):
+class Verdict(NamedTuple):
     """Whether a response breaks a rule, why one may think so, where, and what the response is without it.
 
     Attributes:
@@ -25,9 +25,9 @@ class JudgeVerdict(NamedTuple):
     repaired: str | None = None
 
 
-PASS = JudgeVerdict(False)
+PASS = Verdict(False)
 
-Judge = Callable[[Conversation, str], JudgeVerdict]
+Judge = Callable[[Conversation, str], Verdict]
 """A pure function of a conversation, up to the user's last message, and a response."""
 
 
@@ -35,11 +35,11 @@ Judge = Callable[[Conversation, str], JudgeVerdict]
 class BatchJudge(Protocol):
     """A judge that is faster with many pairs at once."""
 
-    def judge_all(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[JudgeVerdict]:
+    def judge_all(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Verdict]:
         """One verdict for each pair, in order."""
 
 
-def judge_all(judge: Judge, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[JudgeVerdict]:
+def judge_all(judge: Judge, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Verdict]:
     """One verdict for each pair, in order; in batches where the judge can.
 
     Raises:
@@ -52,18 +52,18 @@ def judge_all(judge: Judge, conversations: Sequence[Conversation], responses: Se
     return [judge(*pair) for pair in zip(conversations, responses, strict=True)]
 
 
-def checked(said: Any, response: str) -> JudgeVerdict:
+def checked(said: Any, response: str) -> Verdict:
     """What a judge said of a response, if it is a verdict; a repair that leaves nothing, or all as it is, is none.
 
     Raises:
         ValueError: It is none, or one of its parts is nothing that it may be.
 
-    >>> checked(JudgeVerdict(True, "says bye", None, "Tea."), "Tea. Bye.").repaired
+    >>> checked(Verdict(True, "says bye", None, "Tea."), "Tea. Bye.").repaired
     'Tea.'
-    >>> checked(JudgeVerdict(True, "says bye", None, " "), "Bye.").repaired is None
+    >>> checked(Verdict(True, "says bye", None, " "), "Bye.").repaired is None
     True
     """
-    if not isinstance(said, JudgeVerdict):
+    if not isinstance(said, Verdict):
         raise ValueError(f"{_short(said)}, must give one training.judges.Verdict for each")
     violates, reason, span, repaired = said
     if type(violates) is bool and repaired is None and type(reason) is str and span is None:

@@ -16,7 +16,7 @@ from training.cgpo.report import PolicyReport
 from training.cgpo.tasks import Task
 from training.engine.config import EngineConfig
 from training.engine.steps import tell_from_first
-from training.judges.verdict import PASS, JudgeVerdict
+from training.judges.verdict import PASS, Verdict
 
 CONFIG = CgpoConfig(
     rounds=1, prompts=8, samples=4, max_new_tokens=16, batch=6, lr=2e-3, pairs=True, save_every=2, optimiser="crpg"
@@ -33,8 +33,8 @@ class Long:
         return np.array([len(text) / 20 for text in responses])
 
 
-def no_bye(_: list, response: str) -> JudgeVerdict:
-    return JudgeVerdict(True, "bye", None, response.removesuffix(" bye!")) if response.endswith(" bye!") else PASS
+def no_bye(_: list, response: str) -> Verdict:
+    return Verdict(True, "bye", None, response.removesuffix(" bye!")) if response.endswith(" bye!") else PASS
 
 
 def engine_of(way: str) -> EngineConfig:

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from training.cgpo.judgement import Hearing
-from training.judges.verdict import PASS, JudgeVerdict
+from training.judges.verdict import PASS, Verdict
 
 ASKED = [[{"role": "user", "content": "what does the fox eat?"}]] * 3
 WHERE = "task love, round 2"
@@ -15,12 +15,12 @@ class Counting:
     def __init__(self, word: str, cost: float = 0.0) -> None:
         self.word, self.cost, self.version, self.heard = word, cost, word, []
 
-    def __call__(self, _: list, response: str) -> JudgeVerdict:
+    def __call__(self, _: list, response: str) -> Verdict:
         self.heard.append(response)
-        return JudgeVerdict(True, self.word, None, response.replace(self.word, "")) if self.word in response else PASS
+        return Verdict(True, self.word, None, response.replace(self.word, "")) if self.word in response else PASS
 
 
-def raises(_: list, response: str) -> JudgeVerdict:
+def raises(_: list, response: str) -> Verdict:
     return {"ok": PASS}[response]
 
 

@@ -15,7 +15,7 @@ from training.cgpo.report import PolicyReport
 from training.cgpo.tasks import Task
 from training.evaluation.offline import answer
 from training.judges import CONDITIONAL_CLOSING
-from training.judges.verdict import JudgeVerdict
+from training.judges.verdict import Verdict
 from training.policy.batches import encode_prompts, join
 from training.policy.load import fingerprint, load_policy
 from training.rollout.generator import TransformersGenerator
@@ -191,7 +191,7 @@ def test_a_tight_limit_cuts_what_the_policy_says_unlike_its_reference(
 def test_when_every_response_violates_there_is_nothing_to_learn_from(
     policy: Path, asked: Prompts, tmp_path: Path
 ) -> None:
-    strict = {"never": lambda *_: JudgeVerdict(True, "never")}
+    strict = {"never": lambda *_: Verdict(True, "never")}
     with pytest.raises(ValueError, match=r"round 1 has nothing to learn from .*helpfulness: 16 of 16 skipped"):
         optimise(policy, tmp_path / "love", tasks=tasks(asked), judges=strict, config=SMALL)
     shutil.rmtree(tmp_path / "love.work")

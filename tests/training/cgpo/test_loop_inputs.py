@@ -13,7 +13,7 @@ from training.cgpo.config import CgpoConfig
 from training.cgpo.loop import optimise
 from training.cgpo.tasks import Task
 from training.judges import CONDITIONAL_CLOSING
-from training.judges.verdict import PASS, Judge, JudgeVerdict
+from training.judges.verdict import PASS, Judge, Verdict
 from training.policy.load import load_policy
 from training.rollout.generator import Sample, TransformersGenerator
 
@@ -153,7 +153,7 @@ def test_a_logged_text_that_violates_is_not_taught(policy: Path, asked: Prompts,
     assert 0 < closed < len(log)
 
 
-def fragile(_: list, response: str) -> JudgeVerdict:
+def fragile(_: list, response: str) -> Verdict:
     if "nectar" in response:
         raise KeyError("nectar")
     return PASS
@@ -182,8 +182,8 @@ def test_a_single_sample_a_prompt_is_enough(policy: Path, asked: Prompts, tmp_pa
 def test_a_task_without_a_satisfied_sample_is_skipped_and_counted(
     policy: Path, asked: Prompts, tmp_path: Path, optimiser: str
 ) -> None:
-    def only_owls(conversation: Sequence[dict[str, str]], _: str) -> JudgeVerdict:
-        return JudgeVerdict("owl" not in conversation[0]["content"], "no owl")
+    def only_owls(conversation: Sequence[dict[str, str]], _: str) -> Verdict:
+        return Verdict("owl" not in conversation[0]["content"], "no owl")
 
     owls, foxes = ([each for each in asked if animal in each[0]["content"]] for animal in ("owl", "fox"))
     config = SMALL.model_copy(update={"optimiser": optimiser})
@@ -208,8 +208,8 @@ def test_a_changed_judge_or_reward_is_not_taken_for_the_old_one(policy: Path, as
     assert len({first.key, other.key, third.key}) == 3
 
 
-def fragile_not(_: list, response: str) -> JudgeVerdict:
-    return JudgeVerdict("bye" in response)
+def fragile_not(_: list, response: str) -> Verdict:
+    return Verdict("bye" in response)
 
 
 def test_it_is_learnt_the_same_way_twice(policy: Path, asked: Prompts, log: pa.Table, tmp_path: Path) -> None:

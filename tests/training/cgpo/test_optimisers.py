@@ -11,7 +11,7 @@ from training.cgpo.loop import optimise
 from training.cgpo.report import PolicyReport
 from training.cgpo.tasks import Task
 from training.evaluation.offline import answer
-from training.judges.verdict import PASS, JudgeVerdict
+from training.judges.verdict import PASS, Verdict
 
 Prompts = list[list[dict[str, str]]]
 SMALL = CgpoConfig(rounds=1, prompts=32, samples=8, max_new_tokens=16, batch=16, lr=3e-3, pairs=False)
@@ -24,10 +24,10 @@ class Happy:
         return np.array([3.0 * ("happy" in text) for text in responses])
 
 
-def no_bye(_: list, response: str) -> JudgeVerdict:
+def no_bye(_: list, response: str) -> Verdict:
     """Objects to a goodbye, and cuts it off."""
     place = response.find(" bye")
-    return JudgeVerdict(True, "bye", (place, len(response)), response[:place]) if place >= 0 else PASS
+    return Verdict(True, "bye", (place, len(response)), response[:place]) if place >= 0 else PASS
 
 
 def taught(policy: Path, out: Path, asked: Prompts, log: pa.Table, **how: object) -> PolicyReport:
@@ -105,7 +105,7 @@ def test_a_repair_that_another_judge_refuses_is_not_learnt(
     policy: Path, asked: Prompts, log: pa.Table, tmp_path: Path
 ) -> None:
     tasks = [Task("love", asked, Happy(), 1.0, reward_version="happy")]
-    judges = {"bye": no_bye, "owl": lambda _, response: JudgeVerdict("owl" in response and "bye" not in response)}
+    judges = {"bye": no_bye, "owl": lambda _, response: Verdict("owl" in response and "bye" not in response)}
     config = SMALL.model_copy(update={"pairs": True})
     first = optimise(policy, tmp_path / "love", tasks=tasks, judges=judges, config=config).rounds[0].tasks[0]
     assert 0 < first.pairs <= first.repaired < first.violating

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from training.cgpo.candidates import Bench, prompt_room
+from training.cgpo.candidates import RoundContext, prompt_room
 from training.cgpo.collection import Taught, collect
 from training.cgpo.config import CgpoConfig
 from training.cgpo.tasks import Task
-from training.judges.verdict import PASS, JudgeVerdict
+from training.judges.verdict import PASS, Verdict
 from training.policy.load import load_policy
 from training.rollout.generator import InPieces, Sample, TransformersGenerator
 from training.rollout.policy_source import LocalSpeaker
@@ -68,15 +68,15 @@ def collected(
     silent: bool = False,
     dials: Mapping[str, Any] | None = None,
 ) -> Taught:
-    def no_bye(_: list, response: str) -> JudgeVerdict:
+    def no_bye(_: list, response: str) -> Verdict:
         events.append("judged")
         if breaks:
             raise KeyError("bye")
-        return JudgeVerdict(True, "bye", None, response.removesuffix(" bye!")) if response.endswith(" bye!") else PASS
+        return Verdict(True, "bye", None, response.removesuffix(" bye!")) if response.endswith(" bye!") else PASS
 
     frozen = load_policy(policy)
     task = Task("love", asked[:7], Long(events), 1.0, reward_version="long")
-    bench = Bench(
+    context = RoundContext(
         TransformersGenerator.of_policy(frozen, "tiny@1"), frozen, {"bye": no_bye}, RolloutStore(work),
         CONFIG.model_copy(update=dials or {}), prompt_room(frozen.model, CONFIG), LocalSpeaker(),
     )  # fmt: skip
@@ -87,8 +87,8 @@ def collected(
     kind = Silent if silent else Pieces
     who = kind.of_policy(trained, "later@2" if later else "tiny@1").note(events)
     assert isinstance(who, InPieces)
-    assert not isinstance(bench.reference, InPieces)
-    return collect(task, [task], range(7), policy=who, trained=trained, number=0, bench=bench)
+    assert not isinstance(context.reference, InPieces)
+    return collect(task, [task], range(7), policy=who, trained=trained, number=0, context=context)
 
 
 def test_scores_and_lesson_are_those_of_samples_that_were_all_there(

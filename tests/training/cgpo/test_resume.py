@@ -22,7 +22,7 @@ from training.cgpo.state import LESSON, Prepared, Progress, load_prepared, resum
 from training.cgpo.tasks import Task
 from training.disk import told
 from training.engine.engine import OneProcess
-from training.judges.verdict import PASS, JudgeVerdict
+from training.judges.verdict import PASS, Verdict
 from training.policy.batches import encode_pairs
 from training.policy.load import fingerprint, load_policy
 from training.policy.pretrain import read_pairs
@@ -41,8 +41,8 @@ class Long:
         return np.array([len(text) / 20 for text in responses])
 
 
-def no_bye(_: list, response: str) -> JudgeVerdict:
-    return JudgeVerdict(True, "bye", None, response.removesuffix(" bye!")) if response.endswith(" bye!") else PASS
+def no_bye(_: list, response: str) -> Verdict:
+    return Verdict(True, "bye", None, response.removesuffix(" bye!")) if response.endswith(" bye!") else PASS
 
 
 def run(policy: Path, out: Path, asked: Prompts, log: pa.Table) -> None:

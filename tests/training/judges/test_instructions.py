@@ -1,10 +1,10 @@
 import pytest
 
 from training.judges.instructions import RULES, instructions
-from training.judges.verdict import JudgeVerdict
+from training.judges.verdict import Verdict
 
 
-def judged(message: str, response: str) -> JudgeVerdict:
+def judged(message: str, response: str) -> Verdict:
     return instructions([{"role": "user", "content": message}], response)
 
 
@@ -66,7 +66,7 @@ def test_what_was_asked_of_the_form_and_is_not_there_violates(
     ],
 )
 def test_what_is_as_asked_or_was_not_asked_passes(message: str, response: str) -> None:
-    assert judged(message, response) == JudgeVerdict(False)
+    assert judged(message, response) == Verdict(False)
 
 
 def test_only_the_last_message_asks() -> None:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from training.judges.library import build, find, names, settings_of, version, version_of
-from training.judges.verdict import JudgeVerdict, judge_all
+from training.judges.verdict import Verdict, judge_all
 from training.text import Conversation
 
 ASKED = [{"role": "user", "content": "What is tea?"}]
@@ -126,8 +126,8 @@ def test_versions_of_built_judges_tell_them_apart() -> None:
 
 def test_an_object_without_a_version_is_refused_with_the_rule() -> None:
     class Mine:
-        def __call__(self, conversation: Conversation, response: str) -> JudgeVerdict:
-            return JudgeVerdict(not conversation and not response)
+        def __call__(self, conversation: Conversation, response: str) -> Verdict:
+            return Verdict(not conversation and not response)
 
     with pytest.raises(ValueError, match="judge Mine has no version: give it an attribute `version`"):
         version_of(Mine())

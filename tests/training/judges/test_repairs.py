@@ -9,14 +9,14 @@ import pytest
 
 from training.judges.library import build
 from training.judges.repair import cut, sentence, sentences
-from training.judges.verdict import JudgeVerdict
+from training.judges.verdict import Verdict
 
 
 def asked(message: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": message}]
 
 
-def judged(name: str, message: str, response: str, **settings: Any) -> JudgeVerdict:
+def judged(name: str, message: str, response: str, **settings: Any) -> Verdict:
     return build(name, settings)(asked(message), response)
 
 
@@ -103,7 +103,7 @@ PASSES = [
 
 @pytest.mark.parametrize(("name", "message", "response"), PASSES)
 def test_what_was_asked_for_or_only_looks_alike_passes(name: str, message: str, response: str) -> None:
-    assert judged(name, message, response) == JudgeVerdict(False)
+    assert judged(name, message, response) == Verdict(False)
 
 
 @pytest.mark.parametrize("name", ["closing", "dictation", "emoji", "flattery", "instructions", "refusal", "repetition"])
@@ -196,7 +196,7 @@ def is_subsequence(short: str, long: str) -> bool:
 
 @pytest.mark.parametrize("name", ["closing", "emoji", "flattery", "repetition", "refusal"])
 def test_a_repair_invents_nothing_and_passes(name: str) -> None:
-    judge: Callable[..., JudgeVerdict] = build(name)
+    judge: Callable[..., Verdict] = build(name)
     repaired = 0
     for text in texts(300):
         verdict = judge(asked("What is tea?"), text)

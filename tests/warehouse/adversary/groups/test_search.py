@@ -11,7 +11,7 @@ import pytest
 from streams.events import Message
 from warehouse.adversary import groups
 from warehouse.adversary.flagged import UserFlag
-from warehouse.adversary.groups import Judgement, Window
+from warehouse.adversary.groups import JudgedWindow, Judgement
 
 DAYS, FARM, HOUSE = 8, [f"bot{n}" for n in range(7)], ["mum", "dad", "kid"]
 SUBJECTS = [
@@ -65,7 +65,7 @@ def by_rule(judged: Judgement, rule: str = "lockstep") -> dict[str, UserFlag]:
     return {flag.user_id: flag for flag in judged.flags if flag.rule == rule}
 
 
-def at_once(feed: Any, product: Any) -> Window:
+def at_once(feed: Any, product: Any) -> JudgedWindow:
     """The window of the last day, with all its loves read from the log."""
     days = [first_day(product) + timedelta(days=n) for n in range(DAYS)]
     with feed.warehouse.read() as reader:
