@@ -19,7 +19,7 @@ from warehouse.adversary import online
 from warehouse.ingest.columns import COORDINATES
 from warehouse.ingest.commit import store
 from warehouse.ingest.decoding import decode_batch
-from warehouse.ingest.erased_rows import MOMENTS, SALT, Limit, forget, letters_naming, settle, user_hash
+from warehouse.ingest.erased_rows import SALT, Limit, changed, count_erased, forget, letters_naming, user_hash
 from warehouse.ingest.owners import users_of
 from warehouse.ingest.records import Record
 from warehouse.storage import migrate
@@ -138,10 +138,9 @@ def forget_pending(target: Target) -> dict[str, int]:
         if not requests:
             return {}
         removed = forget(writer, requests)
-        for name in MOMENTS:
-            writer.register(f"new_{name}", removed.rows[name])
-        online.flag(writer)
-        settle(writer, removed)
+        with changed(writer, {}, removed) as change:
+            online.flag(writer, change)
+        count_erased(writer, removed)
     return removed.counts()
 
 

@@ -81,13 +81,14 @@ def store(connection: DuckDBPyConnection, batch: Batch) -> Committed:
     """Steps 2 to 4 of `commit` without dead letters and positions, inside a transaction of the caller."""
     done = Committed(dead=list(batch.dead))
     requests = batch.tables[ErasureRequested]
-    done.copies = _store(connection, ErasureRequested, suppression.hashed(requests), batch, done)
-    erasing = suppression.Erasing.begin(connection, requests, batch)
+    fresh = {"erasures": _store(connection, ErasureRequested, suppression.hashed(requests), batch, done)}
+    erasing = suppression.Erasing.begin(connection, requests, fresh["erasures"]["event_id"].to_pylist(), batch)
     for kind in (ResponseServed, ReactionChanged):
-        done.copies += _store(connection, kind, erasing.kept(TABLES[kind], batch.tables[kind]), batch, done)
+        name = TABLES[kind]
+        fresh[name] = _store(connection, kind, erasing.kept(name, batch.tables[kind]), batch, done)
     done.dead, done.suppressed = erasing.kept_dead(done.dead), erasing.dropped
-    erased_rows.touch(connection, erasing.removed)
-    online.flag(connection)
+    with erased_rows.changed(connection, fresh, erasing.removed) as change:
+        online.flag(connection, change)
     done.rows |= {
         "flags": live.store_flags(connection, erasing.kept_flags(batch.flags)),
         "live_metrics": live.store_metrics(connection, batch.metrics),
@@ -101,20 +102,22 @@ def store(connection: DuckDBPyConnection, batch: Batch) -> Committed:
 
 def _store(
     connection: DuckDBPyConnection, kind: type[Event], table: pa.Table, batch: Batch, done: Committed
-) -> list[Coordinates]:
-    """Insert what is new of one kind, and leave it registered as `new_<table>`; returns where copies were read."""
+) -> pa.Table:
+    """Insert what is new of one kind and return it; copies go into `done`."""
     name = TABLES[kind]
     split = dedup.split_new(connection, name, table)
     fresh = split.fresh
-    connection.register(f"new_{name}", fresh)
     if fresh.num_rows:
-        connection.execute(f"INSERT INTO {name} BY NAME {dedup.as_stored(f'new_{name}', fresh)}")
+        connection.register("fresh", fresh)
+        connection.execute(f"INSERT INTO {name} BY NAME {dedup.as_stored('fresh', fresh)}")
+        connection.unregister("fresh")
     done.rows[name] = fresh.num_rows
     copies = dedup.compare(connection, name, split)
+    done.copies += copies.alike
     for where, event_id in copies.conflicting:
         detail = f"event_id {event_id} was taken with other content; an id names one event: give this one its own"
         done.dead.append(DeadLetter(where, "conflicting_copy", detail, *batch.received(where)))
-    return copies.alike
+    return fresh
 
 
 def _insert_dead(connection: DuckDBPyConnection, dead: list[DeadLetter], slots: Iterable[TopicPartition]) -> None:

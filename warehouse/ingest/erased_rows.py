@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
+from warehouse.adversary import online
 from warehouse.adversary.daily import days
 from warehouse.ingest import mentions, positions
 from warehouse.ingest.columns import COORDINATES
@@ -102,7 +104,7 @@ def forget(connection: DuckDBPyConnection, requests: Mapping[str, Limit], *, fre
     3. Note what went, in numbers, and which experiments and policies had served these users; and the fingerprints of
        what can only be known by them when it comes again.
 
-    The flags of what remains are not asked anew yet: `touch` hands what went to `online.flag`.
+    The flags of what remains are not asked anew yet: `changed` hands what went to `online.flag`.
 
     Args:
         connection: Inside a transaction.
@@ -223,18 +225,32 @@ def _drop_flags(connection: DuckDBPyConnection, removed: Removed) -> None:
             connection.unregister("gone")
 
 
-def touch(connection: DuckDBPyConnection, removed: Removed) -> None:
-    """Add what went to the tables `new_responses` and `new_reactions`, which tell `online.flag` where to look again.
+@contextmanager
+def changed(
+    connection: DuckDBPyConnection, fresh: Mapping[str, pa.Table], removed: Removed
+) -> Iterator[online.LogChange]:
+    """What came into the tables and what went out of them, as relations for `online.flag`, while the block lasts.
 
-    Conversations are left out: no rule reads them there, and a batch has them in another shape than the table.
+    Of rows that went, conversations are left out: no rule reads them there, and a batch has them in another shape than
+    the table.
+
+    Args:
+        connection: Inside a transaction.
+        fresh: New rows by table, as they came; or nothing, where rows only went.
+        removed: What an erasure took out.
     """
-    for name, rows in removed.rows.items():
-        if rows.num_rows:
-            fresh = connection.execute(f"FROM new_{name}").to_arrow_table()
-            fresh = fresh.select([each for each in fresh.column_names if each != "conversation"])
-            gone = rows.select(fresh.column_names).cast(fresh.schema)
-            connection.unregister(f"new_{name}")
-            connection.register(f"new_{name}", pa.concat_tables([fresh, gone]))
+    change = online.LogChange("changed_responses", "changed_reactions")
+    for name, relation in (("responses", change.responses), ("reactions", change.reactions)):
+        rows, gone = fresh.get(name), removed.rows.get(name)
+        if rows is not None and gone is not None and gone.num_rows:
+            rows = rows.select([each for each in rows.column_names if each != "conversation"])
+            rows = pa.concat_tables([rows, gone.select(rows.column_names).cast(rows.schema)])
+        connection.register(relation, gone if rows is None else rows)
+    try:
+        yield change
+    finally:
+        for relation in change:
+            connection.unregister(relation)
 
 
 def effects(removed: Removed) -> list[Noted]:
@@ -268,7 +284,7 @@ def note(connection: DuckDBPyConnection, rows: Iterable[Noted]) -> None:
         connection.unregister("noted")
 
 
-def settle(connection: DuckDBPyConnection, removed: Removed) -> None:
+def count_erased(connection: DuckDBPyConnection, removed: Removed) -> None:
     """Count rows and dead letters that were taken out as erased, where they had been read."""
     if removed:
         rows = [place for table in removed.rows.values() for place in places(table)]

@@ -9,7 +9,7 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -23,12 +23,12 @@ from warehouse.ingest.erased_rows import (
     Noted,
     Removed,
     by_user,
+    count_erased,
     forget,
     note,
     places,
     remember,
     remembered,
-    settle,
     user_hash,
 )
 from warehouse.ingest.records import Coordinates, DeadLetter
@@ -64,17 +64,18 @@ class Erasing:
         self._ahead: list[tuple[str, bytes]] = []
 
     @classmethod
-    def begin(cls, connection: DuckDBPyConnection, requests: pa.Table, batch: Batch) -> Erasing:
+    def begin(cls, connection: DuckDBPyConnection, requests: pa.Table, new: Collection[str], batch: Batch) -> Erasing:
         """Take out what the batch's requests name, and find whom of its users nothing more is to be stored.
 
         Args:
-            connection: Inside the ingest transaction, the batch's requests stored and registered as `new_erasures`.
+            connection: Inside the ingest transaction, the batch's requests stored.
             requests: The batch's requests with their user ids.
+            new: Event ids of those requests that the log did not hold before.
             batch: What was decoded.
         """
         if not any_requests(connection):
             return cls(connection, {}, Removed(), {})
-        fresh, asked = _fresh(connection, requests) if requests.num_rows else ({}, {})
+        fresh, asked = _latest(requests, {*new}) if requests.num_rows else ({}, {})
         removed = forget(connection, fresh, fresh=True) if fresh else Removed()
         users: set[str | None] = {user for letter in batch.dead for user in letter.users}
         users |= {flag.user_id for flag in batch.flags}
@@ -139,12 +140,11 @@ class Erasing:
         """Note what was dropped, and count what was taken out where it had been read."""
         note(connection, self._noted)
         remember(connection, self._ahead)
-        settle(connection, self.removed)
+        count_erased(connection, self.removed)
 
 
-def _fresh(connection: DuckDBPyConnection, requests: pa.Table) -> tuple[dict[str, Limit], dict[str, Coordinates]]:
-    """How far those requests reach that the batch added to the log, by user; and where the last one was read."""
-    new = {row[0] for row in connection.execute("SELECT CAST(event_id AS VARCHAR) FROM new_erasures").fetchall()}
+def _latest(requests: pa.Table, new: Collection[str]) -> tuple[dict[str, Limit], dict[str, Coordinates]]:
+    """How far the new requests of a batch reach, by user; and where the last one was read."""
     latest: dict[str, Limit] = {}
     asked: dict[str, Coordinates] = {}
     columns = (requests[name].to_pylist() for name in ("event_id", "user_id", "requested_at", RECEIVED))

@@ -68,16 +68,16 @@ def undo(target: Target, name: str) -> Undone:
     chosen = _find(target, name)
     with connection.open(target).transaction() as writer:
         done = Undone(chosen.file)
-        _take_down(writer, chosen, done)
+        _find_rows(writer, chosen, done)
         _tell(writer, done)
         for table in ("responses", "reactions", "dead_letters"):
             writer.execute(f"DELETE FROM {table} WHERE kafka_topic = ?", [chosen.topic])
         writer.execute(_FLAGS)
-        online.flag(writer)
+        online.flag(writer, online.LogChange("undone_responses", "undone_reactions"))
         place = [chosen.topic, chosen.topic_id]
         writer.execute("DELETE FROM ingest_positions WHERE topic = ? AND topic_id = ?", place)
         _leave_receipt(writer, chosen, done)
-        writer.execute("DROP TABLE new_responses; DROP TABLE new_reactions")
+        writer.execute("DROP TABLE undone_responses; DROP TABLE undone_reactions")
     return done
 
 
@@ -96,11 +96,11 @@ def _find(target: Target, name: str) -> Import:
     )
 
 
-def _take_down(writer: DuckDBPyConnection, chosen: Import, done: Undone) -> None:
-    """Make the tables `new_responses` and `new_reactions` of what goes, which tell `online.flag` where to look."""
+def _find_rows(writer: DuckDBPyConnection, chosen: Import, done: Undone) -> None:
+    """Make the tables `undone_responses` and `undone_reactions` of what goes."""
     for table in ("responses", "reactions"):
         writer.execute(
-            f"""CREATE OR REPLACE TEMP TABLE new_{table} AS
+            f"""CREATE OR REPLACE TEMP TABLE undone_{table} AS
             SELECT * {"EXCLUDE (conversation, response, extra)" if table == "responses" else ""}
             FROM {table} WHERE kafka_topic = ?""",
             [chosen.topic],
@@ -120,7 +120,7 @@ def _take_down(writer: DuckDBPyConnection, chosen: Import, done: Undone) -> None
 def _tell(writer: DuckDBPyConnection, done: Undone) -> None:
     """Find what rests on the rows that go."""
     done.judged_from = _one(writer, _JUDGED)
-    ids = "SELECT response_id FROM new_responses UNION SELECT response_id FROM new_reactions"
+    ids = "SELECT response_id FROM undone_responses UNION SELECT response_id FROM undone_reactions"
     done.responses = {row[0] for row in writer.execute(ids).fetchall()}
     done.experiments = [row[0] for row in writer.execute(_EXPERIMENTS).fetchall()]
     done.read_out = [row[0] for row in writer.execute(_READ_OUT).fetchall()]
@@ -156,20 +156,20 @@ def _one(connection: DuckDBPyConnection, query: str, parameters: list[Any] | Non
 
 _FLAGS = """
 DELETE FROM flags WHERE source = 'ingest' AND subject = 'reaction' AND (
-    event_id IN (SELECT event_id FROM new_reactions)
-    OR response_id IN (SELECT response_id FROM new_responses)
+    event_id IN (SELECT event_id FROM undone_reactions)
+    OR response_id IN (SELECT response_id FROM undone_responses)
 )
 """
 _JUDGED = """
 SELECT min(day) FROM adversary_days WHERE day IN (
-    SELECT CAST(served_at AS DATE) FROM new_responses UNION SELECT CAST(reacted_at AS DATE) FROM new_reactions
+    SELECT CAST(served_at AS DATE) FROM undone_responses UNION SELECT CAST(reacted_at AS DATE) FROM undone_reactions
 )
 """
-_EXPERIMENTS = "SELECT DISTINCT experiment FROM new_responses WHERE experiment IS NOT NULL ORDER BY experiment"
+_EXPERIMENTS = "SELECT DISTINCT experiment FROM undone_responses WHERE experiment IS NOT NULL ORDER BY experiment"
 _READ_OUT = """
 SELECT DISTINCT experiment FROM (
     SELECT experiment FROM experiment_readouts UNION ALL SELECT experiment FROM lift_ledger
-) SEMI JOIN new_responses USING (experiment) ORDER BY experiment
+) SEMI JOIN undone_responses USING (experiment) ORDER BY experiment
 """
 _CONFLICTING = """
 SELECT count(*) FROM dead_letters

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -25,20 +25,35 @@ SITTING = timedelta(hours=3)
 DAY = timedelta(days=1)
 Window = tuple[datetime, datetime]
 
+
+class LogChange(NamedTuple):
+    """Events that came into the log, or left it, as two relations of the connection: the rules judge what they affect.
+
+    Attributes:
+        responses: Name of a table or view with response_id, user_id and served_at.
+        reactions: Name of one with response_id, user_id, reacted_at, reaction, action, device_id and network_id.
+    """
+
+    responses: str
+    reactions: str
+
+
 _REACTION = "event_id, user_id, response_id, reacted_at, reaction, action, dwell_ms, session_id"
 _RESPONSE = "response_id, user_id, served_at, response, conversation"
 _LOVE = "event_id, user_id, response_id, reacted_at, device_id, network_id"
 
 
-def build_affected(connection: DuckDBPyConnection, windows: list[Window]) -> dict[str, int]:
-    """Make the tables for the batch in `new_responses` and `new_reactions`; returns how many rows each has.
+def build_affected(connection: DuckDBPyConnection, change: LogChange, windows: list[Window]) -> dict[str, int]:
+    """Make the tables of what a change of the log affects; returns how many rows each has.
 
     Args:
-        connection: Inside the ingest transaction.
-        windows: Few spans of event time that hold the batch.
+        connection: Inside the transaction that changes the log.
+        change: What came or went.
+        windows: Few spans of event time that hold it.
     """
     connection.execute(
         _AFFECTED_PAIRS.format(
+            change=change,
             # A response of the batch says of a reaction within NEAR that it was shown, and that one is held against
             # another NEAR later: so far from the batch verdicts may change.
             judged=among("r.reacted_at", spread(windows, 2 * NEAR)),
@@ -53,8 +68,8 @@ def build_affected(connection: DuckDBPyConnection, windows: list[Window]) -> dic
     connection.execute(_DAY_LOVES.format(loves=loves))
     shown = within("responses", "user_id, served_at", "served_at", days)
     texts = within("responses", _RESPONSE, "served_at", days)
-    connection.execute(_AFFECTED_DAYS)
-    connection.execute(_AFFECTED_KEYS)
+    connection.execute(_AFFECTED_DAYS.format(change=change))
+    connection.execute(_AFFECTED_KEYS.format(change=change))
     found = {"affected_pairs": _count(connection, "affected_pairs")}
     for name, few, query in _PEOPLE:
         connection.execute(few)
@@ -137,16 +152,16 @@ def _midnight(moment: datetime) -> datetime:
 _AFFECTED_PAIRS = f"""
 CREATE OR REPLACE TEMP TABLE affected_pairs AS
 WITH nearby AS ({{reactions}}),
-touched AS (
-    SELECT response_id FROM new_reactions
+affected AS (
+    SELECT response_id FROM {{change.reactions}}
     UNION
-    SELECT response_id FROM new_responses SEMI JOIN nearby USING (response_id)
+    SELECT response_id FROM {{change.responses}} SEMI JOIN nearby USING (response_id)
 )
 SELECT
     r.event_id, r.user_id, r.response_id, r.reacted_at, r.reaction, r.action, r.dwell_ms, r.session_id,
     s.user_id AS shown_to, s.served_at, s.response, s.conversation, {{judged}} AS judged
 FROM nearby AS r
-SEMI JOIN touched ON touched.response_id = r.response_id
+SEMI JOIN affected ON affected.response_id = r.response_id
 JOIN ({{responses}}) AS s
     ON s.response_id = r.response_id
     AND abs(epoch_us(s.served_at) - epoch_us(r.reacted_at)) <= {int(NEAR.total_seconds()) * 1_000_000}
@@ -162,9 +177,9 @@ SELECT *, {_DAY.format(moment="reacted_at")} AS day FROM ({{loves}})
 _AFFECTED_DAYS = f"""
 CREATE OR REPLACE TEMP TABLE affected_days AS
 WITH moments AS (
-    SELECT user_id, reacted_at AS moment FROM new_reactions WHERE reaction = 'love' AND action = 'added'
+    SELECT user_id, reacted_at AS moment FROM {{change.reactions}} WHERE reaction = 'love' AND action = 'added'
     UNION ALL
-    SELECT user_id, served_at FROM new_responses SEMI JOIN day_loves USING (user_id)
+    SELECT user_id, served_at FROM {{change.responses}} SEMI JOIN day_loves USING (user_id)
 )
 SELECT DISTINCT
     user_id,
@@ -177,7 +192,7 @@ CREATE OR REPLACE TEMP TABLE affected_keys AS
 WITH loves AS (
     SELECT device_id, network_id, day FROM day_loves SEMI JOIN affected_days USING (user_id, day)
     UNION ALL
-    SELECT device_id, network_id, {_DAY.format(moment="reacted_at")} FROM new_reactions
+    SELECT device_id, network_id, {_DAY.format(moment="reacted_at")} FROM {{change.reactions}}
     WHERE reaction = 'love' AND action = 'added'
 )
 SELECT DISTINCT 'device' AS kind, device_id AS key, day FROM loves WHERE device_id IS NOT NULL

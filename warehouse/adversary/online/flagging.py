@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from warehouse.adversary.online import affected
-from warehouse.adversary.online.affected import Window
+from warehouse.adversary.online.affected import LogChange, Window
 from warehouse.storage.ranges import cover
 
 if TYPE_CHECKING:
@@ -58,17 +58,17 @@ def rules() -> tuple[Rule, ...]:
     return tuple(_read(path) for path in sorted(FOLDER.glob("*.sql")))
 
 
-def flag(connection: DuckDBPyConnection) -> None:
-    """Bring the flags up to date with the tables `new_responses` and `new_reactions`, which are in the log already.
+def flag(connection: DuckDBPyConnection, change: LogChange) -> None:
+    """Bring the flags up to date with a change that the log holds already.
 
-    1. Take down what the batch touched: days of users' loves, of devices and networks, pairs of reaction and response.
+    1. Find what it affects: days of users' loves, of devices and networks, pairs of reaction and response.
     2. Take away the flags of exactly those.
     3. Ask every rule about them and store its answers.
     """
-    windows = _windows(connection)
+    windows = _windows(connection, change)
     if not windows:
         return
-    rows = affected.build_affected(connection, windows)
+    rows = affected.build_affected(connection, change, windows)
     affected.clear(connection, windows, {name: [rule.name for rule in rules() if rule.input == name] for name in rows})
     connection.execute(_EVIDENCE)
     for rule in rules():
@@ -91,11 +91,11 @@ def flag_all(connection: DuckDBPyConnection) -> None:
     for (month,) in months:
         for table, moment in (("responses", "served_at"), ("reactions", "reacted_at")):
             connection.execute(
-                f"""CREATE OR REPLACE TEMP VIEW new_{table} AS
+                f"""CREATE OR REPLACE TEMP VIEW month_{table} AS
                 SELECT * FROM {table} WHERE date_trunc('month', {moment}) = TIMESTAMPTZ '{month.isoformat()}'"""
             )
-        flag(connection)
-    connection.execute("DROP VIEW IF EXISTS new_responses; DROP VIEW IF EXISTS new_reactions")
+        flag(connection, LogChange("month_responses", "month_reactions"))
+    connection.execute("DROP VIEW IF EXISTS month_responses; DROP VIEW IF EXISTS month_reactions")
 
 
 def outdated(connection: DuckDBPyConnection) -> bool:
@@ -104,9 +104,9 @@ def outdated(connection: DuckDBPyConnection) -> bool:
     return not set(stored) <= {(rule.name, rule.version) for rule in rules()}
 
 
-def _windows(connection: DuckDBPyConnection) -> list[Window]:
-    """Few spans of event time that hold the batch."""
-    moments = "SELECT served_at AS moment FROM new_responses UNION ALL SELECT reacted_at FROM new_reactions"
+def _windows(connection: DuckDBPyConnection, change: LogChange) -> list[Window]:
+    """Few spans of event time that hold the change."""
+    moments = f"SELECT served_at AS moment FROM {change.responses} UNION ALL SELECT reacted_at FROM {change.reactions}"
     found = connection.execute(
         f"""SELECT min(epoch_us(moment)), max(epoch_us(moment)) FROM ({moments})
         GROUP BY epoch_us(moment) // 3_600_000_000 ORDER BY 1"""
