@@ -17,10 +17,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import harness
 from adversary_parts import cells, pictures, product, report, words
 from adversary_parts.run import measure_all
 from adversary_parts.worlds import Seed, Size
-from names import some_of
+from harness import some_of
 
 from warehouse.adversary.versions import filter_version
 
@@ -35,8 +36,7 @@ def main() -> None:
     print(f"work folder: {folder}", flush=True)
     found = measured(folder, wanted)
     print("\n" + "\n".join(words.lines(found)))
-    if wanted.json:
-        wanted.json.write_text(json.dumps(found, indent=1) + "\n")
+    harness.write(wanted.json, found)
     if wanted.pictures:
         wanted.pictures.mkdir(parents=True, exist_ok=True)
         pictures.recall(found, wanted.pictures / "adversary-recall.png")
@@ -75,15 +75,13 @@ def check(kept: Path, settings: dict[str, Any]) -> None:
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one small world, two shares: rough")
+    parser = harness.arguments(__doc__, quick="one small world, two shares: rough")
     parser.add_argument("--only", type=some_of(NAMES), default=NAMES, help=f"some of: {','.join(NAMES)}")
     parser.add_argument("--seeds", type=int, help="worlds (5; quick 1)")
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     parser.add_argument("--honest-loss", type=float, default=0.01, help="the filter's dial (0.01)")
     parser.add_argument("--trainer", action="store_true", help="confirm two worlds with the product's own trainer")
     parser.add_argument("--resume", type=Path, help="work folder to go on in, about 2 GB (a new one)")
-    parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--pictures", type=Path, help="draw recall and shifts into this folder (PNG)")
     wanted = parser.parse_args()
     wanted.seeds = wanted.seeds or (1 if wanted.quick else 5)

@@ -9,18 +9,16 @@ starscout, stars: the lockstep search on timed suspected stars, against the same
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any
 
+import harness
 import numpy as np
 from adversary_real_parts import crossing, picture, sets
 
 from assets.report import adversary_words, group_plot
 from warehouse.adversary.groups import co_reactions, lockstep
 
-DATA = Path("../shared/data")
 ACCOUNTS = {"auroc": 0.893, "recall_at_0.95": 0.66}
 RATERS = {"auroc": 0.904, "recall_at_0.9": 0.56}
 ACCOUNTS_DRAWN = 41
@@ -31,10 +29,7 @@ BUDGET = 0.01
 
 def main() -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one repeat of each cross-validation instead of five")
-    parser.add_argument("--data", type=Path, default=DATA, help=f"folder of the real data ({DATA})")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser = harness.arguments(__doc__, quick="one repeat of each cross-validation instead of five", data=True)
     parser.add_argument("--figure", type=Path, help="draw a group of real stars here (PNG), and do nothing else")
     wanted = parser.parse_args()
     for name in ("starscout", "bitcoin_otc"):
@@ -56,8 +51,7 @@ def main() -> None:
     found = crossing.scores(people, folds=5, repeats=repeats, words="accounts")
     figures["starscout"] = _judged(people, found, 0.95, ACCOUNTS)
     print(_words(figures))
-    if wanted.json:
-        wanted.json.write_text(json.dumps(figures, indent=1) + "\n")
+    harness.write(wanted.json, figures)
 
 
 def in_lockstep(actions: co_reactions.CoReactions, draws: int) -> dict[str, Any]:

@@ -8,12 +8,12 @@ a stream of the synthetic world: the given one, or one of 60,000 responses made 
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import harness
 import numpy as np
 from calibration_parts import reactions, talks
 from scipy.stats import ks_2samp
@@ -21,7 +21,6 @@ from scipy.stats import ks_2samp
 from assets.report.style import CONTROL, LOVE, canvas, legend, png
 from streams.synthetic import WorldConfig, simulate
 
-DATA = Path("../shared/data")
 FILES = ("chitchat/conversations.jsonl.gz", "fb_live/posts.csv", "starscout/suspected_fake_stars.csv")
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 DRAWN = {
@@ -35,10 +34,8 @@ DRAWN = {
 
 def main() -> None:
     """Compare, print, draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA, help=f"folder of the real data ({DATA})")
+    parser = harness.arguments(__doc__, quick=None, data=True)
     parser.add_argument("--events", type=Path, help="events of a world (one of 60,000 responses is made)")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
     parser.add_argument("--figure", type=Path, help="draw real and synthetic distributions here (PNG)")
     wanted = parser.parse_args()
     missing = [name for name in FILES if not (wanted.data / name).is_file()]
@@ -55,8 +52,7 @@ def main() -> None:
         }
     print(_table(figures["talk"]))
     print(json.dumps({name: figures[name] for name in ("reactions", "paid_stars")}, indent=1))
-    if wanted.json:
-        wanted.json.write_text(json.dumps(figures, indent=1) + "\n")
+    harness.write(wanted.json, figures)
     if wanted.figure:
         wanted.figure.write_bytes(picture(real, ours))
 

@@ -10,7 +10,6 @@ differ.
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
 import random
@@ -24,6 +23,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import harness
 
 RANDOM, BEFORE_BEGIN, BETWEEN, IN_COMMIT, AFTER_COMMIT = (
     "a random moment", "before BEGIN", "between statements", "within COMMIT", "after COMMIT",
@@ -210,20 +211,17 @@ def show(died: Counter[tuple[str, str]], found: dict[str, Any]) -> None:
 
 def main() -> None:
     """Send, kill, finish, compare."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="10 kills over 40,000 events")
+    parser = harness.arguments(__doc__, quick="10 kills over 40,000 events")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--events", type=int, default=500_000, help="at least so many lines")
     parser.add_argument("--broker", choices=["kafka", "tansu"], default="kafka")
     parser.add_argument("--warehouse", help="an empty ducklake:... target; default: a DuckDB file")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="write the figures here too")
     wanted = parser.parse_args()
     kills, events = (10, 40_000) if wanted.quick else (wanted.kills, wanted.events)
     with tempfile.TemporaryDirectory() as scratch:
         figures = measure(wanted, kills, events, Path(scratch))
-    if wanted.json:
-        wanted.json.write_text(json.dumps(figures, indent=1))
+    harness.write(wanted.json, figures)
     if figures["kills"] < kills:
         sys.exit(f"only {figures['kills']} of {kills} children died: there was too little to read; raise --events")
     wrong = figures["lost"] or figures["duplicated"] or figures["tables_that_differ"] or not figures["counts_equal"]

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import harness
 import torch
 
 from training.engine.config import EngineConfig
@@ -100,9 +101,7 @@ def measure(way: str, steps: int, folder: Path) -> dict[str, float]:
 
 def main() -> None:
     """Measure every way in turns, print a table, and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one turn of 10 steps instead of three of 60")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser = harness.arguments(__doc__, quick="one turn of 10 steps instead of three of 60")
     parser.add_argument("--way", help=argparse.SUPPRESS)
     parser.add_argument("--steps", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
@@ -124,9 +123,9 @@ def main() -> None:
     print(f"{'way':18}{'steps/s':>9}{'of plain':>10}{'MiB, rank 0':>13}")
     for way, row in figures.items():
         print(f"{way:18}{row['steps_per_s']:9.2f}{row['ratio']:10.2f}{row['peak_mib']:13.0f}")
-    if wanted.json:
-        facts = {"rows": figures, "one_process_ratio": figures["torch"]["ratio"], "steps": steps, "turns": turns}
-        wanted.json.write_text(json.dumps(facts, indent=1) + "\n")
+    harness.write(
+        wanted.json, {"rows": figures, "one_process_ratio": figures["torch"]["ratio"], "steps": steps, "turns": turns}
+    )
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ and, of decoding, the share of memory bandwidth. Without a GPU it refuses; --qui
 that the code runs: its figures say nothing of a GPU.
 """
 
-import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import harness
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
@@ -124,8 +124,7 @@ def table(found: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a tiny model, on the processor too: that the code runs")
+    parser = harness.arguments(__doc__, quick="a tiny model, on the processor too: that the code runs")
     parser.add_argument("--prompts", type=int, help="a step (8; --quick: 4)")
     parser.add_argument("--samples", type=int, help="responses to each prompt (8; --quick: 4)")
     parser.add_argument("--prompt-tokens", type=int, help="of each prompt (512; --quick: 24)")
@@ -134,7 +133,6 @@ def main() -> None:
     parser.add_argument("--optimiser", choices=("crraft", "crpg"), default="crraft")
     parser.add_argument("--peak-flops", type=float, help="operations a second of the device, where it is not known")
     parser.add_argument("--bandwidth", type=float, help="bytes a second of its memory, where it is not known")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
     wanted = parser.parse_args()
     from gpu_parts import device
 
@@ -151,8 +149,7 @@ def main() -> None:
         found = figures(scene.run(load, Path(folder)), load, peak)
     print(f"{name}, peak {peak.flops or 'unknown'} FLOP/s, {peak.bandwidth or 'unknown'} B/s")
     print(table(found))
-    if wanted.json:
-        wanted.json.write_text(json.dumps({"device": name, "peak": peak._asdict(), **found}, indent=1) + "\n")
+    harness.write(wanted.json, {"device": name, "peak": peak._asdict(), **found})
 
 
 if __name__ == "__main__":

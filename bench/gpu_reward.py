@@ -8,13 +8,12 @@ gradients and AdamW in float32, 16 bytes a weight: --layers makes the model smal
 run on a GPU yet. Without one it refuses; --quick runs a tiny model anywhere, to see that the code runs.
 """
 
-import argparse
-import json
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import harness
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -98,12 +97,10 @@ def _settle(device: Any) -> None:
 
 def main() -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a tiny model, on the processor too: that the code runs")
+    parser = harness.arguments(__doc__, quick="a tiny model, on the processor too: that the code runs")
     parser.add_argument("--tuning", choices=("lora", "full"), default="lora")
     parser.add_argument("--layers", type=int, help="of the model (32; --quick: 2)")
     parser.add_argument("--peak-flops", type=float, help="operations a second of the device, where it is not known")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
     wanted = parser.parse_args()
     from gpu_parts import device
     from gpu_parts.scene import LLAMA_8B, TINY
@@ -119,8 +116,7 @@ def main() -> None:
         share = "-" if not peak else f"{found[f'{part}_mfu']:.1%}"
         print(f"{part}: {found[f'{part}_tokens_s']:,.0f} tokens/s, MFU {share} (aim {AIM:.0%})")
     print(f"{name}, {found['tuning']}, {found['dtype']}, at most {found['peak_mib']:,.0f} MiB")
-    if wanted.json:
-        wanted.json.write_text(json.dumps({"device": name, **found}, indent=1) + "\n")
+    harness.write(wanted.json, {"device": name, **found})
 
 
 if __name__ == "__main__":

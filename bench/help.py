@@ -1,12 +1,12 @@
 """How long `loveloop --help` takes, against an interpreter that only imports click: [--quick] [--json FILE]."""
 
-import argparse
-import json
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import harness
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT_S = 0.3
@@ -24,9 +24,7 @@ def seconds(command: list[str], repeats: int) -> float:
 
 def main() -> None:
     """Measure both, print the ratio, and say whether the limit held."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="5 repeats instead of 21")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser = harness.arguments(__doc__, quick="5 repeats instead of 21")
     wanted = parser.parse_args()
     repeats = 5 if wanted.quick else 21
     help_s = seconds([sys.executable, "-m", "assets", "--help"], repeats)
@@ -41,8 +39,7 @@ def main() -> None:
         " ".join(f"{name}={value}" for name, value in figures.items()),
         "within" if help_s < LIMIT_S else "OVER THE LIMIT",
     )
-    if wanted.json:
-        wanted.json.write_text(json.dumps(figures))
+    harness.write(wanted.json, figures)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,11 @@ The phase diagram runs the majority vote from communities of opposite opinions, 
 correlation of the layers' communities.
 """
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import harness
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
@@ -210,9 +210,7 @@ def draw_effects(figures: dict[str, Any], at: Path) -> None:
 
 def main() -> None:
     """Measure, print, and say whether friends do what they ought to."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="2 seeds of 60,000 responses instead of 5 of 200,000")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser = harness.arguments(__doc__, quick="2 seeds of 60,000 responses instead of 5 of 200,000")
     parser.add_argument("--pictures", type=Path, help="draw influence-phases.png and influence-effects.png there")
     wanted = parser.parse_args()
     seeds, responses = (range(1, 3), 60_000) if wanted.quick else (range(1, 6), 200_000)
@@ -227,8 +225,7 @@ def main() -> None:
         draw_phases(found, wanted.pictures / "influence-phases.png")
         draw_effects(figures, wanted.pictures / "influence-effects.png")
     print(json.dumps(figures, indent=1))
-    if wanted.json:
-        wanted.json.write_text(json.dumps(figures, indent=1) + "\n")
+    harness.write(wanted.json, figures)
     _judge(figures, quick=wanted.quick)
 
 

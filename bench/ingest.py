@@ -11,14 +11,14 @@ explains the method.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 from pathlib import Path
 
+import harness
+from harness import some_of
 from ingest_parts import contenders, environments, history, latency, memory, tables
 from ingest_parts.bench import Bench
-from names import some_of
 
 PARTS = {"latency": latency.measure, "memory": memory.measure, "history": history.measure}
 NAMES = (*contenders.NAMES, *PARTS)
@@ -38,15 +38,13 @@ def main() -> None:
         for name in ("", *PARTS):
             if name in wanted.only:
                 figures |= PARTS[name](bench)
-            if wanted.json:  # after every part: an interrupted run keeps what it has
-                wanted.json.write_text(json.dumps(figures, indent=1))
+            harness.write(wanted.json, figures)
     print("\n" + tables.aims(figures))
 
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="small sizes and short times: rough figures")
+    parser = harness.arguments(__doc__, quick="small sizes and short times: rough figures")
     parser.add_argument("--only", type=some_of(NAMES), default=NAMES, help=f"some of: {','.join(NAMES)}")
     parser.add_argument("--events", type=int, help="lines of the load (1,000,000; quick 100,000)")
     parser.add_argument("--repeats", type=int, default=3, help="of every rate; medians are shown (3)")
@@ -54,7 +52,6 @@ def arguments() -> argparse.Namespace:
         "--envs", type=Path, default=environments.DEFAULT, help="where the rivals' environments are kept"
     )
     parser.add_argument("--work", type=Path, help="folder for temporary files, about 6 GB (the system's)")
-    parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--figure", type=Path, help="draw the sink's memory here (PNG)")
     return parser.parse_args()
 

@@ -15,12 +15,11 @@ server that answers at once. Real sets are read in place where they are: trip ra
 chats, needless refusals of XSTest.
 """
 
-import argparse
 import json
 import time
-from pathlib import Path
 from typing import Any
 
+import harness
 import numpy as np
 from judges_parts import client, real, trained
 from judges_parts.labelled import Labelled, labelled
@@ -32,7 +31,6 @@ from streams.synthetic.truth.formulas import read
 from training.judges import Panel, judge_all
 from training.judges.library import build
 
-DATA = Path("../shared/data")
 SETTINGS: dict[str, dict[str, Any]] = {"length": {"most": 16}, "refusal": {"borderline": True}}
 """The grammar's harmful requests are all known to the judge of unsafe answers, so borderline ones can be judged."""
 TRAITS = {
@@ -126,10 +124,7 @@ def _table(figures: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="2,000 pairs a judge instead of 40,000")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
-    parser.add_argument("--data", type=Path, default=DATA, help=f"folder of the real data ({DATA})")
+    parser = harness.arguments(__doc__, quick="2,000 pairs a judge instead of 40,000", data=True)
     wanted = parser.parse_args()
     sets = labelled(2_000 if wanted.quick else 40_000, seed=1)
     judges = {name: measure(name, pairs) for name, pairs in sets.items()}
@@ -145,8 +140,7 @@ def main() -> None:
     for name, each in found.items():
         print(name, json.dumps(each, indent=1))
     figures = {"judges": judges, "panel_rate": together, "llm_client_rate": llm, "real": found}
-    if wanted.json:
-        wanted.json.write_text(json.dumps(figures, indent=1) + "\n")
+    harness.write(wanted.json, figures)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import harness
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
 
@@ -36,7 +38,7 @@ from assets.run import source_digest  # noqa: E402
 from training.reward.data import Rows  # noqa: E402
 from training.reward.frozen_layers import States  # noqa: E402
 
-DATA, WORK = Path("../shared/data"), Path.home() / ".cache" / "loveloop" / "multiview"
+WORK = Path.home() / ".cache" / "loveloop" / "multiview"
 
 
 def measured(trial: trials.Trial, lesson: learning.Lesson, test: Rows, seed: int) -> dict[str, Any]:
@@ -57,12 +59,9 @@ def measured(trial: trials.Trial, lesson: learning.Lesson, test: Rows, seed: int
 
 
 def _read() -> argparse.Namespace:
-    read = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    read.add_argument("--quick", action="store_true", help="a part of each set, one seed, one epoch: that it runs")
+    read = harness.arguments(__doc__, quick="a part of each set, one seed, one epoch: that it runs", data=True)
     read.add_argument("--sets", default=",".join(trials.EPOCHS), help=f"of {', '.join(trials.EPOCHS)}, by commas (all)")
     read.add_argument("--seeds", type=table.span, default="1-5", help="FIRST-LAST, or one (1-5)")
-    read.add_argument("--data", type=Path, default=DATA, help=f"folder of the real data ({DATA})")
-    read.add_argument("--json", type=Path, help="write the figures here too")
     read.add_argument("--work", type=Path, default=WORK, help=f"where worlds and figures are kept ({WORK})")
     asked = read.parse_args()
     asked.sets = asked.sets.split(",")
@@ -107,8 +106,7 @@ def main() -> None:
     found: dict[str, Any] = {}
     for name in asked.sets:
         found[name] = over_seeds(name, asked)
-        if asked.json:
-            asked.json.write_text(json.dumps(found | {"kept": verdict.kept(found)}, indent=1) + "\n")
+        harness.write(asked.json, found | {"kept": verdict.kept(found)})
     print("\n".join(verdict.lines(found)))
 
 

@@ -16,29 +16,27 @@ Keys of the JSON:
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
+
+import harness
 
 FILE = Path(__file__).resolve().parents[2] / "shared" / "data" / "upworthy" / "arms_before_201447.parquet"
 
 
 def main() -> None:
-    read = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    read.add_argument("--quick", action="store_true", help="a small part; the figures mean little")
+    read = harness.arguments(__doc__, quick="a small part; the figures mean little")
     read.add_argument("--real", action="store_true", help="on Upworthy's tests instead of the world")
     read.add_argument("--upworthy", type=Path, default=FILE, help="the arms, as Parquet (../shared/data/upworthy)")
     read.add_argument("--seed", type=int, default=1, help="of the world (1)")
     read.add_argument("--broken", type=float, default=1.0, help="share of P[Love]'s rows learnt once more broken (1)")
-    read.add_argument("--json", type=Path, help="write the figures here")
     asked = read.parse_args()
     if asked.real and not asked.upworthy.is_file():
         print(f"skipped: {asked.upworthy} is not there; --upworthy names the archive's arms")
         return
     found = _real(asked) if asked.real else _world(asked)
     print("\n".join(_lines(found)))
-    if asked.json:
-        asked.json.write_text(json.dumps(found, indent=1) + "\n")
+    harness.write(asked.json, found)
 
 
 def _real(asked: argparse.Namespace) -> dict[str, Any]:

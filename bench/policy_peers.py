@@ -9,7 +9,6 @@ Both rewards, of which Love takes a goodbye for a reason of Love, are one file t
 TRL's GRPO at equal true Love), and a row for each contender. rollout_ratio is bench/rollouts.py's.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -17,6 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import harness
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
@@ -216,13 +217,11 @@ def verdict(figures: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one seed of 4 steps instead of three of 16")
+    parser = harness.arguments(__doc__, quick="one seed of 4 steps instead of three of 16")
     parser.add_argument("--seeds", type=int, help="turns, instead of three (--quick: one)")
     parser.add_argument("--only", default=",".join(NAMES), help=f"contenders, of {', '.join(NAMES)}")
     parser.add_argument("--rate", type=float, default=5e-4, help="learning rate (5e-4)")
     parser.add_argument("--trl-rate", type=float, help="of TRL, where it is to be another one")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
     wanted = parser.parse_args()
     names = wanted.only.split(",")
     unknown = [name for name in names if name not in NAMES]
@@ -237,8 +236,7 @@ def main() -> None:
         figures = measure(here, [name for name in names if name in OURS or here.trl])
     print(table(figures))
     print(verdict(figures))
-    if wanted.json:
-        wanted.json.write_text(json.dumps(figures, indent=1) + "\n")
+    harness.write(wanted.json, figures)
 
 
 if __name__ == "__main__":

@@ -11,19 +11,18 @@ computed lies under ~/.cache/loveloop/real_rewards: a run that was interrupted g
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+import harness
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
 
 from real_rewards_parts import sets  # noqa: E402
 
-DATA = Path("../shared/data")
 WHERE = {
     "convai": "convai",
     "upworthy": "upworthy",
@@ -36,12 +35,9 @@ WHERE = {
 
 def main() -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a part of each set, one seed, one epoch: that it runs")
+    parser = harness.arguments(__doc__, quick="a part of each set, one seed, one epoch: that it runs", data=True)
     parser.add_argument("--sets", default=",".join(WHERE), help=f"of {', '.join(WHERE)}, by commas (all)")
     parser.add_argument("--seeds", type=int, default=3, help="of models and folds (3)")
-    parser.add_argument("--data", type=Path, default=DATA, help=f"folder of the real data ({DATA})")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
     wanted = parser.parse_args()
     names = wanted.sets.split(",")
     if unknown := [name for name in names if name not in WHERE]:
@@ -55,8 +51,7 @@ def main() -> None:
             part = import_module(f"real_rewards_parts.{WHERE[name]}")
             found[name] = part.measured(wanted.data, wanted.seeds, quick=wanted.quick)
         print("\n".join(lines(name, found[name])), flush=True)
-        if wanted.json:
-            wanted.json.write_text(json.dumps(found, indent=1) + "\n")
+        harness.write(wanted.json, found)
 
 
 def lines(name: str, figures: dict[str, Any]) -> list[str]:

@@ -8,13 +8,13 @@ the order they come, as Trainer.predict takes them), and a row for each contende
 same ratios by CPU time, which wander less on a busy machine. hf_grouped is Trainer with its own sorting by length.
 """
 
-import argparse
-import json
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+import harness
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
@@ -106,10 +106,7 @@ def figures(seen: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
 def main() -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="256 rows and one turn instead of 768 and three")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the real data")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser = harness.arguments(__doc__, quick="256 rows and one turn instead of 768 and three", data=True)
     wanted = parser.parse_args()
     if not (wanted.data / "convai" / "dialogues.jsonl").is_file():
         raise SystemExit(f"{wanted.data} has no convai/dialogues.jsonl: say with --data where the real data are")
@@ -119,8 +116,7 @@ def main() -> None:
     for name, value in found.items():
         if "ratio" in name:
             print(f"{name:<28}{value:.2f}")
-    if wanted.json:
-        wanted.json.write_text(json.dumps(found, indent=1) + "\n")
+    harness.write(wanted.json, found)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import harness
 from reward_world_parts import figures, rows
 from rluf_parts import table, world
 
@@ -101,11 +102,9 @@ def _base(run: Run) -> str:
 
 
 def _read() -> argparse.Namespace:
-    read = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    read.add_argument("--quick", action="store_true", help="a small world, one seed, five rows; figures mean nothing")
+    read = harness.arguments(__doc__, quick="a small world, one seed, five rows; figures mean nothing")
     read.add_argument("--seeds", type=table.span, default="1-5", help="FIRST-LAST, or one (1-5)")
     read.add_argument("--rows", type=lambda told: told.split(","), help=f"with commas: {', '.join(ROWS)}")
-    read.add_argument("--json", type=Path, help="write the figures here")
     read.add_argument("--work", type=Path, default=WORK, help=f"where seeds and rows are kept ({WORK})")
     return read.parse_args()
 
@@ -130,8 +129,7 @@ def main() -> None:
                     shown = ", ".join(f"{key} {value:.3f}" for key, value in found[name][-1].items())
                     print(f"seed {seed}, {name}: {shown}", flush=True)
     summary = figures.summary(found)
-    if asked.json:
-        asked.json.write_text(json.dumps(summary, indent=1))
+    harness.write(asked.json, summary)
     print("\n".join([*figures.lines(summary), f"aims: {AIMS}"]))
 
 

@@ -13,12 +13,12 @@ and policy.
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import harness
 import numpy as np
 from rluf_parts import measure, rows, table, world
 
@@ -74,13 +74,11 @@ def _measured(run: Run, row: rows.Row | None) -> measure.Measured:
 
 
 def _read() -> argparse.Namespace:
-    read = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    read.add_argument("--quick", action="store_true", help="a small world, one seed, three rows; figures mean nothing")
+    read = harness.arguments(__doc__, quick="a small world, one seed, three rows; figures mean nothing")
     read.add_argument("--seeds", type=table.span, default="1-5", help="FIRST-LAST, or one (1-5)")
     read.add_argument("--rows", type=rows.chosen, help="by name, with commas; a way alone is all its Love weights")
     read.add_argument("--labels", type=int, help="that helpfulness learns from, instead of the demo's number")
     read.add_argument("--kept", action="store_true", help="the table of what was measured so far; nothing is trained")
-    read.add_argument("--json", type=Path, help="write the figures here")
     read.add_argument("--work", type=Path, default=WORK, help=f"where seeds and rows are kept ({WORK})")
     return read.parse_args()
 
@@ -101,8 +99,7 @@ def main() -> None:
         if there:
             seeds[seed] = {name: each.traits for name, each in there.items()}
         found = table.summary(wanted, seeds, failed, quick=asked.quick, labels=asked.labels)
-        if asked.json:
-            asked.json.write_text(json.dumps(found, indent=1))
+        harness.write(asked.json, found)
     say("\n".join(table.lines(found)))
 
 

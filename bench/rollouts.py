@@ -18,11 +18,11 @@ ids too, `ours` is the optimiser's phase, `full` the same with log-probabilities
     largest_difference      log-probability, server against trainer
 """
 
-import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
+
+import harness
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
@@ -32,9 +32,7 @@ AIM = 0.9
 
 def main() -> None:
     """Measure, print, and say whether the aim is reached."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="60 prompts, 3 repeats, instead of 300 and 5")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser = harness.arguments(__doc__, quick="60 prompts, 3 repeats, instead of 300 and 5")
     wanted = parser.parse_args()
     from rollouts_parts.measure import measure
 
@@ -43,8 +41,7 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:>22} {value:,.3g}" if value < 10 else f"{name:>22} {value:,.0f}")
     print("within the aim" if figures["rollout_ratio"] >= AIM else f"BELOW THE AIM of {AIM}")
-    if wanted.json:
-        wanted.json.write_text(json.dumps(figures))
+    harness.write(wanted.json, figures)
 
 
 if __name__ == "__main__":

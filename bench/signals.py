@@ -8,13 +8,12 @@ read from the users' minds, the second is measured by an experiment on them; nei
 Every world is simulated with faults and bots, stored by the sink's own code, ranked, and compared.
 """
 
-import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import harness
 import numpy as np
 import pyarrow as pa
 from stored import store
@@ -89,9 +88,7 @@ def _settled(found: Ranking, gap: dict[str, float]) -> list[bool]:
 
 def main() -> None:
     """Compare, print, and say whether the ranking is right."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="2 worlds of 40,000 responses instead of 5 of 300,000")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser = harness.arguments(__doc__, quick="2 worlds of 40,000 responses instead of 5 of 300,000")
     wanted = parser.parse_args()
     worlds = []
     for seed in range(1, 3 if wanted.quick else 6):
@@ -103,8 +100,7 @@ def main() -> None:
         print(f"{column:<10} expected {each['expected']:+.3f}  estimated {estimates}  {each['held']} intervals hold")
     print({name: value for name, value in figures.items() if name != "signals"})
     print("the order is right" if not figures["settled_wrongly"] else "THE ORDER IS WRONG")
-    if wanted.json:
-        wanted.json.write_text(json.dumps(figures))
+    harness.write(wanted.json, figures)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,7 @@ those that keep the contract are stored as they were sent. Exit code 1: somethin
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import subprocess
 import sys
 import tempfile
@@ -22,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import harness
 from storm_parts import places
 from storm_parts.gun import Gun
 from storm_parts.lines import Writer
@@ -154,21 +153,18 @@ def show(figures: dict[str, Any]) -> None:
 
 def main() -> None:
     """Send, read, look up."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="2,000 records in 2 waves")
+    parser = harness.arguments(__doc__, quick="2,000 records in 2 waves")
     parser.add_argument(
         "--records", type=int, default=100_000, help="mutated records, half of them through each broker"
     )
     parser.add_argument("--waves", type=int, default=5)
     parser.add_argument("--brokers", nargs="+", default=["tansu", "kafka"], choices=["tansu", "kafka"])
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="write the figures here too")
     wanted = parser.parse_args()
     records, waves = (2_000, 2) if wanted.quick else (wanted.records, wanted.waves)
     found = measure(wanted.brokers, records, waves, wanted.seed)
     show(found)
-    if wanted.json:
-        wanted.json.write_text(json.dumps(found, indent=1))
+    harness.write(wanted.json, found)
     sys.exit(int(any(found[name] for name in WRONG)))
 
 

@@ -8,8 +8,6 @@ separate_cpu_s, added_cpu_s (one weight more in the finished sweep).
 With --quick the four runs are one run counted four times: they differ in the weight alone.
 """
 
-import argparse
-import json
 import os
 import subprocess
 import sys
@@ -17,6 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
+
+import harness
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -89,10 +89,8 @@ def measure(recipe: Path, place: Path, *, quick: bool) -> dict[str, float]:
 
 def main() -> None:
     """Measure, print, and say whether the aim is reached."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a tiny loop, and one separate run counted four times")
+    parser = harness.arguments(__doc__, quick="a tiny loop, and one separate run counted four times")
     parser.add_argument("--recipe", type=Path, help="another recipe than the demo's, or --quick's")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
     wanted = parser.parse_args()
     small, demo = ROOT / "bench" / "sweep_parts" / "quick.toml", ROOT / "deploy" / "recipes" / "demo.toml"
     with tempfile.TemporaryDirectory() as place:
@@ -101,8 +99,7 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:>16} {value:,.3g}" if value < 10 else f"{name:>16} {value:,.1f}")
     print("within the aim" if figures["sweep_ratio"] <= AIM else f"ABOVE THE AIM of {AIM}")
-    if wanted.json:
-        wanted.json.write_text(json.dumps(figures))
+    harness.write(wanted.json, figures)
 
 
 if __name__ == "__main__":

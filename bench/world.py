@@ -11,7 +11,6 @@
 Intervals are Student's t over seeds, 95 %.
 """
 
-import argparse
 import hashlib
 import json
 import subprocess
@@ -21,6 +20,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import harness
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
@@ -125,10 +125,8 @@ def staying(place: Path, responses: int) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     """Measure, print, and say whether a million responses stay under the limit."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the responses and one seed instead of five")
+    parser = harness.arguments(__doc__, quick="a tenth of the responses and one seed instead of five")
     parser.add_argument("--attacked", action="store_true", help="time a world with every attack and an experiment")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
     wanted = parser.parse_args()
     responses, conversations = (100_000, 20_000) if wanted.quick else (1_000_000, 60_000)
     with tempfile.TemporaryDirectory(prefix="loveloop-world-") as name:
@@ -147,9 +145,7 @@ def main() -> None:
     for group, shares in stays.items():
         print(f"first day {group:<7}", "  ".join(f"{day} {share:.2f}" for day, share in shares.items()))
     print("fast enough" if costs["s_per_million"] < LIMIT_S else f"SLOWER THAN {LIMIT_S:.0f} s A MILLION")
-    if wanted.json:
-        found = {"cost": costs, "bytes": bytes_, **figures, "retention": stays}
-        wanted.json.write_text(json.dumps(found, indent=1))
+    harness.write(wanted.json, {"cost": costs, "bytes": bytes_, **figures, "retention": stays})
 
 
 if __name__ == "__main__":
