@@ -6,7 +6,7 @@ event times move. `replay` is the thin shell: file, clock, producer.
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
@@ -14,15 +14,9 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from streams import topics
-from streams.events import LATEST_AHEAD, ContractError, decode, moment_of
+from streams.events import LATEST_AHEAD, MOMENTS, ContractError, decode, moment_of
 from streams.producer import LONGEST_SENDABLE, EventProducer, numbered_lines
 
-MOMENTS: Final[Mapping[str, str]] = {
-    "response_served": "served_at",
-    "reaction_changed": "reacted_at",
-    "erasure_requested": "requested_at",
-}
-"""The field that holds an event's moment, by type."""
 MILLISECOND: Final = timedelta(milliseconds=1)
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.erasure.request import Asked, Trace, canonical
+from streams.events import MOMENTS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 PART = ".erasing"
 """Ends the name of a file that is being written to take another's place."""
-_MOMENTS = ("served_at", "reacted_at", "requested_at")
 
 
 def trace_lines(file: Path, asked: Asked, trace: Trace) -> None:
@@ -60,7 +60,7 @@ def trace_table(file: Path, asked: Asked, trace: Trace) -> None:
 def owners_of(table: "pa.Table", asked: Asked) -> list[str | None]:
     """Whose each row is, of those who are to be forgotten: by user_id, and by moment and event_id where there are."""
     users = table["user_id"].to_pylist()
-    moment = next((name for name in _MOMENTS if name in table.column_names), None)
+    moment = next((name for name in MOMENTS.values() if name in table.column_names), None)
     if moment is None:
         return [asked.whose(user) for user in users]
     times = map(_utc, table[moment].to_pylist())
@@ -151,7 +151,7 @@ def _owner(line: bytes, asked: Asked) -> tuple[str | None, dict[str, Any]]:
         return None, {}
     try:
         fields = json.loads(line)
-        moment = next((_utc(datetime.fromisoformat(fields[name])) for name in _MOMENTS if name in fields), None)
+        moment = next((_utc(datetime.fromisoformat(fields[name])) for name in MOMENTS.values() if name in fields), None)
         return asked.whose(user, moment, fields.get("event_id")), fields | {"user_id": user}
     except (ValueError, TypeError, AttributeError):
         return asked.whose(user), {"user_id": user}
