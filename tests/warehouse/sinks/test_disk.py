@@ -29,12 +29,12 @@ ssize_t pwrite64(WRITE) { usleep(50000); return NEXT(pwrite64)(fd, from, n, at);
 SOUGHT = "went to the stored positions"
 SAY_WHEN_SEEKING = f"""
 import logging
-from warehouse.ingest.worker import Worker
-seek = Worker._seek
+from warehouse.ingest.worker import SinkWorker
+seek = SinkWorker._seek
 def told(worker):
     logging.getLogger("seek").warning({SOUGHT!r})
     seek(worker)
-Worker._seek = told
+SinkWorker._seek = told
 """
 
 
