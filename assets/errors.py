@@ -1,4 +1,4 @@
-"""Which failures are a user's to mend: the command line shows their message alone, without a traceback."""
+"""Errors that a user can fix: the command line shows their message alone, without a traceback."""
 
 import traceback
 

@@ -1,4 +1,4 @@
-"""From what was seen to one word: ship, stop, continue or invalid.
+"""The decision of an A/B test, from its readout: ship, stop, continue or invalid.
 
 1. Were the arms given the users they were promised? If not: *invalid*, nothing below is read.
 2. Is harm shown, Love down or a guardrail broken? Then *stop*.

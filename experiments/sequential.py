@@ -1,4 +1,4 @@
-"""Looking every hour without fooling oneself: the normal-mixture boundary and its cost.
+"""Intervals that hold at every look: the normal-mixture boundary and what it costs.
 
 `information` below is the share of the planned evidence that is in: exposures so far over exposures planned. It sets
 where the boundary is tightest, and must come from the plan, not from the data.

@@ -1,4 +1,4 @@
-"""The live guard: a Faust worker that watches the events topic and speaks within seconds.
+"""The live guard: a Faust worker that watches the events topic and reports within seconds.
 
 It publishes flags (`loveloop.flags`), counts per arm and window (`loveloop.live-metrics`) and arms that must not be
 served any more (`loveloop.kill-switch`), and shows all three on its web port. docs/live-guard.md says what is promised.

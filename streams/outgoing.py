@@ -1,4 +1,4 @@
-"""What is checked before it leaves: structs say nothing when they are built of bad values, so a sender asks here."""
+"""Checks of events before they are sent: a struct does not validate the values that it is built of."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""When a message was received, and what its time stamp is worth.
+"""The moment at which a message was received, and how far its time stamp can be trusted.
 
 A Kafka record bears one stamp. On a topic with `message.timestamp.type=LogAppendTime` the broker wrote it as it
 appended the record; on any other its producer wrote what it liked: seconds, microseconds, days ago, next year, or

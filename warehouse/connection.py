@@ -1,4 +1,4 @@
-"""The way in: one function for both back ends."""
+"""Open a warehouse by its target: one function for both back ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the clean tables say, in one number: equal whenever their content is, in whatever order and batches it came.
+"""A digest of the clean tables: equal whenever their content is equal, in whatever order and batches it came.
 
 Left out are coordinates and clocks of the machinery (which copy of an event came first, when a dead letter was
 received), and what the live guard published.

@@ -1,4 +1,4 @@
-"""Upkeep: what many small commits leave behind is folded together, and what nobody reads any more is deleted.
+"""Upkeep: compaction of what many small commits leave behind, and deletion of what nobody reads any more.
 
 `compact` is for every night; `purge` is for after an erasure, when deleted rows must be gone from the disk now. A file
 is copied into a new one, which takes its place by a rename. A lake merges its small files, and forgets old snapshots.

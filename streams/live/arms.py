@@ -1,4 +1,4 @@
-"""Counts per arm and window for one partition, taken up from the board and told to it again."""
+"""Counts per arm and window of one partition: read from the board at the start, published to it when they change."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -61,18 +61,18 @@ class ArmCounts:
         row[column] += amount
         self._changed.add(number)
 
-    def tell_again(self, block: int) -> None:
-        """Somebody else told a block that is counted here: ours is to be the newest."""
+    def publish_again(self, block: int) -> None:
+        """Publish a block of ours again, after another worker published it: ours must be the newest."""
         if block in self._blocks and self._blocks[block].touched > self._board.told(self.partition, block).through:
             self._changed.add(block)
 
     def snapshots(self, through: int, measured_at: datetime) -> list[tuple[bytes, bytes]]:
-        """Key and value of one message for each block that changed since the last call; the board has them, too."""
+        """Key and value of a message for each block that changed since the last call; the board takes them too."""
         changed, self._changed = sorted(self._changed), set()
         return [self._tell(number, through, measured_at) for number in changed]
 
     def forget_before(self, offset: int) -> None:
-        """Drop what was not touched since a message: the board keeps it."""
+        """Drop blocks that no message from this offset on has changed; the board keeps their snapshots."""
         for number in [n for n, block in self._blocks.items() if block.touched < offset and n not in self._changed]:
             del self._blocks[number]
 

@@ -55,10 +55,10 @@ class Board:
         self._rows = 0
 
     def take(self, value: bytes | None) -> tuple[int, int] | None:
-        """Read a message of the live-metrics topic; returns the partition and the block that it tells of.
+        """Read a message of the live-metrics topic; returns its partition and block.
 
-        A snapshot that had counted less than the one that is here comes from a worker that lost the partition; it is
-        taken all the same, since that is what everybody else saw, and the one who counts on tells it anew.
+        A snapshot with a lower offset comes from a worker that lost the partition. It is accepted all the same, since
+        every worker sees it; the partition's owner then publishes its own again.
         """
         windows = [row for row in unpack(value, ArmWindow) if row.window_seconds == self.window_seconds]
         if not windows or windows[0].through < 0:
@@ -84,7 +84,7 @@ class Board:
             self._forget_oldest()
 
     def told(self, partition: int, block: int) -> Snapshot:
-        """The newest snapshot of a block; empty, through -1, when nobody told."""
+        """The newest snapshot of a block; an empty one through offset -1 where none was published."""
         return self._told.get((partition, block), NOTHING)
 
     def through(self, partition: int) -> int:

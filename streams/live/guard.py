@@ -96,7 +96,7 @@ class Guard:
         else:
             told = self.board.take(value)
             if told and told[0] in self.partitions:
-                self.partitions[told[0]].arms.tell_again(told[1])
+                self.partitions[told[0]].arms.publish_again(told[1])
 
     def outbox(self, partitions: int) -> Publications:
         """Take the flags and changes that piled up; the guard-counts topic has so many partitions."""

@@ -46,8 +46,8 @@ class WorldConfig(_Frozen):
         ends_at: No event happens after it. A fixed moment, so that nothing depends on the wall clock.
         policy: Version of the policy that wrote the responses.
         base_love_rate: Loves per response served to people, in expectation over the incumbent's log.
-        stakes: How much satisfaction decides about coming again: multiplies the log-odds of being pleased, and is the
-            power of how much rarer the others come. From 3 on, whoever was not pleased has as good as left.
+        stakes: How much satisfaction decides about coming again; see `people.loyalty` for the formulas. From 3 on, a
+            user who was not pleased hardly ever comes again.
         attacks: Who plays foul, and how much; also given as a mapping from name to share.
         experiment: The A/B test under which the log is served, if any.
         social: How people influence each other; None: not at all.

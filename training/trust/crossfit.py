@@ -84,7 +84,8 @@ class CrossFit:
         mean, precision = self.mean.astype(np.float32), self.precision.astype(np.float32)
         calibration = {"shift": self.shift, "shift_precision": self.shift_precision, "days": np.array(self.days)}
         np.savez_compressed(out, allow_pickle=False, mean=mean, precision=precision, **calibration)
-        self.mean[:], self.precision[:] = mean, precision  # who goes on is who reads it back
+        # Keep the weights rounded as they are stored, so that a reload continues identically.
+        self.mean[:], self.precision[:] = mean, precision
         return out.getvalue()
 
     def score(self, responses: pa.Table, rows: csr_array | None = None) -> Floats:

@@ -1,1 +1,1 @@
-"""The adversary filter: rules that ask the log who is not to be learnt from, what they found, and who was let go."""
+"""The adversary filter: rules over the log that exclude users from learning, their findings, and operators' decisions."""

@@ -1,4 +1,4 @@
-"""What a rule of the daily job says of one user."""
+"""A flag of the daily job on one user, before it is stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rules, in which versions, decide what is quarantined."""
+"""The filter version: which rules, in which versions, decide what is quarantined."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""Whose a broken line is, read leniently: what its user fields say, at any depth, in arrays, in JSON within texts.
+r"""The users that a broken line names, read leniently: what its user fields say, at any depth, in arrays, in JSON within texts.
 
 Erasure must find it, whatever is wrong with the line. Whom a line names elsewhere: `mentions`.
 """

@@ -1,7 +1,8 @@
-"""A line before a file that only one process can have: who waits says so, and who has it looks.
+"""A fair queue for a file that one process at a time can open: a waiter leaves a marker, and the holder yields to it.
 
-A lock that is taken and given back without a pause starves those who try now and then. The sign is an empty file beside
-the warehouse, touched at every try; one that was not touched for a second is of a process that died.
+Without it a process that opens the file again and again starves others that try now and then. The marker is an empty
+file beside the warehouse. A waiter touches it at every try; one that was not touched for a second belongs to a process
+that died.
 """
 
 from __future__ import annotations

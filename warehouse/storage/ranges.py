@@ -1,4 +1,4 @@
-"""Few ranges that cover many values: what a batch touches, told to the database so that history is not read."""
+"""Cover many sorted values by few ranges, so that DuckDB skips the row groups outside of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def cover(ordered: NDArray[np.int64], *, apart: int, most: int) -> list[tuple[int, int]]:
-    """Split sorted values at their widest gaps: one straggler must not stretch a range over all of history.
+    """Split sorted values at their widest gaps, so that one late value does not stretch a range over all of history.
 
     Args:
         ordered: Values in ascending order, int64[n].

@@ -21,12 +21,12 @@ EVIDENCE: Final = "loves_too_much"
 EVERYTHING: Final = "loves_everything"
 VERSIONS: Final = {EVERYTHING: 1, EVIDENCE: 1}
 FALSE_DISCOVERIES: Final = 0.1
-"""Whom e-BH rejects at this level is `proven`: of all such users this share is honest, in expectation."""
+"""Level of e-BH: users that it rejects are `proven`; at most this share of them is honest, in expectation."""
 SHARE: Final = 0.5
 LOVES: Final = 6.0
 TIMES: Final = 5.0
-"""Who has given so many loves in the window, on this share of what was shown and so many times more than others would,
-loves everything."""
+"""Rule `loves_everything`: at least LOVES loves in the window, on at least SHARE of the responses shown to the user, and
+at least TIMES the number expected of others."""
 _WORDS: Final = {"all": "everything", "unlikely": "what others seldom love"}
 Floats = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""Where the line lies: how much evidence honest users gather by chance, drawn from the fitted null.
+"""The threshold of evidence: how much honest users gather by chance, drawn from the fitted null model.
 
 Markov's inequality alone puts the line at `1 / budget`. That holds whatever the e-values' distribution is, and is far
 off: a mixture over hundreds of alternatives rarely gets anywhere while the null holds. So users of random loves are

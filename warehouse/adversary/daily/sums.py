@@ -18,14 +18,14 @@ PARTS: Final = ("all", "unlikely")
 """Everything, and responses that others love `UNLIKELY` times less often than the day's average."""
 UNLIKELY: Final = 4.0
 LEAST: Final = 20.0
-"""No chance is taken to be more than so many times smaller than the day's average: no model knows that."""
+"""Floor of a chance of love: the day's mean over LEAST. No model knows rarer loves than that."""
 MOOD: Final = 5.0
-"""Who has loved a response of a conversation is in the mood: how many times likelier another love is after it there.
-On honest synthetic worlds 4.8 (pairs of loves within a conversation over those expected)."""
+"""After a love in a conversation the chance of a further love there is MOOD times as high: people are in the mood.
+On honest synthetic worlds 4.8 (pairs of loves within a conversation over the pairs expected)."""
 MOST: Final = 0.5
 LOVABLE: Final = 2.0
-"""And none more than so many times greater: what looks that lovable may have been made to, by those who are looked for.
-What honest users lose by it, the line gives back (`lines`)."""
+"""Cap of a chance of love: LOVABLE times the day's mean. Attackers can teach the model to rate their text highly.
+The threshold makes up for what honest users lose by the cap (`lines`)."""
 Floats = NDArray[np.float64]
 
 

@@ -1,4 +1,4 @@
-"""From evidence to what is done about it: a weight for every user, and quarantine below the line.
+"""Trust from evidence: a weight for every user, and quarantine beyond the threshold.
 
 A share `budget` of the loves of honest users may be lost. With the e-value E of `evidence`, a user's trust is
 
