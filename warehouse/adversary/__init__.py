@@ -1,1 +1,1 @@
-"""The adversary filter: rules over the log that exclude users from learning, their findings, and operators' decisions."""
+"""The adversary filter: rules over the log that exclude users, their findings, and people's decisions."""

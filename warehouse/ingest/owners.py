@@ -1,4 +1,4 @@
-r"""The users that a broken line names, read leniently: what its user fields say, at any depth, in arrays, in JSON within texts.
+r"""Users that a broken line names, read leniently: its user fields, at any depth, in arrays, in JSON within texts.
 
 Erasure must find it, whatever is wrong with the line. Whom a line names elsewhere: `mentions`.
 """

@@ -25,8 +25,8 @@ FALSE_DISCOVERIES: Final = 0.1
 SHARE: Final = 0.5
 LOVES: Final = 6.0
 TIMES: Final = 5.0
-"""Rule `loves_everything`: at least LOVES loves in the window, on at least SHARE of the responses shown to the user, and
-at least TIMES the number expected of others."""
+"""Rule `loves_everything`: at least LOVES loves in the window, on at least SHARE of the responses shown to the user,
+and at least TIMES the number expected of others."""
 _WORDS: Final = {"all": "everything", "unlikely": "what others seldom love"}
 Floats = NDArray[np.float64]
 
