@@ -1,0 +1,11 @@
+-- Days of devices and networks that the change says something about. Filled in: change.
+CREATE OR REPLACE TEMP TABLE affected_keys AS
+WITH loves AS (
+    SELECT device_id, network_id, day FROM day_loves SEMI JOIN affected_days USING (user_id, day)
+    UNION ALL
+    SELECT device_id, network_id, epoch_us(reacted_at) // 86_400_000_000 FROM {change.reactions}
+    WHERE reaction = 'love' AND action = 'added'
+)
+SELECT DISTINCT 'device' AS kind, device_id AS key, day FROM loves WHERE device_id IS NOT NULL
+UNION ALL
+SELECT DISTINCT 'network', network_id, day FROM loves WHERE network_id IS NOT NULL
