@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from warehouse import connection
@@ -110,7 +111,9 @@ def held(target: Target, *, rule: str | None = None, released: bool = False, lim
         WarehouseError: As `Warehouse.read`.
     """
     with connection.open(target).read() as reader:
-        rows = reader.execute(_HELD, {"rule": rule, "released": released, "limit": limit or 2**62}).fetchall()
+        rows = reader.execute(
+            _HELD.read_text(), {"rule": rule, "released": released, "limit": limit or 2**62}
+        ).fetchall()
         return [_held(reader, *row) for row in rows]
 
 
@@ -161,7 +164,9 @@ def _state(reader: DuckDBPyConnection, user_id: str) -> str:
 
 def _figures(reader: DuckDBPyConnection, user_id: str) -> dict[str, tuple[Any, Any]]:
     own, others = (
-        reader.execute(_FIGURES.format(which=which, middle=middle), parameters).to_arrow_table().to_pylist()[0]
+        reader.execute(_FIGURES.read_text().format(which=which, middle=middle), parameters)
+        .to_arrow_table()
+        .to_pylist()[0]
         for which, middle, parameters in (
             ("user_id = $user", "max", {"user": user_id}),
             ("user_id IN (SELECT user_id FROM reactions WHERE reaction = 'love')", "median", {}),
@@ -179,111 +184,11 @@ def _group(reader: DuckDBPyConnection, key: str, user_id: str) -> tuple[list[str
     return [member for (member,) in rows[:MEMBERS]], len(rows)
 
 
+_HELD = Path(__file__).with_name("held.sql")
+_FIGURES = Path(__file__).with_name("user_figures.sql")
 _FLAGS = """
 SELECT rule, source, score, flagged_at, since, CAST(event_id AS VARCHAR), key, evidence
 FROM flags
 WHERE user_id = ?
 ORDER BY score >= 1 AND source <> 'live' DESC, score DESC, flagged_at, rule
-"""
-
-_HELD = """
-WITH against AS (
-    SELECT
-        subject,
-        user_id,
-        event_id,
-        list(DISTINCT rule ORDER BY rule) AS rules,
-        max(score) AS score,
-        CASE WHEN count(since) = count(*) THEN min(since) END AS since
-    FROM flags
-    WHERE source IN ('ingest', 'periodic') AND score >= 1 AND subject IN ('user', 'reaction')
-    GROUP BY ALL
-),
-
--- every release or confirmation stands for itself, with flags or without
-together AS (
-    SELECT
-        coalesce(against.subject, decided.subject) AS subject,
-        coalesce(against.user_id, decided.user_id) AS user_id,
-        coalesce(against.event_id, decided.event_id) AS event_id,
-        CASE WHEN decided.decision = 'confirmed'
-            THEN list_append(coalesce(against.rules, []), 'confirmed') ELSE coalesce(against.rules, [])
-        END AS rules,
-        coalesce(against.score, 1.0) AS score,
-        CASE
-            WHEN against.user_id IS NULL THEN decided.since
-            WHEN decided.decision = 'confirmed' AND decided.since IS NULL THEN NULL
-            WHEN decided.decision = 'confirmed' AND against.since IS NOT NULL THEN least(decided.since, against.since)
-            ELSE against.since
-        END AS since,
-        coalesce(decided.decision = 'released', false) AS released,
-        decided.evidence
-    FROM against
-    FULL JOIN standing_decisions AS decided
-        ON decided.subject = against.subject
-        AND decided.user_id = against.user_id
-        AND decided.event_id IS NOT DISTINCT FROM against.event_id
-),
-
-loved AS (
-    SELECT user_id, event_id, reacted_at FROM reaction_state WHERE reaction = 'love' AND action = 'added'
-),
-
-counted AS (
-    SELECT together.*, count(loved.event_id) AS loves
-    FROM together
-    LEFT JOIN loved
-        ON loved.user_id = together.user_id
-        AND (together.event_id IS NULL OR loved.event_id = together.event_id)
-        AND (together.since IS NULL OR loved.reacted_at >= together.since)
-    WHERE released = $released AND ($rule IS NULL OR list_contains(rules, $rule))
-    GROUP BY ALL
-)
-
-SELECT subject, user_id, CAST(event_id AS VARCHAR), rules, score, since, loves, released, evidence
-FROM counted
-ORDER BY subject DESC, loves DESC, score DESC, user_id, event_id
-LIMIT $limit
-"""
-
-_FIGURES = """
-WITH shown AS (
-    SELECT user_id, count(*) AS responses, count(DISTINCT epoch_us(served_at) // 86400000000) AS days,
-        min(served_at) AS first_seen, max(served_at) AS last_seen
-    FROM served WHERE {which} GROUP BY user_id
-),
-
-given AS (
-    SELECT user_id, response_id, event_id, reacted_at, epoch_us(reacted_at) // 86400000000 AS day, dwell_ms,
-        device_id, network_id
-    FROM reactions WHERE reaction = 'love' AND action = 'added' AND {which}
-),
-
-daily AS (SELECT user_id, day, count(DISTINCT response_id) AS loves FROM given GROUP BY ALL),
-
-loving AS (
-    SELECT user_id, count(DISTINCT response_id) AS loves, median(dwell_ms) / 1000 AS seconds,
-        count(DISTINCT device_id) AS devices, count(DISTINCT network_id) AS networks
-    FROM given GROUP BY user_id
-),
-
-busiest AS (SELECT user_id, max(loves) AS most FROM daily GROUP BY user_id),
-
-each AS (
-    SELECT * FROM (SELECT user_id FROM shown UNION SELECT user_id FROM given)
-    LEFT JOIN shown USING (user_id)
-    LEFT JOIN loving USING (user_id)
-    LEFT JOIN busiest USING (user_id)
-)
-
-SELECT
-    {middle}(coalesce(responses, 0)) AS responses_shown,
-    {middle}(coalesce(days, 0)) AS days_with_responses,
-    {middle}(coalesce(loves, 0)) AS responses_loved,
-    {middle}(loves / responses) AS share_loved,
-    {middle}(coalesce(most, 0)) AS loves_on_the_busiest_day,
-    {middle}(seconds) AS seconds_until_a_love,
-    {middle}(devices) AS devices,
-    {middle}(networks) AS networks
-FROM each
 """
