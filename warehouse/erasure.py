@@ -115,7 +115,7 @@ def pending(target: Target) -> dict[str, Limit]:
 
 
 def copies(target: Target) -> frozenset[str]:
-    """Fingerprints of what was erased although its own moment lies behind the request, as `forgetting` makes them."""
+    """Fingerprints of what was erased although its own moment lies behind the request, as `erased_rows` makes them."""
     with connection.open(target).read() as reader:
         return frozenset(
             name for (name,) in reader.execute("SELECT DISTINCT fingerprint FROM erased_copies").fetchall()

@@ -1,7 +1,7 @@
 """vLLM servers: one that somebody else runs, and one that we start, watch and end by its process id.
 
 Ours runs in an environment of its own (its libraries clash with Faust's), on loopback and a free port, and writes a
-log. It outlives nobody: a keeper (see `keeper`) leads its process group, and ends all of it when its owner is gone.
+log. It outlives nobody: a supervisor (see `supervisor`) leads its process group, and ends all of it when its owner is gone.
 """
 
 import os
@@ -146,7 +146,7 @@ class VllmServer(GivenServer):
 
     @property
     def pid(self) -> int:
-        """Of its keeper, which is that of its process group; 0 while there is none."""
+        """Of its supervisor, which is that of its process group; 0 while there is none."""
         return self._process.pid if self._process else 0
 
     def alive(self) -> bool:

@@ -257,7 +257,7 @@ class Log:
     def _poll(self, milliseconds: int, messages: int) -> dict[Any, list[Any]]:
         """Nothing, too, while the broker is away: kafka-python goes on trying, and now and then says so by an error.
 
-        A batch that cannot be read is fetched once more, and then read as one that never can be (`lean_records`).
+        A batch that cannot be read is fetched once more, and then read as one that never can be (`record_parser`).
         """
         from kafka.errors import CorruptRecordError, KafkaError
 

@@ -1,7 +1,7 @@
 """Erased users: what they did until they asked leaves the tables, and does not come back when the log is read again.
 
 The tables stay a function of the log. A request covers an event with a moment at or before the user's latest request,
-and one that was received before a request was (`forgetting`); it is taken out when it is stored already and dropped
+and one that was received before a request was (`erased_rows`); it is taken out when it is stored already and dropped
 when it comes later, and the flags that leaned on it are asked anew, so that the order of arrival does not matter. A
 dead letter has no moment to go by: those of an erased user go, whenever they come. Later events of the same user count
 again.

@@ -1,6 +1,6 @@
 """Who stays in the synthetic world, and what that truly has to do with the signals they gave.
 
-A user comes again because the last day ended well (`truth.return_chance`), never because of a heart: reactions and
+A user comes again because the last day ended well (`formulas.return_chance`), never because of a heart: reactions and
 retention have common causes only. So the world can say what an analysis of its events ought to find:
 
 - `lived_days`: the signals and the outcome as they happened, without the faults, the attackers and the wire;

@@ -97,7 +97,7 @@ def serve(
         experiment: Its name; another name gives other people, visits and ids.
         seed: With the experiment's name the only source of chance.
         starts_at: When the first exposure happens.
-        base_love_rate: See `truth.base_logit`.
+        base_love_rate: See `formulas.base_logit`.
 
     Raises:
         ValueError: An arm lacks answers or a policy, or `assign` names an arm that has none.

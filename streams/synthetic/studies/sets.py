@@ -62,7 +62,7 @@ def labels(task: Task, count: int, seed: int, *, error_rate: float = ERROR_RATE)
     flattering, closing needlessly, garbled (`VARIETY`).
 
     Args:
-        task: `helpfulness` (label: helpful, drawn from `truth.helpful_chance`, since careful readers differ) or
+        task: `helpfulness` (label: helpful, drawn from `formulas.helpful_chance`, since careful readers differ) or
             `safety` (label: safe; unsafe and borderline requests mostly).
         count: Rows.
         seed: The same seed gives the same rows.
