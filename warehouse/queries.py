@@ -46,8 +46,8 @@ def counts(
         dead_letters + erased; `erasures_by_hand` (requests that were no events) and `erasures_pending`; `retractions`
         (changes that removed a reaction); `late_joined` (reactions read before their response, and joined since) and
         `waiting` (those still without one), with `waiting_since` (None for none) and `waiting_too_long`;
-        `quarantined_users`, `quarantined_reactions`, `flags_by_rule`; what `uncounted_feedback.count` says; `last_served_at`;
-        `schema_version`; `positions`.
+        `quarantined_users`, `quarantined_reactions`, `flags_by_rule`; what `uncounted_feedback.count` says;
+        `last_served_at`; `schema_version`; `positions`.
 
     Raises:
         WarehouseError: As `Warehouse.read`.

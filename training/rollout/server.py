@@ -1,7 +1,7 @@
 """vLLM servers: one that somebody else runs, and one that we start, watch and end by its process id.
 
 Ours runs in an environment of its own (its libraries clash with Faust's), on loopback and a free port, and writes a
-log. It outlives nobody: a supervisor (see `supervisor`) leads its process group, and ends all of it when its owner is gone.
+log. It outlives nobody: its `supervisor` leads its process group, and ends all of it when its owner is gone.
 """
 
 import os
@@ -192,7 +192,7 @@ class VllmServer(GivenServer):
         if self._process is None:
             return
         if self._process.stdin is not None:
-            self._process.stdin.close()  # the keeper ends the group
+            self._process.stdin.close()  # the supervisor ends the group
         _ends(self._process, SECONDS_TO_END)
         _signal_group(self._process.pid, signal.SIGKILL)
         self._process.wait()
