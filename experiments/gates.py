@@ -125,7 +125,6 @@ def choose(
     base: Mapping[str, Any],
     *,
     p_love: Mapping[str, Any],
-    limits: Limits | None = None,
     unlabelled: Collection[str] = (),
 ) -> Choice:
     """Pick the passing candidate with the highest predicted lift, and say why the others were not picked.
@@ -134,7 +133,6 @@ def choose(
         candidates: Evaluation rows by name, each with love_lift and what `check` reads.
         base: As in `check`.
         p_love: As in `check`.
-        limits: As in `check`.
         unlabelled: As in `check`.
 
     Raises:
@@ -142,9 +140,7 @@ def choose(
     """
     if not candidates:
         raise ValueError("no candidate was evaluated, must be at least one: train a policy first")
-    gates = {
-        name: check(row, base, p_love=p_love, limits=limits, unlabelled=unlabelled) for name, row in candidates.items()
-    }
+    gates = {name: check(row, base, p_love=p_love, unlabelled=unlabelled) for name, row in candidates.items()}
 
     def merit(name: str) -> tuple[int, float]:
         failed = sum(gate.passed is False for gate in gates[name])

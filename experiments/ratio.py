@@ -120,7 +120,6 @@ def paired(
     events: NDArray[np.bool_],
     base_events: NDArray[np.bool_],
     clusters: Sequence[Hashable] | None = None,
-    confidence: float = CONFIDENCE,
 ) -> Ratio:
     """The ratio over the same prompts, several answers to a prompt counting as what they are together.
 
@@ -135,7 +134,6 @@ def paired(
         events: Whether each answer of the candidate is one, shape [answers].
         base_events: The same of the base's, answer by answer.
         clusters: The prompt of each answer; None where every answer has a prompt of its own.
-        confidence: Of the interval.
 
     Raises:
         ValueError: Not as many of one as of the other.
@@ -149,7 +147,7 @@ def paired(
         owner = np.array([numbers.setdefault(each, len(numbers)) for each in clusters], dtype=np.int64)
         design = _design(np.bincount(owner, x), np.bincount(owner, y))
     count = len(events)
-    return of_counts(int(x.sum()), count, int(y.sum()), count, design=design, confidence=confidence)
+    return of_counts(int(x.sum()), count, int(y.sum()), count, design=design)
 
 
 def at_any_look(control: ArmSums, treatment: ArmSums, *, information: float, confidence: float = CONFIDENCE) -> Ratio:

@@ -68,7 +68,7 @@ def wilson(successes: int, trials: int, confidence: float = CONFIDENCE, *, desig
     return Interval(max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale))
 
 
-def fisher_z(correlation: float, pairs: int, confidence: float = CONFIDENCE) -> Interval:
+def fisher_z(correlation: float, pairs: int) -> Interval:
     """The interval of a Pearson correlation (Fisher 1921): `tanh(atanh(r) +- z / sqrt(n - 3))`.
 
     The published r = 0.95 over 10 policies, for instance:
@@ -88,6 +88,6 @@ def fisher_z(correlation: float, pairs: int, confidence: float = CONFIDENCE) -> 
         return Interval(-1.0, 1.0)
     if abs(correlation) == 1:
         return Interval(correlation, correlation)
-    half = normal_quantile(confidence) / math.sqrt(pairs - 3)
+    half = normal_quantile(CONFIDENCE) / math.sqrt(pairs - 3)
     centre = math.atanh(correlation)
     return Interval(math.tanh(centre - half), math.tanh(centre + half))

@@ -75,9 +75,9 @@ class Broker:
                 self._process.wait()
         self._record.unlink(missing_ok=True)
 
-    def tail(self, lines: int = 15) -> str:
-        """The last lines of its log."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+    def tail(self) -> str:
+        """The last 15 lines of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
 
     def __enter__(self) -> "Broker":
         return self

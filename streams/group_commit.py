@@ -38,11 +38,12 @@ class GroupCommit:
     Args:
         bootstrap: `HOST:PORT` of the broker.
         topic: Where to; made, with the project's other topics, when it is one of them and not there.
-        timeout: Seconds until the broker must have acknowledged.
     """
 
-    def __init__(self, bootstrap: str, topic: str, *, timeout: float = 10.0) -> None:
-        self.timeout = timeout
+    timeout = 10.0
+    """Seconds until the broker must have acknowledged."""
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
         self._bootstrap, self._topic = bootstrap, topic
         self._changed = threading.Condition()
         self._waiting: list[_Request] = []

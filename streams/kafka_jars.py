@@ -116,5 +116,5 @@ def _publish(libs: Path, target: Path) -> None:
             raise
 
 
-def _tail(text: str, lines: int = 8) -> str:
-    return "\n".join(text.strip().splitlines()[-lines:])
+def _tail(text: str) -> str:
+    return "\n".join(text.strip().splitlines()[-8:])

@@ -215,9 +215,7 @@ class EventProducer:
                     return
 
 
-def send_file(
-    path: Path, bootstrap: str, *, topic: str = topics.EVENTS, progress: bool = True, timeout: float = 30.0
-) -> SendReport:
+def send_file(path: Path, bootstrap: str, *, topic: str = topics.EVENTS, progress: bool = True) -> SendReport:
     """Send an event file: one JSON object a line, malformed lines as they are, blank ones not at all.
 
     Interrupted, it is simply run again: at least once, and copies are dropped downstream by event_id.
@@ -227,7 +225,6 @@ def send_file(
         bootstrap: `HOST:PORT` of the broker.
         topic: Where to; it must exist.
         progress: Draw a bar on a terminal.
-        timeout: Seconds, as for `EventProducer`.
 
     Raises:
         FileNotFoundError: No such file.
@@ -237,7 +234,7 @@ def send_file(
         raise FileNotFoundError(f"{path} is not a file; an event file holds one JSON object a line")
     refused: list[int] = []
     started = time.monotonic()
-    with EventProducer(bootstrap, topic=topic, timeout=timeout) as producer:
+    with EventProducer(bootstrap, topic=topic) as producer:
         for number, line in numbered_lines(path, progress):
             if len(line) > LONGEST_SENDABLE:
                 refused.append(number)

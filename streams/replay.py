@@ -188,7 +188,6 @@ def replay(
     topic: str = topics.EVENTS,
     clock: Clock | None = None,
     progress: bool = True,
-    timeout: float = 30.0,
 ) -> ReplayReport:
     """Send a file of events at this pace.
 
@@ -210,7 +209,6 @@ def replay(
         topic: Where to; it must exist.
         clock: Real time by default.
         progress: Draw a bar on a terminal.
-        timeout: Seconds, as for `EventProducer`.
 
     Raises:
         FileNotFoundError: No such file.
@@ -223,7 +221,7 @@ def replay(
     sending = _Sending(clock, shift or timedelta(), to_now=to_now, last=skip)
     began, stopped = clock.now(), False
     numbered = (each for each in numbered_lines(path, progress, does="replay") if each[0] > skip)
-    with EventProducer(bootstrap, topic=topic, timeout=timeout) as producer:
+    with EventProducer(bootstrap, topic=topic) as producer:
         try:
             for line, late in paced(timed(numbered, received_at=clock.today()), pace, clock):
                 sending.send(producer, line, late)

@@ -43,6 +43,10 @@ TOPICS = Topics()
 EVENTS, DEAD_LETTERS, FLAGS, LIVE_METRICS, KILL_SWITCH, GUARD_COUNTS = TOPICS
 BROKERS_CLOCK = {"message.timestamp.type": "LogAppendTime"}
 """Records of the topics bear the broker's stamp, not their producer's; see `streams.receipt`."""
+_COPIES = 1
+"""Of each partition; a cluster of brokers wants 3."""
+_CLOCK_SECONDS = 10.0
+"""How long the broker is waited for that is given its clock."""
 _COMPACTED = {"cleanup.policy": "compact", "segment.bytes": str(16 * 1_048_576), "min.cleanable.dirty.ratio": "0.2"}
 
 
@@ -50,9 +54,7 @@ class BrokerUnavailableError(ConnectionError):
     """No broker answers; the text names the address and the next step."""
 
 
-def create_topics(
-    bootstrap: str, partitions: int = 4, *, topics: Topics = TOPICS, replication: int = 1, timeout: float = 10.0
-) -> list[str]:
+def create_topics(bootstrap: str, partitions: int = 4, *, topics: Topics = TOPICS, timeout: float = 10.0) -> list[str]:
     """Create the topics that are not there yet.
 
     A user's events keep their order because the user's id picks the partition: the number of partitions of the events
@@ -62,7 +64,6 @@ def create_topics(
         bootstrap: `HOST:PORT` of the broker.
         partitions: Of the events topic and of guard-counts; the other topics are slow and have one.
         topics: Names.
-        replication: Copies of each partition; 3 on a cluster.
         timeout: Seconds to wait for the broker.
 
     Returns:
@@ -77,13 +78,11 @@ def create_topics(
         return [
             name
             for name in missing
-            if _create(
-                admin, name, partitions if name in many else 1, replication, _COMPACTED if name in compacted else {}
-            )
+            if _create(admin, name, partitions if name in many else 1, _COMPACTED if name in compacted else {})
         ]
 
 
-def give_brokers_clock(bootstrap: str, *, topics: Topics = TOPICS, timeout: float = 10.0) -> dict[str, bool]:
+def give_brokers_clock(bootstrap: str, *, topics: Topics = TOPICS) -> dict[str, bool]:
     """Have the broker stamp what comes to those topics whose records bear their producer's stamp so far.
 
     Records that are there keep their stamps; nothing is read again.
@@ -97,7 +96,7 @@ def give_brokers_clock(bootstrap: str, *, topics: Topics = TOPICS, timeout: floa
     from kafka.admin import ConfigResource, ConfigResourceType
     from kafka.errors import KafkaError
 
-    with _admin(bootstrap, timeout) as admin:
+    with _admin(bootstrap, _CLOCK_SECONDS) as admin:
         found: dict[str, bool] = {}
         for name in set(topics) & set(admin.list_topics()):
             if _stamped_by_broker(admin, name):
@@ -155,12 +154,12 @@ def no_broker(bootstrap: str, seconds: float) -> BrokerUnavailableError:
     return BrokerUnavailableError(f"no broker answers at {bootstrap} after {seconds:g} s; {remedy}")
 
 
-def _create(admin: Any, name: str, partitions: int, replication: int, configs: dict[str, str]) -> bool:
+def _create(admin: Any, name: str, partitions: int, configs: dict[str, str]) -> bool:
     from kafka.errors import TopicAlreadyExistsError
 
     settings = {
         "num_partitions": partitions,
-        "replication_factor": replication,
+        "replication_factor": _COPIES,
         "configs": {"max.message.bytes": str(MAX_MESSAGE_BYTES), **BROKERS_CLOCK, **configs},
     }
     try:

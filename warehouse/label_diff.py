@@ -76,13 +76,13 @@ class LabelDiff:
             found.setdefault(name, Counter())[change.reason] += 1
         return {kind: dict(reasons.most_common()) for kind, reasons in sorted(found.items())}
 
-    def as_dict(self, examples: int | None = None) -> dict[str, Any]:
-        """Plain values for JSON; at most so many changes, all when None."""
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
         return {
             "old_rows": self.old,
             "new_rows": self.new,
             "counts": self.counts(),
-            "changes": [change._asdict() for change in self.changes[:examples]],
+            "changes": [change._asdict() for change in self.changes],
         }
 
 

@@ -10,6 +10,9 @@ from warehouse import connection
 if TYPE_CHECKING:
     from warehouse.connection import Target
 
+_FIRST_DAY_SECONDS = 5.0
+"""How long the question for the first day waits for a writer."""
+
 
 class IngestPulse(NamedTuple):
     """How far ingest has come.
@@ -74,8 +77,8 @@ def days(target: Target) -> list[dict[str, Any]]:
     return found
 
 
-def first_day(target: Target, *, wait_seconds: float = 5.0) -> date | None:
+def first_day(target: Target) -> date | None:
     """The UTC day of the oldest response; None for an empty warehouse."""
-    with connection.open(target, wait_seconds=wait_seconds).read() as reader:
+    with connection.open(target, wait_seconds=_FIRST_DAY_SECONDS).read() as reader:
         found = reader.execute("SELECT CAST(min(served_at) AS DATE) FROM responses").fetchone()
     return found[0] if found else None

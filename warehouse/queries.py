@@ -145,16 +145,12 @@ def love_by_day(
     )
 
 
-def policies(
-    path: str | Path, *, filtered: bool = True, as_of: datetime | None = None, maturity_hours: float = 24.0
-) -> pa.Table:
-    """Love rate by policy.
+def policies(path: str | Path, *, filtered: bool = True) -> pa.Table:
+    """Love rate by policy, of responses that are a day old.
 
     Args:
         path: The warehouse.
         filtered: Leave out users in quarantine and loves that do not count; otherwise raw.
-        as_of: Judge states and maturity at this moment; now if left out.
-        maturity_hours: Younger responses are not counted yet.
 
     Returns:
         Columns policy, responses, users, loves and love_rate, sorted.
@@ -165,7 +161,7 @@ def policies(
         f"""SELECT policy, count(*) AS responses, count(DISTINCT user_id) AS users, count(*) FILTER (love) AS loves,
             count(*) FILTER (love) / count(*) AS love_rate
         FROM {source} GROUP BY policy ORDER BY policy""",
-        {"moment": as_of or datetime.now(UTC), "hours": maturity.age(maturity_hours)},
+        {"moment": datetime.now(UTC), "hours": 24.0},
     )
 
 

@@ -17,7 +17,6 @@ import pyarrow as pa
 
 from streams import events
 from streams.mending import MENDED
-from streams.topics import TOPICS, Topics
 from warehouse import connection as back_end
 from warehouse.dead_letters import PLACE, Letter, find, select
 from warehouse.ingest import positions
@@ -59,13 +58,13 @@ def redrive(
     corrected: bytes | None = None,
     values: Mapping[str, Any] | None = None,
     dry_run: bool = False,
-    topics: Topics = TOPICS,
 ) -> Redriven:
     """Judge open letters again by the present contract; running it twice changes nothing.
 
     Up to 20,000 letters of one life of a topic at a time, each such part in one transaction:
 
-    1. Decode them, each with its own time of receipt. What still fails stays as it is.
+    1. Decode them, each with its own time of receipt, lines of the live guard's topics by its shapes. What still fails
+       stays as it is.
     2. Mark the others as re-driven.
     3. Store them as ingest does: copies are dropped, conflicting ones go on being dead letters, erased users' lines are
        left out, flags are brought up to date.
@@ -78,7 +77,6 @@ def redrive(
         corrected: What to read in place of the one letter's bytes: a JSON object.
         values: Fields to fill in where letters lack them: what they say is null, NaN or not there.
         dry_run: Do step 1 and tell; copies, conflicts and erased users are not noticed.
-        topics: Names; lines of the live guard's topics are judged by its shapes.
 
     Raises:
         WarehouseError: A letter that is not there, a correction for more than one, or one that is no JSON.
@@ -96,7 +94,7 @@ def redrive(
                 if not letters:
                     return done
                 read = [letter._replace(corrected=corrected or _filled(letter, values)) for letter in letters]
-                batch = _RedrivenBatch(read, topics)
+                batch = _RedrivenBatch(read)
                 outcomes, failing = _judge(connection, batch, dry_run=dry_run)
         except WarehouseConflictError:  # nothing of this part was stored: again
             continue
@@ -122,9 +120,9 @@ def _filled(letter: Letter, values: Mapping[str, Any] | None) -> bytes | None:
 class _RedrivenBatch(Batch):
     """A batch of letters at their own coordinates."""
 
-    def __init__(self, letters: Sequence[Letter], topics: Topics) -> None:
+    def __init__(self, letters: Sequence[Letter]) -> None:
         records = [_record(letter, number) for number, letter in enumerate(letters)]
-        decoded = decode_batch(records, topics)
+        decoded = decode_batch(records)
         super().__init__(records)
         self.letters = {letter.where: letter for letter in letters}
         self.flags, self.metrics, self.trips = decoded.flags, decoded.metrics, decoded.trips

@@ -35,13 +35,12 @@ SELECT
 """
 
 
-def log_snapshot(path: str | Path, *, maturity_hours: float, moment: datetime | None = None) -> dict[str, Any]:
-    """What has been read of the log, and how much of it is mature.
+def log_snapshot(path: str | Path, *, maturity_hours: float) -> dict[str, Any]:
+    """What has been read of the log, and how much of it is mature now.
 
     Args:
         path: The warehouse.
         maturity_hours: Younger responses are unlabelled.
-        moment: At which maturity is judged; now if left out.
 
     Returns:
         Counts of `responses`, `reactions`, `erasures`, `dead_letters` and `mature` responses; `last_served_at` and
@@ -50,7 +49,7 @@ def log_snapshot(path: str | Path, *, maturity_hours: float, moment: datetime | 
     Raises:
         WarehouseError: As `Warehouse.read`.
     """
-    return _one(path, _LOG, {"moment": moment or datetime.now(UTC), "hours": maturity.age(maturity_hours)})
+    return _one(path, _LOG, {"moment": datetime.now(UTC), "hours": maturity.age(maturity_hours)})
 
 
 def filter_snapshot(path: str | Path, *, with_flags: bool) -> dict[str, Any]:

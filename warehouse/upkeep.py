@@ -63,7 +63,7 @@ class Upkeep:
         return "\n".join([*lines, f"before: {self.before}", f"after:  {self.after}"])
 
 
-def compact(target: Target, *, keep_days: float = 7.0, dry_run: bool = False, wait_seconds: float = 30.0) -> Upkeep:
+def compact(target: Target, *, keep_days: float = 7.0, dry_run: bool = False) -> Upkeep:
     """Make a warehouse small and quick again; its content stays the same.
 
     A file: checkpoint, copy into a new file, take its place. A lake:
@@ -77,7 +77,6 @@ def compact(target: Target, *, keep_days: float = 7.0, dry_run: bool = False, wa
         target: A warehouse of this version.
         keep_days: How far back a lake can be read as it was.
         dry_run: Change nothing, say what there is to do.
-        wait_seconds: How long to wait for other writers.
 
     Raises:
         WarehouseError: As `Warehouse.transaction`.
@@ -85,10 +84,10 @@ def compact(target: Target, *, keep_days: float = 7.0, dry_run: bool = False, wa
     """
     if not 0 <= keep_days <= _LONGEST:
         raise ValueError(f"keep_days == {keep_days!r}, must be a finite number of days from 0 to {_LONGEST:,}")
-    return _upkeep("compact", connection.open(target, wait_seconds=wait_seconds), keep_days, dry_run=dry_run)
+    return _upkeep("compact", connection.open(target), keep_days, dry_run=dry_run)
 
 
-def purge(target: Target, *, wait_seconds: float = 30.0) -> Upkeep:
+def purge(target: Target) -> Upkeep:
     """Make the bytes of deleted rows vanish now: from data files, older snapshots and the catalogue's statistics.
 
     As `compact`, but every file with a deleted row is rewritten, all older snapshots go, files are deleted at once (a
@@ -96,10 +95,10 @@ def purge(target: Target, *, wait_seconds: float = 30.0) -> Upkeep:
     and the file system keep for themselves (its write-ahead log, freed disk blocks, backups) is out of reach.
 
     Raises:
-        WarehouseInUseError: A reader of a lake stayed in its catalogue for `wait_seconds`; call again.
+        WarehouseInUseError: A reader of a lake stayed in its catalogue for half a minute; call again.
         WarehouseError: As `Warehouse.transaction`.
     """
-    return _upkeep("purge", connection.open(target, wait_seconds=wait_seconds), 0.0, dry_run=False)
+    return _upkeep("purge", connection.open(target), 0.0, dry_run=False)
 
 
 def _upkeep(kind: str, warehouse: Warehouse, keep_days: float, *, dry_run: bool) -> Upkeep:

@@ -243,9 +243,8 @@ def _reach(centre: float, interval: tuple[float | None, float | None] | None) ->
     return [[0.0 if low is None else max(0.0, centre - low)], [0.0 if high is None else max(0.0, high - centre)]]
 
 
-def _label(axes: Any, x: float, y: float, text: str, *, colour: str = INK, below: bool = False) -> None:
-    place = {"xytext": (8, -5 if below else 5), "va": "top" if below else "bottom"}
-    axes.annotate(text, (x, y), textcoords="offset points", fontsize=8.5, color=colour, **place)
+def _label(axes: Any, x: float, y: float, text: str, *, colour: str = INK) -> None:
+    axes.annotate(text, (x, y), xytext=(8, 5), va="bottom", textcoords="offset points", fontsize=8.5, color=colour)
 
 
 def _cross(axes: Any) -> None:

@@ -10,18 +10,18 @@ from training.policy.batches import EncodedAnswer, padded
 from training.policy.likelihood import mean_logprobs, token_logprobs
 from training.policy.load import Policy
 
+_TOKENS = 16_384
+"""Of one forward pass, padding included."""
+
 
 @torch.inference_mode()
-def log_ratios(
-    sequences: Sequence[EncodedAnswer], logprobs: Sequence[np.ndarray], frozen: Policy, *, tokens: int = 16_384
-) -> torch.Tensor:
+def log_ratios(sequences: Sequence[EncodedAnswer], logprobs: Sequence[np.ndarray], frozen: Policy) -> torch.Tensor:
     """`log(pi/pi_ref)` of responses, in nats a token; float64 [responses].
 
     Args:
         sequences: Prompts and responses, each with at least one response token.
         logprobs: log pi of each response's tokens, as they were drawn.
         frozen: The reference.
-        tokens: Of one forward pass, padding included.
 
     Raises:
         ValueError: One is not a number.
@@ -29,7 +29,7 @@ def log_ratios(
     found = torch.zeros(len(sequences), dtype=torch.float64)
     order = sorted(range(len(sequences)), key=lambda index: len(sequences[index].ids))
     while order:
-        size = max(1, tokens // len(sequences[order[-1]].ids))
+        size = max(1, _TOKENS // len(sequences[order[-1]].ids))
         chosen, order = order[-size:], order[:-size]
         ids, response = padded([sequences[index] for index in chosen], frozen.tokenizer.pad_token_id)
         device = frozen.model.device

@@ -11,6 +11,9 @@ from training.engine.lanes import side_by_side
 from training.policy.batches import EncodedAnswer, padded
 from training.policy.load import Policy
 
+_TOKENS = 4_096
+"""Of one forward pass, padding included."""
+
 
 def token_logprobs(model: Any, ids: torch.Tensor, response: torch.Tensor) -> torch.Tensor:
     """Log-probability of each response token given all before it, at temperature 1; differentiable.
@@ -30,14 +33,13 @@ def token_logprobs(model: Any, ids: torch.Tensor, response: torch.Tensor) -> tor
     return found
 
 
-def mean_logprobs(model: Any, sequences: Sequence[EncodedAnswer], pad: int, *, tokens: int = 4_096) -> np.ndarray:
+def mean_logprobs(model: Any, sequences: Sequence[EncodedAnswer], pad: int) -> np.ndarray:
     """Mean log-probability of each response's tokens, float64 [sequences], in nats a token.
 
     Args:
         model: A causal language model in evaluation mode.
         sequences: Each with at least one response token.
         pad: The token that fills rows up.
-        tokens: Of one forward pass, padding included.
     """
     found = np.zeros(len(sequences))
 
@@ -48,17 +50,16 @@ def mean_logprobs(model: Any, sequences: Sequence[EncodedAnswer], pad: int, *, t
         total = token_logprobs(model, ids, response).double().sum(dim=1)
         found[chosen] = (total / response[:, 1:].sum(dim=1)).cpu().numpy()
 
-    side_by_side(work, _by_length(sequences, tokens), model.device)
+    side_by_side(work, _by_length(sequences), model.device)
     return found
 
 
-def each_logprobs(policy: Policy, sequences: Sequence[EncodedAnswer], *, tokens: int = 4_096) -> list[np.ndarray]:
+def each_logprobs(policy: Policy, sequences: Sequence[EncodedAnswer]) -> list[np.ndarray]:
     """Log-probability of each response's tokens, float32 [tokens] a sequence, read in evaluation mode.
 
     Args:
         policy: Reads; left in the mode that it was in.
         sequences: Prompts and responses.
-        tokens: Of one forward pass, padding included.
     """
     found: list[np.ndarray] = [np.zeros(0, dtype=np.float32)] * len(sequences)
     model = policy.model
@@ -72,17 +73,17 @@ def each_logprobs(policy: Policy, sequences: Sequence[EncodedAnswer], *, tokens:
 
     training = model.training
     model.eval()
-    side_by_side(work, _by_length(sequences, tokens), model.device)
+    side_by_side(work, _by_length(sequences), model.device)
     model.train(training)
     return found
 
 
-def _by_length(sequences: Sequence[EncodedAnswer], tokens: int) -> list[list[int]]:
-    """Places in batches of similar length, the longest first, none of more than so many padded tokens."""
+def _by_length(sequences: Sequence[EncodedAnswer]) -> list[list[int]]:
+    """Places in batches of similar length, the longest first, none of more than `_TOKENS`."""
     order = sorted(range(len(sequences)), key=lambda index: len(sequences[index].ids))
     batches = []
     while order:
-        size = max(1, tokens // len(sequences[order[-1]].ids))
+        size = max(1, _TOKENS // len(sequences[order[-1]].ids))
         batches.append(order[-size:])
         del order[-size:]
     return batches

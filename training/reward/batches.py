@@ -14,6 +14,8 @@ from training.reward.last_token import logits_of
 from training.reward.losses import cautious
 
 Ids = Sequence[Sequence[int]]
+_POOL = 16
+"""Batches whose rows are sorted by length together."""
 
 
 def by_length(ids: Ids, *, tokens: int) -> Iterator[Rows]:
@@ -29,12 +31,12 @@ def by_length(ids: Ids, *, tokens: int) -> Iterator[Rows]:
         start = end
 
 
-def shuffled(lengths: Rows, *, size: int, random: np.random.Generator, pool: int = 16) -> list[Rows]:
-    """Training batches of `size` rows: shuffled, sorted by length within `pool` batches, and shuffled once more."""
+def shuffled(lengths: Rows, *, size: int, random: np.random.Generator) -> list[Rows]:
+    """Training batches of `size` rows: shuffled, sorted by length within `_POOL` batches, and shuffled once more."""
     order = random.permutation(len(lengths))
     batches: list[Rows] = []
-    for start in range(0, len(order), size * pool):
-        part = order[start : start + size * pool]
+    for start in range(0, len(order), size * _POOL):
+        part = order[start : start + size * _POOL]
         part = part[np.argsort(lengths[part], kind="stable")]
         batches.extend(part[at : at + size] for at in range(0, len(part), size))
     return [batches[place] for place in random.permutation(len(batches))]

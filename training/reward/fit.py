@@ -32,6 +32,9 @@ from training.reward.losses import binary, bradley_terry, positive_unlabelled, s
 from training.reward.pairs import coupled
 from training.reward.trim import Trim
 
+_KEEP_EVERY = 200
+"""Steps between two states, beside one after each epoch."""
+
 
 class Fitted(NamedTuple):
     """What happened."""
@@ -56,7 +59,6 @@ class RewardFit:
         name: For the progress bars.
         tokens: Most padded tokens of one pass on a rank; a larger batch's gradients add up over several.
         state: Where an interrupted fit goes on from; None keeps nothing.
-        keep_every: Steps between two states, beside one after each epoch.
         follow: Told each step with its loss.
     """
 
@@ -71,11 +73,10 @@ class RewardFit:
         name: str,
         tokens: int = 16_384,
         state: Path | None = None,
-        keep_every: int = 200,
         follow: Follow = nobody,
     ) -> None:
         self.runner, self.inner, self.tokenizer, self.config = runner, inner, tokenizer, config
-        self.states, self.name, self.tokens, self.state, self.keep_every = states, name, tokens, state, keep_every
+        self.states, self.name, self.tokens, self.state = states, name, tokens, state
         self.model, self.follow = runner.model, follow
         self.random = np.random.default_rng(config.seed)
         self.best: dict[str, torch.Tensor] = {}
@@ -190,7 +191,7 @@ class RewardFit:
                 if place < skip:
                     continue
                 steps.ahead(self._step(part, units, prepare))
-                if (place + 1) % self.keep_every == 0:
+                if (place + 1) % _KEEP_EVERY == 0:
                     self._keep(progress | {"place": place + 1})
 
     def _step(self, part: EncodedRows, units: Rows, prepare: Prepare) -> float:

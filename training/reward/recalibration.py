@@ -107,11 +107,15 @@ def fit_platt(sample: CalibrationRows) -> Calibration:
     return Calibration(scale=scale, offset=offset) if scale > 0 else Calibration()
 
 
-def _maximised(sample: CalibrationRows, design: Floats, start: Floats, *, steps: int = 50) -> list[float]:
+_STEPS = 50
+"""Of Newton's method, at most."""
+
+
+def _maximised(sample: CalibrationRows, design: Floats, start: Floats) -> list[float]:
     """Newton's method; a pseudo-observation of each parameter at its start keeps it finite."""
     weight = sample.weights * len(sample.weights) / sample.weights.sum()
     theta = start.copy()
-    for _ in range(steps):
+    for _ in range(_STEPS):
         chance = sigmoid(design @ theta)
         gradient = design.T @ (weight * (sample.labels - chance)) - (theta - start)
         curvature = design.T @ (design * (weight * chance * (1 - chance))[:, None]) + np.eye(len(start))

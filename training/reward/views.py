@@ -85,10 +85,10 @@ def views(
     return np.column_stack([rows, said * width, asked * width, said * asked * width**2])
 
 
-def _last(encoder: MessageEncoder, turns: Conversation, role: str, shape: Any, back: int = 1) -> Vectors:
-    """The vector of the last message of a role, or of the one before; zeros where there is none."""
+def _last(encoder: MessageEncoder, turns: Conversation, role: str, shape: Any) -> Vectors:
+    """The vector of the last message of a role; zeros where there is none."""
     texts = [turn["content"] for turn in turns if turn["role"] == role]
-    return encoder.known[texts[-back]] if len(texts) >= back else np.zeros(shape, np.float32)
+    return encoder.known[texts[-1]] if texts else np.zeros(shape, np.float32)
 
 
 def _alike(encoder: MessageEncoder, turns: Conversation, said: Vectors, asked: Vectors) -> list[float]:

@@ -199,9 +199,9 @@ class VllmServer(GivenServer):
         _wait_for_group(self._process.pid)
         self._process = None
 
-    def tail(self, lines: int = 15) -> str:
-        """The last lines of its log."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+    def tail(self) -> str:
+        """The last 15 lines of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
 
     def __enter__(self) -> "VllmServer":
         return self
@@ -263,9 +263,9 @@ def _signal_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
 
 
-def _wait_for_group(pid: int, seconds: float = 5.0) -> None:
-    """Wait until the kernel has taken away the last process of a group that was killed."""
-    limit = time.monotonic() + seconds
+def _wait_for_group(pid: int) -> None:
+    """Wait, for five seconds at most, until the kernel has taken away the last process of a killed group."""
+    limit = time.monotonic() + 5.0
     with suppress(ProcessLookupError, PermissionError):
         while time.monotonic() < limit:
             os.killpg(pid, 0)

@@ -69,9 +69,7 @@ class QuarantineDecision(NamedTuple):
     evidence: Evidence
 
 
-def decide(
-    target: Target, name: str, decision: Word, *, reason: str, by: str, at: datetime | None = None
-) -> QuarantineDecision:
+def decide(target: Target, name: str, decision: Word, *, reason: str, by: str) -> QuarantineDecision:
     """Release or confirm a user or a reaction.
 
     1. Find out what `name` is: the event_id of a reaction, or a user.
@@ -85,7 +83,6 @@ def decide(
         decision: `released` or `confirmed`.
         reason: Why, for whoever asks later.
         by: Who decides.
-        at: When; now if left out.
 
     Raises:
         UnknownSubjectError: The warehouse knows no such user or reaction.
@@ -101,7 +98,7 @@ def decide(
         subject = find(writer, name)
         evidence, since = against(writer, subject)
         made = QuarantineDecision(
-            subject, decision, reason, by, at or datetime.now(UTC), since if decision == "confirmed" else None, evidence
+            subject, decision, reason, by, datetime.now(UTC), since if decision == "confirmed" else None, evidence
         )
         writer.execute(
             """INSERT INTO quarantine_decisions

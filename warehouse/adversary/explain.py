@@ -98,22 +98,19 @@ class Explanation(NamedTuple):
     groups: dict[str, tuple[list[str], int]]
 
 
-def held(target: Target, *, rule: str | None = None, released: bool = False, limit: int | None = None) -> list[Held]:
+def held(target: Target, *, rule: str | None = None, released: bool = False) -> list[Held]:
     """Users and reactions in quarantine, those with most loves at stake first.
 
     Args:
         target: The warehouse.
         rule: Only what this rule (or `confirmed`) puts aside.
         released: Those released from it instead.
-        limit: So many at most.
 
     Raises:
         WarehouseError: As `Warehouse.read`.
     """
     with connection.open(target).read() as reader:
-        rows = reader.execute(
-            _HELD.read_text(), {"rule": rule, "released": released, "limit": limit or 2**62}
-        ).fetchall()
+        rows = reader.execute(_HELD.read_text(), {"rule": rule, "released": released}).fetchall()
         return [_held(reader, *row) for row in rows]
 
 

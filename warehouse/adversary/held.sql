@@ -55,4 +55,3 @@ counted AS (
 SELECT subject, user_id, CAST(event_id AS VARCHAR), rules, score, since, loves, released, evidence
 FROM counted
 ORDER BY subject DESC, loves DESC, score DESC, user_id, event_id
-LIMIT $limit

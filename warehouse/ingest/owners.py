@@ -19,7 +19,7 @@ _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|[^u])")
 _CONTROL = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
-def user_of(line: bytes, column: str = "user_id") -> str | None:
+def user_of(line: bytes) -> str | None:
     r"""The first user that a line's user fields name; errors none.
 
     >>> user_of(b'{"user_id": 17'), user_of(b'[{"user_id": "ann"}]'), user_of(b'\xff"user_id":"b\u00f6b", "turn')
@@ -27,7 +27,7 @@ def user_of(line: bytes, column: str = "user_id") -> str | None:
     >>> user_of(b"nothing of the kind") is None
     True
     """
-    return next(iter(users_of(line, column)), None)
+    return next(iter(users_of(line)), None)
 
 
 def users_of(line: bytes, column: str = "user_id") -> tuple[str, ...]:

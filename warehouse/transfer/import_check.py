@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from warehouse.ingest.records import DeadLetter
 
 _KEPT = ("event_id", "response_id", "conversation_id", "kafka_topic")
+_SHOWN = 5
+"""Events that are kept to be shown."""
 
 
 @dataclass
@@ -69,16 +71,13 @@ class ImportCheck:
     imported: bool = False
 
 
-def check_file(
-    path: Path, columns: Mapped | None = None, target: Target | None = None, *, shown: int = 5
-) -> ImportCheck:
+def check_file(path: Path, columns: Mapped | None = None, target: Target | None = None) -> ImportCheck:
     """What an import of all rows of a file would store.
 
     Args:
         path: The file.
         columns: As for `import_files`.
         target: The warehouse, whose events would make copies of some; one that is not there has none.
-        shown: How many events are kept to be shown.
 
     Raises:
         WarehouseError: A mapping that cannot work, or a file that cannot be read.
@@ -89,7 +88,7 @@ def check_file(
     with _kept_in(found):
         mappings.refuse_numbers(path, columns)
     now, slot = int(time.time() * 1000), importing.slot_of(path, columns)
-    lines = _first_kept(files.lines(path, columns, told=found.told), found.lines, shown)
+    lines = _first_kept(files.lines(path, columns, told=found.told), found.lines)
     records = importing.records_of(slot, 0, lines, now)
     with duckdb.connect() as memory:
         for table in ("responses", "reactions", "erasures"):
@@ -116,9 +115,9 @@ def _kept_in(found: ImportCheck) -> Iterator[None]:
         found.refused = found.refused or str(error)
 
 
-def _first_kept(lines: Iterable[bytes], kept: list[bytes], shown: int) -> Iterator[bytes]:
+def _first_kept(lines: Iterable[bytes], kept: list[bytes]) -> Iterator[bytes]:
     for line in lines:
-        if len(kept) < shown:
+        if len(kept) < _SHOWN:
             kept.append(line)
         yield line
 

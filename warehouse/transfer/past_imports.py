@@ -149,22 +149,21 @@ def imports(target: Target) -> list[Import]:
         return [Import(*row) for row in reader.execute(_IMPORTS).fetchall()]
 
 
-def ambiguous(reader: DuckDBPyConnection, topic: str, rows: str = "responses") -> list[Ambiguous]:
+def ambiguous(reader: DuckDBPyConnection, topic: str) -> list[Ambiguous]:
     """Ids of a file's responses that stand for several of them: at most one finding.
 
     Args:
         reader: A snapshot.
         topic: The file's.
-        rows: The table of responses.
     """
-    found = reader.execute(_AMBIGUOUS.format(rows=rows), [topic]).fetchone()
+    found = reader.execute(_AMBIGUOUS, [topic]).fetchone()
     return [Ambiguous(topic, found[0], found[1:])] if found and found[0] else []
 
 
 _AMBIGUOUS = """
 SELECT count(*), min(response_id), arg_min(first, response_id), arg_min(last, response_id) FROM (
     SELECT response_id, min(conversation_id) AS first, max(conversation_id) AS last
-    FROM {rows} WHERE kafka_topic = ? GROUP BY response_id HAVING count(DISTINCT event_id) > 1
+    FROM responses WHERE kafka_topic = ? GROUP BY response_id HAVING count(DISTINCT event_id) > 1
 )
 """
 _IMPORTS = """

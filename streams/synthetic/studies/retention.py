@@ -4,7 +4,6 @@ A user comes again because the last day ended well (`formulas.return_chance`), n
 retention have common causes only. So the world can say what an analysis of its events ought to find:
 
 - `lived_days`: the signals and the outcome as they happened, without the faults, the attackers and the wire;
-- `satisfaction_gaps`: how much better a day with a signal truly ended than one without;
 - `effect_of_pleasing`: what a good ending does to retention, by a randomised experiment on the users' minds;
 - `retention_curve`: how many are still there after k days, by how content their first day left them.
 """
@@ -28,6 +27,10 @@ Floats = NDArray[np.float64]
 
 HISTORY: Final = 7
 """Days before a row's day that its earlier activity covers; days of the outcome's window too."""
+OUTCOME: Final = 14
+"""Days after a row's day on which the outcome's week ends."""
+LONGEST_STAY: Final = 30
+"""Days of a retention curve; only users who were first seen that long before its end count."""
 
 
 class RetentionEffect(NamedTuple):
@@ -48,12 +51,11 @@ class _ShownResponses(NamedTuple):
     next_message: list[str | None]
 
 
-def lived_days(config: WorldConfig, *, days: int = 14) -> pa.Table:
+def lived_days(config: WorldConfig) -> pa.Table:
     """What `warehouse.signals` ought to read from this world's events, and the hidden satisfaction beside it.
 
     Args:
-        config: The world; `config.days` must exceed `days` by more than a week.
-        days: Last day of the outcome's week.
+        config: The world; `config.days` must exceed `OUTCOME` by more than a week.
 
     Returns:
         Columns and order as `warehouse.signals.user_days` finds them before it reads the messages (`next_messages`
@@ -87,37 +89,24 @@ def lived_days(config: WorldConfig, *, days: int = 14) -> pa.Table:
             "earlier_responses": _within(visits, user, day, -HISTORY, -1),
             "tenure_days": day - (visits > 0).argmax(axis=1)[user],
             "arm": [""] * len(user),
-            "retained": _within(visits, user, day, days - HISTORY + 1, days) > 0,
+            "retained": _within(visits, user, day, OUTCOME - HISTORY + 1, OUTCOME) > 0,
             "satisfaction": shown.satisfaction[last],
         }
     )
-    known = table.filter(pa.array((day >= HISTORY) & (day + days < config.days)))
+    known = table.filter(pa.array((day >= HISTORY) & (day + OUTCOME < config.days)))
     return known.sort_by([("user_id", "ascending"), ("day", "ascending")])
 
 
-def satisfaction_gaps(found: pa.Table, signals: tuple[str, ...]) -> dict[str, float]:
-    """Mean satisfaction of the days with a signal less that of the days without: the truth behind an association.
-
-    Args:
-        found: As `lived_days` returns it.
-        signals: Columns of truth values or shares; a share counts as given above 0.
-    """
-    satisfaction = found["satisfaction"].to_numpy()
-    given = {name: found[name].to_numpy().astype(np.float64) > 0 for name in signals}
-    return {name: float(satisfaction[has].mean() - satisfaction[~has].mean()) for name, has in given.items()}
-
-
-def effect_of_pleasing(config: WorldConfig, *, days: int = 14) -> RetentionEffect:
+def effect_of_pleasing(config: WorldConfig) -> RetentionEffect:
     """What a good ending of one day does to retention: the world's own causal effect.
 
     1. Live a week and a day, so that moods and habits have settled.
     2. Of those who came on the last day, let a coin decide whose day ended well, whatever they were shown.
-    3. Live on for `days` days.
+    3. Live on for `OUTCOME` days.
     4. Compare who was there in the last week of these.
 
     Args:
         config: The world; its days are lived only as far as needed.
-        days: Last day of the outcome's week.
     """
     life = Life(config, np.random.default_rng(config.seed).spawn(2)[0])
     came = np.zeros(0, np.int64)
@@ -126,15 +115,15 @@ def effect_of_pleasing(config: WorldConfig, *, days: int = 14) -> RetentionEffec
     pleased = np.random.default_rng([config.seed, 1]).random(len(came)) < 0.5
     life.please(came, pleased)
     stayed = np.zeros(config.users, bool)
-    for number in range(HISTORY + 1, HISTORY + 1 + days):
+    for number in range(HISTORY + 1, HISTORY + 1 + OUTCOME):
         for day in life.live(number):
-            stayed[day.user] |= number > days
+            stayed[day.user] |= number > OUTCOME
     shares = [stayed[came[each]].mean() for each in (pleased, ~pleased)]
     errors = [share * (1 - share) / each.sum() for share, each in zip(shares, (pleased, ~pleased), strict=True)]
     return RetentionEffect(float(shares[0] - shares[1]), float(np.sqrt(sum(errors))))
 
 
-def retention_curve(users: pa.Table, *, until: date, days: int = 30) -> pa.Table:
+def retention_curve(users: pa.Table, *, until: date) -> pa.Table:
     """Who is still there after k days, by how content the first day left them.
 
     The first day that a user was seen is no consequence of their staying, so the groups may be compared; of the mean
@@ -143,15 +132,14 @@ def retention_curve(users: pa.Table, *, until: date, days: int = 30) -> pa.Table
     Args:
         users: `truth/users.parquet` of a world without social influence; who never came, and attackers, are left out.
         until: The world's last day.
-        days: Longest stay asked for; only users who were first seen that long before `until` count.
 
     Returns:
-        Columns group (`low`, `middle`, `high`: thirds of `first_satisfaction`), day (0 to `days`), users, and share of
-        them that was seen on that day after the first, or later.
+        Columns group (`low`, `middle`, `high`: thirds of `first_satisfaction`), day (0 to `LONGEST_STAY`), users, and
+        share of them that was seen on that day after the first, or later.
     """
     came = users.filter(pc.is_valid(users["first_seen"]))
     first, last = (came[name].cast(pa.int32()).to_numpy() for name in ("first_seen", "last_seen"))
-    old = first + days <= (until - date(1970, 1, 1)).days
+    old = first + LONGEST_STAY <= (until - date(1970, 1, 1)).days
     stayed, content = (last - first)[old], came["first_satisfaction"].to_numpy()[old]
     group = np.searchsorted(np.quantile(content, [1 / 3, 2 / 3]), content) if len(content) else np.zeros(0, np.int64)
     rows = [
@@ -162,7 +150,7 @@ def retention_curve(users: pa.Table, *, until: date, days: int = 30) -> pa.Table
             "share": _share(stayed[group == place] >= day),
         }
         for place, name in enumerate(("low", "middle", "high"))
-        for day in range(days + 1)
+        for day in range(LONGEST_STAY + 1)
     ]
     return pa.Table.from_pylist(rows)
 

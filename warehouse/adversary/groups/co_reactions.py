@@ -174,16 +174,6 @@ def pairs(actions: CoReactions, found: Matches, nats: Floats) -> Pairs:
     return Pairs(keys // max(people, 1), keys % max(people, 1), amount, total, since)
 
 
-def jaccard(actions: CoReactions, found: Matches) -> dict[tuple[int, int], float]:
-    """The paper's similarity (section 4.1) of each pair of users: matched actions by all actions of both."""
-    each = np.bincount(actions.user, minlength=len(actions.users))
-    touched: dict[tuple[int, int], set[int]] = {}
-    for i, j in zip(found.first.tolist(), found.second.tolist(), strict=True):
-        a, b = sorted((int(actions.user[i]), int(actions.user[j])))
-        touched.setdefault((a, b), set()).update((i, j))
-    return {(a, b): len(them) / int(each[a] + each[b]) for (a, b), them in touched.items()}
-
-
 def _whole(column: pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks()
 

@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 
 C = 5.0
 """The paper's c: keeps the weight of objects that one or two users chose within bounds."""
+HONEST_SHARE = 0.5
+"""So many of an object's edges are honest ones, at most, where nothing else is said."""
+EXAMPLE = 20, 10
+"""Users and objects of the block by which an operator is told what may stay undetected."""
 _EPS = 1e-9
 
 
@@ -120,11 +124,11 @@ def blocks(
     return found
 
 
-def undetected_bound(g: float, users: int, objects: int, *, honest_share: float = 0.5, c: float = C) -> float:
+def undetected_bound(g: float, users: int, objects: int, *, honest_share: float = HONEST_SHARE) -> float:
     """Largest share of a block's possible edges that can hide, when peeling returned `g` (Theorem 3 of the paper).
 
     An object of the block has at most users / (1 - honest_share) edges when `honest_share` of them are honest: each
-    weighs at least 1 / log(users / (1 - honest_share) + c); a block with the edge density p then has
+    weighs at least 1 / log(users / (1 - honest_share) + C); a block with the edge density p then has
     g(block) >= p users objects / ((users + objects) log(...)). Peeling returns at least half the greatest g, so every
     block has g(block) <= 2 g, and p is bounded.
 
@@ -133,7 +137,6 @@ def undetected_bound(g: float, users: int, objects: int, *, honest_share: float 
         users: m0, at least 1.
         objects: n0, at least 1.
         honest_share: How many of an object's edges are honest ones, at most, below 1.
-        c: As in `column_weights`.
 
     Returns:
         The density p in [0, 1]: a denser block cannot have escaped. 1 where any density may hide.
@@ -146,18 +149,19 @@ def undetected_bound(g: float, users: int, objects: int, *, honest_share: float 
             f"a block of {users} users and {objects} objects with {honest_share} of its objects' edges honest: "
             "both numbers must be at least 1, the share at least 0 and below 1"
         )
-    weight = math.log(users / (1 - honest_share) + c)
+    weight = math.log(users / (1 - honest_share) + C)
     return min(1.0, 2 * g * (users + objects) * weight / (users * objects))
 
 
-def bound_in_words(g: float, users: int = 20, objects: int = 10, *, honest_share: float = 0.5) -> str:
+def bound_in_words(g: float) -> str:
     """`undetected_bound` as a sentence for an operator.
 
     >>> bound_in_words(0.2).removeprefix("A block of 20 accounts that love the same 10 objects ")
     '(50% of their loves may be honest) stays undetected only below 2.3 loves each.'
     """
-    each = objects * undetected_bound(g, users, objects, honest_share=honest_share)
-    honest = f"({honest_share:.0%} of their loves may be honest)"
+    users, objects = EXAMPLE
+    each = objects * undetected_bound(g, users, objects)
+    honest = f"({HONEST_SHARE:.0%} of their loves may be honest)"
     block = f"A block of {users} accounts that love the same {objects} objects {honest}"
     if each >= objects:
         return f"{block} may stay undetected: too few for the line."

@@ -70,8 +70,8 @@ def floors_of(budget: float) -> tuple[float, ...]:
     return tuple(-math.log(budget) * times for times in TIMES)
 
 
-def groups(found: Pairs, users: int, floors: Sequence[float], least: int = LEAST) -> list[Group]:
-    """Connected components of at least `least` users, of the pairs above each floor, floor by floor.
+def groups(found: Pairs, users: int, floors: Sequence[float]) -> list[Group]:
+    """Connected components of at least `LEAST` users, of the pairs above each floor, floor by floor.
 
     The heaviest spanning forest has the components of the whole graph at every floor, and is cut there.
     """
@@ -82,7 +82,7 @@ def groups(found: Pairs, users: int, floors: Sequence[float], least: int = LEAST
         if link.any():
             _, label = connected_components(coo_array((weight[link], (a[link], b[link])), (users, users)), False)
             total = np.bincount(label[a[link]], weight[link], label.max() + 1)
-            big = np.flatnonzero(np.bincount(label) >= least)
+            big = np.flatnonzero(np.bincount(label) >= LEAST)
             by_label = np.argsort(label, kind="stable")
             begins = np.searchsorted(label[by_label], np.stack([big, big + 1]))
             result += [Group(by_label[i:j], float(total[k]), floor) for k, i, j in zip(big, *begins, strict=True)]
@@ -182,7 +182,6 @@ def find(
     within: int = 3 * HOUR,
     draws: int = 20,
     seed: int = 0,
-    most: int = NEIGHBOURS,
 ) -> LockstepSearch:
     """Groups that act in lockstep, at an expected loss of `budget` of all deeds of independent users.
 
@@ -196,7 +195,6 @@ def find(
         within: How far apart two actions may be and match (us).
         draws: Of the null.
         seed: Of the null.
-        most: Neighbours that an action is held against.
 
     Example:
         Five accounts choose the same three rare objects within minutes, among 200 who choose on their own:
@@ -218,7 +216,7 @@ def find(
         none = Pairs(nobody, nobody, nobody, np.zeros(0), nobody)
         return LockstepSearch([], np.zeros(0), floors, np.array(floors), Matches(nobody, nobody, 0), none)
     beat = rhythm(actions.at)
-    met, real = weighed(actions, beat, within, most)
+    met, real = weighed(actions, beat, within, NEIGHBOURS)
     candidates = members(groups(real, users, floors), actions, met, surprise(actions, met, beat), -math.log(budget))
     found = LockstepSearch([], np.zeros(users), floors, np.array(floors), met, real)
     for _ in range(ROUNDS):
@@ -226,7 +224,8 @@ def find(
         if not len(rest.at):
             break
         null = [
-            groups(weighed(draw, beat, within, most)[1], users, floors) for draw in null_draws(rest, beat, draws, seed)
+            groups(weighed(draw, beat, within, NEIGHBOURS)[1], users, floors)
+            for draw in null_draws(rest, beat, draws, seed)
         ]
         line = lines(null, _shares(rest), budget, floors)
         before, found = found, _above(candidates, line, found)

@@ -120,11 +120,6 @@ def test_the_sides_of_one_deed_count_once_and_an_object_once_a_day() -> None:
     assert weighed.since.tolist() == [0]
 
 
-def test_similarity_is_matched_actions_by_all_actions_of_both() -> None:
-    some = actions([("a", "x", 0), ("b", "x", 1), ("a", "y", 0), ("b", "z", 0), ("c", "y", 9 * DAY)])
-    assert co_reactions.jaccard(some, co_reactions.matches(some)) == {(0, 1): 0.5}
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_groups_are_the_components_of_strong_pairs(seed: int) -> None:
     rng = np.random.default_rng(seed)
