@@ -247,7 +247,7 @@ def numbered_lines(path: Path, progress: bool, *, does: str = "send") -> Iterato
     """Lines of a file that are not blank, with their numbers (from 1); a bar on a terminal says what is done."""
     from tqdm import tqdm
 
-    done, step = 0, 1_048_576
+    done, step, begun = 0, 1_048_576, False
     off = None if progress else True  # None: only where stderr is a terminal
     with (
         path.open("rb") as file,
@@ -259,6 +259,12 @@ def numbered_lines(path: Path, progress: bool, *, does: str = "send") -> Iterato
                     f"{path} is UTF-16, lines of the wire are UTF-8: save it as that, or `loveloop import` it"
                 )
             if line := raw.strip().removeprefix(BYTE_ORDER_MARK):
+                if not begun and line.startswith(b"["):
+                    raise ValueError(
+                        f"{path} is a JSON array, the wire takes one event a line: `loveloop import` reads arrays; or "
+                        "write its elements as lines (jq -c '.[]')"
+                    )
+                begun = True
                 yield number, line
             done += len(raw)
             if done >= step:
