@@ -122,3 +122,12 @@ def test_a_file_to_be_sent_loses_its_byte_order_mark_and_utf_16_is_told(tmp_path
     file.write_text("{}", "utf-16")
     with pytest.raises(ValueError, match="UTF-16"):
         list(producer.numbered_lines(file, progress=False))
+
+
+def test_a_file_that_is_one_json_array_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    file = tmp_path / "events.json"
+    file.write_text('\n [{"type": "reaction_changed"}]\n')
+    with pytest.raises(ValueError, match="is a JSON array, the wire takes one event a line: `loveloop import` reads"):
+        list(producer.numbered_lines(file, progress=False))
+    file.write_text('{"type": "reaction_changed"}\n[1]\n')
+    assert len(list(producer.numbered_lines(file, progress=False))) == 2
