@@ -43,8 +43,8 @@ TOPICS = Topics()
 EVENTS, DEAD_LETTERS, FLAGS, LIVE_METRICS, KILL_SWITCH, GUARD_COUNTS = TOPICS
 BROKERS_CLOCK = {"message.timestamp.type": "LogAppendTime"}
 """Records of the topics bear the broker's stamp, not their producer's; see `streams.receipt`."""
-_COPIES = 1
-"""Of each partition; a cluster of brokers wants 3."""
+_COPIES = -1
+"""Of each partition: as many as the cluster's own `default.replication.factor` says, which is 1 on a single broker."""
 _CLOCK_SECONDS = 10.0
 """How long the broker is waited for that is given its clock."""
 _COMPACTED = {"cleanup.policy": "compact", "segment.bytes": str(16 * 1_048_576), "min.cleanable.dirty.ratio": "0.2"}
