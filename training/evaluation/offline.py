@@ -12,14 +12,14 @@ import numpy as np
 
 from stats.bootstrap import LEAST_CLUSTERS, interval, resampled
 from stats.estimate import Estimate
+from stats.shares import difference, share
 from training.cgpo.tasks import TaskReward
-from training.evaluation.sentinel import FEATURES, features
-from training.evaluation.shares import difference, share
 from training.judges.verdict import Judge, judge_all
 from training.policy.load import check_place
 from training.rollout.generator import Draw, Drawing, Generator, Sample, TransformersGenerator, version_of
 from training.rollout.store import Rollouts, RolloutStore
 from training.text import Conversation
+from training.text_features import FEATURES, features
 
 _NAMED = ("love", "helpfulness", "safety")
 

@@ -14,8 +14,8 @@ import numpy as np
 from stats.estimate import Floats
 from stats.metrics import auroc
 from streams.closing import closes
-from training.evaluation.sentinel import FEATURES, features
 from training.reward.registry import MANIFEST
+from training.text_features import FEATURES, features
 
 FILE = "residual.json"
 

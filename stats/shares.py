@@ -5,9 +5,7 @@ import math
 import numpy as np
 
 from stats.estimate import Estimate
-
-_QUANTILE = 1.959964
-"""Of the normal distribution, for 95 %."""
+from stats.intervals import wilson
 
 
 def share(events: np.ndarray) -> Estimate:
@@ -20,12 +18,9 @@ def share(events: np.ndarray) -> Estimate:
     Args:
         events: True or false (1 or 0) for each answer, shape [answers].
     """
-    n = len(events)
     value = float(np.mean(events))
-    square = _QUANTILE**2
-    middle = (value + square / (2 * n)) / (1 + square / n)
-    half = _QUANTILE / (1 + square / n) * math.sqrt(value * (1 - value) / n + square / (4 * n * n))
-    return Estimate(value, max(0.0, middle - half) if value else 0.0, min(1.0, middle + half) if value < 1 else 1.0)
+    low, high = wilson(int(np.sum(events)), len(events))
+    return Estimate(value, low if value else 0.0, high if value < 1 else 1.0)
 
 
 def difference(events: np.ndarray, base: np.ndarray) -> Estimate:

@@ -1,6 +1,6 @@
 import pytest
 
-from training.evaluation.sentinel import FEATURES, features
+from training.text_features import FEATURES, features
 
 
 def of(text: str) -> dict[str, float]:
