@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from warehouse import connection, erasure, queries, upkeep
+from warehouse import erasure, queries, upkeep
 from warehouse.ingest.erased_rows import Limit, user_hash
-from warehouse.storage import migrate
 
 HOUR = timedelta(hours=1)
 RECEIVED = datetime(2026, 3, 10, tzinfo=UTC)
@@ -105,25 +104,3 @@ def hold(targets: Any, *marks: bytes) -> list[Path]:
         places.append(targets.server.directory / "data" / "base")
     files = [file for place in places for file in place.rglob("*") if file.is_file()]
     return [file for file in files if any(mark in file.read_bytes() for mark in marks)]
-
-
-@pytest.mark.slow
-def test_requests_that_an_older_version_only_recorded_are_hashed_and_fulfilled(product: Any, tmp_path: Path) -> None:
-    store = connection.open(tmp_path / "old.duckdb")
-    with store.connect(create=True) as old:
-        for version, name, sql in (each for each in migrate.migrations() if each.version < 6):
-            old.execute(sql)
-            old.execute("INSERT INTO schema_migrations VALUES (?, ?, now())", [version, name])
-        for number, user in enumerate(("quokkaphil", "bea")):
-            row = (f"r{number}", user, product.noon)
-            old.execute("INSERT INTO responses (response_id, user_id, served_at) VALUES (?, ?, ?)", row)
-        old.execute("INSERT INTO erasures (user_id, requested_at) VALUES ('quokkaphil', ?)", [product.noon + HOUR])
-        old.execute("INSERT INTO ingest_positions VALUES ('t', 'life', 0, 3, 3, 3, 0, 0)")
-    assert "006_erasure" in store.migrate()
-    assert erasure.pending(store.target) == {user_hash("quokkaphil"): Limit(product.noon + HOUR)}
-    assert erasure.forget_pending(store.target) == {"responses": 1}
-    upkeep.purge(store.target)
-    assert b"quokka" not in (tmp_path / "old.duckdb").read_bytes()
-    with store.read() as reader:
-        assert reader.execute("SELECT user_id FROM responses").fetchall() == [("bea",)]
-        assert reader.execute("SELECT events, erased FROM ingest_positions").fetchall() == [(3, 0)]

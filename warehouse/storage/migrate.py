@@ -1,6 +1,7 @@
 """Numbered migrations: plain SQL files, each applied in its own transaction and recorded in `schema_migrations`.
 
-They change tables and nothing else. Views and macros are temporary and made on every opening (`define_views`).
+The first one makes all tables. They change tables and nothing else: views and macros are temporary and made on every
+opening (`define_views`).
 """
 
 from __future__ import annotations
@@ -69,9 +70,13 @@ def define_views(connection: DuckDBPyConnection) -> None:
 
 
 def apply(connection: DuckDBPyConnection, name: str) -> list[str]:
-    """Apply what is pending; returns the names. Raises WarehouseError for a warehouse written by a newer program."""
+    """Apply what is pending; returns the names.
+
+    Raises:
+        WarehouseError: The warehouse was written by a newer program, or by a preview that is no longer read.
+    """
     now = status(connection)
-    _refuse_newer(now, name)
+    _refuse_others(now, name)
     pending = [migration for migration in migrations() if migration.version > now.version]
     for migration in pending:
         with in_transaction(connection):
@@ -85,7 +90,7 @@ def apply(connection: DuckDBPyConnection, name: str) -> list[str]:
 def require_current(connection: DuckDBPyConnection, name: str) -> None:
     """Raise WarehouseError unless the warehouse of that name has exactly this program's migrations."""
     now = status(connection)
-    _refuse_newer(now, name)
+    _refuse_others(now, name)
     if now.pending:
         raise WarehouseError(
             f"{name} is at schema version {now.version}, this program needs {now.known}: "
@@ -93,7 +98,14 @@ def require_current(connection: DuckDBPyConnection, name: str) -> None:
         )
 
 
-def _refuse_newer(now: Status, name: str) -> None:
+def _refuse_others(now: Status, name: str) -> None:
+    oldest = migrations()[0].version
+    if 0 < now.version < oldest:
+        raise WarehouseError(
+            f"{name} is at schema version {now.version}, of a preview; this program reads versions from {oldest} on: "
+            "export its events with the program that wrote it, and import them into a new warehouse; nothing was "
+            "changed"
+        )
     if now.version > now.known:
         raise WarehouseError(
             f"{name} is at schema version {now.version}, this program knows up to {now.known}: "
