@@ -90,7 +90,6 @@ def test_a_wait_that_is_none_is_refused_by_all_that_judge_maturity(hours: Any, t
     queries_of_maturity = [
         queries.clean_feedback_summary,
         queries.feedback_marks,
-        queries.policies,
         experiments.experiments,
     ]
     for query in queries_of_maturity:
