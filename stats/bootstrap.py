@@ -12,8 +12,6 @@ import numpy.typing as npt
 from stats.estimate import Estimate
 
 RESAMPLES = 2000
-LEAST_CLUSTERS = 10
-"""Fewer users, drawn as wholes, give intervals that are too narrow: prompts are drawn then, and that is told."""
 
 
 def resampled(
@@ -86,5 +84,4 @@ def bootstrap_over_users(
         measure(np.concatenate([rows[user] for user in random.integers(0, len(rows), len(rows))])) for _ in range(draws)
     ]
     kept = [value for value in values if not np.isnan(value)]
-    low, high = np.quantile(kept, [0.025, 0.975]) if kept else (float("nan"), float("nan"))
-    return Estimate(measure(np.arange(len(users))), float(low), float(high))
+    return interval(measure(np.arange(len(users))), np.array(kept or [np.nan]))

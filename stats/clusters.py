@@ -15,10 +15,8 @@ from stats.metrics import auroc, sigmoid
 
 Users = npt.NDArray[Any]
 NAN = float("nan")
-
-
 FEWEST = 10
-"""With fewer users (a few annotators, say) rows are the units."""
+"""With fewer users (a few annotators, say) rows are the units: intervals over so few, as wholes, are too narrow."""
 
 
 def units(users: Users) -> Users:

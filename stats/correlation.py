@@ -1,6 +1,6 @@
 """Correlations of few pairs, each with its interval: of predictions with what experiments measured, of policies.
 
-The one home of correlation in the product: `training` hands its tables to whoever may import this.
+Of many weighted rows, as of scores and lengths, `stats.metrics.rank_correlation` takes Spearman's rho.
 """
 
 import math

@@ -31,7 +31,7 @@ def whole(file: Path, write: Callable[[Path], object], what: str) -> None:
     Raises:
         OSError: What could not be written, the room that there is, and what to do.
     """
-    with told(file.parent, what), whole_file.whole(file) as part:
+    with told(file.parent, what), whole_file.whole(file, shared=True) as part:
         write(part)
 
 

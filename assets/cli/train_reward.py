@@ -118,10 +118,8 @@ def reward(
             "step; a small head (--views) is fitted at once: leave one out"
         )
     engine = ranks.engine_of(dials)
-    if (out / "metrics.json").exists() and "RANK" not in os.environ:
-        raise ValueError(f"{out} holds a reward model already: give another --out, or remove it")
-    if (out / "config.json").exists() and not _work(out).exists() and "RANK" not in os.environ:
-        raise ValueError(f"{out} holds a model that this command did not make: give another --out, so that it stays")
+    if "RANK" not in os.environ:
+        _refuse_foreign(out)
     ranks.writable(out)
     if ranks.elsewhere(engine, out, tensorboard):
         return
@@ -148,7 +146,9 @@ def reward(
         seed=seed,
         **({} if longest is None else {"views": ViewsConfig(max_tokens=longest)} if views else {"max_tokens": longest}),
     )
-    examples = training_set_examples(data) or ranks.examples_of(data, read_feedback)
+    examples = training_set_examples(data)
+    if examples is None:
+        examples = ranks.examples_of(data, read_feedback)
     lineage = {
         "data": f"{data.name} sha256 {sha256(data)}",
         "engine": engine.model_dump_json(),
@@ -193,6 +193,14 @@ def training_set_examples(data: Path) -> Any:
         return None
     ranks.tell(f"{data} is a training set: the credit for a love is the label, trust the weight")
     return from_training_set(pq.read_table(data))
+
+
+def _refuse_foreign(out: Path) -> None:
+    """Leave alone what lies there already, unless it is this command's own unfinished work."""
+    if (out / "metrics.json").exists():
+        raise ValueError(f"{out} holds a reward model already: give another --out, or remove it")
+    if (out / "config.json").exists() and not _work(out).exists():
+        raise ValueError(f"{out} holds a model that this command did not make: give another --out, so that it stays")
 
 
 def _work(out: Path) -> Path:

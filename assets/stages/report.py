@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from assets import provenance, report_facts
 from assets.cycle import read_json
 from assets.run import Facts, Run, Stage
+from streams.whole_file import whole
 
 if TYPE_CHECKING:
     from assets.report.schema import Report
@@ -37,10 +38,8 @@ def report(run: Run) -> Facts:
 
 def _point_to(link: Path, file: Path) -> None:
     """Let `report.html` of the run be the newest cycle's: a relative link, so that a moved run keeps it."""
-    part = link.with_name(f".{link.name}.part")
-    part.unlink(missing_ok=True)
-    part.symlink_to(file.relative_to(link.parent))
-    part.replace(link)
+    with whole(link) as part:
+        part.symlink_to(file.relative_to(link.parent))
 
 
 def _drawn(run: Run, told: "Report") -> dict[str, bytes]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from streams import whole_file
 from training.reward.bases import MINILM_SHA256, minilm
 from training.reward.messages import MessageEncoder, Vectors
 
@@ -36,11 +37,8 @@ def array(
     if path.is_file():
         return np.asarray(np.load(path), dtype=np.float32)
     found = make()
-    folder.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
+    with whole_file.whole(path) as part, part.open("wb") as file:
         np.save(file, found)
-    part.replace(path)
     return found
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from assets.run import Run
 from assets.stages import prompts
 from streams.synthetic.truth import formulas
+from streams.whole_file import whole
 from training.text import Conversation
 
 ANSWERS = 2
@@ -86,10 +87,8 @@ def read(asked: list[Conversation], answers: list[list[str]], base_love_rate: fl
 
 def keep(file: Path, key: str, measured: Measured) -> None:
     """Write a row's figures in one rename."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part.npz")
-    np.savez_compressed(part, traits=measured.traits, key=key, facts=json.dumps(measured.facts))
-    part.rename(file)
+    with whole(file) as part, part.open("wb") as opened:  # of a name alone numpy makes another, with .npz behind
+        np.savez_compressed(opened, traits=measured.traits, key=key, facts=json.dumps(measured.facts))
 
 
 def kept(file: Path, key: str) -> Measured | None:

@@ -10,7 +10,8 @@ from typing import NamedTuple, Unpack
 
 import numpy as np
 
-from stats.bootstrap import LEAST_CLUSTERS, interval, resampled
+from stats.bootstrap import interval, resampled
+from stats.clusters import FEWEST
 from stats.estimate import Estimate
 from stats.shares import difference, share
 from training.cgpo.tasks import TaskReward
@@ -202,8 +203,8 @@ def _owners(users: Sequence[str] | None) -> tuple[Sequence[str] | None, str]:
     count = len({*users}) if users is not None else 0
     if users is None:
         return None, "prompts, of which nobody knows who sent them"
-    if count < LEAST_CLUSTERS:
-        return None, f"prompts, since there are {count} users and intervals over fewer than {LEAST_CLUSTERS} are narrow"
+    if count < FEWEST:
+        return None, f"prompts, since there are {count} users and intervals over fewer than {FEWEST} are narrow"
     return users, f"{count:,} users, each with all prompts"
 
 
