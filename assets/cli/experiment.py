@@ -70,7 +70,7 @@ def experiment() -> None:
 @_as_json
 def list_(warehouse: options.Target, maturity_hours: float, *, as_json: bool) -> None:
     """List every experiment that events name, the one that was served last at the end, nobody left out."""
-    from assets.trial_words import table
+    from assets.experiment.words import table
     from warehouse.experiments import experiments
 
     found = experiments(warehouse, maturity_hours=maturity_hours)
@@ -116,9 +116,9 @@ def read(name: str, warehouse: options.Target, *, every: float | None, as_json: 
     planned = asked.pop("planned")
 
     def look() -> dict[str, Any]:
-        from assets import trial
+        from assets.experiment import reading
 
-        return trial.read(warehouse, name, planned_exposures=planned, shares=shares, **asked)
+        return reading.read(warehouse, name, planned_exposures=planned, shares=shares, **asked)
 
     if every:
         _follow(look, every, as_json=as_json)
@@ -148,7 +148,7 @@ def _follow(look: Callable[[], dict[str, Any]], every: float, *, as_json: bool) 
 
 def _say_news(before: dict[str, Any] | None, now: dict[str, Any], *, as_json: bool) -> None:
     """The whole first reading, then what has changed; as JSON, a line for each reading that brought something new."""
-    from assets.trial_words import changes
+    from assets.experiment.words import changes
 
     said = changes(before, now) if before else []
     if as_json and (said or not before):
@@ -160,7 +160,7 @@ def _say_news(before: dict[str, Any] | None, now: dict[str, Any], *, as_json: bo
 
 
 def _print_page(facts: dict[str, Any]) -> None:
-    from assets.trial_words import page
+    from assets.experiment.words import page
 
     click.echo("\n".join(page(facts)))
 
