@@ -15,9 +15,10 @@ from assets.experiment.bundles import Bundle, bundle
 from assets.experiment.definition import Definition, definition, values
 
 if TYPE_CHECKING:
-    from experiments.assignment import Layout
-    from warehouse.connection import Target
     from warehouse.experiment_registry import Change
+
+    from streams.assignment import Layout
+    from warehouse.connection import Target
 
 RUNNING: Final = ("started", "ramped")
 """Actions after which users are served."""
@@ -71,7 +72,7 @@ def every(target: "Target") -> list[Registered]:
 
 def layout(name: str, of: Definition) -> "Layout":
     """Who is in an experiment, and in which arm."""
-    from experiments.assignment import Layout
+    from streams.assignment import Layout
 
     return Layout(
         experiment=name,
@@ -103,7 +104,7 @@ def plan(target: "Target", name: str, wanted: Definition, *, by: str, why: str =
 
 def _apart(target: "Target", name: str, wanted: Definition) -> None:
     """Refuse a range of a namespace that a running experiment holds; a layout that cannot be is refused by itself."""
-    from experiments.assignment import overlaps
+    from streams.assignment import overlaps
 
     mine = layout(name, wanted)
     others = [layout(each.name, each.definition) for each in every(target) if each.running and each.name != name]
@@ -243,8 +244,9 @@ def _running(target: "Target", name: str) -> Registered:
 def _change(
     target: "Target", name: str, action: str, wanted: Definition, by: str, why: str, before: Registered | None
 ) -> Registered:
-    from warehouse import experiment_registry
     from warehouse.experiment_registry import Change
+
+    from warehouse import experiment_registry
 
     seen = before.changes if before else ()
     change = Change(name, datetime.now(UTC), by, action, why, values(wanted))

@@ -5,7 +5,23 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from assets.report.schema import Bot, LedgerRow, ReportPolicy
-from assets.report.style import BAND, CONTROL, GOOD, GRID, INK, LOVE, QUIET, canvas, dates, few, narrow, panels, percent, png, reach
+from assets.report.style import (
+    BAND,
+    CONTROL,
+    GOOD,
+    GRID,
+    INK,
+    LOVE,
+    QUIET,
+    canvas,
+    dates,
+    few,
+    narrow,
+    panels,
+    percent,
+    png,
+    reach,
+)
 from stats.intervals import wilson
 
 

@@ -83,7 +83,7 @@ def _chance(seed: int, experiment: str) -> int:
 
 
 def _arm(experiment: str, user: str) -> str:
-    from experiments.assignment import assign
+    from streams.assignment import assign
 
     return assign(user, experiment=experiment, arms=SHARES, salt="loveloop")
 
