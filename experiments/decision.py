@@ -98,9 +98,11 @@ def _patience(
     if hopeless:
         return Decision("stop", (*hopeless, *(each for each in standing if each not in hopeless)))
     if ended:
-        return Decision("stop", (f"the test has ended without a case for shipping, {_spent(evidence, plan)}", *standing))
+        why = f"the test has ended without a case for shipping, {_spent(evidence, plan)}"
+        return Decision("stop", (why, *standing))
     if evidence.information >= 1:
-        return Decision("stop", (f"the plan is spent without a case for shipping, {_spent(evidence, plan)}", *standing))
+        why = f"the plan is spent without a case for shipping, {_spent(evidence, plan)}"
+        return Decision("stop", (why, *standing))
     return Decision("continue", (_spent(evidence, plan), *standing))
 
 

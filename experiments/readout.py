@@ -7,14 +7,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from experiments import attacked, guardrails, secondary, srm
+from experiments import guardrails, srm
 from experiments.cohort import Cohort, cohort
 from experiments.decision import decide
-from experiments.effect import ArmSums, Effect, sums
+from experiments.effect import ArmSums, Effect, expected_information, sums
 from experiments.evidence import Evidence, ratio_effect, weigh
 from experiments.guardrails import GuardrailState
 from experiments.metrics import Metric, values
 from experiments.plan import Plan, Word
+from experiments.secondary import Secondary, secondary
 from experiments.srm import Srm
 from experiments.users import checked, told
 from stats.intervals import Interval, wilson
@@ -76,7 +77,7 @@ class Readout:
     srm: Srm
     guardrails: tuple[GuardrailState, ...]
     watched: tuple[GuardrailState, ...]
-    secondary: tuple[secondary.Secondary, ...]
+    secondary: tuple[Secondary, ...]
     raw: Effect | None
     missed: int | None
     in_several_arms: int
@@ -145,7 +146,7 @@ def read(
     main = weigh(counted, plan)
     others = {} if everybody is None else {RAW: weigh(everybody, plan)}
     if missed is not None:
-        others[WORST] = weigh(attacked.worst(counted, missed), plan)
+        others[WORST] = weigh(counted, plan, missed)
     held, watched = (_guarded(counted, each, plan, main) for each in (plan.guardrails, plan.watched))
     word, reasons = decide(balance, main, plan, beside=others, held=held, watched=watched, ended=ended)
     arms = tuple(_arm(name, counted, place, plan) for place, name in enumerate(names))
@@ -160,7 +161,7 @@ def read(
         srm=balance,
         guardrails=held,
         watched=watched,
-        secondary=secondary.secondary(counted, plan, metrics),
+        secondary=secondary(counted, plan, metrics),
         raw=None if everybody is None else ratio_effect(everybody, plan),
         missed=missed,
         in_several_arms=seen.in_several_arms,
@@ -189,15 +190,21 @@ def _guarded(
     return tuple(_guard(users, each, plan, main, len(there)) for each in there)
 
 
-def _guard(users: Cohort, metric: Metric, plan: Plan, main: Evidence, number: int) -> GuardrailState:
+def _guard(users: Cohort, metric: Metric, plan: Plan, main: Evidence, among: int) -> GuardrailState:
+    """The guardrail's own evidence at the end of the plan is what it has now over the share of the plan that is in."""
     control, treatment = _sums(users, metric)
+    share = max(main.information or 0.0, 0.01)
+    most = max(control.exposures, treatment.exposures) / share
+    assert metric.margin is not None
     return guardrails.guard(
         control,
         treatment,
-        metric=metric,
-        information=main.information or 0.0,
+        margin=metric.margin,
+        better=metric.better,
+        planned_information=expected_information(control, treatment, most),
         alpha=plan.alpha,
-        number=number,
+        among=among,
+        name=metric.title or metric.name,
     )
 
 
