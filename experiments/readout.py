@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from experiments import ratio, srm
 from experiments.decision import Guarded, Word, decide
-from experiments.effect import ArmSums, Effect, relative, sums
+from experiments.effect import ArmSums, Effect, expected_information, relative, sums
 from experiments.plan import Guardrail, Plan
 from experiments.srm import Srm
 from experiments.users import checked, told
@@ -114,8 +114,8 @@ def read(users: pa.Table, plan: Plan, *, guardrails: Sequence[Guardrail] = (), r
 
 def _effect(users: pa.Table, plan: Plan) -> Effect:
     control, treatment = (_sums(users, arm, "loves") for arm in (plan.control, plan.treatment))
-    information = max(1, min(control.exposures, treatment.exposures)) / plan.exposures
-    return relative(control, treatment, information=information, confidence=plan.confidence)
+    planned = expected_information(control, treatment, plan.exposures)
+    return relative(control, treatment, planned_information=planned, alpha=1 - plan.confidence)
 
 
 def _guard(users: pa.Table, guardrail: Guardrail, plan: Plan, information: float) -> Guarded:
@@ -125,7 +125,8 @@ def _guard(users: pa.Table, guardrail: Guardrail, plan: Plan, information: float
         unknown = ratio.of_counts(0, 0, 0, 0)
         words = f"guardrail on {guardrail.name} is not shown to hold: an arm has no exposure yet"
         return Guarded(guardrail.name, "open", guardrail.most, rates, unknown, words)
-    seen = ratio.at_any_look(control, treatment, information=information, confidence=plan.confidence)
+    planned = expected_information(control, treatment, plan.exposures)
+    seen = ratio.at_any_look(control, treatment, planned_information=planned, alpha=1 - plan.confidence)
     state = _state(seen.ci, guardrail.most)
     verdict = {"held": "holds", "broken": "is broken", "open": "is not shown to hold"}[state]
     span = ratio.shown(seen.ci, seen.counts, guardrail.most)
@@ -141,8 +142,9 @@ def _state(interval: Interval, most: float) -> Literal["held", "broken", "open"]
 
 
 def _arm(name: str, arm: ArmSums, plan: Plan) -> ArmRead:
-    interval = wilson(min(arm.events, arm.exposures), arm.exposures, plan.confidence)
-    return ArmRead(name, arm.users, arm.exposures, arm.events, arm.rate, interval)
+    events, exposures = int(arm.events), int(arm.exposures)
+    interval = wilson(min(events, exposures), exposures, plan.confidence)
+    return ArmRead(name, arm.users, exposures, events, arm.rate, interval)
 
 
 def _sums(users: pa.Table, arm: str, column: str) -> ArmSums:
