@@ -99,15 +99,9 @@ def _find(target: "Target", name: str, moment: datetime, maturity_hours: float) 
 
 
 def _sums(target: "Target", name: str, arms: tuple[str, str], moment: datetime, maturity_hours: float) -> "UserSums":
-    from training.judges import CONDITIONAL_CLOSING
     from warehouse.experiments import experiment_users
 
-    def closes(conversation: list[dict[str, str]], response: str) -> bool:
-        return CONDITIONAL_CLOSING(conversation, response).violates
-
-    return experiment_users(
-        target, name, arms=arms, as_of=moment, maturity_hours=maturity_hours, judges={"closings": closes}
-    )
+    return experiment_users(target, name, arms=arms, as_of=moment, maturity_hours=maturity_hours)
 
 
 def _facts(
