@@ -92,7 +92,9 @@ def _patience(
         *(_disagreeing(plan, beside) if evidence.shown == "more" else ()),
         *(each.words for each in held if each.state != "held"),
     )
-    hopeless = [each.words for each in held if each.state == "hopeless"]
+    # loves per user are there to see through the exposures: where the lift itself is open, they say nothing more
+    chosen = {each.title or each.name for each in plan.guardrails}
+    hopeless = [each.words for each in held if each.state == "hopeless" and each.name in chosen]
     if evidence.ci.high <= plan.least_lift:
         return Decision("stop", (f"the least lift worth shipping, {plan.least_lift:+.1%}, is out of reach", *standing))
     if hopeless:

@@ -35,6 +35,8 @@ class GuardrailState:
         better: Whether more or fewer are better.
         effect: The treatment's relative effect, its intervals at level alpha.
         ci: Of the ratio, for any number of looks.
+        rates: The control's and the treatment's.
+        counts: Events and exposures of the treatment against the control's, in words.
         conditional_power: Chance that it is shown by the planned end, if the ratio seen so far is the true one; None
             while too few users of an arm have an event to tell.
         words: All of it as a sentence, with the next step.
@@ -46,6 +48,8 @@ class GuardrailState:
     better: Better
     effect: Effect
     ci: Interval
+    rates: tuple[float, float]
+    counts: str
     conditional_power: float | None
     words: str
 
@@ -106,10 +110,12 @@ def guard(
     elif _hopeless(found, margin, better, alpha):
         state = "hopeless"
     seen = f"{_shown(treatment.rate)} against {_shown(control.rate)}"
-    span = ratio.shown(ci, f"{treatment.counts} against {control.counts}", margin)
+    counts = f"{treatment.counts} against {control.counts}"
+    span = ratio.shown(ci, counts, margin)
     rule = f"may be at {'most' if better == 'fewer' else 'least'} {margin:g} times"
     words = f"guardrail on {name} {_verdict(state, power, better, name)}: {seen}, {span}, {rule}"
-    return GuardrailState(name, state, margin, better, found, ci, power, words)
+    rates = (control.rate, treatment.rate)
+    return GuardrailState(name, state, margin, better, found, ci, rates, counts, power, words)
 
 
 def tripwire(

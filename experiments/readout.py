@@ -139,7 +139,7 @@ def read(
     """
     plan, names = plan.checked(), (plan.control, plan.treatment)
     tables = [users] if raw is None else [users, raw]
-    wanted = [each.column for each in (*plan.guardrails, *metrics) if each.column not in ("exposures", "loves")]
+    wanted = [each.column for each in (*plan.must_hold, *metrics) if each.column not in ("exposures", "loves")]
     seen = checked(tables, names, [wanted, []][: len(tables)], unique=unique)
     counted, everybody = cohort(seen.tables[0], names), cohort(seen.tables[1], names) if raw is not None else None
     balance = _balance([counted, *([everybody] if everybody else [])], plan, arrivals)
@@ -147,7 +147,8 @@ def read(
     others = {} if everybody is None else {RAW: weigh(everybody, plan)}
     if missed is not None:
         others[WORST] = weigh(counted, plan, missed)
-    held, watched = (_guarded(counted, each, plan, main) for each in (plan.guardrails, plan.watched))
+    loose = [each for each in plan.watched if each not in plan.must_hold]
+    held, watched = (_guarded(counted, each, plan, main) for each in (plan.must_hold, loose))
     word, reasons = decide(balance, main, plan, beside=others, held=held, watched=watched, ended=ended)
     arms = tuple(_arm(name, counted, place, plan) for place, name in enumerate(names))
     words = (told(seen.in_several_arms, seen.share),) if seen.in_several_arms else ()
@@ -182,9 +183,7 @@ def _balance(cohorts: Sequence[Cohort], plan: Plan, arrivals: NDArray[np.int64] 
     return min(checks, key=lambda each: each.sequential_p)
 
 
-def _guarded(
-    users: Cohort, metrics: Sequence[Metric], plan: Plan, main: Evidence
-) -> tuple[GuardrailState, ...]:
+def _guarded(users: Cohort, metrics: Sequence[Metric], plan: Plan, main: Evidence) -> tuple[GuardrailState, ...]:
     """How each guardrail stands; of the watched, those that the table has columns for."""
     there = [each for each in metrics if each.column in users.columns and (each.per or each.column) in users.columns]
     return tuple(_guard(users, each, plan, main, len(there)) for each in there)
@@ -194,7 +193,7 @@ def _guard(users: Cohort, metric: Metric, plan: Plan, main: Evidence, among: int
     """The guardrail's own evidence at the end of the plan is what it has now over the share of the plan that is in."""
     control, treatment = _sums(users, metric)
     share = max(main.information or 0.0, 0.01)
-    most = max(control.exposures, treatment.exposures) / share
+    most = max(control.exposures, treatment.exposures, 1) / share
     assert metric.margin is not None
     return guardrails.guard(
         control,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
     from experiments.metrics import Metric
@@ -67,7 +68,7 @@ def _joined(users: "pa.Table", name: str, file: Path) -> "tuple[pa.Table, int]":
     return users.append_column(name, found["own"].combine_chunks()), missing
 
 
-def _text(reader: "duckdb.DuckDBPyConnection", file: Path) -> "duckdb.DuckDBPyRelation":  # noqa: F821
+def _text(reader: "duckdb.DuckDBPyConnection", file: Path) -> "duckdb.DuckDBPyRelation":
     if file.suffix in (".ndjson", ".jsonl", ".json"):
         return reader.read_json(str(file))
     return reader.read_csv(str(file))

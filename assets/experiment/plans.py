@@ -126,7 +126,6 @@ def _refuse_other_plans(**given: Any) -> None:
 
 def _as_registered(of: "Definition", arms: tuple[str, str]) -> Settled:
     from experiments.metrics import STANDARD
-
     from experiments.plan import Plan
 
     whole = sum(of.arms[arm] for arm in arms)

@@ -96,7 +96,6 @@ def _state(of: "Definition") -> "Ramp":
 def _checks(target: "Target", before: "Registered", read: Mapping[str, Any] | None) -> "Checks":
     from experiments.ramp import Checks
     from warehouse import pulse
-    from warehouse.experiments import exposures_since
 
     since = before.changes[-1].changed_at
     trips = [each for each in pulse.trips(target) if each["experiment"] == before.name]
@@ -104,7 +103,7 @@ def _checks(target: "Target", before: "Registered", read: Mapping[str, Any] | No
     watched = {each["name"]: each["state"] for each in (read or {}).get("watched", ()) if each["state"] == "broken"}
     return Checks(
         hours=(datetime.now(UTC) - since).total_seconds() / 3600,
-        exposures=exposures_since(target, before.name, since),
+        exposures=pulse.served_since(target, before.name, since),
         srm_passed=read is None or read["decision"] != "invalid",
         tripped=tuple(f"{each['arm']} by {each['metric']}" for each in trips),
         guardrails=guards | watched,

@@ -86,9 +86,7 @@ def read(
     days = plan.history_days if plan and plan.decides == "adjusted" else 0
     sums = experiment_users(target, name, arms=arms, as_of=moment, maturity_hours=hours, history_days=days)
     history = experiments.readouts(target, name)
-    settled = settle(
-        sums.users, arms, history, registered=plan, planned=planned_exposures, lift=lift, shares=shares
-    )
+    settled = settle(sums.users, arms, history, registered=plan, planned=planned_exposures, lift=lift, shares=shares)
     own = own_metrics.join(sums.users, metrics or {})
     facts = _facts(test, settled, replace(sums, users=own.users), own, ended=bool(plan and plan.ended))
     facts |= {"maturity_hours": hours, "read_at": moment.isoformat(), "changes": _changes(registered)}

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from assets.experiment import control, words
 
 if TYPE_CHECKING:
+    from warehouse.experiment_registry import Change
+
     from assets.experiment.control import Registered
     from warehouse.connection import Target
-    from warehouse.experiment_registry import Change
 
 
 def standing(target: "Target", name: str | None = None) -> dict[str, Any]:

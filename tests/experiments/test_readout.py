@@ -7,11 +7,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from experiments.plan import Guardrail, Plan
-from experiments.readout import Readout, read
+from dataclasses import replace
 
-PLAN = Plan(exposures=50_000, shares={"control": 0.5, "treatment": 0.5}, least_lift=0.05)
-CLOSINGS = Guardrail("closings", 1.25, "needless closings")
+from experiments.metrics import Metric
+from experiments.plan import Plan
+from experiments.readout import RAW, WORST, Readout, read
+
+PLAN = Plan({"control": 0.5, "treatment": 0.5}, lift=0.16, least_lift=0.05, decides="ratio")
+"""Twenty thousand users of five exposures and a rate of .02 are all the evidence that it needs."""
 
 
 def users(
@@ -28,7 +31,7 @@ def users(
 
 
 def reading(table: pa.Table, **settings: Any) -> Readout:
-    return read(table, PLAN, guardrails=[CLOSINGS], **settings)
+    return read(table, PLAN, **settings)
 
 
 def test_a_shown_lift_with_held_guardrails_ships() -> None:
@@ -87,8 +90,8 @@ def test_a_spent_plan_without_a_case_stops() -> None:
 
 
 def test_a_lift_too_small_to_be_worth_it_is_called_out_of_reach() -> None:
-    plan = PLAN._replace(least_lift=0.5)
-    found = read(users(lift=0.1, rate=0.1), plan, guardrails=[CLOSINGS])
+    plan = replace(PLAN, least_lift=0.5)
+    found = read(users(lift=0.1, rate=0.1), plan)
     assert found.decision == "stop"
     assert "out of reach" in found.reasons[0]
 
@@ -144,7 +147,7 @@ def test_an_arm_without_any_love_is_read_as_one_with_a_single_love(loved: str, p
     for single in (0, 1):
         loves = many.copy()
         loves[np.flatnonzero(~chosen)[0]] = single
-        found = read(table.set_column(3, "loves", pa.array(loves)), PLAN._replace(exposures=planned // 2))
+        found = read(table.set_column(3, "loves", pa.array(loves)), replace(PLAN, exposures=planned // 2))
         assert (found.decision, found.reasons[0].partition(":")[0]) == words[loved], single
 
 
@@ -257,7 +260,7 @@ def test_a_missing_guardrail_column_is_named() -> None:
 
 def test_three_arms_are_refused() -> None:
     with pytest.raises(ValueError, match="one pair at a time"):
-        read(users(), PLAN._replace(shares={"control": 0.4, "a": 0.3, "b": 0.3}))
+        read(users(), replace(PLAN, shares={"control": 0.4, "a": 0.3, "b": 0.3}))
 
 
 @pytest.mark.parametrize(
@@ -276,7 +279,7 @@ def test_three_arms_are_refused() -> None:
 )
 def test_a_plan_that_cannot_be_is_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
-        read(users(count=10), PLAN._replace(**changes))
+        read(users(count=10), replace(PLAN, **changes))
 
 
 @pytest.mark.parametrize("most", [math.nan, 0, -1.25, math.inf])
