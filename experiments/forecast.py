@@ -155,10 +155,8 @@ def _filled(bare: Forecast, rates: Mapping[float, float], excess: float) -> Fore
     terms = {lift: replace(each, variance_left=bare.variance_left or 1.0) for lift, each in terms.items()}
     rows = tuple(required(bare.traffic, design, lift, terms[lift]) for lift in rates for design in designs)
     full = replace(bare, rows=rows)
-    short = [
-        f"{row.lift:+.0%} needs whole weeks, not {_whole(row.days)} days" for row in full.recommended if _brief(row)
-    ]
-    weeks = [f"{'; '.join(short)}: weekdays differ"] if short else []
+    short = [f"{_lift(row.lift)} in {_days(row.days)}" for row in full.recommended if _brief(row)]
+    weeks = [f"{', '.join(short)}: run whole weeks all the same, since weekdays differ"] if short else []
     hopeless = [_hopeless(full, row, terms[row.lift]) for row in full.recommended if not row.feasible]
     return replace(full, warnings=(*hopeless, *weeks))
 
@@ -169,9 +167,12 @@ def _brief(row: Requirement) -> bool:
 
 def _hopeless(plan: Forecast, row: Requirement, terms: Terms) -> str:
     """That a lift is out of reach in time, and each cure that would bring it there."""
-    needs = "would never be shown: there are too few users" if row.days is None else f"needs {_whole(row.days)} days"
-    said = f"{row.lift:+.0%} {needs} by the {row.design} at {plan.coverage:.0%} coverage, more than {LONGEST} days"
-    said = said if row.days is not None else said.partition(", more")[0]
+    plan_words = f"by the {row.design} at {100 * plan.coverage:.3g}% coverage"
+    never = (
+        f"{_lift(row.lift)} is never shown {plan_words}: there are too few users, or they repeat themselves too much"
+    )
+    late = f"{_lift(row.lift)} takes {_days(row.days)} {plan_words}, more than {LONGEST}"
+    said = never if row.days is None else late
     cures = [cure for cure in _cures(plan, row, terms) if cure]
     return f"{said}; {'; '.join(cures) or 'nothing here helps: ask for a larger change, or for more users'}"
 
@@ -179,25 +180,25 @@ def _hopeless(plan: Forecast, row: Requirement, terms: Terms) -> str:
 def _cures(plan: Forecast, row: Requirement, terms: Terms) -> list[str]:
     lift, traffic = row.lift, plan.traffic
     others = [each for each in plan.rows if each.lift == lift and each.feasible]
-    found = [f"the {each.design} needs {_whole(each.days)} days" for each in others]
+    found = [f"by the {each.design} it takes {_days(each.days)}" for each in others]
     if plan.coverage < 1:
         wide = required(traffic, row.design, lift, replace(terms, coverage=1.0))
         found.append(_cure(wide, "all users in the test (coverage 100%)"))
     if plan.variance_left is None and terms.excess > 0:
-        # at best history explains all that users differ by
-        best = required(traffic, "adjusted ratio", lift, replace(terms, variance_left=1 / (1 + terms.excess)))
-        found.append(_cure(best, "adjusting for each user's history (CUPED)", "at best "))
+        # at best history explains all that users differ by, and the chance in every love is left
+        best = required(traffic, "adjusted ratio", lift, replace(terms, variance_left=1e-9))
+        found.append(_cure(best, "adjusting for each user's history (CUPED)", " at best"))
     most = max(1.0, float(np.ceil(np.quantile(traffic.loves, CAP))))
     calm = traffic.capped(most)
     if most < traffic.loves.max():
         shrunk = replace(terms, rate=terms.rate * calm.base_rate / traffic.base_rate, excess=calm.design_effect - 1)
         found.append(_cure(required(calm, "clustered ratio", lift, shrunk), f"a cap of {most:g} loves a user"))
     least = _least_lift(plan, row.design, terms, lift)
-    return [*found, f"the least lift within {LONGEST} days is {least:+.0%}" if least else ""]
+    return [*found, f"the least lift within {LONGEST} days is {_lift(least)}" if least else ""]
 
 
 def _cure(row: Requirement, what: str, how: str = "") -> str:
-    return f"{what} brings it to {how}{_whole(row.days)} days" if row.feasible else ""
+    return f"{what} brings it to {_days(row.days)}{how}" if row.feasible else ""
 
 
 def _least_lift(plan: Forecast, design: Design, terms: Terms, above: float) -> float | None:
@@ -212,7 +213,7 @@ def _least_lift(plan: Forecast, design: Design, terms: Terms, above: float) -> f
 
 
 def _line(row: Requirement, *, decides: bool) -> tuple[str, ...]:
-    lift, design = f"{row.lift:+.0%}", f"{row.design}{' *' if decides else ''}"
+    lift, design = _lift(row.lift), f"{row.design}{' *' if decides else ''}"
     return (lift, design, _whole(row.lovers), *(_per_arm(row, each) for each in (row.users, row.exposures)),
             _whole(row.exposures), _whole(row.days))  # fmt: skip
 
@@ -222,6 +223,15 @@ def _per_arm(row: Requirement, total: float | None) -> str:
     if arms is None:
         return "-"
     return _whole(arms[1]) if row.treatment_share == 0.5 else f"{_whole(arms[0])} / {_whole(arms[1])}"
+
+
+def _lift(lift: float) -> str:
+    return f"{100 * lift:+.3g}%"
+
+
+def _days(days: float | None) -> str:
+    count = _whole(days)
+    return f"{count} day{'' if count == '1' else 's'}"
 
 
 def _whole(value: float | None) -> str:

@@ -5,7 +5,8 @@ were first seen, and days go on as they went.
 """
 
 import math
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,18 +16,29 @@ from experiments import effect
 Floats = NDArray[np.float64]
 
 
-class Traffic(NamedTuple):
-    """A past window of all traffic, as `window` checks it.
+@dataclass(frozen=True, slots=True, eq=False)
+class Traffic:
+    """A past window of all traffic, as `window` checks and counts it; what is asked often is counted once.
 
     Attributes:
         loves: Of each user, shape [users].
         exposures: Of each user, shape [users].
         arrivals: Users first seen on each day of the window, shape [days].
+        base_rate: Loves per exposure.
+        design_effect: The rate's variance over users, over that of independent exposures; at least 1.
+        shown: Exposures of all users.
+        often: The numbers of loves that users have, without 0, shape [numbers].
+        lovers: How many users have each of them.
     """
 
     loves: Floats
     exposures: Floats
     arrivals: Floats
+    base_rate: float
+    design_effect: float
+    shown: float
+    often: Floats
+    lovers: Floats
 
     @property
     def days(self) -> int:
@@ -34,23 +46,17 @@ class Traffic(NamedTuple):
         return len(self.arrivals)
 
     @property
-    def base_rate(self) -> float:
-        """Loves per exposure."""
-        return float(self.loves.sum() / self.exposures.sum())
-
-    @property
     def lovers_per_love(self) -> float:
         """Users who love over loves: 1 where nobody loves twice."""
-        return float((self.loves > 0).sum() / self.loves.sum())
-
-    @property
-    def design_effect(self) -> float:
-        """The rate's variance over users, over that of independent exposures; at least 1."""
-        return max(1.0, effect.design_effect(effect.sums(self.loves, self.exposures)))
+        return float(self.lovers.sum() / (self.often @ self.lovers))
 
     def capped(self, most: float) -> "Traffic":
-        """The same traffic with a user's loves counted up to a cap."""
-        return self._replace(loves=np.minimum(self.loves, most))
+        """The same traffic with a user's loves counted up to a cap.
+
+        >>> window([9, 1, 0], [9, 5, 5], [3]).capped(2).loves.tolist()
+        [2.0, 1.0, 0.0]
+        """
+        return _counted(np.minimum(self.loves, most), self.exposures, self.arrivals)
 
 
 def window(loves: ArrayLike, exposures: ArrayLike, arrivals: ArrayLike) -> Traffic:
@@ -85,7 +91,22 @@ def window(loves: ArrayLike, exposures: ArrayLike, arrivals: ArrayLike) -> Traff
     if not y.sum() or not x.sum():
         none = "love" if y.sum() else "exposure"
         raise ValueError(f"no {none} in the window, must be some: take a longer window, or one in which people react")
-    return Traffic(x, y, new)
+    return _counted(x, y, new)
+
+
+def _counted(loves: Floats, exposures: Floats, arrivals: Floats) -> Traffic:
+    often, lovers = np.unique(loves[loves > 0], return_counts=True)
+    arm = effect.sums(loves, exposures)
+    return Traffic(
+        loves=loves,
+        exposures=exposures,
+        arrivals=arrivals,
+        base_rate=arm.rate,
+        design_effect=max(1.0, effect.design_effect(arm)),
+        shown=float(arm.exposures),
+        often=often,
+        lovers=lovers.astype(np.float64),
+    )
 
 
 def users_by(traffic: Traffic, day: Floats) -> Floats:
@@ -102,7 +123,7 @@ def users_by(traffic: Traffic, day: Floats) -> Floats:
 
 def exposures_by(traffic: Traffic, day: Floats) -> Floats:
     """Exposures until a day, as many each day."""
-    return np.asarray(traffic.exposures.sum() * day / traffic.days)
+    return np.asarray(traffic.shown * day / traffic.days)
 
 
 def lovers_by(traffic: Traffic, day: Floats, factor: float = 1.0) -> Floats:
@@ -115,7 +136,7 @@ def lovers_by(traffic: Traffic, day: Floats, factor: float = 1.0) -> Floats:
     """
     share = day / traffic.days
     grown = np.where(share > 1, users_by(traffic, day) / len(traffic.loves), 1.0)
-    return grown * _accumulated(traffic.loves, factor * share / grown)
+    return grown * _accumulated(traffic, factor * share / grown)
 
 
 def repeats_by(traffic: Traffic, day: Floats) -> Floats:
@@ -165,18 +186,18 @@ def estimated_variance_left(
     return min(1.0, max(share, 1 / len(x)))  # of so many users no less can be told
 
 
-def _accumulated(loves: Floats, time: Floats) -> Floats:
+def _accumulated(traffic: Traffic, time: Floats) -> Floats:
     """Lovers by a share of the window, or a multiple of it (Chao & Jost 2012).
 
     With `f1` users of one love and `f2` of two, `f0 = f1^2 / 2 f2` more would love in the end (Chao 1984; without any
     of two `f1 (f1 - 1) / 2`), and never more than there are. After the window `L + f0 (1 - exp(-(time - 1) f1 / f0))`.
     """
-    often, count = np.unique(loves[loves > 0], return_counts=True)
+    often, count = traffic.often, traffic.lovers
     within = np.minimum(time, 1.0)[..., None]
     seen = ((1 - (1 - within) ** often) * count).sum(axis=-1)
     once, twice = (float(count[often == each].sum()) for each in (1, 2))
     unseen = once**2 / (2 * twice) if twice else once * (once - 1) / 2
-    unseen = min(unseen, float((loves == 0).sum()))
+    unseen = min(unseen, len(traffic.loves) - float(count.sum()))
     if unseen <= 0:
         return np.asarray(seen)
     return np.asarray(seen + unseen * -np.expm1(-np.maximum(time - 1, 0.0) * once / unseen))
