@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 RUNNING: Final = ("started", "ramped")
 """Actions after which users are served."""
-_CLOSED: Final = ("stopped", "rolled_back", "archived")
 
 
 class Registered(NamedTuple):
@@ -249,7 +248,7 @@ def _noted(target: "Target", wanted: Definition, change: "Change", before: Regis
     return Registered(change.experiment, change.action, wanted, (*seen, change))
 
 
-def _change(name: str, action: str, wanted: Definition, by: str, why: str) -> "Change":
+def _change(name: str, action: "Action", wanted: Definition, by: str, why: str) -> "Change":
     from warehouse.experiment_registry import Change
 
-    return Change(name, datetime.now(UTC), by, action, why, values(wanted))
+    return Change(name, datetime.now(UTC), by, action, why or "not said", values(wanted))
