@@ -32,7 +32,7 @@ _START, _STEP = 0.002, 1.1
 """Grid of the law: information of its first entry, and how many times as much each next one has."""
 
 _KNOT, _SURE = 0.05, 25.0
-"""Chances are computed at thresholds so far apart in logarithms, and lie between on lines (relative error < .0001); from
+"""Chances are computed at thresholds so far apart in logarithms, and lie on lines between (relative error < .0001). From
 `_SURE` on, where they are below 1e-11, Ville's bound stands for them."""
 
 

@@ -59,7 +59,6 @@ def _stopped(facts: Mapping[str, Any]) -> Iterator[str]:
 def _by_day(target: "Target", facts: Mapping[str, Any], as_of: datetime) -> Iterator[str]:
     """Whether the effect fades with the user's days."""
     from experiments.trends import by_day
-
     from warehouse.experiment_series import user_days
 
     if not 0 < facts["rows"] <= MOST_BY_DAY:
