@@ -84,12 +84,39 @@ def experiment_users(
         find(reader, name, moment, values["hours"])
         reader.execute(_MIXED, {"name": name})
         (mixed,) = reader.execute("SELECT count(*) FROM mixed").fetchall()[0]
+        reader.execute(f"CREATE TEMP VIEW both_figures AS {_BOTH}")
+        rows = f"SELECT * EXCLUDE (experiment) FROM both_figures WHERE {_COMPARED}"
         asked = {"name": name, "arms": list(arms)}
-        raw = reader.execute(_rows("raw_recounted", _ROW), asked).to_arrow_table()
-        reader.execute(f"CREATE TEMP TABLE counted AS {_rows('clean_recounted', _ROW)}", asked)
-        users = reader.execute(_PAST if history_days else _COUNTED, _days(history_days)).to_arrow_table()
-        (whole,) = reader.execute(_WHOLE, asked).fetchall()[0]
-    return UserSums(users, raw, mixed, raw.num_rows - whole)
+        if history_days:
+            reader.execute(f"CREATE TEMP TABLE compared AS {rows}", asked)
+            rows, asked = _WITH_PAST, {"days": history_days}
+        found = reader.execute(f"{rows} ORDER BY user_id, arm", asked).to_arrow_table()
+    return UserSums(_clean(found), _raw(found), mixed, _quarantined(found))
+
+
+def _clean(found: pa.Table) -> pa.Table:
+    """The rows of `users`: a user without a mature exposure outside of quarantine has none."""
+    import pyarrow.compute as pc
+
+    table = found.select([name for name in found.column_names if not name.startswith(_RAW)])
+    return table.filter(pc.is_valid(table["exposures"])) if table["exposures"].null_count else table
+
+
+def _raw(found: pa.Table) -> pa.Table:
+    """The rows of `raw`; where no raw figure stands, it is the same as the clean one."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    figures = {name: pc.coalesce(found[_RAW + name], found[name]) for name in _FIGURES}
+    return pa.table({"user_id": found["user_id"], "arm": found["arm"], **figures})
+
+
+def _quarantined(found: pa.Table) -> int:
+    """Users with fewer exposures in `users` than in `raw`."""
+    import pyarrow.compute as pc
+
+    fewer = pc.less(pc.fill_null(found["exposures"], 0), found[_RAW + "exposures"])
+    return int(pc.sum(fewer).as_py() or 0)
 
 
 def find(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float) -> None:
@@ -107,10 +134,6 @@ def find(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float) 
     reader.execute(f"CREATE TEMP TABLE raw_recounted AS {raw}", mature)
     clean = recount.sums(f"({_CLEAN_EXPOSURES})", f"({_CLEAN_REACTIONS})")
     reader.execute(f"CREATE TEMP TABLE clean_recounted AS {clean}", mature)
-
-
-def _days(days: int) -> dict[str, int]:
-    return {"days": days} if days else {}
 
 
 _MATURE = "CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))"
@@ -149,36 +172,32 @@ suspects AS (SELECT hash(user_id) AS user_hash FROM seen GROUP BY user_hash HAVI
 SELECT user_id FROM seen WHERE hash(user_id) IN (FROM suspects) GROUP BY user_id HAVING count(DISTINCT arm) > 1
 """
 
-_ROW = """user_id, arm, first_exposure_at AS first_exposure, first_love_at AS first_love, exposures, loves, closings,
-    CAST(epoch_us(last_exposure_at) // 86_400_000_000 > epoch_us(first_exposure_at) // 86_400_000_000 AS BIGINT)
-        AS returned"""
+_RAW = "raw_"
+_FIGURES = ("first_exposure", "first_love", "exposures", "loves", "closings", "returned")
 
 
-def _rows(counted: str, columns: str) -> str:
-    """The query for the rows of one table of `UserSums`: the rollup's, and those that were counted from the log."""
-    return f"""
-    SELECT {columns} FROM (
-        FROM experiment_users ANTI JOIN recounted USING (user_id)
-        UNION ALL BY NAME FROM {counted}
-    )
-    WHERE experiment = $name AND list_contains(CAST($arms AS VARCHAR[]), arm) AND user_id NOT IN (FROM mixed)
-    ORDER BY user_id, arm
-    """
+def _figures(counted: str, prefix: str = "") -> str:
+    """Columns of a relation of sums by user, as `UserSums` has them."""
+    day = "epoch_us({}.{}_exposure_at) // 86_400_000_000"
+    returned = f"CAST({day.format(counted, 'last')} > {day.format(counted, 'first')} AS BIGINT)"
+    values = [f"{counted}.{name}" for name in ("first_exposure_at", "first_love_at", "exposures", "loves", "closings")]
+    return ", ".join(f"{value} AS {prefix}{name}" for value, name in zip([*values, returned], _FIGURES, strict=True))
 
 
-_COUNTED = "FROM counted ORDER BY user_id, arm"
-
-_WHOLE = """
-SELECT (SELECT count(*) FROM counted) - count(*)
-FROM clean_recounted INNER JOIN raw_recounted USING (experiment, arm, user_id)
-WHERE clean_recounted.exposures < raw_recounted.exposures
-    AND experiment = $name AND list_contains(CAST($arms AS VARCHAR[]), arm) AND user_id NOT IN (FROM mixed)
+# Raw figures only where they may differ: they are NULL in most rows, which costs nothing.
+_BOTH = f"""
+SELECT sums.experiment, sums.user_id, sums.arm, {_figures("sums")} FROM experiment_users AS sums
+ANTI JOIN recounted USING (user_id)
+UNION ALL BY NAME
+SELECT experiment, user_id, arm, {_figures("clean")}, {_figures("raw", _RAW)}
+FROM raw_recounted AS raw LEFT JOIN clean_recounted AS clean USING (experiment, user_id, arm)
 """
+_COMPARED = """experiment = $name AND list_contains(CAST($arms AS VARCHAR[]), arm) AND user_id NOT IN (FROM mixed)"""
 
-_PAST = """
+_WITH_PAST = """
 WITH shown AS (
-    SELECT user_id, response_id, min(responses.served_at) AS served_at, any_value(first_exposure) AS first_exposure
-    FROM responses INNER JOIN counted USING (user_id)
+    SELECT user_id, response_id, any_value(first_exposure) AS first_exposure
+    FROM responses INNER JOIN compared USING (user_id)
     WHERE served_at < first_exposure AND served_at >= first_exposure - to_days(CAST($days AS INTEGER))
     GROUP BY user_id, response_id
 ),
@@ -191,6 +210,6 @@ past AS (
     SELECT user_id, count(*) AS past_exposures, count(loved.response_id) AS past_loves
     FROM shown LEFT JOIN loved USING (user_id, response_id) GROUP BY user_id
 )
-SELECT counted.*, coalesce(past_exposures, 0) AS past_exposures, coalesce(past_loves, 0) AS past_loves
-FROM counted LEFT JOIN past USING (user_id) ORDER BY user_id, arm
+SELECT compared.*, coalesce(past_exposures, 0) AS past_exposures, coalesce(past_loves, 0) AS past_loves
+FROM compared LEFT JOIN past USING (user_id)
 """
