@@ -81,11 +81,8 @@ def experiment_users(
         rule = f"must be from 0 (no history) to {LONGEST_HISTORY:,} days: 28 is four weeks"
         raise ValueError(f"history_days == {history_days!r}, {rule}")
     with connection.open(target).read() as reader:
-        find(reader, name, moment, values["hours"])
-        reader.execute(_MIXED, {"name": name})
-        (mixed,) = reader.execute("SELECT count(*) FROM mixed").fetchall()[0]
-        reader.execute(f"CREATE TEMP VIEW both_figures AS {_BOTH}")
-        rows = f"SELECT * EXCLUDE (experiment) FROM both_figures WHERE {_COMPARED}"
+        mixed = prepare(reader, name, moment, values["hours"])
+        rows = f"SELECT * EXCLUDE (experiment) FROM both_figures WHERE {COMPARED}"
         asked = {"name": name, "arms": list(arms)}
         if history_days:
             reader.execute(f"CREATE TEMP TABLE compared AS {rows}", asked)
@@ -119,20 +116,45 @@ def _quarantined(found: pa.Table) -> int:
     return int(pc.sum(fewer).as_py() or 0)
 
 
-def find(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float) -> None:
+def prepare(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float) -> int:
+    """Make the view `both_figures`, a row a user and arm, and the table `mixed` of users in several arms; their number.
+
+    In the view the figures of `UserSums.users`, and with `raw_` before them those of `UserSums.raw` where these were
+    counted; elsewhere they are the same.
+    """
+    find(reader, name, moment, hours)
+    reader.execute(f"CREATE TEMP VIEW both_figures AS {_BOTH}")
+    return int(reader.execute("SELECT count(*) FROM mixed").fetchall()[0][0])
+
+
+def find(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float, *, everybody: bool = False) -> None:
     """Count from the log whom the rollup cannot speak for.
 
     Makes the temporary tables `recounted` (users), `recounted_exposures` and `recounted_reactions` (theirs, up to the
-    moment), and `raw_recounted` and `clean_recounted` (their sums of what is mature, with and without quarantine).
+    moment), `raw_recounted` and `clean_recounted` (their sums of what is mature, with and without quarantine), and
+    `mixed` (users who saw several arms).
+
+    Args:
+        reader: With the views.
+        name: The experiment.
+        moment: At which states are judged.
+        hours: Younger responses are not mature.
+        everybody: Count all users of the experiment, and make no sums.
     """
-    reader.execute(_DOUBTFUL, {"name": name, "moment": moment, "hours": hours})
+    if everybody:
+        reader.execute(_EVERYBODY, {"name": name})
+    else:
+        reader.execute(_DOUBTFUL, {"name": name, "moment": moment, "hours": hours})
     recount.find_exposures(reader, name)
     reader.execute(_UP_TO, {"moment": moment})
     reader.execute(_UP_TO_REACTIONS, {"moment": moment})
+    reader.execute(_MIXED, {"name": name})
+    if everybody:
+        return
     mature = {"moment": moment, "hours": hours}
     raw = recount.sums(f"({_RAW_EXPOSURES})", "recounted_reactions")
     reader.execute(f"CREATE TEMP TABLE raw_recounted AS {raw}", mature)
-    clean = recount.sums(f"({_CLEAN_EXPOSURES})", f"({_CLEAN_REACTIONS})")
+    clean = recount.sums(f"({CLEAN_EXPOSURES})", f"({CLEAN_REACTIONS})")
     reader.execute(f"CREATE TEMP TABLE clean_recounted AS {clean}", mature)
 
 
@@ -146,14 +168,16 @@ UNION SELECT user_id FROM quarantined_reactions
 UNION {rollup.behind()}
 """
 
+_EVERYBODY = "CREATE TEMP TABLE recounted AS SELECT DISTINCT user_id FROM responses WHERE experiment = $name"
+
 _UP_TO = "DELETE FROM recounted_exposures WHERE served_at > CAST($moment AS TIMESTAMPTZ)"
 _UP_TO_REACTIONS = "DELETE FROM recounted_reactions WHERE reacted_at > CAST($moment AS TIMESTAMPTZ)"
 _RAW_EXPOSURES = f"FROM recounted_exposures WHERE served_at <= {_MATURE}"
-_CLEAN_EXPOSURES = f"""
+CLEAN_EXPOSURES = f"""
 SELECT exposures.* FROM recounted_exposures AS exposures LEFT JOIN quarantined_users AS aside USING (user_id)
 WHERE served_at <= {_MATURE} AND (aside.user_id IS NULL OR served_at < aside.since)
 """
-_CLEAN_REACTIONS = """
+CLEAN_REACTIONS = """
 SELECT reactions.* FROM recounted_reactions AS reactions LEFT JOIN quarantined_users AS aside USING (user_id)
 ANTI JOIN quarantined_reactions AS single ON single.event_id = reactions.event_id
 WHERE aside.user_id IS NULL OR reacted_at < aside.since
@@ -192,7 +216,7 @@ UNION ALL BY NAME
 SELECT experiment, user_id, arm, {_figures("clean")}, {_figures("raw", _RAW)}
 FROM raw_recounted AS raw LEFT JOIN clean_recounted AS clean USING (experiment, user_id, arm)
 """
-_COMPARED = """experiment = $name AND list_contains(CAST($arms AS VARCHAR[]), arm) AND user_id NOT IN (FROM mixed)"""
+COMPARED = """experiment = $name AND list_contains(CAST($arms AS VARCHAR[]), arm) AND user_id NOT IN (FROM mixed)"""
 
 _WITH_PAST = """
 WITH shown AS (
