@@ -15,10 +15,9 @@ from assets.experiment.bundles import Bundle, bundle
 from assets.experiment.definition import Definition, definition, values
 
 if TYPE_CHECKING:
-    from warehouse.experiment_registry import Change
-
     from streams.assignment import Layout
     from warehouse.connection import Target
+    from warehouse.experiment_registry import Action, Change
 
 RUNNING: Final = ("started", "ramped")
 """Actions after which users are served."""

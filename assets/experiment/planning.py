@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from assets.experiment import control, standing, words
-from assets.experiment.definition import STAGES, Decides, Definition
+from assets.experiment.definition import STAGES, Decides, Definition, values
 
 if TYPE_CHECKING:
     from experiments.forecast import Forecast
@@ -86,7 +86,7 @@ def plan(
     found = controls.plan(target, name, wanted, by=by, why=why)
     return {
         "name": name,
-        "definition": controls.values(wanted),
+        "definition": values(wanted),
         "heads": _heads(),
         "forecast": forecast.table() if forecast else [],
         "decides": test,
@@ -114,7 +114,7 @@ def _arms(shares: tuple[tuple[str, float], ...], control: str) -> dict[str, floa
 def _stages(stages: tuple[float, ...], treated: float) -> tuple[float, ...]:
     """The ramp, as far as the treatment's share of the users lets it go."""
     if not stages:
-        return tuple(each for each in STAGES if each < treated) + (treated,)
+        return (*(each for each in STAGES if each < treated), treated)
     if list(stages) != sorted(set(stages)) or stages[-1] > treated + 1e-9:
         raise ValueError(
             f"--stage {' '.join(f'{each:g}' for each in stages)}: must rise to at most {treated:g}, the treatment's "
@@ -200,7 +200,8 @@ def page(made: Mapping[str, Any]) -> Iterator[str]:
     yield f"decides      {made['decides']}: {made['why']}"
     yield f"shows        {of['lift']:+.0%} with a chance of {of['power']:.0%}"
     yield f"guardrails   {', '.join(f'{name} at {margin:g} times' for name, margin in of['guardrails'].items())}"
-    yield f"ramp         {', '.join(f'{stage:.3g}' for stage in of['stages'])} of all users, {of['stage_hours']:g} h each"
+    stages = ", ".join(f"{stage:.3g}" for stage in of["stages"])
+    yield f"ramp         {stages} of all users, {of['stage_hours']:g} h each"
     yield from (f"warning      {each}" for each in made["warnings"])
     yield from (f"note         {each}" for each in made["told"])
     yield f"next         loveloop experiment start {made['name']} " + " ".join(
