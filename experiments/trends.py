@@ -89,7 +89,7 @@ def by_day(events: Any, exposures: Any, arm: Any, day: Any, user: Any, *, confid
     >>> arm = user % 2
     >>> loves = rng.binomial(10, 0.05 * (1 + arm * 0.8**day))
     >>> by_day(loves, np.full(28_000, 10), arm, day, user).words.partition(":")[0]
-    'the effect fades, the ratio by -6.8% a day (-8.6% to -4.9%)'
+    'the effect fades, the ratio by -6.8% a day (-8.1% to -5.4%)'
 
     Args:
         events: Of each user on each day of theirs, float64[rows].
@@ -168,14 +168,17 @@ def _refuse_repeated(rows: Counted, dates: Ints, owner: Ints) -> None:
     Raises:
         ValueError: There are some.
     """
-    pairs, count = np.unique(np.stack([owner, dates]), axis=1, return_counts=True)
-    if len(count) and count.max() > 1:
-        one, date = pairs[:, count.argmax()].tolist()
-        raise ValueError(f"user {one} has {count.max()} rows of day {date}, must be one for each user and day: sum up")
-    sides = np.unique(np.stack([owner, rows.treated.astype(np.int64)]), axis=1)[0]
-    both = sides[1:][sides[1:] == sides[:-1]]
+    order = np.lexsort((dates, owner))
+    user, date, treated = owner[order], dates[order], rows.treated[order]
+    again = user[1:] == user[:-1]
+    twice = np.flatnonzero(again & (date[1:] == date[:-1]))
+    if len(twice):
+        rule = "must be one row for each user and day: sum up"
+        raise ValueError(f"user {user[twice[0]]} has several rows of day {date[twice[0]]}, {rule}")
+    both = np.unique(user[1:][again & (treated[1:] != treated[:-1])])
     if len(both):
-        raise ValueError(f"user {both[0]} is in both arms ({len(both):,} users are), must be in one: leave them out")
+        told = f"user {both[0]} is" if len(both) == 1 else f"{len(both):,} users, as user {both[0]}, are"
+        raise ValueError(f"{told} in both arms, must be in one: leave them out")
 
 
 def _linear(slope: LogRatio, confidence: float) -> Interval:
