@@ -5,9 +5,9 @@ On the synthetic world both arms are served here. Everywhere else the product se
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets import truth
@@ -18,6 +18,7 @@ from assets.stages import candidate, ingest, models, prompts, source
 from assets.stages.feedback import TRAINING_SET
 
 if TYPE_CHECKING:
+    from assets.experiment.control import Registered
     from warehouse.candidates import StagedCandidate
     from warehouse.experiments import LoggedExperiment
 
@@ -25,6 +26,7 @@ SHARES = {"control": 0.5, "treatment": 0.5}
 
 
 def _exposures(run: Run) -> Facts:
+    from assets.experiment import control
     from streams.synthetic.studies.serving import serve, true_effects
     from training.evaluation.offline import answer
 
@@ -35,6 +37,7 @@ def _exposures(run: Run) -> Facts:
     pool = prompts.held_out(run).conversations
     name = wanted.name or f"ab-{staged['name']}-{_named(pool)}"
     places = {"control": models.incumbent(run), "treatment": candidate.directory(run)}
+    planned = _planned(run, name, wanted, places)
     chance = _chance(run.recipe.seed, name)
     answers = {arm: answer(place, pool, seed=chance) for arm, place in places.items()}
     lines = serve(
@@ -43,7 +46,7 @@ def _exposures(run: Run) -> Facts:
         {"control": "incumbent", "treatment": staged["name"]},
         exposures=wanted.exposures,
         users=wanted.users,
-        assign=partial(_arm, name),
+        assign=control.layout(name, planned.definition).place,
         experiment=name,
         seed=run.recipe.seed,
         starts_at=source.world_config(run).ends_at + timedelta(days=1),
@@ -53,6 +56,8 @@ def _exposures(run: Run) -> Facts:
     file.write_bytes(b"".join(line + b"\n" for line in lines))
     flow = ingest.through_the_broker(run, file)
     require_stored(run, name, wanted.exposures, flow)
+    if planned.running:
+        control.stop(run.warehouse, name, by="loveloop run", why="every exposure of the simulated test was served")
     effects = true_effects(pool, answers, base_love_rate=run.recipe.world.base_love_rate)
     true_lift = truth.lift(effects["treatment"].love, effects["control"].love)
     summary = f"{wanted.exposures:,} exposures over {len(pool):,} prompts came back through the topics"
@@ -82,10 +87,22 @@ def _chance(seed: int, experiment: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{experiment}".encode()).digest()[:4], "big")
 
 
-def _arm(experiment: str, user: str) -> str:
-    from streams.assignment import assign
+def _planned(run: Run, name: str, wanted: ExperimentSection, places: "Mapping[str, Path]") -> "Registered":
+    """The test as it is noted before its first exposure, and started for everybody at once; once, however often."""
+    from assets.experiment import control, plans
+    from assets.experiment.bundles import bundle
+    from assets.experiment.definition import Definition
 
-    return assign(user, experiment=experiment, arms=SHARES, salt="loveloop")
+    there = next((each for each in control.every(run.warehouse) if each.name == name), None)
+    if there is not None and there.action != "planned":
+        return there
+    lift = plans.shown_by(wanted.exposures // 2, run.recipe.world.base_love_rate)
+    definition = Definition(salt="loveloop", arms=SHARES, lift=lift, maturity_hours=0.0)
+    control.plan(run.warehouse, name, definition, by="loveloop run", why="the recipe's simulated test")
+    served = {arm: bundle(str(place)) for arm, place in places.items()}
+    return control.start(
+        run.warehouse, name, served, by="loveloop run", why="the recipe's simulated test", coverage=1.0
+    )
 
 
 def require_stored(run: Run, name: str, exposures: int, flow: Facts) -> None:
@@ -113,16 +130,13 @@ def _readout(run: Run) -> Facts:
     exposed = run.facts("exposures")
     if "declined" in exposed:
         return {"summary": "nothing was served, so there is nothing to read", "declined": exposed["declined"]}
-    planned = _settings(run.recipe).exposures // 2
-    facts = reading.read(
-        run.warehouse, str(exposed["name"]), planned_exposures=planned, shares=SHARES, maturity_hours=0.0
-    )
+    facts = reading.read(run.warehouse, str(exposed["name"]))
     return facts | {"true_lift": exposed.get("true_lift"), "shown": facts["told"]}
 
 
 def _readout_live(run: Run) -> Facts:
     """Read what the product served; where there is nothing yet, say what to serve."""
-    from assets.experiment import reading
+    from assets.experiment import control
     from warehouse.candidates import staged_candidates
     from warehouse.experiments import experiments
     from warehouse.storage.transaction import WarehouseError
@@ -132,21 +146,38 @@ def _readout_live(run: Run) -> Facts:
     test = _live(there, wanted, staged)
     if test is None:
         return _waiting(run.facts("candidate"), wanted, there)
+    treatment = wanted.treatment or _treatment(test, wanted.control, staged)
+    planned = next((each for each in control.every(run.warehouse) if each.name == test.name), None)
     try:
-        facts = reading.read(
-            run.warehouse,
-            test.name,
-            planned_exposures=wanted.planned,
-            shares=wanted.shares,
-            control=wanted.control,
-            treatment=wanted.treatment or _treatment(test, wanted.control, staged),
-            maturity_hours=wanted.maturity_hours,
-        )
+        facts, done = _read(run, test.name, treatment, planned)
     except WarehouseError:
         raise
     except ValueError as error:
         return _unread(test.name, str(error))
-    return facts | {"shown": [*facts["told"], f"next: {facts['next']}"]}
+    return facts | {"shown": [*done, *facts["told"], f"next: {facts['next']}"]}
+
+
+def _read(run: Run, name: str, treatment: str | None, planned: "Registered | None") -> tuple[Facts, list[str]]:
+    """A reading; of an experiment that runs by its plan also the ramp's next step, and what it did."""
+    from assets.experiment import ramping, reading
+
+    wanted = _settings(run.recipe)
+    if planned is None:
+        facts = reading.read(
+            run.warehouse,
+            name,
+            planned_exposures=wanted.planned,
+            shares=wanted.shares,
+            control=wanted.control,
+            treatment=treatment,
+            maturity_hours=wanted.maturity_hours,
+        )
+        return facts, []
+    if not planned.running or len(planned.definition.treatments) > 1:
+        return reading.read(run.warehouse, name, treatment=treatment), []
+    taken = ramping.advance(run.warehouse, name, by="loveloop run", grow=planned.definition.automatic)
+    ramping.follow(run.warehouse)
+    return taken["reading"], [f"ramp: {taken['action']}, {taken['why']}"]
 
 
 def _live(
