@@ -220,7 +220,7 @@ def shown_by(planned: int, rate: float) -> float:
     """The lift that so many exposures per arm show at this Love rate, each user's taken as half again alike.
 
     >>> round(shown_by(40_000, 0.005), 2)
-    0.33
+    0.48
     """
     from experiments.plan import Plan
 
