@@ -5,9 +5,11 @@ On the synthetic world both arms are served here. Everywhere else the product se
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets import trial_words, truth
@@ -15,8 +17,10 @@ from assets.recipe import ExperimentSection, Recipe
 from assets.run import Facts, Run, Stage
 from assets.stages import candidate, ingest, models, prompts, source
 from assets.stages.feedback import TRAINING_SET
+from assets.trial_world import keep_attackers, trial_world
 
 if TYPE_CHECKING:
+    from streams.synthetic.studies.effects import LivedEffect
     from warehouse.candidates import StagedCandidate
     from warehouse.experiments import LoggedExperiment
 
@@ -24,19 +28,20 @@ SHARES = {"control": 0.5, "treatment": 0.5}
 
 
 def _exposures(run: Run) -> Facts:
-    from streams.synthetic.studies.serving import serve, true_effects
-    from training.evaluation.offline import answer
+    from streams.synthetic.studies.serving import ServedTrial, true_effects
+    from streams.synthetic.studies.threads import follow_ups
 
     staged = run.facts("candidate")
     wanted = _settings(run.recipe)
     if not staged["passed"] and not wanted.force:
         return _declined(staged)
-    pool = prompts.held_out(run).conversations
+    pool = prompts.held_out(run).conversations[: wanted.prompts]
     name = wanted.name or f"ab-{staged['name']}-{_named(pool)}"
     places = {"control": models.incumbent(run), "treatment": candidate.directory(run)}
-    chance = _chance(run.recipe.seed, name)
-    answers = {arm: answer(place, pool, seed=chance) for arm, place in places.items()}
-    lines = serve(
+    chance, rate = _chance(run.recipe.seed, name), run.recipe.world.base_love_rate
+    follows = follow_ups(pool, chance, longest=wanted.follow_ups)
+    answers = {arm: _played(place, pool, follows, wanted.samples, chance) for arm, place in places.items()}
+    trial = ServedTrial(
         pool,
         answers,
         {"control": "incumbent", "treatment": staged["name"]},
@@ -46,21 +51,51 @@ def _exposures(run: Run) -> Facts:
         experiment=name,
         seed=run.recipe.seed,
         starts_at=source.world_config(run).ends_at + timedelta(days=1),
-        base_love_rate=run.recipe.world.base_love_rate,
+        base_love_rate=rate,
+        world=trial_world(wanted),
+        follows=follows,
     )
     file = run.cycle_directory / "experiment.ndjson"
-    file.write_bytes(b"".join(line + b"\n" for line in lines))
+    with file.open("wb") as lines:
+        lines.writelines(line + b"\n" for line in trial.lines())
+    keep_attackers(trial.accounts, run.cycle_directory / "experiment-attackers.parquet")
     flow = ingest.through_the_broker(run, file)
     require_stored(run, name, wanted.exposures, flow)
-    effects = true_effects(pool, answers, base_love_rate=run.recipe.world.base_love_rate)
-    true_lift = truth.lift(effects["treatment"].love, effects["control"].love)
-    summary = f"{wanted.exposures:,} exposures over {len(pool):,} prompts came back through the topics"
+    pooled = true_effects(pool, answers, follows=follows, base_love_rate=rate)
     return {
-        "summary": summary,
+        "summary": f"{wanted.exposures:,} exposures over {len(pool):,} prompts came back through the topics",
         "name": name,
         **flow,
-        "true_lift": true_lift,
-        "true": {arm: each._asdict() for arm, each in effects.items()},
+        **_true_lifts(trial.lived_effects()),
+        "true_pool": {arm: asdict(each) for arm, each in pooled.items()},
+        "amounts": asdict(trial.amounts),
+    }
+
+
+def _played(
+    place: str | Path, pool: list[prompts.Conversation], follows: list[list[str]], samples: int, seed: int
+) -> list[list[list[str]]]:
+    """A policy's answers: several playthroughs of each conversation."""
+    from streams.synthetic.studies.threads import play
+    from training.rollout.generator import TransformersGenerator
+
+    who = TransformersGenerator(place)
+
+    def speak(asked: list[prompts.Conversation], count: int, turn: int) -> list[list[str]]:
+        drawn = who.sample(asked, samples=count, seed=seed + turn, desc="answers")
+        return [[each.text for each in several] for several in drawn]
+
+    return play(pool, follows, speak, samples=samples)
+
+
+def _true_lifts(effects: "Mapping[str, LivedEffect]") -> Facts:
+    """What the world knows of the arms, and the treatment's lifts; see `streams.synthetic.studies.effects`."""
+    control, treatment = effects["control"], effects["treatment"]
+    return {
+        "true": {arm: asdict(each) for arm, each in effects.items()},
+        "true_lift": truth.lift(treatment.love, control.love),
+        "true_lift_per_user": truth.lift(treatment.loves_per_user, control.loves_per_user),
+        "true_lift_of_exposures": truth.lift(treatment.exposures_per_user, control.exposures_per_user),
     }
 
 
