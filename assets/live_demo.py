@@ -195,6 +195,8 @@ def _halves(product: _Product) -> tuple[list[bytes], list[bytes]]:
 
 _CONVERSATIONS = 1_000
 """Conversations at most that the A/B test's users have. A text that many users saw cannot test what learnt from it."""
+_TEST_DAYS = 3
+"""Days of the A/B test, which has to be over, late loves included, when it is read."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -236,6 +238,7 @@ def _serve(product: _Product) -> None:
     """The product asks both models for answers, shows each user those of one arm, and posts what it showed."""
     from assets.experiment import control
     from streams.synthetic import prompts, serve
+    from streams.synthetic.studies.trial_world import TrialWorld
     from training.evaluation.offline import answer
 
     asked, first = product.asked, product.run.looking_at(1)
@@ -254,6 +257,7 @@ def _serve(product: _Product) -> None:
         seed=1,
         starts_at=product.half_time + timedelta(hours=1),
         base_love_rate=asked.base_love_rate,
+        world=TrialWorld(days=_TEST_DAYS),
     )
     product.take_in(asked.folder / "exposures.ndjson", lines)
 
