@@ -13,7 +13,7 @@ from assets.recipe import ExperimentSection
 from assets.run import Facts, Run, Stage
 from assets.stages import candidate, ingest, models, prompts, source
 from assets.stages.feedback import TRAINING_SET
-from assets.stages.trial_world import keep_attackers, trial_world
+from assets.trial_world import keep_attackers, trial_world
 
 if TYPE_CHECKING:
     from assets.experiment.control import Registered
@@ -115,7 +115,7 @@ def _chance(seed: int, experiment: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{experiment}".encode()).digest()[:4], "big")
 
 
-def _planned(run: Run, name: str, wanted: ExperimentSection, places: "Mapping[str, Path]") -> "Registered":
+def _planned(run: Run, name: str, wanted: ExperimentSection, places: "Mapping[str, str | Path]") -> "Registered":
     """The test as it is noted before its first exposure, and started for everybody at once; once, however often."""
     from assets.experiment import control, plans
     from assets.experiment.bundles import bundle
