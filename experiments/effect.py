@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from scipy.special import betainc, ndtr, ndtri
-from scipy.stats import beta, binomtest
+from scipy.special import betainc, betaincinv, ndtr, ndtri
+from scipy.stats import binomtest
 
 from experiments import boundaries
 from experiments.moments import ArmSums, design_effect, expected_information, log_variance, sums
@@ -21,7 +21,7 @@ from stats.estimate import Estimate
 from stats.intervals import CONFIDENCE, Interval, normal_quantile
 
 __all__ = [
-    "MIN_LOVERS", "ArmSums", "Effect", "design_effect", "difference", "exact_interval", "exact_p",
+    "MIN_LOVERS", "ArmSums", "Effect", "anytime_interval", "design_effect", "difference", "exact_interval", "exact_p",
     "expected_information", "log_variance", "relative", "sums",
 ]  # fmt: skip
 
@@ -135,6 +135,24 @@ def relative(
     )
 
 
+def anytime_interval(
+    control: ArmSums, treatment: ArmSums, *, planned_information: float, alpha: float = 1 - CONFIDENCE
+) -> Interval:
+    """The relative lift's interval for any number of looks alone: `relative(...).anytime_ci`, in less time.
+
+    Args:
+        control: As in `relative`, like all that follows.
+        treatment: Its sums.
+        planned_information: At the end of the plan.
+        alpha: Chance that the interval misses the truth at any look.
+
+    Raises:
+        ValueError: As `relative`.
+    """
+    limits.positive("planned_information", planned_information, "see boundaries.planned_information, from the lift")
+    return _at_any_look(control, treatment, _look(control, treatment, planned_information), alpha)
+
+
 def difference(control: ArmSums, treatment: ArmSums, *, alpha: float = 1 - CONFIDENCE) -> Estimate:
     """The treatment's rate (or mean per user) minus the control's, with the clustered interval of one look.
 
@@ -230,9 +248,9 @@ def _clopper_pearson(control: ArmSums, treatment: ArmSums, tail: float, design: 
     if not treatment.exposures or not control.exposures:
         return _EVERYTHING
     x, y = treatment.events / design, control.events / design
-    low = float(beta.ppf(tail, x, y + 1)) if x else 0.0
+    low = float(betaincinv(x, y + 1, tail)) if x else 0.0
     # the other side of 1, where a small tail keeps its digits
-    rest = float(beta.ppf(tail, y, x + 1)) if y else 0.0
+    rest = float(betaincinv(y, x + 1, tail)) if y else 0.0
     odds = control.exposures / treatment.exposures
     return Interval(
         low / (1 - low) * odds - 1, (1 - rest) / rest * odds - 1 if rest > math.exp(-_NO_LIMIT) else math.inf

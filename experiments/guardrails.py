@@ -12,7 +12,7 @@ from typing import Final, Literal
 from scipy.special import log_ndtr, ndtr
 
 from experiments import boundaries, ratio
-from experiments.effect import MIN_LOVERS, ArmSums, Effect, relative
+from experiments.effect import MIN_LOVERS, ArmSums, Effect, anytime_interval, relative
 from experiments.metrics import Better, checked_direction, checked_margin
 from stats import limits
 from stats.intervals import CONFIDENCE, Interval, normal_quantile
@@ -93,7 +93,7 @@ def guard(
     Raises:
         ValueError: A margin on the wrong side of 1, a direction, a level or a number that cannot be.
     """
-    margin, level = checked_margin("margin", margin, checked_direction("better", better)), _level(alpha, among)
+    margin = checked_margin("margin", margin, checked_direction("better", better))
     found = relative(control, treatment, planned_information=planned_information, alpha=alpha)
     ci = Interval(found.anytime_ci.low + 1, found.anytime_ci.high + 1)
     held = ci.below(margin) if better == "fewer" else ci.above(margin)
@@ -101,7 +101,10 @@ def guard(
     state: State = "open"
     if held:
         state = "held"
-    elif _beyond(relative(control, treatment, planned_information=planned_information, alpha=level), margin, better):
+    elif tripwire(
+        control, treatment, margin=margin, better=better, planned_information=planned_information, alpha=alpha,
+        among=among,
+    ):  # fmt: skip
         state = "broken"
     elif _hopeless(found, margin, better, alpha):
         state = "hopeless"
@@ -137,8 +140,10 @@ def tripwire(
         ValueError: As `guard`.
     """
     margin = checked_margin("margin", margin, checked_direction("better", better))
-    level = _level(alpha, among)
-    return _beyond(relative(control, treatment, planned_information=planned_information, alpha=level), margin, better)
+    if limits.positive("among", among, "the number of guardrails, this one included") < 1:
+        raise ValueError(f"among == {among}, must be at least 1: the number of guardrails, this one included")
+    ci = anytime_interval(control, treatment, planned_information=planned_information, alpha=alpha / among)
+    return ci.above(margin - 1) if better == "fewer" else ci.below(margin - 1)
 
 
 def conditional_power(z: float, information: float, drift: float, alpha: float = 1 - CONFIDENCE) -> float:
@@ -174,17 +179,6 @@ def conditional_power(z: float, information: float, drift: float, alpha: float =
     # inverse Gaussian law: at the end beyond the chord, or crossed it before and came back
     back = min(2 * slope * distance + float(log_ndtr((-distance - slope * rest) / late)), 0.0)
     return min(1.0, float(ndtr((slope * rest - distance) / late)) + math.exp(back))
-
-
-def _level(alpha: float, among: int) -> float:
-    if limits.positive("among", among, "the number of guardrails, this one included") < 1:
-        raise ValueError(f"among == {among}, must be at least 1: the number of guardrails, this one included")
-    return alpha / among
-
-
-def _beyond(found: Effect, margin: float, better: Better) -> bool:
-    """The whole interval lies on the bad side of the margin."""
-    return found.anytime_ci.above(margin - 1) if better == "fewer" else found.anytime_ci.below(margin - 1)
 
 
 def _conditional_power(found: Effect, margin: float, better: Better, favour: float, alpha: float) -> float | None:

@@ -85,12 +85,10 @@ def test_the_interval_at_any_look_is_the_boundarys() -> None:
 
 @pytest.mark.parametrize("loves", [100, 30, 19, 3, 0])
 def test_the_p_value_is_below_a_level_exactly_where_the_interval_leaves_out_no_effect(loves: int) -> None:
-    for more in (0, 2, 10, 21, 22, 40, 60, 150, 160, 170, 400):
-        for alpha in (0.05, 0.01):
-            found = relative(arm(loves, 10_000), arm(more, 10_000), planned_information=PLANNED, alpha=alpha)
-            shown = found.anytime_ci.above(0) or found.anytime_ci.below(0)
-            assert shown == (found.p < alpha)
-            assert (found.z > 0) == (more > loves)
+    for more in (0, 21, 22, 60, 160):
+        found = relative(arm(loves, 10_000), arm(more, 10_000), planned_information=PLANNED)
+        assert (found.anytime_ci.above(0) or found.anytime_ci.below(0)) == (found.p < 0.05)
+        assert (found.z > 0) == (more > loves)
 
 
 def test_the_p_value_is_the_level_at_which_the_interval_touches_no_effect() -> None:
