@@ -116,8 +116,7 @@ def relative(
     Raises:
         ValueError: No planned information, or alpha outside (0, 0.5).
     """
-    limits.positive("planned_information", planned_information, "see boundaries.planned_information, from the lift")
-    look = _look(control, treatment, planned_information)
+    look = _look(control, treatment, planned_information, alpha)
     exact = exact_interval(control, treatment, 1 - alpha)
     lift = treatment.rate / control.rate - 1 if control.events and treatment.exposures else None
     both = bool(control.events and treatment.events)
@@ -149,8 +148,7 @@ def anytime_interval(
     Raises:
         ValueError: As `relative`.
     """
-    limits.positive("planned_information", planned_information, "see boundaries.planned_information, from the lift")
-    return _at_any_look(control, treatment, _look(control, treatment, planned_information), alpha)
+    return _at_any_look(control, treatment, _look(control, treatment, planned_information, alpha), alpha)
 
 
 def difference(control: ArmSums, treatment: ArmSums, *, alpha: float = 1 - CONFIDENCE) -> Estimate:
@@ -195,8 +193,15 @@ def exact_interval(
     return _clopper_pearson(control, treatment, (1 - confidence) / 2, design)
 
 
-def _look(control: ArmSums, treatment: ArmSums, planned: float) -> _Look:
-    """This look; exact (with a design effect) while few users have an event."""
+def _look(control: ArmSums, treatment: ArmSums, planned: float, alpha: float) -> _Look:
+    """This look; exact (with a design effect) while few users have an event.
+
+    Raises:
+        ValueError: No planned information, or alpha outside (0, 0.5).
+    """
+    limits.positive("planned_information", planned, "see boundaries.planned_information, from the lift")
+    if not limits.level("alpha", alpha, "0.05 for 5 %") < 0.5:
+        raise ValueError(f"alpha == {alpha}, must be below 0.5: the chance of a false alarm, 0.05 for 5 %")
     if not (control.exposures and treatment.exposures):
         return _Look(0.0, 0.0, None)
     if min(control.lovers, treatment.lovers) >= MIN_LOVERS:

@@ -240,8 +240,8 @@ def test_a_plan_in_exposures_is_as_much_evidence_as_these_bring() -> None:
     [
         ({"planned_information": 0}, "planned_information == 0, must be a positive number"),
         ({"planned_information": math.nan}, "planned_information == nan, must be a positive number"),
-        ({"planned_information": 100, "alpha": 5}, r"must be in \(0, 1\)"),
-        ({"planned_information": 100, "alpha": 0.7}, "alpha == 0.7, must be below 0.5"),
+        ({"planned_information": 100, "alpha": 5}, r"alpha == 5, must be in \(0, 1\)"),
+        ({"planned_information": 100, "alpha": 0.7}, r"alpha == 0\.7, must be below 0\.5"),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused(settings: dict[str, float], words: str) -> None:

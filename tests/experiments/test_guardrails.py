@@ -111,7 +111,7 @@ def test_an_arm_without_users_is_open() -> None:
         ({"better": "less"}, "better == 'less', must be 'more' or 'fewer'"),
         ({"among": 0.5}, r"among == 0\.5, must be at least 1"),
         ({"planned_information": 0}, "planned_information == 0, must be a positive number"),
-        ({"alpha": 5}, r"must be in \(0, 1\)"),
+        ({"alpha": 5}, r"alpha == 5, must be in \(0, 1\)"),
     ],
 )
 def test_what_cannot_be_is_refused(settings: dict[str, Any], words: str) -> None:
