@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from warehouse import connection, maturity
 from warehouse.ingest import recount, rollup
@@ -76,16 +76,16 @@ def experiment_users(
         WarehouseError: As `Warehouse.read`.
     """
     moment = as_of or datetime.now(UTC)
-    values = {"name": name, "moment": moment, "hours": maturity.age(maturity_hours)}
+    hours = maturity.age(maturity_hours)
     if not 0 <= history_days <= LONGEST_HISTORY:
         rule = f"must be from 0 (no history) to {LONGEST_HISTORY:,} days: 28 is four weeks"
         raise ValueError(f"history_days == {history_days!r}, {rule}")
     with connection.open(target).read() as reader:
-        mixed = prepare(reader, name, moment, values["hours"])
+        mixed = prepare(reader, name, moment, hours)
         rows = f"SELECT * EXCLUDE (experiment) FROM both_figures WHERE {COMPARED}"
-        asked = {"name": name, "arms": list(arms)}
+        asked: dict[str, Any] = {"name": name, "arms": list(arms)}
         if history_days:
-            reader.execute(f"CREATE TEMP TABLE compared AS {rows}", asked)
+            reader.execute(f"CREATE OR REPLACE TEMP TABLE compared AS {rows}", asked)
             rows, asked = _WITH_PAST, {"days": history_days}
         found = reader.execute(f"{rows} ORDER BY user_id, arm", asked).to_arrow_table()
     return UserSums(_clean(found), _raw(found), mixed, _quarantined(found))
@@ -123,7 +123,7 @@ def prepare(reader: DuckDBPyConnection, name: str, moment: datetime, hours: floa
     counted; elsewhere they are the same.
     """
     find(reader, name, moment, hours)
-    reader.execute(f"CREATE TEMP VIEW both_figures AS {_BOTH}")
+    reader.execute(f"CREATE OR REPLACE TEMP VIEW both_figures AS {_BOTH}")
     return int(reader.execute("SELECT count(*) FROM mixed").fetchall()[0][0])
 
 
@@ -153,29 +153,29 @@ def find(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float, 
         return
     mature = {"moment": moment, "hours": hours}
     raw = recount.sums(f"({_RAW_EXPOSURES})", "recounted_reactions")
-    reader.execute(f"CREATE TEMP TABLE raw_recounted AS {raw}", mature)
+    reader.execute(f"CREATE OR REPLACE TEMP TABLE raw_recounted AS {raw}", mature)
     clean = recount.sums(f"({CLEAN_EXPOSURES})", f"({CLEAN_REACTIONS})")
-    reader.execute(f"CREATE TEMP TABLE clean_recounted AS {clean}", mature)
+    reader.execute(f"CREATE OR REPLACE TEMP TABLE clean_recounted AS {clean}", mature)
 
 
-_MATURE = "CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))"
+MATURE = "CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))"
 _DOUBTFUL = f"""
-CREATE TEMP TABLE recounted AS
-SELECT user_id FROM responses WHERE experiment = $name AND served_at > {_MATURE}
+CREATE OR REPLACE TEMP TABLE recounted AS
+SELECT user_id FROM responses WHERE experiment = $name AND served_at > {MATURE}
 UNION SELECT user_id FROM reactions WHERE reacted_at > CAST($moment AS TIMESTAMPTZ)
 UNION SELECT user_id FROM quarantined_users
 UNION SELECT user_id FROM quarantined_reactions
 UNION {rollup.behind()}
 """
 
-_EVERYBODY = "CREATE TEMP TABLE recounted AS SELECT DISTINCT user_id FROM responses WHERE experiment = $name"
+_EVERYBODY = "CREATE OR REPLACE TEMP TABLE recounted AS SELECT DISTINCT user_id FROM responses WHERE experiment = $name"
 
 _UP_TO = "DELETE FROM recounted_exposures WHERE served_at > CAST($moment AS TIMESTAMPTZ)"
 _UP_TO_REACTIONS = "DELETE FROM recounted_reactions WHERE reacted_at > CAST($moment AS TIMESTAMPTZ)"
-_RAW_EXPOSURES = f"FROM recounted_exposures WHERE served_at <= {_MATURE}"
+_RAW_EXPOSURES = f"FROM recounted_exposures WHERE served_at <= {MATURE}"
 CLEAN_EXPOSURES = f"""
 SELECT exposures.* FROM recounted_exposures AS exposures LEFT JOIN quarantined_users AS aside USING (user_id)
-WHERE served_at <= {_MATURE} AND (aside.user_id IS NULL OR served_at < aside.since)
+WHERE served_at <= {MATURE} AND (aside.user_id IS NULL OR served_at < aside.since)
 """
 CLEAN_REACTIONS = """
 SELECT reactions.* FROM recounted_reactions AS reactions LEFT JOIN quarantined_users AS aside USING (user_id)
@@ -186,7 +186,7 @@ WHERE aside.user_id IS NULL OR reacted_at < aside.since
 # The rollup has one row a user and arm: who was in several is sought among numbers, and texts are compared for those
 # few alone. Maturity and quarantine do not matter here: whoever saw two arms compares with neither.
 _MIXED = """
-CREATE TEMP TABLE mixed AS
+CREATE OR REPLACE TEMP TABLE mixed AS
 WITH seen AS (
     SELECT user_id, arm FROM experiment_users ANTI JOIN recounted USING (user_id) WHERE experiment = $name
     UNION ALL

@@ -149,7 +149,8 @@ def of_the_log(feed: Any, moment: datetime, hours: float) -> tuple[list[Any], in
     rows = feed.ask(
         """SELECT user_id, arm, min(served_at), count(*), count(*) FILTER (love),
             count(*) FILTER (event_id IN (FROM experiment_closings))
-        FROM clean_feedback_at(CAST($1 AS TIMESTAMPTZ), $2) WHERE experiment = 'tone' AND arm IN ('control', 'treatment')
+        FROM clean_feedback_at(CAST($1 AS TIMESTAMPTZ), $2)
+        WHERE experiment = 'tone' AND arm IN ('control', 'treatment')
         GROUP BY ALL ORDER BY ALL""",
         moment,
         hours,
