@@ -71,7 +71,8 @@ class Log:
     """What the lines of a test say, each line once."""
 
     def __init__(self, test: ServedTrial) -> None:
-        events = [json.loads(line) for line in dict.fromkeys(test.lines())]
+        self.lines = [*test.lines()]
+        events = [json.loads(line) for line in dict.fromkeys(self.lines)]
         self.served = {e["response_id"]: e for e in events if e["type"] == "response_served"}
         self.reactions = [e for e in events if e["type"] == "reaction_changed"]
         self.loved = {e["response_id"] for e in self.reactions if (e["reaction"], e["action"]) == ("love", "added")}
@@ -275,8 +276,7 @@ def test_attackers_love_the_treatment_and_are_known() -> None:
     assert all(e["arm"] == parity(e["user_id"]) for e in bots)
     loved = Counter(e["arm"] for e in bots if e["response_id"] in log.loved)
     assert loved["treatment"] > 0.9 * loved.total() > 40
-    honest = [e for e in log.served.values() if e["user_id"] not in test.accounts]
-    assert [e["response_id"] for e in honest] == [*calm.served]  # the honest test is the same
+    assert [line for line in log.lines if json.loads(line)["user_id"] not in test.accounts] == calm.lines
     pool = {text for arm in (PLAIN, GOOD) for several in arm for own in several for text in own}
     assert {e["response"] for e in bots} <= pool
     assert log.rate("treatment") > calm.rate("treatment") * 1.2
