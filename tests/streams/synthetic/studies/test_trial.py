@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from streams.events import decode
 from streams.synthetic import prompts, true_effects
 from streams.synthetic.language import text
 from streams.synthetic.language.talk import Conversation
+from streams.synthetic.shares import NAMES
 from streams.synthetic.studies.serving import ServedTrial
 from streams.synthetic.studies.threads import follow_ups, play
 from streams.synthetic.studies.trial_world import TrialWorld
@@ -44,6 +46,7 @@ def played(habits: text.Habits) -> list[list[list[str]]]:
 
 
 PLAIN, GOOD, BAD = played(text.INCUMBENT), played(BETTER), played(WORSE)
+ARMS = {"control": PLAIN, "treatment": GOOD}
 
 
 def parity(user: str) -> str:
@@ -323,3 +326,17 @@ def test_amounts_are_asked_for_too_early() -> None:
 def test_a_world_that_cannot_be_is_refused(dials: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         TrialWorld(**dials)
+
+
+@pytest.mark.slow
+def test_every_attack_can_join_a_test_and_keeps_to_the_arms_answers() -> None:
+    test = trial(attacks=dict.fromkeys(NAMES, 0.05), exposures=3_000, users=600)
+    log, amounts = Log(test), test.amounts
+    assert set(amounts.attack_users) == set(NAMES)
+    assert all(amounts.attack_loves[name] > 0 for name in NAMES)
+    assert len(log.served) == 3_000 + sum(amounts.attack_responses.values())
+    answers = {arm: {text for several in said for own in several for text in own} for arm, said in ARMS.items()}
+    assert all(event["response"] in answers[event["arm"]] for event in log.served.values())
+    assert all(event["arm"] == parity(event["user_id"]) for event in log.served.values())
+    kinds = {type(decode(line, received_at=datetime(2026, 4, 1, tzinfo=UTC)).event).__name__ for line in log.lines}
+    assert kinds == {"ResponseServed", "ReactionChanged"}
