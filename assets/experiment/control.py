@@ -181,11 +181,13 @@ def roll_back(target: "Target", name: str, *, by: str, why: str) -> Registered:
     """Serve everybody what the control serves, byte for byte what it was when the experiment was started.
 
     Raises:
-        ValueError: It never served anybody, or the control's bundle is not what it was.
+        ValueError: It never served anybody, it is archived, or the control's bundle is not what it was.
     """
     before = registered(target, name)
     if before.action == "planned":
         raise ValueError(f"experiment {name!r} was only planned, nobody was served by it: nothing to roll back")
+    if before.action == "archived":
+        raise ValueError(f"experiment {name!r} is archived, nobody is served by it any more: nothing to roll back")
     before.definition.bundles[before.definition.control].unchanged()
     changed = msgspec.structs.replace(before.definition, coverage=0.0, ended=True)
     return _noted(target, changed, _change(name, "rolled_back", changed, by, why), before)
