@@ -94,7 +94,9 @@ def _lovers(users: Cohort, plan: Plan, missed: int) -> LiftEvidence:
         error = math.sqrt(1 / found.control + 1 / found.treatment)
     lift = found.lift if found.lift is not None and math.isfinite(found.lift) else None
     counts = f"{found.treatment:,} against {found.control:,}"
-    evidence = LiftEvidence("lovers", found.crossed, lift, found.ci, found.p, found.information, log_ratio, error, counts)
+    evidence = LiftEvidence(
+        "lovers", found.crossed, lift, found.ci, found.p, found.information, log_ratio, error, counts
+    )
     return _worded(evidence)
 
 
