@@ -99,20 +99,37 @@ def page(facts: Mapping[str, Any]) -> Iterator[str]:
     yield from table(_arms(facts))
     yield ""
     yield f"effect       {effect(facts['lift'], facts['anytime_ci'])}"
-    for each in facts["guardrails"]:
-        yield f"guardrail    {each['words'].removeprefix('guardrail on ')}"
-    yield from (f"metric       {metric(each)}" for each in facts.get("metrics", ()) if each["name"] != DECIDED)
+    yield from _deciding(facts)
+    for kind in ("guardrails", "watched"):
+        for each in facts.get(kind, ()):
+            yield f"{kind.removesuffix('s'):<13}{each['words'].removeprefix('guardrail on ')}"
+    yield from (f"metric       {metric(each)}" for each in _untold(facts))
     yield f"users        {_balance(facts)}"
     yield f"ledger       {_ledger(facts)}"
     yield f"decision     {verdict(facts)}"
     yield from (f"  - {reason}" for reason in facts["reasons"])
     yield f"next         {facts['next']}"
-    if facts.get("notes"):
-        yield "beside, deciding nothing"
-        yield from (f"  - {sentence}" for sentence in facts["notes"])
+    yield from (f"also         {each}" for each in facts.get("notes", ()))
     if facts["told"]:
         yield "note"
         yield from (f"  - {sentence}" for sentence in facts["told"])
+
+
+def _deciding(facts: Mapping[str, Any]) -> Iterator[str]:
+    """The test that decides, and the same on other sets of users; readings of earlier versions have none."""
+    found = facts.get("evidence")
+    if not found:
+        return
+    share = "" if found["information"] is None else f", {found['information']:.0%} of the plan is in"
+    yield f"decides      {found['words']}{share}"
+    for each in facts["beside"]:
+        yield f"             {each['name']}: {each['words']}"
+
+
+def _untold(facts: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The metrics that no other line tells of."""
+    told = {each["name"] for kind in ("guardrails", "watched") for each in facts.get(kind, ())}
+    yield from (each for each in facts.get("metrics", ()) if each["name"] != DECIDED and each["title"] not in told)
 
 
 def _arms(facts: Mapping[str, Any]) -> list[tuple[str, ...]]:
