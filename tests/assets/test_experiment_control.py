@@ -22,6 +22,7 @@ from warehouse.experiment_registry import ExperimentChangedError
 from warehouse.experiment_users import experiment_users
 from warehouse.ingest import live
 
+pytestmark = pytest.mark.slow
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 CANDIDATE = "love-0.3-aa"
 
@@ -181,7 +182,8 @@ def test_a_plan_may_be_made_anew_until_it_is_started_and_never_after(empty: Path
         (("--share", "a=0.7", "--share", "b=0.6"), "must name 'control'"),
         (("--stage", "0.4", "--stage", "0.1"), "must rise to at most 0.5"),
         (("--stage", "0.6"), "must rise to at most 0.5"),
-        (("--guardrail", "hugs=1.2"), "no such metric, must be one of loves_per_exposure"),
+        (("--guardrail", "hugs=1.2"), "no such metric in the log, must be one of loves_per_exposure"),
+        (("--guardrail", "unsafe_per_exposure=1.2"), "no such metric in the log"),
         (("--guardrail", "returns=1.2"), "must be 1 or less where more are better"),
         (("--namespace", "tone", "--range", 0.6, 0.5), "must hold users: start below end"),
         (("--range", 0.0, 0.5), "of no namespace: name it"),
@@ -227,7 +229,6 @@ def test_status_tells_who_changed_what_when_and_why(empty: Path, clock: type[Clo
     assert words.startswith("experiment 'colder' was never planned in this warehouse (planned: warmer)")
 
 
-@pytest.mark.slow
 def test_a_planned_experiment_is_read_by_its_plan_alone(empty: Path) -> None:
     begun(empty, CANDIDATE, "--lift", "0.5", "--maturity-hours", "0")
     store(empty, events(in_turn, range(600)))
@@ -240,7 +241,6 @@ def test_a_planned_experiment_is_read_by_its_plan_alone(empty: Path) -> None:
     assert [each["action"] for each in facts["changes"]] == ["planned", "started"]
 
 
-@pytest.mark.slow
 def test_the_control_of_the_plan_is_the_control_of_the_reading(empty: Path) -> None:
     said(loveloop("experiment", "plan", "warmer", "--control", "a", "--share", "a=0.5", "--share", "b=0.5",
                   warehouse=empty))  # fmt: skip
@@ -250,7 +250,6 @@ def test_the_control_of_the_plan_is_the_control_of_the_reading(empty: Path) -> N
     assert (facts["control"], facts["treatment"]) == ("a", "b")
 
 
-@pytest.mark.slow
 def test_a_metric_of_ones_own_is_read_beside_the_others(empty: Path) -> None:
     begun(empty, CANDIDATE, "--lift", "0.5")
     store(empty, events(in_turn, range(600)))
@@ -292,7 +291,6 @@ def test_a_ramp_asked_for_on_a_machine_whose_clock_is_behind_waits(empty: Path, 
     assert said(loveloop("experiment", "ramp", "warmer", warehouse=empty)).startswith("hold: stage 1 of 5 has had 0 of")
 
 
-@pytest.mark.slow
 def test_a_ramp_goes_where_it_is_asked_to_and_never_back(empty: Path) -> None:
     begun(empty)
     said(loveloop("experiment", "ramp", "warmer", "--to", "0.25", "--why", "launch week", warehouse=empty))
@@ -303,7 +301,6 @@ def test_a_ramp_goes_where_it_is_asked_to_and_never_back(empty: Path) -> None:
     assert "the treatment has 50% of the users in the test" in words
 
 
-@pytest.mark.slow
 def test_a_ramp_stops_where_the_arms_lack_users(empty: Path, clock: type[Clock]) -> None:
     begun(empty)
     store(empty, events(lambda user: "treatment" if user % 4 == 1 else "control", range(1_200), visits=1))
@@ -316,7 +313,6 @@ def test_a_ramp_stops_where_the_arms_lack_users(empty: Path, clock: type[Clock])
     assert words == "experiment 'warmer' is stopped, must be running: plan another to test again"
 
 
-@pytest.mark.slow
 def test_a_broken_guardrail_takes_everybody_back_to_the_control(empty: Path, clock: type[Clock]) -> None:
     begun(empty)
     store(empty, events(in_turn, range(1_000), closing={"control": 0.05, "treatment": 0.3}))
@@ -329,7 +325,6 @@ def test_a_broken_guardrail_takes_everybody_back_to_the_control(empty: Path, clo
     assert facts["decision"] == "stop"
 
 
-@pytest.mark.slow
 def test_a_tripped_kill_switch_takes_everybody_back_to_the_control(empty: Path) -> None:
     begun(empty)
     trip = Trip(experiment="warmer", arm="treatment", metric="closing_rate", against="control", rate=0.2,
@@ -413,7 +408,6 @@ def layout_of(routes: Path) -> Layout:
     return Layout(experiment=told["name"], **of)
 
 
-@pytest.mark.slow
 def test_who_follows_the_routes_serves_the_arms_that_the_reading_expects(
     empty: Path, clock: type[Clock], tmp_path: Path
 ) -> None:
