@@ -159,6 +159,13 @@ def test_a_plan_says_what_each_lift_needs_and_warns_where_no_plan_can_work(empty
     assert page.splitlines()[-1].startswith("next         loveloop experiment start warmer --bundle control=FOLDER")
 
 
+def test_a_plan_counts_on_the_users_whom_its_range_and_the_holdout_leave(empty: Path) -> None:
+    store(empty, events(lambda _: None, range(400), begin=datetime.now(UTC) - timedelta(days=2)))
+    part = ("--namespace", "tone", "--range", 0, 0.5, "--holdout", 0.2)
+    page = said(loveloop("experiment", "plan", "warmer", "--history-days", 4, *part, warehouse=empty))
+    assert "is never shown by first lovers at 40% coverage" in page
+
+
 def test_without_traffic_a_plan_is_made_and_says_that_it_knows_nothing(empty: Path) -> None:
     page = said(loveloop("experiment", "plan", "warmer", warehouse=empty))
     assert "nothing is known of your traffic: first lovers are exact at any rate" in page
