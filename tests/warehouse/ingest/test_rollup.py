@@ -26,7 +26,7 @@ def rows(feed: Any) -> list[tuple[Any, ...]]:
     assert feed.ask("SELECT count(*) FROM experiment_backlog") == [(0,)]
     kept = feed.ask("SELECT * FROM experiment_users ORDER BY ALL")
     assert kept == feed.ask("SELECT * FROM experiment_users_defined ORDER BY ALL")
-    return [(arm, user, *counts, at and at.hour) for _, arm, user, _, _, *counts, at in kept]
+    return [(arm, user, *counts, at and at.hour) for _, arm, user, _, _, _, *counts, at in kept]
 
 
 def test_what_a_user_was_shown_said_goodbye_by_and_loved_is_summed(feed: Any, product: Any) -> None:
