@@ -1,10 +1,10 @@
 """Experiments by user: the table `experiment_users`, kept in the ingest transaction.
 
-What a batch changes is known by its users alone: an exposure belongs to who was shown it, a love counts for nobody
-else. To count them anew the log must be searched for their responses, which costs the more the longer it is. So they
-wait in `experiment_backlog` until they are a fixed share of the log: then one search serves them all (a fold), and
-what an event costs does not grow with history. Readers count users of the backlog from the log (`experiment_users`),
-so that nobody sees that the table is behind. In a small log every batch is folded.
+Whom a batch concerns is known by its users alone: an exposure belongs to who was shown it, and a love counts for nobody
+else. But whether an id was told before, or what became of a love, must be searched for in the log, which costs the more
+the longer it is. So what came waits in `experiment_backlog` until it is a fixed share of the log: then one search
+serves it all (a fold), and what an event costs does not grow with history. Readers add the backlog for themselves
+(`warehouse/experiment_users.py`), so that nobody sees that the table is behind. In a small log every batch is folded.
 """
 
 from __future__ import annotations
