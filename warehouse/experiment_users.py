@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from warehouse import connection, maturity
-from warehouse.ingest import recount, rollup
+from warehouse.rollup import recount, sums
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -147,7 +147,7 @@ def find(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float, 
     reader.execute(_YOUNG_TELLINGS, asked)
     reader.execute(_SUSPECTS)
     reader.execute(_EVERYBODY if everybody else _DOUBTFUL, {"name": name} if everybody else {"moment": moment})
-    reader.execute(f"CREATE OR REPLACE TEMP TABLE grown AS {rollup.grown()}")
+    reader.execute(f"CREATE OR REPLACE TEMP TABLE grown AS {sums.grown()}")
     reader.execute(_CURRENT_SUMS)
     reader.execute(_YOUNG, {"moment": moment})
     recount.find_exposures(reader, name)
@@ -195,7 +195,7 @@ UNION SELECT user_id FROM reactions SEMI JOIN young_tellings USING (response_id,
 WHERE reaction = 'love' AND action = 'added'
 UNION SELECT user_id FROM young_tellings
 WHERE response_id IN (FROM told_elsewhere) OR hash(response_id) IN (FROM told_twice)
-UNION FROM ({rollup.behind()})
+UNION FROM ({sums.behind()})
 """
 
 _CURRENT_SUMS = """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from warehouse import connection, maturity
 from warehouse.experiment_users import MATURE, UserSums, experiment_users, prepare
-from warehouse.ingest import recount
+from warehouse.rollup import recount
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

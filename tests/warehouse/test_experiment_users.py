@@ -9,7 +9,6 @@ import pytest
 from streams.events import Message
 from warehouse.adversary import decisions
 from warehouse.experiment_users import experiment_users
-from warehouse.ingest import rollup
 
 ARMS = ("control", "treatment")
 BYE = "Water them. Take care, bye!"

@@ -1,5 +1,5 @@
 -- What experiments are read from without their texts. All of it but experiment_changes is a function of the log, kept by the ingest
--- transaction (warehouse/ingest/rollup.py); views/6_experiments.sql says what it must equal.
+-- transaction (warehouse/rollup/sums.py); views/6_experiments.sql says what it must equal.
 
 -- One row a user in an arm. An exposure is the first telling of a response_id among those under an experiment.
 CREATE TABLE experiment_users (

@@ -17,9 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streams.closing import needless_farewell
-from warehouse.ingest import recount
-from warehouse.ingest.columns import MOMENT
-from warehouse.ingest.erased_rows import by_user, note
+from warehouse.rollup import recount
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -34,36 +32,40 @@ _NOBODY = pa.schema(
         "response_id": pa.string(),
         "experiment": pa.string(),
         "arm": pa.string(),
-        "served_at": MOMENT,
+        "served_at": pa.timestamp("us", "UTC"),
         "closing": pa.bool_(),
     }
 ).empty_table()
 
 
-def update(connection: DuckDBPyConnection, fresh: Mapping[str, pa.Table], removed: Mapping[str, pa.Table]) -> None:
+def update(connection: DuckDBPyConnection, fresh: Mapping[str, pa.Table], removed: Mapping[str, pa.Table]) -> list[str]:
     """Bring the rollup up to date with a batch that the log holds already.
 
     1. Judge the exposures that came.
     2. Put their users, and those of loves and dislikes, into the backlog; fold it where it is due.
-    3. Count anew at once whom an erasure took anything from, and note how many of their rows went.
+    3. Count anew at once whom an erasure took anything from.
 
     Args:
         connection: Inside the transaction of the change.
         fresh: New rows of `responses` and `reactions`, as they came; empty where rows only went.
         removed: Rows that an erasure took out of them.
+
+    Returns:
+        The user of every row that went with an erasure.
     """
     exposed = _under_experiments(fresh.get("responses"))
     if exposed is None and not _in_use(connection):
-        return
+        return []
     if exposed is not None:
         closing = _closing_ids(exposed)
         _append(connection, "experiment_closings", pa.table({"event_id": closing}), "CAST(event_id AS UUID)")
         judged = exposed.append_column("closing", pc.is_in(exposed["event_id"], value_set=closing))
         _append(connection, "experiment_backlog", judged.select(_NOBODY.column_names), _BACKLOG)
     _append(connection, "experiment_backlog", _stances(fresh.get("reactions")), _BACKLOG)
-    note(connection, by_user("table", "experiment_users", remove(connection, removed)))
+    gone = remove(connection, removed)
     if _due(connection):
         fold(connection)
+    return gone
 
 
 def remove(connection: DuckDBPyConnection, removed: Mapping[str, pa.Table]) -> list[str]:

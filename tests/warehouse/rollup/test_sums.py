@@ -10,8 +10,8 @@ import pytest
 
 from streams.events import Message
 from warehouse import erasure, redrive
-from warehouse.ingest import rollup
 from warehouse.ingest.erased_rows import user_hash
+from warehouse.rollup import sums
 from warehouse.transfer import importing, undo
 
 BYE = "Water them. Take care, bye!"
@@ -206,6 +206,6 @@ def test_a_batch_without_an_experiment_asks_two_small_questions(product: Any) ->
             return None
 
     plain = pa.table({"experiment": pa.nulls(2, pa.string())})
-    rollup.update(Nothing(), {"responses": plain, "reactions": plain}, {})  # type: ignore[arg-type]
+    sums.update(Nothing(), {"responses": plain, "reactions": plain}, {})  # type: ignore[arg-type]
     assert len(asked) == 2
     assert all("LIMIT 1" in query for query in asked)
