@@ -163,7 +163,7 @@ def of_the_log(feed: Any, moment: datetime, hours: float) -> tuple[list[Any], in
 def test_any_story_is_read_as_the_views_say_at_any_moment(
     folds: int, ids: int, feed: Any, product: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rollup, "FOLD", folds)
+    monkeypatch.setattr(sums, "FOLD", folds)
     lines = story(product, ids)
     target, quarantined = feed.warehouse.target, 0
     confirmed(feed, "u5", product.noon + 3 * DAY, product.noon)

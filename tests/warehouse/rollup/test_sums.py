@@ -166,7 +166,7 @@ def test_the_sums_equal_their_definition_after_every_batch_of_any_story(
 def test_users_of_a_long_log_wait_in_the_backlog_until_they_pay_for_a_fold(
     feed: Any, product: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rollup, "FOLD", 2)
+    monkeypatch.setattr(sums, "FOLD", 2)
     feed.pour(*(product.served(f"old{n}") for n in range(10)))
     feed.pour(*(product.served(f"r{n}", f"u{n}", **under("warm")) for n in range(5)))
     assert feed.ask("SELECT count(*) FROM experiment_backlog") == [(5,)]
@@ -176,7 +176,7 @@ def test_users_of_a_long_log_wait_in_the_backlog_until_they_pay_for_a_fold(
 
 
 def test_an_erasure_folds_no_more_than_it_concerns(feed: Any, product: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollup, "FOLD", 0)
+    monkeypatch.setattr(sums, "FOLD", 0)
     feed.pour(*(product.served(f"r{n}", f"u{n}", **under("warm")) for n in range(5)))
     feed.pour(product.erasure("u1"))
     assert feed.ask("SELECT user_id FROM experiment_backlog ORDER BY ALL") == [("u0",), ("u2",), ("u3",), ("u4",)]
