@@ -445,6 +445,18 @@ def test_who_follows_the_routes_serves_the_arms_that_the_reading_expects(
     assert facts["srm_sequential_p"] > 0.05
 
 
+def test_a_rollback_is_routed_though_a_folder_of_another_experiment_was_changed(empty: Path, folder: Path) -> None:
+    routes = empty.with_name("routes.json")
+    begun(empty, folder, name="other")
+    begun(empty)
+    (folder / "card.json").write_text("changed")
+    done = loveloop("experiment", "rollback", "warmer", "--why", "tone", "--routes", routes, warehouse=empty)
+    assert "other is left out, nobody is in it: " in said(done)
+    told = json.loads(routes.read_text())
+    assert told["experiments"] == []
+    assert [each["name"] for each in told["left_out"]] == ["other"]
+
+
 def test_an_archived_experiment_is_routed_to_nobody_and_stays_readable(empty: Path, tmp_path: Path) -> None:
     routes = tmp_path / "routes.json"
     begun(empty)
