@@ -14,7 +14,7 @@ at which users come to love; where most users love in the end it is nearer to no
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtri
 
 from experiments.boundaries import KEPT, LATEST, chance_of_reaching, planned_drift
-from experiments.walk import Counts, Floats, chance, evidence, prior, stopping_law
+from experiments.walk import Counts, Floats, Prior, chance, evidence, prior, stopping_law
 from stats import limits
 from stats.intervals import Interval, normal_quantile
 
@@ -124,27 +124,52 @@ def first_lovers(
     at = int(shown.argmax()) if shown.any() else None
     looks = [len(coins) - 1] if at is None else [at, len(coins) - 1]
     likeliest = _likeliest(int(treated[-1]), dealt[-1], shares)
-
-    def left_at(look: int) -> Interval:
-        row = slice(look, look + 1)
-
-        def margin(odds: float) -> float:
-            against = evidence(treated[row], dealt[row], shares, odds, mixture)
-            return float(against.margin(information[row], alpha)[0])
-
-        return _interval(margin, _likeliest(int(treated[look]), dealt[look], shares))
-
     return Lovers(
         control=len(coins) - int(treated[-1]),
         treatment=int(treated[-1]),
         lift=_lift(likeliest),
-        ci=_common([left_at(look) for look in looks]),
+        ci=_common(
+            [_left(_WalkLook(int(treated[at]), dealt[at], information[at]), shares, mixture, alpha) for at in looks]
+        ),
         e_value=math.exp(min(float(found.open[-1]), 700.0)),
         p=_p(found.planned[information <= LATEST], found.open),
         crossed=None if at is None else ("more" if treated[at] > dealt[at] @ shares else "fewer"),
         crossed_at=None if at is None else at + 1,
         information=float(information[-1]),
     )
+
+
+def interval_at(control: int, treatment: int, *, treatment_share: float, planned: int, alpha: float = 0.05) -> Interval:
+    """The lifts that this look alone does not rule out, without those before it: what a plot shows look by look.
+
+    Args:
+        control: First lovers of the control so far.
+        treatment: First lovers of the treatment so far.
+        treatment_share: Share of the users dealt to the treatment.
+        planned: As for `first_lovers`, like alpha.
+        alpha: Chance that any look's interval misses the truth.
+    """
+    share = _share(treatment_share)
+    dealt, information = np.array([control + treatment]), (control + treatment) / planned
+    return _left(_WalkLook(treatment, dealt, information), np.array([share]), prior(planned, share), alpha)
+
+
+class _WalkLook(NamedTuple):
+    """A look: lovers of the treatment, of both arms by the share that they were dealt with, and the information."""
+
+    treated: int
+    dealt: Counts
+    information: float
+
+
+def _left(look: _WalkLook, shares: Floats, mixture: Prior, alpha: float) -> Interval:
+    """The lifts that are left after a look: those against which the evidence is too small."""
+
+    def margin(odds: float) -> float:
+        against = evidence(np.array([look.treated]), look.dealt[None, :], shares, odds, mixture)
+        return float(against.margin(np.array([look.information]), alpha)[0])
+
+    return _interval(margin, _likeliest(look.treated, look.dealt, shares))
 
 
 def planned_lovers(lift: float, *, treatment_share: float = 0.5, power: float = 0.8, alpha: float = 0.05) -> int:
