@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
-from experiments import boundaries, lovers
+from experiments import boundaries, lover_counts
 from experiments.metrics import STANDARD, Metric
 from stats import limits
 from stats.intervals import CONFIDENCE
@@ -85,7 +85,7 @@ class Plan:
     def lovers(self) -> int:
         """Users with a love, in both arms together, at which the walk of first lovers ends."""
         share = self.shares[self.treatment] / sum(self.shares.values())
-        return int(lovers.planned_lovers(self.lift, treatment_share=share, power=self.power, alpha=self.alpha))
+        return int(lover_counts.planned_lovers(self.lift, treatment_share=share, power=self.power, alpha=self.alpha))
 
     @property
     def information(self) -> float:
