@@ -210,8 +210,8 @@ def _told(warehouse: options.Target, found: Any, routes: Path | None) -> None:
 def _write(warehouse: options.Target, routes: Path) -> None:
     from assets.experiment import control
 
-    control.write_routes(warehouse, routes)
-    click.echo(f"routes written to {routes}", err=True)
+    left_out = control.write_routes(warehouse, routes)
+    click.echo("\n".join([f"routes written to {routes}", *left_out]), err=True)
 
 
 def _print(value: Any, page: Any, *, as_json: bool) -> None:
