@@ -174,7 +174,8 @@ def _once(course: Course, looks: int, rng: np.random.Generator, share: float) ->
     loves = rng.binomial(exposures, chances)
     where = np.repeat(np.arange(2 * looks), loves.ravel())
     order = np.argsort(where // 2 + rng.random(len(where)))  # within a look they come in any order
+    arms = (where % 2).astype(np.int8)
     seen, loved = (np.cumsum(each, axis=0).astype(np.float64) for each in (exposures, loves))
     return Walk(
-        course.every, seen, loved, seen, loved, seen, loved, loved, (where[order] % 2).astype(np.int8), where[order] // 2
+        course.every, seen, loved, seen, loved, seen, loved, loved, arms[order], where[order] // 2
     )  # fmt: skip
