@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stats import correlation
+from stats import correlation, heterogeneity
 from stats.correlation import Correlation
 from stats.intervals import CONFIDENCE, Interval, normal_quantile
 
@@ -38,7 +39,24 @@ class Row(NamedTuple):
     measured_error: float | None = None
 
 
-class Agreement(NamedTuple):
+class ShrunkLift(NamedTuple):
+    """What is to be believed of one measured lift, once the others are known.
+
+    Attributes:
+        experiment: Its name.
+        lift: Drawn towards the mean of all, on the log scale, by as much of its variance as is error.
+        error: Its standard error.
+        ci: Its 95 % interval.
+    """
+
+    experiment: str
+    lift: float
+    error: float
+    ci: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
     """How well predictions agreed with experiments; figures that cannot be computed are None.
 
     Attributes:
@@ -48,7 +66,12 @@ class Agreement(NamedTuple):
         rho: Spearman's, with `rho_ci`.
         corrected_r: r as it were without the experiments' own error (`stats.correlation.corrected`).
         slope: Of measured on predicted lift: 1 where lifts come out as large as foretold.
-        details: A sentence each on rho, the correction (or why there is none) and the slope.
+        details: A sentence each on rho, the correction (or why there is none) and the slope; where errors are known,
+            on the latent r and on the shrunk lifts.
+        latent_r: r with lifts that are measured without error, by likelihood (`heterogeneity.latent_correlation`),
+            with `latent_ci`. Unlike `corrected_r` it does not take the share of error as known.
+        true_spread: tau, the standard deviation of the true lifts on the log scale.
+        shrunk: The measured lifts whose error is known, see `shrunk_lifts`.
     """
 
     r: float | None
@@ -63,6 +86,18 @@ class Agreement(NamedTuple):
     slope: float | None = None
     slope_ci: Interval | None = None
     details: tuple[str, ...] = ()
+    latent_r: float | None = None
+    latent_ci: Interval | None = None
+    true_spread: float | None = None
+    shrunk: tuple[ShrunkLift, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures by name, for JSON; each shrunk lift by its fields' names.
+
+        >>> agreement([]).as_dict()["experiments"]
+        0
+        """
+        return asdict(self) | {"shrunk": [each._asdict() for each in self.shrunk]}
 
 
 def row(
@@ -109,6 +144,45 @@ def standard_error(lift: float | None, one_look: tuple[float | None, float | Non
     return (1 + lift) * (math.log1p(high) - math.log1p(low)) / (2 * normal_quantile(CONFIDENCE))
 
 
+def shrunk_lifts(rows: Sequence[Mapping[str, Any]]) -> tuple[ShrunkLift, ...]:
+    """Empirical-Bayes estimates of the measured lifts: what is left when luck is taken off the best and the worst.
+
+    Each log lift is drawn to their mean by its share of error, with the true spread by DerSimonian and Laird
+    (`heterogeneity.shrunk`). Errors go to the log scale and back by the delta method, `error / (1 + lift)`.
+
+    >>> names = {"a": (0.5, 0.3), "b": (0.1, 0.05), "c": (0.12, 0.05), "d": (0.2, 0.05)}
+    >>> given = [{"experiment": n, "measured_lift": l, "measured_error": e} for n, (l, e) in names.items()]
+    >>> [f"{each.experiment} {each.lift:+.2f}" for each in shrunk_lifts(given)]
+    ['a +0.16', 'b +0.13', 'c +0.14', 'd +0.17']
+
+    Args:
+        rows: Mappings with measured_lift, measured_error and experiment. Rows of tests that were invalid have no lift,
+            and are left out; so are those without a known error, and a lift of -100 %, which has no logarithm. Fewer
+            than 3 that remain say nothing of a spread: none.
+    """
+    names, lifts, errors = _known(rows)
+    if len(names) < 3:
+        return ()
+    drawn = heterogeneity.shrunk(np.log1p(lifts), errors / (1 + lifts))
+    half = normal_quantile(CONFIDENCE) * drawn.errors
+    low, mean, high = np.expm1(np.stack([drawn.values - half, drawn.values, drawn.values + half]))
+    found = zip(names, mean, (1 + mean) * drawn.errors, low, high, strict=True)
+    return tuple(
+        ShrunkLift(name, float(lift), float(error), Interval(float(least), float(most)))
+        for name, lift, error, least, most in found
+    )
+
+
+def _known(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
+    """Experiment, lift and standard error of each row that was measured with a known error."""
+    fields = ("measured_lift", "measured_error")
+    every = np.array([[each.get(name) for name in fields] for each in rows], dtype=float).reshape(-1, 2)
+    kept = np.isfinite(every).all(axis=1) & (every[:, 0] > -1) & (every[:, 1] > 0)
+    names = [str(each.get("experiment", "")) for each, keep in zip(rows, kept, strict=True) if keep]
+    lifts, errors = every[kept].T
+    return names, lifts, errors
+
+
 def agreement(rows: Sequence[Mapping[str, Any]]) -> Agreement:
     """Hold predicted against measured lifts.
 
@@ -126,15 +200,16 @@ def agreement(rows: Sequence[Mapping[str, Any]]) -> Agreement:
     if count < 3:
         plural = "" if count == 1 else "s"
         words = f"{count} experiment{plural} with both lifts: at least 3 are needed before a correlation says anything"
-        return Agreement(None, None, count, False, words)
+        return Agreement(None, None, count, passed=False, words=words)
     r, rho = correlation.pearson(predicted, measured), correlation.spearman(predicted, measured)
     line = correlation.slope(predicted, measured)
     if r is None or rho is None or line is None:
-        return Agreement(
-            None, None, count, False, f"all {count} predicted or measured lifts are the same: no correlation"
-        )
+        words = f"all {count} predicted or measured lifts are the same: no correlation"
+        return Agreement(None, None, count, passed=False, words=words)
     passed = r.ci.above(TRUSTED_ABOVE)
     better, why = _without_error(r, measured, errors)
+    latent = _latent(predicted, measured, errors)
+    shrunk, spread = shrunk_lifts(rows), _true_spread(rows)
     return Agreement(
         r=r.r,
         ci=r.ci,
@@ -151,8 +226,40 @@ def agreement(rows: Sequence[Mapping[str, Any]]) -> Agreement:
             f"Spearman's rho = {rho}",
             why,
             f"slope of measured on predicted lift {line}; 1 is a lift as large as foretold",
+            *_luck(latent, shrunk, spread),
         ),
+        latent_r=latent and latent.r,
+        latent_ci=latent and latent.ci,
+        true_spread=spread,
+        shrunk=shrunk,
     )
+
+
+def _latent(
+    predicted: NDArray[np.float64], measured: NDArray[np.float64], errors: NDArray[np.float64]
+) -> Correlation | None:
+    """By likelihood; None where an error is not known."""
+    known = bool((np.isfinite(errors) & (errors > 0)).all())
+    return heterogeneity.latent_correlation(predicted, measured, errors) if known else None
+
+
+def _true_spread(rows: Sequence[Mapping[str, Any]]) -> float | None:
+    """The true spread of the log lifts; None where fewer than 3 errors are known."""
+    names, lifts, errors = _known(rows)
+    return heterogeneity.pooled(np.log1p(lifts), errors / (1 + lifts)).variance ** 0.5 if len(names) >= 3 else None
+
+
+def _luck(latent: Correlation | None, shrunk: Sequence[ShrunkLift], spread: float | None) -> list[str]:
+    """Sentences on what the measured lifts are without their errors."""
+    words = [f"r with lifts that are measured without error (by likelihood) = {latent}"] if latent else []
+    if shrunk and spread is not None:
+        best = max(shrunk, key=lambda each: each.lift)
+        words.append(
+            f"the true lifts differ by {spread:.3f} (standard deviation of their logarithm); the largest of "
+            f"{len(shrunk)}, {best.experiment}, is {best.lift:+.1%} ({best.ci.low:+.1%} to {best.ci.high:+.1%}) once "
+            "luck is taken off"
+        )
+    return words
 
 
 def _verdict(r: Correlation, *, passed: bool) -> str:

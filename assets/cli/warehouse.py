@@ -192,4 +192,4 @@ def _lift(value: float | None) -> str:
 def _plain(rows: Sequence[Mapping[str, Any]], agreed: "Agreement") -> dict[str, Any]:
     from assets.report.schema import plain
 
-    return {"experiments": rows, "agreement": plain(agreed._asdict())}
+    return {"experiments": rows, "agreement": plain(agreed.as_dict())}

@@ -190,7 +190,7 @@ def _ledger(run: Run) -> Facts:
     rows = queries.ledger(run.warehouse)
     agreement = ledger.agreement(rows)
     summary = f"{_booked(read)}; {agreement.words}"
-    return {"summary": summary, "rows": len(rows), "ledger": rows, "agreement": agreement._asdict()}
+    return {"summary": summary, "rows": len(rows), "ledger": rows, "agreement": agreement.as_dict()}
 
 
 def _booked(read: Facts) -> str:

@@ -1,10 +1,11 @@
+import json
 import math
 from datetime import date
 
 import numpy as np
 import pytest
 
-from experiments.ledger import Row, agreement, row, standard_error
+from experiments.ledger import Row, agreement, row, shrunk_lifts, standard_error
 
 
 def rows(pairs: list[tuple[float, float | None]]) -> list[dict[str, object]]:
@@ -97,3 +98,65 @@ def test_lifts_that_are_no_numbers_do_not_count() -> None:
 
 def test_an_empty_ledger_says_so() -> None:
     assert agreement([]).words.startswith("0 experiments")
+
+
+NOISY = [
+    {"experiment": name, "predicted_lift": predicted, "measured_lift": measured, "measured_error": error}
+    for name, predicted, measured, error in (
+        ("a", 0.05, 0.02, 0.05),
+        ("b", 0.1, 0.16, 0.05),
+        ("c", 0.15, 0.1, 0.06),
+        ("d", 0.2, 0.22, 0.05),
+        ("e", 0.25, 0.6, 0.3),
+    )
+]
+
+
+def test_measured_lifts_shrink_by_their_share_of_error() -> None:
+    """The largest lift is the least certain one: little of it is left."""
+    found = {each.experiment: each for each in shrunk_lifts(NOISY)}
+    assert found["e"].lift < 0.2
+    assert found["e"].error < 0.3
+    assert found["a"].lift > 0.02
+    assert found["d"].lift < 0.22
+    assert all(each.ci.low < each.lift < each.ci.high for each in found.values())
+
+
+def test_a_latent_r_stands_beside_the_measured_one_and_gates_nothing() -> None:
+    found = agreement(NOISY)
+    bare = agreement([{key: each[key] for key in ("predicted_lift", "measured_lift")} for each in NOISY])
+    assert found.r is not None
+    assert found.latent_r is not None
+    assert found.latent_ci is not None
+    assert found.latent_r > found.r
+    assert (found.passed, found.words) == (bare.passed, bare.words)
+    assert (bare.latent_r, bare.true_spread, bare.shrunk) == (None, None, ())
+    assert "measured without error" in found.details[3]
+    assert "once luck is taken off" in found.details[4]
+    assert len(bare.details) == 3
+
+
+def test_exact_measurements_leave_r_as_it_is() -> None:
+    exact = agreement([each | {"measured_error": 1e-6} for each in NOISY])
+    assert exact.latent_r == pytest.approx(exact.r, abs=1e-3)
+    assert exact.latent_ci == pytest.approx(exact.ci, abs=5e-3)
+
+
+def test_rows_of_invalid_tests_and_unknown_errors_stay_out() -> None:
+    invalid = {"experiment": "void", "predicted_lift": 0.3, "measured_lift": None, "measured_error": None}
+    unknown = {"experiment": "old", "predicted_lift": 0.3, "measured_lift": 0.2, "measured_error": None}
+    lost = {"experiment": "lost", "predicted_lift": 0.3, "measured_lift": -1.0, "measured_error": 0.1}
+    assert shrunk_lifts([*NOISY, invalid, unknown, lost]) == shrunk_lifts(NOISY)
+    assert agreement([*NOISY, invalid]).experiments == len(NOISY)
+    assert agreement([*NOISY, unknown]).latent_r is None
+
+
+def test_two_known_errors_shrink_nothing() -> None:
+    assert shrunk_lifts(NOISY[:2]) == ()
+
+
+def test_an_agreement_is_told_by_its_fields_names() -> None:
+    told = agreement(NOISY).as_dict()
+    assert {"r", "ci", "passed", "words", "corrected_r", "latent_r", "shrunk"} < told.keys()
+    assert told["shrunk"][0].keys() == {"experiment", "lift", "error", "ci"}
+    assert json.loads(json.dumps(told))["r"] == told["r"]

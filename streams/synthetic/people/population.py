@@ -1,11 +1,11 @@
 """Who uses the product: people with tastes, rhythms and reading speeds, their devices and the networks they share."""
 
-import hashlib
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stats.buckets import BUCKETS, buckets
 from streams.synthetic.truth.formulas import TASTE_SIGMA
 
 Floats = NDArray[np.float64]
@@ -88,7 +88,7 @@ def arms_of(experiment: str, ids: list[str]) -> Ints:
     >>> arms_of("warmer", ["ada", "bob", "cleo", "dan"]).tolist()
     [1, 0, 0, 1]
     """
-    return np.array([hashlib.sha256(f"{experiment}:{name}".encode()).digest()[0] >> 7 for name in ids], np.int64)
+    return (buckets(f"{experiment}:", ids) >= BUCKETS // 2).astype(np.int64)
 
 
 def _devices(rng: np.random.Generator, users: int) -> Ints:
