@@ -52,8 +52,13 @@ def default_sequence(walk: Walk, units: Any = None) -> Bools:
         units: So far, float64[looks]; exposures where not given.
     """
     seen = walk.exposures.sum(axis=1) if units is None else units
-    nu = _MIXTURE * np.maximum(seen, 1) / TUNED_AT
-    return np.abs(standardised(walk)) > np.sqrt((1 + 1 / nu) * (np.log1p(nu) - 2 * math.log(0.05)))
+    return np.abs(standardised(walk)) > default_width(np.maximum(seen, 1))
+
+
+def default_width(units: Any) -> Any:
+    """The half width of that sequence, in standard errors, after so many units."""
+    nu = _MIXTURE * units / TUNED_AT
+    return np.sqrt((1 + 1 / nu) * (np.log1p(nu) - 2 * math.log(0.05)))
 
 
 def loves_as_independent(walk: Walk) -> Bools:

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
+from experiments.adjust import Adjusted, adjusted
 from experiments.effect import ArmSums, exact_p, sums
 from stats.intervals import normal_quantile
 
@@ -62,10 +63,10 @@ def ask(oracle: str, question: Any) -> Any:
     return json.loads(done.stdout)
 
 
-def arm(random: np.random.Generator, users: int, rate: float) -> dict[str, list[float]]:
+def arm(random: np.random.Generator, users: int, rate: float, stays: float) -> dict[str, list[float]]:
     """Users of unlike taste and activity: what they saw and loved, before the test and in it."""
     taste = random.gamma(0.5, 2.0, users)
-    exposures, past = random.geometric(random.uniform(0.05, 0.4), (2, users))
+    exposures, past = random.geometric(stays, (2, users))
     chance = np.clip(rate * taste, 0, 1)
     return {
         "loves": random.binomial(exposures, chance).tolist(),
@@ -81,9 +82,10 @@ def cases() -> tuple[Case, ...]:
     random = np.random.default_rng(20)
     found = []
     for _ in range(8):
-        rate, lift = random.uniform(0.01, 0.06), random.uniform(-0.3, 0.5)
-        users = random.integers(400, 2_500, 2)
-        found.append({"control": arm(random, users[0], rate), "treatment": arm(random, users[1], rate * (1 + lift))})
+        rate, lift, stays = random.uniform(0.01, 0.06), random.uniform(-0.3, 0.5), random.uniform(0.05, 0.4)
+        sizes = random.integers(400, 2_500, 2)
+        control = arm(random, sizes[0], rate, stays)
+        found.append({"control": control, "treatment": arm(random, sizes[1], rate * (1 + lift), stays)})
     return tuple(found)
 
 
@@ -146,3 +148,58 @@ def test_the_error_of_the_log_ratio_is_that_of_a_poisson_regression_over_users()
         ours = math.sqrt(sum(each.variance / each.rate**2 * (each.users - 1) / each.users for each in arms))
         assert math.log(arms[1].rate / arms[0].rate) == pytest.approx(estimate, abs=1e-9)
         assert ours == pytest.approx(error, rel=1e-7)
+
+
+def cuped(case: Case, per: str | None, *covariates: str) -> Adjusted:
+    def column(name: str) -> np.ndarray:
+        return np.concatenate([case["control"][name], case["treatment"][name]])
+
+    loves, arms = column("loves"), np.repeat([0, 1], [len(case[name]["loves"]) for name in case])
+    past = np.column_stack([column(name) for name in covariates])
+    return adjusted(loves, column(per) if per else np.ones(len(loves)), arms.astype(np.int8), past)
+
+
+@pytest.mark.parametrize(("metric", "per"), [("ratio", "exposures"), ("mean", None)])
+def test_the_adjusted_estimate_is_statsmodels_interacted_regression(metric: str, per: str | None) -> None:
+    for case, said in zip(cases(), statsmodels()["cases"], strict=True):
+        ours = cuped(case, per, "past_loves", "past_exposures")
+        estimate, error = said[metric]
+        assert ours.covariates == 2
+        assert ours.log_ratio == pytest.approx(estimate, abs=1e-9)
+        # Theirs takes each arm's variance at the joint mean of the past, ours at the arm's own and adds what the joint
+        # mean varies: apart by the arms' imbalance, of order 1/n times some lovers' leverage.
+        assert ours.standard_error == pytest.approx(error, rel=0.06)
+
+
+def test_cuped_is_tea_tastings_but_for_slopes_of_their_own_in_each_arm() -> None:
+    for case, said in zip(cases(), tea_tasting(), strict=True):
+        ours, mean = cuped(case, None, "past_loves"), said["mean_adjusted"]
+        low, high = (math.log1p(mean[f"rel_effect_size_ci_{end}"]) for end in ("lower", "upper"))
+        # One slope for both arms, on the scale of loves: apart by (difference of slopes) x (imbalance of the past),
+        # which is a product of two small numbers, each of the order of a standard error.
+        assert ours.log_ratio == pytest.approx(math.log1p(mean["rel_effect_size"]), abs=0.1 * ours.standard_error)
+        assert ours.standard_error == pytest.approx((high - low) / 2 / normal_quantile(0.95), rel=0.04)
+
+
+def test_what_cuped_leaves_of_the_variance_is_what_gbstats_leaves() -> None:
+    for case, said in zip(cases(), gbstats(), strict=True):
+        ours = cuped(case, None, "past_loves")
+        assert ours.variance_left == pytest.approx((said["adjusted_error"] / said["mean_error"]) ** 2, abs=0.06)
+
+
+def test_without_covariates_the_adjusted_estimate_is_tea_tastings_plain_one() -> None:
+    for case, said in zip(cases(), tea_tasting(), strict=True):
+        ours, mean = cuped(case, None, "past_loves"), said["mean"]
+        low, high = (math.log1p(mean[f"rel_effect_size_ci_{end}"]) for end in ("lower", "upper"))
+        assert ours.unadjusted_log_ratio == pytest.approx(math.log1p(mean["rel_effect_size"]), rel=EXACTLY)
+        assert ours.unadjusted_error == pytest.approx((high - low) / 2 / normal_quantile(0.95), rel=EXACTLY)
+
+
+def test_the_default_that_the_benchmark_stops_against_is_gbstats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "bench"))
+    from ab_tests_parts.rivals import default_width
+
+    for case, said in zip(cases(), gbstats(), strict=True):
+        control, treatment = arm_sums(case)
+        half = default_width(control.users + treatment.users) * math.sqrt(control.variance + treatment.variance)
+        assert half == pytest.approx((said["always"][1] - said["always"][0]) / 2, rel=EXACTLY)

@@ -36,6 +36,7 @@ def adjusted(arm: Arm, theta: float) -> RegressionAdjustedStatistic:
 def said(case: dict[str, Arm]) -> dict[str, object]:
     arms = case["control"], case["treatment"]
     plain = [ratio(arm) for arm in arms]
+    means = [mean(arm["loves"]) for arm in arms]
     theta = compute_theta(*[adjusted(arm, 0.0) for arm in arms])
     once = TwoSidedTTest(*plain, FrequentistConfig(difference_type="absolute"))
     always = SequentialTwoSidedTTest(*plain, SequentialConfig(difference_type="absolute"))
@@ -46,8 +47,7 @@ def said(case: dict[str, Arm]) -> dict[str, object]:
         "degrees_of_freedom": once.dof,
         "once": list(map(float, once.confidence_interval)),
         "always": list(map(float, always.confidence_interval)),
-        "adjusted_means": [adjusted(arm, theta).mean for arm in arms],
-        "adjusted_difference": cuped.point_estimate,
+        "mean_error": float(TwoSidedTTest(*means, FrequentistConfig(difference_type="absolute")).variance**0.5),
         "adjusted_error": float(cuped.variance**0.5),
     }
 

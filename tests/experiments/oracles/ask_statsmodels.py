@@ -20,14 +20,23 @@ def clustered(arms: tuple[Arm, Arm]) -> tuple[float, float]:
     return float(fit.params[1]), float(fit.bse[1])
 
 
-def interacted(arms: tuple[Arm, Arm]) -> tuple[float, float]:
-    """The difference of mean loves by regression on the centred past within each arm (Lin 2013), and its HC2 error."""
-    x, before = (np.concatenate([arm[name] for arm in arms]) for name in ("loves", "past_loves"))
-    treated = np.repeat([0.0, 1.0], [len(arm["loves"]) for arm in arms])
-    centred = before - before.mean()
-    columns = np.column_stack([np.ones_like(x), treated, centred, treated * centred])
-    fit = sm.OLS(x, columns).fit(cov_type="HC2")
-    return float(fit.params[1]), float(fit.bse[1])
+def interacted(arms: tuple[Arm, Arm], per: str | None) -> tuple[float, float]:
+    """The log ratio of rates, or of means, adjusted by regression on the centred past within each arm (Lin 2013).
+
+    What is regressed is each user's influence on the logarithm of the arm's rate. With the error by HC2.
+    """
+    influence, logs = [], []
+    for arm in arms:
+        x = np.array(arm["loves"], dtype=float)
+        y = np.array(arm[per], dtype=float) if per else np.ones_like(x)
+        influence.append((x - x.sum() / y.sum() * y) / x.mean())
+        logs.append(np.log(x.sum() / y.sum()))
+    before = np.column_stack([[*arms[0][name], *arms[1][name]] for name in ("past_loves", "past_exposures")])
+    treated = np.repeat([0.0, 1.0], [len(each) for each in influence])
+    centred = before - before.mean(axis=0)
+    columns = np.column_stack([np.ones_like(treated), treated, centred, treated[:, None] * centred])
+    fit = sm.OLS(np.concatenate(influence), columns).fit(cov_type="HC2")
+    return float(logs[1] - logs[0] + fit.params[1]), float(fit.bse[1])
 
 
 def said(case: dict[str, Arm]) -> dict[str, object]:
@@ -36,7 +45,7 @@ def said(case: dict[str, Arm]) -> dict[str, object]:
         (int(sum(arm["loves"])), int(sum(arm["exposures"]))) for arm in arms
     ]
     exact = poisson_test(treated_loves, treated_exposures, loves, exposures, method="exact-cond")
-    return {"exact": float(exact.pvalue), "clustered": clustered(arms), "interacted": interacted(arms)}
+    return {"exact": float(exact.pvalue), "clustered": clustered(arms), "ratio": interacted(arms, "exposures"), "mean": interacted(arms, None)}
 
 
 asked = json.load(sys.stdin)

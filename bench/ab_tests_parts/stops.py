@@ -1,0 +1,204 @@
+"""When tests stop: ours against a confidence sequence at its default, in the same tests, and what is said at the stop.
+
+Stops are told in exposures an arm over what a single look needs (`one_look`). A test of ours ends with its plan, and
+one that has not stopped by then never does; the default goes on until the walk ends.
+"""
+
+import math
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from ab_tests_parts import ours, pool, rivals
+from ab_tests_parts.false_alarms import share
+from ab_tests_parts.worlds import WORLDS, Course, Walk, walk
+from experiments.boundaries import planned_information
+from experiments.lovers import first_lovers, one_look_lovers, planned_lovers
+from experiments.passage import Stops
+from experiments.shrinkage import shrunk
+from experiments.walk import stopping_law
+from stats.intervals import normal_quantile
+
+RATE: Final = 0.001
+LIFTS: Final = {"28": 0.28, "10": 0.097}
+TESTS: Final = ("first lovers", "clustered ratio", "default", "default, by users")
+
+
+class Task(NamedTuple):
+    """One test: the world, the planned and the true lift, exposures between looks, one looks an arm, and the seed."""
+
+    world: str
+    planned: float
+    true: float
+    every: int
+    looks_long: float
+    seed: int
+
+
+class Seen(NamedTuple):
+    """What a test showed.
+
+    Attributes:
+        stops: Exposures an arm at which each of `TESTS` stopped, infinite where it did not.
+        ratio: Log ratio at the stop of the clustered ratio, or at its plan's end: as estimated, shrunk, and whether the
+            interval at any look held the truth; None where it could not be read.
+        lovers: The same of the first lovers.
+    """
+
+    stops: tuple[float, ...]
+    ratio: tuple[float, float, bool] | None
+    lovers: tuple[float, float, bool] | None
+
+
+def one_look(lift: float, rate: float = RATE) -> float:
+    """Exposures an arm that a single look needs for 80 % power at 5 %: two shares of independent exposures."""
+    treated = rate * (1 + lift)
+    z = normal_quantile(0.95) + 0.841621
+    return z**2 * (rate * (1 - rate) + treated * (1 - treated)) / (treated - rate) ** 2
+
+
+def run(task: Task) -> Seen:
+    """Walk through one test."""
+    exposures = int(2 * task.looks_long * one_look(task.planned))
+    rng = np.random.default_rng([2, list(WORLDS).index(task.world), round(task.true * 1e3), task.seed])
+    seen = walk(WORLDS[task.world], Course(RATE, task.true, exposures, task.every), rng)
+    lovers, information = planned_lovers(task.planned), planned_information(task.planned)
+    ratio = ours.by_ratio(seen, information)
+    looks = [
+        ours.by_lovers(seen, lovers),
+        ratio.look,
+        _first(rivals.default_sequence(seen)),
+        _first(rivals.default_sequence(seen, seen.users.sum(axis=1))),
+    ]
+    stops = tuple(math.inf if look == ours.NEVER else (look + 1) * task.every / 2 for look in looks)
+    return Seen(stops, _ratio_said(ratio, task), _lovers_said(seen, lovers, looks[0], task))
+
+
+def _first(rejects: rivals.Bools) -> int:
+    return int(rejects.argmax()) if rejects.any() else ours.NEVER
+
+
+def _ratio_said(stop: ours.Stop, task: Task) -> tuple[float, float, bool] | None:
+    effect = stop.effect
+    if effect is None or effect.lift is None or not math.isfinite(effect.standard_error) or effect.lift <= -1:
+        return None
+    plain = math.log1p(effect.lift)
+    after = shrunk(plain, effect.standard_error, planned_lift=task.planned)
+    return plain, after, effect.anytime_ci.low <= task.true <= effect.anytime_ci.high
+
+
+def _lovers_said(seen: Walk, planned: int, look: int, task: Task) -> tuple[float, float, bool] | None:
+    """The first lovers as they stood at the stop; those that came in the same look are read with them."""
+    read = min(planned, len(seen.first_arms)) if look == ours.NEVER else int((seen.first_looks <= look).sum())
+    arms = seen.first_arms[:read]
+    treated = int(arms.sum())
+    if not 0 < treated < read:
+        return None
+    said = first_lovers(arms, treatment_share=0.5, planned=planned, alpha=ours.ALPHA)
+    plain, error = math.log(treated / (read - treated)), math.sqrt(1 / treated + 1 / (read - treated))
+    return plain, shrunk(plain, error, planned_lift=task.planned), said.ci.low <= task.true <= said.ci.high
+
+
+def measured(runs: int, *, heavy_runs: int, small_lift_runs: int) -> dict[str, Any]:
+    """The keys `stop_ratio_28`, `stop_ratio_10` and `heavy_stop` with what is behind them; coverage and bias.
+
+    Args:
+        runs: At +28 % in the worlds of light users.
+        heavy_runs: At +28 % in the worlds of heavy users.
+        small_lift_runs: At +9.7 %, where everybody comes once.
+    """
+    plain = {world: _tests(world, 0.28, 0.28, 1_000, 3.0, runs) for world in ("one-each", "demo-like")}
+    heavy = {world: _tests(world, 0.28, 0.28, 1_000, 4.0, heavy_runs) for world in ("heavy", "superfans")}
+    small = _tests("one-each", 0.097, 0.097, 20_000, 3.0, small_lift_runs)
+    others = {true: _tests("one-each", 0.28, true, 1_000, 1.6, runs) for true in (0.0, 0.14, 0.56)}
+    law = {name: stopping_law(planned_lovers(lift), 0.5, lift) for name, lift in LIFTS.items()}
+    return {
+        "stop_ratio_28": _against_default(plain["demo-like"]),
+        "stop_ratio_10": _against_default(small),
+        "heavy_stop": {world: _stopped(seen, 0.28)["first lovers"]["median"] for world, seen in heavy.items()},
+        "stops": {
+            **{f"+28 % {world}": _stopped(seen, 0.28) for world, seen in {**plain, **heavy}.items()},
+            "+9.7 % one-each": _stopped(small, 0.097),
+        },
+        "stops_by_exact_law": {name: _law(law[name], lift) for name, lift in LIFTS.items()},
+        "coverage": {
+            f"{true:+.1%}, planned {planned:+.1%}, {world}": _said(seen, true)
+            for true, planned, world, seen in (
+                *((0.28, 0.28, world, seen) for world, seen in plain.items()),
+                (0.097, 0.097, "one-each", small),
+                *((true, 0.28, "one-each", seen) for true, seen in others.items()),
+            )
+        },
+        "coverage_of_ratio_among_heavy_users": {world: _said(seen, 0.28)["ratio"] for world, seen in heavy.items()},
+    }
+
+
+def _tests(world: str, planned: float, true: float, every: int, long: float, runs: int) -> list[Seen]:
+    tasks = [Task(world, planned, true, every, long, seed) for seed in range(runs)]
+    return pool.each(run, tasks, f"stops: {true:+.1%}, planned {planned:+.1%}, {world}")
+
+
+def _against_default(seen: list[Seen]) -> dict[str, Any]:
+    """Median stop of ours over the default's in the same tests, with a bootstrap interval over tests."""
+    stops = np.array([each.stops for each in seen])
+    default = stops[:, TESTS.index("default")]
+    told = {
+        name: dict(zip(("ratio", "low", "high"), pool.median_interval(stops[:, place], over=default), strict=True))
+        for place, name in enumerate(TESTS[:2])
+    }
+    return {**told["first lovers"], "clustered ratio": told["clustered ratio"]}
+
+
+def _stopped(seen: list[Seen], lift: float) -> dict[str, Any]:
+    """By test: median stop in one-look sizes with its interval, and the shares that had stopped by one look's size and
+    at all.
+    """
+    stops = np.array([each.stops for each in seen]) / one_look(lift)
+    found = {}
+    for place, name in enumerate(TESTS):
+        own = stops[:, place]
+        found[name] = {
+            "median": dict(zip(("value", "low", "high"), map(told, pool.median_interval(own)), strict=True)),
+            "by_one_look": share(int((own <= 1).sum()), len(own)),
+            "ever": share(int(np.isfinite(own).sum()), len(own)),
+        }
+    return found
+
+
+def told(value: float) -> float | str:
+    """A number, or "never": JSON has no infinity."""
+    return value if math.isfinite(value) else "never"
+
+
+def _law(law: Stops, lift: float) -> dict[str, Any]:
+    planned = planned_lovers(lift)
+    return {
+        "planned_lovers": planned,
+        "one_look_lovers": one_look_lovers(lift),
+        "median_in_one_look_sizes": told(law.median() * planned / one_look_lovers(lift)),
+        "power": law.by(1.0),
+    }
+
+
+def _said(seen: list[Seen], true: float) -> dict[str, Any]:
+    """At the stop, or at the plan's end: how often the interval held the truth, and mean log ratio less the true one."""
+    found = {}
+    for name in ("ratio", "lovers"):
+        read = [each for each in (getattr(one, name) for one in seen) if each is not None]
+        stopped = [one for one in seen if one.stops[0 if name == "lovers" else 1] < math.inf]
+        shown = [each for each in (getattr(one, name) for one in stopped) if each is not None]
+        found[name] = {
+            "holds": share(sum(each[2] for each in read), len(read)),
+            "bias": _mean([each[0] - math.log1p(true) for each in read]),
+            "bias_shrunk": _mean([each[1] - math.log1p(true) for each in read]),
+            "bias_of_those_that_stopped": _mean([each[0] - math.log1p(true) for each in shown]),
+            "bias_of_those_that_stopped_shrunk": _mean([each[1] - math.log1p(true) for each in shown]),
+        }
+    return found
+
+
+def _mean(values: list[float]) -> dict[str, float] | None:
+    """A mean with its standard error; None of fewer than two."""
+    if len(values) < 2:
+        return None
+    return {"mean": float(np.mean(values)), "error": float(np.std(values, ddof=1) / math.sqrt(len(values)))}
