@@ -33,3 +33,8 @@ def median_interval(values: Any, draws: int = 2_000, over: Any = None) -> list[f
         drawn = median(rows)
         told = [median(slice(None)), *np.quantile(drawn, [0.025, 0.975], method="inverted_cdf")]
     return [float(each) for each in told]
+
+
+def told(value: float) -> float | str:
+    """A number, or "never": JSON has no infinity."""
+    return float(value) if np.isfinite(value) else "never"

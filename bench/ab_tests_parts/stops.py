@@ -1,7 +1,7 @@
 """When tests stop: ours against a confidence sequence at its default, in the same tests, and what is said at the stop.
 
-Stops are told in exposures an arm over what a single look needs (`one_look`). A test of ours ends with its plan, and
-one that has not stopped by then never does; the default goes on until the walk ends.
+Stops are told in exposures an arm over what a single look needs (`one_look`). Ours are planned for 80 % power; the
+twentieth of the level that they keep for looks after the plan's end stops few more. The default goes on for ever.
 """
 
 import math
@@ -12,9 +12,8 @@ import numpy as np
 from ab_tests_parts import ours, pool, rivals
 from ab_tests_parts.false_alarms import share
 from ab_tests_parts.worlds import WORLDS, Course, Walk, walk
-from experiments.boundaries import planned_information
+from experiments.boundaries import LATEST, planned_information
 from experiments.lovers import first_lovers, one_look_lovers, planned_lovers
-from experiments.passage import Stops
 from experiments.shrinkage import shrunk
 from experiments.walk import stopping_law
 from stats.intervals import normal_quantile
@@ -24,14 +23,31 @@ LIFTS: Final = {"28": 0.28, "10": 0.097}
 TESTS: Final = ("first lovers", "clustered ratio", "default", "default, by users")
 
 
+class Plan(NamedTuple):
+    """The planned lift, and the lovers and the information at which its plan ends."""
+
+    lift: float
+    lovers: int
+    information: float
+
+
 class Task(NamedTuple):
-    """One test: the world, the planned and the true lift, exposures between looks, one looks an arm, and the seed."""
+    """One test.
+
+    Attributes:
+        world: By its name.
+        plan: For the lift that was hoped for.
+        true: The lift.
+        every: Exposures between two looks.
+        length: Exposures an arm, over what one look needs.
+        seed: Of the walk.
+    """
 
     world: str
-    planned: float
+    plan: Plan
     true: float
     every: int
-    looks_long: float
+    length: float
     seed: int
 
 
@@ -59,19 +75,18 @@ def one_look(lift: float, rate: float = RATE) -> float:
 
 def run(task: Task) -> Seen:
     """Walk through one test."""
-    exposures = int(2 * task.looks_long * one_look(task.planned))
+    exposures = int(2 * task.length * one_look(task.plan.lift))
     rng = np.random.default_rng([2, list(WORLDS).index(task.world), round(task.true * 1e3), task.seed])
     seen = walk(WORLDS[task.world], Course(RATE, task.true, exposures, task.every), rng)
-    lovers, information = planned_lovers(task.planned), planned_information(task.planned)
-    ratio = ours.by_ratio(seen, information)
+    ratio = ours.by_ratio(seen, task.plan.information)
     looks = [
-        ours.by_lovers(seen, lovers),
+        ours.by_lovers(seen, task.plan.lovers),
         ratio.look,
         _first(rivals.default_sequence(seen)),
         _first(rivals.default_sequence(seen, seen.users.sum(axis=1))),
     ]
     stops = tuple(math.inf if look == ours.NEVER else (look + 1) * task.every / 2 for look in looks)
-    return Seen(stops, _ratio_said(ratio, task), _lovers_said(seen, lovers, looks[0], task))
+    return Seen(stops, _ratio_said(ratio, task), _lovers_said(seen, looks[0], task))
 
 
 def _first(rejects: rivals.Bools) -> int:
@@ -83,12 +98,13 @@ def _ratio_said(stop: ours.Stop, task: Task) -> tuple[float, float, bool] | None
     if effect is None or effect.lift is None or not math.isfinite(effect.standard_error) or effect.lift <= -1:
         return None
     plain = math.log1p(effect.lift)
-    after = shrunk(plain, effect.standard_error, planned_lift=task.planned)
+    after = shrunk(plain, effect.standard_error, planned_lift=task.plan.lift)
     return plain, after, effect.anytime_ci.low <= task.true <= effect.anytime_ci.high
 
 
-def _lovers_said(seen: Walk, planned: int, look: int, task: Task) -> tuple[float, float, bool] | None:
+def _lovers_said(seen: Walk, look: int, task: Task) -> tuple[float, float, bool] | None:
     """The first lovers as they stood at the stop; those that came in the same look are read with them."""
+    planned = task.plan.lovers
     read = min(planned, len(seen.first_arms)) if look == ours.NEVER else int((seen.first_looks <= look).sum())
     arms = seen.first_arms[:read]
     treated = int(arms.sum())
@@ -96,7 +112,7 @@ def _lovers_said(seen: Walk, planned: int, look: int, task: Task) -> tuple[float
         return None
     said = first_lovers(arms, treatment_share=0.5, planned=planned, alpha=ours.ALPHA)
     plain, error = math.log(treated / (read - treated)), math.sqrt(1 / treated + 1 / (read - treated))
-    return plain, shrunk(plain, error, planned_lift=task.planned), said.ci.low <= task.true <= said.ci.high
+    return plain, shrunk(plain, error, planned_lift=task.plan.lift), said.ci.low <= task.true <= said.ci.high
 
 
 def measured(runs: int, *, heavy_runs: int, small_lift_runs: int) -> dict[str, Any]:
@@ -107,11 +123,12 @@ def measured(runs: int, *, heavy_runs: int, small_lift_runs: int) -> dict[str, A
         heavy_runs: At +28 % in the worlds of heavy users.
         small_lift_runs: At +9.7 %, where everybody comes once.
     """
-    plain = {world: _tests(world, 0.28, 0.28, 1_000, 3.0, runs) for world in ("one-each", "demo-like")}
-    heavy = {world: _tests(world, 0.28, 0.28, 1_000, 4.0, heavy_runs) for world in ("heavy", "superfans")}
-    small = _tests("one-each", 0.097, 0.097, 20_000, 3.0, small_lift_runs)
-    others = {true: _tests("one-each", 0.28, true, 1_000, 1.6, runs) for true in (0.0, 0.14, 0.56)}
-    law = {name: stopping_law(planned_lovers(lift), 0.5, lift) for name, lift in LIFTS.items()}
+    plans = {name: Plan(lift, planned_lovers(lift), planned_information(lift)) for name, lift in LIFTS.items()}
+    large, slight = plans["28"], plans["10"]
+    plain = {world: _tests(world, large, 0.28, 3.0, runs) for world in ("one-each", "demo-like")}
+    heavy = {world: _tests(world, large, 0.28, 4.0, heavy_runs) for world in ("heavy", "superfans")}
+    small = _tests("one-each", slight, 0.097, 3.0, small_lift_runs, every=20_000)
+    others = {true: _tests("one-each", large, true, 1.6, runs) for true in (0.0, 0.14, 0.56)}
     return {
         "stop_ratio_28": _against_default(plain["demo-like"]),
         "stop_ratio_10": _against_default(small),
@@ -120,7 +137,7 @@ def measured(runs: int, *, heavy_runs: int, small_lift_runs: int) -> dict[str, A
             **{f"+28 % {world}": _stopped(seen, 0.28) for world, seen in {**plain, **heavy}.items()},
             "+9.7 % one-each": _stopped(small, 0.097),
         },
-        "stops_by_exact_law": {name: _law(law[name], lift) for name, lift in LIFTS.items()},
+        "stops_by_exact_law": {f"{plan.lift:+.1%}": _law(plan) for plan in plans.values()},
         "coverage": {
             f"{true:+.1%}, planned {planned:+.1%}, {world}": _said(seen, true)
             for true, planned, world, seen in (
@@ -133,9 +150,9 @@ def measured(runs: int, *, heavy_runs: int, small_lift_runs: int) -> dict[str, A
     }
 
 
-def _tests(world: str, planned: float, true: float, every: int, long: float, runs: int) -> list[Seen]:
-    tasks = [Task(world, planned, true, every, long, seed) for seed in range(runs)]
-    return pool.each(run, tasks, f"stops: {true:+.1%}, planned {planned:+.1%}, {world}")
+def _tests(world: str, plan: Plan, true: float, length: float, runs: int, *, every: int = 1_000) -> list[Seen]:
+    tasks = [Task(world, plan, true, every, length, seed) for seed in range(runs)]
+    return pool.each(run, tasks, f"stops: {true:+.1%}, planned {plan.lift:+.1%}, {world}")
 
 
 def _against_default(seen: list[Seen]) -> dict[str, Any]:
@@ -150,38 +167,32 @@ def _against_default(seen: list[Seen]) -> dict[str, Any]:
 
 
 def _stopped(seen: list[Seen], lift: float) -> dict[str, Any]:
-    """By test: median stop in one-look sizes with its interval, and the shares that had stopped by one look's size and
-    at all.
-    """
+    """By test: median stop in one-look sizes with its interval, and the shares stopped by one look's size and ever."""
     stops = np.array([each.stops for each in seen]) / one_look(lift)
     found = {}
     for place, name in enumerate(TESTS):
         own = stops[:, place]
         found[name] = {
-            "median": dict(zip(("value", "low", "high"), map(told, pool.median_interval(own)), strict=True)),
+            "median": dict(zip(("value", "low", "high"), map(pool.told, pool.median_interval(own)), strict=True)),
             "by_one_look": share(int((own <= 1).sum()), len(own)),
             "ever": share(int(np.isfinite(own).sum()), len(own)),
         }
     return found
 
 
-def told(value: float) -> float | str:
-    """A number, or "never": JSON has no infinity."""
-    return value if math.isfinite(value) else "never"
-
-
-def _law(law: Stops, lift: float) -> dict[str, Any]:
-    planned = planned_lovers(lift)
+def _law(plan: Plan) -> dict[str, Any]:
+    law, once = stopping_law(plan.lovers, 0.5, plan.lift, ours.ALPHA), one_look_lovers(plan.lift)
     return {
-        "planned_lovers": planned,
-        "one_look_lovers": one_look_lovers(lift),
-        "median_in_one_look_sizes": told(law.median() * planned / one_look_lovers(lift)),
+        "planned_lovers": plan.lovers,
+        "one_look_lovers": once,
+        "median_in_one_look_sizes": pool.told(law.median() * plan.lovers / once),
         "power": law.by(1.0),
+        "false_alarms": stopping_law(plan.lovers, 0.5, 0.0, ours.ALPHA).by(LATEST),
     }
 
 
 def _said(seen: list[Seen], true: float) -> dict[str, Any]:
-    """At the stop, or at the plan's end: how often the interval held the truth, and mean log ratio less the true one."""
+    """At the stop or the plan's end: how often the interval held the truth, and mean log ratio less the true one."""
     found = {}
     for name in ("ratio", "lovers"):
         read = [each for each in (getattr(one, name) for one in seen) if each is not None]

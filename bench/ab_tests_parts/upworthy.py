@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from offline_online_parts import headlines
 from scipy.stats import norm
 from tqdm import tqdm
 
@@ -16,7 +17,6 @@ from ab_tests_parts import ours
 from ab_tests_parts.false_alarms import share
 from experiments.effect import ArmSums, Effect, relative
 from experiments.shrinkage import shrunk
-from offline_online_parts import headlines
 
 FILE: Final = "upworthy/arms_before_201447.parquet"
 LATER: Final = 0.2
