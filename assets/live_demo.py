@@ -244,7 +244,7 @@ def _serve(product: _Product) -> None:
 
 
 def _arm(experiment: str, user: str) -> str:
-    from experiments.assignment import assign
+    from streams.assignment import assign
 
     return assign(user, experiment=experiment, arms={"control": 0.5, "treatment": 0.5}, salt="loveloop")
 

@@ -79,10 +79,24 @@ def rounds(run: Run, stage: str) -> bytes | None:
 
 def forest(run: Run, _: str = "") -> bytes | None:
     """The A/B test's effect with its intervals."""
-    from assets.report import plots
+    from assets.report import experiment_plots
 
     test = report_facts.experiment(run)
-    return plots.experiment_forest(test) if test and test.lift is not None else None
+    return experiment_plots.forest(test) if test and test.lift is not None else None
+
+
+def of_experiment(run: Run) -> dict[str, bytes | None]:
+    """What more is drawn of an A/B test: the deciding test from its beginning, the arms' users, the ramp."""
+    from assets.report import experiment_plots
+
+    test = report_facts.experiment(run)
+    if test is None:
+        return {}
+    return {
+        "sequence": experiment_plots.sequence(test),
+        "arrivals": experiment_plots.arrivals(test),
+        "ramp": experiment_plots.ramp(test.changes),
+    }
 
 
 def ledger(run: Run, _: str = "") -> bytes | None:

@@ -87,16 +87,16 @@ def policies(run: Run) -> "list[schema.ReportPolicy]":
     return msgspec.convert(schema.plain(rows), list[schema.ReportPolicy])
 
 
-def experiment(run: Run) -> "schema.ReportExperiment | None":
+def experiment(run: Run) -> "ReportExperiment | None":
     """The readout, where there was an experiment; none where the simulated test declined a candidate."""
     import msgspec
 
-    from assets.report import schema
+    from assets.report.experiment_schema import ReportExperiment
 
     if not run.finished("experiment_readout") or run.facts("experiment_readout").get("declined"):
         return None
     simulated = {"simulated": run.recipe.source == "world"}
-    return msgspec.convert(simulated | run.facts("experiment_readout"), schema.ReportExperiment)
+    return msgspec.convert(simulated | run.facts("experiment_readout"), ReportExperiment)
 
 
 def ledger_rows(run: Run) -> "list[schema.LedgerRow]":

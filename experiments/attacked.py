@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr
 
-from experiments.decision import Word
+from experiments.plan import Word
 from stats import limits
 from stats.estimate import Estimate
 from stats.intervals import CONFIDENCE, Interval

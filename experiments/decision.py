@@ -2,42 +2,20 @@
 
 1. Were the arms given the users they were promised? If not: *invalid*, nothing below is read.
 2. Is harm shown, Love down or a guardrail broken? Then *stop*.
-3. Is a lift worth having shown, by the clustered interval at any look and by the exact test, and every guardrail shown
-   to hold? Then *ship*.
-4. Is such a lift out of reach, or the plan spent? Then *stop*.
+3. Is a lift worth having shown, with nobody left out too and after the worst that missed attackers can do, and is every
+   guardrail shown to hold? Then *ship*.
+4. Can no case for shipping be made any more: the least lift out of reach, a guardrail hopeless, the plan spent, the
+   test ended? Then *stop*.
 5. Otherwise *continue*. Inconclusive is never ship.
 """
 
-import math
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from experiments.effect import Effect
-from experiments.plan import Plan
-from experiments.ratio import Ratio
+from experiments.evidence import Evidence
+from experiments.guardrails import GuardrailState
+from experiments.plan import Plan, Word
 from experiments.srm import Srm
-
-Word = Literal["ship", "stop", "continue", "invalid"]
-
-
-class Guarded(NamedTuple):
-    """How a guardrail stands.
-
-    Attributes:
-        name: What people call it.
-        state: `held` (shown), `broken` (shown) or `open` (not shown either way).
-        most: How many times the control's rate the treatment's may be.
-        rates: Per exposure, by arm.
-        ratio: The treatment's rate over the control's, for any number of looks.
-        words: All of it as a sentence.
-    """
-
-    name: str
-    state: Literal["held", "broken", "open"]
-    most: float
-    rates: dict[str, float]
-    ratio: Ratio
-    words: str
 
 
 class Decision(NamedTuple):
@@ -47,60 +25,95 @@ class Decision(NamedTuple):
     reasons: tuple[str, ...]
 
 
-def decide(balance: Srm, effect: Effect, guarded: Sequence[Guarded], plan: Plan, information: float) -> Decision:
+def decide(
+    balance: Srm,
+    evidence: Evidence,
+    plan: Plan,
+    *,
+    beside: Mapping[str, Evidence],
+    held: Sequence[GuardrailState],
+    watched: Sequence[GuardrailState],
+    ended: bool = False,
+) -> Decision:
     """Apply the five rules above in their order.
 
     Args:
         balance: The sample-ratio check.
-        effect: On the Love rate.
-        guarded: Every guardrail.
+        evidence: Of the test that decides, on the users who count.
         plan: What was settled beforehand.
-        information: Exposures so far, in the smaller arm, over exposures planned.
+        beside: The same test on other sets of users, by what they are called; each must agree before anything ships.
+        held: Guardrails that must be shown to hold.
+        watched: Guardrails that stop the test when they are shown to be broken.
+        ended: Nobody is served any more: what is not shown now will not be.
     """
     if not balance.passed:
         return Decision("invalid", (balance.words,))
-    if information <= 0:
-        return Decision("continue", ("an arm has no exposure yet",))
-    return _harm(effect, guarded) or _proof(effect, guarded, plan) or _patience(effect, guarded, plan, information)
-
-
-def _harm(effect: Effect, guarded: Sequence[Guarded]) -> Decision | None:
-    broken = [each.words for each in guarded if each.state == "broken"]
-    if effect.anytime_ci.below(0.0):
-        return Decision("stop", (f"the treatment is loved less: {_span(effect)}", *broken))
-    return Decision("stop", (*broken, _span(effect))) if broken else None
-
-
-def _proof(effect: Effect, guarded: Sequence[Guarded], plan: Plan) -> Decision | None:
-    # a shown lift that is not known is one over a control without any event: no least lift is beyond it
-    worth = effect.lift is None or effect.lift >= plan.least_lift
-    held = all(each.state == "held" for each in guarded)
-    if not (_shown(effect, plan) and worth and held):
-        return None
-    return Decision("ship", (f"the lift is shown: {_span(effect)}", *(each.words for each in guarded)))
-
-
-def _patience(effect: Effect, guarded: Sequence[Guarded], plan: Plan, information: float) -> Decision:
-    shown = "shown" if _shown(effect, plan) else "not shown"
-    standing = (f"the lift is {shown}: {_span(effect)}", *(each.words for each in guarded if each.state == "open"))
-    if effect.anytime_ci.below(plan.least_lift):
-        return Decision("stop", (f"the least lift worth shipping, {plan.least_lift:+.1%}, is out of reach", *standing))
-    if information >= 1:
-        spent = f"the planned {plan.exposures:,} exposures per arm are spent without a case for shipping"
-        return Decision("stop", (spent, *standing))
-    return Decision(
-        "continue", (f"{information:.0%} of the planned {plan.exposures:,} exposures per arm are in", *standing)
+    if evidence.information is None:
+        why = "an arm has no exposure yet" if not ended else "the test has ended, and an arm had no exposure"
+        return Decision("stop" if ended else "continue", (why,))
+    return (
+        _harm(evidence, (*held, *watched))
+        or _proof(evidence, plan, beside, held)
+        or _patience(evidence, plan, beside, held, ended=ended)
     )
 
 
-def _shown(effect: Effect, plan: Plan) -> bool:
-    return effect.anytime_ci.above(0.0) and effect.exact_p < 1 - plan.confidence
+def _harm(evidence: Evidence, guarded: Sequence[GuardrailState]) -> Decision | None:
+    broken = [each.words for each in guarded if each.state == "broken"]
+    if evidence.shown == "fewer":
+        return Decision("stop", (f"the treatment is loved less: {evidence.words}", *broken))
+    return Decision("stop", (*broken, evidence.words)) if broken else None
 
 
-def _span(effect: Effect) -> str:
-    low, high = effect.anytime_ci
-    nothing = "up from none" if low > -1 else "not known"
-    lift = nothing if effect.lift is None else f"{effect.lift:+.1%}"
-    least = "no upper limit yet" if low <= -1 else f"at least {low:+.1%} at any look"
-    limits = f"{low:+.1%} to {high:+.1%} at any look" if math.isfinite(high) else least
-    return f"Love rate {lift}, {limits}, exact p = {effect.exact_p:.2g}"
+def _proof(
+    evidence: Evidence, plan: Plan, beside: Mapping[str, Evidence], held: Sequence[GuardrailState]
+) -> Decision | None:
+    if not _worth(evidence, plan) or [*_disagreeing(plan, beside)] or any(each.state != "held" for each in held):
+        return None
+    agree = f"; it holds {', '.join(beside)} as well" if beside else ""
+    return Decision("ship", (f"the lift is shown: {evidence.words}{agree}", *(each.words for each in held)))
+
+
+def _patience(
+    evidence: Evidence,
+    plan: Plan,
+    beside: Mapping[str, Evidence],
+    held: Sequence[GuardrailState],
+    *,
+    ended: bool,
+) -> Decision:
+    """What stands between the test and a case for shipping; whether waiting can change it."""
+    assert evidence.information is not None
+    shown = "shown" if evidence.shown == "more" else "not shown"
+    least = f" to be above {plan.least_lift:+.1%}" if plan.least_lift and evidence.shown == "more" else ""
+    worth = "" if _worth(evidence, plan) or not least else f", but not{least}"
+    standing = (
+        f"the lift is {shown}{worth}: {evidence.words}",
+        *(_disagreeing(plan, beside) if evidence.shown == "more" else ()),
+        *(each.words for each in held if each.state != "held"),
+    )
+    hopeless = [each.words for each in held if each.state == "hopeless"]
+    if evidence.ci.high <= plan.least_lift:
+        return Decision("stop", (f"the least lift worth shipping, {plan.least_lift:+.1%}, is out of reach", *standing))
+    if hopeless:
+        return Decision("stop", (*hopeless, *(each for each in standing if each not in hopeless)))
+    if ended:
+        return Decision("stop", (f"the test has ended without a case for shipping, {_spent(evidence, plan)}", *standing))
+    if evidence.information >= 1:
+        return Decision("stop", (f"the plan is spent without a case for shipping, {_spent(evidence, plan)}", *standing))
+    return Decision("continue", (_spent(evidence, plan), *standing))
+
+
+def _worth(evidence: Evidence, plan: Plan) -> bool:
+    """Whether a lift is shown, and shown to be above the least: the point estimate alone would pass by luck."""
+    return evidence.shown == "more" and (plan.least_lift <= 0 or evidence.ci.low > plan.least_lift)
+
+
+def _disagreeing(plan: Plan, beside: Mapping[str, Evidence]) -> Iterator[str]:
+    for name, each in beside.items():
+        if not _worth(each, plan):
+            yield f"{name} it does not hold: {each.words}"
+
+
+def _spent(evidence: Evidence, plan: Plan) -> str:
+    return f"{evidence.information:.0%} of the evidence that a plan for {plan.lift:+.0%} needs is in"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
-from experiments.decision import Word
+from experiments.plan import Word
 from stats import limits
 
 STAGES: Final = (0.01, 0.05, 0.1, 0.25, 0.5)
@@ -118,7 +118,7 @@ def next_step(state: Ramp, checks: Checks) -> RampStep:
     """The next step: harm first, then what makes the test void or idle, then time.
 
     1. An alarm fired or a guardrail is broken: *rollback*, nobody is in the test any more, and the bundle that was
-       served before is served again (`audit.rolled_back`).
+       served before is served again.
     2. The arms are not the users that were dealt, or the readout says stop or invalid: *stop*, nobody is in the test.
     3. A guardrail is hopeless, or the stage has had too little time or too few exposures: *hold*.
     4. Else *advance*, by one stage and never more. An open guardrail holds no ramp back: only exposures close it.

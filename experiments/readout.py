@@ -1,23 +1,40 @@
 """What an A/B test says, in numbers, in words, and as a decision (whose rules stand in `decision`)."""
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from experiments import ratio, srm
-from experiments.decision import Guarded, Word, decide
-from experiments.effect import ArmSums, Effect, relative, sums
-from experiments.plan import Guardrail, Plan
+from experiments import attacked, guardrails, secondary, srm
+from experiments.cohort import Cohort, cohort
+from experiments.decision import decide
+from experiments.effect import ArmSums, Effect, sums
+from experiments.evidence import Evidence, ratio_effect, weigh
+from experiments.guardrails import GuardrailState
+from experiments.metrics import Metric, values
+from experiments.plan import Plan, Word
 from experiments.srm import Srm
 from experiments.users import checked, told
-from stats import limits
 from stats.intervals import Interval, wilson
 
+RAW, WORST = "with nobody left out", "after the worst that missed attackers can do"
 
-class ArmRead(NamedTuple):
-    """One arm: its users, exposures, loves and Love rate with a score interval (exposures taken as independent)."""
+
+@dataclass(frozen=True, slots=True)
+class ArmRead:
+    """One arm.
+
+    Attributes:
+        name: As it was assigned.
+        users: Who were exposed.
+        exposures: Responses.
+        loves: Of them.
+        rate: Loves per exposure.
+        rate_ci: Score interval, exposures taken as independent.
+        lovers: Users with a love.
+    """
 
     name: str
     users: int
@@ -25,20 +42,27 @@ class ArmRead(NamedTuple):
     loves: int
     rate: float
     rate_ci: Interval
+    lovers: int
 
 
-class Readout(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Readout:
     """The whole readout.
 
     Attributes:
         decision: ship, stop, continue or invalid.
         reasons: Why, in sentences, the deciding one first.
         arms: The control, then the treatment.
-        effect: On the Love rate, by filtered users.
+        evidence: The test that decides.
+        beside: The same test with nobody left out (`RAW`) and after the worst that missed attackers can do (`WORST`),
+            where they were asked for.
+        effect: On loves per exposure, each user's capped as planned.
         srm: Of the users in the arms.
-        guardrails: How each stands.
+        guardrails: Those that must be shown to hold.
+        watched: Those that stop the test when shown to be broken.
+        secondary: Every other metric that the table has columns for.
         raw: The effect with nobody left out, where given.
-        information: Exposures so far, in the smaller arm, over exposures planned.
+        missed: How many attackers the filter is taken to have missed, where that was asked for.
         in_several_arms: Users who were seen in both arms; they are in none of the figures.
         told: What was left out, in sentences; one warns where such users are many.
     """
@@ -46,22 +70,26 @@ class Readout(NamedTuple):
     decision: Word
     reasons: tuple[str, ...]
     arms: tuple[ArmRead, ...]
+    evidence: Evidence
+    beside: Mapping[str, Evidence]
     effect: Effect
     srm: Srm
-    guardrails: tuple[Guarded, ...]
+    guardrails: tuple[GuardrailState, ...]
+    watched: tuple[GuardrailState, ...]
+    secondary: tuple[secondary.Secondary, ...]
     raw: Effect | None
-    information: float
+    missed: int | None
     in_several_arms: int
-    told: tuple[str, ...]
+    told: tuple[str, ...] = field(default=())
 
     @property
     def lift(self) -> float | None:
-        """The relative lift of the Love rate."""
+        """The relative lift of loves per exposure."""
         return self.effect.lift
 
     @property
     def lift_ci(self) -> Interval:
-        """Its interval for one look, clustered by user; the decision rests on `effect.anytime_ci`."""
+        """Its interval for one look, clustered by user; nothing is decided by it."""
         return self.effect.ci
 
     @property
@@ -70,23 +98,38 @@ class Readout(NamedTuple):
         return sum(arm.exposures for arm in self.arms)
 
 
-def read(users: pa.Table, plan: Plan, *, guardrails: Sequence[Guardrail] = (), raw: pa.Table | None = None) -> Readout:
+def read(
+    users: pa.Table,
+    plan: Plan,
+    *,
+    raw: pa.Table | None = None,
+    missed: int | None = None,
+    arrivals: NDArray[np.int64] | None = None,
+    metrics: Sequence[Metric] = (),
+    ended: bool = False,
+    unique: bool = False,
+) -> Readout:
     """Read an A/B test of two arms.
 
-    >>> plan = Plan(exposures=10_000, shares={"control": 0.5, "treatment": 0.5})
+    >>> plan = Plan({"control": 0.5, "treatment": 0.5}, decides="ratio", guardrails=(), watched=())
     >>> arms = ["control", "treatment"] * 500
     >>> users = pa.table({"user_id": range(1000), "arm": arms, "exposures": [10] * 1000, "loves": [1] * 1000})
     >>> found = read(users, plan)
     >>> found.decision, found.reasons[0]
-    ('continue', '50% of the planned 10,000 exposures per arm are in')
+    ('continue', '82% of the evidence that a plan for +20% needs is in')
 
     Args:
-        users: One row for each user and arm: user_id, arm, exposures, loves, and a count for each guardrail.
-            Quarantined users are left out. Whoever stands in both arms is left out of the readout and counted.
+        users: One row for each user and arm: user_id, arm, exposures, loves, a column for each guardrail, and
+            `first_love` (a timestamp, null for never) where the plan decides by lovers. Quarantined users are left out.
+            Whoever stands in both arms is left out of the readout and counted.
         plan: What was settled beforehand.
-        guardrails: Each one must be shown to hold before anything ships.
         raw: The same table with nobody left out. The sample-ratio check then reads both: a filter that removes more of
-            one arm also voids the comparison.
+            one arm also voids the comparison; and a lift must be shown in both.
+        missed: Attackers whom the filter may have missed; a lift must survive the worst that so many can do.
+        arrivals: Cumulative users by arm in the order of time, [looks, 2], for a check that sees a late leak sooner.
+        metrics: Of the user's own, beside the standard ones.
+        ended: Nobody is served any more.
+        unique: The tables hold each user once, as those of the warehouse do; nothing is searched for then.
 
     Raises:
         ValueError: Not two arms, a plan that cannot be, a missing column, or a row that cannot be: no user, another
@@ -94,61 +137,79 @@ def read(users: pa.Table, plan: Plan, *, guardrails: Sequence[Guardrail] = (), r
             what was seen, and the rule.
     """
     plan, names = plan.checked(), (plan.control, plan.treatment)
-    for each in guardrails:
-        limits.positive(f"guardrail on {each.name}: most", each.most, "1.25 lets it become a quarter more frequent")
     tables = [users] if raw is None else [users, raw]
-    seen = checked(tables, names, [[each.column for each in guardrails], []][: len(tables)])
-    users, raw = seen.tables[0], seen.tables[1] if raw is not None else None
-    balance = min((srm.check(_count(table), plan.shares) for table in seen.tables), key=lambda each: each.sequential_p)
-    loves = [_sums(users, name, "loves") for name in names]
-    information = min(arm.exposures for arm in loves) / plan.exposures
-    effect, guarded = _effect(users, plan), tuple(_guard(users, each, plan, information) for each in guardrails)
-    word, reasons = decide(balance, effect, guarded, plan, information)
-    arms = tuple(_arm(name, arm, plan) for name, arm in zip(names, loves, strict=True))
+    wanted = [each.column for each in (*plan.guardrails, *metrics) if each.column not in ("exposures", "loves")]
+    seen = checked(tables, names, [wanted, []][: len(tables)], unique=unique)
+    counted, everybody = cohort(seen.tables[0], names), cohort(seen.tables[1], names) if raw is not None else None
+    balance = _balance([counted, *([everybody] if everybody else [])], plan, arrivals)
+    main = weigh(counted, plan)
+    others = {} if everybody is None else {RAW: weigh(everybody, plan)}
+    if missed is not None:
+        others[WORST] = weigh(attacked.worst(counted, missed), plan)
+    held, watched = (_guarded(counted, each, plan, main) for each in (plan.guardrails, plan.watched))
+    word, reasons = decide(balance, main, plan, beside=others, held=held, watched=watched, ended=ended)
+    arms = tuple(_arm(name, counted, place, plan) for place, name in enumerate(names))
     words = (told(seen.in_several_arms, seen.share),) if seen.in_several_arms else ()
     return Readout(
-        word, reasons, arms, effect, balance, guarded, None if raw is None else _effect(raw, plan), information,
-        seen.in_several_arms, words,
-    )  # fmt: skip
+        decision=word,
+        reasons=reasons,
+        arms=arms,
+        evidence=main,
+        beside=others,
+        effect=ratio_effect(counted, plan),
+        srm=balance,
+        guardrails=held,
+        watched=watched,
+        secondary=secondary.secondary(counted, plan, metrics),
+        raw=None if everybody is None else ratio_effect(everybody, plan),
+        missed=missed,
+        in_several_arms=seen.in_several_arms,
+        told=words,
+    )
 
 
-def _effect(users: pa.Table, plan: Plan) -> Effect:
-    control, treatment = (_sums(users, arm, "loves") for arm in (plan.control, plan.treatment))
-    information = max(1, min(control.exposures, treatment.exposures)) / plan.exposures
-    return relative(control, treatment, information=information, confidence=plan.confidence)
+def _balance(cohorts: Sequence[Cohort], plan: Plan, arrivals: NDArray[np.int64] | None) -> Srm:
+    """The worst of the checks: of those who count, and of everybody."""
+    checks = [
+        srm.check(
+            {name: int((each.arm == place).sum()) for place, name in enumerate((plan.control, plan.treatment))},
+            {name: plan.shares[name] for name in (plan.control, plan.treatment)},
+            history=arrivals if each is cohorts[-1] else None,
+        )
+        for each in cohorts
+    ]
+    return min(checks, key=lambda each: each.sequential_p)
 
 
-def _guard(users: pa.Table, guardrail: Guardrail, plan: Plan, information: float) -> Guarded:
-    control, treatment = (_sums(users, arm, guardrail.column) for arm in (plan.control, plan.treatment))
-    rates = {plan.control: control.rate, plan.treatment: treatment.rate}
-    if information <= 0:
-        unknown = ratio.of_counts(0, 0, 0, 0)
-        words = f"guardrail on {guardrail.name} is not shown to hold: an arm has no exposure yet"
-        return Guarded(guardrail.name, "open", guardrail.most, rates, unknown, words)
-    seen = ratio.at_any_look(control, treatment, information=information, confidence=plan.confidence)
-    state = _state(seen.ci, guardrail.most)
-    verdict = {"held": "holds", "broken": "is broken", "open": "is not shown to hold"}[state]
-    span = ratio.shown(seen.ci, seen.counts, guardrail.most)
-    rule = f"{span}, may be at most {guardrail.most:g} times"
-    words = f"guardrail on {guardrail.name} {verdict}: {treatment.rate:.2%} against {control.rate:.2%}, {rule}"
-    return Guarded(guardrail.name, state, guardrail.most, rates, seen, words)
+def _guarded(
+    users: Cohort, metrics: Sequence[Metric], plan: Plan, main: Evidence
+) -> tuple[GuardrailState, ...]:
+    """How each guardrail stands; of the watched, those that the table has columns for."""
+    there = [each for each in metrics if each.column in users.columns and (each.per or each.column) in users.columns]
+    return tuple(_guard(users, each, plan, main, len(there)) for each in there)
 
 
-def _state(interval: Interval, most: float) -> Literal["held", "broken", "open"]:
-    if interval.below(most):
-        return "held"
-    return "broken" if interval.above(most) else "open"
+def _guard(users: Cohort, metric: Metric, plan: Plan, main: Evidence, number: int) -> GuardrailState:
+    control, treatment = _sums(users, metric)
+    return guardrails.guard(
+        control,
+        treatment,
+        metric=metric,
+        information=main.information or 0.0,
+        alpha=plan.alpha,
+        number=number,
+    )
 
 
-def _arm(name: str, arm: ArmSums, plan: Plan) -> ArmRead:
-    interval = wilson(min(arm.events, arm.exposures), arm.exposures, plan.confidence)
-    return ArmRead(name, arm.users, arm.exposures, arm.events, arm.rate, interval)
+def _sums(users: Cohort, metric: Metric) -> tuple[ArmSums, ArmSums]:
+    x, y = values(metric, users.columns)
+    control, treatment = (sums(x[users.arm == arm], y[users.arm == arm]) for arm in (0, 1))
+    return control, treatment
 
 
-def _sums(users: pa.Table, arm: str, column: str) -> ArmSums:
-    rows = users.filter(pc.equal(users["arm"], arm))
-    return sums(rows[column].to_numpy(), rows["exposures"].to_numpy())
-
-
-def _count(users: pa.Table) -> dict[str, int]:
-    return {row["values"]: row["counts"] for row in users["arm"].combine_chunks().value_counts().to_pylist()}
+def _arm(name: str, users: Cohort, place: int, plan: Plan) -> ArmRead:
+    mine = users.arm == place
+    loves, exposures = (users.columns[column][mine] for column in ("loves", "exposures"))
+    number, of = int(loves.sum()), int(exposures.sum())
+    interval = wilson(min(number, of), of, plan.confidence)
+    return ArmRead(name, int(mine.sum()), of, number, number / of if of else 0.0, interval, int((loves > 0).sum()))

@@ -69,7 +69,7 @@ def check(
 
     Args:
         counts: *Users* per arm (the unit that was assigned), not exposures; an arm without a user counts 0.
-        shares: As given to `assignment.assign`.
+        shares: As given to `streams.assignment.assign`.
         alpha: Chance of a false alarm over the whole life of the experiment.
         history: Users per arm until each look before, [looks, arms], in the order of time and of the shares. With it a
             leak that begins late is found sooner (`dirichlet.evidence`), and a mismatch that was found once stays

@@ -38,18 +38,26 @@ class Users(NamedTuple):
     share: float
 
 
-def checked(tables: Sequence[pa.Table], arms: Sequence[str], others: Sequence[Sequence[str]]) -> Users:
+def checked(
+    tables: Sequence[pa.Table], arms: Sequence[str], others: Sequence[Sequence[str]], *, unique: bool = False
+) -> Users:
     """Check the tables of one readout, and leave out of each whoever was in several arms in any.
 
     Args:
         tables: One row for each user and arm: user_id, arm, exposures, loves, and other counts.
         arms: That are compared.
-        others: For each table its columns of counts beside exposures and loves.
+        others: For each table its columns of numbers beside exposures and loves.
+        unique: Whoever made the tables has seen to it that each user stands in one row of one arm: nobody is searched
+            for, which for millions of users takes most of the time.
 
     Raises:
         ValueError: A column is missing, or holds what cannot be; says which, what was seen, and the rule.
     """
-    sound = [_sound(table, arms, [*_COUNTS, *more]) for table, more in zip(tables, others, strict=True)]
+    sound = [_sound(table, arms, more) for table, more in zip(tables, others, strict=True)]
+    if unique:
+        return Users(tuple(sound), 0, 0.0)
+    for table in sound:
+        _refuse_repeated(table)
     pairs = pa.concat_tables([_pairs(table) for table in sound]).group_by([*_NAMES]).aggregate([])
     everybody = pairs.group_by("user_id").aggregate([("arm", "count")])
     several = everybody.filter(pc.greater(everybody["arm_count"], 1))["user_id"]
@@ -72,13 +80,13 @@ def told(number: int, share: float) -> str:
     return f"{seen}: assign by user, not by session or device{'' if share < MANY else warning}"
 
 
-def _sound(table: pa.Table, arms: Sequence[str], counts: Sequence[str]) -> pa.Table:
-    """The table with its counts as int64.
+def _sound(table: pa.Table, arms: Sequence[str], others: Sequence[str]) -> pa.Table:
+    """The table with its counts as int64, and its other numbers as they are.
 
     Raises:
         ValueError: As `checked`.
     """
-    missing = [column for column in (*_NAMES, *counts) if column not in table.column_names]
+    missing = [column for column in (*_NAMES, *_COUNTS, *others) if column not in table.column_names]
     if missing:
         raise ValueError(f"columns {missing} are missing, the table has {table.column_names}")
     for column in _NAMES:
@@ -87,26 +95,39 @@ def _sound(table: pa.Table, arms: Sequence[str], counts: Sequence[str]) -> pa.Ta
     known = pc.is_in(_text(table["arm"]), pa.array([*arms], pa.string()))
     rule = f"must be one of {', '.join(arms)}: is it the right experiment? Read one pair of arms at a time"
     _refuse(table, "arm", _places(pc.invert(known)), rule)
-    for column in counts:
+    for column in _COUNTS:
         table = table.set_column(table.column_names.index(column), column, _whole(table, column))
+    for column in others:
+        _refuse_no_numbers(table, column)
     more = _places(pc.greater(table["loves"], table["exposures"]))
     if len(more):
         rule = (
             f"must be at most the row's exposures ({table['exposures'][int(more[0])]}): count each loved response once"
         )
         _refuse(table, "loves", more, rule)
-    _refuse_repeated(table)
     return table
+
+
+def _refuse_no_numbers(table: pa.Table, column: str) -> None:
+    """Refuse what is no finite number of 0 or more."""
+    numbers = _numbers(table, column, "numbers")
+    wrong = np.flatnonzero(~((numbers >= 0) & (numbers < np.inf)))
+    _refuse(table, column, wrong, "must be a number of 0 or more: shift what can be negative, leave out what is not known")
+
+
+def _numbers(table: pa.Table, column: str, what: str) -> NDArray[np.float64]:
+    """A column without gaps as doubles."""
+    values = table[column].combine_chunks()
+    kind = values.type
+    if len(values) and not any(each(kind) for each in _COUNTABLE):
+        raise ValueError(f"column {column} is of type {kind}, must hold {what}: cast it")
+    _refuse(table, column, _places(pc.is_null(values)), "must be a count in every row: 0 where nothing was seen")
+    return np.asarray(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
 
 
 def _whole(table: pa.Table, column: str) -> pa.Array:
     """A column of counts as int64."""
-    values = table[column].combine_chunks()
-    kind = values.type
-    if len(values) and not any(each(kind) for each in _COUNTABLE):
-        raise ValueError(f"column {column} is of type {kind}, must hold whole numbers: cast it")
-    _refuse(table, column, _places(pc.is_null(values)), "must be a count in every row: 0 where nothing was seen")
-    numbers = np.asarray(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+    numbers = _numbers(table, column, "whole numbers")
     sound = (numbers >= 0) & (numbers <= _GREATEST) & (numbers == np.floor(numbers))
     wrong = np.flatnonzero(~sound)
     _refuse(table, column, wrong, f"must be a whole number from 0 to {_GREATEST:,}: sum up what each user saw and did")

@@ -1,47 +1,12 @@
 """Commands about experiments: which there are, and what one says."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from assets.cli import options
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_LONGEST = 365 * 86400
-
-
-class _Every(click.ParamType):
-    """A length of time: 30s, 15m, 1h, 1d."""
-
-    name = "TIME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds."""
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", str(value))
-        seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
-        if not 0 < seconds <= _LONGEST:
-            self.fail(f"{value!r} is no length of time: write 30s, 15m, 1h or 1d, at most 365d", param, ctx)
-        return seconds
-
-
-class _Share(click.ParamType):
-    """ARM=SHARE."""
-
-    name = "ARM=SHARE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
-        """Arm and share."""
-        arm, _, text = str(value).rpartition("=")
-        try:
-            share = float(text)
-        except ValueError:
-            share = 0.0
-        if not arm or not 0 < share < 1:
-            self.fail(f"{value!r} is no share of an arm: write ARM=SHARE, a share in (0, 1): control=0.9", param, ctx)
-        return arm, share
-
+from assets.cli import experiment_control, options
+from assets.cli.parameters import ARM_SHARE, Every
 
 _maturity = click.option(
     "--maturity-hours",
@@ -55,13 +20,19 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON inst
 
 @click.group()
 def experiment() -> None:
-    r"""List the experiments in the warehouse, or read one out.
+    r"""Plan, start, ramp and read A/B tests of what you serve; list those in the warehouse.
 
     \b
     Example:
-      loveloop experiment list
-      loveloop experiment read tone --share control=0.9 --planned 50000
+      loveloop experiment plan tone --lift 0.2
+      loveloop experiment start tone --bundle control=incumbent --bundle treatment=warmer
+      loveloop experiment read tone
+      loveloop experiment ramp tone
     """
+
+
+for _command in experiment_control.COMMANDS:
+    experiment.add_command(_command)
 
 
 @experiment.command("list")
@@ -70,7 +41,7 @@ def experiment() -> None:
 @_as_json
 def list_(warehouse: options.Target, maturity_hours: float, *, as_json: bool) -> None:
     """List every experiment that events name, the one that was served last at the end, nobody left out."""
-    from assets.trial_words import table
+    from assets.experiment.words import table
     from warehouse.experiments import experiments
 
     found = experiments(warehouse, maturity_hours=maturity_hours)
@@ -91,10 +62,10 @@ def list_(warehouse: options.Target, maturity_hours: float, *, as_json: bool) ->
 @experiment.command()
 @click.argument("name")
 @options.warehouse
-@click.option("--every", type=_Every(), help="Keep reading, so often (30s, 15m, 1h), and say what changed.")
+@click.option("--every", type=Every(), help="Keep reading, so often (30s, 15m, 1h), and say what changed.")
 @click.option("--planned", type=options.Whole(1), help="Exposures planned for each arm.")
 @click.option(
-    "--share", "shares", type=_Share(), multiple=True, help="An arm's share of the users; the rest is the other's."
+    "--share", "shares", type=ARM_SHARE, multiple=True, help="An arm's share of the users; the rest is the other's."
 )
 @click.option("--control", default="control", show_default=True, help="The arm to compare with.")
 @click.option("--treatment", help="The other arm, where there are several.")
@@ -116,9 +87,9 @@ def read(name: str, warehouse: options.Target, *, every: float | None, as_json: 
     planned = asked.pop("planned")
 
     def look() -> dict[str, Any]:
-        from assets import trial
+        from assets.experiment import reading
 
-        return trial.read(warehouse, name, planned_exposures=planned, shares=shares, **asked)
+        return reading.read(warehouse, name, planned_exposures=planned, shares=shares, **asked)
 
     if every:
         _follow(look, every, as_json=as_json)
@@ -148,7 +119,7 @@ def _follow(look: Callable[[], dict[str, Any]], every: float, *, as_json: bool) 
 
 def _say_news(before: dict[str, Any] | None, now: dict[str, Any], *, as_json: bool) -> None:
     """The whole first reading, then what has changed; as JSON, a line for each reading that brought something new."""
-    from assets.trial_words import changes
+    from assets.experiment.words import changes
 
     said = changes(before, now) if before else []
     if as_json and (said or not before):
@@ -160,7 +131,7 @@ def _say_news(before: dict[str, Any] | None, now: dict[str, Any], *, as_json: bo
 
 
 def _print_page(facts: dict[str, Any]) -> None:
-    from assets.trial_words import page
+    from assets.experiment.words import page
 
     click.echo("\n".join(page(facts)))
 

@@ -4,8 +4,24 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-from assets.report.schema import Bot, LedgerRow, ReportExperiment, ReportPolicy
-from assets.report.style import BAND, CONTROL, GOOD, GRID, INK, LOVE, QUIET, canvas, dates, narrow, panels, percent, png
+from assets.report.schema import Bot, LedgerRow, ReportPolicy
+from assets.report.style import (
+    BAND,
+    CONTROL,
+    GOOD,
+    GRID,
+    INK,
+    LOVE,
+    QUIET,
+    canvas,
+    dates,
+    few,
+    narrow,
+    panels,
+    percent,
+    png,
+    reach,
+)
 from stats.intervals import wilson
 
 
@@ -106,8 +122,8 @@ def _against(axes: Any, policies: Sequence[ReportPolicy], name: str) -> None:
         if x is None or y is None:
             continue
         colour = LOVE if policy.chosen else INK
-        reach = {"xerr": _reach(x, getattr(policy, f"{name}_delta_ci")), "yerr": _reach(y, policy.love_lift_ci)}
-        axes.errorbar(x, y, **reach, color=colour, alpha=0.45, linewidth=1)
+        spread = {"xerr": reach(x, getattr(policy, f"{name}_delta_ci")), "yerr": reach(y, policy.love_lift_ci)}
+        axes.errorbar(x, y, **spread, color=colour, alpha=0.45, linewidth=1)
         axes.plot(x, y, "o", color=colour, markersize=8, markerfacecolor="white" if policy.beaten_by else colour)
         _label(axes, x, y, f"{policy.love_weight:g}{' (staged)' if policy.chosen else ''}", colour=colour)
         if policy.true_love_lift is not None:
@@ -115,7 +131,7 @@ def _against(axes: Any, policies: Sequence[ReportPolicy], name: str) -> None:
             axes.plot(x, policy.true_love_lift, "D", color=GOOD, markersize=5)
     axes.margins(0.18)
     axes.set(xlabel=f"change of {_ACROSS[name]}")
-    _few(axes.xaxis, 4)
+    few(axes.xaxis, 4)
     if name == "closing":
         percent(axes.xaxis)
 
@@ -130,36 +146,6 @@ def _told_of_marks(figure: Any, policies: Sequence[ReportPolicy]) -> None:
     columns = 1 if narrow() else 3
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=columns, frameon=False,
                   fontsize=8.5, labelcolor=INK)  # fmt: skip
-
-
-def experiment_forest(experiment: ReportExperiment) -> bytes:
-    """The lift of the Love rate with each of its intervals, and the truth where it is known."""
-    rows: list[tuple[str, float | None, Any, str]] = [
-        ("at any look\n(decides)", experiment.lift, experiment.anytime_ci, LOVE),
-        ("one look only", experiment.lift, experiment.lift_ci, CONTROL),
-        ("exact,\nunclustered", experiment.lift, experiment.exact_ci, CONTROL),
-        ("nobody\nfiltered out", experiment.raw_lift, experiment.raw_lift_ci, CONTROL),
-    ]
-    shown = [row for row in rows if row[1] is not None and row[2] is not None]
-    figure, axes = canvas(6.4, 0.9 + 0.45 * max(1, len(shown)))
-    axes.axvline(0, color=QUIET, linewidth=1)
-    for place, (_, lift, interval, colour) in enumerate(reversed(shown)):
-        reach = _reach(float(lift or 0), interval)
-        axes.errorbar(lift, place, xerr=reach, fmt="o", color=colour, markersize=6, linewidth=2)
-        if interval[1] is None:
-            axes.annotate("no upper limit \N{RIGHTWARDS ARROW}", (float(lift or 0), place), xytext=(8, 0),
-                          textcoords="offset points", va="center", fontsize=8.5, color=colour)  # fmt: skip
-    if experiment.true_lift is not None:
-        axes.axvline(experiment.true_lift, color=GOOD, linewidth=1.2, linestyle=":")
-        above = {"xycoords": ("data", "axes fraction"), "xytext": (0, 2), "textcoords": "offset points", "ha": "center"}
-        axes.annotate("truth", (experiment.true_lift, 1.0), fontsize=8.5, color=GOOD, **above)
-    axes.set_yticks(range(len(shown)), [label for label, *_ in reversed(shown)])
-    axes.set_ylim(-0.6, len(shown) - 0.4)
-    axes.grid(axis="y", visible=False)
-    axes.set_xlabel("lift of the Love rate")
-    _few(axes.xaxis)
-    percent(axes.xaxis, 0)
-    return png(figure)
 
 
 def love_by_day(days: Sequence[date], exposures: Sequence[int], loves: Sequence[int]) -> bytes:
@@ -190,16 +176,16 @@ def predicted_against_measured(rows: Sequence[LedgerRow]) -> bytes:
     for row in rows:
         if row.predicted_lift is None or row.measured_lift is None:
             continue
-        reach = _reach(row.measured_lift, (row.measured_low, row.measured_high))
+        spread = reach(row.measured_lift, (row.measured_low, row.measured_high))
         axes.errorbar(
-            row.predicted_lift, row.measured_lift, yerr=reach, fmt="o", color=LOVE, markersize=7, linewidth=1.6
+            row.predicted_lift, row.measured_lift, yerr=spread, fmt="o", color=LOVE, markersize=7, linewidth=1.6
         )
         _label(axes, row.predicted_lift, row.measured_lift, row.experiment or row.candidate)
     axes.margins(0.2)
     ends = _span(axes)
     axes.plot(ends, ends, color=QUIET, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     axes.set(xlabel="lift that P[Love] predicted", ylabel="lift that the experiment measured")
-    _few(axes.xaxis)
+    few(axes.xaxis)
     percent(axes.xaxis, 0)
     percent(axes.yaxis, 0)
     return png(figure)
@@ -209,8 +195,8 @@ def bots(rows: Sequence[Bot]) -> bytes:
     """Each logged policy: mean P[Love] against its Love rate."""
     figure, axes = canvas()
     for bot in rows:
-        reach = _reach(bot.love_rate, bot.love_rate_ci)
-        axes.errorbar(bot.mean_p_love, bot.love_rate, yerr=reach, fmt="o", color=LOVE, markersize=6, linewidth=1.2)
+        spread = reach(bot.love_rate, bot.love_rate_ci)
+        axes.errorbar(bot.mean_p_love, bot.love_rate, yerr=spread, fmt="o", color=LOVE, markersize=6, linewidth=1.2)
         _label(axes, bot.mean_p_love, bot.love_rate, bot.name)
     axes.margins(0.15)
     axes.set(xlabel="mean P[Love] on unseen users", ylabel="Love rate")
@@ -235,14 +221,6 @@ def seconds(stages: Mapping[str, float]) -> bytes:
     return png(figure)
 
 
-def _reach(centre: float, interval: tuple[float | None, float | None] | None) -> list[list[float]] | None:
-    """Error-bar lengths below and above; an open side is not drawn."""
-    if interval is None:
-        return None
-    low, high = interval
-    return [[0.0 if low is None else max(0.0, centre - low)], [0.0 if high is None else max(0.0, high - centre)]]
-
-
 def _label(axes: Any, x: float, y: float, text: str, *, colour: str = INK) -> None:
     axes.annotate(text, (x, y), xytext=(8, 5), va="bottom", textcoords="offset points", fontsize=8.5, color=colour)
 
@@ -255,10 +233,3 @@ def _cross(axes: Any) -> None:
 def _span(axes: Any) -> list[float]:
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     return [min(left, bottom), max(right, top)]
-
-
-def _few(axis: Any, most: int = 6) -> None:
-    """So few ticks that wide labels stay apart."""
-    from matplotlib.ticker import MaxNLocator
-
-    axis.set_major_locator(MaxNLocator(min(most, 4) if narrow() else most))

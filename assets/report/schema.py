@@ -10,10 +10,8 @@ from typing import Any
 import msgspec
 
 from assets.report.adversary_schema import ReportAdversary
+from assets.report.experiment_schema import Pair, ReportExperiment
 from assets.report.history_schema import CycleRow, Origin
-
-Pair = tuple[float | None, float | None]
-"""An interval; None on a side without a limit."""
 
 
 class Ingest(msgspec.Struct, kw_only=True, frozen=True):
@@ -146,84 +144,6 @@ class Candidate(msgspec.Struct, kw_only=True, frozen=True):
     why: str = ""
     reasons: list[str] = msgspec.field(default_factory=list)
     lineage: dict[str, Any] = msgspec.field(default_factory=dict)
-
-
-class Arm(msgspec.Struct, kw_only=True, frozen=True):
-    """One arm of the A/B test."""
-
-    name: str
-    users: int
-    exposures: int
-    loves: int
-    rate: float
-    rate_ci: Pair
-
-
-class ReportGuardrail(msgspec.Struct, kw_only=True, frozen=True):
-    """One guardrail: rates per arm, their ratio with its interval, how large it may be, and how it stands.
-
-    Readings of earlier versions held a difference against a margin; they have neither `ratio_ci` nor `most`.
-    """
-
-    name: str
-    state: str
-    rates: dict[str, float]
-    words: str
-    ratio: float | None = None
-    ratio_ci: Pair | None = None
-    counts: str = ""
-    most: float | None = None
-
-
-class ReportExperiment(msgspec.Struct, kw_only=True, frozen=True):
-    """The A/B test.
-
-    Attributes:
-        decision: ship, stop, continue or invalid; waiting before the first exposure.
-        lift: Relative lift of the Love rate.
-        lift_ci: For one look, clustered by user.
-        srm_p: Of the users per arm, for one look.
-        exposures: Of both arms.
-        anytime_ci: For any number of looks; the decision rests on it, and it is the effect's interval everywhere.
-        exact_p: Conditional binomial, exposures taken as independent.
-        raw_lift: With nobody filtered out.
-        true_lift: By the hidden truth (synthetic only).
-        candidate: The staged candidate that the treatment served, which an earlier cycle may have staged; None where it
-            is the report's own, or served no staged one.
-        simulated: Its users are the synthetic world's.
-        waiting: What is still to be done before there is anything to read, None once there is.
-        unread: There are exposures, but the recipe names arms, shares or a plan that do not fit them.
-        failed_gates: Those that the tested candidate had failed: no decision is told without them.
-    """
-
-    decision: str = "waiting"
-    lift: float | None = None
-    lift_ci: Pair = (None, None)
-    srm_p: float | None = None
-    exposures: int = 0
-    name: str = ""
-    reasons: list[str] = msgspec.field(default_factory=list)
-    anytime_ci: Pair | None = None
-    exact_ci: Pair | None = None
-    exact_p: float | None = None
-    srm_sequential_p: float | None = None
-    design_effect: float | None = None
-    planned_exposures: int | None = None
-    raw_lift: float | None = None
-    raw_lift_ci: Pair | None = None
-    true_lift: float | None = None
-    arms: list[Arm] = msgspec.field(default_factory=list)
-    guardrails: list[ReportGuardrail] = msgspec.field(default_factory=list)
-    candidate: str | None = None
-    simulated: bool = False
-    waiting: str | None = None
-    unread: bool = False
-    failed_gates: list[str] = msgspec.field(default_factory=list)
-
-    @property
-    def deciding_ci(self) -> Pair:
-        """The effect's one interval: at any look; of a readout that has none, the one look's."""
-        return self.anytime_ci or self.lift_ci
 
 
 class LedgerRow(msgspec.Struct, kw_only=True, frozen=True):

@@ -124,3 +124,18 @@ def percent(axis: Any, decimals: int | None = None) -> None:
     from matplotlib.ticker import PercentFormatter
 
     axis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))
+
+
+def few(axis: Any, most: int = 6) -> None:
+    """So few ticks that wide labels stay apart."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(min(most, 4) if narrow() else most))
+
+
+def reach(centre: float, interval: tuple[float | None, float | None] | None) -> list[list[float]] | None:
+    """Error-bar lengths below and above; an open side is not drawn."""
+    if interval is None:
+        return None
+    low, high = interval
+    return [[0.0 if low is None else max(0.0, centre - low)], [0.0 if high is None else max(0.0, high - centre)]]

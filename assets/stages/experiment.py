@@ -10,7 +10,8 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from assets import trial_words, truth
+from assets import truth
+from assets.experiment import words
 from assets.recipe import ExperimentSection, Recipe
 from assets.run import Facts, Run, Stage
 from assets.stages import candidate, ingest, models, prompts, source
@@ -82,7 +83,7 @@ def _chance(seed: int, experiment: str) -> int:
 
 
 def _arm(experiment: str, user: str) -> str:
-    from experiments.assignment import assign
+    from streams.assignment import assign
 
     return assign(user, experiment=experiment, arms=SHARES, salt="loveloop")
 
@@ -107,13 +108,13 @@ def require_stored(run: Run, name: str, exposures: int, flow: Facts) -> None:
 
 
 def _readout(run: Run) -> Facts:
-    from assets import trial
+    from assets.experiment import reading
 
     exposed = run.facts("exposures")
     if "declined" in exposed:
         return {"summary": "nothing was served, so there is nothing to read", "declined": exposed["declined"]}
     planned = _settings(run.recipe).exposures // 2
-    facts = trial.read(
+    facts = reading.read(
         run.warehouse, str(exposed["name"]), planned_exposures=planned, shares=SHARES, maturity_hours=0.0
     )
     return facts | {"true_lift": exposed.get("true_lift"), "shown": facts["told"]}
@@ -121,7 +122,7 @@ def _readout(run: Run) -> Facts:
 
 def _readout_live(run: Run) -> Facts:
     """Read what the product served; where there is nothing yet, say what to serve."""
-    from assets import trial
+    from assets.experiment import reading
     from warehouse.candidates import staged_candidates
     from warehouse.experiments import experiments
     from warehouse.storage.transaction import WarehouseError
@@ -132,7 +133,7 @@ def _readout_live(run: Run) -> Facts:
     if test is None:
         return _waiting(run.facts("candidate"), wanted, there)
     try:
-        facts = trial.read(
+        facts = reading.read(
             run.warehouse,
             test.name,
             planned_exposures=wanted.planned,
@@ -201,7 +202,7 @@ def _booked(read: Facts) -> str:
     if row is None:
         return str(read["ledger_words"])
     measured = "not known" if row["measured_lift"] is None else f"{row['measured_lift']:+.1%}"
-    return f"predicted {row['predicted_lift']:+.1%}, measured {measured}{trial_words.forced(row['failed'])}"
+    return f"predicted {row['predicted_lift']:+.1%}, measured {measured}{words.forced(row['failed'])}"
 
 
 def _log(run: Run) -> Any:
@@ -229,7 +230,7 @@ READOUT = Stage(
     "readout: sample ratio, effect, guardrails, decision",
     _readout,
     ("exposures",),
-    code=("experiments", "stats", "assets.trial", "assets.trial_words"),
+    code=("experiments", "stats", "assets.experiment"),
 )
 READOUT_LIVE = Stage(
     "experiment_readout",
@@ -238,7 +239,7 @@ READOUT_LIVE = Stage(
     ("candidate",),
     _settings,
     inputs=_log,
-    code=("experiments", "stats", "assets.trial", "assets.trial_words"),
+    code=("experiments", "stats", "assets.experiment"),
 )
 LEDGER = Stage(
     "lift_ledger",

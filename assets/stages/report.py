@@ -54,6 +54,7 @@ def _drawn(run: Run, told: "Report") -> dict[str, bytes]:
         "experiment": pictures.forest(run),
         "ledger": pictures.ledger(run),
         "seconds": pictures.seconds(run),
+        **pictures.of_experiment(run),
     }
     more = {f"reward_{name}": image for name, image in pictures.of_reward(run, "p_love").items()}
     return {name: image for name, image in drawn.items() if image is not None} | more

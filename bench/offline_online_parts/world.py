@@ -163,7 +163,7 @@ def _tested(
     run: Run, name: str, pool: list[Any], answers: dict[str, list[str]], exposures: int
 ) -> tuple[dict[str, Any], float]:
     """An A/B test as it is read out, and the lift that the world's truth knows."""
-    from experiments.assignment import assign
+    from streams.assignment import assign
     from streams.synthetic.studies.serving import serve, true_effects
 
     world, title = source.world_config(run), f"ab-{name.replace(' ', '-').replace(',', '')}"

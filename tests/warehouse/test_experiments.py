@@ -102,11 +102,11 @@ def test_the_history_of_readings_only_grows(feed: Any) -> None:
 
 @pytest.mark.slow
 def test_an_experiment_is_read_out_on_either_back_end(feed: Any, product: Any) -> None:
-    from assets import trial
+    from assets.experiment import reading
 
     names = [(f"r{number}", f"u{number}") for number in range(40)]
     feed.pour(*(product.served(*name, **in_arm(ARMS[number % 2])) for number, name in enumerate(names)))
     feed.pour(*(product.reacted(*name) for name in names))
-    facts = trial.read(feed.warehouse.target, "tone")
+    facts = reading.read(feed.warehouse.target, "tone")
     assert (facts["decision"], facts["rows"], facts["lift"]) == ("continue", 40, 0.0)
     assert len(experiments.readouts(feed.warehouse.target, "tone")) == 1

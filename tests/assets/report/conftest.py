@@ -140,7 +140,7 @@ def _drawn(report: schema.Report) -> dict[str, bytes]:
         "love_by_day": plots.love_by_day(days, [900] * 8 + [0], [9] * 8 + [0]),
         "reliability": plots.reliability(bins, bins[:3]),
         "pareto": plots.pareto(report.policies),
-        "experiment": plots.experiment_forest(report.experiment),
+        "experiment": experiment_plots.forest(report.experiment),
         "ledger": plots.predicted_against_measured(report.ledger),
         "bots": plots.bots([schema.Bot(name="a", responses=9, **rates)]),
         "seconds": plots.seconds(report.seconds),

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from assets import checks, provenance, report_facts, trial, trial_words
+from assets import checks, provenance, report_facts
 from assets.cli import group
+from assets.experiment import reading, words
 from assets.recipe import Recipe
 from assets.run import Run, Stage, perform
 from assets.stages import experiment, ingest
@@ -113,7 +114,7 @@ def empty(migrated: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_live_experiment_is_read_and_its_known_effect_found(target: Path) -> None:
-    facts = trial.read(target, "tone", planned_exposures=3_000, shares={"control": 0.5, "treatment": 0.5})
+    facts = reading.read(target, "tone", planned_exposures=3_000, shares={"control": 0.5, "treatment": 0.5})
     assert facts["decision"] == "ship"
     assert facts["rows"] == 4_000
     low, high = facts["anytime_ci"]
@@ -125,7 +126,7 @@ def test_a_live_experiment_is_read_and_its_known_effect_found(target: Path) -> N
 
 @pytest.mark.slow
 def test_the_ledger_holds_predicted_beside_measured_by_the_interval_that_decides(target: Path) -> None:
-    facts = trial.read(target, "tone")
+    facts = reading.read(target, "tone")
     (row,) = queries.ledger(target)
     assert (row["candidate"], row["experiment"], row["predicted_lift"]) == (STAGED, "tone", 0.8)
     assert row["measured_lift"] == facts["lift"]
@@ -138,11 +139,11 @@ def test_the_ledger_holds_predicted_beside_measured_by_the_interval_that_decides
 
 @pytest.mark.slow
 def test_the_history_grows_with_what_is_new_and_keeps_all_of_it(target: Path) -> None:
-    first = trial.read(target, "tone")
-    trial.read(target, "tone")
+    first = reading.read(target, "tone")
+    reading.read(target, "tone")
     assert len(experiments.readouts(target, "tone")) == 1
     store(target, *Product(2, name="tone").served("new", "control", NOON + timedelta(days=6), response_id="new"))
-    trial.read(target, "tone")
+    reading.read(target, "tone")
     exposures = [each.readout["exposures"] for each in experiments.readouts(target, "tone")]
     assert exposures == [first["exposures"], first["exposures"] + 1]
     assert len(queries.ledger(target)) == 1
@@ -150,9 +151,9 @@ def test_the_history_grows_with_what_is_new_and_keeps_all_of_it(target: Path) ->
 
 @pytest.mark.slow
 def test_a_reading_of_an_earlier_moment_changes_nothing_that_is_kept(target: Path) -> None:
-    trial.read(target, "tone")
+    reading.read(target, "tone")
     before = queries.ledger(target)
-    past = trial.read(target, "tone", as_of=NOON + timedelta(days=2))
+    past = reading.read(target, "tone", as_of=NOON + timedelta(days=2))
     assert past["rows"] < 4_000
     assert past["ledger"] is None
     assert queries.ledger(target) == before
@@ -161,8 +162,8 @@ def test_a_reading_of_an_earlier_moment_changes_nothing_that_is_kept(target: Pat
 
 @pytest.mark.slow
 def test_a_reading_that_counts_nobody_takes_no_measured_lift_from_the_ledger(target: Path) -> None:
-    measured = trial.read(target, "tone")
-    nobody = trial.read(target, "tone", maturity_hours=87_600)
+    measured = reading.read(target, "tone")
+    nobody = reading.read(target, "tone", maturity_hours=87_600)
     assert (nobody["rows"], nobody["lift"], nobody["ledger"]) == (0, None, None)
     assert queries.ledger(target)[0]["measured_lift"] == measured["lift"]
 
@@ -170,7 +171,7 @@ def test_a_reading_that_counts_nobody_takes_no_measured_lift_from_the_ledger(tar
 @pytest.mark.slow
 def test_users_of_both_arms_are_counted_left_out_and_told(target: Path) -> None:
     store(target, *Product(3, name="tone").served("u0", "treatment", response_id="crossed"))
-    facts = trial.read(target, "tone")
+    facts = reading.read(target, "tone")
     assert (facts["in_several_arms"], facts["rows"]) == (1, 3_996)
     assert any(sentence.startswith("1 user seen in more than one arm") for sentence in facts["told"])
 
@@ -178,17 +179,17 @@ def test_users_of_both_arms_are_counted_left_out_and_told(target: Path) -> None:
 @pytest.mark.slow
 def test_exposures_that_are_too_young_are_not_counted_yet_and_told(target: Path) -> None:
     moment = NOON + timedelta(minutes=5_000)
-    facts = trial.read(target, "tone", as_of=moment)
+    facts = reading.read(target, "tone", as_of=moment)
     assert facts["immature"] > 500
     assert facts["rows"] == 4_000 - facts["immature"]
     assert f"{facts['immature']:,} exposures younger than 24 h, not counted yet" in facts["told"]
-    assert trial.read(target, "tone", as_of=moment, maturity_hours=0)["rows"] == 4_000
+    assert reading.read(target, "tone", as_of=moment, maturity_hours=0)["rows"] == 4_000
 
 
 @pytest.mark.slow
 def test_an_arm_without_exposure_is_said_and_nothing_is_made_up(empty: Path) -> None:
     store(empty, *Product().served("ann", "control", loved=True))
-    facts = trial.read(empty, "tone")
+    facts = reading.read(empty, "tone")
     assert (facts["decision"], facts["lift"], facts["treatment"]) == ("continue", None, "treatment")
     assert facts["reasons"] == ["an arm has no exposure yet"]
     assert facts["ledger_words"] == "not written: the treatment was not served yet"
@@ -202,7 +203,7 @@ def test_an_experiment_without_a_love_has_no_effect_rather_than_none(empty: Path
     product = Product()
     store(empty, *(line for n in range(20) for line in product.served(f"u{n}", ("control", "treatment")[n % 2])))
     stage(empty)
-    facts = trial.read(empty, "tone")
+    facts = reading.read(empty, "tone")
     assert (facts["decision"], facts["lift"], facts["planned_from"]) == ("continue", None, "guess")
     assert "not known yet" in facts["summary"]
     assert "inf" not in " ".join(facts["reasons"])
@@ -225,32 +226,32 @@ def test_an_arm_that_lost_all_love_is_stopped_and_one_that_alone_is_loved_ships(
 
 @pytest.mark.slow
 def test_shares_are_taken_as_equal_unless_said_and_what_was_said_is_kept(target: Path) -> None:
-    assert "shares taken as equal: say --share control=0.9 if they were not" in trial.read(target, "tone")["told"]
-    void = trial.read(target, "tone", shares={"control": 0.9})
+    assert "shares taken as equal: say --share control=0.9 if they were not" in reading.read(target, "tone")["told"]
+    void = reading.read(target, "tone", shares={"control": 0.9})
     assert void["decision"] == "invalid"
     assert queries.ledger(target)[0]["measured_lift"] is None  # a void comparison measures nothing
-    assert trial.read(target, "tone")["shares"] == pytest.approx({"control": 0.9, "treatment": 0.1})
+    assert reading.read(target, "tone")["shares"] == pytest.approx({"control": 0.9, "treatment": 0.1})
 
 
 @pytest.mark.slow
 def test_a_plan_that_nobody_made_is_told_and_does_not_move_with_the_data(target: Path) -> None:
-    first = trial.read(target, "tone", as_of=NOON + timedelta(days=3))
+    first = reading.read(target, "tone", as_of=NOON + timedelta(days=3))
     assert any("would show +20% at the control's Love rate" in sentence for sentence in first["told"])
-    later = trial.read(target, "tone")
+    later = reading.read(target, "tone")
     assert later["rows"] > first["rows"]
     assert later["planned_exposures"] == first["planned_exposures"]
-    assert trial.read(target, "tone", planned_exposures=123)["planned_exposures"] == 123
-    assert trial.read(target, "tone")["planned_exposures"] == 123
+    assert reading.read(target, "tone", planned_exposures=123)["planned_exposures"] == 123
+    assert reading.read(target, "tone")["planned_exposures"] == 123
 
 
 @pytest.mark.slow
 def test_a_treatment_that_nobody_staged_has_no_row_in_the_ledger_and_the_reason_is_said(target: Path) -> None:
     store(target, *Product(4, name="other", policy="own").days(users=20))
-    facts = trial.read(target, "other")
+    facts = reading.read(target, "other")
     assert facts["ledger"] is None
     assert "no candidate 'own' was staged in this warehouse" in facts["ledger_words"]
     store(target, *Product(5, name="other").served("zoe", "treatment", response_id="mixed"))
-    mixed = trial.read(target, "other")
+    mixed = reading.read(target, "other")
     assert "served by 2 policies (love-0.3-aa, own)" in mixed["ledger_words"]
     assert queries.ledger(target) == []
 
@@ -272,7 +273,7 @@ def test_a_treatment_that_nobody_staged_has_no_row_in_the_ledger_and_the_reason_
 def test_what_does_not_fit_is_refused_with_the_way_out(target: Path, asked: dict[str, Any], said: str) -> None:
     store(target, *Product(6, name="tone").served("zoe", "third", response_id="third"))
     with pytest.raises(ValueError, match=r"experiment|--|planned") as refused:
-        trial.read(target, **({"name": "tone"} | asked))
+        reading.read(target, **({"name": "tone"} | asked))
     assert said in str(refused.value)
     assert experiments.readouts(target) == []
 
@@ -280,17 +281,17 @@ def test_what_does_not_fit_is_refused_with_the_way_out(target: Path, asked: dict
 @pytest.mark.slow
 def test_one_pair_of_three_arms_is_read_with_shares_in_proportion(target: Path) -> None:
     store(target, *Product(6, name="tone").served("zoe", "third", response_id="third"))
-    facts = trial.read(target, "tone", treatment="treatment", shares={"control": 0.25, "treatment": 0.25})
+    facts = reading.read(target, "tone", treatment="treatment", shares={"control": 0.25, "treatment": 0.25})
     assert (facts["shares"], facts["rows"]) == ({"control": 0.5, "treatment": 0.5}, 4_000)
 
 
 @pytest.mark.slow
 def test_a_second_look_says_only_what_is_new(target: Path) -> None:
-    before = trial.read(target, "tone")
-    again = trial.read(target, "tone")
-    assert trial_words.changes(before, again) == []
+    before = reading.read(target, "tone")
+    again = reading.read(target, "tone")
+    assert words.changes(before, again) == []
     store(target, *Product(3, name="tone").served("u0", "treatment", response_id="crossed"))
-    said = trial_words.changes(again, trial.read(target, "tone", shares={"control": 0.9}))
+    said = words.changes(again, reading.read(target, "tone", shares={"control": 0.9}))
     assert said[0].startswith("decision ship -> invalid: sample-ratio mismatch")
     assert said[-1].startswith("1 user seen in more than one arm")
 
@@ -376,7 +377,7 @@ def test_events_through_a_broker_are_read_as_files_are(filled: Path, tmp_path: P
     taken = sink.ingest(path, tansu, topics=names, until_caught_up=True, progress=False)
     assert taken.responses == 4_000
     moment = NOON + timedelta(days=30)
-    streamed, filed = (trial.read(each, "tone", as_of=moment) for each in (path, filled))
+    streamed, filed = (reading.read(each, "tone", as_of=moment) for each in (path, filled))
     assert streamed["arms"] == filed["arms"]
     assert streamed["anytime_ci"] == filed["anytime_ci"]
 
@@ -402,7 +403,7 @@ def test_two_experiments_of_one_seed_lie_in_one_warehouse_and_are_both_read(empt
     store(empty, *exposures_of("first"), *exposures_of("second"))
     counted = queries.counts(empty)
     assert (counted["responses"], counted["dead_letters"], counted["waiting"]) == (800, 0, 0)
-    first, second = (trial.read(empty, name) for name in ("first", "second"))
+    first, second = (reading.read(empty, name) for name in ("first", "second"))
     assert first["rows"] == second["rows"] > 300
     assert first["arms"] != second["arms"]  # other people and visits, since the name is another
 
@@ -484,11 +485,11 @@ def test_a_candidate_that_failed_a_gate_never_gets_ship_without_that(target: Pat
     """In the transcript, on the page, in the ledger, in Dagster's metadata."""
     failed = {"failed_gates": ["needless closings", "length"]}
     stage_candidate(target, StagedCandidate(STAGED, "weights", 0.8, 0.5, 1.2, "5e7", "product", 1, NOON, failed))
-    facts = trial.read(target, "tone", planned_exposures=3_000)
-    words = "(forced, failed: needless closings, length)"
-    assert facts["summary"].startswith(f"ship {words}: ")
-    assert facts["verdict"] == f"ship {words}"
-    assert f"decision     {facts['verdict']}" in list(trial_words.page(facts))
+    facts = reading.read(target, "tone", planned_exposures=3_000)
+    beside = "(forced, failed: needless closings, length)"
+    assert facts["summary"].startswith(f"ship {beside}: ")
+    assert facts["verdict"] == f"ship {beside}"
+    assert f"decision     {facts['verdict']}" in list(words.page(facts))
     assert facts["next"].startswith(f"do not serve {STAGED} to everybody on the test alone")
     (row,) = queries.ledger(target)
     assert row["failed"] == ["needless closings", "length"]

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from scipy.stats import chi2_contingency
 
-from experiments.assignment import Layout, assign, assignment_sql, bucket, overlaps
+from streams.assignment import Layout, assign, assignment_sql, bucket, overlaps
 
 HALF = {"control": 0.5, "treatment": 0.5}
 ODD_IDS = (

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from assets.trial_plan import Settled, pair, settle
+from assets.experiment.plans import Settled, pair, settle
 
 if TYPE_CHECKING:
     from experiments.ledger import Row
@@ -146,15 +146,15 @@ def _facts(
 
 def _words(facts: Facts, settled: Settled) -> Facts:
     """What people read of it; where the candidate failed a gate, no decision is told without that."""
-    from assets import trial_words
+    from assets.experiment import words
 
-    verdict = f"{facts['decision']}{trial_words.forced(facts['failed_gates'])}"
-    lift = trial_words.effect(facts["lift"], facts["anytime_ci"])
+    verdict = f"{facts['decision']}{words.forced(facts['failed_gates'])}"
+    lift = words.effect(facts["lift"], facts["anytime_ci"])
     return {
         "summary": f"{verdict}: {lift}, SRM p = {facts['srm_p']:.2f}",
         "verdict": verdict,
-        "told": [*settled.told, *trial_words.left_out(facts)],
-        "next": trial_words.next_step(facts),
+        "told": [*settled.told, *words.left_out(facts)],
+        "next": words.next_step(facts),
     }
 
 

@@ -1,0 +1,67 @@
+"""Kinds of option values that are pairs or lengths of time."""
+
+import re
+from typing import Any, Final
+
+import click
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST: Final = 365 * 86400
+
+
+class Every(click.ParamType):
+    """A length of time: 30s, 15m, 1h, 1d."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", str(value))
+        seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
+        if not 0 < seconds <= _LONGEST:
+            self.fail(f"{value!r} is no length of time: write 30s, 15m, 1h or 1d, at most 365d", param, ctx)
+        return seconds
+
+
+class _Pair(click.ParamType):
+    """NAME=NUMBER."""
+
+    def __init__(self, name: str, rule: str, most: float) -> None:
+        self.name, self._rule, self._most = name, rule, most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
+        """Name and number."""
+        if isinstance(value, tuple):
+            return value
+        name, _, text = str(value).rpartition("=")
+        try:
+            number = float(text)
+        except ValueError:
+            number = 0.0
+        if not name or not 0 < number < self._most:
+            self.fail(f"{value!r} {self._rule}", param, ctx)
+        return name, number
+
+
+class _Place(click.ParamType):
+    """ARM=FOLDER."""
+
+    name = "ARM=FOLDER"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Arm and place."""
+        if isinstance(value, tuple):
+            return value
+        arm, _, place = str(value).partition("=")
+        if not arm or not place:
+            self.fail(f"{value!r} names no arm and what it serves: write ARM=FOLDER, or ARM=POLICY", param, ctx)
+        return arm, place
+
+
+ARM_SHARE: Final = _Pair(
+    "ARM=SHARE", "is no share of an arm: write ARM=SHARE, a share in (0, 1): control=0.9", 1.0
+)
+METRIC_MARGIN: Final = _Pair(
+    "METRIC=MARGIN", "is no margin of a metric: write METRIC=RATIO, as in closings_per_exposure=1.25", 1_000.0
+)
+ARM_PLACE: Final = _Place()

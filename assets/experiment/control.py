@@ -1,0 +1,254 @@
+"""Plan, start, ramp, roll back and archive an experiment: every change is one row of the warehouse's audit trail.
+
+Nothing is served from here. A change says who is to be served what (`routes`); whoever serves follows it, and names
+the experiment and the arm in the events.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from assets.experiment.bundles import Bundle, bundle
+from assets.experiment.definition import Definition, definition, values
+
+if TYPE_CHECKING:
+    from warehouse.experiment_registry import Change
+
+    from streams.assignment import Layout
+    from warehouse.connection import Target
+
+RUNNING: Final = ("started", "ramped")
+"""Actions after which users are served."""
+_CLOSED: Final = ("stopped", "rolled_back", "archived")
+
+
+class Registered(NamedTuple):
+    """An experiment as its last change left it, with all changes, oldest first."""
+
+    name: str
+    action: str
+    definition: Definition
+    changes: "tuple[Change, ...]"
+
+    @property
+    def running(self) -> bool:
+        """Whether users are served by it."""
+        return self.action in RUNNING
+
+
+def registered(target: "Target", name: str) -> Registered:
+    """An experiment's state.
+
+    Raises:
+        ValueError: It was never planned here; says which were.
+    """
+    there = every(target)
+    found = next((each for each in there if each.name == name), None)
+    if found is None:
+        names = ", ".join(each.name for each in there) or "none yet"
+        raise ValueError(
+            f"experiment {name!r} was never planned in this warehouse (planned: {names}): loveloop experiment plan "
+            f"{name} begins it"
+        )
+    return found
+
+
+def every(target: "Target") -> list[Registered]:
+    """Every experiment that was planned, the one that was changed last at the end."""
+    from warehouse import experiment_registry
+
+    by_name: dict[str, list[Change]] = {}
+    for change in experiment_registry.changes(target):
+        by_name.setdefault(change.experiment, []).append(change)
+    found = [
+        Registered(name, history[-1].action, definition(history[-1].definition), tuple(history))
+        for name, history in by_name.items()
+    ]
+    return sorted(found, key=lambda each: each.changes[-1].changed_at)
+
+
+def layout(name: str, of: Definition) -> "Layout":
+    """Who is in an experiment, and in which arm."""
+    from streams.assignment import Layout
+
+    return Layout(
+        experiment=name,
+        salt=of.salt,
+        arms=of.arms,
+        coverage=of.coverage,
+        namespace=of.namespace,
+        start=of.start,
+        end=of.end,
+        holdout=of.holdout,
+    )
+
+
+def plan(target: "Target", name: str, wanted: Definition, *, by: str, why: str = "") -> Registered:
+    """Note an experiment before its first exposure; planned anew it replaces the plan, until it is started.
+
+    Raises:
+        ValueError: It was started already, its layout cannot be, or it would share users with another of its namespace.
+    """
+    before = next((each for each in every(target) if each.name == name), None)
+    if before is not None and before.action != "planned":
+        raise ValueError(
+            f"experiment {name!r} is {before.action} since {before.changes[-1].changed_at:%Y-%m-%d %H:%M}: what was "
+            "planned before the first exposure cannot be changed after it; plan another name"
+        )
+    _apart(target, name, wanted)
+    return _change(target, name, "planned", wanted, by, why, before)
+
+
+def _apart(target: "Target", name: str, wanted: Definition) -> None:
+    """Refuse a range of a namespace that a running experiment holds; a layout that cannot be is refused by itself."""
+    from streams.assignment import overlaps
+
+    mine = layout(name, wanted)
+    others = [layout(each.name, each.definition) for each in every(target) if each.running and each.name != name]
+    met = [pair for pair in overlaps([mine, *others]) if name in pair]
+    if met:
+        other = next(each for each in met[0] if each != name)
+        raise ValueError(
+            f"experiment {name!r} takes {wanted.start:g} to {wanted.end:g} of namespace {wanted.namespace!r}, which "
+            f"{other!r} holds in part: give it another range (--range), or archive {other!r} first"
+        )
+
+
+def start(
+    target: "Target", name: str, places: Mapping[str, str], *, by: str, why: str = "", coverage: float | None = None
+) -> Registered:
+    """Serve the first stage of the ramp.
+
+    Args:
+        target: The warehouse.
+        name: A planned experiment.
+        places: What each arm serves: a staged candidate's folder, or the name of a policy served from elsewhere.
+        by: Who starts it.
+        why: In their words.
+        coverage: Share of the users in the test; that of the ramp's first stage if left out.
+
+    Raises:
+        ValueError: It is not planned, an arm has nothing to serve, or as `plan`.
+    """
+    before = registered(target, name)
+    if before.action != "planned":
+        raise ValueError(f"experiment {name!r} is {before.action}, must be planned: it can be started once")
+    wanted = before.definition
+    missing, strangers = sorted(set(wanted.arms) - set(places)), sorted(set(places) - set(wanted.arms))
+    if missing or strangers:
+        raise ValueError(
+            f"--bundle names {', '.join(sorted(places)) or 'no arm'}, must name what each of "
+            f"{', '.join(wanted.arms)} serves: --bundle {(missing or [*wanted.arms])[0]}=FOLDER (or a policy's name)"
+        )
+    _apart(target, name, wanted)
+    served = {arm: bundle(places[arm]) for arm in wanted.arms}
+    share = covering(wanted, wanted.stages[0]) if coverage is None else coverage
+    changed = msgspec.structs.replace(wanted, coverage=share, bundles=served)
+    return _change(target, name, "started", changed, by, why, before)
+
+
+def covering(of: Definition, treated: float) -> float:
+    """The coverage at which a treatment is served to this share of the experiment's range of users, at most 1.
+
+    >>> covering(Definition(salt="s", arms={"control": 0.5, "warmer": 0.5}), 0.05)
+    0.1
+    """
+    return min(1.0, treated / (1 - of.arms[of.control]))
+
+
+def cover(target: "Target", name: str, coverage: float, *, by: str, why: str) -> Registered:
+    """Change the share of the users in the test; who was in it stays in it, in the same arm, while it grows.
+
+    Raises:
+        ValueError: It is not running, or the coverage is not in (0, 1].
+    """
+    before = _running(target, name)
+    if not 0 < coverage <= 1:
+        raise ValueError(f"coverage == {coverage:g}, must be in (0, 1]: loveloop experiment rollback {name} takes all out")
+    changed = msgspec.structs.replace(before.definition, coverage=coverage)
+    return _change(target, name, "ramped", changed, by, why, before)
+
+
+def stop(target: "Target", name: str, *, by: str, why: str) -> Registered:
+    """Serve everybody the control again, and let a reading decide on what there is."""
+    before = _running(target, name)
+    changed = msgspec.structs.replace(before.definition, coverage=0.0, ended=True)
+    return _change(target, name, "stopped", changed, by, why, before)
+
+
+def roll_back(target: "Target", name: str, *, by: str, why: str) -> Registered:
+    """Serve everybody what the control serves, byte for byte what it was when the experiment was started.
+
+    Raises:
+        ValueError: It never served anybody, or the control's bundle is not what it was.
+    """
+    before = registered(target, name)
+    if before.action == "planned":
+        raise ValueError(f"experiment {name!r} was only planned, nobody was served by it: nothing to roll back")
+    before.definition.bundles[before.definition.control].unchanged()
+    changed = msgspec.structs.replace(before.definition, coverage=0.0, ended=True)
+    return _change(target, name, "rolled_back", changed, by, why, before)
+
+
+def archive(target: "Target", name: str, *, by: str, why: str) -> Registered:
+    """Close an experiment for good: it is served to nobody, holds no range of its namespace, and stays readable."""
+    before = registered(target, name)
+    if before.action == "archived":
+        raise ValueError(f"experiment {name!r} is archived already")
+    changed = msgspec.structs.replace(before.definition, coverage=0.0, ended=before.action != "planned")
+    return _change(target, name, "archived", changed, by, why, before)
+
+
+def routes(target: "Target") -> dict[str, Any]:
+    """What a gateway needs to serve by: of every running experiment its layout and each arm's bundle, as JSON values.
+
+    Raises:
+        ValueError: A folder that an arm serves is not the one that was started.
+    """
+    running = [each for each in every(target) if each.running]
+    for each in running:
+        for served in each.definition.bundles.values():
+            served.unchanged()
+    return {
+        "made_at": datetime.now(UTC).isoformat(),
+        "experiments": [{"name": each.name, "revision": len(each.changes), **values(each.definition)} for each in running],
+    }
+
+
+def write_routes(target: "Target", file: Path) -> None:
+    """Write `routes` whole or not at all, so that a gateway never reads half of it."""
+    import json
+
+    from streams.whole_file import whole
+
+    with whole(file) as part:
+        part.write_text(json.dumps(routes(target), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def bundles(of: Definition) -> Sequence[tuple[str, Bundle]]:
+    """What each arm serves, in the order of the arms."""
+    return [(arm, of.bundles[arm]) for arm in of.arms if arm in of.bundles]
+
+
+def _running(target: "Target", name: str) -> Registered:
+    found = registered(target, name)
+    if found.running:
+        return found
+    how = "loveloop experiment start serves it" if found.action == "planned" else "plan another name to test again"
+    raise ValueError(f"experiment {name!r} is {found.action}, must be running: {how}")
+
+
+def _change(
+    target: "Target", name: str, action: str, wanted: Definition, by: str, why: str, before: Registered | None
+) -> Registered:
+    from warehouse.experiment_registry import Change
+
+    from warehouse import experiment_registry
+
+    seen = before.changes if before else ()
+    change = Change(name, datetime.now(UTC), by, action, why, values(wanted))
+    experiment_registry.append(target, change, expected=len(seen))
+    return Registered(name, action, wanted, (*seen, change))

@@ -1,0 +1,68 @@
+"""The users of an A/B test as arrays: what every estimate reads."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from stats.estimate import Floats
+
+NEVER: Final = np.iinfo(np.int64).max
+"""The moment of what did not happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Users of two arms, in any order.
+
+    Attributes:
+        arm: 0 for the control, 1 for the treatment, shape [users].
+        columns: Numbers of each user, by name, each of shape [users].
+        first_love: When each first loved, in microseconds, `NEVER` where they did not, shape [users]; None where the
+            table does not tell.
+    """
+
+    arm: NDArray[np.int8]
+    columns: Mapping[str, Floats]
+    first_love: NDArray[np.int64] | None
+
+    def lovers(self) -> NDArray[np.int8] | None:
+        """The arms of those who love, in the order of their first love; None where that is not known."""
+        if self.first_love is None:
+            return None
+        loving = np.flatnonzero(self.first_love != NEVER)
+        # equal moments keep the order of the table: a stable sort makes one warehouse give one walk
+        return self.arm[loving[np.argsort(self.first_love[loving], kind="stable")]]
+
+
+def cohort(table: pa.Table, arms: Sequence[str]) -> Cohort:
+    """The arrays of a table of checked users.
+
+    Args:
+        table: user_id, arm, and columns of numbers; `first_love`, where it is there, timestamps or null.
+        arms: The control, then the treatment; rows of other arms must not be there.
+    """
+    arm = pc.equal(table["arm"], arms[1]).to_numpy().astype(np.int8)
+    numbers = {
+        name: np.asarray(table[name].to_numpy(), dtype=np.float64)
+        for name in table.column_names
+        if _is_number(table.schema.field(name).type)
+    }
+    return Cohort(arm, numbers, _moments(table, "first_love"))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+
+
+def _moments(table: pa.Table, name: str) -> NDArray[np.int64] | None:
+    if name not in table.column_names:
+        return None
+    column = table[name]
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64())
+    return np.asarray(pc.fill_null(column.cast(pa.int64()), int(NEVER)).to_numpy(), dtype=np.int64)
