@@ -47,7 +47,7 @@ def said(case: dict[str, Arm]) -> dict[str, object]:
         "degrees_of_freedom": once.dof,
         "once": list(map(float, once.confidence_interval)),
         "always": list(map(float, always.confidence_interval)),
-        "mean_error": float(TwoSidedTTest(*means, FrequentistConfig(difference_type="absolute")).variance**0.5),
+        "mean_error": float(TwoSidedTTest(*means, FrequentistConfig(difference_type="absolute")).variance ** 0.5),
         "adjusted_error": float(cuped.variance**0.5),
     }
 

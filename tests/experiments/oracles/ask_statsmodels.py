@@ -45,7 +45,12 @@ def said(case: dict[str, Arm]) -> dict[str, object]:
         (int(sum(arm["loves"])), int(sum(arm["exposures"]))) for arm in arms
     ]
     exact = poisson_test(treated_loves, treated_exposures, loves, exposures, method="exact-cond")
-    return {"exact": float(exact.pvalue), "clustered": clustered(arms), "ratio": interacted(arms, "exposures"), "mean": interacted(arms, None)}
+    return {
+        "exact": float(exact.pvalue),
+        "clustered": clustered(arms),
+        "ratio": interacted(arms, "exposures"),
+        "mean": interacted(arms, None),
+    }
 
 
 asked = json.load(sys.stdin)
