@@ -8,14 +8,14 @@ import math
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from experiments.lovers import first_lovers, one_look_lovers, planned_lovers
+from experiments.shrinkage import shrunk
+from experiments.walk import stopping_law
 
 from ab_tests_parts import ours, pool, rivals
 from ab_tests_parts.false_alarms import share
 from ab_tests_parts.worlds import WORLDS, Course, Walk, walk
 from experiments.boundaries import LATEST, planned_information
-from experiments.lovers import first_lovers, one_look_lovers, planned_lovers
-from experiments.shrinkage import shrunk
-from experiments.walk import stopping_law
 from stats.intervals import normal_quantile
 
 RATE: Final = 0.001
@@ -115,7 +115,7 @@ def _lovers_said(seen: Walk, look: int, task: Task) -> tuple[float, float, bool]
     return plain, shrunk(plain, error, planned_lift=task.plan.lift), said.ci.low <= task.true <= said.ci.high
 
 
-def measured(runs: int, *, heavy_runs: int, small_lift_runs: int) -> dict[str, Any]:
+def measured(runs: int, heavy_runs: int, small_lift_runs: int) -> dict[str, Any]:
     """The keys `stop_ratio_28`, `stop_ratio_10` and `heavy_stop` with what is behind them; coverage and bias.
 
     Args:

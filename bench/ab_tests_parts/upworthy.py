@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from experiments.shrinkage import shrunk
 from offline_online_parts import headlines
 from scipy.stats import norm
 from tqdm import tqdm
@@ -16,12 +17,13 @@ from tqdm import tqdm
 from ab_tests_parts import ours
 from ab_tests_parts.false_alarms import share
 from experiments.effect import ArmSums, Effect, relative
-from experiments.shrinkage import shrunk
 
 FILE: Final = "upworthy/arms_before_201447.parquet"
 LATER: Final = 0.2
 """Share of the tests, the latest, that is read; the rate that plans are made with is that of the others."""
 LOOKS: Final = 10
+PLANNED: Final = 0.2
+"""The lift that a test of headlines hopes for."""
 
 
 class Halves(NamedTuple):
@@ -105,7 +107,7 @@ def _agreement(halves: list[Halves]) -> dict[str, Any]:
 
 
 def _shrunk(each: Halves) -> float:
-    return shrunk(each.first, each.errors[0])
+    return shrunk(each.first, each.errors[0], planned_lift=PLANNED)
 
 
 def _mean(values: Any) -> float | None:
