@@ -7,6 +7,7 @@ from assets.run import Run
 
 if TYPE_CHECKING:
     from assets.report import schema
+    from assets.report.experiment_schema import ReportExperiment
     from assets.report.history_schema import CycleRow
 
 

@@ -124,17 +124,26 @@ def worst_case(users: UserCounts, k: int, *, how: Literal["removed", "granted"] 
         ValueError: Arrays that differ in length, an arm that is neither 0 nor 1, a count that is negative or no number,
             or a negative `k`.
     """
-    x, y, arm = _checked(users)
-    chosen = _most_telling(x, y, np.flatnonzero(arm == 1), _whole(k))
+    stay = honest(users, k)
     if how == "granted":
         moved = np.array(users.arm)
-        moved[chosen] = 0
+        moved[~stay] = 0
         return UserCounts(users.loves, users.exposures, moved)
     if how != "removed":
         raise ValueError(f"how == {how!r}, must be 'removed' or 'granted'")
-    stay = np.ones(len(arm), dtype=bool)
-    stay[chosen] = False
     return UserCounts(*(np.asarray(each)[stay] for each in users))
+
+
+def honest(users: UserCounts, k: int) -> NDArray[np.bool_]:
+    """Who is left in `worst_case` where attackers are removed, shape [users].
+
+    Raises:
+        ValueError: As `worst_case`.
+    """
+    x, y, arm = _checked(users)
+    stay = np.ones(len(arm), dtype=bool)
+    stay[_most_telling(x, y, np.flatnonzero(arm == 1), _whole(k))] = False
+    return stay
 
 
 def worst_walk(arms: NDArray[np.int8], k: int) -> NDArray[np.int8]:

@@ -30,6 +30,11 @@ class Cohort:
     columns: Mapping[str, Floats]
     first_love: NDArray[np.int64] | None
 
+    def only(self, some: NDArray[np.bool_]) -> "Cohort":
+        """Some of the users, those where it is true."""
+        numbers = {name: column[some] for name, column in self.columns.items()}
+        return Cohort(self.arm[some], numbers, None if self.first_love is None else self.first_love[some])
+
     def lovers(self) -> NDArray[np.int8] | None:
         """The arms of those who love, in the order of their first love; None where that is not known."""
         if self.first_love is None:

@@ -92,15 +92,19 @@ def _patience(
         *(_disagreeing(plan, beside) if evidence.shown == "more" else ()),
         *(each.words for each in held if each.state != "held"),
     )
-    hopeless = [each.words for each in held if each.state == "hopeless"]
+    # loves per user are there to see through the exposures: where the lift itself is open, they say nothing more
+    chosen = {each.title or each.name for each in plan.guardrails}
+    hopeless = [each.words for each in held if each.state == "hopeless" and each.name in chosen]
     if evidence.ci.high <= plan.least_lift:
         return Decision("stop", (f"the least lift worth shipping, {plan.least_lift:+.1%}, is out of reach", *standing))
     if hopeless:
         return Decision("stop", (*hopeless, *(each for each in standing if each not in hopeless)))
     if ended:
-        return Decision("stop", (f"the test has ended without a case for shipping, {_spent(evidence, plan)}", *standing))
+        why = f"the test has ended without a case for shipping, {_spent(evidence, plan)}"
+        return Decision("stop", (why, *standing))
     if evidence.information >= 1:
-        return Decision("stop", (f"the plan is spent without a case for shipping, {_spent(evidence, plan)}", *standing))
+        why = f"the plan is spent without a case for shipping, {_spent(evidence, plan)}"
+        return Decision("stop", (why, *standing))
     return Decision("continue", (_spent(evidence, plan), *standing))
 
 

@@ -1,19 +1,22 @@
 """The test that decides: first lovers, the clustered ratio, or the ratio adjusted by history; read at any look."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from experiments import adjust, boundaries, effect, lovers
+from experiments import adjust, attacked, boundaries, covariates
 from experiments.cohort import Cohort
-from experiments.metrics import STANDARD, values
+from experiments.effect import MIN_LOVERS, ArmSums, Effect, relative, sums
+from experiments.lovers import first_lovers
 from experiments.plan import Plan
+from stats.estimate import Floats
 from stats.intervals import Interval
 
 Shown = Literal["more", "fewer"]
-TITLES = {
+TITLES: Final = {
     "lovers": "users who love",
     "ratio": "loves per exposure",
     "adjusted": "loves per exposure, adjusted by history",
@@ -47,24 +50,35 @@ class Evidence:
     words: str
 
 
-def weigh(users: Cohort, plan: Plan) -> Evidence:
+def weigh(users: Cohort, plan: Plan, missed: int = 0) -> Evidence:
     """Read the plan's deciding test.
 
     Args:
         users: Both arms, with loves and exposures; `first_love` for the walk of lovers, past_loves and past_exposures
             for the adjusted ratio.
         plan: What was settled beforehand.
+        missed: Attackers among the treatment's users: those who speak most for it are taken for them.
 
     Raises:
         ValueError: The table lacks what the plan's test reads.
     """
     exposures = users.columns["exposures"]
     if not all((exposures[users.arm == arm] > 0).any() for arm in (0, 1)):
-        return Evidence(plan.decides, None, None, Interval(-1.0, math.inf), 1.0, None, None, None, "nothing is known yet")
-    return {"lovers": _lovers, "ratio": _ratio, "adjusted": _adjusted}[plan.decides](users, plan)
+        words = "nothing is known yet"
+        return Evidence(plan.decides, None, None, Interval(-1.0, math.inf), 1.0, None, None, None, words)
+    if plan.decides == "lovers":
+        return _lovers(users, plan, missed)
+    kept = users if not missed else users.only(_honest(users, plan, missed))
+    return _adjusted(kept, plan) if plan.decides == "adjusted" else _ratio(kept, plan)
 
 
-def _lovers(users: Cohort, plan: Plan) -> Evidence:
+def _honest(users: Cohort, plan: Plan, missed: int) -> NDArray[np.bool_]:
+    """Who is left when the users who speak most for the treatment are taken for attackers."""
+    counts = attacked.UserCounts(_capped(users, plan), users.columns["exposures"], users.arm)
+    return attacked.honest(counts, missed)
+
+
+def _lovers(users: Cohort, plan: Plan, missed: int) -> Evidence:
     order = users.lovers()
     if order is None:
         raise ValueError(
@@ -72,45 +86,53 @@ def _lovers(users: Cohort, plan: Plan) -> Evidence:
             "first love, or plan with decides='ratio'"
         )
     share = plan.shares[plan.treatment]
-    found = lovers.first_lovers(order, treatment_share=share, planned=plan.lovers, alpha=plan.alpha)
-    log_ratio, error = _of_lovers(found.control, found.treatment, share)
-    return _evidence(plan, found.crossed, found.lift, found.ci, found.p, found.information, log_ratio, error, found.counts)
-
-
-def _of_lovers(control: int, treatment: int, share: float) -> tuple[float | None, float | None]:
-    """The log of the lovers' odds over the shares' odds, and its error by the delta method."""
-    if not control or not treatment:
-        return None, None
-    return math.log(treatment / control * (1 - share) / share), math.sqrt(1 / control + 1 / treatment)
+    walk = attacked.worst_walk(order, missed)
+    found = first_lovers(walk, treatment_share=share, planned=plan.lovers, alpha=plan.alpha)
+    log_ratio = error = None
+    if found.control and found.treatment:
+        log_ratio = math.log(found.treatment / found.control * (1 - share) / share)
+        error = math.sqrt(1 / found.control + 1 / found.treatment)
+    lift = found.lift if found.lift is not None and math.isfinite(found.lift) else None
+    counts = f"{found.treatment:,} against {found.control:,}"
+    evidence = Evidence("lovers", found.crossed, lift, found.ci, found.p, found.information, log_ratio, error, counts)
+    return _worded(evidence)
 
 
 def _ratio(users: Cohort, plan: Plan) -> Evidence:
     found = ratio_effect(users, plan)
+    log_ratio = error = None
+    if found.lift is not None and found.lift > -1 and math.isfinite(found.standard_error):
+        log_ratio, error = math.log1p(found.lift), found.standard_error
     counts = " against ".join(f"{count:,}" for count in reversed(found.lovers))
-    shown: Shown | None = None
-    if found.anytime_ci.above(0.0) and found.p < plan.alpha:
-        shown = "more"
-    elif found.anytime_ci.below(0.0):
-        shown = "fewer"
-    return _evidence(
-        plan, shown, found.lift, found.anytime_ci, found.p, found.information, found.log_ratio, found.error,
+    evidence = Evidence(
+        "ratio", _side(found.anytime_ci), found.lift, found.anytime_ci, found.p, found.information, log_ratio, error,
         f"{counts} users who love",
     )  # fmt: skip
+    return _worded(evidence)
 
 
-def ratio_effect(users: Cohort, plan: Plan) -> effect.Effect:
+def _side(ci: Interval) -> Shown | None:
+    if ci.above(0.0):
+        return "more"
+    return "fewer" if ci.below(0.0) else None
+
+
+def ratio_effect(users: Cohort, plan: Plan) -> Effect:
     """Loves per exposure, each user's loves capped as planned."""
     control, treatment = ratio_sums(users, plan)
-    return effect.relative(control, treatment, planned_information=plan.information, alpha=plan.alpha)
+    return relative(control, treatment, planned_information=plan.information, alpha=plan.alpha)
 
 
-def ratio_sums(users: Cohort, plan: Plan) -> tuple[effect.ArmSums, effect.ArmSums]:
+def ratio_sums(users: Cohort, plan: Plan) -> tuple[ArmSums, ArmSums]:
     """The control's and the treatment's sums of capped loves and exposures."""
-    loves = users.columns["loves"] if plan.cap is None else np.minimum(users.columns["loves"], plan.cap)
-    control, treatment = (
-        effect.sums(loves[users.arm == arm], users.columns["exposures"][users.arm == arm]) for arm in (0, 1)
-    )
+    loves, exposures = _capped(users, plan), users.columns["exposures"]
+    control, treatment = (sums(loves[users.arm == arm], exposures[users.arm == arm]) for arm in (0, 1))
     return control, treatment
+
+
+def _capped(users: Cohort, plan: Plan) -> Floats:
+    loves = users.columns["loves"]
+    return loves if plan.cap is None else np.minimum(loves, plan.cap)
 
 
 def _adjusted(users: Cohort, plan: Plan) -> Evidence:
@@ -120,31 +142,27 @@ def _adjusted(users: Cohort, plan: Plan) -> Evidence:
             f"the plan decides by the ratio adjusted by history, and the table has no {' and no '.join(missing)}: read "
             "it with history, or plan with decides='ratio'"
         )
-    x, y = values(STANDARD["loves_per_exposure"], users.columns)
-    loves = x if plan.cap is None else np.minimum(x, plan.cap)
-    history = adjust.history_covariates(users.columns["past_loves"], users.columns["past_exposures"])
-    found = adjust.adjusted(loves, y, users.arm, history)
+    loves = _capped(users, plan)
     least = [int((loves[users.arm == arm] > 0).sum()) for arm in (0, 1)]
-    counts = f"{least[1]:,} against {least[0]:,} users who love, variance left {found.variance_left:.0%}"
-    if not math.isfinite(found.log_ratio) or not found.standard_error > 0 or min(least) < effect.MIN_LOVERS:
+    if min(least) < MIN_LOVERS:
         # too few for the normal law that the adjustment needs: the plain ratio has exact bounds there
         return _ratio(users, plan)
+    history = covariates.history_covariates(users.columns["past_loves"], users.columns["past_exposures"])
+    found = adjust.adjusted(loves, users.columns["exposures"], users.arm, history)
     z, information = found.log_ratio / found.standard_error, 1 / found.standard_error**2 / plan.information
     half = boundaries.spent_width(information, plan.alpha) * found.standard_error
     ci = Interval(math.expm1(found.log_ratio - half), math.expm1(min(found.log_ratio + half, 700.0)))
-    shown: Shown | None = "more" if ci.above(0.0) else "fewer" if ci.below(0.0) else None
-    return _evidence(
-        plan, shown, math.expm1(found.log_ratio), ci, boundaries.spent_p(z, information), information, found.log_ratio,
+    counts = f"{least[1]:,} against {least[0]:,} users who love, {found.variance_left:.0%} of the variance left"
+    evidence = Evidence(
+        "adjusted", _side(ci), found.lift, ci, boundaries.spent_p(z, information), information, found.log_ratio,
         found.standard_error, counts,
     )  # fmt: skip
+    return _worded(evidence)
 
 
-def _evidence(
-    plan: Plan, shown: Shown | None, lift: float | None, ci: Interval, p: float, information: float,
-    log_ratio: float | None, error: float | None, counts: str,
-) -> Evidence:  # fmt: skip
-    words = f"{TITLES[plan.decides]} {span(lift, ci)} ({counts}; p = {p:.2g} at any look)"
-    return Evidence(plan.decides, shown, lift, ci, p, information, log_ratio, error, words)
+def _worded(found: Evidence) -> Evidence:
+    words = f"{TITLES[found.decides]} {span(found.lift, found.ci)} ({found.words}; p = {found.p:.2g} at any look)"
+    return replace(found, words=words)
 
 
 def span(lift: float | None, ci: Interval) -> str:

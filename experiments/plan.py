@@ -66,6 +66,17 @@ class Plan:
         return others[0]
 
     @property
+    def must_hold(self) -> tuple[Metric, ...]:
+        """The guardrails; and loves per assigned user where the test that decides counts exposures.
+
+        Exposures come after the treatment: one that drives away those who love seldom raises loves per exposure, and
+        nobody loves more.
+        """
+        ours = () if self.decides == "lovers" else (STANDARD["loves_per_user"],)
+        named = {each.name for each in self.guardrails}
+        return (*self.guardrails, *(each for each in ours if each.name not in named))
+
+    @property
     def alpha(self) -> float:
         """The chance of a false alarm over all looks."""
         return 1 - self.confidence
@@ -74,7 +85,7 @@ class Plan:
     def lovers(self) -> int:
         """Users with a love, in both arms together, at which the walk of first lovers ends."""
         share = self.shares[self.treatment] / sum(self.shares.values())
-        return lovers.planned_lovers(self.lift, treatment_share=share, power=self.power, alpha=self.alpha)
+        return int(lovers.planned_lovers(self.lift, treatment_share=share, power=self.power, alpha=self.alpha))
 
     @property
     def information(self) -> float:

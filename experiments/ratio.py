@@ -11,11 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 from scipy.stats import beta
 
-from experiments.effect import ArmSums, design_effect, relative
-from experiments.sequential import half_width
+from experiments.effect import ArmSums, relative
 from stats import limits
 from stats.digits import beside
 from stats.intervals import CONFIDENCE, Interval
@@ -150,29 +148,24 @@ def paired(
     return of_counts(int(x.sum()), count, int(y.sum()), count, design=design)
 
 
-def at_any_look(control: ArmSums, treatment: ArmSums, *, information: float, confidence: float = CONFIDENCE) -> Ratio:
+def at_any_look(
+    control: ArmSums, treatment: ArmSums, *, planned_information: float, alpha: float = 1 - CONFIDENCE
+) -> Ratio:
     """The treatment's rate over the control's in an A/B test, with an interval for any number of looks.
 
-    On each side the wider of two: the confidence sequence clustered by user (`effect.relative`), where both arms have
-    events, and the exact interval at the level that corresponds to the sequence's half width.
+    It is that of `effect.relative`: clustered by user, and exact while few users of an arm have an event.
 
     Args:
-        control: Its sums by user.
+        control: Its sums by user, of counts.
         treatment: The same.
-        information: Exposures so far over exposures planned.
-        confidence: Of the interval.
+        planned_information: `1 / se^2` of the log ratio at the end of the plan.
+        alpha: Chance that the interval misses the truth at any look.
     """
-    # Early in a plan the level lies nearer to 1 than a float can: the interval is then as good as boundless.
-    level = min(2 * float(ndtr(half_width(information, confidence))) - 1, math.nextafter(1, 0))
-    design = max(1.0, *(design_effect(arm) for arm in (control, treatment)))
-    # a response that closes twice over would be one event too many: counts are per user, capped by the exposures
-    events, base = (min(arm.events, arm.exposures) for arm in (treatment, control))
-    exact = of_counts(events, treatment.exposures, base, control.exposures, design=design, confidence=level)
-    if not control.events or not treatment.events:
-        return exact
-    always = relative(control, treatment, information=information, confidence=confidence).anytime_ci
-    ci = Interval(min(exact.ci.low, always.low + 1), max(exact.ci.high, always.high + 1))
-    return exact._replace(ci=ci)
+    found = relative(control, treatment, planned_information=planned_information, alpha=alpha)
+    ci = Interval(found.anytime_ci.low + 1, found.anytime_ci.high + 1)
+    value = None if found.lift is None else found.lift + 1
+    counts = (int(each) for arm in (treatment, control) for each in (arm.events, arm.exposures))
+    return Ratio(value, ci, *counts)
 
 
 def _design(x: NDArray[Any], y: NDArray[Any]) -> float:

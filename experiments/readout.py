@@ -7,14 +7,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from experiments import attacked, guardrails, secondary, srm
+from experiments import guardrails, srm
 from experiments.cohort import Cohort, cohort
 from experiments.decision import decide
-from experiments.effect import ArmSums, Effect, sums
+from experiments.effect import ArmSums, Effect, expected_information, sums
 from experiments.evidence import Evidence, ratio_effect, weigh
 from experiments.guardrails import GuardrailState
 from experiments.metrics import Metric, values
 from experiments.plan import Plan, Word
+from experiments.secondary import Secondary, secondary
 from experiments.srm import Srm
 from experiments.users import checked, told
 from stats.intervals import Interval, wilson
@@ -76,7 +77,7 @@ class Readout:
     srm: Srm
     guardrails: tuple[GuardrailState, ...]
     watched: tuple[GuardrailState, ...]
-    secondary: tuple[secondary.Secondary, ...]
+    secondary: tuple[Secondary, ...]
     raw: Effect | None
     missed: int | None
     in_several_arms: int
@@ -138,15 +139,16 @@ def read(
     """
     plan, names = plan.checked(), (plan.control, plan.treatment)
     tables = [users] if raw is None else [users, raw]
-    wanted = [each.column for each in (*plan.guardrails, *metrics) if each.column not in ("exposures", "loves")]
+    wanted = [each.column for each in (*plan.must_hold, *metrics) if each.column not in ("exposures", "loves")]
     seen = checked(tables, names, [wanted, []][: len(tables)], unique=unique)
     counted, everybody = cohort(seen.tables[0], names), cohort(seen.tables[1], names) if raw is not None else None
     balance = _balance([counted, *([everybody] if everybody else [])], plan, arrivals)
     main = weigh(counted, plan)
     others = {} if everybody is None else {RAW: weigh(everybody, plan)}
     if missed is not None:
-        others[WORST] = weigh(attacked.worst(counted, missed), plan)
-    held, watched = (_guarded(counted, each, plan, main) for each in (plan.guardrails, plan.watched))
+        others[WORST] = weigh(counted, plan, missed)
+    loose = [each for each in plan.watched if each not in plan.must_hold]
+    held, watched = (_guarded(counted, each, plan, main) for each in (plan.must_hold, loose))
     word, reasons = decide(balance, main, plan, beside=others, held=held, watched=watched, ended=ended)
     arms = tuple(_arm(name, counted, place, plan) for place, name in enumerate(names))
     words = (told(seen.in_several_arms, seen.share),) if seen.in_several_arms else ()
@@ -160,7 +162,7 @@ def read(
         srm=balance,
         guardrails=held,
         watched=watched,
-        secondary=secondary.secondary(counted, plan, metrics),
+        secondary=secondary(counted, plan, metrics),
         raw=None if everybody is None else ratio_effect(everybody, plan),
         missed=missed,
         in_several_arms=seen.in_several_arms,
@@ -181,23 +183,27 @@ def _balance(cohorts: Sequence[Cohort], plan: Plan, arrivals: NDArray[np.int64] 
     return min(checks, key=lambda each: each.sequential_p)
 
 
-def _guarded(
-    users: Cohort, metrics: Sequence[Metric], plan: Plan, main: Evidence
-) -> tuple[GuardrailState, ...]:
+def _guarded(users: Cohort, metrics: Sequence[Metric], plan: Plan, main: Evidence) -> tuple[GuardrailState, ...]:
     """How each guardrail stands; of the watched, those that the table has columns for."""
     there = [each for each in metrics if each.column in users.columns and (each.per or each.column) in users.columns]
     return tuple(_guard(users, each, plan, main, len(there)) for each in there)
 
 
-def _guard(users: Cohort, metric: Metric, plan: Plan, main: Evidence, number: int) -> GuardrailState:
+def _guard(users: Cohort, metric: Metric, plan: Plan, main: Evidence, among: int) -> GuardrailState:
+    """The guardrail's own evidence at the end of the plan is what it has now over the share of the plan that is in."""
     control, treatment = _sums(users, metric)
+    share = max(main.information or 0.0, 0.01)
+    most = max(control.exposures, treatment.exposures, 1) / share
+    assert metric.margin is not None
     return guardrails.guard(
         control,
         treatment,
-        metric=metric,
-        information=main.information or 0.0,
+        margin=metric.margin,
+        better=metric.better,
+        planned_information=expected_information(control, treatment, most),
         alpha=plan.alpha,
-        number=number,
+        among=among,
+        name=metric.title or metric.name,
     )
 
 

@@ -1,4 +1,4 @@
-"""Every other metric of an A/B test: shown beside the one that decides, with the many looks at many metrics paid for."""
+"""Every other metric of an A/B test, shown beside the one that decides; that there are many is paid for."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -112,7 +112,8 @@ def _refuse_no_numbers(table: pa.Table, column: str) -> None:
     """Refuse what is no finite number of 0 or more."""
     numbers = _numbers(table, column, "numbers")
     wrong = np.flatnonzero(~((numbers >= 0) & (numbers < np.inf)))
-    _refuse(table, column, wrong, "must be a number of 0 or more: shift what can be negative, leave out what is not known")
+    rule = "must be a number of 0 or more: shift what can be negative, leave out what is not known"
+    _refuse(table, column, wrong, rule)
 
 
 def _numbers(table: pa.Table, column: str, what: str) -> NDArray[np.float64]:

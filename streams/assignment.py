@@ -99,8 +99,8 @@ class _Passage(NamedTuple):
 class Layout:
     """Who is in an experiment, and in which arm.
 
-    A user is asked four questions, each by a hash of its own, so that no answer tells anything about another: is she
-    in the holdout, in the experiment's range of its namespace, covered, and in which arm? Ramp with
+    A user is asked four questions, each by a hash of its own, so that no answer tells of another: are they in
+    the holdout, in the range of the namespace, covered, and in which arm? Ramp with
     `dataclasses.replace(layout, coverage=0.5)`: a wider coverage or range only adds users, and moves none between arms.
 
     >>> layout = Layout("warmer", "2026", {"control": 0.5, "treatment": 0.5}, coverage=0.2, holdout=0.05)

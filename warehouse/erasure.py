@@ -16,6 +16,7 @@ from streams.outgoing import encode_checked
 from streams.topics import TOPICS
 from warehouse import connection
 from warehouse.adversary import online
+from warehouse.ingest import rollup
 from warehouse.ingest.columns import COORDINATES
 from warehouse.ingest.commit import store
 from warehouse.ingest.decoding import decode_batch
@@ -140,6 +141,7 @@ def forget_pending(target: Target) -> dict[str, int]:
         removed = forget(writer, requests)
         with changed(writer, {}, removed) as change:
             online.flag(writer, change)
+        rollup.update(writer, {}, removed.rows)
         count_erased(writer, removed)
     return removed.counts()
 

@@ -59,6 +59,15 @@ def served_by(target: Target, policy: str) -> int:
     return int(found[0]) if found else 0
 
 
+def served_since(target: Target, experiment: str, moment: datetime) -> int:
+    """Responses that an experiment has served since a moment, of all arms."""
+    with connection.open(target).read() as reader:
+        found = reader.execute(
+            "SELECT count(*) FROM served WHERE experiment = ? AND served_at >= ?", [experiment, moment]
+        ).fetchone()
+    return int(found[0]) if found else 0
+
+
 def days(target: Target) -> list[dict[str, Any]]:
     """What happened on each UTC day: `day`, `responses`, `users`, `reactions`, `loves` (added, as they were told)."""
     with connection.open(target).read() as reader:

@@ -1,4 +1,4 @@
-"""Commands that change an experiment: plan, start, ramp, rollback, archive; and status, which tells what was changed."""
+"""Commands that change an experiment: plan, start, ramp, rollback, archive; and status, which tells of it."""
 
 import getpass
 from collections.abc import Callable
@@ -12,7 +12,12 @@ from assets.cli.parameters import ARM_PLACE, ARM_SHARE, METRIC_MARGIN
 
 _name = click.argument("name")
 _by = click.option(
-    "--by", envvar="LOVELOOP_USER", default=getpass.getuser, show_default="you", show_envvar=True, help="Who changes it."
+    "--by",
+    envvar="LOVELOOP_USER",
+    default=getpass.getuser,
+    show_default="you",
+    show_envvar=True,
+    help="Who changes it.",
 )
 _routes = click.option(
     "--routes",
@@ -39,8 +44,8 @@ def _why(*, required: bool = False) -> Callable[[Any], Any]:
 @click.option("--share", "shares", type=ARM_SHARE, multiple=True,
               help="An arm's share of the users in the test; equal halves if left out.")  # fmt: skip
 @click.option("--control", default="control", show_default=True, help="The arm to compare with.")
-@click.option("--decides", type=click.Choice(["auto", "lovers", "ratio", "adjusted"]), default="auto", show_default=True,
-              help="The test that decides; auto takes what your history says is fastest.")  # fmt: skip
+@click.option("--decides", type=click.Choice(["auto", "lovers", "ratio", "adjusted"]), default="auto",
+              show_default=True, help="The test that decides; auto: the fastest by your history.")  # fmt: skip
 @click.option("--cap", type=options.Whole(1), help="Most loves of one user that count; of your history if left out.")
 @click.option("--guardrail", "guardrails", type=METRIC_MARGIN, multiple=True,
               help="What must be shown to hold; closings_per_exposure=1.25 if left out.")  # fmt: skip
@@ -81,7 +86,7 @@ def plan(name: str, warehouse: options.Target, *, as_json: bool, **asked: Any) -
 @_name
 @options.warehouse
 @click.option("--bundle", "bundles", type=ARM_PLACE, multiple=True, required=True,
-              help="What an arm serves: a staged candidate's folder, or the name of a policy served from elsewhere.")  # fmt: skip
+              help="What an arm serves: a staged candidate's folder, or a policy's name.")  # fmt: skip
 @click.option("--coverage", type=options.Number(0, 1, min_open=True),
               help="Share of the users in the test; that of the ramp's first stage if left out.")  # fmt: skip
 @_by
@@ -127,7 +132,7 @@ def status(name: str | None, warehouse: options.Target, *, routes: Path | None, 
 @_name
 @options.warehouse
 @click.option("--to", "share", type=options.Number(0, 1, min_open=True),
-              help="This share of all users for the treatment, whatever the ramp would do; checks that failed still stop it.")  # fmt: skip
+              help="Treat this share of all users now; a check that failed still stops it.")  # fmt: skip
 @_by
 @_why()
 @_routes

@@ -99,7 +99,7 @@ def plan(target: "Target", name: str, wanted: Definition, *, by: str, why: str =
             "planned before the first exposure cannot be changed after it; plan another name"
         )
     _apart(target, name, wanted)
-    return _change(target, name, "planned", wanted, by, why, before)
+    return _noted(target, wanted, _change(name, "planned", wanted, by, why), before)
 
 
 def _apart(target: "Target", name: str, wanted: Definition) -> None:
@@ -147,7 +147,7 @@ def start(
     served = {arm: bundle(places[arm]) for arm in wanted.arms}
     share = covering(wanted, wanted.stages[0]) if coverage is None else coverage
     changed = msgspec.structs.replace(wanted, coverage=share, bundles=served)
-    return _change(target, name, "started", changed, by, why, before)
+    return _noted(target, changed, _change(name, "started", changed, by, why), before)
 
 
 def covering(of: Definition, treated: float) -> float:
@@ -167,16 +167,17 @@ def cover(target: "Target", name: str, coverage: float, *, by: str, why: str) ->
     """
     before = _running(target, name)
     if not 0 < coverage <= 1:
-        raise ValueError(f"coverage == {coverage:g}, must be in (0, 1]: loveloop experiment rollback {name} takes all out")
+        out = f"loveloop experiment rollback {name} takes everybody out"
+        raise ValueError(f"coverage == {coverage:g}, must be in (0, 1]: {out}")
     changed = msgspec.structs.replace(before.definition, coverage=coverage)
-    return _change(target, name, "ramped", changed, by, why, before)
+    return _noted(target, changed, _change(name, "ramped", changed, by, why), before)
 
 
 def stop(target: "Target", name: str, *, by: str, why: str) -> Registered:
     """Serve everybody the control again, and let a reading decide on what there is."""
     before = _running(target, name)
     changed = msgspec.structs.replace(before.definition, coverage=0.0, ended=True)
-    return _change(target, name, "stopped", changed, by, why, before)
+    return _noted(target, changed, _change(name, "stopped", changed, by, why), before)
 
 
 def roll_back(target: "Target", name: str, *, by: str, why: str) -> Registered:
@@ -190,7 +191,7 @@ def roll_back(target: "Target", name: str, *, by: str, why: str) -> Registered:
         raise ValueError(f"experiment {name!r} was only planned, nobody was served by it: nothing to roll back")
     before.definition.bundles[before.definition.control].unchanged()
     changed = msgspec.structs.replace(before.definition, coverage=0.0, ended=True)
-    return _change(target, name, "rolled_back", changed, by, why, before)
+    return _noted(target, changed, _change(name, "rolled_back", changed, by, why), before)
 
 
 def archive(target: "Target", name: str, *, by: str, why: str) -> Registered:
@@ -199,7 +200,7 @@ def archive(target: "Target", name: str, *, by: str, why: str) -> Registered:
     if before.action == "archived":
         raise ValueError(f"experiment {name!r} is archived already")
     changed = msgspec.structs.replace(before.definition, coverage=0.0, ended=before.action != "planned")
-    return _change(target, name, "archived", changed, by, why, before)
+    return _noted(target, changed, _change(name, "archived", changed, by, why), before)
 
 
 def routes(target: "Target") -> dict[str, Any]:
@@ -212,10 +213,8 @@ def routes(target: "Target") -> dict[str, Any]:
     for each in running:
         for served in each.definition.bundles.values():
             served.unchanged()
-    return {
-        "made_at": datetime.now(UTC).isoformat(),
-        "experiments": [{"name": each.name, "revision": len(each.changes), **values(each.definition)} for each in running],
-    }
+    told = [{"name": each.name, "revision": len(each.changes), **values(each.definition)} for each in running]
+    return {"made_at": datetime.now(UTC).isoformat(), "experiments": told}
 
 
 def write_routes(target: "Target", file: Path) -> None:
@@ -241,14 +240,16 @@ def _running(target: "Target", name: str) -> Registered:
     raise ValueError(f"experiment {name!r} is {found.action}, must be running: {how}")
 
 
-def _change(
-    target: "Target", name: str, action: str, wanted: Definition, by: str, why: str, before: Registered | None
-) -> Registered:
-    from warehouse.experiment_registry import Change
-
+def _noted(target: "Target", wanted: Definition, change: "Change", before: Registered | None) -> Registered:
+    """Append a change, unless somebody else has changed the experiment since it was looked at."""
     from warehouse import experiment_registry
 
     seen = before.changes if before else ()
-    change = Change(name, datetime.now(UTC), by, action, why, values(wanted))
     experiment_registry.append(target, change, expected=len(seen))
-    return Registered(name, action, wanted, (*seen, change))
+    return Registered(change.experiment, change.action, wanted, (*seen, change))
+
+
+def _change(name: str, action: str, wanted: Definition, by: str, why: str) -> "Change":
+    from warehouse.experiment_registry import Change
+
+    return Change(name, datetime.now(UTC), by, action, why, values(wanted))

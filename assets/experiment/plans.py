@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from assets.experiment.definition import Decides, Definition
+    from assets.experiment.definition import Definition
     from experiments.plan import Plan
     from warehouse.experiments import LoggedExperiment, StoredReadout
 
@@ -83,8 +83,10 @@ def settle(
     lift: float | None = None,
     shares: Mapping[str, float] | None = None,
 ) -> Settled:
-    """The plan of a reading: what was registered before the first exposure; else what is given, else what an earlier
-    reading of the same arms used, else a default.
+    """The plan of a reading.
+
+    What was registered before the first exposure; else what is given, else what an earlier reading of the same arms
+    used, else a default.
 
     Args:
         users: Both arms by user, without those in quarantine.
@@ -98,13 +100,18 @@ def settle(
     Raises:
         ValueError: Shares, a lift or planned exposures that cannot be, or that contradict what was registered.
     """
+    from experiments.plan import Plan
+
     if registered is not None:
         _refuse_other_plans(planned=planned, lift=lift, shares=shares)
         return _as_registered(registered, arms)
     same = [each.readout for each in history if set(each.readout.get("shares", ())) == set(arms)]
     before = same[-1] if same else {}
     split, shares_from, told = _split(arms, shares, before)
-    plan, planned_from, more = _planned(_seen(users), split, arms[0], planned, lift, before)
+    base, seen = Plan(split, control=arms[0]), _seen(users)
+    base = replace(base, decides="lovers" if seen.lovers * 2 >= seen.loves else "ratio")
+    given = _given(base, seen, planned, lift)
+    plan, planned_from, more = given or _kept(base, before) or _guessed(base, seen)
     return Settled(plan, planned_from, shares_from, (*told, *more))
 
 
@@ -119,7 +126,6 @@ def _refuse_other_plans(**given: Any) -> None:
 
 def _as_registered(of: "Definition", arms: tuple[str, str]) -> Settled:
     from experiments.metrics import STANDARD
-
     from experiments.plan import Plan
 
     whole = sum(of.arms[arm] for arm in arms)
@@ -164,29 +170,33 @@ def _whole(arms: tuple[str, str], given: Mapping[str, float]) -> dict[str, float
     return {arm: share / sum(shares.values()) for arm, share in shares.items()}
 
 
-def _planned(
-    seen: _Seen,
-    shares: Mapping[str, float],
-    control: str,
-    planned: int | None,
-    lift: float | None,
-    before: Mapping[str, Any],
-) -> tuple["Plan", str, tuple[str, ...]]:
-    from experiments.plan import Plan
+_Planned = tuple["Plan", str, tuple[str, ...]]
+"""A plan, where it comes from, and what to tell of it."""
 
-    decides: Decides = "lovers" if seen.lovers * 2 >= seen.loves else "ratio"
-    base = Plan(shares, control=control, decides=decides)
+
+def _given(base: "Plan", seen: _Seen, planned: int | None, lift: float | None) -> _Planned | None:
+    """The plan that is asked for."""
     if planned is not None and planned <= 0:
         raise ValueError(f"planned exposures == {planned}, must be positive: how many each arm is to have")
     if lift is not None:
         return replace(base, lift=lift, exposures=exposures(base, seen, lift)).checked(), "given", ()
     if planned is not None:
         return replace(base, lift=detectable(base, seen, planned), exposures=planned), "given", ()
-    if before.get("planned_from") in ("given", "default") and "plan" in before:
-        kept = before["plan"]
-        plan = replace(base, lift=kept["lift"], decides=kept["decides"], exposures=before["planned_exposures"])
-        told = f"planned for a lift of {plan.lift:+.1%}, as in an earlier reading; --lift or --planned changes it"
-        return plan, str(before["planned_from"]), (told,)
+    return None
+
+
+def _kept(base: "Plan", before: Mapping[str, Any]) -> _Planned | None:
+    """The plan of an earlier reading; a guess is none."""
+    if before.get("planned_from") not in ("given", "default") or not before.get("plan"):
+        return None
+    kept = before["plan"]
+    plan = replace(base, lift=kept["lift"], decides=kept["decides"], exposures=before["planned_exposures"])
+    told = f"planned for a lift of {plan.lift:+.1%}, as in an earlier reading; --lift or --planned changes it"
+    return plan, str(before["planned_from"]), (told,)
+
+
+def _guessed(base: "Plan", seen: _Seen) -> _Planned:
+    """The plan of a test that nobody planned."""
     needed = exposures(base, seen, DETECTABLE_LIFT)
     at = f"a Love rate of {seen.rate:.2%}" if seen.rate else f"a guessed Love rate of {GUESSED_RATE:.1%}"
     told = (

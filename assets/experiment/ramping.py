@@ -42,7 +42,8 @@ def advance(
 
     before = control.registered(target, name)
     if not before.running:
-        raise ValueError(f"experiment {name!r} is {before.action}, must be running: loveloop experiment start serves it")
+        how = "loveloop experiment start serves it" if before.action == "planned" else "plan another to test again"
+        raise ValueError(f"experiment {name!r} is {before.action}, must be running: {how}")
     read = _reading(target, name)
     state = _state(before.definition)
     step = next_step(state, _checks(target, before, read))
@@ -95,17 +96,16 @@ def _state(of: "Definition") -> "Ramp":
 def _checks(target: "Target", before: "Registered", read: Mapping[str, Any] | None) -> "Checks":
     from experiments.ramp import Checks
     from warehouse import pulse
-    from warehouse.experiments import exposures_since
 
     since = before.changes[-1].changed_at
-    tripped = [f"{each['arm']} by {each['metric']}" for each in pulse.trips(target) if each["experiment"] == before.name]
+    trips = [each for each in pulse.trips(target) if each["experiment"] == before.name]
     guards = {each["name"]: each["state"] for each in (read or {}).get("guardrails", ())}
     watched = {each["name"]: each["state"] for each in (read or {}).get("watched", ()) if each["state"] == "broken"}
     return Checks(
         hours=(datetime.now(UTC) - since).total_seconds() / 3600,
-        exposures=exposures_since(target, before.name, since),
+        exposures=pulse.served_since(target, before.name, since),
         srm_passed=read is None or read["decision"] != "invalid",
-        tripped=tuple(tripped),
+        tripped=tuple(f"{each['arm']} by {each['metric']}" for each in trips),
         guardrails=guards | watched,
         decision=read["decision"] if read else None,
     )

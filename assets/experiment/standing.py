@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 from assets.experiment import control, words
 
 if TYPE_CHECKING:
+    from warehouse.experiment_registry import Change
+
     from assets.experiment.control import Registered
     from warehouse.connection import Target
 
@@ -47,11 +49,12 @@ def _one(target: "Target", found: "Registered", tripped: list[dict[str, Any]], *
         "read_at": last.read_at.isoformat() if last else None,
         "reason": (last.readout.get("reasons") or [""])[0] if last else None,
         "tripped": [each for each in tripped if each["experiment"] == found.name],
-        "changes": [_change(each) for each in found.changes] if trail else [],
+        "changes": [change(each) for each in found.changes] if trail else [],
     }
 
 
-def _change(each: Any) -> dict[str, Any]:
+def change(each: "Change") -> dict[str, Any]:
+    """One row of the audit trail as JSON values."""
     of = each.definition
     return {
         "at": each.changed_at.isoformat(),
@@ -79,15 +82,16 @@ def page(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _details(each: Mapping[str, Any]) -> Iterator[str]:
     for trip in each["tripped"]:
-        yield f"  {each['name']}/{trip['arm']} tripped by {trip['metric']}: take it out with loveloop experiment rollback"
+        said = f"tripped by {trip['metric']}: take it out with loveloop experiment rollback"
+        yield f"  {each['name']}/{trip['arm']} {said}"
     if each["changes"]:
         yield ""
         if each["reason"]:
             yield f"last reading {_minute(each['read_at'])}: {each['reason']}"
         rows = [("changed", "by", "what", "in the test", "why")]
-        for change in each["changes"]:
-            covered = f"{change['coverage']:.0%}"
-            rows.append((_minute(change["at"]), change["by"], change["action"], covered, change["why"] or "-"))
+        for made in each["changes"]:
+            covered = f"{made['coverage']:.0%}"
+            rows.append((_minute(made["at"]), made["by"], made["action"], covered, made["why"] or "-"))
         yield from words.table(rows)
 
 

@@ -1,10 +1,25 @@
 """From a readout to the report's plain shape."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from experiments.lovers import first_lovers
 
 from assets.report.schema import plain
+from experiments.cohort import cohort
+from experiments.evidence import Evidence
+from experiments.guardrails import GuardrailState
 from experiments.plan import Plan
 from experiments.readout import Readout
+from experiments.secondary import Secondary
+
+LOOKS: Final = 60
+"""Points of a plot: more cannot be told apart."""
 
 
 def experiment(found: Readout, plan: Plan, *, name: str = "", true_lift: float | None = None) -> dict[str, Any]:
@@ -32,14 +47,102 @@ def experiment(found: Readout, plan: Plan, *, name: str = "", true_lift: float |
         "exposures": found.exposures,
         "planned_exposures": plan.exposures,
         "true_lift": true_lift,
-        "arms": [arm._asdict() for arm in found.arms],
-        "guardrails": [_guardrail(guarded._asdict()) for guarded in found.guardrails],
+        "arms": [asdict(arm) for arm in found.arms],
+        "guardrails": [_guardrail(each, found) for each in found.guardrails],
+        "watched": [_guardrail(each, found) for each in found.watched],
+        "evidence": _evidence(found.evidence),
+        "beside": [_evidence(each, beside) for beside, each in found.beside.items()],
+        "missed": found.missed,
+        "metrics": [_metric(each) for each in found.secondary],
+        "plan": _plan(plan),
         **raw,
     }
     converted: dict[str, Any] = plain(values)
     return converted
 
 
-def _guardrail(values: dict[str, Any]) -> dict[str, Any]:
-    seen = values.pop("ratio")
-    return {**values, "ratio": seen.value, "ratio_ci": seen.ci, "counts": seen.counts}
+def _plan(plan: Plan) -> dict[str, Any]:
+    return {
+        "lift": plan.lift,
+        "least_lift": plan.least_lift,
+        "decides": plan.decides,
+        "lovers": plan.lovers,
+        "information": plan.information,
+        "cap": plan.cap,
+        "power": plan.power,
+        "confidence": plan.confidence,
+        "shares": dict(plan.shares),
+    }
+
+
+def _evidence(found: Evidence, name: str = "") -> dict[str, Any]:
+    kept = ("decides", "shown", "lift", "ci", "p", "information", "words")
+    return {"name": name, **{each: getattr(found, each) for each in kept}}
+
+
+def _guardrail(found: GuardrailState, of: Readout) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "state": found.state,
+        "rates": dict(zip((arm.name for arm in of.arms), found.rates, strict=True)),
+        "words": found.words,
+        "ratio": None if found.effect.lift is None else found.effect.lift + 1,
+        "ratio_ci": found.ci,
+        "counts": found.counts,
+        "most": found.margin,
+    }
+
+
+def _metric(found: Secondary) -> dict[str, Any]:
+    return {
+        "name": found.metric.name,
+        "title": found.metric.title or found.metric.name,
+        "rates": found.rates,
+        "lift": found.effect.lift,
+        "ci": found.effect.anytime_ci,
+        "p": found.effect.p,
+        "discovered": found.discovered,
+    }
+
+
+def walk(users: pa.Table, plan: Plan) -> list[dict[str, Any]]:
+    """The walk of first lovers at up to `LOOKS` looks, for the plot of the deciding test."""
+    if plan.decides != "lovers":
+        return []
+    order = cohort(users, (plan.control, plan.treatment)).lovers()
+    if order is None or len(order) < 2:
+        return []
+    share, looks = plan.shares[plan.treatment], np.unique(np.linspace(2, len(order), LOOKS).astype(int))
+    seen = [
+        (int(many), first_lovers(order[:many], treatment_share=share, planned=plan.lovers, alpha=plan.alpha))
+        for many in looks
+    ]
+    told: list[dict[str, Any]] = plain([{"lovers": many, "lift": each.lift, "ci": each.ci} for many, each in seen])
+    return told
+
+
+def arrivals(users: pa.Table, arms: Sequence[str]) -> tuple[list[dict[str, Any]], Any]:
+    """Users by arm up to each of some moments.
+
+    Returns:
+        Up to `LOOKS` moments for a plot; and the cumulative counts at all moments that differ, [moments, arms], for the
+        sample-ratio check; None where the table has no first exposures.
+    """
+    if "first_exposure" not in users.column_names or not len(users):
+        return [], None
+    moments = users["first_exposure"].cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
+    order = np.argsort(moments, kind="stable")
+    place = pc.index_in(users["arm"].cast(pa.string()), pa.array([*arms])).to_numpy()[order]
+    # hours are looks enough: within one, the order of arms says nothing that the next hour does not
+    hours = moments[order] // 3_600_000_000
+    last = np.flatnonzero(np.r_[hours[1:] != hours[:-1], True])
+    counts = np.stack([np.cumsum(place == each)[last] for each in range(len(arms))], axis=1)
+    shown = np.unique(np.linspace(0, len(last) - 1, min(LOOKS, len(last))).astype(int))
+    told = [
+        {
+            "at": datetime.fromtimestamp(float(moments[order][last[each]]) / 1e6, UTC).isoformat(),
+            "users": {arm: int(counts[each, number]) for number, arm in enumerate(arms)},
+        }
+        for each in shown
+    ]
+    return told, counts

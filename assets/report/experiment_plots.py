@@ -1,4 +1,4 @@
-"""Plots of an A/B test: the effect read in several ways, the deciding test from its beginning, the arms' users, the ramp."""
+"""Plots of an A/B test: its effect read in several ways, its deciding test over time, the arms' users, the ramp."""
 
 from datetime import datetime
 from typing import Any
@@ -11,12 +11,13 @@ _HIGHEST = 3.0
 
 
 def forest(experiment: ReportExperiment) -> bytes:
-    """The lift by the test that decides and by each other reading, the topmost deciding, and the truth where it is known."""
+    """The lift by the test that decides, topmost, and by each other reading; and the truth where it is known."""
     shown = [row for row in _rows(experiment) if row[1] is not None]
     figure, axes = canvas(6.4, 0.9 + 0.45 * max(1, len(shown)))
     axes.axvline(0, color=QUIET, linewidth=1)
     for place, (_, lift, interval, colour) in enumerate(reversed(shown)):
-        axes.errorbar(lift, place, xerr=reach(float(lift or 0), interval), fmt="o", color=colour, markersize=6, linewidth=2)
+        spread = reach(float(lift or 0), interval)
+        axes.errorbar(lift, place, xerr=spread, fmt="o", color=colour, markersize=6, linewidth=2)
         if interval[1] is None:
             axes.annotate("no upper limit \N{RIGHTWARDS ARROW}", (float(lift or 0), place), xytext=(8, 0),
                           textcoords="offset points", va="center", fontsize=8.5, color=colour)  # fmt: skip

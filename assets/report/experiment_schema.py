@@ -50,7 +50,7 @@ class ReportEvidence(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class ReportMetric(msgspec.Struct, kw_only=True, frozen=True):
-    """A metric that decides nothing: its value by arm, its lift at any look, and whether it stands among all of them."""
+    """A metric that decides nothing: its value by arm, its lift at any look, whether it stands among all of them."""
 
     name: str
     title: str

@@ -27,8 +27,8 @@ CAPTIONS = {
     "pareto": "Love against helpfulness and safety, where they were measured, over the sweep of Love weights, with 95% "
     "intervals. Up and to the right is better; a hollow dot is a policy that another one beats beyond chance.",
     "experiment": "The lift of the Love rate in the A/B test, with 95% intervals; the topmost decides.",
-    "sequence": "The test that decides, from its first user who loves: the interval holds at any look, and the test ends "
-    "where it leaves 0.",
+    "sequence": "The test that decides, from its first user who loves: the interval holds at any look, and the test "
+    "ends where it leaves 0.",
     "arrivals": "Each user counts once, when first served. Beyond the band the arms are not what they were promised.",
     "ramp": "The share of the users in the test, and each change of it.",
     "ledger": "Predicted against measured lift, experiment by experiment; on the dashed line both agree.",

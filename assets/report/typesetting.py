@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from assets.report.schema import Pair
+from assets.report.experiment_schema import Pair
 from stats.digits import beside
 
 

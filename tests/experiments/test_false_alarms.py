@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.effect import Effect, relative, sums
+from experiments.effect import Effect, expected_information, relative, sums
 
 RATE = 0.005
 
@@ -17,7 +17,7 @@ def arm_pair(rng: np.random.Generator, users: int, lift: float, rate: float = RA
 
 
 def effect(exposures: np.ndarray, loves: np.ndarray, treated: np.ndarray, treated_loves: np.ndarray) -> Effect:
-    return relative(sums(loves, exposures), sums(treated_loves, treated), information=1.0)
+    return relative(sums(loves, exposures), sums(treated_loves, treated), planned_information=170)
 
 
 @pytest.mark.slow
@@ -53,4 +53,6 @@ def test_looking_again_and_again_at_users_who_return_rarely_finds_an_effect_that
 
 
 def _look(loves: np.ndarray, seen: np.ndarray, information: float) -> Effect:
-    return relative(sums(loves[0], seen[0]), sums(loves[1], seen[1]), information=information)
+    arms = [sums(loves[arm], seen[arm]) for arm in (0, 1)]
+    planned = expected_information(*arms, min(arm.exposures for arm in arms) / information)
+    return relative(*arms, planned_information=planned)

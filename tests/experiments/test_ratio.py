@@ -72,10 +72,10 @@ def test_at_any_look_the_interval_is_wider_than_at_one_and_never_certain_of_noth
     rng = np.random.default_rng(3)
     exposures = np.full(4_000, 5)
     control, treatment = (sums(rng.binomial(5, 0.01, 4_000), exposures) for _ in range(2))
-    always = at_any_look(control, treatment, information=1.0)
+    always = at_any_look(control, treatment, planned_information=100)
     once = of_counts(treatment.events, treatment.exposures, control.events, control.exposures)
     assert always.value == once.value
     assert always.ci.low < once.ci.low < once.ci.high < always.ci.high
     nothing = sums(np.zeros(4_000), exposures)
-    assert at_any_look(nothing, nothing, information=1.0).ci == (0.0, math.inf)
-    assert 0 < at_any_look(control, nothing, information=1.0).ci.high < 0.2
+    assert at_any_look(nothing, nothing, planned_information=100).ci == (0.0, math.inf)
+    assert 0 < at_any_look(control, nothing, planned_information=100).ci.high < 0.2

@@ -1,5 +1,6 @@
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,11 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from experiments.plan import Guardrail, Plan
-from experiments.readout import Readout, read
+from experiments.metrics import Metric
+from experiments.plan import Plan
+from experiments.readout import RAW, WORST, Readout, read
 
-PLAN = Plan(exposures=50_000, shares={"control": 0.5, "treatment": 0.5}, least_lift=0.05)
-CLOSINGS = Guardrail("closings", 1.25, "needless closings")
+PLAN = Plan({"control": 0.5, "treatment": 0.5}, lift=0.16, least_lift=0.05, decides="ratio")
+"""Twenty thousand users of five exposures and a rate of .02 are all the evidence that it needs."""
 
 
 def users(
@@ -28,7 +30,7 @@ def users(
 
 
 def reading(table: pa.Table, **settings: Any) -> Readout:
-    return read(table, PLAN, guardrails=[CLOSINGS], **settings)
+    return read(table, PLAN, **settings)
 
 
 def test_a_shown_lift_with_held_guardrails_ships() -> None:
@@ -47,16 +49,16 @@ def test_a_shown_lift_with_a_broken_guardrail_stops() -> None:
 
 def test_an_inconclusive_guardrail_does_not_ship() -> None:
     found = reading(users(lift=0.4, closing=0.0095))
-    assert found.guardrails[0].state == "open"
+    assert found.guardrails[0].state == "hopeless"
     assert found.decision == "stop"
     assert any("not shown to hold" in reason for reason in found.reasons)
 
 
 def test_guardrails_are_told_as_ratios_with_their_counts() -> None:
-    (guard,) = reading(users(lift=0.4)).guardrails
-    control, treatment = guard.ratio.base_events, guard.ratio.events
-    assert guard.ratio.value == pytest.approx(treatment / control)
-    assert guard.ratio.ci.low < 0.75 < guard.ratio.ci.high < 1.25
+    guard, _ = reading(users(lift=0.4)).guardrails
+    control, treatment = (round(rate * 50_000) for rate in guard.rates)
+    assert guard.effect.lift == pytest.approx(treatment / control - 1)
+    assert guard.ci.low < 0.75 < guard.ci.high < 1.25
     assert guard.words.startswith("guardrail on needless closings holds: ")
     assert f"times ({treatment} of 50,000 against {control} of 50,000), may be at most 1.25 times" in guard.words
 
@@ -77,7 +79,7 @@ def test_a_loss_stops_before_the_plan_is_spent() -> None:
 def test_too_little_evidence_continues() -> None:
     found = reading(users(lift=0.1, count=4_000))
     assert found.decision == "continue"
-    assert found.reasons[0] == "20% of the planned 50,000 exposures per arm are in"
+    assert found.reasons[0] == "22% of the evidence that a plan for +16% needs is in"
 
 
 def test_a_spent_plan_without_a_case_stops() -> None:
@@ -87,8 +89,8 @@ def test_a_spent_plan_without_a_case_stops() -> None:
 
 
 def test_a_lift_too_small_to_be_worth_it_is_called_out_of_reach() -> None:
-    plan = PLAN._replace(least_lift=0.5)
-    found = read(users(lift=0.1, rate=0.1), plan, guardrails=[CLOSINGS])
+    plan = replace(PLAN, least_lift=0.5)
+    found = read(users(lift=0.1, rate=0.1), plan)
     assert found.decision == "stop"
     assert "out of reach" in found.reasons[0]
 
@@ -118,13 +120,13 @@ def test_raw_loves_stand_beside_filtered_ones() -> None:
     assert found.raw.lift > found.lift + 0.2
 
 
-def test_few_loves_need_the_exact_test_too() -> None:
-    """Five loves against none look large, and the exact test does not call that proof."""
+def test_few_loves_are_no_proof_however_unlike() -> None:
+    """Five loves against none look large, and no test calls that proof."""
     table = users(rate=1e-9)
     loves = np.zeros(len(table), dtype=int)
     loves[1:11:2] = 1
     found = reading(table.set_column(3, "loves", pa.array(loves)))
-    assert found.decision == "stop"
+    assert (found.decision, found.evidence.shown) == ("continue", None)
     assert found.lift is None
     assert found.lift_ci.high == math.inf
 
@@ -144,7 +146,7 @@ def test_an_arm_without_any_love_is_read_as_one_with_a_single_love(loved: str, p
     for single in (0, 1):
         loves = many.copy()
         loves[np.flatnonzero(~chosen)[0]] = single
-        found = read(table.set_column(3, "loves", pa.array(loves)), PLAN._replace(exposures=planned // 2))
+        found = read(table.set_column(3, "loves", pa.array(loves)), replace(PLAN, exposures=planned // 2))
         assert (found.decision, found.reasons[0].partition(":")[0]) == words[loved], single
 
 
@@ -153,7 +155,7 @@ def test_a_lift_over_nothing_is_told_as_such() -> None:
     loves = np.where(np.arange(10_000) % 20 == 1, 1, 0)
     found = read(table.set_column(3, "loves", pa.array(loves)), PLAN)
     assert found.lift is None
-    assert "Love rate up from none, at least +" in found.reasons[0]
+    assert "loves per exposure up from none, at least +" in found.reasons[0]
 
 
 def test_users_in_both_arms_are_left_out_of_all_tables_and_counted() -> None:
@@ -200,7 +202,8 @@ def test_everybody_in_both_arms_leaves_nothing_to_compare() -> None:
         ("exposures", math.inf, "column exposures holds inf (row 3), must be a whole number"),
         ("exposures", 1e300, "column exposures holds 1e+300 (row 3), must be a whole number"),
         ("exposures", -5, "column exposures holds -5.0 (row 3), must be a whole number"),
-        ("closings", math.nan, "column closings holds nan (row 3), must be a whole number"),
+        ("closings", math.nan, "column closings holds nan (row 3), must be a number of 0 or more: shift"),
+        ("closings", -1, "column closings holds -1.0 (row 3), must be a number of 0 or more: shift"),
         ("closings", None, "column closings holds None (row 3), must be a count"),
         ("arm", None, "column arm holds None (row 3), must be named in every row: leave out"),
         (
@@ -257,13 +260,13 @@ def test_a_missing_guardrail_column_is_named() -> None:
 
 def test_three_arms_are_refused() -> None:
     with pytest.raises(ValueError, match="one pair at a time"):
-        read(users(), PLAN._replace(shares={"control": 0.4, "a": 0.3, "b": 0.3}))
+        read(users(), replace(PLAN, shares={"control": 0.4, "a": 0.3, "b": 0.3}))
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"exposures": 0}, "plan.exposures == 0, must be a positive number: see experiments.power"),
+        ({"exposures": 0}, "plan.exposures == 0, must be a positive number: per arm"),
         ({"exposures": math.nan}, "plan.exposures == nan, must be a positive number"),
         ({"least_lift": math.nan}, "plan.least_lift == nan, must be a number above -1"),
         ({"confidence": 95}, "plan.confidence == 95, must be in (0, 1): 0.95 for 95 % intervals"),
@@ -276,10 +279,56 @@ def test_three_arms_are_refused() -> None:
 )
 def test_a_plan_that_cannot_be_is_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
-        read(users(count=10), PLAN._replace(**changes))
+        read(users(count=10), replace(PLAN, **changes))
 
 
-@pytest.mark.parametrize("most", [math.nan, 0, -1.25, math.inf])
-def test_a_guardrail_without_a_limit_is_refused(most: float) -> None:
-    with pytest.raises(ValueError, match=r"guardrail on needless closings: most == .*, must be a positive number"):
-        read(users(count=10), PLAN, guardrails=[CLOSINGS._replace(most=most)])
+@pytest.mark.parametrize("margin", [math.nan, 0, -1.25, math.inf, 0.8])
+def test_a_guardrail_without_a_margin_that_can_be_is_refused(margin: float) -> None:
+    with pytest.raises(ValueError, match="metric closings: margin == "):
+        Metric("closings", "closings", better="fewer", margin=margin)
+
+
+def test_a_plan_whose_guardrail_has_no_margin_is_refused() -> None:
+    loose = (Metric("closings", "closings", better="fewer"),)
+    with pytest.raises(ValueError, match=r"guardrails closings have no margin, must have one"):
+        read(users(count=10), replace(PLAN, guardrails=loose))
+
+
+def test_a_lift_must_hold_with_nobody_left_out() -> None:
+    """The filter's flags come after the treatment: a lift that only they make is none."""
+    table = users(lift=0.4)
+    arm = np.array(table["arm"].to_pylist())
+    honest = np.where((np.arange(len(table)) < 1_200) & (arm == "control"), 5, table["loves"].to_numpy())
+    found = reading(table, raw=table.set_column(3, "loves", pa.array(honest)))
+    assert found.evidence.shown == "more"
+    assert found.beside[RAW].shown != "more"
+    assert found.decision != "ship"
+    assert any(reason.startswith(f"{RAW} it does not hold") for reason in found.reasons)
+
+
+def test_a_lift_must_outlive_the_attackers_whom_the_filter_may_have_missed() -> None:
+    table = users(lift=0.4)
+    plan = replace(PLAN, least_lift=0.0)
+    few, many = (read(table, plan, missed=missed) for missed in (3, 300))
+    assert few.decision == "ship"
+    assert many.beside[WORST].shown != "more"
+    assert many.decision != "ship"
+
+
+def test_a_test_that_has_ended_is_not_told_to_go_on() -> None:
+    found = reading(users(lift=0.1, count=4_000), ended=True)
+    assert found.decision == "stop"
+    assert found.reasons[0].startswith("the test has ended without a case for shipping, 22% of the evidence")
+
+
+def test_metrics_of_the_users_own_stand_beside_the_standard_ones() -> None:
+    table = users(lift=0.4)
+    paid = np.where(np.array(table["arm"].to_pylist()) == "treatment", 1.5, 1.0) * (np.arange(len(table)) % 7)
+    found = reading(
+        table.append_column("paid", pa.array(paid)), metrics=[Metric("paid", "paid", per=None, title="paid per user")]
+    )
+    by_name = {each.metric.name: each for each in found.secondary}
+    assert by_name["paid"].effect.lift == pytest.approx(0.5, abs=0.05)
+    assert by_name["paid"].discovered
+    assert not by_name["exposures_per_user"].discovered
+    assert {"loves_per_exposure", "loves_per_user", "lovers", "closings_per_exposure"} < set(by_name)

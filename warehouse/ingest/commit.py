@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from streams.events import ErasureRequested, Event, ReactionChanged, ResponseServed
 from warehouse.adversary import online
-from warehouse.ingest import dedup, erased_rows, live, positions, suppression
+from warehouse.ingest import dedup, erased_rows, live, positions, rollup, suppression
 from warehouse.ingest.decoding import Batch, dead_table
 from warehouse.ingest.records import Coordinates, DeadLetter, TopicPartition
 
@@ -57,7 +57,7 @@ def commit(warehouse: Warehouse | Session, batch: Batch, expected: Mapping[Topic
        erased user.
     3. Drop events whose event_id is in the log, or came twice in the batch; a copy that says something else than the
        first one is a dead letter (`conflicting_copy`), since nobody can say which is true.
-    4. Insert the rest, bring the flags up to date, insert the dead letters, count.
+    4. Insert the rest, bring the flags and the sums of experiments up to date, insert the dead letters, count.
     5. Commit and close.
 
     Args:
@@ -89,6 +89,7 @@ def store(connection: DuckDBPyConnection, batch: Batch) -> Committed:
     done.dead, done.suppressed = erasing.kept_dead(done.dead), erasing.dropped
     with erased_rows.changed(connection, fresh, erasing.removed) as change:
         online.flag(connection, change)
+    rollup.update(connection, fresh, erasing.removed.rows)
     done.rows |= {
         "flags": live.store_flags(connection, erasing.kept_flags(batch.flags)),
         "live_metrics": live.store_metrics(connection, batch.metrics),

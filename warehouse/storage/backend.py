@@ -42,8 +42,8 @@ class Warehouse(ABC):
     Attributes:
         target: What `warehouse.open` was given.
         wait_seconds: How long one access waits for another writer.
-        rejudge: Judges the log anew where today's online rules are others than those that judged it; called after
-            migrations, on a connection without a transaction.
+        rejudge: Judges the log anew where today's online rules are others than those that judged it, and fills tables
+            that are made from it; called after migrations, on a connection without a transaction.
     """
 
     target: Target
@@ -104,7 +104,8 @@ class Warehouse(ABC):
         """Bring the tables to this version, or make them; returns the names of the migrations applied, in order.
 
         1. Apply what is pending, each migration in a transaction, and arrange new tables as the back end wants them.
-        2. Judge the log anew by today's rules, in one transaction, when rows or rules have changed.
+        2. Judge the log anew by today's rules, in one transaction, when rows or rules have changed; then sum up its
+           experiments, in another, where the rollup is missing.
         """
         with self.turn(), self.connect(create=True) as connection:
             applied = migrate.apply(connection, self.name)

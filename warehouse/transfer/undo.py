@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from warehouse import connection
 from warehouse.adversary import online
+from warehouse.ingest import rollup
 from warehouse.storage.transaction import WarehouseError
 from warehouse.transfer.past_imports import Import, imports
 
@@ -54,7 +55,7 @@ def undo(target: Target, name: str) -> Undone:
     """Take an import back, in one transaction.
 
     1. Take out responses, reactions and dead letters that were read from the file, and the flags that leant on them.
-    2. Ask the online rules anew about whatever these rows touched.
+    2. Ask the online rules anew about whatever these rows touched, and sum up anew whom experiments had shown them.
     3. Forget the file's position, so that it can be imported again, and leave a receipt.
 
     Args:
@@ -74,6 +75,7 @@ def undo(target: Target, name: str) -> Undone:
             writer.execute(f"DELETE FROM {table} WHERE kafka_topic = ?", [chosen.topic])
         writer.execute(_FLAGS)
         online.flag(writer, online.LogChange("undone_responses", "undone_reactions"))
+        rollup.remove(writer, {name: writer.execute(query).to_arrow_table() for name, query in _EXPOSED.items()})
         place = [chosen.topic, chosen.topic_id]
         writer.execute("DELETE FROM ingest_positions WHERE topic = ? AND topic_id = ?", place)
         _leave_receipt(writer, chosen, done)
@@ -165,6 +167,11 @@ SELECT min(day) FROM adversary_days WHERE day IN (
     SELECT CAST(served_at AS DATE) FROM undone_responses UNION SELECT CAST(reacted_at AS DATE) FROM undone_reactions
 )
 """
+_EXPOSED = {
+    "responses": """SELECT CAST(event_id AS VARCHAR) AS event_id, user_id, response_id, experiment
+    FROM undone_responses WHERE experiment IS NOT NULL""",
+    "reactions": "SELECT user_id, reaction FROM undone_reactions",
+}
 _EXPERIMENTS = "SELECT DISTINCT experiment FROM undone_responses WHERE experiment IS NOT NULL ORDER BY experiment"
 _READ_OUT = """
 SELECT DISTINCT experiment FROM (

@@ -1,0 +1,73 @@
+"""What earlier experiments, the plan and the days say of a lift beside the test: shown, never deciding."""
+
+import math
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from warehouse.connection import Target
+
+MOST_BY_DAY: Final = 5_000_000
+"""Exposures up to which each reading asks for the days: more of them take longer than all the rest."""
+
+
+def notes(target: "Target", facts: Mapping[str, Any], *, as_of: datetime) -> list[str]:
+    """Sentences, each as far as there is something to say."""
+    return [*_believed(target, facts), *_stopped(facts), *_by_day(target, facts, as_of)]
+
+
+def _error(facts: Mapping[str, Any]) -> float | None:
+    """The standard error of the log ratio of loves per exposure, from its interval of one look."""
+    from experiments.ledger import standard_error
+
+    error = standard_error(facts["lift"], tuple(facts["lift_ci"]))
+    return None if error is None or facts["lift"] is None else error / (1 + facts["lift"])
+
+
+def _believed(target: "Target", facts: Mapping[str, Any]) -> Iterator[str]:
+    """The lift after all experiments of the ledger but this one."""
+    from experiments.bayes import posterior, prior_from
+    from warehouse import queries
+
+    error = _error(facts)
+    if error is None or facts["lift"] is None or facts["lift"] <= -1 or facts["decision"] == "invalid":
+        return
+    rows = [each for each in queries.ledger(target) if each["experiment"] != facts["name"]]
+    known = [each for each in rows if each["measured_lift"] is not None and each.get("measured_error")]
+    lifts = [math.log1p(each["measured_lift"]) for each in known if each["measured_lift"] > -1]
+    errors = [each["measured_error"] / (1 + each["measured_lift"]) for each in known if each["measured_lift"] > -1]
+    prior = prior_from(lifts, errors)
+    yield f"loves per response, {posterior(math.log1p(facts['lift']), error, prior).words} (prior {prior.words})"
+
+
+def _stopped(facts: Mapping[str, Any]) -> Iterator[str]:
+    """The lift of a test that has stopped early, without what the stopping adds to it."""
+    from experiments.shrinkage import shrunk
+
+    found = facts["evidence"]
+    if found is None or found["shown"] is None or found["lift"] is None or found["lift"] <= -1:
+        return
+    error = (facts["evidence_error"] or 0.0) if "evidence_error" in facts else 0.0
+    if error <= 0:
+        return
+    plan = facts["plan"]
+    less = shrunk(math.log1p(found["lift"]), error, planned_lift=plan["lift"])
+    yield f"a test that stops when it shows something shows too much: without that, {math.expm1(less):+.1%}"
+
+
+def _by_day(target: "Target", facts: Mapping[str, Any], as_of: datetime) -> Iterator[str]:
+    """Whether the effect fades with the user's days."""
+    from experiments.trends import by_day
+
+    from warehouse.experiment_users import user_days
+
+    if not 0 < facts["rows"] <= MOST_BY_DAY:
+        return
+    arms = (facts["control"], facts["treatment"])
+    rows = user_days(target, facts["name"], arms=arms, as_of=as_of)
+    columns = {name: rows[name].to_numpy() for name in ("user", "day", "loves", "exposures")}
+    if not len(rows) or columns["day"].max() < 2:
+        return
+    treated = [each == arms[1] for each in rows["arm"].to_pylist()]
+    yield by_day(columns["loves"], columns["exposures"], treated, columns["day"], columns["user"]).words
