@@ -19,7 +19,8 @@ import pytest
 from scipy.stats import t
 
 from experiments.adjust import Adjusted, adjusted
-from experiments.effect import ArmSums, exact_p, sums
+from experiments.effect import ArmSums, exact_p, relative, sums
+from experiments.several import benjamini_hochberg, holm
 from stats.intervals import normal_quantile
 
 pytestmark = pytest.mark.slow
@@ -135,6 +136,30 @@ def test_the_absolute_interval_and_its_p_are_tea_tastings() -> None:
         assert math.erfc(abs(gap) / error / math.sqrt(2)) == pytest.approx(ratio["pvalue"], rel=1e-6)
 
 
+def test_the_relative_lift_and_its_error_are_tea_tastings() -> None:
+    for case, said in zip(cases(), tea_tasting(), strict=True):
+        found, ratio = relative(*arm_sums(case), planned_information=100.0), said["ratio"]
+        assert found.lift == pytest.approx(ratio["rel_effect_size"], rel=EXACTLY)
+        assert found.design_effect > 1, "else the error would be that of independent exposures, on purpose"
+        assert found.lift is not None
+        half = normal_quantile(0.95) * found.standard_error
+        ends = [math.expm1(math.log1p(found.lift) + side * half) for side in (-1, 1)]
+        assert ends == pytest.approx(
+            [ratio["rel_effect_size_ci_lower"], ratio["rel_effect_size_ci_upper"]], rel=EXACTLY, abs=1e-12
+        )
+
+
+def test_the_one_look_interval_ends_where_gbstats_errors_put_it() -> None:
+    # Fieller's ends are the ratios r at which R_t - r R_c is just 1.96 of its own standard errors away from nothing.
+    for case, said in zip(cases(), gbstats(), strict=True):
+        control, treatment = arm_sums(case)
+        found = relative(control, treatment, planned_information=100.0)
+        for end, side in zip(found.ci, (1, -1), strict=True):
+            error = math.hypot(said["errors"][1], (1 + end) * said["errors"][0])
+            away = treatment.rate - (1 + end) * control.rate
+            assert away == pytest.approx(side * normal_quantile(0.95) * error, rel=EXACTLY)
+
+
 def test_the_exact_p_is_statsmodels_conditional_test_of_two_poisson_rates() -> None:
     for case, said in zip(cases(), statsmodels()["cases"], strict=True):
         assert exact_p(*arm_sums(case)) == pytest.approx(said["exact"], rel=EXACTLY)
@@ -148,6 +173,14 @@ def test_the_error_of_the_log_ratio_is_that_of_a_poisson_regression_over_users()
         ours = math.sqrt(sum(each.variance / each.rate**2 * (each.users - 1) / each.users for each in arms))
         assert math.log(arms[1].rate / arms[0].rate) == pytest.approx(estimate, abs=1e-9)
         assert ours == pytest.approx(error, rel=1e-7)
+
+
+@pytest.mark.parametrize(("method", "ours"), [("holm", holm), ("fdr_bh", benjamini_hochberg)])
+def test_several_answers_at_once_are_statsmodels(method: str, ours: Any) -> None:
+    asked = statsmodels()["p_values"]
+    shown = [[*ours({str(place): p for place, p in enumerate(each)}, 0.05).values()] for each in asked]
+    assert shown == statsmodels()["several"][method]
+    assert any(any(each) and not all(each) for each in shown), "some fall and some stand"
 
 
 def cuped(case: Case, per: str | None, *covariates: str) -> Adjusted:
