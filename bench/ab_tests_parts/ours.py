@@ -28,10 +28,12 @@ class Stop(NamedTuple):
 
     Attributes:
         look: That rejected "no effect", from 0; `NEVER`.
-        effect: As it was read there, or else at the last look before the plan's end; None where nothing was to be read.
+        read: That look, or else the last one before the plan's end.
+        effect: As it was read there; None where nothing was to be read.
     """
 
     look: int
+    read: int
     effect: Effect | None
 
 
@@ -66,9 +68,11 @@ def by_ratio(walk: Walk, planned_information: float) -> Stop:
         control, treatment = arm_sums(walk, look)
         interval = anytime_interval(control, treatment, planned_information=planned_information, alpha=ALPHA)
         if interval.above(0.0) or interval.below(0.0):
-            return Stop(look, at(walk, look, planned_information))
+            return Stop(look, look, at(walk, look, planned_information))
     inside = np.flatnonzero((information > 0) & (information <= 1))
-    return Stop(NEVER, at(walk, int(inside[-1]), planned_information) if len(inside) else None)
+    if not len(inside):
+        return Stop(NEVER, 0, None)
+    return Stop(NEVER, int(inside[-1]), at(walk, int(inside[-1]), planned_information))
 
 
 def at(walk: Walk, look: int, planned_information: float) -> Effect:

@@ -40,6 +40,7 @@ class Task(NamedTuple):
         true: The lift.
         every: Exposures between two looks.
         length: Exposures an arm, over what one look needs.
+        shrinks: Whether the estimates are to be shrunk, too, which takes a fifth of a second each.
         seed: Of the walk.
     """
 
@@ -48,7 +49,22 @@ class Task(NamedTuple):
     true: float
     every: int
     length: float
+    shrinks: bool
     seed: int
+
+
+class Said(NamedTuple):
+    """What a test said at its stop, or at its plan's end.
+
+    Attributes:
+        log_ratio: As it was estimated.
+        shrunk: The same for looks that could have ended the test; None where that was not asked for.
+        held: Whether the interval at any look held the truth.
+    """
+
+    log_ratio: float
+    shrunk: float | None
+    held: bool
 
 
 class Seen(NamedTuple):
@@ -56,14 +72,13 @@ class Seen(NamedTuple):
 
     Attributes:
         stops: Exposures an arm at which each of `TESTS` stopped, infinite where it did not.
-        ratio: Log ratio at the stop of the clustered ratio, or at its plan's end: as estimated, shrunk, and whether the
-            interval at any look held the truth; None where it could not be read.
-        lovers: The same of the first lovers.
+        lovers: What the first lovers said; None where nothing could be read.
+        ratio: What the clustered ratio said.
     """
 
     stops: tuple[float, ...]
-    ratio: tuple[float, float, bool] | None
-    lovers: tuple[float, float, bool] | None
+    lovers: Said | None
+    ratio: Said | None
 
 
 def one_look(lift: float, rate: float = RATE) -> float:
@@ -86,23 +101,26 @@ def run(task: Task) -> Seen:
         _first(rivals.default_sequence(seen, seen.users.sum(axis=1))),
     ]
     stops = tuple(math.inf if look == ours.NEVER else (look + 1) * task.every / 2 for look in looks)
-    return Seen(stops, _ratio_said(ratio, task), _lovers_said(seen, looks[0], task))
+    return Seen(stops, _lovers_said(seen, looks[0], task), _ratio_said(seen, ratio, task))
 
 
 def _first(rejects: rivals.Bools) -> int:
     return int(rejects.argmax()) if rejects.any() else ours.NEVER
 
 
-def _ratio_said(stop: ours.Stop, task: Task) -> tuple[float, float, bool] | None:
+def _ratio_said(seen: Walk, stop: ours.Stop, task: Task) -> Said | None:
     effect = stop.effect
     if effect is None or effect.lift is None or not math.isfinite(effect.standard_error) or effect.lift <= -1:
         return None
-    plain = math.log1p(effect.lift)
-    after = shrunk(plain, effect.standard_error, planned_lift=task.plan.lift)
-    return plain, after, effect.anytime_ci.low <= task.true <= effect.anytime_ci.high
+    plain, after = math.log1p(effect.lift), None
+    if task.shrinks:
+        before = 1 / ours.log_ratio(seen)[1][max(stop.read - 1, 0)] ** 2 / task.plan.information
+        last_look = min(float(before), effect.information) if stop.read else 0.0
+        after = shrunk(plain, effect.standard_error, effect.information, last_look=last_look, alpha=ours.ALPHA)
+    return Said(plain, after, effect.anytime_ci.low <= task.true <= effect.anytime_ci.high)
 
 
-def _lovers_said(seen: Walk, look: int, task: Task) -> tuple[float, float, bool] | None:
+def _lovers_said(seen: Walk, look: int, task: Task) -> Said | None:
     """The first lovers as they stood at the stop; those that came in the same look are read with them."""
     planned = task.plan.lovers
     read = min(planned, len(seen.first_arms)) if look == ours.NEVER else int((seen.first_looks <= look).sum())
@@ -111,24 +129,32 @@ def _lovers_said(seen: Walk, look: int, task: Task) -> tuple[float, float, bool]
     if not 0 < treated < read:
         return None
     said = first_lovers(arms, treatment_share=0.5, planned=planned, alpha=ours.ALPHA)
-    plain, error = math.log(treated / (read - treated)), math.sqrt(1 / treated + 1 / (read - treated))
-    return plain, shrunk(plain, error, planned_lift=task.plan.lift), said.ci.low <= task.true <= said.ci.high
+    plain, after = math.log(treated / (read - treated)), None
+    if task.shrinks:
+        error, last_look = math.sqrt(1 / treated + 1 / (read - treated)), (read - 1) / planned
+        after = shrunk(plain, error, read / planned, last_look=last_look, alpha=ours.ALPHA)
+    return Said(plain, after, said.ci.low <= task.true <= said.ci.high)
 
 
-def measured(runs: int, heavy_runs: int, small_lift_runs: int) -> dict[str, Any]:
+def measured(runs: int, heavy_runs: int, small_lift_runs: int, shrinks: int) -> dict[str, Any]:
     """The keys `stop_ratio_28`, `stop_ratio_10` and `heavy_stop` with what is behind them; coverage and bias.
 
     Args:
         runs: At +28 % in the worlds of light users.
         heavy_runs: At +28 % in the worlds of heavy users.
         small_lift_runs: At +9.7 %, where everybody comes once.
+        shrinks: Of the tests where everybody comes once, of each kind, those whose estimates are shrunk, too.
     """
     plans = {name: Plan(lift, planned_lovers(lift), planned_information(lift)) for name, lift in LIFTS.items()}
     large, slight = plans["28"], plans["10"]
-    plain = {world: _tests(world, large, 0.28, 3.0, runs) for world in ("one-each", "demo-like")}
-    heavy = {world: _tests(world, large, 0.28, 4.0, heavy_runs) for world in ("heavy", "superfans")}
-    small = _tests("one-each", slight, 0.097, 3.0, small_lift_runs, every=20_000)
-    others = {true: _tests("one-each", large, true, 1.6, runs) for true in (0.0, 0.14, 0.56)}
+    once = {"world": "one-each", "shrinks": shrinks}
+    plain = {
+        "one-each": _tests(large, 0.28, 3.0, runs, **once),
+        "demo-like": _tests(large, 0.28, 3.0, runs, world="demo-like"),
+    }
+    heavy = {world: _tests(large, 0.28, 4.0, heavy_runs, world=world) for world in ("heavy", "superfans")}
+    small = _tests(slight, 0.097, 3.0, small_lift_runs, every=20_000, **once)
+    others = {true: _tests(large, true, 1.6, runs, **once) for true in (0.0, 0.14, 0.56)}
     return {
         "stop_ratio_28": _against_default(plain["demo-like"]),
         "stop_ratio_10": _against_default(small),
@@ -150,8 +176,10 @@ def measured(runs: int, heavy_runs: int, small_lift_runs: int) -> dict[str, Any]
     }
 
 
-def _tests(world: str, plan: Plan, true: float, length: float, runs: int, *, every: int = 1_000) -> list[Seen]:
-    tasks = [Task(world, plan, true, every, length, seed) for seed in range(runs)]
+def _tests(
+    plan: Plan, true: float, length: float, runs: int, *, world: str, every: int = 1_000, shrinks: int = 0
+) -> list[Seen]:
+    tasks = [Task(world, plan, true, every, length, seed < shrinks, seed) for seed in range(runs)]
     return pool.each(run, tasks, f"stops: {true:+.1%}, planned {plan.lift:+.1%}, {world}")
 
 
@@ -193,18 +221,15 @@ def _law(plan: Plan) -> dict[str, Any]:
 
 def _said(seen: list[Seen], true: float) -> dict[str, Any]:
     """At the stop or the plan's end: how often the interval held the truth, and mean log ratio less the true one."""
-    found = {}
-    for name in ("ratio", "lovers"):
-        read = [each for each in (getattr(one, name) for one in seen) if each is not None]
-        stopped = [one for one in seen if one.stops[0 if name == "lovers" else 1] < math.inf]
-        shown = [each for each in (getattr(one, name) for one in stopped) if each is not None]
-        found[name] = {
-            "holds": share(sum(each[2] for each in read), len(read)),
-            "bias": _mean([each[0] - math.log1p(true) for each in read]),
-            "bias_shrunk": _mean([each[1] - math.log1p(true) for each in read]),
-            "bias_of_those_that_stopped": _mean([each[0] - math.log1p(true) for each in shown]),
-            "bias_of_those_that_stopped_shrunk": _mean([each[1] - math.log1p(true) for each in shown]),
-        }
+    found: dict[str, Any] = {}
+    at = math.log1p(true)
+    for place, name in enumerate(("lovers", "ratio")):
+        said = [(each, one.stops[place] < math.inf) for one in seen if (each := getattr(one, name)) is not None]
+        found[name] = {"holds": share(sum(each.held for each, _ in said), len(said))}
+        for which, kept in (("", said), ("_of_those_that_stopped", [each for each in said if each[1]])):
+            found[name][f"bias{which}"] = _mean([each.log_ratio - at for each, _ in kept])
+            shrunken = [each.shrunk - at for each, _ in kept if each.shrunk is not None]
+            found[name][f"bias{which}_shrunk"] = _mean(shrunken)
     return found
 
 

@@ -22,17 +22,25 @@ FILE: Final = "upworthy/arms_before_201447.parquet"
 LATER: Final = 0.2
 """Share of the tests, the latest, that is read; the rate that plans are made with is that of the others."""
 LOOKS: Final = 10
-PLANNED: Final = 0.2
-"""The lift that a test of headlines hopes for."""
 
 
 class Halves(NamedTuple):
-    """A test's log ratio in both halves with their standard errors, and the first half as the product reads it."""
+    """A test of two headlines, its first half looked at `LOOKS` times.
+
+    Attributes:
+        first: Log ratio of the first half, and `second` of the second.
+        errors: Their standard errors.
+        effect: The first half as the product reads it at its end.
+        stop: Log ratio at the look that showed a difference; None where none did.
+        shrunk: The same for looks that could have ended the test.
+    """
 
     first: float
     second: float
     errors: tuple[float, float]
     effect: Effect
+    stop: float | None
+    shrunk: float | None
 
 
 def measured(data: Path, *, tests: int | None, placebos: int) -> dict[str, Any]:
@@ -64,20 +72,35 @@ def independent(clicks: int, shown: int) -> ArmSums:
 
 
 def _halves(arms: headlines.Headlines, pair: Any, rate: float, rng: np.random.Generator) -> Halves | None:
-    """The first two headlines of a test, each dealt into halves; None where one has no click in a half."""
+    """The first two headlines of a test, each dealt into looks and a rest; None where one has no click in a half."""
     shown, clicks = arms.shown[pair].astype(int), arms.clicks[pair].astype(int)
-    half = shown // 2
-    won = rng.hypergeometric(clicks, shown - clicks, half)
-    counts = np.stack([won, clicks - won])
+    cells = np.stack([[all_of // (2 * LOOKS)] * LOOKS + [all_of - all_of // (2 * LOOKS) * LOOKS] for all_of in shown])
+    won = np.stack([rng.multivariate_hypergeometric(*each) for each in zip(cells, clicks, strict=True)])
+    counts = np.stack([won[:, :LOOKS].sum(axis=1), won[:, LOOKS]])
     if counts.min() == 0:
         return None
-    sizes = np.stack([half, shown - half])
+    sizes = np.stack([cells[:, :LOOKS].sum(axis=1), cells[:, LOOKS]])
     logs = np.log(counts[:, 1] / sizes[:, 1]) - np.log(counts[:, 0] / sizes[:, 0])
     errors = np.sqrt((1 / counts - 1 / sizes).sum(axis=1))
-    planned = 1 / ((1 - rate) / rate * float((1 / half).sum()))
-    effect = relative(*(independent(int(c), int(n)) for c, n in zip(won, half, strict=True)),
-                      planned_information=planned, alpha=ours.ALPHA)  # fmt: skip
-    return Halves(float(logs[0]), float(logs[1]), (float(errors[0]), float(errors[1])), effect)
+    planned = 1 / ((1 - rate) / rate * float((1 / sizes[0]).sum()))
+    looks = [_read(c, n, planned) for c, n in zip(won.T[:LOOKS].cumsum(0), cells.T[:LOOKS].cumsum(0), strict=True)]
+    stop = next((place for place, each in enumerate(looks) if _shows(each)), None)
+    at = None if stop is None or not math.isfinite(looks[stop].standard_error) else stop
+    estimate = None if at is None else math.log1p(looks[at].lift or 0.0)
+    return Halves(
+        float(logs[0]), float(logs[1]), (float(errors[0]), float(errors[1])), looks[-1],
+        estimate, None if at is None or estimate is None else _shrunk(estimate, looks, at),
+    )  # fmt: skip
+
+
+def _shows(effect: Effect) -> bool:
+    return not effect.anytime_ci.low <= 0 <= effect.anytime_ci.high
+
+
+def _shrunk(estimate: float, looks: list[Effect], at: int) -> float:
+    last_look = min(looks[at - 1].information, looks[at].information) if at else 0.0
+    error, information = looks[at].standard_error, looks[at].information
+    return shrunk(estimate, error, information, last_look=last_look, alpha=ours.ALPHA)
 
 
 def _agreement(halves: list[Halves]) -> dict[str, Any]:
@@ -85,8 +108,13 @@ def _agreement(halves: list[Halves]) -> dict[str, Any]:
         return low <= math.expm1(value) <= high
 
     apart = [abs(each.first - each.second) / math.hypot(*each.errors) for each in halves]
-    shown = [each for each in halves if not held(*each.effect.anytime_ci, 0.0)]
-    signs = [math.copysign(1.0, each.first) for each in shown]
+    shown = [each for each in halves if each.stop is not None and each.shrunk is not None]
+    signs = [math.copysign(1.0, each.stop or 0.0) for each in shown]
+
+    def mean(name: str) -> float | None:
+        sizes = [getattr(each, name) * sign for each, sign in zip(shown, signs, strict=True)]
+        return float(np.mean(sizes)) if sizes else None
+
     return {
         # Two halves are within 1.96 of their joint errors in 95 %; the one-look interval of the first alone, made for
         # the truth and not for another estimate, holds the second in 2 Phi(1.96 / sqrt 2) - 1 = 83 %.
@@ -99,20 +127,13 @@ def _agreement(halves: list[Halves]) -> dict[str, Any]:
             sum(held(*each.effect.anytime_ci, each.second) for each in halves), len(halves)
         ),
         "shown": len(shown),
-        "shown_and_second_half_of_same_sign": sum(each.first * each.second > 0 for each in shown),
-        "mean_size_when_shown": _mean(each.first * sign for each, sign in zip(shown, signs, strict=True)),
-        "mean_size_when_shown_shrunk": _mean(_shrunk(each) * sign for each, sign in zip(shown, signs, strict=True)),
-        "mean_size_in_second_half": _mean(each.second * sign for each, sign in zip(shown, signs, strict=True)),
+        "shown_and_second_half_of_same_sign": sum(
+            each.second * sign > 0 for each, sign in zip(shown, signs, strict=True)
+        ),
+        "log_ratio_at_the_stop": mean("stop"),
+        "log_ratio_at_the_stop_shrunk": mean("shrunk"),
+        "log_ratio_in_second_half": mean("second"),
     }
-
-
-def _shrunk(each: Halves) -> float:
-    return shrunk(each.first, each.errors[0], planned_lift=PLANNED)
-
-
-def _mean(values: Any) -> float | None:
-    found = [*values]
-    return float(np.mean(found)) if found else None
 
 
 def _placebos(arms: headlines.Headlines, count: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -125,13 +146,14 @@ def _placebos(arms: headlines.Headlines, count: int, rng: np.random.Generator) -
         cells = np.bincount(rng.integers(0, 2 * LOOKS, shown), minlength=2 * LOOKS)
         won = rng.multivariate_hypergeometric(cells, clicks).reshape(LOOKS, 2).cumsum(axis=0)
         seen = cells.reshape(LOOKS, 2).cumsum(axis=0)
+        # the plan ends with the arm, where 1/se^2 is about a quarter of its clicks
         read = [_read(won[look], seen[look], clicks / 4) for look in range(LOOKS)]
-        always += any(not each.anytime_ci.low <= 0 <= each.anytime_ci.high for each in read)
+        always += any(map(_shows, read))
         peeked += any(not each.ci.low <= 0 <= each.ci.high for each in read)
     return {"placebo_false_alarms": share(always, len(chosen)), "placebo_peeked": share(peeked, len(chosen))}
 
 
 def _read(won: Any, seen: Any, planned: float) -> Effect:
-    """Two sides at a look; the plan ends with the arm, where `1/se^2` is about a quarter of its clicks."""
+    """Two sides at a look."""
     sides = [independent(int(c), int(n)) for c, n in zip(won, seen, strict=True)]
     return relative(sides[0], sides[1], planned_information=planned, alpha=ours.ALPHA)
