@@ -81,36 +81,81 @@ def experiment_users(
         rule = f"must be from 0 (no history) to {LONGEST_HISTORY:,} days: 28 is four weeks"
         raise ValueError(f"history_days == {history_days!r}, {rule}")
     with connection.open(target).read() as reader:
-        find(reader, name, moment, values["hours"])
-        reader.execute(_MIXED, {"name": name})
-        (mixed,) = reader.execute("SELECT count(*) FROM mixed").fetchall()[0]
+        mixed = prepare(reader, name, moment, values["hours"])
+        rows = f"SELECT * EXCLUDE (experiment) FROM both_figures WHERE {COMPARED}"
         asked = {"name": name, "arms": list(arms)}
-        raw = reader.execute(_rows("raw_recounted", _ROW), asked).to_arrow_table()
-        reader.execute(f"CREATE TEMP TABLE counted AS {_rows('clean_recounted', _ROW)}", asked)
-        users = reader.execute(_PAST if history_days else _COUNTED, _days(history_days)).to_arrow_table()
-        (whole,) = reader.execute(_WHOLE, asked).fetchall()[0]
-    return UserSums(users, raw, mixed, raw.num_rows - whole)
+        if history_days:
+            reader.execute(f"CREATE TEMP TABLE compared AS {rows}", asked)
+            rows, asked = _WITH_PAST, {"days": history_days}
+        found = reader.execute(f"{rows} ORDER BY user_id, arm", asked).to_arrow_table()
+    return UserSums(_clean(found), _raw(found), mixed, _quarantined(found))
 
 
-def find(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float) -> None:
+def _clean(found: pa.Table) -> pa.Table:
+    """The rows of `users`: a user without a mature exposure outside of quarantine has none."""
+    import pyarrow.compute as pc
+
+    table = found.select([name for name in found.column_names if not name.startswith(_RAW)])
+    return table.filter(pc.is_valid(table["exposures"])) if table["exposures"].null_count else table
+
+
+def _raw(found: pa.Table) -> pa.Table:
+    """The rows of `raw`; where no raw figure stands, it is the same as the clean one."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    figures = {name: pc.coalesce(found[_RAW + name], found[name]) for name in _FIGURES}
+    return pa.table({"user_id": found["user_id"], "arm": found["arm"], **figures})
+
+
+def _quarantined(found: pa.Table) -> int:
+    """Users with fewer exposures in `users` than in `raw`."""
+    import pyarrow.compute as pc
+
+    fewer = pc.less(pc.fill_null(found["exposures"], 0), found[_RAW + "exposures"])
+    return int(pc.sum(fewer).as_py() or 0)
+
+
+def prepare(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float) -> int:
+    """Make the view `both_figures`, a row a user and arm, and the table `mixed` of users in several arms; their number.
+
+    In the view the figures of `UserSums.users`, and with `raw_` before them those of `UserSums.raw` where these were
+    counted; elsewhere they are the same.
+    """
+    find(reader, name, moment, hours)
+    reader.execute(f"CREATE TEMP VIEW both_figures AS {_BOTH}")
+    return int(reader.execute("SELECT count(*) FROM mixed").fetchall()[0][0])
+
+
+def find(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float, *, everybody: bool = False) -> None:
     """Count from the log whom the rollup cannot speak for.
 
     Makes the temporary tables `recounted` (users), `recounted_exposures` and `recounted_reactions` (theirs, up to the
-    moment), and `raw_recounted` and `clean_recounted` (their sums of what is mature, with and without quarantine).
+    moment), `raw_recounted` and `clean_recounted` (their sums of what is mature, with and without quarantine), and
+    `mixed` (users who saw several arms).
+
+    Args:
+        reader: With the views.
+        name: The experiment.
+        moment: At which states are judged.
+        hours: Younger responses are not mature.
+        everybody: Count all users of the experiment, and make no sums.
     """
-    reader.execute(_DOUBTFUL, {"name": name, "moment": moment, "hours": hours})
+    if everybody:
+        reader.execute(_EVERYBODY, {"name": name})
+    else:
+        reader.execute(_DOUBTFUL, {"name": name, "moment": moment, "hours": hours})
     recount.find_exposures(reader, name)
     reader.execute(_UP_TO, {"moment": moment})
     reader.execute(_UP_TO_REACTIONS, {"moment": moment})
+    reader.execute(_MIXED, {"name": name})
+    if everybody:
+        return
     mature = {"moment": moment, "hours": hours}
     raw = recount.sums(f"({_RAW_EXPOSURES})", "recounted_reactions")
     reader.execute(f"CREATE TEMP TABLE raw_recounted AS {raw}", mature)
-    clean = recount.sums(f"({_CLEAN_EXPOSURES})", f"({_CLEAN_REACTIONS})")
+    clean = recount.sums(f"({CLEAN_EXPOSURES})", f"({CLEAN_REACTIONS})")
     reader.execute(f"CREATE TEMP TABLE clean_recounted AS {clean}", mature)
-
-
-def _days(days: int) -> dict[str, int]:
-    return {"days": days} if days else {}
 
 
 _MATURE = "CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))"
@@ -123,14 +168,16 @@ UNION SELECT user_id FROM quarantined_reactions
 UNION {rollup.behind()}
 """
 
+_EVERYBODY = "CREATE TEMP TABLE recounted AS SELECT DISTINCT user_id FROM responses WHERE experiment = $name"
+
 _UP_TO = "DELETE FROM recounted_exposures WHERE served_at > CAST($moment AS TIMESTAMPTZ)"
 _UP_TO_REACTIONS = "DELETE FROM recounted_reactions WHERE reacted_at > CAST($moment AS TIMESTAMPTZ)"
 _RAW_EXPOSURES = f"FROM recounted_exposures WHERE served_at <= {_MATURE}"
-_CLEAN_EXPOSURES = f"""
+CLEAN_EXPOSURES = f"""
 SELECT exposures.* FROM recounted_exposures AS exposures LEFT JOIN quarantined_users AS aside USING (user_id)
 WHERE served_at <= {_MATURE} AND (aside.user_id IS NULL OR served_at < aside.since)
 """
-_CLEAN_REACTIONS = """
+CLEAN_REACTIONS = """
 SELECT reactions.* FROM recounted_reactions AS reactions LEFT JOIN quarantined_users AS aside USING (user_id)
 ANTI JOIN quarantined_reactions AS single ON single.event_id = reactions.event_id
 WHERE aside.user_id IS NULL OR reacted_at < aside.since
@@ -149,36 +196,32 @@ suspects AS (SELECT hash(user_id) AS user_hash FROM seen GROUP BY user_hash HAVI
 SELECT user_id FROM seen WHERE hash(user_id) IN (FROM suspects) GROUP BY user_id HAVING count(DISTINCT arm) > 1
 """
 
-_ROW = """user_id, arm, first_exposure_at AS first_exposure, first_love_at AS first_love, exposures, loves, closings,
-    CAST(epoch_us(last_exposure_at) // 86_400_000_000 > epoch_us(first_exposure_at) // 86_400_000_000 AS BIGINT)
-        AS returned"""
+_RAW = "raw_"
+_FIGURES = ("first_exposure", "first_love", "exposures", "loves", "closings", "returned")
 
 
-def _rows(counted: str, columns: str) -> str:
-    """The query for the rows of one table of `UserSums`: the rollup's, and those that were counted from the log."""
-    return f"""
-    SELECT {columns} FROM (
-        FROM experiment_users ANTI JOIN recounted USING (user_id)
-        UNION ALL BY NAME FROM {counted}
-    )
-    WHERE experiment = $name AND list_contains(CAST($arms AS VARCHAR[]), arm) AND user_id NOT IN (FROM mixed)
-    ORDER BY user_id, arm
-    """
+def _figures(counted: str, prefix: str = "") -> str:
+    """Columns of a relation of sums by user, as `UserSums` has them."""
+    day = "epoch_us({}.{}_exposure_at) // 86_400_000_000"
+    returned = f"CAST({day.format(counted, 'last')} > {day.format(counted, 'first')} AS BIGINT)"
+    values = [f"{counted}.{name}" for name in ("first_exposure_at", "first_love_at", "exposures", "loves", "closings")]
+    return ", ".join(f"{value} AS {prefix}{name}" for value, name in zip([*values, returned], _FIGURES, strict=True))
 
 
-_COUNTED = "FROM counted ORDER BY user_id, arm"
-
-_WHOLE = """
-SELECT (SELECT count(*) FROM counted) - count(*)
-FROM clean_recounted INNER JOIN raw_recounted USING (experiment, arm, user_id)
-WHERE clean_recounted.exposures < raw_recounted.exposures
-    AND experiment = $name AND list_contains(CAST($arms AS VARCHAR[]), arm) AND user_id NOT IN (FROM mixed)
+# Raw figures only where they may differ: they are NULL in most rows, which costs nothing.
+_BOTH = f"""
+SELECT sums.experiment, sums.user_id, sums.arm, {_figures("sums")} FROM experiment_users AS sums
+ANTI JOIN recounted USING (user_id)
+UNION ALL BY NAME
+SELECT experiment, user_id, arm, {_figures("clean")}, {_figures("raw", _RAW)}
+FROM raw_recounted AS raw LEFT JOIN clean_recounted AS clean USING (experiment, user_id, arm)
 """
+COMPARED = """experiment = $name AND list_contains(CAST($arms AS VARCHAR[]), arm) AND user_id NOT IN (FROM mixed)"""
 
-_PAST = """
+_WITH_PAST = """
 WITH shown AS (
-    SELECT user_id, response_id, min(responses.served_at) AS served_at, any_value(first_exposure) AS first_exposure
-    FROM responses INNER JOIN counted USING (user_id)
+    SELECT user_id, response_id, any_value(first_exposure) AS first_exposure
+    FROM responses INNER JOIN compared USING (user_id)
     WHERE served_at < first_exposure AND served_at >= first_exposure - to_days(CAST($days AS INTEGER))
     GROUP BY user_id, response_id
 ),
@@ -191,6 +234,6 @@ past AS (
     SELECT user_id, count(*) AS past_exposures, count(loved.response_id) AS past_loves
     FROM shown LEFT JOIN loved USING (user_id, response_id) GROUP BY user_id
 )
-SELECT counted.*, coalesce(past_exposures, 0) AS past_exposures, coalesce(past_loves, 0) AS past_loves
-FROM counted LEFT JOIN past USING (user_id) ORDER BY user_id, arm
+SELECT compared.*, coalesce(past_exposures, 0) AS past_exposures, coalesce(past_loves, 0) AS past_loves
+FROM compared LEFT JOIN past USING (user_id)
 """

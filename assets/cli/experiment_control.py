@@ -62,6 +62,7 @@ def _why(*, required: bool = False) -> Callable[[Any], Any]:
               help="Younger responses are not counted yet.")  # fmt: skip
 @click.option("--history-days", type=options.Whole(1, 3650), default=28, show_default=True,
               help="Days of your own traffic that the plan is made from.")  # fmt: skip
+@click.option("--automatic", is_flag=True, help="Let Dagster's hourly reading take the ramp's next step.")
 @_by
 @_why()
 @_as_json

@@ -15,14 +15,12 @@ from assets.experiment.bundles import Bundle, bundle
 from assets.experiment.definition import Definition, definition, values
 
 if TYPE_CHECKING:
-    from warehouse.experiment_registry import Change
-
     from streams.assignment import Layout
     from warehouse.connection import Target
+    from warehouse.experiment_registry import Action, Change
 
 RUNNING: Final = ("started", "ramped")
 """Actions after which users are served."""
-_CLOSED: Final = ("stopped", "rolled_back", "archived")
 
 
 class Registered(NamedTuple):
@@ -249,7 +247,7 @@ def _noted(target: "Target", wanted: Definition, change: "Change", before: Regis
     return Registered(change.experiment, change.action, wanted, (*seen, change))
 
 
-def _change(name: str, action: str, wanted: Definition, by: str, why: str) -> "Change":
+def _change(name: str, action: "Action", wanted: Definition, by: str, why: str) -> "Change":
     from warehouse.experiment_registry import Change
 
-    return Change(name, datetime.now(UTC), by, action, why, values(wanted))
+    return Change(name, datetime.now(UTC), by, action, why or "not said", values(wanted))

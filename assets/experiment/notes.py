@@ -59,13 +59,12 @@ def _stopped(facts: Mapping[str, Any]) -> Iterator[str]:
 def _by_day(target: "Target", facts: Mapping[str, Any], as_of: datetime) -> Iterator[str]:
     """Whether the effect fades with the user's days."""
     from experiments.trends import by_day
-
-    from warehouse.experiment_users import user_days
+    from warehouse.experiment_series import user_days
 
     if not 0 < facts["rows"] <= MOST_BY_DAY:
         return
     arms = (facts["control"], facts["treatment"])
-    rows = user_days(target, facts["name"], arms=arms, as_of=as_of)
+    rows = user_days(target, facts["name"], arms, as_of, maturity_hours=facts["maturity_hours"])
     columns = {name: rows[name].to_numpy() for name in ("user", "day", "loves", "exposures")}
     if not len(rows) or columns["day"].max() < 2:
         return

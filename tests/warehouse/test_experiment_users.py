@@ -173,7 +173,9 @@ def test_any_story_is_read_as_the_views_say_at_any_moment(
         for days, hours in ((2.0, 0.0), (4.5, 24.0), (8.0, 24.0), (400.0, 24.0)):
             moment = product.noon + days * DAY
             found = experiment_users(target, "tone", arms=ARMS, as_of=moment, maturity_hours=hours)
-            assert (counts(found.users), found.in_several_arms) == of_the_log(feed, moment, hours)
+            columns = ("user_id", "arm", "first_exposure", "exposures", "loves", "closings")
+            rows = list(zip(*(found.users[name].to_pylist() for name in columns), strict=True))
+            assert (rows, found.in_several_arms) == of_the_log(feed, moment, hours)
             quarantined += found.quarantined
     assert feed.ask("SELECT count(*) > 0 FROM experiment_backlog") == [(folds == 0,)]
     assert feed.ask("SELECT count(*) > 0 FROM quarantined_reactions") == [(True,)]

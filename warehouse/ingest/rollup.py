@@ -2,8 +2,8 @@
 
 What a batch changes is known by its users alone: an exposure belongs to who was shown it, a love counts for nobody
 else. To count them anew the log must be searched for their responses, which costs the more the longer it is. So they
-wait in `experiment_backlog` until they are a fixed share of the log: then one search serves them all (a fold), and what
-an event costs does not grow with history. Readers count users of the backlog from the log (`warehouse.experiment_users`),
+wait in `experiment_backlog` until they are a fixed share of the log: then one search serves them all (a fold), and
+what an event costs does not grow with history. Readers count users of the backlog from the log (`experiment_users`),
 so that nobody sees that the table is behind. In a small log every batch is folded.
 """
 
