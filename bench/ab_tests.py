@@ -33,7 +33,7 @@ def parts(data: Path, *, quick: bool) -> dict[str, Callable[[], dict[str, Any]]]
         "traps": lambda: traps.measured(2 if quick else 20),
         "srm": lambda: leaks.measured(*((300, 50) if quick else (6_000, 800))),
         "upworthy": lambda: upworthy.measured(data, tests=1_000 if quick else None, placebos=500 if quick else 10_000),
-        "interference": lambda: interference.measured(*((2, 30_000) if quick else (8, 200_000))),
+        "interference": lambda: interference.measured(*((4, 60_000) if quick else (12, 200_000))),
         "volume": lambda: volume.measured(10_000_000 if quick else 100_000_000),
     }
 
