@@ -228,8 +228,12 @@ def _said(seen: list[Seen], true: float) -> dict[str, Any]:
         found[name] = {"holds": share(sum(each.held for each, _ in said), len(said))}
         for which, kept in (("", said), ("_of_those_that_stopped", [each for each in said if each[1]])):
             found[name][f"bias{which}"] = _mean([each.log_ratio - at for each, _ in kept])
-            shrunken = [each.shrunk - at for each, _ in kept if each.shrunk is not None]
-            found[name][f"bias{which}_shrunk"] = _mean(shrunken)
+            pairs = [(each.log_ratio - at, each.shrunk - at) for each, _ in kept if each.shrunk is not None]
+            found[name][f"bias{which}_in_the_tests_that_were_shrunk"] = {
+                "observed": _mean([observed for observed, _ in pairs]),
+                "shrunk": _mean([after for _, after in pairs]),
+                "shrunk_less_observed": _mean([after - observed for observed, after in pairs]),
+            }
     return found
 
 
