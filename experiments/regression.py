@@ -67,11 +67,17 @@ def plain(rows: Counted) -> LogRatio:
     return compare(rows, np.empty((len(rows.events), 0)))
 
 
-def missing(rows: Counted) -> str:
-    """Why a log ratio is not known; empty where it is."""
+def missing(rows: Counted, unit: tuple[str, str] = ("user", "users")) -> str:
+    """Why a log ratio is not known; empty where it is.
+
+    Args:
+        rows: One for each unit.
+        unit: What one of them is called, and several.
+    """
     for name, of in (("control", ~rows.treated), ("treatment", rows.treated)):
-        if of.sum() < 2 or not rows.exposures[of].sum():
-            return f"the {name} has {of.sum():,} users and {rows.exposures[of].sum():,.0f} exposures: wait for more"
+        units, seen = int(of.sum()), float(rows.exposures[of].sum())
+        if units < 2 or not seen:
+            return f"the {name} has {units:,} {unit[units != 1]} and {seen:,.0f} exposures: wait for more"
         if not rows.events[of].sum():
             return f"the {name} has no event: an exact test reads that, a regression cannot"
     return ""

@@ -103,8 +103,10 @@ def start(name: str, warehouse: options.Target, *, bundles: tuple[tuple[str, str
         --bundle treatment=runs/live/candidates/love-0.3-d9d62d7d
     """
     from assets.experiment import control
+    from assets.experiment.bundles import bundle
 
-    found = control.start(warehouse, name, dict(bundles), by=by, why=why, coverage=coverage)
+    served = {arm: bundle(place) for arm, place in bundles}
+    found = control.start(warehouse, name, served, by=by, why=why, coverage=coverage)
     _told(warehouse, found, routes)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from assets.experiment.bundles import Bundle, bundle
+from assets.experiment.bundles import Bundle
 from assets.experiment.definition import Definition, definition, values
 
 if TYPE_CHECKING:
@@ -116,14 +116,14 @@ def _apart(target: "Target", name: str, wanted: Definition) -> None:
 
 
 def start(
-    target: "Target", name: str, places: Mapping[str, str], *, by: str, why: str = "", coverage: float | None = None
+    target: "Target", name: str, places: Mapping[str, Bundle], *, by: str, why: str = "", coverage: float | None = None
 ) -> Registered:
     """Serve the first stage of the ramp.
 
     Args:
         target: The warehouse.
         name: A planned experiment.
-        places: What each arm serves: a staged candidate's folder, or the name of a policy served from elsewhere.
+        places: What each arm serves.
         by: Who starts it.
         why: In their words.
         coverage: Share of the users in the test; that of the ramp's first stage if left out.
@@ -142,9 +142,8 @@ def start(
             f"{', '.join(wanted.arms)} serves: --bundle {(missing or [*wanted.arms])[0]}=FOLDER (or a policy's name)"
         )
     _apart(target, name, wanted)
-    served = {arm: bundle(places[arm]) for arm in wanted.arms}
     share = covering(wanted, wanted.stages[0]) if coverage is None else coverage
-    changed = msgspec.structs.replace(wanted, coverage=share, bundles=served)
+    changed = msgspec.structs.replace(wanted, coverage=share, bundles={arm: places[arm] for arm in wanted.arms})
     return _noted(target, changed, _change(name, "started", changed, by, why), before)
 
 

@@ -20,7 +20,7 @@ from assets.cli import group
 from assets.experiment import reading, words
 from assets.recipe import Recipe
 from assets.run import Run, Stage, perform
-from assets.stages import experiment, ingest
+from assets.stages import experiment, exposures, ingest
 from streams import producer, topics
 from streams.events import Message, ReactionChanged, ResponseServed, encode, new_event_id
 from streams.synthetic import prompts, serve
@@ -415,12 +415,12 @@ def test_exposures_that_are_not_all_stored_fail_their_stage(tmp_path: Path) -> N
     file = run.world / "experiment.ndjson"
     file.write_bytes(b"\n".join(exposures_of("tone")))
     flow = ingest.through_the_broker(run, file)
-    experiment.require_stored(run, "tone", 400, flow)
-    experiment.require_stored(run, "tone", 400, ingest.through_the_broker(run, file))  # again: duplicates, all there
+    exposures.require_stored(run, "tone", 400, flow)
+    exposures.require_stored(run, "tone", 400, ingest.through_the_broker(run, file))  # again: duplicates, all there
     swapped = {"control": ANSWERS["treatment"], "treatment": ANSWERS["control"]}
     file.write_bytes(b"\n".join(exposures_of("tone", swapped)))
     with pytest.raises(ValueError, match=r"400 exposures were sent, 400 are stored, and [1-9]\d* events became dead"):
-        experiment.require_stored(run, "tone", 400, ingest.through_the_broker(run, file))
+        exposures.require_stored(run, "tone", 400, ingest.through_the_broker(run, file))
 
 
 def live_run(target: Path, directory: Path, *, passed: bool = True, **settings: Any) -> Run:

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from assets.report import adversary_plots, convert, group_plot, plots, reward_plots, schema
+from assets.report import adversary_plots, convert, experiment_plots, group_plot, plots, reward_plots, schema
 from experiments import gates, ledger
 from experiments.plan import Guardrail, Plan
 from experiments.readout import read

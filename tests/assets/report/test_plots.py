@@ -6,8 +6,19 @@ from typing import Any
 
 import pytest
 
-from assets.report import adversary_plots, curves_plot, group_plot, plots, reward_plots, rounds_plot, schema, style
+from assets.report import (
+    adversary_plots,
+    curves_plot,
+    experiment_plots,
+    group_plot,
+    plots,
+    reward_plots,
+    rounds_plot,
+    schema,
+    style,
+)
 from assets.report.adversary_schema import JudgedDay
+from assets.report.experiment_schema import ReportExperiment
 
 
 @pytest.mark.slow
