@@ -38,7 +38,7 @@ def standardised(walk: Walk) -> Floats:
 
 def peeked_z(walk: Walk) -> Bools:
     """A clustered z test of one look at 5 %, looked at every time. Invalid."""
-    return np.abs(standardised(walk)) > norm.ppf(0.975)
+    return np.asarray(np.abs(standardised(walk)) > norm.ppf(0.975))
 
 
 def default_sequence(walk: Walk, units: Any = None) -> Bools:
@@ -52,7 +52,7 @@ def default_sequence(walk: Walk, units: Any = None) -> Bools:
         units: So far, float64[looks]; exposures where not given.
     """
     seen = walk.exposures.sum(axis=1) if units is None else units
-    return np.abs(standardised(walk)) > default_width(np.maximum(seen, 1))
+    return np.asarray(np.abs(standardised(walk)) > default_width(np.maximum(seen, 1)))
 
 
 def default_width(units: Any) -> Any:
@@ -66,7 +66,7 @@ def loves_as_independent(walk: Walk) -> Bools:
     control, treatment = walk.events.T
     evidence = gammaln(50 + treatment) + gammaln(50 + control) - 2 * gammaln(50) + gammaln(100)
     evidence += -gammaln(100 + treatment + control) + (treatment + control) * math.log(2)
-    return evidence > math.log(20)
+    return np.asarray(evidence > math.log(20))
 
 
 def peeked_balance(counts: Floats, share: float = 0.5, alpha: float = 0.001) -> Bools:
@@ -79,4 +79,4 @@ def peeked_balance(counts: Floats, share: float = 0.5, alpha: float = 0.001) -> 
     """
     total = counts.sum(axis=-1)
     off = (counts[..., 1] - share * total) ** 2 / np.maximum(total * share * (1 - share), 1e-9)
-    return off > chi2.ppf(1 - alpha, 1)
+    return np.asarray(off > chi2.ppf(1 - alpha, 1))

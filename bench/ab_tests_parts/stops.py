@@ -8,14 +8,14 @@ import math
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from experiments.lovers import first_lovers, one_look_lovers, planned_lovers
-from experiments.shrinkage import shrunk
-from experiments.walk import stopping_law
 
 from ab_tests_parts import ours, pool, rivals
 from ab_tests_parts.false_alarms import share
 from ab_tests_parts.worlds import WORLDS, Course, Walk, walk
 from experiments.boundaries import LATEST, planned_information
+from experiments.lovers import first_lovers, one_look_lovers, planned_lovers
+from experiments.shrinkage import shrunk
+from experiments.walk import stopping_law
 from stats.intervals import normal_quantile
 
 RATE: Final = 0.001
@@ -147,7 +147,7 @@ def measured(runs: int, heavy_runs: int, small_lift_runs: int, shrinks: int) -> 
     """
     plans = {name: Plan(lift, planned_lovers(lift), planned_information(lift)) for name, lift in LIFTS.items()}
     large, slight = plans["28"], plans["10"]
-    once = {"world": "one-each", "shrinks": shrinks}
+    once: dict[str, Any] = {"world": "one-each", "shrinks": shrinks}
     plain = {
         "one-each": _tests(large, 0.28, 3.0, runs, **once),
         "demo-like": _tests(large, 0.28, 3.0, runs, world="demo-like"),
