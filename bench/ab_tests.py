@@ -29,11 +29,11 @@ def parts(data: Path, *, quick: bool) -> dict[str, Callable[[], dict[str, Any]]]
     """What is measured, by name."""
     return {
         "false_alarms": lambda: false_alarms.measured(200 if quick else 2_000),
-        "stops": lambda: stops.measured(*((120, 40, 200, 10) if quick else (1_000, 500, 1_000, 300))),
+        "stops": lambda: stops.measured(*((100, 30, 150, 8) if quick else (1_000, 500, 1_000, 300))),
         "traps": lambda: traps.measured(2 if quick else 20),
         "srm": lambda: leaks.measured(*((300, 50) if quick else (6_000, 800))),
         "upworthy": lambda: upworthy.measured(data, tests=1_000 if quick else None, placebos=500 if quick else 10_000),
-        "interference": lambda: interference.measured(*((4, 60_000) if quick else (12, 200_000))),
+        "interference": lambda: interference.measured(*((3, 50_000) if quick else (12, 200_000))),
         "volume": lambda: volume.measured(10_000_000 if quick else 100_000_000),
     }
 
