@@ -71,10 +71,11 @@ def adjusted(events: Any, exposures: Any, arm: Any, covariates: Any, *, confiden
 
         log R_a(adjusted) = log R_a - b_a' (mean_a(c) - mean(c)).
 
-    The variance of each arm is `sum_i e_i^2 / (1 - h_i) / n_a^2`, e the residuals and h the leverages (HC2, MacKinnon &
-    White 1985), to which `(b_t - b_c)' cov(c) (b_t - b_c) / n` is added, since the common mean of the covariates is
-    itself drawn (Negi & Wooldridge 2021). The interval is Student's t with the degrees of freedom of Satterthwaite,
-    `(sum_i v_i)^2 / sum_i v_i^2` within an arm: few users carry most of the variance where few love.
+    The variance of each arm is `sum_i w_i^2 e_i^2 / (1 - h_i)` (HC2, MacKinnon & White 1985), e the residuals, h the
+    leverages and w the weights of the users in the estimate, which are `1 / n_a` where nothing is adjusted. To it comes
+    `(b_t - b_c)' cov(c) (b_t - b_c) / n`, since the common mean of the covariates is itself drawn (Negi & Wooldridge
+    2021). The interval is Student's t with Satterthwaite's degrees of freedom, `(sum_i v_i)^2 / sum_i v_i^2` within an
+    arm, v the terms of the variance: few users carry most of it where few love.
 
     Covariates must be from before the user's first exposure: what the treatment can move takes off a part of its
     effect. Columns that are constant or a sum of others, in either arm, are left out.

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.assignment import assign
+from streams.assignment import assign
 from experiments.columns import Counted, Ints, counted, numbers, same_length
 from experiments.lifts import NOTHING, span
 from experiments.modularity import Graph, graph, improved

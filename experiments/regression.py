@@ -39,7 +39,7 @@ class LogRatio(NamedTuple):
         return 2 * float(stdtr(self.freedom, -abs(self.value) / math.sqrt(self.variance))) if self.known else 1.0
 
 
-class _Arm(NamedTuple):
+class _FittedArm(NamedTuple):
     log_rate: float
     slopes: Floats
     variance: float
@@ -83,7 +83,7 @@ def missing(rows: Counted, unit: tuple[str, str] = ("user", "users")) -> str:
     return ""
 
 
-def _fitted(rows: Counted, of: Bools, known: Floats) -> _Arm:
+def _fitted(rows: Counted, of: Bools, known: Floats) -> _FittedArm:
     x, y, own = rows.events[of], rows.exposures[of], known[of]
     users, rate = len(x), float(x.sum() / y.sum())
     psi = (x - rate * y) / x.mean()
@@ -93,7 +93,11 @@ def _fitted(rows: Counted, of: Bools, known: Floats) -> _Arm:
     basis, triangle = np.linalg.qr(about / scale)
     slopes = np.linalg.solve(triangle, basis.T @ psi) / scale
     leverage = np.minimum((basis**2).sum(axis=1) + 1 / users, _HIGHEST_LEVERAGE)
-    each = (psi - about @ slopes) ** 2 / (1 - leverage) / users**2
+    shift = known.mean(axis=0) - middle
+    weight = 1 / users + basis @ np.linalg.solve(
+        triangle.T, shift / scale
+    )  # of each user's influence at equal covariates
+    each = (weight * (psi - about @ slopes)) ** 2 / (1 - leverage)
     variance, squares = float(each.sum()), float(each @ each)
-    log_rate = math.log(rate) - float(slopes @ (middle - known.mean(axis=0)))
-    return _Arm(log_rate, slopes, variance, variance**2 / squares if squares else 0.0)
+    log_rate = math.log(rate) + float(slopes @ shift)
+    return _FittedArm(log_rate, slopes, variance, variance**2 / squares if squares else 0.0)

@@ -16,15 +16,17 @@ def shrunk(
 
     The median-unbiased estimate by the stagewise order (Tsiatis, Rosner & Mehta 1984; Emerson & Fleming 1990): an
     earlier "more" is higher than a later one, which is higher than every test that went on, and these are ordered by
-    their estimate. The first look's estimate stays as it is. Mean error in planned effects, one looked at a hundred
-    times until the plan's end: true effect 0, a half, 1 and 2 times the planned one: +.01, +.07, +.10, +.05 shrunk,
-    against +.01, +.11, +.26, +.35 as observed.
+    their estimate. The first look's estimate stays as it is.
+
+    Mean error in planned effects, one looked at twenty times until the end of the plan (20,000 simulated tests each),
+    where the true effect is 0, a half, 1 and 2 times the planned one: +.01, +.04, +.07, +.07 shrunk, against +.00,
+    +.09, +.22, +.27 as observed. The posterior mean under the mixture's own prior has +.00, -.01, -.06 and -.61.
 
     >>> round(shrunk(0.5, 0.17, 0.4, last_look=0.39), 2), round(shrunk(0.5, 0.17, 0.4, last_look=0.0), 2)
     (0.42, 0.5)
 
     Args:
-        estimate: At the look that ended the test, or the newest; a logarithm of a ratio.
+        estimate: At the look that ended the test, the first beyond the boundary, or else the newest: a log ratio.
         standard_error: Of it.
         information: At that look, 1 at the planned end.
         last_look: Information at the look before it, 0 without one. Looks until then count as without a pause.

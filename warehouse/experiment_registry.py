@@ -126,7 +126,9 @@ def _read(connected: DuckDBPyConnection, experiment: str | None) -> list[Change]
         ORDER BY changed_at, experiment""",
         [experiment],
     ).fetchall()
-    return [Change(name, at.astimezone(UTC), *told, json.loads(text)) for name, at, *told, text in rows]
+    return [
+        Change(name, at.astimezone(UTC), by, action, why, json.loads(text)) for name, at, by, action, why, text in rows
+    ]
 
 
 def _unexpected(change: Change, there: list[Change], expected: int) -> str:
@@ -135,6 +137,6 @@ def _unexpected(change: Change, there: list[Change], expected: int) -> str:
         f"{last.changed_by} {last.action} it at {last.changed_at:%Y-%m-%d %H:%M} UTC" if last else "nobody planned it"
     )
     return (
-        f"{change.experiment!r} has {len(there)} changes, {expected} were expected ({seen}): nothing was stored; look at "
-        "it again, then decide again"
+        f"{change.experiment!r} has {len(there)} changes, {expected} were expected ({seen}): nothing was stored; "
+        "look at it again, then decide again"
     )

@@ -85,11 +85,11 @@ def user_days(
         WarehouseError: As `Warehouse.read`.
     """
     moment = as_of or datetime.now(UTC)
-    mature = {"moment": moment, "hours": maturity.age(maturity_hours)}
+    hours = maturity.age(maturity_hours)
     with connection.open(target).read() as reader:
-        find(reader, name, moment, mature["hours"], everybody=True)
+        find(reader, name, moment, hours, everybody=True)
         loved = recount.loved(f"({CLEAN_EXPOSURES})", f"({CLEAN_REACTIONS})")
-        reader.execute(f"CREATE TEMP TABLE loved AS {loved}", mature)
+        reader.execute(f"CREATE TEMP TABLE loved AS {loved}", {"moment": moment, "hours": hours})
         return reader.execute(_USER_DAYS, {"name": name, "arms": list(arms)}).to_arrow_table()
 
 

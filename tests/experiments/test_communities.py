@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.adjust import adjusted
-from experiments.assignment import assign
+from streams.assignment import assign
 from experiments.communities import assign_clusters, by_community, communities, community_design_effect
 from experiments.modularity import graph, modularity
 from stats.intervals import Interval

@@ -88,6 +88,8 @@ def fold(connection: DuckDBPyConnection, only: str | None = None) -> None:
         connection: Inside a transaction.
         only: A relation with the users (user_id) whose part of the backlog is folded; all of it if left out.
     """
+    if not connection.execute("SELECT 1 FROM experiment_backlog LIMIT 1").fetchone():
+        return
     chosen = f"SEMI JOIN {only} USING (user_id)" if only else ""
     connection.execute(f"CREATE OR REPLACE TEMP TABLE folding AS FROM experiment_backlog {chosen}")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE recounted AS {behind('folding')}")

@@ -44,7 +44,7 @@ def axes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         seen.append(figure.axes[0])
         return b"\x89PNG"
 
-    for module in (plots, adversary_plots, curves_plot, group_plot, reward_plots, rounds_plot):
+    for module in (plots, adversary_plots, curves_plot, experiment_plots, group_plot, reward_plots, rounds_plot):
         monkeypatch.setattr(module, "png", keep)
     return seen
 
