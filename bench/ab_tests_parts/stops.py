@@ -154,7 +154,7 @@ def measured(runs: int, heavy_runs: int, small_lift_runs: int, shrinks: int) -> 
     }
     heavy = {world: _tests(large, 0.28, 4.0, heavy_runs, world=world) for world in ("heavy", "superfans")}
     small = _tests(slight, 0.097, 3.0, small_lift_runs, every=20_000, **once)
-    others = {true: _tests(large, true, 1.6, runs, **once) for true in (0.0, 0.14, 0.56)}
+    others = {true: _tests(large, true, 1.6, runs // 2, **once) for true in (0.0, 0.14, 0.56)}
     return {
         "stop_ratio_28": _against_default(plain["demo-like"]),
         "stop_ratio_10": _against_default(small),
