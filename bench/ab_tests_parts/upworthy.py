@@ -31,7 +31,7 @@ class Halves(NamedTuple):
         first: Log ratio of the first half, and `second` of the second.
         errors: Their standard errors.
         effect: The first half as the product reads it at its end.
-        stop: Log ratio at the look that showed a difference; None where none did.
+        stop: Log ratio at the look that showed a difference; None where none did, or an arm had no click then.
         shrunk: The same for looks that could have ended the test.
     """
 

@@ -10,7 +10,6 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,28 +36,29 @@ Case = dict[str, dict[str, list[float]]]
 
 
 @functools.cache
-def environment(oracle: str) -> Path:
-    """The Python of an oracle's environment, which is made unless it is there as wanted."""
+def environment(oracle: str) -> Path | str:
+    """The Python of an oracle's environment, which is made unless it is there as wanted; or why it cannot be."""
     home, wanted = CACHE / oracle, ORACLES[oracle]
     python, stamp = home / "bin" / "python", home / "installed.txt"
-    if not (stamp.exists() and stamp.read_text().splitlines() == wanted and python.exists()):
-        uv = [sys.executable, "-m", "uv"]
-        _made([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(home)], oracle)
-        _made([*uv, "pip", "install", "--quiet", "--python", str(python), *wanted], oracle)
-        stamp.write_text("\n".join(wanted))
+    if stamp.exists() and stamp.read_text().splitlines() == wanted and python.exists():
+        return python
+    uv = [sys.executable, "-m", "uv"]
+    made = [*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(home)]
+    filled = [*uv, "pip", "install", "--quiet", "--python", str(python), *wanted]
+    for command in (made, filled):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            return f"{oracle} cannot be asked: `{' '.join(command[1:4])}` failed: {done.stderr.strip()[-300:]}"
+    stamp.write_text("\n".join(wanted))
     return python
-
-
-def _made(command: Sequence[str], oracle: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"{oracle} cannot be asked: `{' '.join(command[2:4])}` failed: {done.stderr.strip()[-300:]}")
 
 
 def ask(oracle: str, question: Any) -> Any:
     """What an oracle answers."""
-    script = Path(__file__).parent / "oracles" / f"ask_{oracle}.py"
-    command = [str(environment(oracle)), "-W", "ignore", str(script)]
+    python, script = environment(oracle), Path(__file__).parent / "oracles" / f"ask_{oracle}.py"
+    if isinstance(python, str):
+        pytest.skip(python)
+    command = [str(python), "-W", "ignore", str(script)]
     done = subprocess.run(command, input=json.dumps(question), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2_000:]
     return json.loads(done.stdout)
