@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from experiments.shrinkage import shrunk
 from offline_online_parts import headlines
 from scipy.stats import norm
 from tqdm import tqdm
@@ -17,6 +16,7 @@ from tqdm import tqdm
 from ab_tests_parts import ours
 from ab_tests_parts.false_alarms import share
 from experiments.effect import ArmSums, Effect, relative
+from experiments.shrinkage import shrunk
 
 FILE: Final = "upworthy/arms_before_201447.parquet"
 LATER: Final = 0.2
