@@ -10,11 +10,11 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from experiments.communities import assign_clusters, by_community, communities
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from ab_tests_parts import pool
+from experiments.communities import assign_clusters, by_community, communities
 from streams.synthetic import WorldConfig
 from streams.synthetic.config import Experiment
 from streams.synthetic.language.habits import INCUMBENT

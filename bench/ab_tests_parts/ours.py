@@ -10,12 +10,12 @@ from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
-from experiments.walk import edges
 from numpy.typing import NDArray
 
 from ab_tests_parts.worlds import Floats, Walk
 from experiments.boundaries import spent_width
 from experiments.effect import MIN_LOVERS, ArmSums, Effect, anytime_interval, relative
+from experiments.walk import edges
 
 Ints = NDArray[np.int64]
 ALPHA: Final = 0.05

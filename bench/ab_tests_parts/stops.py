@@ -13,7 +13,8 @@ from ab_tests_parts import ours, pool, rivals
 from ab_tests_parts.false_alarms import share
 from ab_tests_parts.worlds import WORLDS, Course, Walk, walk
 from experiments.boundaries import LATEST, planned_information
-from experiments.lovers import first_lovers, one_look_lovers, planned_lovers
+from experiments.lover_counts import one_look_lovers, planned_lovers
+from experiments.lovers import first_lovers
 from experiments.shrinkage import shrunk
 from experiments.walk import stopping_law
 from stats.intervals import normal_quantile

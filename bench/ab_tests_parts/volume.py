@@ -9,11 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from warehouse.experiment_users import experiment_users
-
 from experiments.plan import Plan
 from experiments.readout import read
 from warehouse import connection
+from warehouse.experiment_users import experiment_users
 
 ARMS = ("control", "treatment")
 PER_USER = 20
