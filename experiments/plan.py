@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal, get_args
 
-from experiments import boundaries, lovers
+from experiments import boundaries, lover_counts
 from experiments.metrics import STANDARD, Metric
 from stats import limits
 from stats.intervals import CONFIDENCE
@@ -118,4 +118,4 @@ class Plan:
 @lru_cache(maxsize=256)
 def _planned_lovers(lift: float, share: float, power: float, alpha: float) -> int:
     """Kept, since it takes a second to find and a reading asks for it dozens of times."""
-    return lovers.planned_lovers(lift, treatment_share=share, power=power, alpha=alpha)
+    return lover_counts.planned_lovers(lift, treatment_share=share, power=power, alpha=alpha)

@@ -9,6 +9,7 @@ import pytest
 from streams.events import Message
 from warehouse.adversary import decisions
 from warehouse.experiment_users import experiment_users
+from warehouse.rollup import sums
 
 ARMS = ("control", "treatment")
 BYE = "Water them. Take care, bye!"
