@@ -26,13 +26,13 @@ class ServedBundle(msgspec.Struct, frozen=True):
 
     Attributes:
         policy: Its name in events, and in [backends].
-        folder: Where its files lie.
+        folder: Where its files lie; None where they lie with another server.
         digest: Of its files.
     """
 
     policy: Text
-    folder: str = ""
-    digest: str = ""
+    folder: str | None = None
+    digest: str | None = None
 
 
 class WrittenRoute(msgspec.Struct, frozen=True):

@@ -242,6 +242,7 @@ v8 = {{url = "http://127.0.0.1:{server}/v1/", model = "adapter-8"}}
 [topics]
 events = "{names.events}"
 kill_switch = "{names.kill_switch}"
+{"" if "[limits]" in config else "[limits]\nuser_requests_per_minute = 6000"}
 {config if "[" in config.split("=")[0] else ""}
 """
     made = state.make(settings.parse(text), bootstrap, folder / "routes.json")
