@@ -232,18 +232,19 @@ def gateway(
 ) -> Iterator[Desk]:
     from streams.gateway import app, settings, state
 
+    tables = config if config.startswith("[") else ""
+    tables += "" if "[limits]" in config else "[limits]\nuser_requests_per_minute = 6000"
     text = f"""
 default = "v7"
 folder = "{folder}"
-{config if "[" not in config.split("=")[0] else ""}
+{"" if config.startswith("[") else config}
 [backends]
 v7 = "http://127.0.0.1:{server}/v1"
 v8 = {{url = "http://127.0.0.1:{server}/v1/", model = "adapter-8"}}
 [topics]
 events = "{names.events}"
 kill_switch = "{names.kill_switch}"
-{"" if "[limits]" in config else "[limits]\nuser_requests_per_minute = 6000"}
-{config if "[" in config.split("=")[0] else ""}
+{tables}
 """
     made = state.make(settings.parse(text), bootstrap, folder / "routes.json")
     with serving(app.app(made), port) as listening:
