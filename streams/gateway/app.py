@@ -71,7 +71,8 @@ def app(shared: state.GatewayState) -> Starlette:
         max_age=600,
     )
     log = Middleware(AccessLog, metrics=shared.metrics, paths=frozenset(openapi.PATHS))
-    return Starlette(routes=_routes(shared), lifespan=lifespan, middleware=[log, cors])
+    middleware = [log, cors] if shared.settings.told.origins else [log]
+    return Starlette(routes=_routes(shared), lifespan=lifespan, middleware=middleware)
 
 
 def _routes(shared: state.GatewayState) -> list[Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from streams import topics
 from streams.gateway import settings, state
 from tests.streams.gateway.conftest import Served, until
 
@@ -67,6 +68,15 @@ def test_a_servers_key_must_be_in_the_environment(tmp_path: Path, monkeypatch: p
     made = state.make(read, "127.0.0.1:1", None)
     assert made.upstream._headers["v7"]["Authorization"] == "Bearer k"
     made.reaction_keys.close()
+
+
+def test_the_file_that_the_manual_shows_is_read() -> None:
+    (shown,) = re.findall(r"^```ini\n(.*?)^```", (ROOT / "docs/gateway.md").read_text(), re.DOTALL | re.MULTILINE)
+    read = settings.parse(shown)
+    assert read.told.limits == settings.GatewayLimits()
+    assert read.names == topics.TOPICS
+    assert set(read.backends) == {"v7", "v8", "v9"}
+    assert {name for name, _ in read.keys.values()} == {"product", "robot"}
 
 
 def command(folder: Path, *options: str) -> "subprocess.Popen[str]":
