@@ -195,6 +195,8 @@ def _halves(product: _Product) -> tuple[list[bytes], list[bytes]]:
 
 _CONVERSATIONS = 1_000
 """Conversations at most that the A/B test's users have. A text that many users saw cannot test what learnt from it."""
+_TEST_DAYS = 3
+"""Days of the A/B test, which has to be over, late loves included, when it is read."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -219,13 +221,29 @@ def _cycle(product: _Product) -> None:
     product.loveloop("run", "--recipe", asked.recipe, *where)
 
 
+def _start(product: _Product) -> None:
+    """The test is planned from the first days' traffic, and started for everybody at once."""
+    name, where = _experiment(product), ("--warehouse", product.asked.warehouse)
+    candidate = product.run.looking_at(1).place("candidate")
+    bundles = ("--bundle", "control=incumbent", "--bundle", f"treatment={candidate}")
+    product.loveloop("experiment", "plan", name, "--lift", "0.5", *where)
+    product.loveloop("experiment", "start", name, *bundles, "--coverage", "1", *where)
+
+
+def _experiment(product: _Product) -> str:
+    return f"ab-{product.run.looking_at(1).facts('candidate')['name']}"
+
+
 def _serve(product: _Product) -> None:
     """The product asks both models for answers, shows each user those of one arm, and posts what it showed."""
+    from assets.experiment import control
     from streams.synthetic import prompts, serve
+    from streams.synthetic.studies.trial_world import TrialWorld
     from training.evaluation.offline import answer
 
     asked, first = product.asked, product.run.looking_at(1)
-    staged = str(first.facts("candidate")["name"])
+    staged, name = str(first.facts("candidate")["name"]), _experiment(product)
+    layout = control.layout(name, control.registered(asked.warehouse, name).definition)
     places = {"control": first.place("incumbent"), "treatment": first.place("candidate")}
     pool = prompts("all", min(_CONVERSATIONS, asked.exposures), seed=2)
     lines = serve(
@@ -234,19 +252,14 @@ def _serve(product: _Product) -> None:
         {"control": "incumbent", "treatment": staged},
         exposures=asked.exposures,
         users=max(2, asked.exposures // 4),
-        assign=lambda user: _arm(f"ab-{staged}", user),
-        experiment=f"ab-{staged}",
+        assign=layout.place,
+        experiment=name,
         seed=1,
         starts_at=product.half_time + timedelta(hours=1),
         base_love_rate=asked.base_love_rate,
+        world=TrialWorld(days=_TEST_DAYS),
     )
     product.take_in(asked.folder / "exposures.ndjson", lines)
-
-
-def _arm(experiment: str, user: str) -> str:
-    from streams.assignment import assign
-
-    return assign(user, experiment=experiment, arms={"control": 0.5, "treatment": 0.5}, salt="loveloop")
 
 
 def _erase(product: _Product) -> None:
@@ -262,11 +275,10 @@ def asker(events: Path) -> str:
 
 
 def _read(product: _Product) -> None:
-    asked = product.asked
-    name = f"ab-{product.run.looking_at(1).facts('candidate')['name']}"
-    planned = str(asked.exposures * 3 // 10)  # heavy users make arms unequal: well below half
-    product.loveloop("experiment", "list", "--warehouse", asked.warehouse)
-    product.loveloop("experiment", "read", name, "--warehouse", asked.warehouse, "--planned", planned)
+    where = ("--warehouse", product.asked.warehouse)
+    product.loveloop("experiment", "list", *where)
+    product.loveloop("experiment", "read", _experiment(product), *where)
+    product.loveloop("experiment", "status", _experiment(product), *where)
 
 
 def _other_days(product: _Product) -> None:
@@ -278,6 +290,7 @@ def _other_days(product: _Product) -> None:
 _STORY: tuple[tuple[str, Callable[[_Product], Any]], ...] = (
     ("five days of events come in", _first_days),
     ("a cycle runs: from clean feedback to a staged candidate", _cycle),
+    ("the test of the candidate is planned and started", _start),
     ("the product serves the candidate to half of its users", _serve),
     ("a user asks to be forgotten", _erase),
     ("the experiment is read out", _read),

@@ -163,8 +163,24 @@ class ExperimentSection(Section):
     """The A/B test of the staged candidate: simulated on the synthetic world, else read from the log."""
 
     exposures: Count = 80_000
-    """Of the simulated test, as are `users` and `force`; its prompts are the evaluation's."""
+    """Of the simulated test, as are all settings down to `force`."""
     users: Count = 20_000
+    prompts: Count = 8_000
+    """Of the evaluation's prompts, so many are served."""
+    samples: Annotated[int, Field(ge=1, le=16)] = 2
+    """Of conversations that each arm holds from a prompt on; a user has one of them."""
+    follow_ups: Annotated[int, Field(ge=0, le=5)] = 1
+    """Most messages of a user after the prompt."""
+    days: Annotated[int, Field(ge=1, le=365)] = 14
+    """Over which the exposures are spread, about; the test ends when all are in."""
+    activity_sigma: Annotated[float, Field(ge=0, le=3)] = 1.5
+    taste_sigma: Annotated[float, Field(ge=0, le=3)] = 1.5
+    """Standard deviations over users: of the ln of how often they come, and of the ln of their odds to love."""
+    late: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of reactions that come an hour to two and a half days after the response."""
+    attacks: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
+    social: dict[str, float] | None = None
+    """Attacks on the test, and influence of its users on each other; as in `[world]`."""
     force: bool = False
     """Run it although no candidate passed every gate; wherever its decision is told, that is told beside it."""
     name: str | None = None

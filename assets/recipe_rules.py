@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 if TYPE_CHECKING:
     from assets.recipe import Recipe
 
@@ -20,6 +22,7 @@ def broken_rules(recipe: "Recipe") -> Iterator[str]:
     yield from _tuning(recipe)
     yield from _tasks(recipe)
     yield from _seeds(recipe)
+    yield from _trial(recipe)
 
 
 def _p_love(recipe: "Recipe") -> Iterator[str]:
@@ -124,3 +127,16 @@ def _seeds(recipe: "Recipe") -> Iterator[str]:
                 f"{where}.seed == {seed}, but a run has one seed, the recipe's own (seed == {recipe.seed}): set "
                 "that one, and leave this one out"
             )
+
+
+def _trial(recipe: "Recipe") -> Iterator[str]:
+    """What attackers and friends do in the simulated test is asked of the world, which is loaded only then."""
+    wanted = recipe.experiment
+    if wanted and (wanted.attacks or wanted.social is not None):
+        from assets.trial_world import trial_world
+
+        try:
+            trial_world(wanted)
+        except ValidationError as error:
+            seen = error.errors()[0]
+            yield f"experiment.{'.'.join(map(str, seen['loc']))}: {seen['msg'].removeprefix('Value error, ')}"

@@ -13,21 +13,17 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-
-from experiments.columns import Counted, Floats, counted, same_length
+from experiments.columns import counted, same_length
 from experiments.covariates import history_covariates, known_values, usable
-from experiments.lifts import NOTHING, lift_interval, span, student_quantile
+from experiments.lifts import NOTHING, span
+from experiments.regression import LogRatio, compare, missing, plain
 from stats import limits
 from stats.intervals import CONFIDENCE, Interval
 
 __all__ = ["Adjusted", "adjusted", "history_covariates"]
 
-_HIGHEST_LEVERAGE: Final = 0.999
 _TOO_GOOD: Final = 1e-3
 """Of the variance left: even heavy users who love one response in twenty leave thirty times as much."""
-_NO_VARIANCE: Final = 1e-18
-"""Of a relative influence; below it stand only rounding errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +38,7 @@ class Adjusted:
         variance_left: The variance over the unadjusted one; 1 where nothing was adjusted.
         lift: `exp(log_ratio) - 1`; None where an arm has no event.
         ci: Of the lift, for one look.
+        p: Two-sided, of no lift, for one look; 1 where it is not known.
         covariates: How many columns were used.
         why: Why nothing, or not all, was used; empty where all was.
     """
@@ -53,6 +50,7 @@ class Adjusted:
     variance_left: float
     lift: float | None
     ci: Interval
+    p: float
     covariates: int
     why: str
 
@@ -73,14 +71,16 @@ def adjusted(events: Any, exposures: Any, arm: Any, covariates: Any, *, confiden
 
         log R_a(adjusted) = log R_a - b_a' (mean_a(c) - mean(c)).
 
-    The variance of each arm is `sum_i e_i^2 / (1 - h_i) / n_a^2`, e the residuals and h the leverages (HC2, MacKinnon &
-    White 1985), to which `(b_t - b_c)' cov(c) (b_t - b_c) / n` is added, since the common mean of the covariates is
-    itself drawn (Negi & Wooldridge 2021). The interval is Student's t with the degrees of freedom of Satterthwaite,
-    `(sum_i v_i)^2 / sum_i v_i^2` within an arm: few users carry most of the variance where few love.
+    The variance of each arm is `sum_i w_i^2 e_i^2 / (1 - h_i)` (HC2, MacKinnon & White 1985), e the residuals, h the
+    leverages and w the weights of the users in the estimate, which are `1 / n_a` where nothing is adjusted. To it comes
+    `(b_t - b_c)' cov(c) (b_t - b_c) / n`, since the common mean of the covariates is itself drawn (Negi & Wooldridge
+    2021). The interval is Student's t with Satterthwaite's degrees of freedom, `(sum_i v_i)^2 / sum_i v_i^2` within an
+    arm, v the terms of the variance: few users carry most of it where few love.
 
     Covariates must be from before the user's first exposure: what the treatment can move takes off a part of its
     effect. Columns that are constant or a sum of others, in either arm, are left out.
 
+    >>> import numpy as np
     >>> rng = np.random.default_rng(3)
     >>> taste, arm = rng.lognormal(size=4000), rng.integers(0, 2, 4000)
     >>> past, loves = rng.poisson(taste), rng.poisson(taste * (1 + 0.1 * arm))
@@ -102,86 +102,32 @@ def adjusted(events: Any, exposures: Any, arm: Any, covariates: Any, *, confiden
     limits.level("confidence", confidence, "0.95 for a 95 % interval")
     rows, known = counted(events, exposures, arm), known_values(covariates)
     same_length(events=rows.events, covariates=known)
-    empty = _empty(rows)
+    empty = missing(rows)
     if empty:
-        return Adjusted(math.nan, math.inf, math.nan, math.inf, 1.0, None, NOTHING, 0, empty)
-    kept, why = usable(known, rows.treated)
-    plain, sharp = _compare(rows, known[:, :0]), _compare(rows, known[:, kept])
-    if plain.variance <= _NO_VARIANCE:
+        return Adjusted(math.nan, math.inf, math.nan, math.inf, 1.0, None, NOTHING, 1.0, 0, empty)
+    unadjusted = plain(rows)
+    if not unadjusted.known:
         alike = "users do not differ, so that a standard error is not known: wait for more"
-        return _read(_Compared(plain.log_ratio, math.inf, 0.0), plain, 0, alike, confidence)
-    if len(kept) and sharp.variance < _TOO_GOOD * plain.variance:
-        kept, sharp = [], plain
+        return _read(unadjusted, unadjusted, 0, alike, confidence)
+    kept, why = usable(known, rows.treated)
+    sharp = compare(rows, known[:, kept])
+    if kept and sharp.variance < _TOO_GOOD * unadjusted.variance:
+        kept, sharp = [], unadjusted
         why = "covariates foretell all events, nothing is adjusted: were they measured before the first exposure?"
-    return _read(sharp, plain, len(kept), why, confidence)
+    return _read(sharp, unadjusted, len(kept), why, confidence)
 
 
-@dataclass(frozen=True, slots=True)
-class _Arm:
-    """An arm's adjusted log rate, its slopes, and its variance with the degrees of freedom of that."""
-
-    log_rate: float
-    slopes: Floats
-    variance: float
-    freedom: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    """The two arms' difference, its variance, and the degrees of freedom."""
-
-    log_ratio: float
-    variance: float
-    freedom: float
-
-
-def _compare(rows: Counted, known: Floats) -> _Compared:
-    control, treatment = (_fitted(rows, of, known) for of in (~rows.treated, rows.treated))
-    apart = treatment.slopes - control.slopes
-    about = (known - known.mean(axis=0)) @ apart
-    common = float(about @ about) / len(known) ** 2
-    sampled = control.variance + treatment.variance
-    squares = sum(each.variance**2 / each.freedom for each in (control, treatment) if each.variance > 0)
-    freedom = sampled**2 / squares if squares else 0.0
-    return _Compared(treatment.log_rate - control.log_rate, sampled + common, freedom)
-
-
-def _fitted(rows: Counted, of: Any, known: Floats) -> _Arm:
-    x, y, own = rows.events[of], rows.exposures[of], known[of]
-    users, rate = len(x), float(x.sum() / y.sum())
-    psi = (x - rate * y) / x.mean()
-    middle = own.mean(axis=0)
-    about = own - middle
-    scale = np.sqrt((about**2).sum(axis=0))
-    basis, triangle = np.linalg.qr(about / scale)
-    slopes = np.linalg.solve(triangle, basis.T @ psi) / scale
-    leverage = np.minimum((basis**2).sum(axis=1) + 1 / users, _HIGHEST_LEVERAGE)
-    each = (psi - about @ slopes) ** 2 / (1 - leverage) / users**2
-    variance, squares = float(each.sum()), float(each @ each)
-    log_rate = math.log(rate) - float(slopes @ (middle - known.mean(axis=0)))
-    return _Arm(log_rate, slopes, variance, variance**2 / squares if squares else 0.0)
-
-
-def _read(sharp: _Compared, plain: _Compared, used: int, why: str, confidence: float) -> Adjusted:
-    error, unadjusted = math.sqrt(sharp.variance), math.sqrt(plain.variance)
+def _read(sharp: LogRatio, unadjusted: LogRatio, used: int, why: str, confidence: float) -> Adjusted:
+    error = math.sqrt(sharp.variance) if sharp.known else math.inf
     return Adjusted(
-        log_ratio=sharp.log_ratio,
+        log_ratio=sharp.value,
         standard_error=error,
-        unadjusted_log_ratio=plain.log_ratio,
-        unadjusted_error=unadjusted if unadjusted and math.isfinite(error) else error,
-        variance_left=sharp.variance / plain.variance if used else 1.0,
-        lift=math.expm1(sharp.log_ratio),
-        ci=lift_interval(sharp.log_ratio, error * student_quantile(confidence, sharp.freedom)),
+        unadjusted_log_ratio=unadjusted.value,
+        unadjusted_error=math.sqrt(unadjusted.variance) if unadjusted.known else math.inf,
+        variance_left=sharp.variance / unadjusted.variance if used else 1.0,
+        lift=math.expm1(sharp.value),
+        ci=sharp.ci(confidence),
+        p=sharp.p,
         covariates=used,
         why=why,
     )
-
-
-def _empty(rows: Counted) -> str:
-    """Why a log ratio is not known; empty where it is."""
-    for name, of in (("control", ~rows.treated), ("treatment", rows.treated)):
-        if of.sum() < 2 or not rows.exposures[of].sum():
-            return f"the {name} has {of.sum():,} users and {rows.exposures[of].sum():,.0f} exposures: wait for more"
-        if not rows.events[of].sum():
-            return f"the {name} has no event: an exact test reads that, a regression cannot"
-    return ""

@@ -22,7 +22,7 @@ WIDE: Final = 0.25
 """Standard deviation of log lifts where nothing is known: two of three lifts lie between -22 % and +28 %."""
 
 
-class Prior(NamedTuple):
+class LiftPrior(NamedTuple):
     """What is believed of a log lift before its test.
 
     Attributes:
@@ -59,7 +59,7 @@ class Posterior:
     words: str
 
 
-def prior_from(log_lifts: Sequence[float] | Any, errors: Sequence[float] | Any) -> Prior:
+def prior_from(log_lifts: Sequence[float] | Any, errors: Sequence[float] | Any) -> LiftPrior:
     """The prior that earlier experiments give, by the moments of DerSimonian & Laird (1986).
 
     With `w = 1 / se^2`, `mu_0` the mean weighted by w and `Q = sum w (theta - mu_0)^2` over k experiments,
@@ -94,17 +94,17 @@ def prior_from(log_lifts: Sequence[float] | Any, errors: Sequence[float] | Any) 
     count = len(seen)
     if count < FEWEST_EXPERIMENTS:
         few = f"{count} earlier experiment{' is' if count == 1 else 's are'} too few to learn from"
-        return Prior(0.0, WIDE, 0, f"assumed, {few}: {_most(0.0, WIDE)}")
+        return LiftPrior(0.0, WIDE, 0, f"assumed, {few}: {_most(0.0, WIDE)}")
     weight = known**-2
     scattered = float(weight @ (seen - np.average(seen, weights=weight)) ** 2) - (count - 1)
     room = float(weight.sum() - (weight @ weight) / weight.sum())
     between = max(scattered, math.sqrt(2 * (count - 1))) / room
     weight = 1 / (known**2 + between)
     mean, deviation = float(np.average(seen, weights=weight)), math.sqrt(between + 1 / float(weight.sum()))
-    return Prior(mean, deviation, count, f"learnt from {count} earlier experiments: {_most(mean, deviation)}")
+    return LiftPrior(mean, deviation, count, f"learnt from {count} earlier experiments: {_most(mean, deviation)}")
 
 
-def posterior(log_lift: float, error: float, prior: Prior, *, confidence: float = CONFIDENCE) -> Posterior:
+def posterior(log_lift: float, error: float, prior: LiftPrior, *, confidence: float = CONFIDENCE) -> Posterior:
     """The posterior of a lift, normal on the logarithm.
 
     `v = 1 / (1 / se^2 + 1 / tau^2)`, `m = v (theta_hat / se^2 + mu / tau^2)`. With `s = sqrt(v)`, the lift is

@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from scipy.special import betainc, ndtr, ndtri
-from scipy.stats import beta, binomtest
+from scipy.special import betainc, betaincinv, ndtr, ndtri
+from scipy.stats import binomtest
 
 from experiments import boundaries
 from experiments.moments import ArmSums, design_effect, expected_information, log_variance, sums
@@ -21,7 +21,7 @@ from stats.estimate import Estimate
 from stats.intervals import CONFIDENCE, Interval, normal_quantile
 
 __all__ = [
-    "MIN_LOVERS", "ArmSums", "Effect", "design_effect", "difference", "exact_interval", "exact_p",
+    "MIN_LOVERS", "ArmSums", "Effect", "anytime_interval", "design_effect", "difference", "exact_interval", "exact_p",
     "expected_information", "log_variance", "relative", "sums",
 ]  # fmt: skip
 
@@ -116,8 +116,7 @@ def relative(
     Raises:
         ValueError: No planned information, or alpha outside (0, 0.5).
     """
-    limits.positive("planned_information", planned_information, "see boundaries.planned_information, from the lift")
-    look = _look(control, treatment, planned_information)
+    look = _look(control, treatment, planned_information, alpha)
     exact = exact_interval(control, treatment, 1 - alpha)
     lift = treatment.rate / control.rate - 1 if control.events and treatment.exposures else None
     both = bool(control.events and treatment.events)
@@ -133,6 +132,23 @@ def relative(
         design_effect=design_effect(control),
         standard_error=math.sqrt(log_variance(control) + log_variance(treatment)),
     )
+
+
+def anytime_interval(
+    control: ArmSums, treatment: ArmSums, *, planned_information: float, alpha: float = 1 - CONFIDENCE
+) -> Interval:
+    """The relative lift's interval for any number of looks alone: `relative(...).anytime_ci`, in less time.
+
+    Args:
+        control: As in `relative`, like all that follows.
+        treatment: Its sums.
+        planned_information: At the end of the plan.
+        alpha: Chance that the interval misses the truth at any look.
+
+    Raises:
+        ValueError: As `relative`.
+    """
+    return _at_any_look(control, treatment, _look(control, treatment, planned_information, alpha), alpha)
 
 
 def difference(control: ArmSums, treatment: ArmSums, *, alpha: float = 1 - CONFIDENCE) -> Estimate:
@@ -177,8 +193,15 @@ def exact_interval(
     return _clopper_pearson(control, treatment, (1 - confidence) / 2, design)
 
 
-def _look(control: ArmSums, treatment: ArmSums, planned: float) -> _Look:
-    """This look; exact (with a design effect) while few users have an event."""
+def _look(control: ArmSums, treatment: ArmSums, planned: float, alpha: float) -> _Look:
+    """This look; exact (with a design effect) while few users have an event.
+
+    Raises:
+        ValueError: No planned information, or alpha outside (0, 0.5).
+    """
+    limits.positive("planned_information", planned, "see boundaries.planned_information, from the lift")
+    if not limits.level("alpha", alpha, "0.05 for 5 %") < 0.5:
+        raise ValueError(f"alpha == {alpha}, must be below 0.5: the chance of a false alarm, 0.05 for 5 %")
     if not (control.exposures and treatment.exposures):
         return _Look(0.0, 0.0, None)
     if min(control.lovers, treatment.lovers) >= MIN_LOVERS:
@@ -230,9 +253,9 @@ def _clopper_pearson(control: ArmSums, treatment: ArmSums, tail: float, design: 
     if not treatment.exposures or not control.exposures:
         return _EVERYTHING
     x, y = treatment.events / design, control.events / design
-    low = float(beta.ppf(tail, x, y + 1)) if x else 0.0
+    low = float(betaincinv(x, y + 1, tail)) if x else 0.0
     # the other side of 1, where a small tail keeps its digits
-    rest = float(beta.ppf(tail, y, x + 1)) if y else 0.0
+    rest = float(betaincinv(y, x + 1, tail)) if y else 0.0
     odds = control.exposures / treatment.exposures
     return Interval(
         low / (1 - low) * odds - 1, (1 - rest) / rest * odds - 1 if rest > math.exp(-_NO_LIMIT) else math.inf

@@ -167,7 +167,7 @@ def _brief(row: Requirement) -> bool:
 
 def _hopeless(plan: Forecast, row: Requirement, terms: Terms) -> str:
     """That a lift is out of reach in time, and each cure that would bring it there."""
-    plan_words = f"by the {row.design} at {100 * plan.coverage:.3g}% coverage"
+    plan_words = f"by {_the(row.design)} at {100 * plan.coverage:.3g}% coverage"
     never = (
         f"{_lift(row.lift)} is never shown {plan_words}: there are too few users, or they repeat themselves too much"
     )
@@ -180,7 +180,7 @@ def _hopeless(plan: Forecast, row: Requirement, terms: Terms) -> str:
 def _cures(plan: Forecast, row: Requirement, terms: Terms) -> list[str]:
     lift, traffic = row.lift, plan.traffic
     others = [each for each in plan.rows if each.lift == lift and each.feasible]
-    found = [f"by the {each.design} it takes {_days(each.days)}" for each in others]
+    found = [f"by {_the(each.design)} it takes {_days(each.days)}" for each in others]
     if plan.coverage < 1:
         wide = required(traffic, row.design, lift, replace(terms, coverage=1.0))
         found.append(_cure(wide, "all users in the test (coverage 100%)"))
@@ -223,6 +223,10 @@ def _per_arm(row: Requirement, total: float | None) -> str:
     if arms is None:
         return "-"
     return _whole(arms[1]) if row.treatment_share == 0.5 else f"{_whole(arms[0])} / {_whole(arms[1])}"
+
+
+def _the(design: Design) -> str:
+    return design if design == "first lovers" else f"the {design}"
 
 
 def _lift(lift: float) -> str:

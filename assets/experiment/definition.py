@@ -35,6 +35,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         maturity_hours: Younger responses are not counted yet.
         stages: The ramp.
         stage_hours: Least hours at a stage.
+        automatic: The hourly reading takes the ramp's next step; it stops harm in any case.
         bundles: What each arm serves.
         ended: Nobody is served any more; a reading then decides on what there is.
     """
@@ -57,6 +58,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     maturity_hours: float = 24.0
     stages: tuple[float, ...] = STAGES
     stage_hours: float = 24.0
+    automatic: bool = False
     bundles: dict[str, Bundle] = msgspec.field(default_factory=dict)
     ended: bool = False
 

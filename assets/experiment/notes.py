@@ -12,9 +12,16 @@ MOST_BY_DAY: Final = 5_000_000
 """Exposures up to which each reading asks for the days: more of them take longer than all the rest."""
 
 
-def notes(target: "Target", facts: Mapping[str, Any], *, as_of: datetime) -> list[str]:
-    """Sentences, each as far as there is something to say."""
-    return [*_believed(target, facts), *_stopped(facts), *_by_day(target, facts, as_of)]
+def notes(target: "Target", facts: Mapping[str, Any], before: Mapping[str, Any], *, as_of: datetime) -> list[str]:
+    """Sentences, each as far as there is something to say.
+
+    Args:
+        target: The warehouse.
+        facts: A reading.
+        before: The reading before it, empty where there is none.
+        as_of: The reading's moment.
+    """
+    return [*_believed(target, facts), *_stopped(facts, before), *_by_day(target, facts, as_of)]
 
 
 def _error(facts: Mapping[str, Any]) -> float | None:
@@ -41,31 +48,34 @@ def _believed(target: "Target", facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"loves per response, {posterior(math.log1p(facts['lift']), error, prior).words} (prior {prior.words})"
 
 
-def _stopped(facts: Mapping[str, Any]) -> Iterator[str]:
-    """The lift of a test that has stopped early, without what the stopping adds to it."""
+def _stopped(facts: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[str]:
+    """The lift of a test that has shown something, without what its stopping adds to it."""
     from experiments.shrinkage import shrunk
 
     found = facts["evidence"]
-    if found is None or found["shown"] is None or found["lift"] is None or found["lift"] <= -1:
+    if not found["shown"] or found["log_ratio"] is None or not found["error"]:
         return
-    error = (facts["evidence_error"] or 0.0) if "evidence_error" in facts else 0.0
-    if error <= 0:
-        return
-    plan = facts["plan"]
-    less = shrunk(math.log1p(found["lift"]), error, planned_lift=plan["lift"])
-    yield f"a test that stops when it shows something shows too much: without that, {math.expm1(less):+.1%}"
+    # the walk is looked at after each lover; a ratio where somebody read it
+    walked = found["information"] - 1 / facts["plan"]["lovers"]
+    read = (before.get("evidence") or {}).get("information") or 0.0
+    last = walked if found["decides"] == "lovers" else min(read, found["information"] * 0.999)
+    alpha = 1 - facts["plan"]["confidence"]
+    less = shrunk(found["log_ratio"], found["error"], found["information"], last_look=max(last, 0.0), alpha=alpha)
+    yield (
+        f"a test that stops when it shows something shows too much: without that, {math.expm1(less):+.1%} "
+        f"in place of {found['lift']:+.1%}"
+    )
 
 
 def _by_day(target: "Target", facts: Mapping[str, Any], as_of: datetime) -> Iterator[str]:
     """Whether the effect fades with the user's days."""
     from experiments.trends import by_day
-
-    from warehouse.experiment_users import user_days
+    from warehouse.experiment_series import user_days
 
     if not 0 < facts["rows"] <= MOST_BY_DAY:
         return
     arms = (facts["control"], facts["treatment"])
-    rows = user_days(target, facts["name"], arms=arms, as_of=as_of)
+    rows = user_days(target, facts["name"], arms, as_of, maturity_hours=facts["maturity_hours"])
     columns = {name: rows[name].to_numpy() for name in ("user", "day", "loves", "exposures")}
     if not len(rows) or columns["day"].max() < 2:
         return

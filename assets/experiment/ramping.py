@@ -1,7 +1,9 @@
 """A ramp's next step: read the experiment out, hold the checks against the rule, and do what it says."""
 
+import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.experiment import control, reading, standing
@@ -71,6 +73,12 @@ def advance(
         "line": standing.line(after),
         "reading": read,
     }
+
+
+def follow(target: "Target") -> None:
+    """Write the routes, where LOVELOOP_ROUTES names their file, so that whoever serves follows what was decided."""
+    if file := os.environ.get("LOVELOOP_ROUTES"):
+        control.write_routes(target, Path(file))
 
 
 def _reading(target: "Target", name: str) -> dict[str, Any] | None:

@@ -93,7 +93,7 @@ def read(
     news = not history or moment >= history[-1].read_at
     facts |= booking.book(target, facts, candidates.staged_candidates(target), write=news)
     facts |= _words(facts, settled, own.told)
-    facts["notes"] = notes.notes(target, facts, as_of=moment)
+    facts["notes"] = notes.notes(target, facts, history[-1].readout if history else {}, as_of=moment)
     if news and not _repeats(facts, history):
         experiments.append_readout(target, name, moment, facts)
     return facts

@@ -8,12 +8,12 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from experiments.lovers import first_lovers
 
 from assets.report.schema import plain
 from experiments.cohort import cohort
-from experiments.evidence import Evidence
+from experiments.evidence import LiftEvidence
 from experiments.guardrails import GuardrailState
+from experiments.lovers import first_lovers
 from experiments.plan import Plan
 from experiments.readout import Readout
 from experiments.secondary import Secondary
@@ -75,8 +75,8 @@ def _plan(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _evidence(found: Evidence, name: str = "") -> dict[str, Any]:
-    kept = ("decides", "shown", "lift", "ci", "p", "information", "words")
+def _evidence(found: LiftEvidence, name: str = "") -> dict[str, Any]:
+    kept = ("decides", "shown", "lift", "ci", "p", "information", "log_ratio", "error", "words")
     return {"name": name, **{each: getattr(found, each) for each in kept}}
 
 

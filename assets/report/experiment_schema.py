@@ -46,6 +46,8 @@ class ReportEvidence(msgspec.Struct, kw_only=True, frozen=True):
     ci: Pair = (None, None)
     p: float | None = None
     information: float | None = None
+    log_ratio: float | None = None
+    error: float | None = None
     words: str = ""
 
 

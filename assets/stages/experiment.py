@@ -1,110 +1,21 @@
-"""The A/B test of the staged candidate: exposures come home, are read, decided on and remembered.
+"""The A/B test of the staged candidate: read, decided on and remembered.
 
-On the synthetic world both arms are served here. Everywhere else the product serves them, and the log is read.
+On the synthetic world both arms are served by the stage before it (`exposures`). Everywhere else the product serves
+them, and the log is read.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
-from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from assets import truth
 from assets.experiment import words
 from assets.recipe import ExperimentSection, Recipe
 from assets.run import Facts, Run, Stage
-from assets.stages import candidate, ingest, models, prompts, source
-from assets.stages.feedback import TRAINING_SET
+from assets.stages.exposures import EXPOSURES
 
 if TYPE_CHECKING:
+    from assets.experiment.control import Registered
     from warehouse.candidates import StagedCandidate
     from warehouse.experiments import LoggedExperiment
-
-SHARES = {"control": 0.5, "treatment": 0.5}
-
-
-def _exposures(run: Run) -> Facts:
-    from streams.synthetic.studies.serving import serve, true_effects
-    from training.evaluation.offline import answer
-
-    staged = run.facts("candidate")
-    wanted = _settings(run.recipe)
-    if not staged["passed"] and not wanted.force:
-        return _declined(staged)
-    pool = prompts.held_out(run).conversations
-    name = wanted.name or f"ab-{staged['name']}-{_named(pool)}"
-    places = {"control": models.incumbent(run), "treatment": candidate.directory(run)}
-    chance = _chance(run.recipe.seed, name)
-    answers = {arm: answer(place, pool, seed=chance) for arm, place in places.items()}
-    lines = serve(
-        pool,
-        answers,
-        {"control": "incumbent", "treatment": staged["name"]},
-        exposures=wanted.exposures,
-        users=wanted.users,
-        assign=partial(_arm, name),
-        experiment=name,
-        seed=run.recipe.seed,
-        starts_at=source.world_config(run).ends_at + timedelta(days=1),
-        base_love_rate=run.recipe.world.base_love_rate,
-    )
-    file = run.cycle_directory / "experiment.ndjson"
-    file.write_bytes(b"".join(line + b"\n" for line in lines))
-    flow = ingest.through_the_broker(run, file)
-    require_stored(run, name, wanted.exposures, flow)
-    effects = true_effects(pool, answers, base_love_rate=run.recipe.world.base_love_rate)
-    true_lift = truth.lift(effects["treatment"].love, effects["control"].love)
-    summary = f"{wanted.exposures:,} exposures over {len(pool):,} prompts came back through the topics"
-    return {
-        "summary": summary,
-        "name": name,
-        **flow,
-        "true_lift": true_lift,
-        "true": {arm: each._asdict() for arm, each in effects.items()},
-    }
-
-
-def _declined(staged: Facts) -> Facts:
-    """No test of a candidate that failed a gate: what was measured, as the transcript and the report say it."""
-    seen = [f"{gate['name']}: {gate['seen']}; {gate['rule']}" for gate in staged["gates"] if gate["passed"] is False]
-    why = f"no candidate passed every gate, so none is served; nearest was {staged['name']}"
-    return {"summary": why, "declined": why, "shown": [*(f"failed {each}" for each in seen), *staged["reasons"]]}
-
-
-def _named(pool: list[prompts.Conversation]) -> str:
-    """Four digits that name a pool: after an erasure a candidate is asked other prompts, in a test of another name."""
-    return hashlib.sha256(json.dumps(pool).encode()).hexdigest()[:4]
-
-
-def _chance(seed: int, experiment: str) -> int:
-    """The seed of an experiment's answers: other answers than those that the gates saw."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{experiment}".encode()).digest()[:4], "big")
-
-
-def _arm(experiment: str, user: str) -> str:
-    from streams.assignment import assign
-
-    return assign(user, experiment=experiment, arms=SHARES, salt="loveloop")
-
-
-def require_stored(run: Run, name: str, exposures: int, flow: Facts) -> None:
-    """Refuse to go on when the warehouse holds fewer exposures of an experiment than were sent.
-
-    Raises:
-        ValueError: It does, or events became dead letters on the way.
-    """
-    from warehouse.experiments import experiments
-
-    there = experiments(run.warehouse, name=name)
-    stored = sum(arm.exposures for arm in there[0].arms) if there else 0
-    dead, erased = flow["stored"]["dead_letters"], flow["stored"]["erased"]
-    if dead or stored + erased < exposures:
-        raise ValueError(
-            f"experiment {name!r}: {exposures:,} exposures were sent, {stored:,} are stored, and {dead:,} events "
-            f"became dead letters: `loveloop dead-letters list --warehouse {run.warehouse}` says why; an experiment "
-            "that was served before with other answers needs another experiment.name in the recipe"
-        )
 
 
 def _readout(run: Run) -> Facts:
@@ -113,16 +24,13 @@ def _readout(run: Run) -> Facts:
     exposed = run.facts("exposures")
     if "declined" in exposed:
         return {"summary": "nothing was served, so there is nothing to read", "declined": exposed["declined"]}
-    planned = _settings(run.recipe).exposures // 2
-    facts = reading.read(
-        run.warehouse, str(exposed["name"]), planned_exposures=planned, shares=SHARES, maturity_hours=0.0
-    )
+    facts = reading.read(run.warehouse, str(exposed["name"]))
     return facts | {"true_lift": exposed.get("true_lift"), "shown": facts["told"]}
 
 
 def _readout_live(run: Run) -> Facts:
     """Read what the product served; where there is nothing yet, say what to serve."""
-    from assets.experiment import reading
+    from assets.experiment import control
     from warehouse.candidates import staged_candidates
     from warehouse.experiments import experiments
     from warehouse.storage.transaction import WarehouseError
@@ -132,21 +40,38 @@ def _readout_live(run: Run) -> Facts:
     test = _live(there, wanted, staged)
     if test is None:
         return _waiting(run.facts("candidate"), wanted, there)
+    treatment = wanted.treatment or _treatment(test, wanted.control, staged)
+    planned = next((each for each in control.every(run.warehouse) if each.name == test.name), None)
     try:
-        facts = reading.read(
-            run.warehouse,
-            test.name,
-            planned_exposures=wanted.planned,
-            shares=wanted.shares,
-            control=wanted.control,
-            treatment=wanted.treatment or _treatment(test, wanted.control, staged),
-            maturity_hours=wanted.maturity_hours,
-        )
+        facts, done = _read(run, test.name, treatment, planned)
     except WarehouseError:
         raise
     except ValueError as error:
         return _unread(test.name, str(error))
-    return facts | {"shown": [*facts["told"], f"next: {facts['next']}"]}
+    return facts | {"shown": [*done, *facts["told"], f"next: {facts['next']}"]}
+
+
+def _read(run: Run, name: str, treatment: str | None, planned: "Registered | None") -> tuple[Facts, list[str]]:
+    """A reading; of an experiment that runs by its plan also the ramp's next step, and what it did."""
+    from assets.experiment import ramping, reading
+
+    wanted = _settings(run.recipe)
+    if planned is None:
+        facts = reading.read(
+            run.warehouse,
+            name,
+            planned_exposures=wanted.planned,
+            shares=wanted.shares,
+            control=wanted.control,
+            treatment=treatment,
+            maturity_hours=wanted.maturity_hours,
+        )
+        return facts, []
+    if not planned.running or len(planned.definition.treatments) > 1:
+        return reading.read(run.warehouse, name, treatment=treatment), []
+    taken = ramping.advance(run.warehouse, name, by="loveloop run", grow=planned.definition.automatic)
+    ramping.follow(run.warehouse)
+    return taken["reading"], [f"ramp: {taken['action']}, {taken['why']}"]
 
 
 def _live(
@@ -217,14 +142,6 @@ def _settings(recipe: Recipe) -> ExperimentSection:
     return recipe.experiment or ExperimentSection()
 
 
-EXPOSURES = Stage(
-    "exposures",
-    "A/B test: both arms are served, events come back",
-    _exposures,
-    ("candidate", TRAINING_SET.name),
-    lambda recipe: [recipe.experiment, prompts.pool(recipe.evaluation), recipe.world.base_love_rate],
-    code=(prompts.CODE,),
-)
 READOUT = Stage(
     "experiment_readout",
     "readout: sample ratio, effect, guardrails, decision",

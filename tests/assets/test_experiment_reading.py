@@ -20,7 +20,7 @@ from assets.cli import group
 from assets.experiment import reading, words
 from assets.recipe import Recipe
 from assets.run import Run, Stage, perform
-from assets.stages import experiment, ingest
+from assets.stages import experiment, exposures, ingest
 from streams import producer, topics
 from streams.events import Message, ReactionChanged, ResponseServed, encode, new_event_id
 from streams.synthetic import prompts, serve
@@ -219,7 +219,7 @@ def test_an_arm_that_lost_all_love_is_stopped_and_one_that_alone_is_loved_ships(
     worse, better = (loveloop("experiment", "read", name, "--planned", 60, "--warehouse", empty).output for name in
                      ("worse", "better"))  # fmt: skip
     assert "effect       Love rate -100.0% (-100.0% to -" in worse
-    assert "the treatment is loved less: Love rate -100.0%" in worse
+    assert "the treatment is loved less: users who love -100.0%" in worse
     assert "decision     stop" in worse
     assert "effect       Love rate up from none (at least +" in better
 
@@ -236,7 +236,7 @@ def test_shares_are_taken_as_equal_unless_said_and_what_was_said_is_kept(target:
 @pytest.mark.slow
 def test_a_plan_that_nobody_made_is_told_and_does_not_move_with_the_data(target: Path) -> None:
     first = reading.read(target, "tone", as_of=NOON + timedelta(days=3))
-    assert any("would show +20% at the control's Love rate" in sentence for sentence in first["told"])
+    assert any("it is read as one that is to show +20%" in sentence for sentence in first["told"])
     later = reading.read(target, "tone")
     assert later["rows"] > first["rows"]
     assert later["planned_exposures"] == first["planned_exposures"]
@@ -415,12 +415,12 @@ def test_exposures_that_are_not_all_stored_fail_their_stage(tmp_path: Path) -> N
     file = run.world / "experiment.ndjson"
     file.write_bytes(b"\n".join(exposures_of("tone")))
     flow = ingest.through_the_broker(run, file)
-    experiment.require_stored(run, "tone", 400, flow)
-    experiment.require_stored(run, "tone", 400, ingest.through_the_broker(run, file))  # again: duplicates, all there
+    exposures.require_stored(run, "tone", 400, flow)
+    exposures.require_stored(run, "tone", 400, ingest.through_the_broker(run, file))  # again: duplicates, all there
     swapped = {"control": ANSWERS["treatment"], "treatment": ANSWERS["control"]}
     file.write_bytes(b"\n".join(exposures_of("tone", swapped)))
     with pytest.raises(ValueError, match=r"400 exposures were sent, 400 are stored, and [1-9]\d* events became dead"):
-        experiment.require_stored(run, "tone", 400, ingest.through_the_broker(run, file))
+        exposures.require_stored(run, "tone", 400, ingest.through_the_broker(run, file))
 
 
 def live_run(target: Path, directory: Path, *, passed: bool = True, **settings: Any) -> Run:

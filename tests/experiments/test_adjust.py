@@ -119,6 +119,27 @@ def test_with_one_binary_covariate_it_is_the_stratified_mean_of_each_arm() -> No
     assert found.log_ratio == pytest.approx(shift[1] - shift[0])
 
 
+def test_it_is_one_regression_with_interactions_and_hc2_errors() -> None:
+    """Influences on arm, centred covariates and both together, by least squares over all users (Lin 2013)."""
+    rng = np.random.default_rng(12)
+    past, arm = rng.normal(size=(600, 2)), rng.integers(0, 2, 600)
+    exposures = rng.integers(1, 9, 600)
+    loves = rng.poisson(exposures * np.exp(0.5 * past[:, 0] + 0.2 * arm))
+    found = adjusted(loves, exposures, arm, past)
+    rates = [loves[arm == side].sum() / exposures[arm == side].sum() for side in (0, 1)]
+    means = [loves[arm == side].mean() for side in (0, 1)]
+    influence = (loves - np.take(rates, arm) * exposures) / np.take(means, arm) + np.log(rates)[arm]
+    centred = past - past.mean(axis=0)
+    design = np.column_stack([np.ones(600), arm, centred, centred * arm[:, None]])
+    inverse = np.linalg.inv(design.T @ design)
+    coefficients = inverse @ design.T @ influence
+    left = (influence - design @ coefficients) ** 2 / (1 - np.einsum("ij,jk,ik->i", design, inverse, design))
+    variance = (inverse @ (design.T * left) @ design @ inverse)[1, 1]
+    common = coefficients[4:] @ np.cov(past.T, ddof=0) @ coefficients[4:] / 600
+    assert found.log_ratio == pytest.approx(coefficients[1])
+    assert found.standard_error == pytest.approx(math.sqrt(variance + common))
+
+
 def test_columns_that_say_nothing_of_their_own_are_left_out_and_named() -> None:
     rng = np.random.default_rng(7)
     past, arm = rng.poisson(3.0, 400).astype(float), np.arange(400) % 2

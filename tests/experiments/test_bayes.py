@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from experiments.bayes import WIDE, Prior, posterior, prior_from
+from experiments.bayes import WIDE, LiftPrior, posterior, prior_from
 
 
 def test_a_prior_of_dersimonian_and_laird_is_found_again() -> None:
@@ -42,7 +42,7 @@ def test_the_posterior_is_what_drawing_gives() -> None:
     theta = rng.normal(0.05, 0.2, 400_000)
     weight = np.exp(-0.5 * ((0.15 - theta) / 0.1) ** 2)
     lift = np.expm1(theta)
-    found = posterior(0.15, 0.1, Prior(0.05, 0.2, 3, ""))
+    found = posterior(0.15, 0.1, LiftPrior(0.05, 0.2, 3, ""))
     assert found.lift == pytest.approx(np.average(lift, weights=weight), abs=2e-3)
     assert found.chance_to_beat == pytest.approx(np.average(theta > 0, weights=weight), abs=3e-3)
     assert found.expected_loss_if_shipped == pytest.approx(np.average(np.maximum(-lift, 0), weights=weight), abs=3e-4)
@@ -68,13 +68,13 @@ def test_credible_intervals_cover_and_tame_the_winners() -> None:
 
 
 def test_a_precise_test_outvotes_the_prior_and_a_vague_one_does_not() -> None:
-    prior = Prior(0.0, 0.1, 10, "")
+    prior = LiftPrior(0.0, 0.1, 10, "")
     assert posterior(0.3, 0.001, prior).lift == pytest.approx(math.expm1(0.3), abs=1e-3)
     assert posterior(0.3, 50.0, prior).lift == pytest.approx(math.expm1(0.1**2 / 2), abs=1e-4)
 
 
 def test_a_sure_winner_risks_nothing_and_a_sure_loser_all() -> None:
-    prior = Prior(0.0, 1.0, 10, "")
+    prior = LiftPrior(0.0, 1.0, 10, "")
     won, lost = posterior(0.2, 1e-3, prior), posterior(-0.2, 1e-3, prior)
     assert (won.chance_to_beat, won.expected_loss_if_shipped) == (1.0, 0.0)
     assert lost.expected_loss_if_shipped == pytest.approx(-math.expm1(-0.2), abs=1e-4)
@@ -96,4 +96,4 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="log_lift == nan, must be finite"):
         posterior(math.nan, 0.1, prior)
     with pytest.raises(ValueError, match=r"prior\.deviation == 0\.0, must be a positive number"):
-        posterior(0.1, 0.1, Prior(0.0, 0.0, 3, ""))
+        posterior(0.1, 0.1, LiftPrior(0.0, 0.0, 3, ""))

@@ -85,12 +85,10 @@ def test_the_interval_at_any_look_is_the_boundarys() -> None:
 
 @pytest.mark.parametrize("loves", [100, 30, 19, 3, 0])
 def test_the_p_value_is_below_a_level_exactly_where_the_interval_leaves_out_no_effect(loves: int) -> None:
-    for more in (0, 2, 10, 21, 22, 40, 60, 150, 160, 170, 400):
-        for alpha in (0.05, 0.01):
-            found = relative(arm(loves, 10_000), arm(more, 10_000), planned_information=PLANNED, alpha=alpha)
-            shown = found.anytime_ci.above(0) or found.anytime_ci.below(0)
-            assert shown == (found.p < alpha)
-            assert (found.z > 0) == (more > loves)
+    for more in (0, 21, 22, 60, 160):
+        found = relative(arm(loves, 10_000), arm(more, 10_000), planned_information=PLANNED)
+        assert (found.anytime_ci.above(0) or found.anytime_ci.below(0)) == (found.p < 0.05)
+        assert (found.z > 0) == (more > loves)
 
 
 def test_the_p_value_is_the_level_at_which_the_interval_touches_no_effect() -> None:
@@ -242,8 +240,8 @@ def test_a_plan_in_exposures_is_as_much_evidence_as_these_bring() -> None:
     [
         ({"planned_information": 0}, "planned_information == 0, must be a positive number"),
         ({"planned_information": math.nan}, "planned_information == nan, must be a positive number"),
-        ({"planned_information": 100, "alpha": 5}, r"must be in \(0, 1\)"),
-        ({"planned_information": 100, "alpha": 0.7}, "alpha == 0.7, must be below 0.5"),
+        ({"planned_information": 100, "alpha": 5}, r"alpha == 5, must be in \(0, 1\)"),
+        ({"planned_information": 100, "alpha": 0.7}, r"alpha == 0\.7, must be below 0\.5"),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused(settings: dict[str, float], words: str) -> None:

@@ -53,6 +53,6 @@ def test_looking_again_and_again_at_users_who_return_rarely_finds_an_effect_that
 
 
 def _look(loves: np.ndarray, seen: np.ndarray, information: float) -> Effect:
-    arms = [sums(loves[arm], seen[arm]) for arm in (0, 1)]
-    planned = expected_information(*arms, min(arm.exposures for arm in arms) / information)
-    return relative(*arms, planned_information=planned)
+    control, treatment = (sums(loves[arm], seen[arm]) for arm in (0, 1))
+    planned = expected_information(control, treatment, min(control.exposures, treatment.exposures) / information)
+    return relative(control, treatment, planned_information=planned)

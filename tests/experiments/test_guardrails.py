@@ -109,9 +109,9 @@ def test_an_arm_without_users_is_open() -> None:
         ({"margin": 0.8}, "margin == 0.8, must be 1 or more where fewer are better"),
         ({"margin": math.nan}, "margin == nan, must be a positive number"),
         ({"better": "less"}, "better == 'less', must be 'more' or 'fewer'"),
-        ({"among": 0.5}, "among == 0.5, must be at least 1"),
+        ({"among": 0.5}, r"among == 0\.5, must be at least 1"),
         ({"planned_information": 0}, "planned_information == 0, must be a positive number"),
-        ({"alpha": 5}, r"must be in \(0, 1\)"),
+        ({"alpha": 5}, r"alpha == 5, must be in \(0, 1\)"),
     ],
 )
 def test_what_cannot_be_is_refused(settings: dict[str, Any], words: str) -> None:

@@ -63,6 +63,7 @@ def test_two_weeks_foretell_four(rate: float, spread: float) -> None:
     assert grown == pytest.approx(late.design_effect, rel=0.25)
 
 
+@pytest.mark.slow
 def test_more_love_makes_lovers_as_more_time_does() -> None:
     """A lift of loves lifts lovers less, since some love anyway."""
     plain = life(np.random.default_rng(1), 14, people=60_000, rate=0.05, spread=1.0)

@@ -23,7 +23,10 @@ def test_a_request_by_hand_does_what_an_event_does_and_is_no_event_in_the_sums(f
     assert (found["events"], found["rows"], found["erased"], found["dead_letters"]) == (4, 1, 3, 0)
     assert moments(erasure.pending(feed.warehouse.target)) == {user_hash("ann"): asked.requested_at}
     assert erasure.effects(feed.warehouse.target, user_hash("ann")) == erasure.Effects(
-        {"dead_letters": 1, "reactions": 1, "responses": 1}, {}, {"warmer/control": 1}, {"incumbent": 1}
+        {"dead_letters": 1, "experiment_users": 1, "reactions": 1, "responses": 1},
+        {},
+        {"warmer/control": 1},
+        {"incumbent": 1},
     )
 
 

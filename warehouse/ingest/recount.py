@@ -12,15 +12,6 @@ if TYPE_CHECKING:
 
 STANCES = ("love", "dislike")
 """Reactions that decide whether a response is loved."""
-COLUMNS = (
-    "first_exposure_at",
-    "last_exposure_at",
-    "exposures",
-    "closings",
-    "loves",
-    "first_love_at",
-)
-"""What is counted of a user in an arm, in the order of `sums`."""
 
 
 def find_exposures(connection: DuckDBPyConnection, experiment: str | None = None) -> None:
@@ -41,14 +32,45 @@ def find_exposures(connection: DuckDBPyConnection, experiment: str | None = None
 
 
 def sums(exposures: str, reactions: str) -> str:
-    """The query for one row an experiment, arm and user: these three, then `COLUMNS`.
+    """The query for one row an experiment, arm and user: these three, then what `experiment_users` counts.
+
+    Args:
+        exposures: A relation like `recounted_exposures`.
+        reactions: One like `recounted_reactions`: those that are to count.
+    """
+    return f"""
+    WITH days AS (
+        SELECT experiment, arm, user_id,
+            min(served_at) AS first_at,
+            max(served_at) AS last_at,
+            count(*) AS exposures,
+            count(*) FILTER (closing) AS closings,
+            count(*) FILTER (love) AS loves,
+            min(first_love_at) AS first_love_at
+        FROM ({loved(exposures, reactions)})
+        GROUP BY experiment, arm, user_id, epoch_us(served_at) // 86_400_000_000
+    )
+    SELECT experiment, arm, user_id,
+        min(first_at) AS first_exposure_at,
+        max(last_at) AS last_exposure_at,
+        min(first_at, 2)[2] AS returned_at,
+        CAST(sum(exposures) AS BIGINT) AS exposures,
+        CAST(sum(closings) AS BIGINT) AS closings,
+        CAST(sum(loves) AS BIGINT) AS loves,
+        min(first_love_at) AS first_love_at
+    FROM days GROUP BY experiment, arm, user_id
+    """
+
+
+def loved(exposures: str, reactions: str) -> str:
+    """The query for responses with two columns more: love, and first_love_at; both NULL where nobody loved.
 
     A change that is told again under a fresh event_id (same session, same dwell_ms) happened when it was first told; a
     love stands when its latest change added it and no dislike was added after that: as in `clean_feedback_at`.
 
     Args:
-        exposures: A relation like `recounted_exposures`.
-        reactions: One like `recounted_reactions`: those that are to count.
+        exposures: A relation with response_id and user_id, one row a response.
+        reactions: One like `recounted_reactions`.
     """
     return f"""
     WITH moved AS (
@@ -65,21 +87,13 @@ def sums(exposures: str, reactions: str) -> str:
             min(reacted_at) FILTER (reaction = 'love' AND action = 'added') AS first_love_at
         FROM moved GROUP BY response_id, user_id
     ),
-    loved AS (
+    states AS (
         SELECT response_id, user_id, first_love_at,
             last_love.action = 'added'
                 AND NOT coalesce(last_against > row(last_love.at, last_love.id), false) AS love
         FROM by_side WHERE last_love IS NOT NULL
     )
-    SELECT experiment, arm, user_id,
-        min(served_at) AS first_exposure_at,
-        max(served_at) AS last_exposure_at,
-        count(*) AS exposures,
-        count(*) FILTER (closing) AS closings,
-        count(*) FILTER (love) AS loves,
-        min(first_love_at) AS first_love_at
-    FROM {exposures} AS exposures LEFT JOIN loved USING (response_id, user_id)
-    GROUP BY experiment, arm, user_id
+    SELECT shown.*, love, first_love_at FROM {exposures} AS shown LEFT JOIN states USING (response_id, user_id)
     """
 
 

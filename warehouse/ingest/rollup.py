@@ -2,8 +2,8 @@
 
 What a batch changes is known by its users alone: an exposure belongs to who was shown it, a love counts for nobody
 else. To count them anew the log must be searched for their responses, which costs the more the longer it is. So they
-wait in `experiment_backlog` until they are a fixed share of the log: then one search serves them all (a fold), and what
-an event costs does not grow with history. Readers count users of the backlog from the log (`warehouse.experiment_users`),
+wait in `experiment_backlog` until they are a fixed share of the log: then one search serves them all (a fold), and
+what an event costs does not grow with history. Readers count users of the backlog from the log (`experiment_users`),
 so that nobody sees that the table is behind. In a small log every batch is folded.
 """
 
@@ -88,6 +88,8 @@ def fold(connection: DuckDBPyConnection, only: str | None = None) -> None:
         connection: Inside a transaction.
         only: A relation with the users (user_id) whose part of the backlog is folded; all of it if left out.
     """
+    if not connection.execute("SELECT 1 FROM experiment_backlog LIMIT 1").fetchone():
+        return
     chosen = f"SEMI JOIN {only} USING (user_id)" if only else ""
     connection.execute(f"CREATE OR REPLACE TEMP TABLE folding AS FROM experiment_backlog {chosen}")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE recounted AS {behind('folding')}")

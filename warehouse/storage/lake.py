@@ -29,7 +29,14 @@ if TYPE_CHECKING:
 PREFIX = "ducklake:postgres:"
 CATALOG = "lake"
 """Its name within the DuckDB instance."""
-INLINED = ("schema_migrations", "ingest_positions", "lift_ledger", "staged_candidates", "experiment_readouts")
+INLINED = (
+    "schema_migrations",
+    "ingest_positions",
+    "lift_ledger",
+    "staged_candidates",
+    "experiment_readouts",
+    "experiment_changes",
+)
 """Tables whose few small rows lie in the catalogue itself. None that holds a user's text or name: erasure rewrites
 Parquet files, and has to be able to say that nothing stays."""
 _LOCK_SECONDS = 30

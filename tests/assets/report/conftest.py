@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from assets.report import adversary_plots, convert, group_plot, plots, reward_plots, schema
+from assets.report import adversary_plots, convert, experiment_plots, group_plot, plots, reward_plots, schema
 from experiments import gates, ledger
-from experiments.plan import Guardrail, Plan
+from experiments.plan import Plan
 from experiments.readout import read
 
 INGEST = ("events_sent", "rows", "duplicates_dropped", "retractions", "late_joined", "dead_letters", "lost")
@@ -19,7 +19,7 @@ P_LOVE = ("auroc", "auroc_ci", "oracle_auroc", "base_rate", "ece_before", "ece_a
 
 def _experiment() -> dict[str, Any]:
     """A readout of a small A/B test, as a run would record it."""
-    plan = Plan(exposures=10_000, shares={"control": 0.5, "treatment": 0.5})
+    plan = Plan({"control": 0.5, "treatment": 0.5}, lift=0.5, exposures=10_000)
     loves = [int(user % 40 < 2 + user % 2 * 2) for user in range(4_000)]
     columns = {
         "arm": ["control", "treatment"] * 2_000,
@@ -27,9 +27,17 @@ def _experiment() -> dict[str, Any]:
         "loves": loves,
         "closings": [0] * 4_000,
     }
-    users = pa.table({"user_id": range(4_000), **columns})
-    found = read(users, plan, guardrails=[Guardrail("closings", 1.25, "needless closings")])
-    return convert.experiment(found, plan, name="ab-1", true_lift=0.8)
+    moments = pa.array(range(4_000), pa.timestamp("s", "UTC"))
+    loved = pa.array([moment if loved else None for moment, loved in zip(moments, loves, strict=True)], moments.type)
+    users = pa.table({"user_id": range(4_000), **columns, "first_love": loved, "first_exposure": moments})
+    shown, counts = convert.arrivals(users, ("control", "treatment"))
+    found = read(users, plan, arrivals=counts)
+    changes = [
+        {"at": "2026-03-01T12:00:00+00:00", "by": "ann", "action": "started", "why": "launch", "coverage": 0.1},
+        {"at": "2026-03-02T12:00:00+00:00", "by": "ann", "action": "ramped", "why": "all is well", "coverage": 1.0},
+    ]
+    more = {"walk": convert.walk(users, plan), "arrivals": shown, "changes": changes, "notes": ["the effect lasts"]}
+    return convert.experiment(found, plan, name="ab-1", true_lift=0.8) | more
 
 
 def _figures() -> dict[str, Any]:
@@ -141,6 +149,9 @@ def _drawn(report: schema.Report) -> dict[str, bytes]:
         "reliability": plots.reliability(bins, bins[:3]),
         "pareto": plots.pareto(report.policies),
         "experiment": experiment_plots.forest(report.experiment),
+        "sequence": experiment_plots.sequence(report.experiment),
+        "arrivals": experiment_plots.arrivals(report.experiment),
+        "ramp": experiment_plots.ramp(report.experiment.changes),
         "ledger": plots.predicted_against_measured(report.ledger),
         "bots": plots.bots([schema.Bot(name="a", responses=9, **rates)]),
         "seconds": plots.seconds(report.seconds),

@@ -6,8 +6,19 @@ from typing import Any
 
 import pytest
 
-from assets.report import adversary_plots, curves_plot, group_plot, plots, reward_plots, rounds_plot, schema, style
+from assets.report import (
+    adversary_plots,
+    curves_plot,
+    experiment_plots,
+    group_plot,
+    plots,
+    reward_plots,
+    rounds_plot,
+    schema,
+    style,
+)
 from assets.report.adversary_schema import JudgedDay
+from assets.report.experiment_schema import ReportExperiment
 
 
 @pytest.mark.slow
@@ -33,7 +44,7 @@ def axes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         seen.append(figure.axes[0])
         return b"\x89PNG"
 
-    for module in (plots, adversary_plots, curves_plot, group_plot, reward_plots, rounds_plot):
+    for module in (plots, adversary_plots, curves_plot, experiment_plots, group_plot, reward_plots, rounds_plot):
         monkeypatch.setattr(module, "png", keep)
     return seen
 

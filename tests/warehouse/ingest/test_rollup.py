@@ -11,6 +11,7 @@ import pytest
 from streams.events import Message
 from warehouse import erasure, redrive
 from warehouse.ingest import rollup
+from warehouse.ingest.erased_rows import user_hash
 from warehouse.transfer import importing, undo
 
 BYE = "Water them. Take care, bye!"
@@ -97,7 +98,7 @@ def test_an_erased_users_row_goes_is_told_of_and_frees_the_id(feed: Any, product
     left = rows(feed)
     assert ("plain", "bea", 1, 0, 0, None) in left
     assert all(arm != "warm" for arm, *_ in left)
-    told = erasure.effects(feed.warehouse.target, erasure.user_hash("ann")).rows
+    told = erasure.effects(feed.warehouse.target, user_hash("ann")).rows
     assert told["experiment_users"] == 1 + (len(left) == 1)
     assert feed.ask("SELECT count(*) FROM experiment_closings") == [(0,)]
 
@@ -141,7 +142,7 @@ def story(product: Any, seed: int) -> list[bytes]:
             test = draw.choice([{}, under("warm"), under("plain"), {"experiment": "length", "arm": "warm"}])
             lines.append(product.served(name, user, at, response=draw.choice([BYE, product.text]), **test))
         elif act < 0.97:
-            said = {"reaction": draw.choice(["love", "love", "dislike", "like"])}
+            said: dict[str, Any] = {"reaction": draw.choice(["love", "love", "dislike", "like"])}
             said |= {"action": draw.choice(["added", "added", "removed"]), "dwell_ms": draw.choice([None, 5, 9_000])}
             lines.append(product.reacted(name, user, at, **said))
         else:

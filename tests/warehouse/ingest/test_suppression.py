@@ -94,6 +94,7 @@ def test_a_request_notes_what_went_by_experiment_and_policy_without_naming_the_u
         ("dropped", "responses", 1),
         ("experiment", "warmer/treatment", 1),
         ("policy", "incumbent", 2),
+        ("table", "experiment_users", 1),
         ("table", "reactions", 1),
         ("table", "responses", 2),
     ]

@@ -82,12 +82,12 @@ def test_a_warehouse_of_an_older_version_asks_to_be_migrated_and_keeps_its_rows(
 ) -> None:
     with warehouse.transaction() as writer:
         writer.execute("INSERT INTO responses (response_id) VALUES ('r1')")
-    note = migrate.Migration(19, "019_mood", "ALTER TABLE responses ADD COLUMN mood VARCHAR")
+    note = migrate.Migration(20, "020_mood", "ALTER TABLE responses ADD COLUMN mood VARCHAR")
     newer = (*migrate.migrations(), note)
     monkeypatch.setattr(migrate, "migrations", lambda: newer)
-    with pytest.raises(WarehouseError, match=r"at schema version 18, .* 19: run `loveloop warehouse migrate`"):
+    with pytest.raises(WarehouseError, match=r"at schema version 19, .* 20: run `loveloop warehouse migrate`"):
         warehouse.read().__enter__()
-    assert warehouse.migrate() == ["019_mood"]
+    assert warehouse.migrate() == ["020_mood"]
     assert warehouse.migrate() == []
     with warehouse.read() as reader:
         assert reader.execute("SELECT response_id, mood FROM responses").fetchall() == [("r1", None)]
