@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from streams import conversations
 from streams.events import ContractError
 from streams.gateway import upstream
 from streams.gateway.exchange import Cut, Exchange
@@ -124,6 +125,8 @@ class RelayedResponse:
         if not isinstance(message, dict):
             return
         words = message.get("content") or message.get("refusal")
+        if isinstance(words, list):  # some servers answer in parts
+            words = conversations.normalised({"conversation": [], "response": words})["response"]
         if isinstance(words, str):
             self._said.append(words)
         self._calls = self._calls or bool(message.get("tool_calls") or message.get("function_call"))
