@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "topics": ("stream:topics", "Create the topics on a broker."),
     "send": ("stream:send", "Send a file of events to the broker."),
     "collect": ("collect:collect", "Take events by HTTP and hand them to the broker: begin with curl."),
+    "gateway": ("gateway:gateway", "Serve models by OpenAI's API and record what was served."),
     "replay": ("stream:replay", "Send a file of events at the pace at which they happened, or faster."),
     "ingest": ("stream:ingest", "Move events from the broker into the warehouse, exactly once."),
     "guard": ("stream:guard", "Run the live guard: flags, counts of arms and a kill switch, within seconds."),
