@@ -12,13 +12,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.assignment import assign
 from experiments.columns import Counted, Ints, counted, numbers, same_length
 from experiments.lifts import NOTHING, span
 from experiments.modularity import Graph, graph, improved
 from experiments.regression import missing, plain
 from stats import limits
 from stats.intervals import CONFIDENCE, Interval
+from streams.assignment import assign
 
 FEWEST_COMMUNITIES: Final = 50
 """Into at least so many the users are divided where nothing else is said: fewer units make a wide interval."""

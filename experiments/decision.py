@@ -12,7 +12,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from experiments.evidence import Evidence
+from experiments.evidence import LiftEvidence
 from experiments.guardrails import GuardrailState
 from experiments.plan import Plan, Word
 from experiments.srm import Srm
@@ -27,10 +27,10 @@ class Decision(NamedTuple):
 
 def decide(
     balance: Srm,
-    evidence: Evidence,
+    evidence: LiftEvidence,
     plan: Plan,
     *,
-    beside: Mapping[str, Evidence],
+    beside: Mapping[str, LiftEvidence],
     held: Sequence[GuardrailState],
     watched: Sequence[GuardrailState],
     ended: bool = False,
@@ -58,7 +58,7 @@ def decide(
     )
 
 
-def _harm(evidence: Evidence, guarded: Sequence[GuardrailState]) -> Decision | None:
+def _harm(evidence: LiftEvidence, guarded: Sequence[GuardrailState]) -> Decision | None:
     broken = [each.words for each in guarded if each.state == "broken"]
     if evidence.shown == "fewer":
         return Decision("stop", (f"the treatment is loved less: {evidence.words}", *broken))
@@ -66,7 +66,7 @@ def _harm(evidence: Evidence, guarded: Sequence[GuardrailState]) -> Decision | N
 
 
 def _proof(
-    evidence: Evidence, plan: Plan, beside: Mapping[str, Evidence], held: Sequence[GuardrailState]
+    evidence: LiftEvidence, plan: Plan, beside: Mapping[str, LiftEvidence], held: Sequence[GuardrailState]
 ) -> Decision | None:
     if not _worth(evidence, plan) or [*_disagreeing(plan, beside)] or any(each.state != "held" for each in held):
         return None
@@ -75,9 +75,9 @@ def _proof(
 
 
 def _patience(
-    evidence: Evidence,
+    evidence: LiftEvidence,
     plan: Plan,
-    beside: Mapping[str, Evidence],
+    beside: Mapping[str, LiftEvidence],
     held: Sequence[GuardrailState],
     *,
     ended: bool,
@@ -108,16 +108,16 @@ def _patience(
     return Decision("continue", (_spent(evidence, plan), *standing))
 
 
-def _worth(evidence: Evidence, plan: Plan) -> bool:
+def _worth(evidence: LiftEvidence, plan: Plan) -> bool:
     """Whether a lift is shown, and shown to be above the least: the point estimate alone would pass by luck."""
     return evidence.shown == "more" and (plan.least_lift <= 0 or evidence.ci.low > plan.least_lift)
 
 
-def _disagreeing(plan: Plan, beside: Mapping[str, Evidence]) -> Iterator[str]:
+def _disagreeing(plan: Plan, beside: Mapping[str, LiftEvidence]) -> Iterator[str]:
     for name, each in beside.items():
         if not _worth(each, plan):
             yield f"{name} it does not hold: {each.words}"
 
 
-def _spent(evidence: Evidence, plan: Plan) -> str:
+def _spent(evidence: LiftEvidence, plan: Plan) -> str:
     return f"{evidence.information:.0%} of the evidence that a plan for {plan.lift:+.0%} needs is in"

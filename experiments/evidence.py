@@ -24,7 +24,7 @@ TITLES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class LiftEvidence:
     """What the deciding test says at this look.
 
     Attributes:
@@ -50,7 +50,7 @@ class Evidence:
     words: str
 
 
-def weigh(users: Cohort, plan: Plan, missed: int = 0) -> Evidence:
+def weigh(users: Cohort, plan: Plan, missed: int = 0) -> LiftEvidence:
     """Read the plan's deciding test.
 
     Args:
@@ -65,7 +65,7 @@ def weigh(users: Cohort, plan: Plan, missed: int = 0) -> Evidence:
     exposures = users.columns["exposures"]
     if not all((exposures[users.arm == arm] > 0).any() for arm in (0, 1)):
         words = "nothing is known yet"
-        return Evidence(plan.decides, None, None, Interval(-1.0, math.inf), 1.0, None, None, None, words)
+        return LiftEvidence(plan.decides, None, None, Interval(-1.0, math.inf), 1.0, None, None, None, words)
     if plan.decides == "lovers":
         return _lovers(users, plan, missed)
     kept = users if not missed else users.only(_honest(users, plan, missed))
@@ -78,7 +78,7 @@ def _honest(users: Cohort, plan: Plan, missed: int) -> NDArray[np.bool_]:
     return attacked.honest(counts, missed)
 
 
-def _lovers(users: Cohort, plan: Plan, missed: int) -> Evidence:
+def _lovers(users: Cohort, plan: Plan, missed: int) -> LiftEvidence:
     order = users.lovers()
     if order is None:
         raise ValueError(
@@ -94,17 +94,19 @@ def _lovers(users: Cohort, plan: Plan, missed: int) -> Evidence:
         error = math.sqrt(1 / found.control + 1 / found.treatment)
     lift = found.lift if found.lift is not None and math.isfinite(found.lift) else None
     counts = f"{found.treatment:,} against {found.control:,}"
-    evidence = Evidence("lovers", found.crossed, lift, found.ci, found.p, found.information, log_ratio, error, counts)
+    evidence = LiftEvidence(
+        "lovers", found.crossed, lift, found.ci, found.p, found.information, log_ratio, error, counts
+    )
     return _worded(evidence)
 
 
-def _ratio(users: Cohort, plan: Plan) -> Evidence:
+def _ratio(users: Cohort, plan: Plan) -> LiftEvidence:
     found = ratio_effect(users, plan)
     log_ratio = error = None
     if found.lift is not None and found.lift > -1 and math.isfinite(found.standard_error):
         log_ratio, error = math.log1p(found.lift), found.standard_error
     counts = " against ".join(f"{count:,}" for count in reversed(found.lovers))
-    evidence = Evidence(
+    evidence = LiftEvidence(
         "ratio", _side(found.anytime_ci), found.lift, found.anytime_ci, found.p, found.information, log_ratio, error,
         f"{counts} users who love",
     )  # fmt: skip
@@ -135,7 +137,7 @@ def _capped(users: Cohort, plan: Plan) -> Floats:
     return loves if plan.cap is None else np.minimum(loves, plan.cap)
 
 
-def _adjusted(users: Cohort, plan: Plan) -> Evidence:
+def _adjusted(users: Cohort, plan: Plan) -> LiftEvidence:
     missing = [name for name in ("past_loves", "past_exposures") if name not in users.columns]
     if missing:
         raise ValueError(
@@ -153,14 +155,14 @@ def _adjusted(users: Cohort, plan: Plan) -> Evidence:
     half = boundaries.spent_width(information, plan.alpha) * found.standard_error
     ci = Interval(math.expm1(found.log_ratio - half), math.expm1(min(found.log_ratio + half, 700.0)))
     counts = f"{least[1]:,} against {least[0]:,} users who love, {found.variance_left:.0%} of the variance left"
-    evidence = Evidence(
+    evidence = LiftEvidence(
         "adjusted", _side(ci), found.lift, ci, boundaries.spent_p(z, information), information, found.log_ratio,
         found.standard_error, counts,
     )  # fmt: skip
     return _worded(evidence)
 
 
-def _worded(found: Evidence) -> Evidence:
+def _worded(found: LiftEvidence) -> LiftEvidence:
     words = f"{TITLES[found.decides]} {span(found.lift, found.ci)} ({found.words}; p = {found.p:.2g} at any look)"
     return replace(found, words=words)
 

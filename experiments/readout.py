@@ -11,7 +11,7 @@ from experiments import guardrails, srm
 from experiments.cohort import Cohort, cohort
 from experiments.decision import decide
 from experiments.effect import ArmSums, Effect, expected_information, sums
-from experiments.evidence import Evidence, ratio_effect, weigh
+from experiments.evidence import LiftEvidence, ratio_effect, weigh
 from experiments.guardrails import GuardrailState
 from experiments.metrics import Metric, values
 from experiments.plan import Plan, Word
@@ -71,8 +71,8 @@ class Readout:
     decision: Word
     reasons: tuple[str, ...]
     arms: tuple[ArmRead, ...]
-    evidence: Evidence
-    beside: Mapping[str, Evidence]
+    evidence: LiftEvidence
+    beside: Mapping[str, LiftEvidence]
     effect: Effect
     srm: Srm
     guardrails: tuple[GuardrailState, ...]
@@ -183,13 +183,13 @@ def _balance(cohorts: Sequence[Cohort], plan: Plan, arrivals: NDArray[np.int64] 
     return min(checks, key=lambda each: each.sequential_p)
 
 
-def _guarded(users: Cohort, metrics: Sequence[Metric], plan: Plan, main: Evidence) -> tuple[GuardrailState, ...]:
+def _guarded(users: Cohort, metrics: Sequence[Metric], plan: Plan, main: LiftEvidence) -> tuple[GuardrailState, ...]:
     """How each guardrail stands; of the watched, those that the table has columns for."""
     there = [each for each in metrics if each.column in users.columns and (each.per or each.column) in users.columns]
     return tuple(_guard(users, each, plan, main, len(there)) for each in there)
 
 
-def _guard(users: Cohort, metric: Metric, plan: Plan, main: Evidence, among: int) -> GuardrailState:
+def _guard(users: Cohort, metric: Metric, plan: Plan, main: LiftEvidence, among: int) -> GuardrailState:
     """The guardrail's own evidence at the end of the plan is what it has now over the share of the plan that is in."""
     control, treatment = _sums(users, metric)
     share = max(main.information or 0.0, 0.01)

@@ -1,8 +1,9 @@
 """What each user saw and loved in an experiment: from the sums of the rollup, and no text is read.
 
-The rollup holds for all whom nothing has happened to lately and whom nobody suspects. The others are counted from the
-log: who saw something too young to count, whom the rollup is behind with, who reacted after the moment that is asked
-about, and who is in quarantine or gave a reaction that is.
+The rollup holds for all whom nothing has happened to lately and whom nobody suspects. What is too young to
+count is taken off. The others are counted from the log: who loved what is too young, whom the rollup is behind with,
+who reacted after the moment that is asked about, who was told an id that somebody else was told too, and who is in
+quarantine or gave a reaction that is.
 """
 
 from __future__ import annotations
@@ -123,16 +124,17 @@ def prepare(reader: DuckDBPyConnection, name: str, moment: datetime, hours: floa
     counted; elsewhere they are the same.
     """
     find(reader, name, moment, hours)
-    reader.execute(f"CREATE OR REPLACE TEMP VIEW both_figures AS {_BOTH}")
+    reader.execute(f"CREATE OR REPLACE TEMP VIEW both_figures AS {_both(moment, hours)}")
     return int(reader.execute("SELECT count(*) FROM mixed").fetchall()[0][0])
 
 
 def find(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float, *, everybody: bool = False) -> None:
-    """Count from the log whom the rollup cannot speak for.
+    """Find whom the rollup cannot speak for, and count them from the log.
 
-    Makes the temporary tables `recounted` (users), `recounted_exposures` and `recounted_reactions` (theirs, up to the
-    moment), `raw_recounted` and `clean_recounted` (their sums of what is mature, with and without quarantine), and
-    `mixed` (users who saw several arms).
+    Makes the temporary tables `young` (what is to be taken off from the rollup), `recounted` (users whose row is
+    of no use), `recounted_exposures` and `recounted_reactions` (theirs, up to the moment), `raw_recounted` and
+    `clean_recounted` (their sums of what is mature, with and without quarantine), and `mixed` (users who saw several
+    arms).
 
     Args:
         reader: With the views.
@@ -141,10 +143,11 @@ def find(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float, 
         hours: Younger responses are not mature.
         everybody: Count all users of the experiment, and make no sums.
     """
-    if everybody:
-        reader.execute(_EVERYBODY, {"name": name})
-    else:
-        reader.execute(_DOUBTFUL, {"name": name, "moment": moment, "hours": hours})
+    asked = {"name": name, "moment": moment, "hours": hours}
+    reader.execute(_YOUNG_TELLINGS, asked)
+    reader.execute(_SUSPECTS)
+    reader.execute(_EVERYBODY if everybody else _DOUBTFUL, {"name": name} if everybody else {"moment": moment})
+    reader.execute(_YOUNG, {"moment": moment})
     recount.find_exposures(reader, name)
     reader.execute(_UP_TO, {"moment": moment})
     reader.execute(_UP_TO_REACTIONS, {"moment": moment})
@@ -154,20 +157,53 @@ def find(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float, 
     mature = {"moment": moment, "hours": hours}
     raw = recount.sums(f"({_RAW_EXPOSURES})", "recounted_reactions")
     reader.execute(f"CREATE OR REPLACE TEMP TABLE raw_recounted AS {raw}", mature)
-    clean = recount.sums(f"({CLEAN_EXPOSURES})", f"({CLEAN_REACTIONS})")
-    reader.execute(f"CREATE OR REPLACE TEMP TABLE clean_recounted AS {clean}", mature)
+    theirs = f"(FROM ({CLEAN_EXPOSURES}) SEMI JOIN suspects USING (user_id))"
+    clean = recount.sums(theirs, f"({CLEAN_REACTIONS})")
+    reader.execute(
+        f"""CREATE OR REPLACE TEMP TABLE clean_recounted AS
+        FROM raw_recounted ANTI JOIN suspects USING (user_id) UNION ALL BY NAME FROM ({clean})""",
+        mature,
+    )
 
 
 MATURE = "CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))"
+_YOUNG_TELLINGS = f"""
+CREATE OR REPLACE TEMP TABLE young_tellings AS
+SELECT event_id, response_id, user_id, arm, served_at FROM responses WHERE experiment = $name AND served_at > {MATURE}
+"""
+
+_SUSPECTS = """
+CREATE OR REPLACE TEMP TABLE suspects AS
+SELECT user_id FROM quarantined_users UNION SELECT user_id FROM quarantined_reactions
+"""
+
+# Young exposures can be taken off from a user's sums where nothing else hangs on them: no love, and no other telling of
+# the same id, which may make them no exposures at all.
 _DOUBTFUL = f"""
 CREATE OR REPLACE TEMP TABLE recounted AS
-SELECT user_id FROM responses WHERE experiment = $name AND served_at > {MATURE}
+WITH told_elsewhere AS (
+    SELECT response_id
+    FROM responses SEMI JOIN young_tellings USING (response_id) ANTI JOIN young_tellings USING (event_id)
+    WHERE experiment IS NOT NULL
+),
+told_twice AS (SELECT hash(response_id) AS response_hash FROM young_tellings GROUP BY response_hash HAVING count(*) > 1)
+FROM suspects
 UNION SELECT user_id FROM reactions WHERE reacted_at > CAST($moment AS TIMESTAMPTZ)
-UNION SELECT user_id FROM quarantined_users
-UNION SELECT user_id FROM quarantined_reactions
+UNION SELECT user_id FROM reactions SEMI JOIN young_tellings USING (response_id, user_id)
+WHERE reaction = 'love' AND action = 'added'
+UNION SELECT user_id FROM young_tellings
+WHERE response_id IN (FROM told_elsewhere) OR hash(response_id) IN (FROM told_twice)
 UNION {rollup.behind()}
 """
 
+_YOUNG = """
+CREATE OR REPLACE TEMP TABLE young AS
+SELECT user_id, arm, count(*) AS exposures, count(closings.event_id) AS closings,
+    count(*) FILTER (served_at > CAST($moment AS TIMESTAMPTZ)) AS future
+FROM young_tellings ANTI JOIN recounted USING (user_id)
+LEFT JOIN experiment_closings AS closings ON closings.event_id = young_tellings.event_id
+GROUP BY user_id, arm
+"""
 _EVERYBODY = "CREATE OR REPLACE TEMP TABLE recounted AS SELECT DISTINCT user_id FROM responses WHERE experiment = $name"
 
 _UP_TO = "DELETE FROM recounted_exposures WHERE served_at > CAST($moment AS TIMESTAMPTZ)"
@@ -188,12 +224,14 @@ WHERE aside.user_id IS NULL OR reacted_at < aside.since
 _MIXED = """
 CREATE OR REPLACE TEMP TABLE mixed AS
 WITH seen AS (
-    SELECT user_id, arm FROM experiment_users ANTI JOIN recounted USING (user_id) WHERE experiment = $name
+    SELECT user_id, arm FROM experiment_users AS sums ANTI JOIN recounted USING (user_id)
+    LEFT JOIN young USING (user_id, arm)
+    WHERE experiment = $name AND sums.exposures > coalesce(young.future, 0)
     UNION ALL
     SELECT DISTINCT user_id, arm FROM recounted_exposures
 ),
-suspects AS (SELECT hash(user_id) AS user_hash FROM seen GROUP BY user_hash HAVING count(*) > 1)
-SELECT user_id FROM seen WHERE hash(user_id) IN (FROM suspects) GROUP BY user_id HAVING count(DISTINCT arm) > 1
+several_rows AS (SELECT hash(user_id) AS user_hash FROM seen GROUP BY user_hash HAVING count(*) > 1)
+SELECT user_id FROM seen WHERE hash(user_id) IN (FROM several_rows) GROUP BY user_id HAVING count(DISTINCT arm) > 1
 """
 
 _RAW = "raw_"
@@ -201,21 +239,33 @@ _FIGURES = ("first_exposure", "first_love", "exposures", "loves", "closings", "r
 
 
 def _figures(counted: str, prefix: str = "") -> str:
-    """Columns of a relation of sums by user, as `UserSums` has them."""
-    day = "epoch_us({}.{}_exposure_at) // 86_400_000_000"
-    returned = f"CAST({day.format(counted, 'last')} > {day.format(counted, 'first')} AS BIGINT)"
-    values = [f"{counted}.{name}" for name in ("first_exposure_at", "first_love_at", "exposures", "loves", "closings")]
-    return ", ".join(f"{value} AS {prefix}{name}" for value, name in zip([*values, returned], _FIGURES, strict=True))
+    """Columns of a relation of sums of what is mature, as `UserSums` has them."""
+    names = ("first_exposure_at", "first_love_at", "exposures", "loves", "closings")
+    values = [*(f"{counted}.{name}" for name in names), f"CAST({counted}.returned_at IS NOT NULL AS BIGINT)"]
+    return ", ".join(f"{value} AS {prefix}{name}" for value, name in zip(values, _FIGURES, strict=True))
 
 
-# Raw figures only where they may differ: they are NULL in most rows, which costs nothing.
-_BOTH = f"""
-SELECT sums.experiment, sums.user_id, sums.arm, {_figures("sums")} FROM experiment_users AS sums
-ANTI JOIN recounted USING (user_id)
-UNION ALL BY NAME
-SELECT experiment, user_id, arm, {_figures("clean")}, {_figures("raw", _RAW)}
-FROM raw_recounted AS raw LEFT JOIN clean_recounted AS clean USING (experiment, user_id, arm)
-"""
+def _both(moment: datetime, hours: float) -> str:
+    """The query of `both_figures`. Raw figures stand where they may differ: NULL in most rows, which costs nothing.
+
+    What is mature is older than what is young, so that the first exposure and the first return are what they were.
+    """
+    cutoff = f"TIMESTAMPTZ '{moment.isoformat()}' - to_microseconds({round(hours * 3_600_000_000)})"
+    return f"""
+    WITH settled AS (
+        SELECT experiment, user_id, arm, first_exposure_at, first_love_at, loves,
+            CASE WHEN returned_at <= {cutoff} THEN returned_at END AS returned_at,
+            sums.exposures - coalesce(young.exposures, 0) AS exposures,
+            sums.closings - coalesce(young.closings, 0) AS closings
+        FROM experiment_users AS sums ANTI JOIN recounted USING (user_id) LEFT JOIN young USING (user_id, arm)
+    )
+    SELECT experiment, user_id, arm, {_figures("settled")} FROM settled WHERE exposures > 0
+    UNION ALL BY NAME
+    SELECT experiment, user_id, arm, {_figures("clean")}, {_figures("raw", _RAW)}
+    FROM raw_recounted AS raw LEFT JOIN clean_recounted AS clean USING (experiment, user_id, arm)
+    """
+
+
 COMPARED = """experiment = $name AND list_contains(CAST($arms AS VARCHAR[]), arm) AND user_id NOT IN (FROM mixed)"""
 
 _WITH_PAST = """

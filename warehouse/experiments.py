@@ -139,13 +139,13 @@ SELECT DISTINCT experiment FROM responses
 WHERE experiment IS NOT NULL AND ($name IS NULL OR experiment = $name) AND served_at <= CAST($moment AS TIMESTAMPTZ)
 """
 
-# The sums by user are of what is mature; who saw younger responses was counted from the log.
+# The sums by user are of what is mature. What is younger was taken off from them, or counted from the log.
 _ARMS = f"""
 WITH served_arms AS (
     SELECT arm, list(DISTINCT policy ORDER BY policy) AS policies, min(served_at) AS first_at, max(served_at) AS last_at
     FROM responses WHERE experiment = $name AND served_at <= CAST($moment AS TIMESTAMPTZ) GROUP BY arm
 ),
-young AS (
+recounted_young AS (
     SELECT arm, user_id, count(*) AS exposures, count(*) FILTER (love) AS loves
     FROM ({recount.loved("recounted_exposures", "recounted_reactions")})
     WHERE served_at > {MATURE} GROUP BY arm, user_id
@@ -155,8 +155,12 @@ parts AS (
         sum(coalesce(raw_exposures, exposures)) AS mature, sum(coalesce(raw_loves, loves)) AS loves
     FROM both_figures WHERE experiment = $name GROUP BY arm
     UNION ALL
-    SELECT arm, count(*) FILTER (raw.user_id IS NULL), sum(young.exposures), 0, sum(young.loves)
-    FROM young LEFT JOIN raw_recounted AS raw USING (arm, user_id) GROUP BY arm
+    SELECT arm, count(*) FILTER (raw.user_id IS NULL), sum(late.exposures), 0, sum(late.loves)
+    FROM recounted_young AS late LEFT JOIN raw_recounted AS raw USING (arm, user_id) GROUP BY arm
+    UNION ALL
+    SELECT arm, count(*) FILTER (young.exposures = sums.exposures), sum(young.exposures - young.future), 0, 0
+    FROM young INNER JOIN experiment_users AS sums USING (user_id, arm)
+    WHERE experiment = $name AND young.exposures > young.future GROUP BY arm
 )
 SELECT arm, policies, CAST(sum(users) AS BIGINT), CAST(sum(exposures) AS BIGINT), CAST(sum(mature) AS BIGINT),
     CAST(sum(loves) AS BIGINT), first_at, last_at

@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("evaluate:evaluate", "Compare policies offline: mean P[Love] on fixed prompts, paired."),
     "experiment": ("experiment:experiment", "List the experiments in the log, or read one out."),
     "ledger": ("warehouse:ledger", "Show predicted beside measured lift, experiment by experiment."),
+    "serve": ("serve:serve", "Serve one policy by OpenAI's API, without vLLM."),
     "vllm": ("vllm:vllm", "Serve policies by a vLLM server, or check what one serves."),
     "simulate": ("world:simulate", "Write a synthetic stream of events, with its hidden truth."),
 }

@@ -44,6 +44,4 @@ def gateway(config: Path, bootstrap: str, routes: Path | None, host: str, port: 
     lines.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[lines])
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    app.serve(
-        config, bootstrap, routes, host=host, port=port, announce=lambda url: click.echo(f"serving on {url}")
-    )
+    app.serve(config, bootstrap, routes, host=host, port=port, announce=lambda url: click.echo(f"serving on {url}"))

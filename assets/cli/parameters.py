@@ -23,7 +23,7 @@ class Every(click.ParamType):
         return seconds
 
 
-class _Pair(click.ParamType):
+class _NamedNumber(click.ParamType):
     """NAME=NUMBER."""
 
     def __init__(self, name: str, rule: str, most: float) -> None:
@@ -43,7 +43,7 @@ class _Pair(click.ParamType):
         return name, number
 
 
-class _Place(click.ParamType):
+class _ArmPlace(click.ParamType):
     """ARM=FOLDER."""
 
     name = "ARM=FOLDER"
@@ -58,8 +58,8 @@ class _Place(click.ParamType):
         return arm, place
 
 
-ARM_SHARE: Final = _Pair("ARM=SHARE", "is no share of an arm: write ARM=SHARE, a share in (0, 1): control=0.9", 1.0)
-METRIC_MARGIN: Final = _Pair(
+ARM_SHARE: Final = _NamedNumber("ARM=SHARE", "is no share of an arm: write ARM=SHARE, in (0, 1): control=0.9", 1.0)
+METRIC_MARGIN: Final = _NamedNumber(
     "METRIC=MARGIN", "is no margin of a metric: write METRIC=RATIO, as in closings_per_exposure=1.25", 1_000.0
 )
-ARM_PLACE: Final = _Place()
+ARM_PLACE: Final = _ArmPlace()

@@ -36,6 +36,12 @@ class Registered(NamedTuple):
         """Whether users are served by it."""
         return self.action in RUNNING
 
+    @property
+    def served(self) -> Definition:
+        """The definition by which users were served last; the present one where nobody was."""
+        running = [each for each in self.changes if each.action in RUNNING]
+        return definition(running[-1].definition) if running else self.definition
+
 
 def registered(target: "Target", name: str) -> Registered:
     """An experiment's state.

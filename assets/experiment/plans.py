@@ -38,7 +38,7 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Pooled:
     """What the users of both arms did together. Nothing here tells the arms apart, so that no plan leans to one."""
 
     lovers: int
@@ -174,7 +174,7 @@ _Planned = tuple["Plan", str, tuple[str, ...]]
 """A plan, where it comes from, and what to tell of it."""
 
 
-def _given(base: "Plan", seen: _Seen, planned: int | None, lift: float | None) -> _Planned | None:
+def _given(base: "Plan", seen: _Pooled, planned: int | None, lift: float | None) -> _Planned | None:
     """The plan that is asked for."""
     if planned is not None and planned <= 0:
         raise ValueError(f"planned exposures == {planned}, must be positive: how many each arm is to have")
@@ -195,7 +195,7 @@ def _kept(base: "Plan", before: Mapping[str, Any]) -> _Planned | None:
     return plan, str(before["planned_from"]), (told,)
 
 
-def _guessed(base: "Plan", seen: _Seen) -> _Planned:
+def _guessed(base: "Plan", seen: _Pooled) -> _Planned:
     """The plan of a test that nobody planned."""
     needed = exposures(base, seen, DETECTABLE_LIFT)
     at = f"a Love rate of {seen.rate:.2%}" if seen.rate else f"a guessed Love rate of {GUESSED_RATE:.1%}"
@@ -207,7 +207,7 @@ def _guessed(base: "Plan", seen: _Seen) -> _Planned:
     return replace(base, lift=DETECTABLE_LIFT, exposures=needed), "default" if known else "guess", (told,)
 
 
-def exposures(plan: "Plan", seen: _Seen, lift: float) -> int:
+def exposures(plan: "Plan", seen: _Pooled, lift: float) -> int:
     """Exposures per arm at which a plan for this lift ends: `2 (1 - R) / R x design effect x information`."""
     from experiments.boundaries import planned_information
 
@@ -225,11 +225,11 @@ def shown_by(planned: int, rate: float) -> float:
     from experiments.plan import Plan
 
     loves = max(1, round(rate * 10**9))
-    seen = _Seen(loves, loves, 10**9, 1.5)
+    seen = _Pooled(loves, loves, 10**9, 1.5)
     return detectable(Plan({"control": 0.5, "treatment": 0.5}), seen, planned)
 
 
-def detectable(plan: "Plan", seen: _Seen, planned: int) -> float:
+def detectable(plan: "Plan", seen: _Pooled, planned: int) -> float:
     """The lift that so many exposures per arm show with the plan's power."""
     from experiments.boundaries import planned_drift
 
@@ -238,11 +238,11 @@ def detectable(plan: "Plan", seen: _Seen, planned: int) -> float:
     return math.expm1(min(planned_drift(plan.power, plan.alpha) / math.sqrt(information), 7.0))
 
 
-def _seen(users: "pa.Table") -> _Seen:
+def _seen(users: "pa.Table") -> _Pooled:
     """Of both arms together."""
     from experiments.effect import design_effect, sums
 
     loves, exposed = (users[column].to_numpy() for column in ("loves", "exposures"))
     whole = sums(loves, exposed)
     design = design_effect(whole) if whole.events >= SETTLED_LOVES else 1.0
-    return _Seen(int((loves > 0).sum()), int(whole.events), int(whole.exposures), max(1.0, design))
+    return _Pooled(int((loves > 0).sum()), int(whole.events), int(whole.exposures), max(1.0, design))

@@ -83,16 +83,30 @@ def page(facts: Mapping[str, Any]) -> Iterator[str]:
     yield from table(_arms(facts))
     yield ""
     yield f"effect       {effect(facts['lift'], facts['anytime_ci'])}"
-    for each in facts["guardrails"]:
-        yield f"guardrail    {each['words'].removeprefix('guardrail on ')}"
+    yield from _deciding(facts)
+    for kind in ("guardrails", "watched"):
+        for each in facts.get(kind, ()):
+            yield f"{kind.removesuffix('s'):<13}{each['words'].removeprefix('guardrail on ')}"
     yield f"users        {_balance(facts)}"
     yield f"ledger       {_ledger(facts)}"
     yield f"decision     {verdict(facts)}"
     yield from (f"  - {reason}" for reason in facts["reasons"])
     yield f"next         {facts['next']}"
+    yield from (f"also         {each}" for each in facts.get("notes", ()))
     if facts["told"]:
         yield "note"
         yield from (f"  - {sentence}" for sentence in facts["told"])
+
+
+def _deciding(facts: Mapping[str, Any]) -> Iterator[str]:
+    """The test that decides, and the same on other sets of users; readings of earlier versions have none."""
+    found = facts.get("evidence")
+    if not found:
+        return
+    share = "" if found["information"] is None else f", {found['information']:.0%} of the plan is in"
+    yield f"decides      {found['words']}{share}"
+    for each in facts["beside"]:
+        yield f"             {each['name']}: {each['words']}"
 
 
 def _arms(facts: Mapping[str, Any]) -> list[tuple[str, ...]]:

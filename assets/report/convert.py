@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from assets.report.schema import plain
 from experiments.cohort import cohort
-from experiments.evidence import Evidence
+from experiments.evidence import LiftEvidence
 from experiments.guardrails import GuardrailState
 from experiments.lovers import first_lovers
 from experiments.plan import Plan
@@ -75,7 +75,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _evidence(found: Evidence, name: str = "") -> dict[str, Any]:
+def _evidence(found: LiftEvidence, name: str = "") -> dict[str, Any]:
     kept = ("decides", "shown", "lift", "ci", "p", "information", "log_ratio", "error", "words")
     return {"name": name, **{each: getattr(found, each) for each in kept}}
 

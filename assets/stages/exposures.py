@@ -44,7 +44,7 @@ def _exposures(run: Run) -> Facts:
         {"control": "incumbent", "treatment": staged["name"]},
         exposures=wanted.exposures,
         users=wanted.users,
-        assign=control.layout(name, planned.definition).place,
+        assign=control.layout(name, planned.served).place,
         experiment=name,
         seed=run.recipe.seed,
         starts_at=source.world_config(run).ends_at + timedelta(days=1),

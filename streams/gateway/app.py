@@ -71,7 +71,8 @@ def app(shared: state.GatewayState) -> Starlette:
         max_age=600,
     )
     log = Middleware(AccessLog, metrics=shared.metrics, paths=frozenset(openapi.PATHS))
-    return Starlette(routes=_routes(shared), lifespan=lifespan, middleware=[log, cors])
+    middleware = [log, cors] if shared.settings.told.origins else [log]
+    return Starlette(routes=_routes(shared), lifespan=lifespan, middleware=middleware)
 
 
 def _routes(shared: state.GatewayState) -> list[Any]:
@@ -150,10 +151,15 @@ def serve(
     read = settings.read(file)
     if host not in ("127.0.0.1", "localhost", "::1") and not read.keys:
         raise ValueError(f"everybody who reaches {host} could use the models: add [keys] to {file}, or keep 127.0.0.1")
-    _run(app(state.make(read, bootstrap, route_file)), host, port, announce)
+    run(app(state.make(read, bootstrap, route_file)), host, port, announce)
 
 
-def _run(made: Starlette, host: str, port: int, announce: Callable[[str], None]) -> None:
+def run(made: Starlette, host: str, port: int, announce: Callable[[str], None]) -> None:
+    """Serve an application until SIGINT or SIGTERM; then answer what is under way.
+
+    Raises:
+        ValueError: The address cannot be listened on.
+    """
     import signal
     import socket
 

@@ -74,7 +74,7 @@ def shown(key: bytes, response_id: str, user: str) -> str:
     >>> from datetime import UTC
     >>> made = new_response_id(b"k" * 16, "ada", datetime(2026, 3, 1, tzinfo=UTC))
     >>> shown(b"k" * 16, made, "ada")[:13]
-    '019ca6b1-4c00'
+    '019ca6b1-dc00'
 
     Raises:
         MalformedIdError: No gateway makes such an id.

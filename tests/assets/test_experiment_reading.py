@@ -219,7 +219,7 @@ def test_an_arm_that_lost_all_love_is_stopped_and_one_that_alone_is_loved_ships(
     worse, better = (loveloop("experiment", "read", name, "--planned", 60, "--warehouse", empty).output for name in
                      ("worse", "better"))  # fmt: skip
     assert "effect       Love rate -100.0% (-100.0% to -" in worse
-    assert "the treatment is loved less: Love rate -100.0%" in worse
+    assert "the treatment is loved less: users who love -100.0%" in worse
     assert "decision     stop" in worse
     assert "effect       Love rate up from none (at least +" in better
 
@@ -236,7 +236,7 @@ def test_shares_are_taken_as_equal_unless_said_and_what_was_said_is_kept(target:
 @pytest.mark.slow
 def test_a_plan_that_nobody_made_is_told_and_does_not_move_with_the_data(target: Path) -> None:
     first = reading.read(target, "tone", as_of=NOON + timedelta(days=3))
-    assert any("would show +20% at the control's Love rate" in sentence for sentence in first["told"])
+    assert any("it is read as one that is to show +20%" in sentence for sentence in first["told"])
     later = reading.read(target, "tone")
     assert later["rows"] > first["rows"]
     assert later["planned_exposures"] == first["planned_exposures"]

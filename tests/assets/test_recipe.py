@@ -1,4 +1,5 @@
 import tomllib
+from typing import Any
 
 import pytest
 
@@ -99,3 +100,30 @@ def test_a_setting_of_an_earlier_version_is_refused_in_a_recipe_and_left_out_of_
     assert kept.experiment is not None
     assert kept.experiment.exposures == 7
     assert Recipe.kept({"source": "world", "experiment": None}).experiment is None
+
+
+@pytest.mark.parametrize(
+    ("experiment", "words"),
+    [
+        ({"attacks": {"bots": 0.1}}, r"experiment\.attacks\.0\.name: Input should be 'burst_bots'"),
+        ({"attacks": {"burst_bots": 0.5, "slow_drip": 0.6}}, "attacks take 1.10 of all loves, must be under 0.95"),
+        ({"social": {"friend": 3}}, r"experiment\.social\.friend: Extra inputs are not permitted"),
+        ({"samples": 0}, r"experiment\.samples"),
+    ],
+)
+def test_a_simulated_test_that_cannot_be_is_refused_at_once(experiment: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Recipe.model_validate({"source": "world", "experiment": experiment})
+
+
+def test_what_a_recipe_says_of_its_simulated_test_is_that_test_s_world() -> None:
+    from assets.trial_world import trial_world
+
+    wanted = {"attacks": {"targeted_arm": 0.1}, "social": {"influence": 2.0}, "days": 7, "late": 0.2}
+    found = Recipe.model_validate({"source": "world", "experiment": wanted}).experiment
+    assert found is not None
+    world = trial_world(found)
+    assert [(each.name, each.share) for each in world.attacks] == [("targeted_arm", 0.1)]
+    assert world.social is not None
+    assert (world.social.influence, world.days, world.late) == (2.0, 7, 0.2)
+    assert (world.activity_sigma, world.taste_sigma) == (1.5, 1.5)

@@ -102,14 +102,14 @@ def test_a_history_that_is_none_is_refused(days: Any, feed: Any) -> None:
         experiment_users(feed.warehouse.target, "tone", arms=ARMS, history_days=days)
 
 
-def story(product: Any, seed: int) -> list[bytes]:
+def story(product: Any, ids: int, seed: int = 1) -> list[bytes]:
     """A week of many users with hasty and copied loves, retractions, dislikes and ids that were used twice."""
     draw = random.Random(seed)
     lines = []
     for _ in range(220):
         number = draw.randrange(25)
         user = f"u{number}"
-        name, at = f"r{draw.randrange(120)}", product.noon + timedelta(minutes=draw.randrange(10_000))
+        name, at = f"r{draw.randrange(ids)}", product.noon + timedelta(minutes=draw.randrange(10_000))
         arm = ARMS[number % 2] if draw.random() < 0.95 else draw.choice([*ARMS, "third"])
         talk = [Message("user", draw.choice(["Roses?", "Good night!"]))]
         lines.append(
@@ -148,7 +148,8 @@ def of_the_log(feed: Any, moment: datetime, hours: float) -> tuple[list[Any], in
     }
     rows = feed.ask(
         """SELECT user_id, arm, min(served_at), count(*), count(*) FILTER (love),
-            count(*) FILTER (event_id IN (FROM experiment_closings))
+            count(*) FILTER (event_id IN (FROM experiment_closings)),
+            CAST(CAST(max(served_at) AS DATE) > CAST(min(served_at) AS DATE) AS BIGINT)
         FROM clean_feedback_at(CAST($1 AS TIMESTAMPTZ), $2)
         WHERE experiment = 'tone' AND arm IN ('control', 'treatment')
         GROUP BY ALL ORDER BY ALL""",
@@ -159,12 +160,12 @@ def of_the_log(feed: Any, moment: datetime, hours: float) -> tuple[list[Any], in
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("folds", [0, 64])
+@pytest.mark.parametrize(("folds", "ids"), [(0, 120), (64, 120), (64, 100_000)])
 def test_any_story_is_read_as_the_views_say_at_any_moment(
-    folds: int, feed: Any, product: Any, monkeypatch: pytest.MonkeyPatch
+    folds: int, ids: int, feed: Any, product: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rollup, "FOLD", folds)
-    lines = story(product, 1)
+    lines = story(product, ids)
     target, quarantined = feed.warehouse.target, 0
     confirmed(feed, "u5", product.noon + 3 * DAY, product.noon)
     confirmed(feed, "u8", None, product.noon)
@@ -174,7 +175,7 @@ def test_any_story_is_read_as_the_views_say_at_any_moment(
         for days, hours in ((2.0, 0.0), (4.5, 24.0), (8.0, 24.0), (400.0, 24.0)):
             moment = product.noon + days * DAY
             found = experiment_users(target, "tone", arms=ARMS, as_of=moment, maturity_hours=hours)
-            columns = ("user_id", "arm", "first_exposure", "exposures", "loves", "closings")
+            columns = ("user_id", "arm", "first_exposure", "exposures", "loves", "closings", "returned")
             rows = list(zip(*(found.users[name].to_pylist() for name in columns), strict=True))
             assert (rows, found.in_several_arms) == of_the_log(feed, moment, hours)
             quarantined += found.quarantined

@@ -39,15 +39,26 @@ def sums(exposures: str, reactions: str) -> str:
         reactions: One like `recounted_reactions`: those that are to count.
     """
     return f"""
+    WITH days AS (
+        SELECT experiment, arm, user_id,
+            min(served_at) AS first_at,
+            max(served_at) AS last_at,
+            count(*) AS exposures,
+            count(*) FILTER (closing) AS closings,
+            count(*) FILTER (love) AS loves,
+            min(first_love_at) AS first_love_at
+        FROM ({loved(exposures, reactions)})
+        GROUP BY experiment, arm, user_id, epoch_us(served_at) // 86_400_000_000
+    )
     SELECT experiment, arm, user_id,
-        min(served_at) AS first_exposure_at,
-        max(served_at) AS last_exposure_at,
-        count(*) AS exposures,
-        count(*) FILTER (closing) AS closings,
-        count(*) FILTER (love) AS loves,
+        min(first_at) AS first_exposure_at,
+        max(last_at) AS last_exposure_at,
+        min(first_at, 2)[2] AS returned_at,
+        CAST(sum(exposures) AS BIGINT) AS exposures,
+        CAST(sum(closings) AS BIGINT) AS closings,
+        CAST(sum(loves) AS BIGINT) AS loves,
         min(first_love_at) AS first_love_at
-    FROM ({loved(exposures, reactions)})
-    GROUP BY experiment, arm, user_id
+    FROM days GROUP BY experiment, arm, user_id
     """
 
 

@@ -32,14 +32,16 @@ def follow_ups(prompts: Sequence[Conversation], seed: int, *, longest: int) -> l
         seed: The only source of chance.
         longest: Most messages after a prompt; 0: none.
 
-    >>> follow_ups([[{"role": "user", "content": "bye."}]], 1, longest=2)
+    >>> follow_ups([[{"role": "user", "content": "bye!"}]], 1, longest=2)
     [[]]
     """
     rng = np.random.default_rng([seed, 79])
-    kinds = np.array([hear(prompt[-1]["content"]).kind for prompt in prompts], np.int64)
+    heard = [hear(prompt[-1]["content"]) for prompt in prompts]
+    kinds = np.array([last.kind for last in heard], np.int64)
+    ends_here = np.isin(kinds, list(ENDS)) | np.array([last.closes for last in heard], bool)
     happy = rng.random(len(prompts)) < formulas.happy_chance(prompts)
     come = np.array([(len(prompt) + 1) // 2 for prompt in prompts], np.int64)
-    more = np.minimum(_turns_left(rng, come), longest) * ~np.isin(kinds, list(ENDS))
+    more = np.minimum(_turns_left(rng, come), longest) * ~ends_here
     owner = np.repeat(np.arange(len(prompts)), more)
     stays = (rng.random(len(owner)) < STAYS) & (kinds[owner] >= 0)
     asked = np.where(stays, kinds[owner], text.draw_kinds(rng, len(owner)))

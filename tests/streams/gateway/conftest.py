@@ -67,7 +67,7 @@ def serving(app: Any, port: int = 0) -> Iterator[int]:
     import uvicorn
 
     listening = socket.create_server(("127.0.0.1", port))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=5))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     until(lambda: server.started)
@@ -228,7 +228,7 @@ Opened = Callable[..., Any]
 
 @contextmanager
 def gateway(
-    folder: Path, bootstrap: str, names: topics.Topics, model: Model, server: int, config: str = "", *, port: int = 0
+    folder: Path, bootstrap: str, names: topics.Topics, model: Model, server: int, *, config: str = "", port: int = 0
 ) -> Iterator[Desk]:
     from streams.gateway import app, settings, state
 
@@ -271,7 +271,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory, tansu: str, model: Model, s
     def open_(config: str = "", *, ready: bool = True, bootstrap: str = "", port: int = 0) -> Iterator[Desk]:
         (folder / "routes.json").write_text('{"experiments": []}')
         reset(model)
-        with gateway(folder, bootstrap or tansu, names, model, server, config, port=port) as desk:
+        with gateway(folder, bootstrap or tansu, names, model, server, config=config, port=port) as desk:
             if ready:
                 until(lambda: desk.ask("/ready").status == 200)
             yield replace(desk, user=f"u-{uuid.uuid4().hex}")

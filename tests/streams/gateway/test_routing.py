@@ -22,6 +22,10 @@ def user_in(place: str, layout: Layout = LAYOUT) -> str:
     return next(name for name in map("u{}".format, range(10_000)) if layout.place(name) == place)
 
 
+def never_off(experiment: str, arm: str) -> bool:
+    return False
+
+
 def served(desk: Desk, user: str, **more: Any) -> tuple[str, str | None, str | None]:
     told = desk.chat(user=user, **more).json["loveloop"]
     return told["policy"], told["experiment"], told["arm"]
@@ -120,7 +124,7 @@ def test_the_first_experiment_by_name_in_which_a_user_has_an_arm_wins() -> None:
     table = routes.parse(text(later, route(coverage=0.5)), POLICIES)
     for user in map("u{}".format, range(200)):
         place = Layout("warmer", "2026", HALF, coverage=0.5).place(user)
-        found = table.route(user, "v7", lambda experiment, arm: False)
+        found = table.route(user, "v7", never_off)
         expected = ("zeal", Layout("zeal", "other", HALF).place(user)) if place == "out" else ("warmer", place)
         assert (found.experiment, found.arm) == expected
 
@@ -128,7 +132,7 @@ def test_the_first_experiment_by_name_in_which_a_user_has_an_arm_wins() -> None:
 def test_users_of_the_holdout_get_the_default() -> None:
     table = routes.parse(text(route(holdout=0.5)), POLICIES)
     held = user_in("holdout", Layout("warmer", "2026", HALF, holdout=0.5))
-    assert table.route(held, "v6", lambda experiment, arm: False) == ("v6", None, None)
+    assert table.route(held, "v6", never_off) == ("v6", None, None)
 
 
 def test_every_key_of_a_plan_that_routing_does_not_need_is_left_alone() -> None:

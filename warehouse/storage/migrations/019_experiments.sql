@@ -8,6 +8,7 @@ CREATE TABLE experiment_users (
     user_id VARCHAR,
     first_exposure_at TIMESTAMPTZ,
     last_exposure_at TIMESTAMPTZ,
+    returned_at TIMESTAMPTZ,        -- the first exposure on a later UTC day than the first one; NULL for none
     exposures BIGINT,
     closings BIGINT,                -- exposures that say goodbye although the user did not
     loves BIGINT,                   -- exposures that are loved now by the user who was shown them
