@@ -12,6 +12,8 @@ let retry = () => {};
 const items = new WeakMap();
 const field = one("#message");
 const { CUT } = memories;
+const NOTHING = one("#empty").textContent;
+const FORGOTTEN = "You have asked to be forgotten: nothing is left here, and what was stored is to be deleted.";
 
 /** Ask what the field holds. */
 function ask() {
@@ -155,11 +157,12 @@ function pressed(event) {
   if (event.key === "u") react(reply, () => undo(reply));
 }
 
-function begin(fresh) {
+function begin(fresh, words = NOTHING) {
   writing?.abort();
   memory = fresh;
   memories.save(memory);
   one("#talk").replaceChildren();
+  one("#empty").textContent = words;
   one("#empty").hidden = false;
   tell(one("#problem"), null);
   showCount();
@@ -180,9 +183,8 @@ async function forget() {
     await stillness();
     await post("v1/erasures", {});
     memories.forget();
-    begin(memories.blank());
-    one("#empty").textContent = "You have asked to be forgotten: nothing is left here, and what was stored is deleted.";
-    say(one("#empty").textContent);
+    begin(memories.blank(), FORGOTTEN);
+    say(FORGOTTEN);
     dialog.close();
   } catch (error) {
     tell(one(".problem", dialog), `You are not forgotten yet. ${error.message} Then press the button again.`);

@@ -51,7 +51,9 @@ export const canReact = (reply) => Boolean(reply.response && reply.text) && repl
 function paintUnsaved(item, reply) {
   const box = one(".unsaved", item);
   if (!reply.unsaved && box.contains(document.activeElement)) one("article", item).focus(); // the button goes away
+  const hidden = box.hidden;
   tell(box, reply.unsaved, reply.waiting.length > 0);
+  if (hidden && !box.hidden) box.scrollIntoView({ block: "nearest" });
 }
 
 function paintServed(details, served) {

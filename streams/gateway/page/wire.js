@@ -10,13 +10,13 @@ export class Problem extends Error {
 
 const WORDS = {
   401: "You are not signed in any more. Reload the page, then try again.",
-  403: "This belongs to another visitor, or the page is closed.",
+  403: "It belongs to another visitor.",
   404: "This page does not know the service that it asks. Ask its operators.",
   408: "The connection is too slow at the moment.",
   409: "This was sent before with another meaning, so it was not taken.",
   413: "The conversation has become too long. Start a new one.",
   502: "The model cannot be reached at the moment.",
-  503: "What was said could not be saved, so it did not come to its end.",
+  503: "Nothing can be saved at the moment, so this was not done.",
   504: "The model took too long to answer.",
 };
 const BROKEN = "The reply broke off before its end.";
@@ -56,6 +56,7 @@ export async function post(path, body, options = {}) {
  */
 export async function signIn() {
   const answer = await reach("v1/session", {});
+  if (answer.status === 403) throw new Problem("This page is closed: its operators let no visitors in.", false);
   if (!answer.ok) throw await refusal(answer);
   return (await answer.json()).user;
 }

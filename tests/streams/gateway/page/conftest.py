@@ -1,10 +1,11 @@
-"""The chat page in a real browser, Debian's Chromium without a window, before a real gateway, broker and model server."""
+"""The chat page in a real browser, Chromium without a window, before a real gateway, broker and model server."""
 
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,18 +17,11 @@ import pytest
 pytest.importorskip("websockets")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 OPTIONS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions",
-    "--disable-background-networking", "--disable-component-update", "--remote-debugging-port=0",
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+    "--disable-extensions", "--disable-background-networking", "--disable-component-update",
+    "--remote-debugging-port=0",
 )  # fmt: skip
 KEYS = {"Enter": 13, "Tab": 9, "Escape": 27, " ": 32}
-
-
-def cache(name: str) -> Path:
-    """A folder that stays from one run of the tests to the next."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(home) / "loveloop" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 class Browser:
@@ -91,10 +85,6 @@ class Page:
             assert time.monotonic() < deadline, f"{script} did not come true; the page: {self.run(TEXT)}"
             time.sleep(0.02)
 
-    def before(self, script: str) -> None:
-        """Run a script in each page before its own."""
-        self.call("Page.addScriptToEvaluateOnNewDocument", source=script)
-
     def open(self, path: str = "/") -> None:
         self.call("Page.navigate", url=self.url + path)
         self.until(f"location.href === {json.dumps(self.url + path)} && document.readyState === 'complete'")
@@ -153,11 +143,34 @@ class Page:
     def text(self, selector: str) -> str:
         return str(self.run(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''"))
 
+    def visitor(self) -> str:
+        return str(self.run("fetch('v1/session').then((answer) => answer.json()).then((told) => told.user)"))
+
+    def fail_first(self, path: str, status: int | None = None, code: str = "") -> None:
+        """Open the page anew, where the first request to a path fails."""
+        self.call("Page.addScriptToEvaluateOnNewDocument", source=failing_first(path, status, code))
+        self.open("/?")
+
     def visible(self, selector: str) -> bool:
         return bool(self.run(f"document.querySelector({json.dumps(selector)})?.checkVisibility() ?? false"))
 
 
 TEXT = "document.body.innerText.slice(0, 2000)"
+FAIL_FIRST = """
+{ const real = fetch; window.keys = [];
+  window.fetch = (path, options) => {
+    if (!path.endsWith(PATH)) return real(path, options);
+    window.keys.push(options.headers["Idempotency-Key"] ?? "");
+    return window.keys.length > 1 ? real(path, options) : ANSWER; } }"""
+
+
+def failing_first(path: str, status: int | None = None, code: str = "") -> str:
+    """A script that has the first request to a path fail: by a refusal, or without one by the network."""
+    error = json.dumps({"error": {"message": "words for programmers", "code": code}})
+    answer = f"Promise.resolve(new Response({json.dumps(error)}, {{status: {status}}}))"
+    if status is None:
+        answer = 'Promise.reject(new TypeError("no network"))'
+    return FAIL_FIRST.replace("PATH", json.dumps(path)).replace("ANSWER", answer)
 
 
 @pytest.fixture(scope="session")
@@ -224,6 +237,52 @@ def _fault(event: dict[str, Any]) -> str | None:
         return str(params["args"])
     entry = params.get("entry", {})
     return str(entry) if entry.get("level") == "error" and entry.get("source") != "network" else None
+
+
+@pytest.fixture(scope="session")
+def kept() -> Callable[[str], Path]:
+    """Makes a folder that stays from one run of the tests to the next, for what they fetch."""
+
+    def made(name: str) -> Path:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "loveloop" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def fetch() -> Callable[..., None]:
+    """Runs a command that fetches something, and skips the test where that cannot be done."""
+
+    def run(program: str, *words: str | Path, folder: Path) -> None:
+        found = shutil.which(program, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+        if found is None:
+            pytest.skip(f"{program}, which fetches what this test needs, is not installed")
+        asked = [found, *map(str, words)]
+        try:
+            done = subprocess.run(asked, cwd=folder, capture_output=True, text=True, timeout=90, check=False)
+        except subprocess.TimeoutExpired:
+            pytest.skip(f"{program} did not come to an end within 90 s")
+        if done.returncode:
+            pytest.skip(f"{program} cannot fetch what this test needs: {(done.stderr or done.stdout).strip()[-200:]}")
+
+    return run
+
+
+@pytest.fixture
+def reacted(desk: Any) -> Callable[..., list[tuple[str, str]]]:
+    """Tells the visitor's reactions that the broker has, once there are so many."""
+
+    def wait(page: Page, count: int) -> list[tuple[str, str]]:
+        user, deadline = page.visitor(), time.monotonic() + 10
+        while True:
+            found = [event for event in desk.events(user) if event["type"] == "reaction_changed"]
+            if len(found) >= count or time.monotonic() > deadline:
+                return [(event["reaction"], event["action"]) for event in found]
+            time.sleep(0.05)
+
+    return wait
 
 
 @pytest.fixture
