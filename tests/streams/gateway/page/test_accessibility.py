@@ -36,10 +36,8 @@ LINES = """(() => { HELPERS
     const style = getComputedStyle(each), back = behind(each.parentElement);
     const icon = each.querySelector("svg");
     const drawn = icon && contrast(rgba(getComputedStyle(icon).stroke), behind(each));
-    return [each.id || each.textContent.trim() || each.title,
-      Math.max(contrast(rgba(style.borderTopColor), back), contrast(behind(each), back)), drawn ?? 21] }) })()""".replace(
-    "HELPERS", HELPERS
-)
+    const edge = Math.max(contrast(rgba(style.borderTopColor), back), contrast(behind(each), back));
+    return [each.id || each.textContent.trim() || each.title, edge, drawn ?? 21] }) })()""".replace("HELPERS", HELPERS)
 WIDE = """(() => [...document.querySelectorAll("body *")].filter((each) => each.checkVisibility()
   && !each.closest(".unseen, .skip") && each.getBoundingClientRect().right > innerWidth + 0.5)
   .map((each) => each.outerHTML.slice(0, 80)))()"""

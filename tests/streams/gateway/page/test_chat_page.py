@@ -160,6 +160,20 @@ def test_who_wants_to_be_forgotten_is_asked_first(page: Any, desk: Any) -> None:
     assert "basil" not in page.run("JSON.stringify(sessionStorage) + JSON.stringify(localStorage)")
 
 
+def test_what_was_shown_before_a_wish_to_be_forgotten_is_stored_before_it(page: Any, desk: Any) -> None:
+    user = page.visitor()
+    desk.model.pause = 0.5
+    page.ask(ends=False)
+    page.until("document.querySelector('.reply .text')?.textContent")
+    page.click("#forget")
+    page.click("#forgetting [value=yes]")
+    page.until("!document.querySelector('#forgetting').open")
+    told = [(event["type"], event.get("cut")) for event in desk.events(user)]
+    assert told == [("response_served", "client_left"), ("erasure_requested", None)]
+    assert page.run("document.querySelectorAll('.turn').length") == 0
+    assert page.visible("#send")
+
+
 def test_only_operators_see_who_answered(page: Any) -> None:
     page.ask()
     assert "v7" not in page.run("document.body.textContent")
