@@ -260,8 +260,9 @@ def fetch() -> Callable[..., None]:
         if found is None:
             pytest.skip(f"{program}, which fetches what this test needs, is not installed")
         asked = [found, *map(str, words)]
+        soon = os.environ | {"npm_config_fetch_retries": "1", "npm_config_fetch_retry_mintimeout": "500"}
         try:
-            done = subprocess.run(asked, cwd=folder, capture_output=True, text=True, timeout=90, check=False)
+            done = subprocess.run(asked, cwd=folder, env=soon, capture_output=True, text=True, timeout=90, check=False)
         except subprocess.TimeoutExpired:
             pytest.skip(f"{program} did not come to an end within 90 s")
         if done.returncode:
