@@ -31,9 +31,10 @@ import harness
 import numpy as np
 from gateway_parts import load
 
-from streams import brokers, consumer, wire
+from streams import brokers, consumer, topics, wire
 
 RATE = 500
+EVENTS = topics.EVENTS
 CONFIG = """
 default = "v7"
 folder = "{folder}"
@@ -133,7 +134,7 @@ def held_against(outage: load.Load, bootstrap: str) -> dict[str, Any]:
     """The responses that were answered with 200, looked up in the topic."""
     stand: dict[str, set[str]] = defaultdict(set)
     lines = 0
-    for message in consumer.read_to_end(bootstrap):
+    for message in consumer.read_to_end(bootstrap, EVENTS):
         for line in wire.unpack(message.value):
             event = json.loads(line)
             stand[event["response_id"]].add(event["event_id"])

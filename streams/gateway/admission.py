@@ -60,6 +60,9 @@ def _caller(state: GatewayState, request: "Request") -> Caller:
         return Caller(page_name(state) or _PAGE, visitor=visitor)
     if keys:
         raise RefusedError(401, "no_key", "no valid key; send the header Authorization: Bearer KEY")
+    if not _is_own_page(request) and request.headers.get("origin") not in state.settings.told.origins:
+        # a page of any site, open in a browser on this machine, reaches a gateway without keys
+        raise RefusedError(401, "foreign_site", "a script of another site asks: name the site in origins")
     return Caller(_OPEN)
 
 
@@ -71,12 +74,15 @@ def page_name(state: GatewayState) -> str | None:
 
 def visitor_of(state: GatewayState, request: "Request") -> str | None:
     """The visitor whose cookie came with a request of this site's own page; None for others."""
+    return signatures.visitor(state.secret, request.cookies.get(COOKIE)) if _is_own_page(request) else None
+
+
+def _is_own_page(request: "Request") -> bool:
+    """Whether a browser says that this site's own page asks; also where no browser asks, which says nothing."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site not in (None, "same-origin", "none"):
-        return None
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-        return None
-    return signatures.visitor(state.secret, request.cookies.get(COOKIE))
+        return False
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
 
 
 def user_of(state: GatewayState, request: "Request", caller: Caller, named: Any) -> str:

@@ -72,7 +72,8 @@ def app(shared: state.GatewayState) -> Starlette:
     )
     log = Middleware(AccessLog, metrics=shared.metrics, paths=frozenset(openapi.PATHS))
     middleware = [log, cors] if shared.settings.told.origins else [log]
-    return Starlette(routes=_routes(shared), lifespan=lifespan, middleware=middleware)
+    errors: Any = {404: _error, 405: _error, 500: _error}
+    return Starlette(routes=_routes(shared), lifespan=lifespan, middleware=middleware, exception_handlers=errors)
 
 
 def _routes(shared: state.GatewayState) -> list[Any]:
@@ -108,6 +109,17 @@ def _routes(shared: state.GatewayState) -> list[Any]:
         Route(path, _refusing(shared, handler), methods=[method])
         for (method, path), handler in ((name.split(" "), handler) for name, handler in handlers.items())
     ]
+
+
+async def _error(request: Request, error: Exception) -> Response:
+    """What Starlette would say in plain words, in the form of all other errors; of our own fault, nothing but that."""
+    status = getattr(error, "status_code", 500)
+    told = {
+        404: ("not_found", "there is no such path; /openapi.json describes those that there are"),
+        405: ("method_not_allowed", f"{request.method} is not for this path; /openapi.json says what is"),
+    }
+    reason, words = told.get(status, ("internal_error", "the gateway failed; its log says where"))
+    return RefusedError(status, reason, words, getattr(error, "headers", None)).response()
 
 
 def _plain(answer: Callable[[Request], Response]) -> Handler:

@@ -34,7 +34,8 @@ def file(name: str) -> "Response":
     from starlette.responses import Response
 
     wanted = name or _INDEX
-    path = next((each for each in FOLDER.iterdir() if each.name == wanted and each.is_file()), None)
+    there = FOLDER.iterdir() if FOLDER.is_dir() else ()
+    path = next((each for each in there if each.name == wanted and each.is_file()), None)
     if path is None:
         raise RefusedError(404, "not_found", "there is no such page; the API is at /v1, described by /openapi.json")
     kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from streams import conversations
 from streams.events import ContractError
 from streams.gateway import upstream
 from streams.gateway.exchange import Cut, Exchange
@@ -25,6 +26,10 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+_READING_SECONDS = 30.0
+"""For a client that reads slower than the model writes; one that reads nothing any more has left."""
+_LAST_SECONDS = 5.0
+"""For what follows the acknowledgement."""
 _STREAM = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
@@ -51,9 +56,12 @@ class RelayedResponse:
         relay = asyncio.create_task(self._relay())
         gone = asyncio.create_task(_disconnection(receive))
         try:
-            await asyncio.wait({relay, gone}, return_when=asyncio.FIRST_COMPLETED)
+            longest = self._state.settings.told.limits.seconds + self._state.commit.timeout + _READING_SECONDS
+            await asyncio.wait({relay, gone}, timeout=longest, return_when=asyncio.FIRST_COMPLETED)
             if relay.done() or self._complete:  # what is being stored is stored: its copy would differ
-                await relay
+                await asyncio.wait({relay}, timeout=self._state.commit.timeout + _LAST_SECONDS)
+                if relay.done():
+                    relay.result()
                 return
             relay.cancel()
             with suppress(asyncio.CancelledError):
@@ -117,6 +125,8 @@ class RelayedResponse:
         if not isinstance(message, dict):
             return
         words = message.get("content") or message.get("refusal")
+        if isinstance(words, list):  # some servers answer in parts
+            words = conversations.normalised({"conversation": [], "response": words})["response"]
         if isinstance(words, str):
             self._said.append(words)
         self._calls = self._calls or bool(message.get("tool_calls") or message.get("function_call"))

@@ -204,7 +204,7 @@ class RouteFile:
             if seen == self._seen:
                 return
             table = parse(self._file.read_bytes(), self._policies)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             self._seen = None  # look again: it may be under way
             self._tell(f"{self._file}: {error.strerror if isinstance(error, OSError) else error}")
             return

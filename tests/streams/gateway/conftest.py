@@ -156,6 +156,8 @@ class Model:
 
 def _whole(said: str, text: str) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": text}
+    if said == "parts":
+        message["content"] = [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": text}]
     if said == "tool":
         message |= {"content": None, "tool_calls": [{"id": "1", "type": "function"}]}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}

@@ -97,6 +97,13 @@ def test_other_sites_are_let_in_by_name(keyed: Desk) -> None:
     assert "X-Loveloop-Response" in read.headers["access-control-expose-headers"]
 
 
+def test_a_gateway_without_keys_lets_no_script_of_another_site_in(desk: Desk) -> None:
+    for headers in ({"Origin": "https://evil.example"}, {"Sec_Fetch_Site": "cross-site"}, {"Origin": "null"}):
+        reply = desk.chat(headers=headers)
+        assert (reply.status, reply.json["error"]["code"]) == (401, "foreign_site")
+    assert desk.chat(headers={"Origin": f"http://127.0.0.1:{desk.port}"}).status == 200
+
+
 def test_a_user_and_a_key_have_limits_of_their_own(opened: Opened) -> None:
     with opened("[limits]\nuser_requests_per_minute = 2\nrequests_per_minute = 5") as desk:
         assert [desk.chat(user="one").status for _ in range(3)] == [200, 200, 429]

@@ -67,6 +67,11 @@ def test_a_step_that_only_calls_tools_is_handed_on_and_is_no_response(desk: Desk
     assert desk.events() == []
 
 
+def test_an_answer_in_parts_is_handed_on_as_it_is_and_recorded_as_its_text(desk: Desk) -> None:
+    assert desk.chat("parts").json["choices"][0]["message"]["content"][1]["type"] == "text"
+    assert [event["response"] for event in desk.events()] == ["Water it from below."]
+
+
 def test_the_turn_counts_responses_and_neither_greetings_nor_steps(desk: Desk) -> None:
     messages = [
         {"role": "developer", "content": "Be brief."},
@@ -156,3 +161,29 @@ def test_the_servers_errors_become_ours(desk: Desk, said: str, status: int, code
 
 def test_what_is_no_completion_is_the_servers_fault(desk: Desk) -> None:
     assert desk.chat("nonsense").status == 502
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("POST", "/v1/completions", 404, "not_found"),
+        ("GET", "/v1/chat/completions", 405, "method_not_allowed"),
+        ("DELETE", "/v1/reactions", 405, "method_not_allowed"),
+        ("GET", "/nothing", 404, "not_found"),
+    ],
+)
+def test_what_is_not_there_is_told_in_the_form_of_all_errors(
+    desk: Desk, method: str, path: str, status: int, code: str
+) -> None:
+    reply = desk.ask(path, method=method)
+    assert (reply.status, reply.json["error"]["code"]) == (status, code)
+
+
+def test_a_fault_of_ours_tells_no_more_than_that(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise KeyError("words of a user")
+
+    monkeypatch.setattr(type(desk.state.routes.table), "route", fail)
+    reply = desk.chat()
+    assert (reply.status, reply.json["error"]["code"]) == (500, "internal_error")
+    assert b"words of a user" not in reply.body

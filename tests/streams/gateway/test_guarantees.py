@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from streams import brokers
+from streams.gateway import relay
 from tests.streams.gateway.conftest import Desk, Opened, until
 
 SAID = "Water it from below."
@@ -102,6 +103,17 @@ def test_a_client_that_leaves_before_it_saw_anything_leaves_nothing(desk: Desk) 
     time.sleep(1)
     assert desk.events() == []
     assert desk.chat().status == 200
+
+
+def test_a_client_that_reads_nothing_any_more_has_left(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        relay, "_READING_SECONDS", -129.0
+    )  # of the 120 of the model and the 10 of the broker, 1 is left
+    desk.model.words = ("x" * 1_000_000,) * 60
+    with open_stream(desk, "stuck") as connected:
+        read_until(connected, b"xxx")
+        until(lambda: desk.model.left == ["stuck"])
+        until(lambda: b'incomplete_total{why="client_left"}' in desk.ask("/metrics").body)
 
 
 def test_a_stream_that_the_model_breaks_off_is_an_error_without_an_end_and_is_recorded(desk: Desk) -> None:

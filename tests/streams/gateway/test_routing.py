@@ -141,6 +141,19 @@ def test_every_key_of_a_plan_that_routing_does_not_need_is_left_alone() -> None:
     assert table.experiments[0].written.bundles["control"].policy == "v7"
 
 
+def test_what_the_experiments_own_commands_write_is_read() -> None:
+    from assets.experiment.bundles import Bundle
+    from assets.experiment.definition import Definition, values
+
+    bundles = {"control": Bundle(policy="v7"), "warmer": Bundle(policy="v8", folder="/models/v8", digest="d")}
+    made = Definition(salt="2026", arms={"control": 0.5, "warmer": 0.5}, coverage=0.4, holdout=0.1, bundles=bundles)
+    table = routes.parse(text({"name": "tone", "revision": 2, **values(made)}), POLICIES)
+    layout = Layout("tone", "2026", made.arms, coverage=0.4, holdout=0.1)
+    for user in map("u{}".format, range(200)):
+        found = table.route(user, "v7", never_off)
+        assert (found.arm or "none") == {"out": "none", "holdout": "none"}.get(layout.place(user), layout.place(user))
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
