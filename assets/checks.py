@@ -139,8 +139,9 @@ def nothing_simulated_beside_real_events(run: Run) -> CheckVerdict:
 
 def sample_ratio_holds(run: Run) -> CheckVerdict:
     """Users fell to the arms as they should have."""
-    p = run.facts("experiment_readout").get("srm_p")
-    return CheckVerdict(p is None or p >= LEAST_SRM, {"srm_p": _told(p), "rule": f"p at least {LEAST_SRM:g}"})
+    p = run.facts("experiment_readout").get("srm_sequential_p")
+    rule = f"p at least {LEAST_SRM:g}, however often it is read"
+    return CheckVerdict(p is None or p >= LEAST_SRM, {"srm_sequential_p": _told(p), "rule": rule})
 
 
 def guardrails_hold(run: Run) -> CheckVerdict:
@@ -152,13 +153,13 @@ def guardrails_hold(run: Run) -> CheckVerdict:
 
 
 def sample_is_complete(run: Run) -> CheckVerdict:
-    """Every arm has the exposures that were planned; before that, a decision may only be to go on or to stop."""
+    """The evidence that the plan needs is in, or enough of it to decide."""
     facts = run.facts("experiment_readout")
-    least = min((int(arm["exposures"]) for arm in facts.get("arms") or ()), default=0)
-    planned = facts.get("planned_exposures")
+    share = (facts.get("evidence") or {}).get("information")
+    decided = facts.get("decision") in ("ship", "stop")
     return CheckVerdict(
-        planned is not None and least >= planned,
-        {"least_exposures_of_an_arm": least, "planned": _told(planned)},
+        decided or (share is not None and share >= 1),
+        {"share_of_the_planned_evidence": _told(share), "decision": _told(facts.get("decision"))},
         warn=True,
     )
 
@@ -229,7 +230,7 @@ EVERY = (
     CheckRule("candidate", "real events, and nothing simulated", nothing_simulated_beside_real_events, blocking=True),
     CheckRule("experiment_readout", "users fell to the arms as planned", sample_ratio_holds),
     CheckRule("experiment_readout", "no guardrail is broken", guardrails_hold),
-    CheckRule("experiment_readout", "every arm has its planned exposures", sample_is_complete),
+    CheckRule("experiment_readout", "the planned evidence is in, or the test is decided", sample_is_complete),
     CheckRule("lift_ledger", "predicted lifts agree with measured ones beyond chance", p_love_may_gate_launches),
 )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -17,10 +17,10 @@ NEVER: Final = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """Users of two arms, in any order.
+    """Users of two arms, the control's before the treatment's: each arm of a column is then a slice, and no copy.
 
     Attributes:
-        arm: 0 for the control, 1 for the treatment, shape [users].
+        arm: 0 for the control, 1 for the treatment, rising, shape [users].
         columns: Numbers of each user, by name, each of shape [users].
         first_love: When each first loved, in microseconds, `NEVER` where they did not, shape [users]; None where the
             table does not tell.
@@ -29,6 +29,15 @@ class Cohort:
     arm: NDArray[np.int8]
     columns: Mapping[str, Floats]
     first_love: NDArray[np.int64] | None
+
+    @property
+    def controls(self) -> int:
+        """How many of the users are the control's."""
+        return int(np.searchsorted(self.arm, np.int8(1)))
+
+    def by_arm(self, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The control's and the treatment's part of an array of shape [users]."""
+        return values[: self.controls], values[self.controls :]
 
     def only(self, some: NDArray[np.bool_]) -> "Cohort":
         """Some of the users, those where it is true."""
@@ -40,7 +49,7 @@ class Cohort:
         if self.first_love is None:
             return None
         loving = np.flatnonzero(self.first_love != NEVER)
-        # equal moments keep the order of the table: a stable sort makes one warehouse give one walk
+        # equal moments keep one order, the control's first: one warehouse gives one walk
         return self.arm[loving[np.argsort(self.first_love[loving], kind="stable")]]
 
 
@@ -51,13 +60,15 @@ def cohort(table: pa.Table, arms: Sequence[str]) -> Cohort:
         table: user_id, arm, and columns of numbers; `first_love`, where it is there, timestamps or null.
         arms: The control, then the treatment; rows of other arms must not be there.
     """
-    arm = pc.equal(table["arm"], arms[1]).to_numpy().astype(np.int8)
+    treated = pc.equal(table["arm"], arms[1]).to_numpy()
+    order = np.concatenate([np.flatnonzero(~treated), np.flatnonzero(treated)])
     numbers = {
-        name: np.asarray(table[name].to_numpy(), dtype=np.float64)
+        name: np.asarray(table[name].to_numpy(), dtype=np.float64)[order]
         for name in table.column_names
         if _is_number(table.schema.field(name).type)
     }
-    return Cohort(arm, numbers, _moments(table, "first_love"))
+    loved = _moments(table, "first_love")
+    return Cohort(treated[order].astype(np.int8), numbers, None if loved is None else loved[order])
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -63,7 +63,7 @@ def weigh(users: Cohort, plan: Plan, missed: int = 0) -> LiftEvidence:
         ValueError: The table lacks what the plan's test reads.
     """
     exposures = users.columns["exposures"]
-    if not all((exposures[users.arm == arm] > 0).any() for arm in (0, 1)):
+    if not all((part > 0).any() for part in users.by_arm(exposures)):
         words = "nothing is known yet"
         return LiftEvidence(plan.decides, None, None, Interval(-1.0, math.inf), 1.0, None, None, None, words)
     if plan.decides == "lovers":
@@ -127,8 +127,7 @@ def ratio_effect(users: Cohort, plan: Plan) -> Effect:
 
 def ratio_sums(users: Cohort, plan: Plan) -> tuple[ArmSums, ArmSums]:
     """The control's and the treatment's sums of capped loves and exposures."""
-    loves, exposures = _capped(users, plan), users.columns["exposures"]
-    control, treatment = (sums(loves[users.arm == arm], exposures[users.arm == arm]) for arm in (0, 1))
+    control, treatment = map(sums, *map(users.by_arm, (_capped(users, plan), users.columns["exposures"])))
     return control, treatment
 
 
@@ -145,7 +144,7 @@ def _adjusted(users: Cohort, plan: Plan) -> LiftEvidence:
             "it with history, or plan with decides='ratio'"
         )
     loves = _capped(users, plan)
-    least = [int((loves[users.arm == arm] > 0).sum()) for arm in (0, 1)]
+    least = [int((part > 0).sum()) for part in users.by_arm(loves)]
     if min(least) < MIN_LOVERS:
         # too few for the normal law that the adjustment needs: the plain ratio has exact bounds there
         return _ratio(users, plan)

@@ -14,23 +14,16 @@ at which users come to love; where most users love in the end it is nearer to no
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import ndtri
 
-from experiments.boundaries import KEPT, LATEST, chance_of_reaching, planned_drift
-from experiments.walk import Counts, Floats, chance, evidence, prior, stopping_law
+from experiments.boundaries import KEPT, LATEST, chance_of_reaching
+from experiments.walk import Counts, Floats, Prior, evidence, prior
 from stats import limits
-from stats.intervals import Interval, normal_quantile
-
-_EXACT = 1000
-"""Lovers up to which a plan is computed on the walk itself; beyond it Brownian motion is as good (within 1 %)."""
-
-_OVERSHOOT = 0.583
-"""How far, in steps, a walk is beyond a boundary when it is seen to be (Siegmund 1985): it moves the boundary out."""
+from stats.intervals import Interval
 
 _RAMP = 100
 """Different shares that one test may have had."""
@@ -102,7 +95,8 @@ def first_lovers(
         arms: 0 for control, 1 for the treatment: of each user who loved, in the order of their first love, shape (n,).
         treatment_share: Share of the users dealt to the treatment; in a ramp an array of shape (n,), the share that
             held when each of these users was dealt.
-        planned: First lovers at which the plan ends (`planned_lovers`), fixed before the test. Later looks stay valid.
+        planned: First lovers at which the plan ends (`lover_counts.planned_lovers`), fixed before the test. Later looks
+            stay valid.
         alpha: Chance to show an effect where there is none, at all looks together.
         planned_share: The share that `planned` was computed with. Without it the share, or in a ramp a half.
 
@@ -124,21 +118,13 @@ def first_lovers(
     at = int(shown.argmax()) if shown.any() else None
     looks = [len(coins) - 1] if at is None else [at, len(coins) - 1]
     likeliest = _likeliest(int(treated[-1]), dealt[-1], shares)
-
-    def left_at(look: int) -> Interval:
-        row = slice(look, look + 1)
-
-        def margin(odds: float) -> float:
-            against = evidence(treated[row], dealt[row], shares, odds, mixture)
-            return float(against.margin(information[row], alpha)[0])
-
-        return _interval(margin, _likeliest(int(treated[look]), dealt[look], shares))
-
     return Lovers(
         control=len(coins) - int(treated[-1]),
         treatment=int(treated[-1]),
         lift=_lift(likeliest),
-        ci=_common([left_at(look) for look in looks]),
+        ci=_common(
+            [_left(_WalkLook(int(treated[at]), dealt[at], information[at]), shares, mixture, alpha) for at in looks]
+        ),
         e_value=math.exp(min(float(found.open[-1]), 700.0)),
         p=_p(found.planned[information <= LATEST], found.open),
         crossed=None if at is None else ("more" if treated[at] > dealt[at] @ shares else "fewer"),
@@ -147,64 +133,37 @@ def first_lovers(
     )
 
 
-def planned_lovers(lift: float, *, treatment_share: float = 0.5, power: float = 0.8, alpha: float = 0.05) -> int:
-    """First lovers at which a plan ends that shows this lift with this power, looked at after each of them.
+def interval_at(control: int, treatment: int, *, treatment_share: float, planned: int, alpha: float = 0.05) -> Interval:
+    """The lifts that this look alone does not rule out, without those before it: what a plot shows look by look.
 
-    >>> planned_lovers(0.28), round(planned_lovers(0.097), -2)
-    (697, 4900)
-
-    Raises:
-        ValueError: A lift of nothing or at most -1, a share outside (0, 1), power outside (alpha, 1), or alpha outside
-            (0, 0.5).
-    """
-    share, odds = _share(treatment_share), math.log1p(_effect(lift))
-    up = chance(lift, share)
-    # The signed root of twice the log likelihood ratio is about normal; here its growth and spread a first lover.
-    growth = 2 * (up * odds - math.log1p(share * lift))
-    spread = math.sqrt(up * (1 - up) / growth) * abs(odds)
-    wanted = float(ndtri(power))
-    drift = planned_drift(power, alpha) + (spread - 1) * wanted
-    guess = math.ceil(drift**2 / growth + 2 * _OVERSHOOT / math.sqrt(growth))
-    if guess > _EXACT:
-        return guess
-
-    def reaches(planned: int) -> bool:
-        law = stopping_law(planned, share, lift, alpha)
-        shown = law.more if lift > 0 else law.fewer
-        return bool(shown[planned - 1] >= power)
-
-    return _least(reaches, guess)
-
-
-def one_look_lovers(lift: float, *, treatment_share: float = 0.5, power: float = 0.8, alpha: float = 0.05) -> int:
-    """First lovers that a single look, and no other, needs: independent of how rare loves are.
-
-    `((z_alpha sqrt(s (1 - s)) + z_power sqrt(p (1 - p))) / (p - s))^2`, `s` the share and `p` the chance of a first
-    lover to come from the treatment.
-
-    >>> one_look_lovers(0.28), one_look_lovers(0.097)
-    (519, 3666)
-
-    Raises:
-        ValueError: As `planned_lovers`.
+    Args:
+        control: First lovers of the control so far.
+        treatment: First lovers of the treatment so far.
+        treatment_share: Share of the users dealt to the treatment.
+        planned: As for `first_lovers`, like alpha.
+        alpha: Chance that any look's interval misses the truth.
     """
     share = _share(treatment_share)
-    up = chance(_effect(lift), share)
-    once = normal_quantile(1 - limits.level("alpha", alpha, "0.05 for 5 %")) * math.sqrt(share * (1 - share))
-    beyond = float(ndtri(limits.level("power", power, "0.8 for 80 %"))) * math.sqrt(up * (1 - up))
-    return math.ceil(((once + beyond) / (up - share)) ** 2)
+    dealt, information = np.array([control + treatment]), (control + treatment) / planned
+    return _left(_WalkLook(treatment, dealt, information), np.array([share]), prior(planned, share), alpha)
 
 
-def _least(reaches: Callable[[int], bool], guess: int) -> int:
-    """The least number that reaches something, near a guess, by halving."""
-    low, high = 0, max(guess, 1)
-    while not reaches(high):
-        low, high = high, high + high // 8 + 1
-    low = low or high * 7 // 8 - 1  # powers rise in teeth, not evenly: the least near the guess will do
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if reaches(middle) else (middle, high)
-    return high
+class _WalkLook(NamedTuple):
+    """A look: lovers of the treatment, of both arms by the share that they were dealt with, and the information."""
+
+    treated: int
+    dealt: Counts
+    information: float
+
+
+def _left(look: _WalkLook, shares: Floats, mixture: Prior, alpha: float) -> Interval:
+    """The lifts that are left after a look: those against which the evidence is too small."""
+
+    def margin(odds: float) -> float:
+        against = evidence(np.array([look.treated]), look.dealt[None, :], shares, odds, mixture)
+        return float(against.margin(np.array([look.information]), alpha)[0])
+
+    return _interval(margin, _likeliest(look.treated, look.dealt, shares))
 
 
 def _p(planned: Floats, opened: Floats) -> float:
@@ -270,12 +229,6 @@ def _whole(treatment_share: float | Floats, planned_share: float | None) -> floa
     if planned_share is not None:
         return limits.level("planned_share", planned_share, "0.5 for half of the users")
     return 0.5 if np.ndim(treatment_share) else float(np.asarray(treatment_share))
-
-
-def _effect(lift: float) -> float:
-    if limits.lift("lift", lift) == 0:
-        raise ValueError("lift == 0, must not be: no plan is long enough to show nothing; name the least that matters")
-    return lift
 
 
 def _share(share: float) -> float:

@@ -118,7 +118,8 @@ def expected_information(control: ArmSums, treatment: ArmSums, exposures: float)
 
     `R n / (2 (1 - R) d)` with the pooled rate `R` and the design effect `d`: from the rate and the clusters of both
     arms together, never from their difference, so that a plan may be told in exposures. An event is assumed where
-    there was none.
+    there was none. An amount that is above 1 on average, as exposures of a user are, has no `1 - R`: there it is
+    `n / sum of (exposures x log_variance)` over the arms, which is the same where both are alike.
 
     Args:
         control: Its sums.
@@ -126,6 +127,9 @@ def expected_information(control: ArmSums, treatment: ArmSums, exposures: float)
         exposures: Planned for each arm.
     """
     limits.positive("exposures", exposures, "the plan's exposures for each arm")
+    if control.events + treatment.events >= control.exposures + treatment.exposures > 0:
+        scatter = sum(arm.exposures * log_variance(arm) for arm in (control, treatment) if arm.events and arm.users > 1)
+        return exposures / scatter if scatter else exposures
     events, seen = max(control.events + treatment.events, 1), max(control.exposures + treatment.exposures, 1)
     unloved = (max(seen - events, 0) + 1) / (seen + 2)
     design = [max(1.0, design_effect(arm)) for arm in (control, treatment) if arm.events] or [1.0]

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, Literal, get_args
 
-from experiments import boundaries, lovers
+from experiments import boundaries, lover_counts
 from experiments.metrics import STANDARD, Metric
 from stats import limits
 from stats.intervals import CONFIDENCE
@@ -85,7 +86,7 @@ class Plan:
     def lovers(self) -> int:
         """Users with a love, in both arms together, at which the walk of first lovers ends."""
         share = self.shares[self.treatment] / sum(self.shares.values())
-        return int(lovers.planned_lovers(self.lift, treatment_share=share, power=self.power, alpha=self.alpha))
+        return _planned_lovers(self.lift, share, self.power, self.alpha)
 
     @property
     def information(self) -> float:
@@ -112,3 +113,9 @@ class Plan:
         if loose:
             raise ValueError(f"guardrails {', '.join(loose)} have no margin, must have one: Metric(..., margin=1.25)")
         return replace(self, shares=limits.shares(self.shares, "plan.shares"))
+
+
+@lru_cache(maxsize=256)
+def _planned_lovers(lift: float, share: float, power: float, alpha: float) -> int:
+    """Kept, since it takes a second to find and a reading asks for it dozens of times."""
+    return lover_counts.planned_lovers(lift, treatment_share=share, power=power, alpha=alpha)

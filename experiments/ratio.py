@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from experiments.effect import ArmSums, anytime_interval
 from stats import limits
 from stats.digits import beside
 from stats.intervals import CONFIDENCE, Interval
@@ -146,25 +145,6 @@ def paired(
         design = _design(np.bincount(owner, x), np.bincount(owner, y))
     count = len(events)
     return of_counts(int(x.sum()), count, int(y.sum()), count, design=design)
-
-
-def at_any_look(
-    control: ArmSums, treatment: ArmSums, *, planned_information: float, alpha: float = 1 - CONFIDENCE
-) -> Ratio:
-    """The treatment's rate over the control's in an A/B test, with an interval for any number of looks.
-
-    It is that of `effect.relative` plus 1: clustered by user, and exact while few users of an arm have an event.
-
-    Args:
-        control: Its sums by user, of counts.
-        treatment: The same.
-        planned_information: `1 / se^2` of the log ratio at the end of the plan.
-        alpha: Chance that the interval misses the truth at any look.
-    """
-    low, high = anytime_interval(control, treatment, planned_information=planned_information, alpha=alpha)
-    value = treatment.rate / control.rate if control.events and treatment.exposures else None
-    counts = (int(each) for arm in (treatment, control) for each in (arm.events, arm.exposures))
-    return Ratio(value, Interval(low + 1, high + 1), *counts)
 
 
 def _design(x: NDArray[Any], y: NDArray[Any]) -> float:

@@ -174,7 +174,7 @@ def _balance(cohorts: Sequence[Cohort], plan: Plan, arrivals: NDArray[np.int64] 
     """The worst of the checks: of those who count, and of everybody."""
     checks = [
         srm.check(
-            {name: int((each.arm == place).sum()) for place, name in enumerate((plan.control, plan.treatment))},
+            {plan.control: each.controls, plan.treatment: len(each.arm) - each.controls},
             {name: plan.shares[name] for name in (plan.control, plan.treatment)},
             history=arrivals if each is cohorts[-1] else None,
         )
@@ -208,14 +208,12 @@ def _guard(users: Cohort, metric: Metric, plan: Plan, main: LiftEvidence, among:
 
 
 def _sums(users: Cohort, metric: Metric) -> tuple[ArmSums, ArmSums]:
-    x, y = values(metric, users.columns)
-    control, treatment = (sums(x[users.arm == arm], y[users.arm == arm]) for arm in (0, 1))
+    control, treatment = map(sums, *map(users.by_arm, values(metric, users.columns)))
     return control, treatment
 
 
 def _arm(name: str, users: Cohort, place: int, plan: Plan) -> ArmRead:
-    mine = users.arm == place
-    loves, exposures = (users.columns[column][mine] for column in ("loves", "exposures"))
+    loves, exposures = (users.by_arm(users.columns[column])[place] for column in ("loves", "exposures"))
     number, of = int(loves.sum()), int(exposures.sum())
     interval = wilson(min(number, of), of, plan.confidence)
-    return ArmRead(name, int(mine.sum()), of, number, number / of if of else 0.0, interval, int((loves > 0).sum()))
+    return ArmRead(name, len(loves), of, number, number / of if of else 0.0, interval, int((loves > 0).sum()))

@@ -11,17 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from experiments.boundaries import planned_drift, planned_information
 from experiments.traffic import Floats, Traffic, exposures_by, lovers_by, repeats_by, users_by
 from stats import limits
 
 Design = Literal["first lovers", "clustered ratio", "adjusted ratio"]
 LONGEST: Final = 182
 """Days, 26 weeks, beyond which a plan is no plan: products and people change."""
-DRIFT: Final = 2.881
-"""Of Brownian motion, so that 80 % end beyond the reflection boundary of 5 %; one look takes 2.802 = 1.960 + 0.842. The
-root d of `1 - Phi(c - d) + exp(2 c d) Phi(-c - d) = 0.8` with `c = Phi^-1(1 - 0.05 / 4)`."""
-SPENT: Final = 1.25
-"""How many times that plan the mixture boundary takes for the same power; it stops sooner on the way."""
 FEWEST_LOVERS: Final = 20
 """In each arm, before a ratio decides: one user must not be most of an arm."""
 _HORIZON: Final = 728
@@ -91,27 +87,15 @@ class Terms:
     variance_left: float = 1.0
 
 
-def information_needed(lift: float) -> float:
-    """Of the log ratio, 1 / its squared standard error, at the end of the plan: `SPENT (DRIFT / log(1 + lift))^2`.
-
-    >>> round(information_needed(0.28))
-    170
-
-    Raises:
-        ValueError: The lift is not above 0.
-    """
-    return SPENT * (DRIFT / math.log1p(risen(lift))) ** 2
-
-
 def lovers_needed(lift: float, treatment_share: float = 0.5) -> float:
     """Lovers of both arms at the end of the walk's plan, whatever the base rate.
 
-    `SPENT (DRIFT / 2.802)^2` times one look's `((1.960 sqrt(s (1 - s)) + 0.842 sqrt(p (1 - p))) / (p - s))^2`, with `s`
-    the treatment's share of the users and `p = s (1 + lift) / (1 + s lift)` that of the lovers. One look takes 519 at
-    +28 % and 3,666 at +9.7 %:
+    The spent boundary's share of one look, `planned_drift^2 / 2.802^2`, times one look's
+    `((1.960 sqrt(s (1 - s)) + 0.842 sqrt(p (1 - p))) / (p - s))^2`, with `s` the treatment's share of the users and
+    `p = s (1 + lift) / (1 + s lift)` that of the lovers. One look takes 519 at +28 % and 3,666 at +9.7 %:
 
     >>> round(lovers_needed(0.28)), round(lovers_needed(0.097))
-    (685, 4846)
+    (688, 4870)
 
     Args:
         lift: Of users who love; less than that of loves, where some love anyway.
@@ -199,11 +183,11 @@ def _ratio(traffic: Traffic, day: Floats, lift: float, terms: Terms, variance_le
     spread = sum((1 - rate) / (rate * share) for rate, share in zip(rates, shares, strict=True))
     information = terms.coverage * exposures_by(traffic, day) / (effect * max(spread, 1e-12))
     fewest = np.minimum(*_lovers(traffic, day, lift, terms)) / FEWEST_LOVERS
-    return np.minimum(information / information_needed(lift), fewest)
+    return np.minimum(information / planned_information(lift), fewest)
 
 
 def _walk_plan(lift: Floats, share: float) -> NDArray[Any]:
     p = share * (1 + lift) / (1 + share * lift)
     alpha_z, power_z = (float(ndtri(level)) for level in (0.975, 0.8))
     once = ((alpha_z * math.sqrt(share * (1 - share)) + power_z * np.sqrt(p * (1 - p))) / (p - share)) ** 2
-    return np.asarray(SPENT * (DRIFT / (alpha_z + power_z)) ** 2 * once)
+    return np.asarray((planned_drift() / (alpha_z + power_z)) ** 2 * once)

@@ -37,8 +37,7 @@ def secondary(users: Cohort, plan: Plan, own: Sequence[Metric] = ()) -> tuple[Se
     metrics = {each.name: each for each in (*standard, *own)}
     effects, rates = {}, {}
     for name, each in metrics.items():
-        x, y = values(each, users.columns)
-        control, treatment = (effect.sums(x[users.arm == arm], y[users.arm == arm]) for arm in (0, 1))
+        control, treatment = map(effect.sums, *map(users.by_arm, values(each, users.columns)))
         effects[name] = effect.relative(control, treatment, planned_information=plan.information, alpha=plan.alpha)
         rates[name] = {plan.control: control.rate, plan.treatment: treatment.rate}
     found = several.e_bh({name: several.e_from_p(each.p) for name, each in effects.items()}, plan.alpha)

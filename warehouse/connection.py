@@ -41,11 +41,11 @@ def open(target: Target, *, wait_seconds: float = 30.0) -> Warehouse:  # noqa: A
 
 def _rejudge(connection: DuckDBPyConnection) -> None:
     from warehouse.adversary import online
-    from warehouse.ingest import rollup
+    from warehouse.rollup import sums
 
     if online.outdated(connection):
         with in_transaction(connection):
             online.flag_all(connection)
-    if rollup.outdated(connection):
+    if sums.outdated(connection):
         with in_transaction(connection):
-            rollup.rebuild(connection)
+            sums.rebuild(connection)

@@ -16,13 +16,23 @@ from streams.outgoing import encode_checked
 from streams.topics import TOPICS
 from warehouse import connection
 from warehouse.adversary import online
-from warehouse.ingest import rollup
 from warehouse.ingest.columns import COORDINATES
 from warehouse.ingest.commit import store
 from warehouse.ingest.decoding import decode_batch
-from warehouse.ingest.erased_rows import SALT, Limit, changed, count_erased, forget, letters_naming, user_hash
+from warehouse.ingest.erased_rows import (
+    SALT,
+    Limit,
+    by_user,
+    changed,
+    count_erased,
+    forget,
+    letters_naming,
+    note,
+    user_hash,
+)
 from warehouse.ingest.owners import users_of
 from warehouse.ingest.records import Record
+from warehouse.rollup import sums
 from warehouse.storage import migrate
 
 if TYPE_CHECKING:
@@ -141,7 +151,8 @@ def forget_pending(target: Target) -> dict[str, int]:
         removed = forget(writer, requests)
         with changed(writer, {}, removed) as change:
             online.flag(writer, change)
-        rollup.update(writer, {}, removed.rows)
+        gone = sums.update(writer, {}, removed.rows)
+        note(writer, by_user("table", "experiment_users", gone))
         count_erased(writer, removed)
     return removed.counts()
 

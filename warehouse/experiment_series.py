@@ -15,7 +15,7 @@ from warehouse.experiment_users import (
     find,
     prepare,
 )
-from warehouse.ingest import recount
+from warehouse.rollup import recount
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from warehouse import connection, maturity
-from warehouse.ingest import recount, rollup
+from warehouse.rollup import recount, sums
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -131,10 +131,10 @@ def prepare(reader: DuckDBPyConnection, name: str, moment: datetime, hours: floa
 def find(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float, *, everybody: bool = False) -> None:
     """Find whom the rollup cannot speak for, and count them from the log.
 
-    Makes the temporary tables `young` (what is to be taken off from the rollup), `recounted` (users whose row is
-    of no use), `recounted_exposures` and `recounted_reactions` (theirs, up to the moment), `raw_recounted` and
-    `clean_recounted` (their sums of what is mature, with and without quarantine), and `mixed` (users who saw several
-    arms).
+    Makes the temporary view `current_sums` (the rollup with its backlog, without whom it cannot speak for), and the
+    tables `young` (what is to be taken off from it), `recounted` (the other users), `recounted_exposures` and
+    `recounted_reactions` (theirs, up to the moment), `raw_recounted` and `clean_recounted` (their sums of what is
+    mature, with and without quarantine), and `mixed` (users who saw several arms).
 
     Args:
         reader: With the views.
@@ -147,6 +147,8 @@ def find(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float, 
     reader.execute(_YOUNG_TELLINGS, asked)
     reader.execute(_SUSPECTS)
     reader.execute(_EVERYBODY if everybody else _DOUBTFUL, {"name": name} if everybody else {"moment": moment})
+    reader.execute(f"CREATE OR REPLACE TEMP TABLE grown AS {sums.grown()}")
+    reader.execute(_CURRENT_SUMS)
     reader.execute(_YOUNG, {"moment": moment})
     recount.find_exposures(reader, name)
     reader.execute(_UP_TO, {"moment": moment})
@@ -193,7 +195,13 @@ UNION SELECT user_id FROM reactions SEMI JOIN young_tellings USING (response_id,
 WHERE reaction = 'love' AND action = 'added'
 UNION SELECT user_id FROM young_tellings
 WHERE response_id IN (FROM told_elsewhere) OR hash(response_id) IN (FROM told_twice)
-UNION {rollup.behind()}
+UNION FROM ({sums.behind()})
+"""
+
+_CURRENT_SUMS = """
+CREATE OR REPLACE TEMP VIEW current_sums AS
+FROM experiment_users ANTI JOIN recounted USING (user_id) ANTI JOIN grown USING (user_id)
+UNION ALL BY NAME FROM grown
 """
 
 _YOUNG = """
@@ -224,7 +232,7 @@ WHERE aside.user_id IS NULL OR reacted_at < aside.since
 _MIXED = """
 CREATE OR REPLACE TEMP TABLE mixed AS
 WITH seen AS (
-    SELECT user_id, arm FROM experiment_users AS sums ANTI JOIN recounted USING (user_id)
+    SELECT user_id, arm FROM current_sums AS sums
     LEFT JOIN young USING (user_id, arm)
     WHERE experiment = $name AND sums.exposures > coalesce(young.future, 0)
     UNION ALL
@@ -257,7 +265,7 @@ def _both(moment: datetime, hours: float) -> str:
             CASE WHEN returned_at <= {cutoff} THEN returned_at END AS returned_at,
             sums.exposures - coalesce(young.exposures, 0) AS exposures,
             sums.closings - coalesce(young.closings, 0) AS closings
-        FROM experiment_users AS sums ANTI JOIN recounted USING (user_id) LEFT JOIN young USING (user_id, arm)
+        FROM current_sums AS sums LEFT JOIN young USING (user_id, arm)
     )
     SELECT experiment, user_id, arm, {_figures("settled")} FROM settled WHERE exposures > 0
     UNION ALL BY NAME

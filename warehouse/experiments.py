@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from warehouse import connection, maturity
 from warehouse.experiment_users import MATURE, UserSums, experiment_users, prepare
-from warehouse.ingest import recount
+from warehouse.rollup import recount
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -159,7 +159,7 @@ parts AS (
     FROM recounted_young AS late LEFT JOIN raw_recounted AS raw USING (arm, user_id) GROUP BY arm
     UNION ALL
     SELECT arm, count(*) FILTER (young.exposures = sums.exposures), sum(young.exposures - young.future), 0, 0
-    FROM young INNER JOIN experiment_users AS sums USING (user_id, arm)
+    FROM young INNER JOIN current_sums AS sums USING (user_id, arm)
     WHERE experiment = $name AND young.exposures > young.future GROUP BY arm
 )
 SELECT arm, policies, CAST(sum(users) AS BIGINT), CAST(sum(exposures) AS BIGINT), CAST(sum(mature) AS BIGINT),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from warehouse import connection
-from warehouse.ingest import rollup
+from warehouse.rollup import sums
 from warehouse.storage import migrate, plain_ids, writers_lock
 from warehouse.storage.backend import Target, Warehouse
 from warehouse.storage.file import NAME, FileWarehouse
@@ -67,7 +67,7 @@ class Upkeep:
 def compact(target: Target, *, keep_days: float = 7.0, dry_run: bool = False) -> Upkeep:
     """Make a warehouse small and quick again; its content stays the same.
 
-    The sums of experiments are brought up to the log (`rollup.fold`). Then, a file: checkpoint, copy into a new file,
+    The sums of experiments are brought up to the log (`sums.fold`). Then, a file: checkpoint, copy into a new file,
     take its place. A lake:
 
     1. Flush the catalogue's rows into files, rewrite files of which a fifth or more is deleted, merge small files.
@@ -106,7 +106,7 @@ def purge(target: Target) -> Upkeep:
 def _upkeep(kind: str, warehouse: Warehouse, keep_days: float, *, dry_run: bool) -> Upkeep:
     if not dry_run:
         with warehouse.transaction() as writer:
-            rollup.fold(writer)
+            sums.fold(writer)
     if isinstance(warehouse, LakeWarehouse):
         purging = kind == "purge"
         return _plan(warehouse, keep_days) if dry_run else _tidy_lake(warehouse, keep_days, purging=purging)

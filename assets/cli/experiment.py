@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from assets.cli import experiment_control, options
-from assets.cli.parameters import ARM_SHARE, Every
+from assets.cli.parameters import ARM_SHARE, METRIC_FILE, Every
 
 _maturity = click.option(
     "--maturity-hours",
@@ -63,33 +63,49 @@ def list_(warehouse: options.Target, maturity_hours: float, *, as_json: bool) ->
 @click.argument("name")
 @options.warehouse
 @click.option("--every", type=Every(), help="Keep reading, so often (30s, 15m, 1h), and say what changed.")
-@click.option("--planned", type=options.Whole(1), help="Exposures planned for each arm.")
+@click.option("--planned", type=options.Whole(1), help="Exposures planned for each arm; of a test that nobody planned.")
+@click.option(
+    "--lift",
+    type=options.Number(0, 100, min_open=True),
+    help="The relative lift that the test is to show; of a test that nobody planned.",
+)
 @click.option(
     "--share", "shares", type=ARM_SHARE, multiple=True, help="An arm's share of the users; the rest is the other's."
 )
-@click.option("--control", default="control", show_default=True, help="The arm to compare with.")
+@click.option("--control", help="The arm to compare with; the plan's, or control.")
 @click.option("--treatment", help="The other arm, where there are several.")
-@_maturity
+@click.option(
+    "--metric",
+    "metrics",
+    type=METRIC_FILE,
+    multiple=True,
+    help="A number for each user from a file (CSV, NDJSON, Parquet: user_id and the number), read beside the rest.",
+)
+@click.option(
+    "--maturity-hours", type=options.HOURS, help="Younger responses are not counted yet; the plan's hours, or 24."
+)
 @_as_json
 def read(name: str, warehouse: options.Target, *, every: float | None, as_json: bool, **asked: Any) -> None:
     r"""Read an experiment out: arms, effect, guardrails, sample ratio, decision, next step.
 
-    The reading is kept in the warehouse and, where the treatment is a staged candidate, its predicted and measured
-    lift go into the ledger. Read as often as you like: the interval that decides holds at any look. The plan and the
-    shares that you say once are used by later readings too.
+    A planned experiment is read by its plan alone. The reading is kept in the warehouse and, where the treatment is a
+    staged candidate, its predicted and measured lift go into the ledger. Read as often as you like: the interval that
+    decides holds at any look. Of a test that nobody planned, the plan and the shares that you say once are used by
+    later readings too.
 
     \b
     Example:
-      loveloop experiment read tone
-      loveloop experiment read tone --planned 50000 --share control=0.9 --every 1h
+      loveloop experiment read tone --every 1h
+      loveloop experiment read tone --metric revenue=revenue.csv
+      loveloop experiment read unplanned --lift 0.2 --share control=0.9
     """
-    shares = dict(asked.pop("shares")) or None
+    shares, metrics = dict(asked.pop("shares")) or None, dict(asked.pop("metrics"))
     planned = asked.pop("planned")
 
     def look() -> dict[str, Any]:
         from assets.experiment import reading
 
-        return reading.read(warehouse, name, planned_exposures=planned, shares=shares, **asked)
+        return reading.read(warehouse, name, planned_exposures=planned, shares=shares, metrics=metrics, **asked)
 
     if every:
         _follow(look, every, as_json=as_json)

@@ -1,6 +1,7 @@
 """Kinds of option values that are pairs or lengths of time."""
 
 import re
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -58,8 +59,26 @@ class _ArmPlace(click.ParamType):
         return arm, place
 
 
+class _MetricFile(click.ParamType):
+    """METRIC=FILE."""
+
+    name = "METRIC=FILE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Path]:
+        """Name and file."""
+        if isinstance(value, tuple):
+            return value
+        name, _, file = str(value).partition("=")
+        if not name.strip() or not file:
+            self.fail(
+                f"{value!r} names no metric and its file: write METRIC=FILE, as in revenue=revenue.csv", param, ctx
+            )
+        return name, Path(file)
+
+
 ARM_SHARE: Final = _NamedNumber("ARM=SHARE", "is no share of an arm: write ARM=SHARE, in (0, 1): control=0.9", 1.0)
 METRIC_MARGIN: Final = _NamedNumber(
     "METRIC=MARGIN", "is no margin of a metric: write METRIC=RATIO, as in closings_per_exposure=1.25", 1_000.0
 )
 ARM_PLACE: Final = _ArmPlace()
+METRIC_FILE: Final = _MetricFile()

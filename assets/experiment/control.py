@@ -187,11 +187,13 @@ def roll_back(target: "Target", name: str, *, by: str, why: str) -> Registered:
     """Serve everybody what the control serves, byte for byte what it was when the experiment was started.
 
     Raises:
-        ValueError: It never served anybody, or the control's bundle is not what it was.
+        ValueError: It never served anybody, it is archived, or the control's bundle is not what it was.
     """
     before = registered(target, name)
     if before.action == "planned":
         raise ValueError(f"experiment {name!r} was only planned, nobody was served by it: nothing to roll back")
+    if before.action == "archived":
+        raise ValueError(f"experiment {name!r} is archived, nobody is served by it any more: nothing to roll back")
     before.definition.bundles[before.definition.control].unchanged()
     changed = msgspec.structs.replace(before.definition, coverage=0.0, ended=True)
     return _noted(target, changed, _change(name, "rolled_back", changed, by, why), before)
@@ -209,25 +211,35 @@ def archive(target: "Target", name: str, *, by: str, why: str) -> Registered:
 def routes(target: "Target") -> dict[str, Any]:
     """What a gateway needs to serve by: of every running experiment its layout and each arm's bundle, as JSON values.
 
-    Raises:
-        ValueError: A folder that an arm serves is not the one that was started.
+    An experiment of which an arm's folder is not what was started stands in `left_out`, with the reason, and is served
+    to nobody: it must not keep another one's rollback from being served.
     """
-    running = [each for each in every(target) if each.running]
-    for each in running:
-        for served in each.definition.bundles.values():
-            served.unchanged()
-    told = [{"name": each.name, "revision": len(each.changes), **values(each.definition)} for each in running]
-    return {"made_at": datetime.now(UTC).isoformat(), "experiments": told}
+    told, left_out = [], []
+    for each in (each for each in every(target) if each.running):
+        try:
+            for served in each.definition.bundles.values():
+                served.unchanged()
+        except ValueError as error:
+            left_out.append({"name": each.name, "why": str(error)})
+        else:
+            told.append({"name": each.name, "revision": len(each.changes), **values(each.definition)})
+    return {"made_at": datetime.now(UTC).isoformat(), "experiments": told, "left_out": left_out}
 
 
-def write_routes(target: "Target", file: Path) -> None:
-    """Write `routes` whole or not at all, so that a gateway never reads half of it."""
+def write_routes(target: "Target", file: Path) -> list[str]:
+    """Write `routes` whole or not at all, so that a gateway never reads half of it.
+
+    Returns:
+        A sentence on each experiment that was left out.
+    """
     import json
 
     from streams.whole_file import whole
 
+    told = routes(target)
     with whole(file) as part:
-        part.write_text(json.dumps(routes(target), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return [f"{each['name']} is left out, nobody is in it: {each['why']}" for each in told["left_out"]]
 
 
 def bundles(of: Definition) -> Sequence[tuple[str, Bundle]]:

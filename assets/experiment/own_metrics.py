@@ -26,7 +26,8 @@ def join(users: "pa.Table", files: Mapping[str, Path]) -> OwnMetrics:
     mean per assigned user is read from it; its numbers must be of the time of the test, and 0 or more.
 
     Raises:
-        ValueError: A file that cannot be read, lacks a column, or names a user twice.
+        ValueError: A file that cannot be read, lacks a column, names a user twice, or holds what is no number of 0 or
+            more.
     """
     from experiments.metrics import Metric
 
@@ -35,7 +36,8 @@ def join(users: "pa.Table", files: Mapping[str, Path]) -> OwnMetrics:
         users, missing = _joined(users, name, file)
         metrics.append(Metric(name, name, per=None, title=f"{name} per user"))
         if missing:
-            told.append(f"{missing:,} users of the test are not in {file.name}: their {name} is taken as 0")
+            users_are = "1 user of the test has" if missing == 1 else f"{missing:,} users of the test have"
+            told.append(f"{users_are} no {name} in {file.name}: taken as 0")
     return OwnMetrics(users, tuple(metrics), tuple(told))
 
 
@@ -60,12 +62,26 @@ def _joined(users: "pa.Table", name: str, file: Path) -> "tuple[pa.Table, int]":
         twice = joiner.execute("SELECT user_id FROM own GROUP BY user_id HAVING count(*) > 1 LIMIT 1").fetchone()
         if twice:
             raise ValueError(f"{file} names user {twice[0]!r} twice, must have one row for each: sum them up first")
+        _refuse_no_numbers(joiner, name, file)
         found = joiner.execute(
-            """SELECT coalesce(CAST(own AS DOUBLE), 0) AS own, own.user_id IS NULL AS missing
+            """SELECT coalesce(CAST(own AS DOUBLE), 0) AS own, own IS NULL AS missing
             FROM users LEFT JOIN own ON CAST(own.user_id AS VARCHAR) = users.user_id ORDER BY place"""
         ).to_arrow_table()
     missing = sum(found["missing"].to_pylist())
     return users.append_column(name, found["own"].combine_chunks()), missing
+
+
+def _refuse_no_numbers(joiner: "duckdb.DuckDBPyConnection", name: str, file: Path) -> None:
+    """Refuse what is no finite number of 0 or more, before it is joined: the row's user is told."""
+    wrong = joiner.execute(
+        """SELECT CAST(user_id AS VARCHAR), CAST(own AS VARCHAR) FROM own
+        WHERE own IS NOT NULL AND NOT coalesce(TRY_CAST(own AS DOUBLE) BETWEEN 0 AND 1.7e308, false) LIMIT 1"""
+    ).fetchone()
+    if wrong:
+        raise ValueError(
+            f"{file} has {wrong[1]!r} as {name} of user {wrong[0]!r}, must be a number of 0 or more: shift what can be "
+            "negative, leave out what is not known"
+        )
 
 
 def _text(reader: "duckdb.DuckDBPyConnection", file: Path) -> "duckdb.DuckDBPyRelation":

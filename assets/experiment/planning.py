@@ -19,6 +19,8 @@ DESIGNS: Final[dict[str, Decides]] = {
     "adjusted ratio": "adjusted",
 }
 """The forecast's designs, and the tests that they are."""
+COUNTED: Final = ("loves", "exposures", "returned", "closings")
+"""What the log counts of a user in an experiment."""
 ARMS: Final = {"control": 0.5, "treatment": 0.5}
 
 
@@ -59,7 +61,7 @@ def plan(
     from assets.experiment import control as controls
 
     arms = _arms(shares, control)
-    forecast, told = _forecast(target, lift, arms, control, history_days)
+    forecast, told = _forecast(target, lift, 1 - arms[control], history_days, (span[1] - span[0]) * (1 - holdout))
     fastest = DESIGNS[forecast.decides] if forecast else "lovers"
     test = fastest if decides == "auto" else cast(Decides, decides)
     wanted = Definition(
@@ -134,9 +136,11 @@ def _check_guardrails(wanted: Definition) -> None:
 
     from experiments.metrics import STANDARD
 
+    # others have no column in the sums by user: a reading that must have it would fail
+    there = [name for name, each in STANDARD.items() if each.column in COUNTED]
     for name, margin in wanted.guardrails.items():
-        if name not in STANDARD:
-            raise ValueError(f"--guardrail {name}: no such metric, must be one of {', '.join(STANDARD)}")
+        if name not in there:
+            raise ValueError(f"--guardrail {name}: no such metric in the log, must be one of {', '.join(there)}")
         replace(STANDARD[name], margin=margin)
 
 
@@ -153,18 +157,19 @@ def _cap(forecast: "Forecast | None") -> int | None:
 
 
 def _forecast(
-    target: "Target", lift: float, arms: Mapping[str, float], control: str, days: int
+    target: "Target", lift: float, treated: float, days: int, reach: float
 ) -> tuple["Forecast | None", list[str]]:
-    """What each lift needs; None, and why, where the log has too little."""
+    """What each lift needs of the users whom the experiment may have; None, and why, where the log has too little."""
     from experiments.forecast import LIFTS, forecast
 
     try:
         traffic, left = _traffic(target, days)
     except ValueError as error:
         return None, [f"no forecast from the last {days} days: {error}"]
-    share = 1 - arms[control]
     lifts = sorted({*LIFTS, lift})
-    return forecast(traffic, lifts=lifts, treatment_share=share, variance_left=left), []
+    # a range that holds nobody is refused with the layout
+    covered = reach if 0 < reach <= 1 else 1.0
+    return forecast(traffic, lifts=lifts, coverage=covered, treatment_share=treated, variance_left=left), []
 
 
 def _traffic(target: "Target", days: int) -> tuple["Traffic", float | None]:

@@ -110,7 +110,8 @@ def _checks(target: "Target", before: "Registered", read: Mapping[str, Any] | No
     guards = {each["name"]: each["state"] for each in (read or {}).get("guardrails", ())}
     watched = {each["name"]: each["state"] for each in (read or {}).get("watched", ()) if each["state"] == "broken"}
     return Checks(
-        hours=(datetime.now(UTC) - since).total_seconds() / 3600,
+        # the change may have been noted by a machine whose clock is ahead of this one's
+        hours=max(0.0, (datetime.now(UTC) - since).total_seconds() / 3600),
         exposures=pulse.served_since(target, before.name, since),
         srm_passed=read is None or read["decision"] != "invalid",
         tripped=tuple(f"{each['arm']} by {each['metric']}" for each in trips),

@@ -1,7 +1,10 @@
 """A reading of an experiment as text: for people at a terminal, and the sentences that every other place shows."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
+
+DECIDED: Final = "loves_per_exposure"
+"""The metric that the line of the effect tells of."""
 
 
 def effect(lift: float | None, limits: Sequence[float | None]) -> str:
@@ -19,6 +22,19 @@ def effect(lift: float | None, limits: Sequence[float | None]) -> str:
     if low is None or high is None:
         return f"Love rate {lift:+.1%} (no limits yet)"
     return f"Love rate {lift:+.1%} ({low:+.1%} to {high:+.1%} at any look)"
+
+
+def metric(found: Mapping[str, Any]) -> str:
+    """A metric beside the effect, with its interval at any look.
+
+    >>> metric({"title": "revenue per user", "lift": 0.1, "ci": [0.02, 0.19], "discovered": True})
+    'revenue per user +10.0% (+2.0% to +19.0% at any look), discovered'
+    """
+    low, high = (None if each is None or abs(each) == float("inf") else each for each in found["ci"])
+    if found["lift"] is None:
+        return f"{found['title']} not known yet"
+    limits = "no limits yet" if low is None or high is None else f"{low:+.1%} to {high:+.1%} at any look"
+    return f"{found['title']} {found['lift']:+.1%} ({limits}){', discovered' if found['discovered'] else ''}"
 
 
 def left_out(facts: Mapping[str, Any]) -> list[str]:
@@ -87,6 +103,7 @@ def page(facts: Mapping[str, Any]) -> Iterator[str]:
     for kind in ("guardrails", "watched"):
         for each in facts.get(kind, ()):
             yield f"{kind.removesuffix('s'):<13}{each['words'].removeprefix('guardrail on ')}"
+    yield from (f"metric       {metric(each)}" for each in _untold(facts))
     yield f"users        {_balance(facts)}"
     yield f"ledger       {_ledger(facts)}"
     yield f"decision     {verdict(facts)}"
@@ -107,6 +124,12 @@ def _deciding(facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"decides      {found['words']}{share}"
     for each in facts["beside"]:
         yield f"             {each['name']}: {each['words']}"
+
+
+def _untold(facts: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The metrics that no other line tells of."""
+    told = {each["name"] for kind in ("guardrails", "watched") for each in facts.get(kind, ())}
+    yield from (each for each in facts.get("metrics", ()) if each["name"] != DECIDED and each["title"] not in told)
 
 
 def _arms(facts: Mapping[str, Any]) -> list[tuple[str, ...]]:

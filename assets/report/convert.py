@@ -13,13 +13,14 @@ from assets.report.schema import plain
 from experiments.cohort import cohort
 from experiments.evidence import LiftEvidence
 from experiments.guardrails import GuardrailState
-from experiments.lovers import first_lovers
+from experiments.lovers import interval_at
 from experiments.plan import Plan
 from experiments.readout import Readout
 from experiments.secondary import Secondary
 
 LOOKS: Final = 60
 """Points of a plot: more cannot be told apart."""
+_HOUR: Final = 3_600_000_000
 
 
 def experiment(found: Readout, plan: Plan, *, name: str = "", true_lift: float | None = None) -> dict[str, Any]:
@@ -112,13 +113,15 @@ def walk(users: pa.Table, plan: Plan) -> list[dict[str, Any]]:
     order = cohort(users, (plan.control, plan.treatment)).lovers()
     if order is None or len(order) < 2:
         return []
-    share, looks = plan.shares[plan.treatment], np.unique(np.linspace(2, len(order), LOOKS).astype(int))
-    seen = [
-        (int(many), first_lovers(order[:many], treatment_share=share, planned=plan.lovers, alpha=plan.alpha))
-        for many in looks
-    ]
-    told: list[dict[str, Any]] = plain([{"lovers": many, "lift": each.lift, "ci": each.ci} for many, each in seen])
-    return told
+    share, treated = plan.shares[plan.treatment], np.cumsum(order, dtype=np.int64)
+    told = []
+    for many in np.unique(np.linspace(2, len(order), LOOKS).astype(int)).tolist():
+        theirs = int(treated[many - 1])
+        ci = interval_at(many - theirs, theirs, treatment_share=share, planned=plan.lovers, alpha=plan.alpha)
+        lift = theirs / (many - theirs) * (1 - share) / share - 1 if many > theirs else None
+        told.append({"lovers": many, "lift": lift, "ci": ci})
+    shown: list[dict[str, Any]] = plain(told)
+    return shown
 
 
 def arrivals(users: pa.Table, arms: Sequence[str]) -> tuple[list[dict[str, Any]], Any]:
@@ -131,16 +134,18 @@ def arrivals(users: pa.Table, arms: Sequence[str]) -> tuple[list[dict[str, Any]]
     if "first_exposure" not in users.column_names or not len(users):
         return [], None
     moments = users["first_exposure"].cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
-    order = np.argsort(moments, kind="stable")
-    place = pc.index_in(users["arm"].cast(pa.string()), pa.array([*arms])).to_numpy()[order]
     # hours are looks enough: within one, the order of arms says nothing that the next hour does not
-    hours = moments[order] // 3_600_000_000
-    last = np.flatnonzero(np.r_[hours[1:] != hours[:-1], True])
-    counts = np.stack([np.cumsum(place == each)[last] for each in range(len(arms))], axis=1)
-    shown = np.unique(np.linspace(0, len(last) - 1, min(LOOKS, len(last))).astype(int))
+    hours = moments // _HOUR
+    first = int(hours.min())
+    place = pc.index_in(users["arm"].cast(pa.string()), pa.array([*arms])).to_numpy()
+    each_hour = np.bincount((hours - first) * len(arms) + place, minlength=(int(hours.max()) - first + 1) * len(arms))
+    new = each_hour.reshape(-1, len(arms))
+    there = np.flatnonzero(new.sum(axis=1))
+    counts = np.cumsum(new, axis=0)[there]
+    shown = np.unique(np.linspace(0, len(there) - 1, min(LOOKS, len(there))).astype(int))
     told = [
         {
-            "at": datetime.fromtimestamp(float(moments[order][last[each]]) / 1e6, UTC).isoformat(),
+            "at": datetime.fromtimestamp((first + int(there[each]) + 1) * 3600, UTC).isoformat(),
             "users": {arm: int(counts[each, number]) for number, arm in enumerate(arms)},
         }
         for each in shown

@@ -123,6 +123,11 @@ def _files(folder: Path, events: list[dict[str, Any]]) -> None:
     (folder / "corrected.json").write_text(json.dumps(events[0]))
     (folder / "gateway.toml").touch()
     (folder / "models/love-r1/adapter_config.json").write_text("{}")
+    candidate = folder / "runs/live/cycles/0001/candidates/love-0.3-d9d62d7d"
+    candidate.mkdir(parents=True)
+    (candidate / "card.json").write_text("{}")
+    users = sorted({event["user_id"] for event in events})
+    (folder / "revenue.csv").write_text("user_id,revenue\n" + "".join(f"{user},{len(user)}\n" for user in users))
     served = [event for event in events[50:] if event["type"] == "response_served"]
     pq.write_table(pa.Table.from_pylist(served), folder / "january.parquet")
     duckdb.sql(

@@ -79,6 +79,16 @@ def test_every_recipe_in_the_page_is_one(page: Path) -> None:
 
 
 @pytest.mark.slow
+def test_every_python_block_of_the_page_of_experiments_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (DOCS / "experiments.md").read_text()
+    blocks = re.findall(r"^ *```python\n(.*?)^ *```", page, flags=re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(block, "experiments.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("continue ")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 def test_every_example_of_the_module_runs(module: str) -> None:
     assert doctest.testmod(importlib.import_module(module)).failed == 0

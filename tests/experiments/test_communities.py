@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from experiments.adjust import adjusted
-from streams.assignment import assign
 from experiments.communities import assign_clusters, by_community, communities, community_design_effect
 from experiments.modularity import graph, modularity
 from stats.intervals import Interval
+from streams.assignment import assign
 from streams.synthetic.social.contagion import PRO, Opinion, spread_opinions
 from streams.synthetic.social.multiplex import Layer, draw_multiplex
 

@@ -267,3 +267,13 @@ def test_the_one_look_interval_covers_where_a_few_users_give_most_loves() -> Non
     normal = np.mean([abs(math.log1p(each.lift or 0.0)) > 1.959964 * each.standard_error for each in effects])
     assert missed < 0.05 + 2 * math.sqrt(0.05 * 0.95 / 1_000)
     assert normal > 0.05 + 2 * math.sqrt(0.05 * 0.95 / 1_000)
+
+
+def test_the_evidence_of_a_mean_above_one_is_planned_by_its_own_variance() -> None:
+    """Exposures per user have no `1 - R`: taken as a chance they seemed all but certain, and no look came near it."""
+    drawn = np.random.default_rng(3)
+    arms = [sums(drawn.poisson(2.1, 4_000).astype(float), np.ones(4_000)) for _ in range(2)]
+    planned = expected_information(*arms, 4_000)
+    assert planned == pytest.approx(2.1 * 4_000 / 2, rel=0.05)  # of a Poisson count: variance of the log 1 / (R n)
+    found = relative(*arms, planned_information=planned)
+    assert found.anytime_ci.high - found.anytime_ci.low < 0.15

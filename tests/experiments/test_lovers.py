@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from experiments.lovers import Lovers, first_lovers, one_look_lovers, planned_lovers
+from experiments.lover_counts import one_look_lovers, planned_lovers
+from experiments.lovers import Lovers, first_lovers
 from experiments.walk import chance, edges, evidence, prior, stopping_law
 
 

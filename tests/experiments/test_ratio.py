@@ -3,8 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from experiments.effect import sums
-from experiments.ratio import MOST, at_any_look, of_counts, paired
+from experiments.ratio import MOST, of_counts, paired
 
 
 def test_nothing_against_nothing_shows_nothing() -> None:
@@ -66,16 +65,3 @@ def test_several_answers_to_a_prompt_are_not_as_many_proofs() -> None:
         passed["clustered"] += paired(ours, base, prompt).ci.below(MOST)
         passed["not"] += paired(ours, base).ci.below(MOST)
     assert passed["clustered"] / 150 < 0.06 < passed["not"] / 150
-
-
-def test_at_any_look_the_interval_is_wider_than_at_one_and_never_certain_of_nothing() -> None:
-    rng = np.random.default_rng(3)
-    exposures = np.full(4_000, 5)
-    control, treatment = (sums(rng.binomial(5, 0.01, 4_000), exposures) for _ in range(2))
-    always = at_any_look(control, treatment, planned_information=100)
-    once = of_counts(int(treatment.events), 20_000, int(control.events), 20_000)
-    assert always.value == once.value
-    assert always.ci.low < once.ci.low < once.ci.high < always.ci.high
-    nothing = sums(np.zeros(4_000), exposures)
-    assert at_any_look(nothing, nothing, planned_information=100).ci == (0.0, math.inf)
-    assert 0 < at_any_look(control, nothing, planned_information=100).ci.high < 0.2

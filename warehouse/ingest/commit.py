@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from streams.events import ErasureRequested, Event, ReactionChanged, ResponseServed
 from warehouse.adversary import online
-from warehouse.ingest import dedup, erased_rows, live, positions, rollup, suppression
+from warehouse.ingest import dedup, erased_rows, live, positions, suppression
 from warehouse.ingest.decoding import Batch, dead_table
 from warehouse.ingest.records import Coordinates, DeadLetter, TopicPartition
+from warehouse.rollup import sums
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -89,7 +90,8 @@ def store(connection: DuckDBPyConnection, batch: Batch) -> Committed:
     done.dead, done.suppressed = erasing.kept_dead(done.dead), erasing.dropped
     with erased_rows.changed(connection, fresh, erasing.removed) as change:
         online.flag(connection, change)
-    rollup.update(connection, fresh, erasing.removed.rows)
+    gone = sums.update(connection, fresh, erasing.removed.rows)
+    erased_rows.note(connection, erased_rows.by_user("table", "experiment_users", gone))
     done.rows |= {
         "flags": live.store_flags(connection, erasing.kept_flags(batch.flags)),
         "live_metrics": live.store_metrics(connection, batch.metrics),

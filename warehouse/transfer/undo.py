@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from warehouse import connection
 from warehouse.adversary import online
-from warehouse.ingest import rollup
+from warehouse.rollup import sums
 from warehouse.storage.transaction import WarehouseError
 from warehouse.transfer.past_imports import Import, imports
 
@@ -75,7 +75,7 @@ def undo(target: Target, name: str) -> Undone:
             writer.execute(f"DELETE FROM {table} WHERE kafka_topic = ?", [chosen.topic])
         writer.execute(_FLAGS)
         online.flag(writer, online.LogChange("undone_responses", "undone_reactions"))
-        rollup.remove(writer, {name: writer.execute(query).to_arrow_table() for name, query in _EXPOSED.items()})
+        sums.remove(writer, {name: writer.execute(query).to_arrow_table() for name, query in _EXPOSED.items()})
         place = [chosen.topic, chosen.topic_id]
         writer.execute("DELETE FROM ingest_positions WHERE topic = ? AND topic_id = ?", place)
         _leave_receipt(writer, chosen, done)

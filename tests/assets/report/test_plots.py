@@ -108,9 +108,7 @@ def test_a_ledger_row_without_a_lift_is_no_mark_at_nothing(axes: list[Any]) -> N
 
 
 def test_an_open_interval_is_not_drawn_as_a_point_of_certainty(axes: list[Any]) -> None:
-    experiment_plots.forest(
-        ReportExperiment(decision="continue", lift=0.1, lift_ci=(0.0, 0.2), anytime_ci=(-1, None))
-    )
+    experiment_plots.forest(ReportExperiment(decision="continue", lift=0.1, lift_ci=(0.0, 0.2), anytime_ci=(-1, None)))
     assert [each.get_text() for each in axes[0].texts] == ["no upper limit \N{RIGHTWARDS ARROW}"]
 
 

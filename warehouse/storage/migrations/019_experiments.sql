@@ -1,5 +1,5 @@
 -- What experiments are read from without their texts. All of it but experiment_changes is a function of the log, kept by the ingest
--- transaction (warehouse/ingest/rollup.py); views/6_experiments.sql says what it must equal.
+-- transaction (warehouse/rollup/sums.py); views/6_experiments.sql says what it must equal.
 
 -- One row a user in an arm. An exposure is the first telling of a response_id among those under an experiment.
 CREATE TABLE experiment_users (
@@ -15,10 +15,14 @@ CREATE TABLE experiment_users (
     first_love_at TIMESTAMPTZ       -- of the user on one of them, taken back later or not; NULL for none
 );
 
--- Users whose row is behind the log: it is counted anew once they are many enough to pay for it (a fold).
+-- What experiment_users lacks: it is added once there is enough of it to pay for a search of the log (a fold).
 CREATE TABLE experiment_backlog (
     user_id VARCHAR,
-    response_id VARCHAR             -- of a response under an experiment, whose id others may have been told; NULL for a reaction
+    response_id VARCHAR,            -- of a response under an experiment; NULL for a reaction
+    experiment VARCHAR,
+    arm VARCHAR,
+    served_at TIMESTAMPTZ,          -- NULL where the user must be counted anew: for a reaction, and for what left the log
+    closing BOOLEAN
 );
 
 -- Responses under an experiment that say goodbye although the user did not, as they were judged when they came.

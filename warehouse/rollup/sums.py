@@ -1,10 +1,10 @@
 """Experiments by user: the table `experiment_users`, kept in the ingest transaction.
 
-What a batch changes is known by its users alone: an exposure belongs to who was shown it, a love counts for nobody
-else. To count them anew the log must be searched for their responses, which costs the more the longer it is. So they
-wait in `experiment_backlog` until they are a fixed share of the log: then one search serves them all (a fold), and
-what an event costs does not grow with history. Readers count users of the backlog from the log (`experiment_users`),
-so that nobody sees that the table is behind. In a small log every batch is folded.
+Whom a batch concerns is known by its users alone: an exposure belongs to who was shown it, and a love counts for nobody
+else. But whether an id was told before, or what became of a love, must be searched for in the log, which costs the more
+the longer it is. So what came waits in `experiment_backlog` until it is a fixed share of the log: then one search
+serves it all (a fold), and what an event costs does not grow with history. Readers add the backlog for themselves
+(`warehouse/experiment_users.py`), so that nobody sees that the table is behind. In a small log every batch is folded.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streams.closing import needless_farewell
-from warehouse.ingest import recount
-from warehouse.ingest.erased_rows import by_user, note
+from warehouse.rollup import recount
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -26,33 +25,47 @@ if TYPE_CHECKING:
 FOLD = 64
 """A fold waits until one event in so many of the log is in the backlog."""
 _AT_ONCE = 10_000
-_BACKLOG = "user_id, response_id"
-_NOBODY = pa.schema({"user_id": pa.string(), "response_id": pa.string()}).empty_table()
+_BACKLOG = "user_id, response_id, experiment, arm, served_at, closing"
+_NOBODY = pa.schema(
+    {
+        "user_id": pa.string(),
+        "response_id": pa.string(),
+        "experiment": pa.string(),
+        "arm": pa.string(),
+        "served_at": pa.timestamp("us", "UTC"),
+        "closing": pa.bool_(),
+    }
+).empty_table()
 
 
-def update(connection: DuckDBPyConnection, fresh: Mapping[str, pa.Table], removed: Mapping[str, pa.Table]) -> None:
+def update(connection: DuckDBPyConnection, fresh: Mapping[str, pa.Table], removed: Mapping[str, pa.Table]) -> list[str]:
     """Bring the rollup up to date with a batch that the log holds already.
 
     1. Judge the exposures that came.
     2. Put their users, and those of loves and dislikes, into the backlog; fold it where it is due.
-    3. Count anew at once whom an erasure took anything from, and note how many of their rows went.
+    3. Count anew at once whom an erasure took anything from.
 
     Args:
         connection: Inside the transaction of the change.
         fresh: New rows of `responses` and `reactions`, as they came; empty where rows only went.
         removed: Rows that an erasure took out of them.
+
+    Returns:
+        The user of every row that went with an erasure.
     """
     exposed = _under_experiments(fresh.get("responses"))
     if exposed is None and not _in_use(connection):
-        return
+        return []
     if exposed is not None:
-        closing = pa.table({"event_id": _closing_ids(exposed)})
-        _append(connection, "experiment_closings", closing, "CAST(event_id AS UUID)")
-    _append(connection, "experiment_backlog", _told(exposed), _BACKLOG)
+        closing = _closing_ids(exposed)
+        _append(connection, "experiment_closings", pa.table({"event_id": closing}), "CAST(event_id AS UUID)")
+        judged = exposed.append_column("closing", pc.is_in(exposed["event_id"], value_set=closing))
+        _append(connection, "experiment_backlog", judged.select(_NOBODY.column_names), _BACKLOG)
     _append(connection, "experiment_backlog", _stances(fresh.get("reactions")), _BACKLOG)
-    note(connection, by_user("table", "experiment_users", remove(connection, removed)))
+    gone = remove(connection, removed)
     if _due(connection):
         fold(connection)
+    return gone
 
 
 def remove(connection: DuckDBPyConnection, removed: Mapping[str, pa.Table]) -> list[str]:
@@ -66,7 +79,7 @@ def remove(connection: DuckDBPyConnection, removed: Mapping[str, pa.Table]) -> l
     Returns:
         The user of each row that is there no longer.
     """
-    gone = pa.concat_tables([_told(_under_experiments(removed.get("responses"))), _stances(removed.get("reactions"))])
+    gone = pa.concat_tables([_left(_under_experiments(removed.get("responses"))), _stances(removed.get("reactions"))])
     if not gone.num_rows or not _in_use(connection):
         return []
     _forget_closings(connection, _under_experiments(removed.get("responses")))
@@ -93,9 +106,12 @@ def fold(connection: DuckDBPyConnection, only: str | None = None) -> None:
     chosen = f"SEMI JOIN {only} USING (user_id)" if only else ""
     connection.execute(f"CREATE OR REPLACE TEMP TABLE folding AS FROM experiment_backlog {chosen}")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE recounted AS {behind('folding')}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE grown AS {grown('folding')}")
+    connection.execute("DELETE FROM experiment_users WHERE user_id IN (SELECT user_id FROM grown)")
+    connection.execute("INSERT INTO experiment_users BY NAME FROM grown")
     _recount(connection)
     connection.execute("DELETE FROM experiment_backlog WHERE user_id IN (SELECT user_id FROM folding)")
-    connection.execute("DROP TABLE folding")
+    connection.execute("DROP TABLE folding; DROP TABLE grown")
 
 
 def rebuild(connection: DuckDBPyConnection) -> None:
@@ -118,14 +134,46 @@ def outdated(connection: DuckDBPyConnection) -> bool:
 
 
 def behind(backlog: str = "experiment_backlog") -> str:
-    """The query for the users whose rows may be behind the log: those of a backlog, and who was told its responses."""
-    return f"""
-    SELECT user_id FROM {backlog}
-    UNION
-    SELECT user_id FROM responses
-    SEMI JOIN (FROM {backlog} WHERE response_id IS NOT NULL) AS told USING (response_id)
-    WHERE experiment IS NOT NULL
+    """The query for the users of a backlog, and of the log, who must be counted anew.
+
+    Those who reacted, who lost something, who had loved a response before it came, and everybody who was told an id
+    that came more than once. To the others nothing happened but exposures.
     """
+    return f"""
+    WITH tellings AS (
+        SELECT response_id, user_id FROM responses
+        SEMI JOIN (FROM {backlog} WHERE response_id IS NOT NULL) AS waiting USING (response_id)
+        WHERE experiment IS NOT NULL
+    ),
+    doubtful AS (
+        SELECT response_id FROM tellings GROUP BY response_id HAVING count(*) > 1
+        UNION
+        SELECT response_id FROM {backlog} WHERE served_at IS NULL AND response_id IS NOT NULL
+    )
+    SELECT user_id FROM {backlog} WHERE served_at IS NULL
+    UNION
+    SELECT user_id FROM tellings WHERE response_id IN (FROM doubtful)
+    UNION
+    SELECT user_id FROM reactions SEMI JOIN {backlog} USING (response_id, user_id)
+    WHERE reaction = 'love' AND action = 'added'
+    """
+
+
+def grown(backlog: str = "experiment_backlog") -> str:
+    """The query for the rows of a backlog's other users (not in `recounted`), with its exposures added.
+
+    First and last exposure and the first on another day are all that later ones can change.
+    """
+    mine = f"FROM experiment_users SEMI JOIN {backlog} USING (user_id) ANTI JOIN recounted USING (user_id)"
+    key, nothing = "experiment, arm, user_id", "0, 0, 0, NULL"
+    return recount.by_user(
+        f"""SELECT {key}, served_at, 1 AS exposures, CAST(closing AS INTEGER) AS closings, 0 AS loves,
+            CAST(NULL AS TIMESTAMPTZ) AS first_love_at
+        FROM {backlog} ANTI JOIN recounted USING (user_id)
+        UNION ALL SELECT {key}, first_exposure_at, exposures, closings, loves, first_love_at {mine}
+        UNION ALL SELECT {key}, returned_at, {nothing} {mine} WHERE returned_at IS NOT NULL
+        UNION ALL SELECT {key}, last_exposure_at, {nothing} {mine}"""
+    )
 
 
 def _recount(connection: DuckDBPyConnection) -> None:
@@ -155,9 +203,16 @@ def _under_experiments(responses: pa.Table | None) -> pa.Table | None:
     return responses.filter(pc.is_valid(responses["experiment"]))
 
 
-def _told(exposed: pa.Table | None) -> pa.Table:
-    """Exposures as rows of the backlog."""
-    return _NOBODY if exposed is None else exposed.select(_NOBODY.column_names).cast(_NOBODY.schema)
+def _left(exposed: pa.Table | None) -> pa.Table:
+    """Exposures that left the log as rows of the backlog."""
+    if exposed is None:
+        return _NOBODY
+    return _to_recount(exposed["user_id"], exposed["response_id"])
+
+
+def _to_recount(users: pa.ChunkedArray | pa.Array, response_ids: pa.ChunkedArray | pa.Array) -> pa.Table:
+    unknown = [pa.nulls(len(users), kind) for kind in _NOBODY.schema.types[2:]]
+    return pa.table([users, response_ids, *unknown], schema=_NOBODY.schema)
 
 
 def _stances(reactions: pa.Table | None) -> pa.Table:
@@ -166,7 +221,7 @@ def _stances(reactions: pa.Table | None) -> pa.Table:
         return _NOBODY
     said = pc.is_in(reactions["reaction"], value_set=pa.array(recount.STANCES))
     users = pc.unique(reactions["user_id"].filter(said))
-    return pa.table([users, pa.nulls(len(users), pa.string())], schema=_NOBODY.schema)
+    return _to_recount(users, pa.nulls(len(users), pa.string()))
 
 
 def _closing_ids(exposed: pa.Table) -> pa.Array:

@@ -38,16 +38,29 @@ def sums(exposures: str, reactions: str) -> str:
         exposures: A relation like `recounted_exposures`.
         reactions: One like `recounted_reactions`: those that are to count.
     """
+    return by_user(
+        f"""SELECT experiment, arm, user_id, served_at, 1 AS exposures, CAST(closing AS INTEGER) AS closings,
+            CAST(coalesce(love, false) AS INTEGER) AS loves, first_love_at
+        FROM ({loved(exposures, reactions)})"""
+    )
+
+
+def by_user(parts: str) -> str:
+    """The query that sums up parts of users' sums: first by UTC day, so that the second day is found.
+
+    Args:
+        parts: A query for experiment, arm, user_id, served_at, exposures, closings, loves and first_love_at.
+    """
     return f"""
     WITH days AS (
         SELECT experiment, arm, user_id,
             min(served_at) AS first_at,
             max(served_at) AS last_at,
-            count(*) AS exposures,
-            count(*) FILTER (closing) AS closings,
-            count(*) FILTER (love) AS loves,
+            sum(exposures) AS exposures,
+            sum(closings) AS closings,
+            sum(loves) AS loves,
             min(first_love_at) AS first_love_at
-        FROM ({loved(exposures, reactions)})
+        FROM ({parts})
         GROUP BY experiment, arm, user_id, epoch_us(served_at) // 86_400_000_000
     )
     SELECT experiment, arm, user_id,
@@ -113,18 +126,14 @@ WHERE experiment IS NOT NULL AND ($experiment IS NULL OR experiment = $experimen
 # Hashes first: who was told twice is sought among numbers, and texts are compared for those few alone.
 _EXPOSURES = """
 CREATE OR REPLACE TEMP TABLE recounted_exposures AS
-WITH others AS (
-    SELECT response_id, served_at, event_id
-    FROM responses SEMI JOIN recounted_tellings USING (response_id) ANTI JOIN recounted_tellings USING (event_id)
-    WHERE experiment IS NOT NULL
-),
-every_telling AS (SELECT response_id, served_at, event_id FROM recounted_tellings UNION ALL FROM others),
-told_twice AS (
-    SELECT hash(response_id) AS response_hash FROM every_telling GROUP BY response_hash HAVING count(*) > 1
+WITH told_twice AS (
+    SELECT hash(response_id) AS response_hash FROM responses
+    WHERE experiment IS NOT NULL AND hash(response_id) IN (SELECT hash(response_id) FROM recounted_tellings)
+    GROUP BY response_hash HAVING count(*) > 1
 ),
 first_tellings AS (
-    SELECT response_id, min(row(served_at, event_id)) AS first_telling
-    FROM every_telling WHERE hash(response_id) IN (FROM told_twice) GROUP BY response_id
+    SELECT response_id, min(row(served_at, event_id)) AS first_telling FROM responses
+    WHERE experiment IS NOT NULL AND hash(response_id) IN (FROM told_twice) GROUP BY response_id
 )
 SELECT tellings.*, closings.event_id IS NOT NULL AS closing
 FROM recounted_tellings AS tellings
