@@ -82,7 +82,10 @@ def _is_own_page(request: "Request") -> bool:
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site not in (None, "same-origin", "none"):
         return False
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    try:
+        return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    except ValueError:  # such as "http://["
+        return False
 
 
 def user_of(state: GatewayState, request: "Request", caller: Caller, named: Any) -> str:
@@ -154,11 +157,16 @@ async def body_of(state: GatewayState, request: "Request") -> dict[str, Any]:
 
 
 async def _read(request: "Request", longest: int) -> bytes:
+    from starlette.requests import ClientDisconnect
+
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > longest:
-            raise RefusedError(413, "body_too_long", f"a request has at most {longest:,} bytes; shorten it")
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > longest:
+                raise RefusedError(413, "body_too_long", f"a request has at most {longest:,} bytes; shorten it")
+    except ClientDisconnect:  # nobody reads the answer; the log does
+        raise RefusedError(400, "client_left", "the connection ended before the body did; send it again") from None
     return bytes(body)
 
 

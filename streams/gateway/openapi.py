@@ -4,6 +4,7 @@ from typing import Any
 
 Schema = dict[str, Any]
 _TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 256}
+_NAME: Schema = _TEXT | {"type": ["string", "null"]}
 _OPTIONAL: Schema = {"type": ["string", "null"]}
 _TOLD = {
     200: "As asked.",
@@ -69,11 +70,11 @@ _MESSAGE = _object({"role": {"type": "string"}, "content": {}}, optional=("conte
 _CHAT = _object(
     {
         "messages": {"type": "array", "minItems": 1, "items": _MESSAGE},
-        "model": {"type": "string", "description": "`loveloop`, or a policy by its name."},
+        "model": {"type": ["string", "null"], "description": "`loveloop`, or a policy by its name."},
         "stream": {"type": ["boolean", "null"]},
         "n": {"enum": [1, None]},
-        "user": _TEXT,
-        "metadata": {"type": "object", "description": "conversation_id in it names the conversation."},
+        "user": _NAME,
+        "metadata": {"type": ["object", "null"], "description": "conversation_id in it names the conversation."},
     },
     optional=("model", "stream", "n", "user", "metadata"),
     more=True,
@@ -83,7 +84,7 @@ _REACTION = _object(
         "response_id": {"type": "string", "pattern": "^r-[0-9a-f]{32}-[0-9a-f]{20}$"},
         "reaction": {"type": "string", "minLength": 1, "description": "love, like, dislike, or the product's own."},
         "action": {"enum": ["added", "removed"]},
-        "user": _TEXT,
+        "user": _NAME,
         "dwell_ms": {"type": ["integer", "null"], "minimum": 0},
     },
     optional=("user", "dwell_ms"),
@@ -167,7 +168,7 @@ PATHS: dict[str, Schema] = {
             "Ask that a user be forgotten.",
             {202: _json(_object({"event_id": _TEXT, "user": _TEXT}))},
             *_REFUSALS,
-            body=_object({"user": _TEXT}, optional=("user",), more=True),
+            body=_object({"user": _NAME}, optional=("user",), more=True),
             parameters=(_USER,),
         )
     },
