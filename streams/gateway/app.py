@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from streams.gateway import admission, catalogue, exchange, openapi, page_files, reactions, settings, state
+from streams.gateway import admission, catalogue, exchange, openapi, page_files, reactions, settings, span_desk, state
 from streams.gateway.access_log import AccessLog
 from streams.gateway.refusals import RefusedError, json_response
 from streams.gateway.relay import RelayedResponse
@@ -99,6 +99,7 @@ def _routes(shared: state.GatewayState) -> list[Any]:
         "GET /v1/models": models,
         "POST /v1/reactions": desk.post,
         "POST /v1/erasures": lambda request: reactions.erase(shared, request),
+        "POST /v1/traces": lambda request: span_desk.receive(shared, request),
         "GET /v1/session": _plain(lambda request: page_files.session(shared, request)),
         "GET /health": _plain(lambda _: catalogue.health(shared)),
         "GET /ready": _plain(lambda _: catalogue.ready(shared)),

@@ -42,11 +42,50 @@ def nested(depth: int, within: Any = 1) -> Any:
 ODD: tuple[Any, ...] = (
     None, True, 0, -1, 1.5, 2**53, 2**64, 10**40, -(2**63) - 1, 1e308, float("nan"), float("inf"), "", " ", "\0",
     "\ud83d", "\u202e", "🦜", "a" * 257, WORDS, USER, [], {}, [[]], [None], {"": None}, nested(40),
-    nested(300), "r-" + "0" * 32,
+    nested(300), nested(800), "r-" + "0" * 32,
     {"role": "assistant", "content": WORDS}, [{"type": "text", "text": WORDS}], {"content": nested(150)},
 )  # fmt: skip
 RESPONSE = signatures.new_response_id(SECRET, USER, MOMENT)
 TALK = [{"role": "user", "content": WORDS}]
+
+
+def attribute(key: str, value: Any) -> dict[str, Any]:
+    """An attribute of a span as OTLP's JSON has it."""
+    if isinstance(value, list):
+        return {"key": key, "value": {"arrayValue": {"values": [attribute("", each)["value"] for each in value]}}}
+    if isinstance(value, dict):
+        return {"key": key, "value": {"kvlistValue": {"values": [attribute(*each) for each in value.items()]}}}
+    kinds = {bool: "boolValue", int: "intValue", float: "doubleValue", str: "stringValue"}
+    return {"key": key, "value": {kinds[type(value)]: str(value) if type(value) is int else value}}
+
+
+def span_of(
+    user: str | None = USER, *, span_id: str = "00f067aa0ba902b7", said: str = WORDS, **changes: Any
+) -> dict[str, Any]:
+    """A span of a chat as instrumentations write it; `changes` set attributes (`__` for a dot), None leaves one out."""
+    plain = {
+        "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "v7",
+        "gen_ai.response.model": "v7-2026", "gen_ai.response.id": f"chatcmpl-{span_id}", "enduser.id": user,
+        "gen_ai.conversation.id": "conv_5j66", "session.id": "visit-1", "gen_ai.usage.input_tokens": 12,
+        "gen_ai.input.messages": json.dumps([{"role": "user", "parts": [{"type": "text", "content": said}]}]),
+        "gen_ai.output.messages": json.dumps(
+            [{"role": "assistant", "parts": [{"type": "text", "content": said}], "finish_reason": "stop"}]
+        ),
+    }  # fmt: skip
+    plain |= {name.replace("__", "."): value for name, value in changes.items()}
+    return {
+        "traceId": "4bf92f3577b34da6a3ce929d0e0e4736", "spanId": span_id, "name": "chat v7", "kind": 3,
+        "startTimeUnixNano": "1772366400000000000", "endTimeUnixNano": "1772366402123456789", "status": {},
+        "attributes": [attribute(name, value) for name, value in plain.items() if value is not None],
+    }  # fmt: skip
+
+
+def trace(*spans: dict[str, Any]) -> dict[str, Any]:
+    """A request that exports spans."""
+    resource = {"attributes": [attribute("service.name", "shop")]}
+    return {"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": {"name": "i"}, "spans": list(spans)}]}]}
+
+
 TEMPLATES: dict[str, list[dict[str, Any]]] = {
     "/v1/chat/completions": [
         {"model": "loveloop", "user": USER, "messages": TALK, "stream": False, "temperature": 0.5},
@@ -56,9 +95,10 @@ TEMPLATES: dict[str, list[dict[str, Any]]] = {
     ],
     "/v1/reactions": [{"response_id": RESPONSE, "reaction": "love", "action": "added", "user": USER, "dwell_ms": 5}],
     "/v1/erasures": [{"user": USER}],
+    "/v1/traces": [trace(span_of()), trace(span_of(), span_of(span_id="0" * 15 + "2"))],
 }  # fmt: skip
 FIELDS = ("model", "user", "messages", "stream", "n", "metadata", "response_id", "reaction", "action", "dwell_ms", "x",
-          "loveloop", "tools")  # fmt: skip
+          "loveloop", "tools", "resourceSpans", "attributes", "stringValue", "intValue", "endTimeUnixNano")  # fmt: skip
 HEADERS = (b"authorization", b"cookie", b"origin", b"host", b"idempotency-key", b"x-loveloop-user", b"content-type",
            b"x-loveloop-conversation", b"x-loveloop-session", b"sec-fetch-site", b"x-forwarded-proto",
            b"content-length", b"content-encoding", b"accept", b"expect", b"transfer-encoding")  # fmt: skip
@@ -127,6 +167,7 @@ def request_of(random: Random) -> Sent:
     if not random.randrange(12):
         method = random.choice(("GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "ZUGZWANG"))
     headers = {b"host": b"127.0.0.1:8080", b"authorization": b"Bearer " + KEY.encode()}
+    headers |= {b"content-type": b"application/json"}
     headers |= {b"idempotency-key": random.choice((b"k1", b"k2", b"%d" % random.randrange(10**6)))}
     for _ in range(random.choice((0, 0, 1, 2))):
         headers[random.choice(HEADERS)] = random.choice(VALUES)

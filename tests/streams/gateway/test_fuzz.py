@@ -55,6 +55,9 @@ folder = "FOLDER"
 v7 = "http://127.0.0.1:1/v1"
 [keys]
 product = "{hashlib.sha256(KEY.encode()).hexdigest()}"
+[spans]
+enabled = true
+body_bytes = 16384
 [limits]
 requests_per_minute = 1e9
 user_requests_per_minute = 1e9
@@ -248,7 +251,11 @@ def peak_of(work: Callable[[], Any]) -> int:
 
 @pytest.mark.parametrize("path", TEMPLATES)
 def test_a_body_without_end_takes_no_memory(door: Door, path: str) -> None:
-    headers = [(b"authorization", b"Bearer " + KEY.encode()), (b"idempotency-key", b"k")]
+    headers = [
+        (b"authorization", b"Bearer " + KEY.encode()),
+        (b"idempotency-key", b"k"),
+        (b"content-type", b"application/json"),
+    ]
     endless = Sent("POST", path, headers, itertools.repeat(b"x" * 8_192, 10_000))
     replies: list[Any] = []
     assert peak_of(lambda: replies.append(door.ask(endless))) < 1_000_000
