@@ -4,9 +4,11 @@ import gzip
 import hashlib
 import http.client
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -326,6 +328,13 @@ def test_spans_need_keys_that_there_are() -> None:
         settings.parse(plain)
     with pytest.raises(ValueError, match="must be a name of"):
         settings.parse(f'{plain}keys = ["other"]\n[keys]\nproduct = "{"a" * 64}"\n')
+
+
+def test_the_span_that_the_manual_sends_is_recorded() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "gateway.md").read_text()
+    (body,) = re.findall(r"/v1/traces -H .* -d '(.*)'", page)
+    found = spans.mapped(json.loads(body), NOW)
+    assert [json.loads(line)["response_id"] for line in found.lines] == ["chatcmpl-1"]
 
 
 def test_a_number_of_the_protocol_may_be_a_text() -> None:
