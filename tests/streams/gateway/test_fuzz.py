@@ -321,3 +321,18 @@ def test_bytes_that_are_no_http_are_refused_and_the_next_request_is_served(desk:
         for name in ("", "uvicorn", "uvicorn.error"):
             logging.getLogger(name).removeHandler(recorder)
     assert not [line for line in recorder.lines if "Traceback" in line]
+
+
+def test_the_server_below_leaves_its_log_to_the_gateway_which_drops_an_errors_words(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("uvicorn.Server", lambda config: seen.append(config) or SimpleNamespace(run=lambda **_: None))
+    app.run(door.app, "127.0.0.1", 0, lambda _: None)
+    assert seen[0].log_config is None
+    monkeypatch.setattr(logging.getLogger("uvicorn"), "propagate", True)  # other tests have it configured otherwise
+    logging.getLogger("uvicorn.error").error("failed", exc_info=ValueError(WORDS))
+    assert '"error": "ValueError"' in door.recorder.lines[-2]
+    assert WORDS not in door.recorder.lines[-2]
+    del door.recorder.lines[-2:]
