@@ -29,11 +29,13 @@ class Caller(NamedTuple):
         key: The name of the key.
         user: Whose requests these are when they name nobody.
         visitor: The page's visitor, who can be nobody else.
+        for_others: Whether reactions to responses that the gateway has not served are taken.
     """
 
     key: str
     user: str | None = None
     visitor: str | None = None
+    for_others: bool = False
 
 
 def admit(state: GatewayState, request: "Request") -> Caller:
@@ -55,7 +57,7 @@ def _caller(state: GatewayState, request: "Request") -> Caller:
         found = keys.get(hashlib.sha256(token.strip().encode()).hexdigest())
         if found is not None:
             name, key = found
-            return Caller(name, user=key.user)
+            return Caller(name, user=key.user, for_others=key.reactions_for_others)
     elif page_name(state) is not None and (visitor := visitor_of(state, request)) is not None:
         return Caller(page_name(state) or _PAGE, visitor=visitor)
     if keys:
@@ -82,7 +84,10 @@ def _is_own_page(request: "Request") -> bool:
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site not in (None, "same-origin", "none"):
         return False
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    try:
+        return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    except ValueError:  # such as "http://["
+        return False
 
 
 def user_of(state: GatewayState, request: "Request", caller: Caller, named: Any) -> str:
@@ -133,19 +138,10 @@ async def body_of(state: GatewayState, request: "Request") -> dict[str, Any]:
     Raises:
         RefusedError: 400: there is none. 408: it does not come. 413: it is too long.
     """
-    try:
-        async with asyncio.timeout(state.settings.told.limits.seconds):
-            body = await _read(request, state.settings.told.limits.body_bytes)
-    except TimeoutError:
-        raise RefusedError(408, "slow_body", "the body of the request did not come in time") from None
-    try:
-        found, lost = events.parse(body)
-    except (events.ContractError, RecursionError):
-        raise invalid("the body is no JSON; send one JSON object in UTF-8") from None
-    if not isinstance(found, dict):
-        raise invalid(f"the body is a JSON {type(found).__name__}; send an object")
-    if "user" in lost:
-        raise invalid("user has half a character in it; send whole ones, or two users could become one")
+    found, lost = object_of(await bytes_of(state, request, state.settings.told.limits.body_bytes))
+    for name in ("user", "response_id"):
+        if name in lost:
+            raise invalid(f"{name} has half a character in it; send whole ones, or two could become one")
     if "loveloop" in found:
         raise RefusedError(
             400, "forged_fields", "the field loveloop is the gateway's own: policy, experiment and arm are its choice"
@@ -153,12 +149,50 @@ async def body_of(state: GatewayState, request: "Request") -> dict[str, Any]:
     return found
 
 
+def object_of(body: bytes) -> tuple[dict[str, Any], dict[str, str]]:
+    """The JSON object of a body, and what of it no JSON can hold.
+
+    Raises:
+        RefusedError: 400: it is none.
+    """
+    try:
+        found, lost = events.parse(body)
+    except (events.ContractError, RecursionError):
+        raise invalid("the body is no JSON; send one JSON object in UTF-8") from None
+    if not isinstance(found, dict):
+        raise invalid(f"the body is a JSON {type(found).__name__}; send an object")
+    return found, lost
+
+
+async def bytes_of(state: GatewayState, request: "Request", longest: int) -> bytes:
+    """The body of a request.
+
+    Raises:
+        RefusedError: 400: the client left. 408: it does not come. 413: it is too long.
+    """
+    try:
+        async with asyncio.timeout(state.settings.told.limits.seconds):
+            return await _read(request, longest)
+    except TimeoutError:
+        raise RefusedError(408, "slow_body", "the body of the request did not come in time") from None
+
+
+def too_long(longest: int) -> RefusedError:
+    """A body that is longer than it may be."""
+    return RefusedError(413, "body_too_long", f"a request has at most {longest:,} bytes; shorten it")
+
+
 async def _read(request: "Request", longest: int) -> bytes:
+    from starlette.requests import ClientDisconnect
+
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > longest:
-            raise RefusedError(413, "body_too_long", f"a request has at most {longest:,} bytes; shorten it")
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > longest:
+                raise too_long(longest)
+    except ClientDisconnect:  # nobody reads the answer; the log does
+        raise RefusedError(400, "client_left", "the connection ended before the body did; send it again") from None
     return bytes(body)
 
 

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from streams.gateway import admission, catalogue, exchange, openapi, page_files, reactions, settings, state
+from streams.gateway import admission, catalogue, exchange, openapi, page_files, reactions, settings, span_desk, state
 from streams.gateway.access_log import AccessLog
 from streams.gateway.refusals import RefusedError, json_response
 from streams.gateway.relay import RelayedResponse
@@ -73,7 +73,9 @@ def app(shared: state.GatewayState) -> Starlette:
     log = Middleware(AccessLog, metrics=shared.metrics, paths=frozenset(openapi.PATHS))
     middleware = [log, cors] if shared.settings.told.origins else [log]
     errors: Any = {404: _error, 405: _error, 500: _error}
-    return Starlette(routes=_routes(shared), lifespan=lifespan, middleware=middleware, exception_handlers=errors)
+    made = Starlette(routes=_routes(shared), lifespan=lifespan, middleware=middleware, exception_handlers=errors)
+    made.router.redirect_slashes = False  # it would send clients to whatever host a request names
+    return made
 
 
 def _routes(shared: state.GatewayState) -> list[Any]:
@@ -97,6 +99,7 @@ def _routes(shared: state.GatewayState) -> list[Any]:
         "GET /v1/models": models,
         "POST /v1/reactions": desk.post,
         "POST /v1/erasures": lambda request: reactions.erase(shared, request),
+        "POST /v1/traces": lambda request: span_desk.receive(shared, request),
         "GET /v1/session": _plain(lambda request: page_files.session(shared, request)),
         "GET /health": _plain(lambda _: catalogue.health(shared)),
         "GET /ready": _plain(lambda _: catalogue.ready(shared)),
@@ -184,7 +187,12 @@ def run(made: Starlette, host: str, port: int, announce: Callable[[str], None]) 
             f"{host}:{port} cannot be listened on ({error.strerror}); choose another with --port"
         ) from None
     config = uvicorn.Config(
-        made, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=_GRACE_SECONDS
+        made,
+        log_config=None,  # its own would print the words of an error, which may be a user's
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     announce(f"http://{host}:{listening.getsockname()[1]}")
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn ends in good order, then raises them once more

@@ -132,6 +132,8 @@ def _messages(body: Mapping[str, Any]) -> list[Any]:
         raise invalid("the last message must be the user's or a tool's; a response follows it")
     if body.get("n") not in (None, 1):
         raise invalid("n must be 1: one response is shown, and one is recorded")
+    if not isinstance(body.get("metadata"), dict | None):
+        raise invalid("metadata must be an object")
     if not isinstance(body.get("stream", False), bool | None):
         raise invalid("stream must be true or false")
     return messages

@@ -12,12 +12,14 @@ _LABELS = {
     "responses": ("policy", "experiment", "arm"),
     "incomplete": ("why",),
     "unrecorded": (),
+    "spans": ("outcome",),
 }
 _HELP = {
     "requests": "Requests answered.",
     "refusals": "Requests refused, by reason.",
     "responses": "Responses served and acknowledged by the broker.",
     "incomplete": "Of them those that were cut: the client left, or the model broke off.",
+    "spans": "Spans of traces: recorded, passed over, or rejected, each with the word that says why.",
     "unrecorded": "Texts that were shown although the broker did not acknowledge them; the client was told, or gone.",
 }
 

@@ -4,15 +4,17 @@ from typing import Any
 
 Schema = dict[str, Any]
 _TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 256}
+_NAME: Schema = _TEXT | {"type": ["string", "null"]}
 _OPTIONAL: Schema = {"type": ["string", "null"]}
 _TOLD = {
     200: "As asked.",
     202: "Taken; the broker has it.",
     400: "The request does not say what it must, or the model refuses it; nothing was written.",
     401: "No valid key.",
-    403: "Not theirs: the response was shown to somebody else, or the page is closed.",
-    404: "There is no such model, or no such page.",
+    403: "Not theirs: the response was shown to somebody else, the page is closed, or the key may not.",
+    404: "There is no such model, no such page, or it is not enabled.",
     408: "The body of the request did not come in time.",
+    415: "The body is of another kind, or packed in another way.",
     409: "The Idempotency-Key stands for another reaction.",
     413: "The body is too long.",
     429: "Too many requests of this key or this user; Retry-After says when.",
@@ -69,21 +71,21 @@ _MESSAGE = _object({"role": {"type": "string"}, "content": {}}, optional=("conte
 _CHAT = _object(
     {
         "messages": {"type": "array", "minItems": 1, "items": _MESSAGE},
-        "model": {"type": "string", "description": "`loveloop`, or a policy by its name."},
+        "model": {"type": ["string", "null"], "description": "`loveloop`, or a policy by its name."},
         "stream": {"type": ["boolean", "null"]},
         "n": {"enum": [1, None]},
-        "user": _TEXT,
-        "metadata": {"type": "object", "description": "conversation_id in it names the conversation."},
+        "user": _NAME,
+        "metadata": {"type": ["object", "null"], "description": "conversation_id in it names the conversation."},
     },
     optional=("model", "stream", "n", "user", "metadata"),
     more=True,
 )
 _REACTION = _object(
     {
-        "response_id": {"type": "string", "pattern": "^r-[0-9a-f]{32}-[0-9a-f]{20}$"},
+        "response_id": _TEXT | {"description": "As the gateway gave it; any other one needs a key that may."},
         "reaction": {"type": "string", "minLength": 1, "description": "love, like, dislike, or the product's own."},
         "action": {"enum": ["added", "removed"]},
-        "user": _TEXT,
+        "user": _NAME,
         "dwell_ms": {"type": ["integer", "null"], "minimum": 0},
     },
     optional=("user", "dwell_ms"),
@@ -105,6 +107,8 @@ _MODEL = _object(
         ),
     }
 )
+_REJECTED = _object({"rejectedSpans": {"type": "string", "pattern": "^[0-9]+$"}, "errorMessage": {"type": "string"}})
+_TAKEN = _object({"partialSuccess": _REJECTED}, optional=("partialSuccess",))
 _USER = _parameter("X-Loveloop-User", "Whose request this is, where the body has no user.")
 _SESSION = _parameter("X-Loveloop-Session", "The user's visit; one for a user and a day when left out.")
 _CONVERSATION = _parameter("X-Loveloop-Conversation", "The conversation; a new one when left out.")
@@ -118,12 +122,13 @@ def _operation(
     body: Schema | None = None,
     parameters: tuple[Schema, ...] = (),
     open_to_all: bool = False,
+    error: Schema = _ERROR,
 ) -> Schema:
     answers: dict[str, Any] = {
         str(status): {"description": _TOLD[status]} | ({"content": content} if content else {})
         for status, content in good.items()
     }
-    answers |= {str(status): {"description": _TOLD[status], "content": _json(_ERROR)} for status in sorted(refusals)}
+    answers |= {str(status): {"description": _TOLD[status], "content": _json(error)} for status in sorted(refusals)}
     operation: Schema = {"summary": about, "responses": answers}
     if body is not None:
         operation["requestBody"] = {"required": True, "content": _json(body)}
@@ -167,8 +172,17 @@ PATHS: dict[str, Schema] = {
             "Ask that a user be forgotten.",
             {202: _json(_object({"event_id": _TEXT, "user": _TEXT}))},
             *_REFUSALS,
-            body=_object({"user": _TEXT}, optional=("user",), more=True),
+            body=_object({"user": _NAME}, optional=("user",), more=True),
             parameters=(_USER,),
+        )
+    },
+    "/v1/traces": {
+        "post": _operation(
+            "Take OpenTelemetry's spans of responses (OTLP/HTTP, JSON), each once however often it is sent.",
+            {200: _json(_TAKEN)},
+            *_REFUSALS, 403, 404, 415,
+            body=_object({"resourceSpans": {"type": ["array", "null"]}}, optional=("resourceSpans",), more=True),
+            error=_object({"message": {"type": "string"}}),
         )
     },
     "/v1/session": {

@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from streams import drafts
-from streams.events import ContractError, new_event_id
+from streams.events import EARLIEST, ContractError, new_event_id
 from streams.gateway import admission, signatures
 from streams.gateway.reaction_keys import RememberedKey
 from streams.gateway.refusals import RefusedError, invalid, json_response
@@ -46,13 +46,15 @@ class ReactionDesk:
         user = admission.user_of(state, request, caller, body.get("user"))
         key = _key(request)
         _check_fields(body)
-        response = _shown(state, body, user)
+        served_at = _served_at(state, caller, body, user)
         name = signatures.digest(state.secret, "key", key, user)
         lock = self._under_way.setdefault(name, asyncio.Lock())
         async with lock:
-            return await self._once(request, name, response, user, body)
+            return await self._once(request, name, served_at, user, body)
 
-    async def _once(self, request: "Request", name: str, response: str, user: str, body: dict[str, Any]) -> "Response":
+    async def _once(
+        self, request: "Request", name: str, served_at: datetime, user: str, body: dict[str, Any]
+    ) -> "Response":
         state, now = self._state, datetime.now(UTC)
         said = msgspec.json.encode({each: body.get(each) for each in sorted(_FIELDS - {"user"})}).decode()
         given = RememberedKey(
@@ -62,14 +64,14 @@ class ReactionDesk:
             False,
         )
         # before the key is taken: what is refused may be put right under it
-        line = _line(_draft(body, response, name, user, given), now)
+        line = _line(_draft(body, served_at, name, user, given), now)
         first = await asyncio.to_thread(state.reaction_keys.first, name, given)
         if first.body != given.body:
             told = "this Idempotency-Key came with another reaction; take a new key for each"
             raise RefusedError(409, "key_taken", told)
         if not first.stored:
             if (first.reacted_at, first.session) != (given.reacted_at, given.session):  # a first try was not stored
-                line = _line(_draft(body, response, name, user, first), now)
+                line = _line(_draft(body, served_at, name, user, first), now)
             await state.store(line)
             await asyncio.to_thread(state.reaction_keys.note_stored, name)
         stored = msgspec.json.decode(line)
@@ -91,18 +93,22 @@ def _check_fields(body: dict[str, Any]) -> None:
         )
 
 
-def _shown(state: GatewayState, body: dict[str, Any], user: str) -> str:
+def _served_at(state: GatewayState, caller: admission.Caller, body: dict[str, Any], user: str) -> datetime:
+    """When a response was served to a user, by its id; of one that the gateway has not served the earliest moment."""
     try:
-        return signatures.shown(state.secret, str(body.get("response_id")), user)
+        uuid = signatures.shown(state.secret, str(body.get("response_id")), user)
+        return datetime.fromtimestamp(int(uuid.replace("-", "")[:12], 16) / 1000, UTC)
     except signatures.MalformedIdError as error:
+        if caller.for_others:
+            admission.checked(body.get("response_id"), "response_id")
+            return EARLIEST
         raise RefusedError(400, "malformed_id", str(error)) from None
     except signatures.NotShownError as error:
         raise RefusedError(403, "not_shown", str(error)) from None
 
 
-def _draft(body: dict[str, Any], response: str, name: str, user: str, given: RememberedKey) -> dict[str, Any]:
+def _draft(body: dict[str, Any], served_at: datetime, name: str, user: str, given: RememberedKey) -> dict[str, Any]:
     """The event. Its id follows from the key, the user and the response alone: every replica gives it the same one."""
-    served_at = datetime.fromtimestamp(int(response.replace("-", "")[:12], 16) / 1000, UTC)
     return {
         "type": "reaction_changed", "event_id": new_event_id(served_at, int(name, 16) >> 182),
         "user_id": user, "reacted_at": datetime.fromtimestamp(given.reacted_at, UTC),

@@ -38,10 +38,12 @@ class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         sha256: Of the key's UTF-8 bytes, in hexadecimal.
         user: Whose requests these are when they name nobody; None refuses them.
+        reactions_for_others: Whether it may send reactions to responses that the gateway has not served.
     """
 
     sha256: Annotated[str, Meta(pattern=_SHA256)]
     user: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+    reactions_for_others: bool = False
 
 
 class GatewayLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +62,20 @@ class GatewayLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: Positive = 120
 
 
+class SpanSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether traces of OpenTelemetry become events.
+
+    Attributes:
+        enabled: Whether they do.
+        keys: Names of the keys that may send them; all of `[keys]` when left out.
+        body_bytes: Of one request, unpacked.
+    """
+
+    enabled: bool = False
+    keys: tuple[str, ...] = ()
+    body_bytes: Annotated[int, Meta(ge=1_024, le=16 * 1_048_576)] = 4 * 1_048_576
+
+
 class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole of `gateway.toml`.
 
@@ -70,6 +86,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         page_key_name: Under which key's name and limits the chat page's visitors go, without a key; None closes it.
         origins: Other sites whose scripts may call.
         limits: What one client may take.
+        spans: Whether traces are taken.
         topics: Names of topics, where they are not the usual ones: `events`, `kill_switch`.
         folder: Where the secret and the memory of keys of reactions lie.
     """
@@ -80,6 +97,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     page_key_name: str | None = None
     origins: tuple[str, ...] = ()
     limits: GatewayLimits = GatewayLimits()
+    spans: SpanSettings = SpanSettings()
     topics: dict[str, str] = {}
     folder: str = "data/gateway"
 
@@ -157,8 +175,17 @@ def _check(told: GatewaySettings, backends: dict[str, Backend]) -> None:
         raise ValueError(
             f"page_key_name == {told.page_key_name!r} is a client's key: visitors need a name of their own"
         )
+    _check_spans(told)
     unknown = set(told.topics) - {"events", "kill_switch"}
     if unknown:
         raise ValueError(f"topics.{min(unknown)} is none of those that a gateway uses: events, kill_switch")
     if "*" in told.origins:
         raise ValueError("origins holds '*', which lets scripts of every site in: name the sites")
+
+
+def _check_spans(told: GatewaySettings) -> None:
+    if told.spans.enabled and not told.keys:
+        raise ValueError("[spans] enabled = true lets its senders write what was served: add [keys]")
+    unknown = set(told.spans.keys) - set(told.keys)
+    if unknown:
+        raise ValueError(f"spans.keys names {min(unknown)!r}, must be a name of [keys]: {', '.join(told.keys)}")

@@ -44,14 +44,14 @@ class GatewayState:
     key_limits: TokenBuckets
     user_limits: TokenBuckets
 
-    async def store(self, line: bytes) -> None:
-        """Return when the broker has acknowledged a line.
+    async def store(self, *lines: bytes) -> None:
+        """Return when the broker has acknowledged the lines.
 
         Raises:
             RefusedError: 503: it has not.
         """
         try:
-            await asyncio.wait_for(asyncio.wrap_future(self.commit.submit([line])), self.commit.timeout)
+            await asyncio.wait_for(asyncio.wrap_future(self.commit.submit(lines)), self.commit.timeout)
         except (ConnectionError, ValueError, BusyError, TimeoutError) as error:
             told = str(error) or f"no acknowledgement within {self.commit.timeout:g} s"
             raise not_stored(f"the broker did not take the event, so nothing was served: {told}; send again") from None

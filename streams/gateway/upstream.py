@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 5.0
 _LONGEST = 16 * 1_048_576
-"""Bytes of one event of a stream, or of an answer."""
+"""Bytes of an answer, whole or as a stream; the event that it becomes has at most 1 MiB."""
 _TOLD = 400
 """Characters of a server's own words that a client is shown."""
 
@@ -116,9 +116,12 @@ async def whole(answer: "ClientResponse", policy: str) -> dict[str, Any]:
     """The body of an answer.
 
     Raises:
-        RefusedError: 502: it is no JSON object.
+        RefusedError: 502: it is no JSON object, or too long.
     """
-    body = await answer.read()
+    body = bytearray()
+    async for part in answer.content.iter_any():
+        body += part
+        _check_length(len(body), policy)
     try:
         return msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.DecodeError:
@@ -132,7 +135,7 @@ async def chunks(answer: "ClientResponse", policy: str) -> AsyncIterator[dict[st
         RefusedError: 502: one is no JSON object, is an error, or the stream ends before its time.
     """
     finished = False
-    async for data in _events(answer):
+    async for data in _events(answer, policy):
         if data == b"[DONE]":
             return
         try:
@@ -141,8 +144,10 @@ async def chunks(answer: "ClientResponse", policy: str) -> AsyncIterator[dict[st
             raise _unreadable(policy) from None
         if "error" in chunk:
             raise RefusedError(502, "model_failed", f"the server of {policy} broke off with an error")
-        choices = chunk.get("choices")
-        finished = finished or any(each.get("finish_reason") for each in choices or () if isinstance(each, dict))
+        choices = chunk.get("choices") or ()
+        if not isinstance(choices, list | tuple):
+            raise _unreadable(policy)
+        finished = finished or any(each.get("finish_reason") for each in choices if isinstance(each, dict))
         yield chunk
     if not finished:
         raise RefusedError(502, "model_failed", f"the server of {policy} broke off in the middle of its answer")
@@ -152,11 +157,22 @@ def _unreadable(policy: str) -> RefusedError:
     return RefusedError(502, "model_failed", f"the server of {policy} sends what is no chat completion")
 
 
-async def _events(answer: "ClientResponse") -> AsyncIterator[bytes]:
+def _check_length(length: int, policy: str) -> None:
+    if length > _LONGEST:
+        raise RefusedError(502, "model_failed", f"the server of {policy} answers with more than {_LONGEST:,} bytes")
+
+
+async def _events(answer: "ClientResponse", policy: str) -> AsyncIterator[bytes]:
     """The data of server-sent events; several lines of one event are joined by newlines."""
-    rest, data = b"", list[bytes]()
+    pending, data, length = list[bytes](), list[bytes](), 0
     async for part in answer.content.iter_any():
-        *lines, rest = (rest + part).split(b"\n")
+        length += len(part)
+        _check_length(length, policy)
+        pending.append(part)
+        if b"\n" not in part:  # joined once, not with every part of a long line
+            continue
+        *lines, rest = b"".join(pending).split(b"\n")
+        pending = [rest]
         for line in lines:
             text = line.rstrip(b"\r")
             if not text and data:
@@ -164,8 +180,7 @@ async def _events(answer: "ClientResponse") -> AsyncIterator[bytes]:
                 data = []
             elif text.startswith(b"data:"):
                 data.append(text[5:].removeprefix(b" "))
-        if len(rest) > _LONGEST:
-            raise RefusedError(502, "model_failed", "a line of a stream that never ends")
+    rest = b"".join(pending)
     if rest.startswith(b"data:"):
         data.append(rest.rstrip(b"\r")[5:].removeprefix(b" "))
     if data:

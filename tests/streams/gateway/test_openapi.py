@@ -22,8 +22,11 @@ requests_per_minute = 1000
 [keys]
 product = "{hashlib.sha256(KEY.encode()).hexdigest()}"
 """
-NOT_TOURED = {("/health", "503"), ("/ready", "503"), ("/", "200"), ("/", "404")}
+NOT_TOURED = {("/health", "503"), ("/ready", "503"), ("/", "200"), ("/", "404")} | {
+    ("/v1/traces", status) for status in openapi.PATHS["/v1/traces"]["post"]["responses"]
+}
 """Seen by test_guarantees.py and test_admission.py."""
+NOT_TOURED |= {("/v1/traces", status) for status in openapi.PATHS["/v1/traces"]["post"]["responses"]}  # test_spans.py
 
 
 def slow_body(desk: Desk, path: str) -> Reply:
