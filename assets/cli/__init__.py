@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "topics": ("stream:topics", "Create the topics on a broker."),
     "send": ("stream:send", "Send a file of events to the broker."),
     "collect": ("collect:collect", "Take events by HTTP and hand them to the broker: begin with curl."),
+    "gateway": ("gateway:gateway", "Serve models by OpenAI's API and record what was served."),
     "replay": ("stream:replay", "Send a file of events at the pace at which they happened, or faster."),
     "ingest": ("stream:ingest", "Move events from the broker into the warehouse, exactly once."),
     "guard": ("stream:guard", "Run the live guard: flags, counts of arms and a kill switch, within seconds."),
@@ -35,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("evaluate:evaluate", "Compare policies offline: mean P[Love] on fixed prompts, paired."),
     "experiment": ("experiment:experiment", "List the experiments in the log, or read one out."),
     "ledger": ("warehouse:ledger", "Show predicted beside measured lift, experiment by experiment."),
+    "serve": ("serve:serve", "Serve one policy by OpenAI's API, without vLLM."),
     "vllm": ("vllm:vllm", "Serve policies by a vLLM server, or check what one serves."),
     "simulate": ("world:simulate", "Write a synthetic stream of events, with its hidden truth."),
 }

@@ -5,6 +5,7 @@ otherwise than the pages do (a user, a training set, an experiment) is put in it
 """
 
 import argparse
+import itertools
 import json
 import re
 import runpy
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 
 import click
 import duckdb
+import jsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -27,6 +29,7 @@ from click.testing import CliRunner
 
 from assets.cli import group
 from streams import brokers, collector
+from streams.gateway import openapi
 
 ROOT = Path(__file__).resolve().parents[2]
 BY_ITSELF = "tutorial.md"
@@ -45,6 +48,8 @@ PARSED = {
     "ui": "serves until it is ended; tests/assets/test_dagster_ui.py",
     "broker": "serves until it is ended; the desk has one",
     "collect": "serves until it is ended; tests/streams/test_collector.py",
+    "gateway": "serves until it is ended; tests/streams/gateway",
+    "serve": "serves until it is ended; tests/training/rollout/test_chat_server.py",
     "guard": "serves until it is ended; tests/streams/test_live_guard.py",
     "ingest": "follows the stream until it is ended; executed with --until-caught-up",
     "import --from": "reads an export of another product; tests/warehouse/transfer makes one of each",
@@ -116,6 +121,7 @@ def _files(folder: Path, events: list[dict[str, Any]]) -> None:
     row = "u1,r1,s1,2026-03-01T12:00:00Z,love\n"
     (folder / "hearts.csv").write_text(f"uid,response_id,session_id,reacted_at,reaction\n{row}")
     (folder / "corrected.json").write_text(json.dumps(events[0]))
+    (folder / "gateway.toml").touch()
     (folder / "models/love-r1/adapter_config.json").write_text("{}")
     candidate = folder / "runs/live/cycles/0001/candidates/love-0.3-d9d62d7d"
     candidate.mkdir(parents=True)
@@ -228,6 +234,9 @@ def make(desk: Desk, words: list[str]) -> None:
 
 def curl(desk: Desk, words: list[str]) -> None:
     """Have the collector's judge read the body; tests/streams/test_collector.py posts to a collector that runs."""
+    if words[0].startswith("http://127.0.0.1:8080/"):
+        gateway(words)
+        return
     assert words[0] == "http://127.0.0.1:8090/events"
     body = words[2].encode()
     if words[1] == "--data-binary":
@@ -235,6 +244,15 @@ def curl(desk: Desk, words: list[str]) -> None:
     judged = collector.judge(body, datetime.now(UTC))
     assert judged.lines
     assert judged.bad == []
+
+
+def gateway(words: list[str]) -> None:
+    """Hold a request to the gateway against its own document; tests/streams/gateway posts to one that runs."""
+    operation = openapi.PATHS[words[0].removeprefix("http://127.0.0.1:8080")]["post"]
+    headers = {word.partition(":")[0] for option, word in itertools.pairwise(words) if option == "-H"}
+    assert headers >= {each["name"] for each in operation.get("parameters", ()) if each["required"]}
+    body = json.loads(words[words.index("-d") + 1])
+    jsonschema.validate(body, operation["requestBody"]["content"]["application/json"]["schema"])
 
 
 def docker(desk: Desk, words: list[str]) -> None:

@@ -1,0 +1,193 @@
+"""The gateway: an OpenAI-compatible server before a product's models, which writes down what was served.
+
+1. `POST /v1/chat/completions` finds the user's arm, asks its policy's server, and hands the answer on.
+2. What was served is an event at the broker before the answer ends; else the answer is an error, and says so.
+3. `POST /v1/reactions` and `POST /v1/erasures` become events in the same way.
+
+Light to import: Starlette and aiohttp are loaded when an application is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from streams.gateway import admission, catalogue, exchange, openapi, page_files, reactions, settings, state
+from streams.gateway.access_log import AccessLog
+from streams.gateway.refusals import RefusedError, json_response
+from streams.gateway.relay import RelayedResponse
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+_GRACE_SECONDS = 30
+"""How long an end waits for streams that are under way."""
+_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "X-Loveloop-User", "X-Loveloop-Conversation",
+            "X-Loveloop-Session")  # fmt: skip
+_EXPOSED = ("X-Loveloop-Response", "X-Loveloop-Conversation", "Retry-After")
+
+AnyResponse = Callable[
+    [MutableMapping[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]
+]
+Handler = Callable[["Request"], Awaitable[AnyResponse]]
+
+
+def app(shared: state.GatewayState) -> Starlette:
+    """The ASGI application.
+
+    Args:
+        shared: What its requests share; started and closed with the application.
+    """
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.cors import CORSMiddleware
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        shared.commit.start()
+        shared.switch.start()
+        await shared.upstream.start()
+        following = asyncio.create_task(shared.routes.follow())
+        yield
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+        await shared.upstream.close()
+        await asyncio.to_thread(shared.commit.close)  # the requests under way have been answered
+        await asyncio.to_thread(shared.switch.close)
+        shared.reaction_keys.close()
+
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=shared.settings.told.origins,
+        allow_methods=("GET", "POST"),
+        allow_headers=(*_HEADERS,),
+        expose_headers=_EXPOSED,
+        max_age=600,
+    )
+    log = Middleware(AccessLog, metrics=shared.metrics, paths=frozenset(openapi.PATHS))
+    middleware = [log, cors] if shared.settings.told.origins else [log]
+    errors: Any = {404: _error, 405: _error, 500: _error}
+    return Starlette(routes=_routes(shared), lifespan=lifespan, middleware=middleware, exception_handlers=errors)
+
+
+def _routes(shared: state.GatewayState) -> list[Any]:
+    from starlette.routing import Route
+
+    desk = reactions.ReactionDesk(shared)
+
+    async def chat(request: Request) -> AnyResponse:
+        caller = admission.admit(shared, request)
+        body = await admission.body_of(shared, request)
+        asked = exchange.read(shared, request, caller, body)
+        shared.check_broker()
+        return RelayedResponse(shared, asked)
+
+    async def models(request: Request) -> Response:
+        admission.admit(shared, request)
+        return json_response(200, catalogue.models(shared))
+
+    handlers: dict[str, Handler] = {
+        "POST /v1/chat/completions": chat,
+        "GET /v1/models": models,
+        "POST /v1/reactions": desk.post,
+        "POST /v1/erasures": lambda request: reactions.erase(shared, request),
+        "GET /v1/session": _plain(lambda request: page_files.session(shared, request)),
+        "GET /health": _plain(lambda _: catalogue.health(shared)),
+        "GET /ready": _plain(lambda _: catalogue.ready(shared)),
+        "GET /metrics": _plain(lambda _: catalogue.exposition(shared)),
+        "GET /openapi.json": _plain(lambda _: json_response(200, openapi.DOCUMENT)),
+        "GET /": _plain(lambda _: page_files.file("")),
+        "GET /{name}": _plain(lambda request: page_files.file(request.path_params["name"])),
+    }
+    return [
+        Route(path, _refusing(shared, handler), methods=[method])
+        for (method, path), handler in ((name.split(" "), handler) for name, handler in handlers.items())
+    ]
+
+
+async def _error(request: Request, error: Exception) -> Response:
+    """What Starlette would say in plain words, in the form of all other errors; of our own fault, nothing but that."""
+    status = getattr(error, "status_code", 500)
+    told = {
+        404: ("not_found", "there is no such path; /openapi.json describes those that there are"),
+        405: ("method_not_allowed", f"{request.method} is not for this path; /openapi.json says what is"),
+    }
+    reason, words = told.get(status, ("internal_error", "the gateway failed; its log says where"))
+    return RefusedError(status, reason, words, getattr(error, "headers", None)).response()
+
+
+def _plain(answer: Callable[[Request], Response]) -> Handler:
+    async def handler(request: Request) -> Response:
+        return answer(request)
+
+    return handler
+
+
+def _refusing(shared: state.GatewayState, handler: Handler) -> Callable[[Request], Awaitable[Any]]:
+    """The handler, with its refusals made answers, counted by reason."""
+
+    async def answer(request: Request) -> AnyResponse:
+        try:
+            return await handler(request)
+        except RefusedError as error:
+            request.scope["loveloop"]["reason"] = error.reason
+            shared.metrics.count("refusals", error.reason)
+            return error.response()
+
+    return answer
+
+
+def serve(
+    file: Path, bootstrap: str, route_file: Path | None, *, host: str, port: int, announce: Callable[[str], None]
+) -> None:
+    """Serve until SIGINT or SIGTERM; then answer what is under way and flush.
+
+    Args:
+        file: The gateway's settings.
+        bootstrap: `HOST:PORT` of the broker; it may come later.
+        route_file: The file of routes; None for no experiment.
+        host: Address to listen on.
+        port: 0 picks a free one.
+        announce: Called with the address, once it accepts connections.
+
+    Raises:
+        ValueError: The settings cannot be kept, everybody could reach a gateway without keys, or the address cannot
+            be listened on.
+    """
+    read = settings.read(file)
+    if host not in ("127.0.0.1", "localhost", "::1") and not read.keys:
+        raise ValueError(f"everybody who reaches {host} could use the models: add [keys] to {file}, or keep 127.0.0.1")
+    run(app(state.make(read, bootstrap, route_file)), host, port, announce)
+
+
+def run(made: Starlette, host: str, port: int, announce: Callable[[str], None]) -> None:
+    """Serve an application until SIGINT or SIGTERM; then answer what is under way.
+
+    Raises:
+        ValueError: The address cannot be listened on.
+    """
+    import signal
+    import socket
+
+    import uvicorn
+
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise ValueError(
+            f"{host}:{port} cannot be listened on ({error.strerror}); choose another with --port"
+        ) from None
+    config = uvicorn.Config(
+        made, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=_GRACE_SECONDS
+    )
+    announce(f"http://{host}:{listening.getsockname()[1]}")
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn ends in good order, then raises them once more
+        signal.signal(number, lambda *_: None)
+    with listening:
+        uvicorn.Server(config).run(sockets=[listening])
