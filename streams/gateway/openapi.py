@@ -10,7 +10,7 @@ _TOLD = {
     202: "Taken; the broker has it.",
     400: "The request does not say what it must, or the model refuses it; nothing was written.",
     401: "No valid key.",
-    403: "Not theirs: the response was shown to somebody else, or the page is closed.",
+    403: "Not theirs: the response was shown to somebody else, or the page is closed to visitors.",
     404: "There is no such model, or no such page.",
     408: "The body of the request did not come in time.",
     409: "The Idempotency-Key stands for another reaction.",
@@ -185,6 +185,8 @@ PATHS: dict[str, Schema] = {
         "get": _operation("Prometheus' text.", {200: {"text/plain": {"schema": {"type": "string"}}}}, open_to_all=True)
     },
     "/openapi.json": {"get": _operation("This document.", {200: _HEALTH}, open_to_all=True)},
+    "/operator": {"get": _operation("The operator page.", {200: _PAGE}, open_to_all=True)},
+    "/operator/status": {"get": _operation("What the operator page shows.", {200: _HEALTH}, 401, 403, 429)},
     "/": {"get": _operation("The chat page.", {200: _PAGE}, 404, open_to_all=True)},
 }  # fmt: skip
 """Every path and what it may be answered."""

@@ -60,6 +60,20 @@ class GatewayLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: Positive = 120
 
 
+class OperatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the operator page shows beside the gateway's own counts, and to whom.
+
+    Attributes:
+        open: The chat page's visitors may look, too, and not only holders of a key.
+        guard: The web port of the live guard, whose counts are shown.
+        dagster: Where Dagster's pages are; shown as a link.
+    """
+
+    open: bool = False
+    guard: Annotated[str, Meta(pattern="^https?://[^/]")] | None = None
+    dagster: Annotated[str, Meta(pattern="^https?://[^/]")] | None = None
+
+
 class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole of `gateway.toml`.
 
@@ -72,6 +86,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         limits: What one client may take.
         topics: Names of topics, where they are not the usual ones: `events`, `kill_switch`.
         folder: Where the secret and the memory of keys of reactions lie.
+        operator: What the operator page shows, and to whom.
     """
 
     default: str
@@ -82,6 +97,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: GatewayLimits = GatewayLimits()
     topics: dict[str, str] = {}
     folder: str = "data/gateway"
+    operator: OperatorSettings = OperatorSettings()
 
 
 class ReadSettings(NamedTuple):
