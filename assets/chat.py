@@ -1,0 +1,320 @@
+"""A chat to try everything with, in one command on this machine: models, gateway, broker, sink, guard, an experiment.
+
+Each part is a process of its own, a command that a real product would run. What visitors are shown and how they react
+is in the chat's warehouse, and `loveloop experiment read` reads it out. Ended, it stores what the broker still holds.
+"""
+
+import http.client
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from assets.chat_part import ChatPart, PartEndedError
+from assets.chat_policies import ChatPolicies, experiment, policies
+from assets.cycle import read_json, write_json
+from assets.lock import RunHeldError, alone, holder
+
+RECIPE = Path(__file__).resolve().parents[1] / "deploy" / "recipes" / "chat.toml"
+LOVELOOP = (sys.executable, "-m", "assets")
+_PAUSE = 0.2
+_LOOK_SECONDS = 2.0
+"""Between two looks at the counts."""
+_SECONDS_TO_STORE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSettings:
+    """What is served, and where its things lie.
+
+    Attributes:
+        folder: The chat's own: broker, warehouse, routes, the gateway's secret, logs. It stays.
+        home: The folder in which runs lie.
+        name: The run whose policies are served; None for `demo` or, where that is not there, a small one of its own.
+        port: Of the gateway; 0 for that of the last time, or a free one.
+        guard_port: Of the live guard's page; 0 for a free one.
+        command: How `loveloop` is called.
+        say: Told what happens, line by line.
+        count: Told the counts whenever somebody may want to see them; the second word says whether they changed.
+        opened: Called with the chat's address, once visitors may come.
+    """
+
+    folder: Path
+    home: Path
+    name: str | None = None
+    port: int = 0
+    guard_port: int = 0
+    command: Sequence[str] = LOVELOOP
+    say: Callable[[str], object] = print
+    count: Callable[[str, bool], object] = lambda line, changed: print(line) if changed else None
+    opened: Callable[[str], object] = lambda address: None  # noqa: ARG005  (nobody is to be told)
+
+    @property
+    def warehouse(self) -> Path:
+        """Where responses and reactions are stored."""
+        return self.folder / "warehouse.duckdb"
+
+
+class _Broker(NamedTuple):
+    bootstrap: str
+    check: Callable[[], None]
+    """Raises when it is gone."""
+
+
+def chat(asked: ChatSettings) -> None:
+    """Serve until Ctrl-C or SIGTERM, which `KeyboardInterrupt` stands for; all that was started is ended on the way.
+
+    1. Find the policies: those of the run, or of a small one that is made.
+    2. Start broker, sink, guard and model servers; plan and start the experiment.
+    3. Start the gateway, and say where it is.
+    4. Watch: a part that ends by itself ends the rest.
+
+    Raises:
+        PartEndedError: A part ended by itself.
+        ValueError: The folder is in use, the run is not there, or a port is taken.
+    """
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    with _held(asked.folder), ExitStack() as stack:
+        served = _policies(asked)
+        stack.callback(lambda: asked.say(f"ended; {asked.folder} stays, and the same command goes on with it"))
+        broker = stack.enter_context(_broker(asked))
+        parts: list[ChatPart] = []
+
+        def begin(name: str, *words: str | Path) -> ChatPart:
+            part = ChatPart(name, asked.command, words, asked.folder)
+            stack.callback(part.end)
+            parts.append(part)
+            return part
+
+        gateway = _begin_all(asked, served, broker.bootstrap, begin)
+        address = gateway.address()
+        _wait_until_ready(address, parts)
+        stack.callback(lambda: asked.say("\nending; what the broker holds is stored first"))
+        asked.say(f"chat on {address}/, for operators {address}/operator")
+        asked.opened(f"{address}/")
+        _watch(asked, address, parts, broker)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(alone(folder, "loveloop chat"))
+        except RunHeldError:
+            who = holder(folder) or "another process"
+            raise ValueError(f"{who} works in {folder}; end it first, or name another --folder") from None
+        yield
+
+
+def _policies(asked: ChatSettings) -> ChatPolicies:
+    """Those of the run that was named, of the demo, or of a small run that is made where neither is there."""
+    found = policies(asked.home / (asked.name or "demo"))
+    if found is None and asked.name:
+        where = asked.home / asked.name
+        raise ValueError(
+            f"{where} is no run with an incumbent: loveloop run makes one; leave --name out for a small one"
+        )
+    if found is None:
+        home = asked.folder / "runs"
+        asked.say(f"no run in {asked.home / 'demo'} (make demo makes it): a small loop is run first, about a minute")
+        part = [*asked.command, "run", "--recipe", str(RECIPE), "--home", str(home), "--name", "small"]
+        _shown(part, asked.say)
+        asked.say("its models are tiny and learnt from a simulated world: they answer, they do not make sense")
+        found = policies(home / "small")
+    assert found is not None, "a run that ended well has an incumbent"
+    return found
+
+
+def _shown(command: Sequence[str], say: Callable[[str], object]) -> None:
+    """Run a command to its end, and show what it says."""
+    process = subprocess.Popen([*command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    last = ""
+    try:
+        for line in process.stdout:
+            last = line.strip() or last
+            say(f"  {line.rstrip()}")
+    except BaseException:
+        process.terminate()
+        raise
+    finally:
+        process.stdout.close()
+        code = process.wait()
+    if code:
+        raise ValueError(
+            f"the small loop ended with exit code {code}: {last}\nMend that, then run the same command again"
+        )
+
+
+@contextmanager
+def _broker(asked: ChatSettings) -> Iterator[_Broker]:
+    """The broker that `KAFKA_BOOTSTRAP` names, or one of our own; then what it still holds is stored at the end."""
+    from streams import brokers, topics
+
+    named = brokers.bootstrap_from_environment()
+    if named:
+        topics.wait_for_broker(named)
+        topics.create_topics(named)
+        yield _Broker(named, lambda: None)
+        return
+    with brokers.start("tansu", asked.folder / "broker") as own:
+        topics.create_topics(own.bootstrap)
+
+        def check() -> None:
+            if not own.alive():
+                raise PartEndedError(f"the broker ended by itself; the end of {own.log}:\n{own.tail()}")
+
+        try:
+            yield _Broker(own.bootstrap, check)
+        finally:
+            _store_rest(asked, own.bootstrap, alive=own.alive())
+
+
+def _store_rest(asked: ChatSettings, bootstrap: str, *, alive: bool) -> None:
+    """Store what the sink had not read when it was ended: this broker keeps all in memory."""
+    words = ("ingest", "--warehouse", str(asked.warehouse), "--bootstrap", bootstrap, "--until-caught-up")
+    log = asked.folder / "last-ingest.log"
+    try:
+        with log.open("wb") as told:
+            done = (
+                alive
+                and not subprocess.run(
+                    [*asked.command, *words], stdout=told, stderr=told, timeout=_SECONDS_TO_STORE, check=False
+                ).returncode
+            )
+    except subprocess.TimeoutExpired:
+        done = False
+    if not done:
+        asked.say(f"NOT everything that was served may be stored: the broker was gone or the sink failed; see {log}")
+
+
+def _begin_all(asked: ChatSettings, served: ChatPolicies, bootstrap: str, begin: Callable[..., ChatPart]) -> ChatPart:
+    """Start every part, and hand back the gateway. The model servers come first: they take longest."""
+    folder, warehouse = asked.folder, asked.warehouse
+    models = {
+        place.resolve().name: begin(f"model {place.resolve().name}", "serve", place, "--port", "0")
+        for place in served.places().values()
+    }
+    asked.say(experiment(warehouse, served))
+    _write_routes(asked)
+    guard_port = asked.guard_port or "0"
+    guard = begin("live guard", "guard", "--bootstrap", bootstrap, "--web-port", str(guard_port))
+    begin("sink", "ingest", "--warehouse", warehouse, "--bootstrap", bootstrap)
+    backends = {name: f"{part.address()}/v1" for name, part in models.items()}
+    for name, place in zip(backends, served.places().values(), strict=True):
+        asked.say(f"{name} answers on {backends[name]}, from {place}")
+    asked.say(f"live guard on {guard.address()}/live; warehouse {warehouse}; logs {folder}/*.log")
+    (folder / "gateway.toml").write_text(
+        _gateway_file(folder, served.incumbent.resolve().name, backends, guard.address()), encoding="utf-8"
+    )
+    told = ("--config", folder / "gateway.toml", "--bootstrap", bootstrap, "--routes", folder / "routes.json")
+    return begin("gateway", "gateway", *told, "--port", str(_port(asked)))
+
+
+def _write_routes(asked: ChatSettings) -> None:
+    from assets.experiment import control
+
+    for told in control.write_routes(asked.warehouse, asked.folder / "routes.json"):
+        asked.say(told)
+
+
+def _gateway_file(folder: Path, default: str, backends: dict[str, str], guard: str) -> str:
+    """The gateway's settings. JSON's texts are TOML's, too."""
+    lines = [
+        "# written anew by each loveloop chat",
+        f"default = {json.dumps(default)}",
+        f"folder = {json.dumps(str(folder / 'gateway'))}",
+        "[backends]",
+        *(f"{json.dumps(name)} = {json.dumps(url)}" for name, url in backends.items()),
+        "[operator]",
+        "open = true",
+        f"guard = {json.dumps(guard)}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _port(asked: ChatSettings) -> int:
+    """The gateway's port: browsers keep conversations by address, so that of the last time where it is free."""
+    from streams import brokers
+
+    file = asked.folder / "chat.json"
+    kept = int(read_json(file, "port")["port"]) if file.exists() else 0
+    port = asked.port or (kept if kept and _free(kept) else brokers.free_port())
+    write_json(file, {"port": port})
+    return port
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _wait_until_ready(address: str, parts: list[ChatPart]) -> None:
+    """Until the gateway takes requests and has read the kill switch."""
+    while (_asked(address, "/ready") or {}).get("ready") is not True:
+        for part in parts:
+            part.check()
+        time.sleep(_PAUSE)
+
+
+def _watch(asked: ChatSettings, address: str, parts: list[ChatPart], broker: _Broker) -> None:
+    """Look after everything for ever, and tell the counts."""
+    line, next_look = "", 0.0
+    while True:
+        for part in parts:
+            part.check()
+        broker.check()
+        if time.monotonic() >= next_look:
+            seen = _counts(asked, address) or line
+            asked.count(seen, seen != line)
+            line, next_look = seen, time.monotonic() + _LOOK_SECONDS
+        time.sleep(_PAUSE)
+
+
+def _counts(asked: ChatSettings, address: str) -> str | None:
+    """Served and loved since the start, and what is stored of all times; None while somebody does not answer."""
+    from warehouse import pulse
+    from warehouse.storage.transaction import WarehouseError
+
+    status = _asked(address, "/operator/status")
+    if status is None:
+        return None
+    try:
+        days = pulse.days(asked.warehouse)
+    except WarehouseError:  # somebody else has it open for long
+        return None
+    served = sum(row["count"] for row in status["responses"])
+    hearts = sum(
+        {"added": row["count"], "removed": -row["count"]}[row["action"]]
+        for row in status["reactions"]
+        if row["reaction"] == "love"
+    )
+    stored = {name: sum(day[name] for day in days) for name in ("responses", "reactions")}
+    return (
+        f"{served:,} responses served, {hearts:,} hearts given; stored in all: {stored['responses']:,} responses, "
+        f"{stored['reactions']:,} reactions"
+    )
+
+
+def _asked(address: str, path: str) -> dict[str, Any] | None:
+    """What the gateway says; None where it does not."""
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=10)
+    try:
+        connection.request("GET", path)
+        found: dict[str, Any] = json.loads(connection.getresponse().read())
+        return found
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
