@@ -4,7 +4,6 @@ Each part is a process of its own, a command that a real product would run. What
 is in the chat's warehouse, and `loveloop experiment read` reads it out. Ended, it stores what the broker still holds.
 """
 
-import http.client
 import json
 import socket
 import subprocess
@@ -14,19 +13,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from assets.chat_part import ChatPart, PartEndedError
+from assets import chat_counts
+from assets.chat_broker import ChatBroker, at_hand
+from assets.chat_part import ChatPart, environment
 from assets.chat_policies import ChatPolicies, experiment, policies
 from assets.cycle import read_json, write_json
 from assets.lock import RunHeldError, alone, holder
+from streams import children
 
 RECIPE = Path(__file__).resolve().parents[1] / "deploy" / "recipes" / "chat.toml"
 LOVELOOP = (sys.executable, "-m", "assets")
 _PAUSE = 0.2
 _LOOK_SECONDS = 2.0
 """Between two looks at the counts."""
-_SECONDS_TO_STORE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,6 @@ class ChatSettings:
         return self.folder / "warehouse.duckdb"
 
 
-class _Broker(NamedTuple):
-    bootstrap: str
-    check: Callable[[], None]
-    """Raises when it is gone."""
-
-
 def chat(asked: ChatSettings) -> None:
     """Serve until Ctrl-C or SIGTERM, which `KeyboardInterrupt` stands for; all that was started is ended on the way.
 
@@ -82,8 +76,8 @@ def chat(asked: ChatSettings) -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     with _held(asked.folder), ExitStack() as stack:
         served = _policies(asked)
-        stack.callback(lambda: asked.say(f"ended; {asked.folder} stays, and the same command goes on with it"))
-        broker = stack.enter_context(_broker(asked))
+        stack.callback(lambda: asked.say(f"ended; everything is kept in {asked.folder}"))
+        broker = stack.enter_context(at_hand(asked.folder, asked.warehouse, asked.command, asked.say))
         parts: list[ChatPart] = []
 
         def begin(name: str, *words: str | Path) -> ChatPart:
@@ -94,7 +88,9 @@ def chat(asked: ChatSettings) -> None:
 
         gateway = _begin_all(asked, served, broker.bootstrap, begin)
         address = gateway.address()
-        _wait_until_ready(address, parts)
+        while (chat_counts.asked(address, "/ready") or {}).get("ready") is not True:
+            _check(parts, broker)
+            time.sleep(_PAUSE)
         stack.callback(lambda: asked.say("\nending; what the broker holds is stored first"))
         asked.say(f"chat on {address}/, for operators {address}/operator")
         asked.opened(f"{address}/")
@@ -133,7 +129,9 @@ def _policies(asked: ChatSettings) -> ChatPolicies:
 
 def _shown(command: Sequence[str], say: Callable[[str], object]) -> None:
     """Run a command to its end, and show what it says."""
-    process = subprocess.Popen([*command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        children.tied([*command]), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment()
+    )
     assert process.stdout is not None
     last = ""
     try:
@@ -150,48 +148,6 @@ def _shown(command: Sequence[str], say: Callable[[str], object]) -> None:
         raise ValueError(
             f"the small loop ended with exit code {code}: {last}\nMend that, then run the same command again"
         )
-
-
-@contextmanager
-def _broker(asked: ChatSettings) -> Iterator[_Broker]:
-    """The broker that `KAFKA_BOOTSTRAP` names, or one of our own; then what it still holds is stored at the end."""
-    from streams import brokers, topics
-
-    named = brokers.bootstrap_from_environment()
-    if named:
-        topics.wait_for_broker(named)
-        topics.create_topics(named)
-        yield _Broker(named, lambda: None)
-        return
-    with brokers.start("tansu", asked.folder / "broker") as own:
-        topics.create_topics(own.bootstrap)
-
-        def check() -> None:
-            if not own.alive():
-                raise PartEndedError(f"the broker ended by itself; the end of {own.log}:\n{own.tail()}")
-
-        try:
-            yield _Broker(own.bootstrap, check)
-        finally:
-            _store_rest(asked, own.bootstrap, alive=own.alive())
-
-
-def _store_rest(asked: ChatSettings, bootstrap: str, *, alive: bool) -> None:
-    """Store what the sink had not read when it was ended: this broker keeps all in memory."""
-    words = ("ingest", "--warehouse", str(asked.warehouse), "--bootstrap", bootstrap, "--until-caught-up")
-    log = asked.folder / "last-ingest.log"
-    try:
-        with log.open("wb") as told:
-            done = (
-                alive
-                and not subprocess.run(
-                    [*asked.command, *words], stdout=told, stderr=told, timeout=_SECONDS_TO_STORE, check=False
-                ).returncode
-            )
-    except subprocess.TimeoutExpired:
-        done = False
-    if not done:
-        asked.say(f"NOT everything that was served may be stored: the broker was gone or the sink failed; see {log}")
 
 
 def _begin_all(asked: ChatSettings, served: ChatPolicies, bootstrap: str, begin: Callable[..., ChatPart]) -> ChatPart:
@@ -260,61 +216,19 @@ def _free(port: int) -> bool:
     return True
 
 
-def _wait_until_ready(address: str, parts: list[ChatPart]) -> None:
-    """Until the gateway takes requests and has read the kill switch."""
-    while (_asked(address, "/ready") or {}).get("ready") is not True:
-        for part in parts:
-            part.check()
-        time.sleep(_PAUSE)
-
-
-def _watch(asked: ChatSettings, address: str, parts: list[ChatPart], broker: _Broker) -> None:
+def _watch(asked: ChatSettings, address: str, parts: list[ChatPart], broker: ChatBroker) -> None:
     """Look after everything for ever, and tell the counts."""
     line, next_look = "", 0.0
     while True:
-        for part in parts:
-            part.check()
-        broker.check()
+        _check(parts, broker)
         if time.monotonic() >= next_look:
-            seen = _counts(asked, address) or line
+            seen = chat_counts.counts(address, asked.warehouse) or line
             asked.count(seen, seen != line)
             line, next_look = seen, time.monotonic() + _LOOK_SECONDS
         time.sleep(_PAUSE)
 
 
-def _counts(asked: ChatSettings, address: str) -> str | None:
-    """Served and loved since the start, and what is stored of all times; None while somebody does not answer."""
-    from warehouse import pulse
-    from warehouse.storage.transaction import WarehouseError
-
-    status = _asked(address, "/operator/status")
-    if status is None:
-        return None
-    try:
-        days = pulse.days(asked.warehouse)
-    except WarehouseError:  # somebody else has it open for long
-        return None
-    served = sum(row["count"] for row in status["responses"])
-    hearts = sum(
-        {"added": row["count"], "removed": -row["count"]}[row["action"]]
-        for row in status["reactions"]
-        if row["reaction"] == "love"
-    )
-    stored = {name: sum(day[name] for day in days) for name in ("responses", "reactions")}
-    return (
-        f"{served:,} responses served, {hearts:,} hearts given; stored in all: {stored['responses']:,} responses, "
-        f"{stored['reactions']:,} reactions"
-    )
-
-
-def _asked(address: str, path: str) -> dict[str, Any] | None:
-    """What the gateway says; None where it does not."""
-    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=10)
-    try:
-        connection.request("GET", path)
-        found: dict[str, Any] = json.loads(connection.getresponse().read())
-        return found
-    except (OSError, http.client.HTTPException, ValueError):
-        return None
-    finally:
-        connection.close()
+def _check(parts: list[ChatPart], broker: ChatBroker) -> None:
+    broker.check()  # first: without it the others end, too
+    for part in parts:
+        part.check()

@@ -18,6 +18,11 @@ _NOT_FOR_PARTS = ("KAFKA_BOOTSTRAP", "LOVELOOP_SERVE_TOKEN", "LOVELOOP_WAREHOUSE
 """Settings of other commands of the user's: a part is told everything by its own words."""
 
 
+def environment() -> dict[str, str]:
+    """The environment of a part: ours, without what would make it another part's."""
+    return {key: value for key, value in os.environ.items() if key not in _NOT_FOR_PARTS}
+
+
 class PartEndedError(ValueError):
     """A part has ended by itself; the text has its last line and the way out."""
 
@@ -35,7 +40,6 @@ class ChatPart:
     def __init__(self, name: str, command: Sequence[str], words: Sequence[str | Path], folder: Path) -> None:
         self.name = name
         self.log = folder / f"{name.replace(' ', '-')}.log"
-        environment = {key: value for key, value in os.environ.items() if key not in _NOT_FOR_PARTS}
         with self.log.open("wb") as log:
             # A session of its own: Ctrl-C in the terminal reaches the owner, which ends the parts in their order.
             self._process = subprocess.Popen(
@@ -44,7 +48,7 @@ class ChatPart:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=environment,
+                env=environment(),
             )
         self.pid = self._process.pid
 

@@ -56,7 +56,7 @@ def policies(run: Path) -> ChatPolicies | None:
 
 
 def experiment(warehouse: "Target", served: ChatPolicies) -> str:
-    """Have the experiment between incumbent and candidate run for everybody; what ran before it and is not served stops.
+    """Have the experiment between incumbent and candidate run for everybody; what is not served any more stops.
 
     An arm that tripped in an earlier chat stays off: its experiment is stopped, since the broker may have forgotten it.
 
