@@ -97,7 +97,7 @@ function experiment(each) {
   return element(
     "div", "", element("h3", "", each.name),
     element("p", "quiet", `revision ${each.revision ?? "–"}, coverage ${share(each.coverage)}, ` +
-      `holdout ${share(each.holdout)}, control ${each.control}${where}`),
+      `holdout ${share(each.holdout)}, compared with ${each.control}${where}`),
     table("Arms", ["arm", "share", "policy", "bundle", "now"], rows),
   );
 }
