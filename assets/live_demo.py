@@ -278,6 +278,10 @@ def _read(product: _Product) -> None:
     where = ("--warehouse", product.asked.warehouse)
     product.loveloop("experiment", "list", *where)
     product.loveloop("experiment", "read", _experiment(product), *where)
+    # closed, the next reading decides on what there is
+    why = ("--why", "every exposure of the story was served")
+    product.loveloop("experiment", "archive", _experiment(product), *why, *where)
+    product.loveloop("experiment", "read", _experiment(product), *where)
     product.loveloop("experiment", "status", _experiment(product), *where)
 
 

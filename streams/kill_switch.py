@@ -61,6 +61,11 @@ class KillSwitch:
         """Whether an arm must not be served."""
         return (experiment, arm) in self._off
 
+    @property
+    def follows(self) -> bool:
+        """Whether trips are still being read; False once the follower has ended, by an error or with the block."""
+        return self._thread.is_alive()
+
     def __enter__(self) -> "KillSwitch":
         """Read the trips so far and begin to follow.
 

@@ -196,7 +196,26 @@ def archive(name: str, warehouse: options.Target, *, by: str, why: str, routes: 
     _told(warehouse, control.archive(warehouse, name, by=by, why=why), routes)
 
 
-COMMANDS = (plan, start, status, ramp, rollback, archive)
+@click.command()
+@options.warehouse
+@click.option("--days", type=options.Whole(1, 3650), default=28, show_default=True, help="Of all traffic.")
+@click.option("--deals", type=options.Whole(20, 100_000), default=500, show_default=True, help="How often.")
+@click.option("--share", type=options.SHARE, default=0.5, show_default=True, help="Of the users, for the treatment.")
+@_as_json
+def placebo(warehouse: options.Target, *, days: int, deals: int, share: float, as_json: bool) -> None:
+    r"""Deal your own users anew many times and count false alarms: an A/A test of the tests.
+
+    \b
+    Example:
+      loveloop experiment placebo --days 14
+    """
+    from assets.experiment import placebos
+
+    found = placebos.placebos(warehouse, days=days, deals=deals, share=share)
+    _print(found, placebos.page(found), as_json=as_json)
+
+
+COMMANDS = (plan, start, status, ramp, rollback, archive, placebo)
 
 
 def _told(warehouse: options.Target, found: Any, routes: Path | None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from assets.experiment import booking, notes, own_metrics
 from assets.experiment.plans import Settled, pair, settle
+from assets.experiment.side_checks import side_checks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,7 +94,9 @@ def read(
     news = not history or moment >= history[-1].read_at
     facts |= booking.book(target, facts, candidates.staged_candidates(target), write=news)
     facts |= _words(facts, settled, own.told)
-    facts["notes"] = notes.notes(target, facts, history[-1].readout if history else {}, as_of=moment)
+    last = history[-1].readout if history else {}
+    aside = side_checks(target, facts, own.users, as_of=moment)
+    facts["notes"] = [*aside, *notes.notes(target, facts, last, as_of=moment)]
     if news and not _repeats(facts, history):
         experiments.append_readout(target, name, moment, facts)
     return facts

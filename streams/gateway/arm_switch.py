@@ -50,7 +50,8 @@ class ArmSwitch:
                 topics.create_topics(self._bootstrap, topics=self._names, timeout=_FIND_SECONDS)
                 with KillSwitch(self._bootstrap, names=self._names, timeout=_FIND_SECONDS) as switch:
                     self._switch = switch
-                    self._stop.wait()
+                    while switch.follows and not self._stop.wait(_PAUSE):
+                        pass
             except Exception as error:  # kafka-python's are many; none may end the thread, which tries again
                 if not told:
                     _log.warning("no arm is served until the kill switch has been read: %s", error)

@@ -61,9 +61,8 @@ class ReactionDesk:
             admission.session_id(request, user, now),
             False,
         )
-        line = _line(
-            _draft(body, response, name, user, given), now
-        )  # before the key is taken: what is refused may be put right under it
+        # before the key is taken: what is refused may be put right under it
+        line = _line(_draft(body, response, name, user, given), now)
         first = await asyncio.to_thread(state.reaction_keys.first, name, given)
         if first.body != given.body:
             told = "this Idempotency-Key came with another reaction; take a new key for each"

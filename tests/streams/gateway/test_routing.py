@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from streams import topics
 from streams.assignment import Layout
 from streams.gateway import routes
+from streams.gateway.arm_switch import ArmSwitch
 from streams.live.messages import Trip, pack
 from tests.streams.gateway.conftest import Desk, Opened, route, until
 
@@ -117,6 +119,31 @@ def test_the_kill_switch_takes_an_arm_out_within_seconds(opened: Opened) -> None
         desk.write_routes(route())
         until(lambda: served(desk, user_in("control"))[1], 5)
         assert served(desk, user) == ("v7", None, None)
+
+
+def test_a_follower_of_the_switch_that_ended_is_replaced_and_what_it_knew_stays(
+    tansu: str, stream: topics.Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topics.create_topics(tansu, topics=stream)
+    trip(tansu, stream, "warmer", "treatment")
+    switch = ArmSwitch(tansu, stream)
+    assert switch.is_off("warmer", "control")  # nothing is known yet
+    switch.start()
+    until(lambda: switch.ready)
+    first = switch._switch
+
+    def fail(*_: object) -> None:
+        raise ConnectionError("the follower met what it cannot read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "excepthook", lambda _: None)
+        patch.setattr(first, "_poll", fail)
+        until(lambda: switch._switch is not first)
+    assert switch.is_off("warmer", "treatment")
+    assert not switch.is_off("warmer", "control")
+    trip(tansu, stream, "warmer", "control")
+    until(lambda: switch.is_off("warmer", "control"))
+    switch.close()
 
 
 def test_the_first_experiment_by_name_in_which_a_user_has_an_arm_wins() -> None:
