@@ -116,13 +116,19 @@ def _policies(asked: ChatSettings) -> ChatPolicies:
         raise ValueError(
             f"{where} is no run with an incumbent: loveloop run makes one; leave --name out for a small one"
         )
-    if found is None:
-        home = asked.folder / "runs"
+    return found or _small(asked)
+
+
+def _small(asked: ChatSettings) -> ChatPolicies:
+    """Those of the chat's own small run, which is made, or ended, where it has no candidate yet."""
+    place = asked.folder / "runs" / "small"
+    found = policies(place)
+    if found is None or found.candidate is None:
         asked.say(f"no run in {asked.home / 'demo'} (make demo makes it): a small loop is run first, about a minute")
-        part = [*asked.command, "run", "--recipe", str(RECIPE), "--home", str(home), "--name", "small"]
-        _shown(part, asked.say)
-        asked.say("its models are tiny and learnt from a simulated world: they answer, they do not make sense")
-        found = policies(home / "small")
+        words = ("run", "--recipe", str(RECIPE), "--home", str(place.parent), "--name", place.name)
+        _shown([*asked.command, *words], asked.say)
+        found = policies(place)
+    asked.say("the small loop's models learnt from a simulated world: they answer, they do not make sense")
     assert found is not None, "a run that ended well has an incumbent"
     return found
 

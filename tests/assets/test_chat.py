@@ -174,7 +174,7 @@ def test_without_a_run_a_small_one_is_made_once(tiny_run: Run, tmp_path: Path) -
     assert "do not make sense" in said[-1]
     said.clear()
     assert chat._policies(asked) == found
-    assert said == []
+    assert len(said) == 1
 
 
 def test_the_small_run_stops_at_a_staged_candidate() -> None:
