@@ -8,9 +8,10 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,7 @@ class ChatSettings:
         name: The run whose policies are served; None for `demo` or, where that is not there, a small one of its own.
         port: Of the gateway; 0 for that of the last time, or a free one.
         guard_port: Of the live guard's page; 0 for a free one.
+        stopping: Gives, while parts run, an event that is set when the chat is to end.
         command: How `loveloop` is called.
         say: Told what happens, line by line.
         count: Told the counts whenever somebody may want to see them; the second word says whether they changed.
@@ -50,6 +52,7 @@ class ChatSettings:
     name: str | None = None
     port: int = 0
     guard_port: int = 0
+    stopping: Callable[[], AbstractContextManager[threading.Event]] = lambda: nullcontext(threading.Event())
     command: Sequence[str] = LOVELOOP
     say: Callable[[str], object] = print
     count: Callable[[str, bool], object] = lambda line, changed: print(line) if changed else None
@@ -62,7 +65,7 @@ class ChatSettings:
 
 
 def chat(asked: ChatSettings) -> None:
-    """Serve until Ctrl-C or SIGTERM, which `KeyboardInterrupt` stands for; all that was started is ended on the way.
+    """Serve until it is to stop; all that was started is ended on the way, as it is when an exception comes.
 
     1. Find the policies: those of the run, or of a small one that is made.
     2. Start broker, sink, guard and model servers; plan and start the experiment.
@@ -77,6 +80,7 @@ def chat(asked: ChatSettings) -> None:
     with _held(asked.folder), ExitStack() as stack:
         served = _policies(asked)
         stack.callback(lambda: asked.say(f"ended; everything is kept in {asked.folder}"))
+        stop = stack.enter_context(asked.stopping())  # to the end: a second signal must not cut it off
         broker = stack.enter_context(at_hand(asked.folder, asked.warehouse, asked.command, asked.say))
         parts: list[ChatPart] = []
 
@@ -86,15 +90,16 @@ def chat(asked: ChatSettings) -> None:
             parts.append(part)
             return part
 
-        gateway = _begin_all(asked, served, broker.bootstrap, begin)
-        address = gateway.address()
-        while (chat_counts.asked(address, "/ready") or {}).get("ready") is not True:
+        def wait(part: ChatPart) -> str:
+            return part.address(stop)
+
+        address = wait(_begin_all(asked, served, broker.bootstrap, begin, wait))
+        while (chat_counts.asked(address, "/ready") or {}).get("ready") is not True and not stop.wait(_PAUSE):
             _check(parts, broker)
-            time.sleep(_PAUSE)
         stack.callback(lambda: asked.say("\nending; what the broker holds is stored first"))
         asked.say(f"chat on {address}/, for operators {address}/operator")
         asked.opened(f"{address}/")
-        _watch(asked, address, parts, broker)
+        _watch(asked, address, parts, broker, stop)
 
 
 @contextmanager
@@ -156,7 +161,13 @@ def _shown(command: Sequence[str], say: Callable[[str], object]) -> None:
         )
 
 
-def _begin_all(asked: ChatSettings, served: ChatPolicies, bootstrap: str, begin: Callable[..., ChatPart]) -> ChatPart:
+def _begin_all(
+    asked: ChatSettings,
+    served: ChatPolicies,
+    bootstrap: str,
+    begin: Callable[..., ChatPart],
+    wait: Callable[[ChatPart], str],
+) -> ChatPart:
     """Start every part, and hand back the gateway. The model servers come first: they take longest."""
     folder, warehouse = asked.folder, asked.warehouse
     models = {
@@ -168,12 +179,13 @@ def _begin_all(asked: ChatSettings, served: ChatPolicies, bootstrap: str, begin:
     guard_port = asked.guard_port or "0"
     guard = begin("live guard", "guard", "--bootstrap", bootstrap, "--web-port", str(guard_port))
     begin("sink", "ingest", "--warehouse", warehouse, "--bootstrap", bootstrap)
-    backends = {name: f"{part.address()}/v1" for name, part in models.items()}
+    backends = {name: f"{wait(part)}/v1" for name, part in models.items()}
     for name, place in zip(backends, served.places().values(), strict=True):
         asked.say(f"{name} answers on {backends[name]}, from {place}")
-    asked.say(f"live guard on {guard.address()}/live; warehouse {warehouse}; logs {folder}/*.log")
+    guard_address = wait(guard)
+    asked.say(f"live guard on {guard_address}/live; warehouse {warehouse}; logs {folder}/*.log")
     (folder / "gateway.toml").write_text(
-        _gateway_file(folder, served.incumbent.resolve().name, backends, guard.address()), encoding="utf-8"
+        _gateway_file(folder, served.incumbent.resolve().name, backends, guard_address), encoding="utf-8"
     )
     told = ("--config", folder / "gateway.toml", "--bootstrap", bootstrap, "--routes", folder / "routes.json")
     return begin("gateway", "gateway", *told, "--port", str(_port(asked)))
@@ -222,16 +234,16 @@ def _free(port: int) -> bool:
     return True
 
 
-def _watch(asked: ChatSettings, address: str, parts: list[ChatPart], broker: ChatBroker) -> None:
-    """Look after everything for ever, and tell the counts."""
+def _watch(asked: ChatSettings, address: str, parts: list[ChatPart], broker: ChatBroker, stop: threading.Event) -> None:
+    """Look after everything until it is to stop, and tell the counts."""
     line, next_look = "", 0.0
-    while True:
+    while not stop.is_set():
         _check(parts, broker)
         if time.monotonic() >= next_look:
             seen = chat_counts.counts(address, asked.warehouse) or line
             asked.count(seen, seen != line)
             line, next_look = seen, time.monotonic() + _LOOK_SECONDS
-        time.sleep(_PAUSE)
+        stop.wait(_PAUSE)
 
 
 def _check(parts: list[ChatPart], broker: ChatBroker) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,10 +71,11 @@ class ChatPart:
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
         return lines[-1].strip() if lines else "it said nothing"
 
-    def address(self, seconds: float = SECONDS_TO_START) -> str:
+    def address(self, stop: threading.Event, seconds: float = SECONDS_TO_START) -> str:
         """Where it listens, once it says so: `http://127.0.0.1:PORT`.
 
         Raises:
+            KeyboardInterrupt: `stop` was set before.
             PartEndedError: It ended before.
             TimeoutError: It says nothing for too long.
         """
@@ -83,7 +85,8 @@ class ChatPart:
             if found:
                 return found[1]
             self.check()
-            time.sleep(0.05)
+            if stop.wait(0.05):
+                raise KeyboardInterrupt
         raise TimeoutError(f"the {self.name} does not say where it listens after {seconds:g} s; its log is {self.log}")
 
     def end(self) -> None:

@@ -1,10 +1,44 @@
 """The command that brings up a chat with everything behind it."""
 
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import click
 
 from assets.cli import options
+
+_SAME_SECONDS = 1.0
+"""A signal that comes so soon after the first is that one again: `timeout` sends it to the process and to its group."""
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; a later SIGINT interrupts whatever goes on, the end included.
+
+    An exception out of the handler would not do: within a query DuckDB makes it an error of its own.
+    """
+    stop, first = threading.Event(), [0.0]
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  (signal's signature)
+        if stop.is_set() and number == signal.SIGINT and time.monotonic() - first[0] > _SAME_SECONDS:
+            raise KeyboardInterrupt
+        if not stop.is_set():
+            first[0] = time.monotonic()
+        stop.set()
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @click.command()
@@ -53,6 +87,6 @@ def chat(home: Path, name: str | None, *, folder: Path, port: int, guard_port: i
     story.chat(
         story.ChatSettings(
             folder=folder.resolve(), home=home, name=name, port=port, guard_port=guard_port, say=click.echo,
-            count=count, opened=opened,
+            stopping=_stopping, count=count, opened=opened,
         )
     )  # fmt: skip

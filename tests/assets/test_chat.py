@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ import pytest
 
 from assets import chat, chat_policies
 from assets.chat_part import ChatPart, PartEndedError
+from assets.cli import chat as command
 from assets.experiment import control
 from assets.pipeline import read_recipe
 from assets.run import Run
@@ -129,7 +131,7 @@ def test_a_visitor_chats_gives_a_heart_takes_it_back_and_all_of_it_is_stored(tin
         parts = open_.process.children(recursive=True)
         assert len(parts) >= 6  # broker, two models, guard, sink, gateway
         open_.process.send_signal(signal.SIGINT)
-        said = ended(open_, parts, 130)
+        said = ended(open_, parts, 0)
     assert "NOT everything" not in said
     assert open_.stored("SELECT count(*) FROM responses") == [(2,)]
     assert open_.stored("SELECT action FROM reactions ORDER BY reacted_at") == [("added",), ("removed",)]
@@ -154,6 +156,7 @@ def _goes_on(tiny_run: Run, before: Running) -> None:
         said = ended(again, parts, 1)
     assert "the live guard ended by itself (exit code -9)" in said
     assert "live-guard.log" in said
+    assert "NOT everything" not in said
     assert len(control.every(again.folder / "warehouse.duckdb")) == 1
 
 
@@ -202,19 +205,39 @@ def test_two_chats_do_not_share_a_folder(tmp_path: Path) -> None:
 def test_a_part_that_dies_is_told_with_its_last_line(tmp_path: Path) -> None:
     part = ChatPart("sink", (sys.executable, "-c"), ["print('the disk is full\\n'); raise SystemExit(3)"], tmp_path)
     with pytest.raises(PartEndedError, match=r"the sink ended by itself \(exit code 3\): the disk is full"):
-        part.address(30)
+        part.address(threading.Event(), 30)
 
 
 def test_a_part_says_where_it_listens_and_ends_when_it_is_asked(tmp_path: Path) -> None:
     words = "import time; print('serving v7 on http://127.0.0.1:8123/v1', flush=True); time.sleep(60)"
     part = ChatPart("model v7", (sys.executable, "-c"), [words], tmp_path)
-    assert part.address(30) == "http://127.0.0.1:8123"
+    assert part.address(threading.Event(), 30) == "http://127.0.0.1:8123"
     part.check()
     part.end()
     part.end()
     assert not psutil.pid_exists(part.pid)
     with pytest.raises(PartEndedError, match=r"model-v7\.log"):
         part.check()
+
+
+def test_a_part_that_is_waited_for_keeps_nobody_from_ending(tmp_path: Path) -> None:
+    part, stop = ChatPart("any", (sys.executable, "-c"), ["import time; time.sleep(60)"], tmp_path), threading.Event()
+    stop.set()
+    with pytest.raises(KeyboardInterrupt):
+        part.address(stop, 30)
+    part.end()
+
+
+def test_a_signal_that_comes_twice_at_once_is_one_and_a_later_one_interrupts(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with command._stopping() as stop:
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+            signal.raise_signal(number)
+        assert stop.is_set()
+        monkeypatch.setattr(command, "_SAME_SECONDS", -1.0)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_part_is_told_nothing_by_settings_of_other_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +247,7 @@ def test_a_part_is_told_nothing_by_settings_of_other_commands(tmp_path: Path, mo
         "import os; print('on http://127.0.0.1:1', [key for key in os.environ if key.startswith(('LOVE', 'KAFKA'))])"
     )
     part = ChatPart("any", (sys.executable, "-c"), [words], tmp_path)
-    part.address(30)
+    part.address(threading.Event(), 30)
     part.end()
     assert "SERVE_TOKEN" not in part.last_line()
     assert "KAFKA" not in part.last_line()
