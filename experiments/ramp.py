@@ -161,7 +161,7 @@ def _patience(state: Ramp, checks: Checks) -> RampStep | None:
         return RampStep("hold", state, why)
     lacking = []
     if checks.hours < state.least_hours:
-        lacking.append(f"{checks.hours:g} of at least {state.least_hours:g} hours")
+        lacking.append(f"{round(checks.hours, 1):g} of at least {state.least_hours:g} hours")
     if checks.exposures < state.least_exposures:
         lacking.append(f"{checks.exposures:,} of at least {state.least_exposures:,} exposures")
     if not lacking:
@@ -170,7 +170,7 @@ def _patience(state: Ramp, checks: Checks) -> RampStep | None:
 
 
 def _advance(state: Ramp, checks: Checks) -> RampStep:
-    had = f"{_stage(state)} has had {checks.hours:g} hours and {checks.exposures:,} exposures"
+    had = f"{_stage(state)} has had {round(checks.hours, 1):g} hours and {checks.exposures:,} exposures"
     if state.at == len(state.stages):
         said = "ship it" if checks.decision == "ship" else "it goes on until the readout decides"
         return RampStep("hold", state, f"{had}, and is the last: {said}")

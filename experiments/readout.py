@@ -117,7 +117,7 @@ def read(
     >>> users = pa.table({"user_id": range(1000), "arm": arms, "exposures": [10] * 1000, "loves": [1] * 1000})
     >>> found = read(users, plan)
     >>> found.decision, found.reasons[0]
-    ('continue', '82% of the evidence that a plan for +20% needs is in')
+    ('continue', '89% of the evidence that a plan for +20% needs is in')
 
     Args:
         users: One row for each user and arm: user_id, arm, exposures, loves, a column for each guardrail, and

@@ -76,7 +76,9 @@ class _MetricFile(click.ParamType):
         return name, Path(file)
 
 
-ARM_SHARE: Final = _NamedNumber("ARM=SHARE", "is no share of an arm: write ARM=SHARE, in (0, 1): control=0.9", 1.0)
+ARM_SHARE: Final = _NamedNumber(
+    "ARM=SHARE", "is no share of an arm: write ARM=SHARE, a share in (0, 1): control=0.9", 1.0
+)
 METRIC_MARGIN: Final = _NamedNumber(
     "METRIC=MARGIN", "is no margin of a metric: write METRIC=RATIO, as in closings_per_exposure=1.25", 1_000.0
 )

@@ -37,7 +37,7 @@ def advance(
         `reading`, None before the first exposure.
 
     Raises:
-        ValueError: It is not running, or a share that its arms cannot give.
+        ValueError: It is not running, has several treatments, or a share that its arms cannot give.
         WarehouseError: As `Warehouse.transaction`.
     """
     from experiments.ramp import next_step
@@ -46,6 +46,7 @@ def advance(
     if not before.running:
         how = "loveloop experiment start serves it" if before.action == "planned" else "plan another to test again"
         raise ValueError(f"experiment {name!r} is {before.action}, must be running: {how}")
+    _refuse_several(before)
     read = _reading(target, name)
     state = _state(before.definition)
     step = next_step(state, _checks(target, before, read))
@@ -79,6 +80,16 @@ def follow(target: "Target") -> None:
     """Write the routes, where LOVELOOP_ROUTES names their file, so that whoever serves follows what was decided."""
     if file := os.environ.get("LOVELOOP_ROUTES"):
         control.write_routes(target, Path(file))
+
+
+def _refuse_several(before: "Registered") -> None:
+    several = before.definition.treatments
+    if len(several) > 1:
+        raise ValueError(
+            f"experiment {before.name!r} has the treatments {', '.join(several)}, and a ramp's step reads one: start "
+            "such a test at its whole width (start --coverage), read each pair (read --treatment ARM), and take it out "
+            f"with loveloop experiment rollback {before.name}"
+        )
 
 
 def _reading(target: "Target", name: str) -> dict[str, Any] | None:

@@ -97,6 +97,7 @@ def measured(seeds: int, responses: int) -> dict[str, Any]:
     held, number = int(columns.pop("held").sum()), float(columns.pop("communities_found").mean())
     told = {name: _interval(column) for name, column in columns.items()}
     bias = {name: _interval((columns[name] - columns["total"]) / total) for name in ("users", "communities")}
+    bias["communities_less_users"] = _interval((columns["communities"] - columns["users"]) / total)
     intervals = {"holds_total": held, "of": 2 * seeds}
     return {"interference": {"log_ratios": told, "bias": bias, "community_intervals": intervals, "communities": number}}
 

@@ -16,7 +16,8 @@ import numpy as np
 from rluf_parts.world import DEMO, merged
 from stored import store
 
-from assets import pipeline, trial, truth
+from assets import pipeline, truth
+from assets.experiment import reading
 from assets.recipe import Recipe
 from assets.run import Run, perform
 from assets.stages import feedback, labels, models, prompts, source
@@ -178,7 +179,7 @@ def _tested(
         events, target = Path(folder) / "events.ndjson", Path(folder) / "warehouse.duckdb"
         events.write_bytes(b"".join(line + b"\n" for line in lines))
         store(events, target, starts + timedelta(days=30))
-        read = trial.read(target, title, planned_exposures=exposures // 2, shares=SHARES, maturity_hours=0.0)
+        read = reading.read(target, title, planned_exposures=exposures // 2, shares=SHARES, maturity_hours=0.0)
     effects = true_effects(pool, answers, base_love_rate=rate)
     lift = truth.lift(effects["treatment"].love, effects["control"].love)
     assert lift is not None

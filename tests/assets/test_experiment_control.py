@@ -308,6 +308,18 @@ def test_a_ramp_goes_where_it_is_asked_to_and_never_back(empty: Path) -> None:
     assert "the treatment has 50% of the users in the test" in words
 
 
+def test_of_several_treatments_each_pair_is_read_and_no_ramp_is_stepped(empty: Path) -> None:
+    shares = [word for arm in ("control", "a", "b") for word in ("--share", f"{arm}={1 / 3}")]
+    said(loveloop("experiment", "plan", "warmer", *shares, warehouse=empty))
+    served = [word for arm in ("control", "a", "b") for word in ("--bundle", f"{arm}=policy-{arm}")]
+    said(loveloop("experiment", "start", "warmer", *served, "--coverage", 1, warehouse=empty))
+    store(empty, events(lambda user: ("control", "a", "b")[user % 3], range(60)))
+    words = refused(loveloop("experiment", "ramp", "warmer", warehouse=empty))
+    assert words.startswith("experiment 'warmer' has the treatments a, b, and a ramp's step reads one")
+    read = loveloop("experiment", "read", "warmer", "--treatment", "b", "--json", warehouse=empty)
+    assert json.loads(said(read))["plan"]["confidence"] == pytest.approx(0.975)
+
+
 def test_a_ramp_stops_where_the_arms_lack_users(empty: Path, clock: type[Clock]) -> None:
     begun(empty)
     store(empty, events(lambda user: "treatment" if user % 4 == 1 else "control", range(1_200), visits=1))

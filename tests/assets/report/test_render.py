@@ -31,7 +31,7 @@ def test_a_report_is_one_page_that_fetches_nothing(
 ) -> None:
     written = write_report(report, {name: image for name, image in images.items() if name != "bots"}, tmp_path / "run")
     read = page(written.html.read_text())
-    assert (read.fetched, read.open, read.tags["img"]) == ([], [], 15)
+    assert (read.fetched, read.open, read.tags["img"]) == ([], [], 18)
     assert "url(" not in written.html.read_text()
     assert "@import" not in written.html.read_text()
     assert sorted(path.name for path in written.html.parent.iterdir()) == ["report.html", "report.json"]
