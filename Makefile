@@ -7,7 +7,7 @@ CONVAI = $(firstword $(DATA) $(wildcard data/convai ../shared/data/convai) data/
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo live-demo run-convai ui vllm test retest test-fast lint types check clean
+.PHONY: help install demo live-demo chat run-convai ui vllm test retest test-fast lint types check clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ demo: $(READY)  ## the whole loop on a synthetic world; ends in runs/demo/report
 
 live-demo: $(READY)  ## the loop on a live product that goes on in days; five minutes, every command shown
 	@$(BIN)/loveloop live-demo
+
+chat: $(READY)  ## chat with the demo's models, give hearts, see them stored; after make demo, or with tiny models
+	@$(BIN)/loveloop chat
 
 run-convai: $(READY)  ## the loop on real thumbs; DATA=folder with ConvAI's dialogues (docs/convai.md)
 	@test -d $(CONVAI) || { echo "$(CONVAI) is not there: docs/convai.md says where to get the dialogues; then make run-convai DATA=folder"; exit 1; }

@@ -11,6 +11,7 @@ import click
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("loop:demo", "Run the whole loop on a synthetic world; ends in runs/demo/report.html."),
     "live-demo": ("loop:live_demo", "Play a live product in days: candidate, experiment, erasure, second cycle."),
+    "chat": ("chat:chat", "Chat with a run's policies: gateway, experiment, warehouse in one command."),
     "run": ("loop:run", "Run the loop of a recipe, on a synthetic world or on your data."),
     "sweep": ("sweep:sweep", "Train one policy for each Love weight, show the Pareto front, pick the candidate."),
     "report": ("loop:report", "Write a run's report again from what its stages recorded."),

@@ -15,7 +15,18 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from streams.gateway import admission, catalogue, exchange, openapi, page_files, reactions, settings, span_desk, state
+from streams.gateway import (
+    admission,
+    catalogue,
+    exchange,
+    openapi,
+    operator_status,
+    page_files,
+    reactions,
+    settings,
+    span_desk,
+    state,
+)
 from streams.gateway.access_log import AccessLog
 from streams.gateway.refusals import RefusedError, json_response
 from streams.gateway.relay import RelayedResponse
@@ -106,6 +117,8 @@ def _routes(shared: state.GatewayState) -> list[Any]:
         "GET /metrics": _plain(lambda _: catalogue.exposition(shared)),
         "GET /openapi.json": _plain(lambda _: json_response(200, openapi.DOCUMENT)),
         "GET /": _plain(lambda _: page_files.file("")),
+        "GET /operator": _plain(lambda _: page_files.file(operator_status.PAGE)),
+        "GET /operator/status": lambda request: operator_status.respond(shared, request),
         "GET /{name}": _plain(lambda request: page_files.file(request.path_params["name"])),
     }
     return [

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from streams.gateway.acknowledgement_lag import AcknowledgementLag
+
 CONTENT_TYPE = "text/plain; version=0.0.4"
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of the histogram of seconds."""
@@ -13,6 +15,7 @@ _LABELS = {
     "incomplete": ("why",),
     "unrecorded": (),
     "spans": ("outcome",),
+    "reactions": ("reaction", "action"),
 }
 _HELP = {
     "requests": "Requests answered.",
@@ -21,7 +24,10 @@ _HELP = {
     "incomplete": "Of them those that were cut: the client left, or the model broke off.",
     "spans": "Spans of traces: recorded, passed over, or rejected, each with the word that says why.",
     "unrecorded": "Texts that were shown although the broker did not acknowledge them; the client was told, or gone.",
+    "reactions": "Reactions acknowledged by the broker; other than love, like and dislike are `other`.",
 }
+_REACTIONS = ("love", "like", "dislike")
+"""Those that are named: a product's own could be any text."""
 
 
 class GatewayMetrics:
@@ -37,10 +43,19 @@ class GatewayMetrics:
         self._counts: dict[str, Counter[tuple[str, ...]]] = {name: Counter() for name in _LABELS}
         self._buckets: dict[str, list[int]] = {}
         self._seconds: Counter[str] = Counter()
+        self.lag = AcknowledgementLag()
 
     def count(self, name: str, *labels: str) -> None:
         """Add one to a counter."""
         self._counts[name][labels] += 1
+
+    def count_reaction(self, reaction: str, action: str) -> None:
+        """Count a reaction that the broker has."""
+        self.count("reactions", reaction if reaction in _REACTIONS else "other", action)
+
+    def counts(self, name: str) -> dict[tuple[str, ...], int]:
+        """A counter's values by its labels' values."""
+        return dict(self._counts[name])
 
     def time(self, path: str, seconds: float) -> None:
         """Add a request's duration to the histogram of its path."""

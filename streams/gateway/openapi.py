@@ -199,6 +199,8 @@ PATHS: dict[str, Schema] = {
         "get": _operation("Prometheus' text.", {200: {"text/plain": {"schema": {"type": "string"}}}}, open_to_all=True)
     },
     "/openapi.json": {"get": _operation("This document.", {200: _HEALTH}, open_to_all=True)},
+    "/operator": {"get": _operation("The operator page.", {200: _PAGE}, open_to_all=True)},
+    "/operator/status": {"get": _operation("What the operator page shows.", {200: _HEALTH}, 401, 403, 429)},
     "/": {"get": _operation("The chat page.", {200: _PAGE}, 404, open_to_all=True)},
 }  # fmt: skip
 """Every path and what it may be answered."""

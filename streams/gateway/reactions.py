@@ -74,6 +74,7 @@ class ReactionDesk:
                 line = _line(_draft(body, served_at, name, user, first), now)
             await state.store(line)
             await asyncio.to_thread(state.reaction_keys.note_stored, name)
+            state.metrics.count_reaction(str(body["reaction"]), str(body["action"]))
         stored = msgspec.json.decode(line)
         return json_response(200, {each: stored[each] for each in ("event_id", "response_id", "reaction", "action")})
 

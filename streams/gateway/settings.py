@@ -76,6 +76,20 @@ class SpanSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body_bytes: Annotated[int, Meta(ge=1_024, le=16 * 1_048_576)] = 4 * 1_048_576
 
 
+class OperatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the operator page shows beside the gateway's own counts, and to whom.
+
+    Attributes:
+        open: The chat page's visitors may look, too, and not only holders of a key.
+        guard: The web port of the live guard, whose counts are shown.
+        dagster: Where Dagster's pages are; shown as a link.
+    """
+
+    open: bool = False
+    guard: Annotated[str, Meta(pattern="^https?://[^/]")] | None = None
+    dagster: Annotated[str, Meta(pattern="^https?://[^/]")] | None = None
+
+
 class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole of `gateway.toml`.
 
@@ -89,6 +103,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         spans: Whether traces are taken.
         topics: Names of topics, where they are not the usual ones: `events`, `kill_switch`.
         folder: Where the secret and the memory of keys of reactions lie.
+        operator: What the operator page shows, and to whom.
     """
 
     default: str
@@ -100,6 +115,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spans: SpanSettings = SpanSettings()
     topics: dict[str, str] = {}
     folder: str = "data/gateway"
+    operator: OperatorSettings = OperatorSettings()
 
 
 class ReadSettings(NamedTuple):

@@ -51,7 +51,8 @@ class GatewayState:
             RefusedError: 503: it has not.
         """
         try:
-            await asyncio.wait_for(asyncio.wrap_future(self.commit.submit(lines)), self.commit.timeout)
+            with self.metrics.lag.waiting():
+                await asyncio.wait_for(asyncio.wrap_future(self.commit.submit(lines)), self.commit.timeout)
         except (ConnectionError, ValueError, BusyError, TimeoutError) as error:
             told = str(error) or f"no acknowledgement within {self.commit.timeout:g} s"
             raise not_stored(f"the broker did not take the event, so nothing was served: {told}; send again") from None

@@ -173,7 +173,12 @@ def test_the_receipt_says_what_went_and_what_had_seen_the_user_and_names_nobody(
     old = run.facts("training_set")["hash"]
     receipt = forget(target, run)
     assert receipt["user_hash"] == user_hash(ANN)
-    assert receipt["warehouse"]["rows"] == {"dead_letters": 1, "reactions": 4, "responses": 4}
+    assert receipt["warehouse"]["rows"] == {
+        "dead_letters": 1,
+        "experiment_users": 1,
+        "reactions": 4,
+        "responses": 4,
+    }
     assert receipt["warehouse"]["experiments"] == {"warmer/control": 4}
     replaced = {each["old"]: each["new"] for each in receipt["training_sets"]}
     assert replaced[old] == run.facts("training_set")["hash"]

@@ -39,6 +39,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *MANUAL]
 PARSED = {
     "demo": "trains for minutes; tests/assets/test_loop.py runs its stages",
     "live-demo": "trains for minutes; tests/assets/test_live_product.py plays it",
+    "chat": "serves until it is ended; tests/assets/test_chat.py",
     "run": "trains for minutes; test_tutorial.py executes it with a tiny recipe",
     "sweep": "trains for minutes; tests/assets/test_sweep.py",
     "train": "reads models of one's own; tests/assets/test_train.py",

@@ -22,10 +22,11 @@ requests_per_minute = 1000
 [keys]
 product = "{hashlib.sha256(KEY.encode()).hexdigest()}"
 """
-NOT_TOURED = {("/health", "503"), ("/ready", "503"), ("/", "200"), ("/", "404")} | {
-    ("/v1/traces", status) for status in openapi.PATHS["/v1/traces"]["post"]["responses"]
-}
-"""Seen by test_guarantees.py and test_admission.py."""
+NOT_TOURED = {
+    ("/health", "503"), ("/ready", "503"), ("/", "200"), ("/", "404"), ("/operator", "200"),
+    ("/operator/status", "403"),
+}  # fmt: skip
+"""Seen by test_guarantees.py, test_admission.py and test_operator.py."""
 NOT_TOURED |= {("/v1/traces", status) for status in openapi.PATHS["/v1/traces"]["post"]["responses"]}  # test_spans.py
 
 
@@ -76,8 +77,9 @@ def tour(desk: Desk, patch: pytest.MonkeyPatch) -> Iterator[tuple[str, Reply]]:
             found = desk.ask(path, bodies[path], **headers, **AUTHORISED)
         yield path, found
     yield "/v1/session", desk.ask("/v1/session")
-    yield "/v1/models", desk.ask("/v1/models")
-    for path in ("/v1/models", "/health", "/ready", "/metrics", "/openapi.json"):
+    for path in ("/v1/models", "/operator/status"):
+        yield path, desk.ask(path)
+    for path in ("/v1/models", "/operator/status", "/health", "/ready", "/metrics", "/openapi.json"):
         yield path, desk.ask(path, **AUTHORISED)
 
 
@@ -100,10 +102,11 @@ def test_every_status_and_body_is_documented_and_every_documented_status_happens
         for path, reply in tour(desk, monkeypatch):
             check(path, reply)
             seen.add((path, str(reply.status)))
-        for _ in range(1_000):
-            if desk.ask("/v1/models", **AUTHORISED).status == 429:
-                seen.add(("/v1/models", "429"))
-                break
+        for path in ("/v1/models", "/operator/status"):
+            for _ in range(1_000):
+                if desk.ask(path, **AUTHORISED).status == 429:
+                    seen.add((path, "429"))
+                    break
     with opened("[limits]\nrequests_per_minute = 2") as open_desk:
         for _ in range(3):
             reply = open_desk.ask("/v1/session")
