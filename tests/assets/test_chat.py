@@ -42,11 +42,15 @@ def until(fact: Callable[[], Any], seconds: float = TOLD) -> Any:
 class Running(NamedTuple):
     """A chat that runs, and a visitor of its page."""
 
-    process: psutil.Process
+    started: subprocess.Popen[bytes]
     said: Path
     folder: Path
     address: str
     cookie: str
+
+    @property
+    def process(self) -> psutil.Process:
+        return psutil.Process(self.started.pid)
 
     def ask(self, path: str, body: Any = None, **headers: str) -> Any:
         connection = http.client.HTTPConnection(self.address, timeout=60)
@@ -94,7 +98,7 @@ def running(run: Path, folder: Path) -> Iterator[Running]:
         first = http.client.HTTPConnection(found[1], timeout=60)
         first.request("GET", "/v1/session")
         cookie = str(first.getresponse().headers["set-cookie"]).partition(";")[0]
-        yield Running(process, said, folder, found[1], cookie)
+        yield Running(started, said, folder, found[1], cookie)
     finally:
         left = [process, *process.children(recursive=True)] if started.poll() is None else []
         for each in left:
@@ -104,7 +108,7 @@ def running(run: Path, folder: Path) -> Iterator[Running]:
 
 def ended(chat: Running, parts: list[psutil.Process], code: int) -> str:
     """What a chat said that ended with this code; none of its parts is left."""
-    assert until(lambda: chat.process.wait(60) if chat.process.is_running() else code) == code
+    assert chat.started.wait(TOLD) == code
     assert [each for each in parts if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
     return chat.said.read_text()
 
@@ -130,7 +134,7 @@ def test_a_visitor_chats_gives_a_heart_takes_it_back_and_all_of_it_is_stored(tin
         open_.say("And mint?")
         parts = open_.process.children(recursive=True)
         assert len(parts) >= 6  # broker, two models, guard, sink, gateway
-        open_.process.send_signal(signal.SIGINT)
+        open_.started.send_signal(signal.SIGINT)
         said = ended(open_, parts, 0)
     assert "NOT everything" not in said
     assert open_.stored("SELECT count(*) FROM responses") == [(2,)]
