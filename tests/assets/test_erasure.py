@@ -298,7 +298,7 @@ def test_the_command_forgets_posts_the_request_and_says_where_the_receipt_is(
     done = CliRunner().invoke(erase, [ANN, *places, "--post", "--bootstrap", tansu])
     assert done.exit_code == 0, done.output
     assert f"erased: {target.parent / 'erasures'}" in done.output
-    assert "(1 dead letters, 4 reactions, 4 responses in the warehouse; " in done.output
+    assert "(1 dead letters, 1 experiment users, 4 reactions, 4 responses in the warehouse; " in done.output
     assert holding(tmp_path) == set()
     sink.ingest(target, tansu, until_caught_up=True)
     assert queries.counts(target)["duplicates_dropped"] == 1
