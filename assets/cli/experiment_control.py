@@ -30,7 +30,9 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON inst
 
 
 def _why(*, required: bool = False) -> Callable[[Any], Any]:
-    return click.option("--why", required=required, default=None if required else "", help="The reason, for the trail.")
+    # a default of None is a value to click, and what has a value is not asked for
+    left_out: dict[str, Any] = {} if required else {"default": ""}
+    return click.option("--why", required=required, help="The reason, for the trail.", **left_out)
 
 
 @click.command()

@@ -480,3 +480,18 @@ def test_an_archived_experiment_is_routed_to_nobody_and_stays_readable(empty: Pa
     assert json.loads(routes.read_text())["experiments"] == []
     page = said(loveloop("experiment", "read", "warmer", warehouse=empty))
     assert "decision     stop" in page
+
+
+@pytest.mark.parametrize("command", ["rollback", "archive"])
+def test_who_ends_an_experiment_is_asked_why(empty: Path, command: str) -> None:
+    begun(empty)
+    words = loveloop("experiment", command, "warmer", warehouse=empty)
+    assert (words.exit_code, "Missing option '--why'" in words.output) == (2, True)
+    assert state(empty)["running"], "nothing was noted"
+
+
+def test_what_was_done_stands_in_words_in_the_trail(empty: Path) -> None:
+    begun(empty)
+    said(loveloop("experiment", "rollback", "warmer", "--why", "tone", warehouse=empty))
+    page = said(loveloop("experiment", "status", "warmer", warehouse=empty))
+    assert (page.count("rolled back"), "rolled_back" in page) == (2, False)
