@@ -169,19 +169,23 @@ def _forecast(
     lifts = sorted({*LIFTS, lift})
     # a range that holds nobody is refused with the layout
     covered = reach if 0 < reach <= 1 else 1.0
-    return forecast(traffic, lifts=lifts, coverage=covered, treatment_share=treated, variance_left=left), []
+    told = [f"the log holds {traffic.days} of the last {days} days: they are counted on"] if traffic.days < days else []
+    return forecast(traffic, lifts=lifts, coverage=covered, treatment_share=treated, variance_left=left), told
 
 
 def _traffic(target: "Target", days: int) -> tuple["Traffic", float | None]:
     """The past window, and what each user's first half of it leaves of the variance of the second."""
+    import numpy as np
+
     from experiments.traffic import estimated_variance_left, window
     from warehouse import experiment_series
 
     now = datetime.now(UTC)
     users = experiment_series.history(target, days=days, before=now)
     arrivals = experiment_series.daily_arrivals(users, days)["users"].to_numpy()
-    seen = window(users["loves"].to_numpy(), users["exposures"].to_numpy(), arrivals)
-    half = days // 2
+    # a log that is younger than what was asked for: the days before it are no days without traffic
+    seen = window(users["loves"].to_numpy(), users["exposures"].to_numpy(), np.trim_zeros(arrivals, "f"))
+    half = seen.days // 2
     if half < 1:
         return seen, None
     later, earlier = (

@@ -166,6 +166,16 @@ def test_a_plan_counts_on_the_users_whom_its_range_and_the_holdout_leave(empty: 
     assert "is never shown by first lovers at 40% coverage" in page
 
 
+def test_a_plan_from_a_young_log_counts_on_the_days_that_there_are(empty: Path) -> None:
+    store(empty, events(lambda _: None, range(2_000), begin=datetime.now(UTC) - timedelta(hours=47)))
+    pages = [
+        said(loveloop("experiment", "plan", "warmer", "--history-days", days, warehouse=empty)) for days in (2, 28)
+    ]
+    young, old = ([line.split() for line in page.splitlines() if line.startswith("+50%  clustered")] for page in pages)
+    assert young == old != []
+    assert "note         the log holds 2 of the last 28 days: they are counted on" in pages[1]
+
+
 def test_without_traffic_a_plan_is_made_and_says_that_it_knows_nothing(empty: Path) -> None:
     page = said(loveloop("experiment", "plan", "warmer", warehouse=empty))
     assert "nothing is known of your traffic: first lovers are exact at any rate" in page
