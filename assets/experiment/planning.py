@@ -63,7 +63,7 @@ def plan(
 
     arms = _arms(shares, control)
     reach = (span[1] - span[0]) * (1 - holdout)
-    forecast, told = _forecast(target, lift, 1 - arms[control], history_days, reach, decides)
+    forecast, told = _forecast(target, lift, 1 - arms[control], history_days, reach, decides=decides)
     fastest = DESIGNS[forecast.decides] if forecast else "lovers"
     test = fastest if decides == "auto" else cast(Decides, decides)
     wanted = Definition(
@@ -159,7 +159,7 @@ def _cap(forecast: "Forecast | None") -> int | None:
 
 
 def _forecast(
-    target: "Target", lift: float, treated: float, days: int, reach: float, decides: str
+    target: "Target", lift: float, treated: float, days: int, reach: float, *, decides: str
 ) -> tuple["Forecast | None", list[str]]:
     """What each lift needs of the users whom the experiment may have; None, and why, where the log has too little."""
     from experiments.forecast import LIFTS, forecast

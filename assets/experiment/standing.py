@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 from assets.experiment import control, words
 
 if TYPE_CHECKING:
-    from warehouse.experiment_registry import Change
-
     from assets.experiment.control import Registered
     from warehouse.connection import Target
+    from warehouse.experiment_registry import Change
 
 
 def standing(target: "Target", name: str | None = None) -> dict[str, Any]:
@@ -74,7 +73,9 @@ def page(found: Mapping[str, Any]) -> Iterator[str]:
     for each in found["experiments"]:
         arms = ", ".join(f"{arm}={each['bundles'].get(arm, {}).get('policy', '-')}" for arm in each["arms"])
         shares = (f"{each['coverage']:.0%}", f"{each['treated']:.1%}")
-        rows.append((each["name"], _said(each["state"]), _minute(each["since"]), *shares, arms, each["decision"] or "-"))
+        rows.append(
+            (each["name"], _said(each["state"]), _minute(each["since"]), *shares, arms, each["decision"] or "-")
+        )
     yield from words.table(rows)
     for each in found["experiments"]:
         yield from _details(each)

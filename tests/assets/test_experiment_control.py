@@ -258,6 +258,23 @@ def test_a_planned_experiment_is_read_by_its_plan_alone(empty: Path) -> None:
     assert [each["action"] for each in facts["changes"]] == ["planned", "started"]
 
 
+def test_a_planned_experiment_without_an_exposure_says_what_is_missing(empty: Path) -> None:
+    said(loveloop("experiment", "plan", "warmer", warehouse=empty))
+    words = refused(loveloop("experiment", "read", "warmer", warehouse=empty))
+    assert "is planned and has no exposure yet: loveloop experiment start warmer serves it" in words
+    said(loveloop("experiment", "start", "warmer", "--bundle", "control=x", "--bundle", "treatment=y", warehouse=empty))
+    words = refused(loveloop("experiment", "read", "warmer", warehouse=empty))
+    assert "is started and has no exposure yet: name it as `experiment`" in words
+
+
+def test_an_effect_under_a_cap_says_so_beside_the_rates_without_it(empty: Path) -> None:
+    begun(empty, CANDIDATE, "--cap", 1, "--maturity-hours", 0)
+    store(empty, events(in_turn, range(300), visits=4, loved={"treatment": 0.6, "control": 0.3}))
+    page = said(loveloop("experiment", "read", "warmer", warehouse=empty)).splitlines()
+    (effect,) = (line for line in page if line.startswith("effect "))
+    assert effect.endswith(" at any look), at most 1 love of a user counted")
+
+
 def test_the_control_of_the_plan_is_the_control_of_the_reading(empty: Path) -> None:
     said(loveloop("experiment", "plan", "warmer", "--control", "a", "--share", "a=0.5", "--share", "b=0.5",
                   warehouse=empty))  # fmt: skip
