@@ -72,6 +72,8 @@ def forecast(
     coverage: float = 1.0,
     treatment_share: float = 0.5,
     variance_left: float | None = None,
+    decides: Design | None = None,
+    planned: float | None = None,
 ) -> Forecast:
     """What a test needs, for each lift and design.
 
@@ -87,6 +89,9 @@ def forecast(
         treatment_share: Of the users in the test, in (0, 1).
         variance_left: What adjusting for each user's history leaves of the variance, in (0, 1] (see
             `traffic.estimated_variance_left`); None where there is no history as long as the test.
+        decides: The design that was asked for; chosen by the traffic if left out.
+        planned: The lift, one of `lifts`, that the test is for: where first lovers cannot show it in time and a ratio
+            can, the fastest ratio decides.
 
     Raises:
         ValueError: A share, lift or variance that cannot be.
@@ -96,12 +101,12 @@ def forecast(
     limits.level("treatment_share", treatment_share, "0.5 for arms of one size")
     if variance_left is not None and not 0 < variance_left <= 1:
         raise ValueError(f"variance_left == {variance_left}, must be in (0, 1]: 1 where history explains nothing")
-    decides, why = _deciding(traffic, adjusted=variance_left is not None)
+    chosen, why = _deciding(traffic, adjusted=variance_left is not None)
     effect = traffic.design_effect
     bare = Forecast(
         rows=(),
-        decides=decides,
-        why=why,
+        decides=decides or chosen,
+        why="asked for" if decides else why,
         warnings=(),
         base_rate=traffic.base_rate,
         design_effect=effect,
@@ -110,7 +115,13 @@ def forecast(
         treatment_share=treatment_share,
         variance_left=variance_left,
     )
-    return _filled(bare, {risen(lift): traffic.base_rate for lift in lifts}, effect - 1)
+    rates = {risen(lift): traffic.base_rate for lift in lifts}
+    found = _filled(bare, rates, effect - 1)
+    other = None if decides else _in_time(found, planned)
+    if other is None:
+        return found
+    why = f"first lovers do not show {_lift(other.lift)} within {LONGEST} days, {_the(other.design)} does"
+    return _filled(replace(bare, decides=other.design, why=why), rates, effect - 1)
 
 
 def reestimate(plan: Forecast, *, base_rate: float, design_effect: float, day: float) -> Forecast:
@@ -144,6 +155,15 @@ def _deciding(traffic: Traffic, *, adjusted: bool) -> tuple[Design, str]:
         return "first lovers", f"{said}, at least {LOVERS_DECIDE:g}: first lovers decide"
     ratio: Design = "adjusted ratio" if adjusted else "clustered ratio"
     return ratio, f"{said}, less than {LOVERS_DECIDE:g}: the {ratio} decides"
+
+
+def _in_time(found: Forecast, planned: float | None) -> Requirement | None:
+    """The ratio that shows the planned lift soonest, where first lovers are to decide and do not show it in time."""
+    mine = next((row for row in found.recommended if row.lift == planned), None)
+    if mine is None or mine.design != "first lovers" or mine.feasible:
+        return None
+    others = [row for row in found.rows if row.lift == planned and row.feasible]
+    return min(others, key=lambda row: row.days or 0.0, default=None)
 
 
 def _filled(bare: Forecast, rates: Mapping[float, float], excess: float) -> Forecast:

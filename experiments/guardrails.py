@@ -64,6 +64,7 @@ def guard(
     alpha: float = 1 - CONFIDENCE,
     among: int = 1,
     name: str = "the guardrail",
+    required: bool = True,
 ) -> GuardrailState:
     """Judge one guardrail.
 
@@ -91,6 +92,7 @@ def guard(
         alpha: Two-sided level of the interval over all looks.
         among: How many guardrails are judged in the test.
         name: What people call it.
+        required: It must hold before anything ships; else nothing needs to be done where it cannot be shown.
 
     Raises:
         ValueError: A margin on the wrong side of 1, a direction, a level or a number that cannot be.
@@ -114,7 +116,7 @@ def guard(
     counts = f"{treatment.counts} against {control.counts}"
     span = ratio.shown(ci, counts, margin)
     rule = f"may be at {'most' if better == 'fewer' else 'least'} {margin:g} times"
-    words = f"guardrail on {name} {_verdict(state, power, better, name)}: {seen}, {span}, {rule}"
+    words = f"guardrail on {name} {_verdict(state, power, better, name if required else None)}: {seen}, {span}, {rule}"
     rates = (control.rate, treatment.rate)
     return GuardrailState(name, state, margin, better, found, ci, rates, counts, power, words)
 
@@ -201,11 +203,13 @@ def _hopeless(found: Effect, margin: float, better: Better, alpha: float) -> boo
     return power is not None and power < HOPELESS
 
 
-def _verdict(state: State, power: float | None, better: Better, name: str) -> str:
+def _verdict(state: State, power: float | None, better: Better, name: str | None) -> str:
     if state == "held":
         return "holds"
     if state == "broken":
         return "is broken, stop at once"
+    if state == "hopeless" and name is None:
+        return "is not shown to hold and cannot be within the plan, which keeps nothing from shipping"
     if state == "hopeless":
         step = f"train {'against' if better == 'fewer' else 'for'} {name}"
         return f"is not shown to hold and cannot be within the plan, stop and {step}"

@@ -148,7 +148,9 @@ def read(
     if missed is not None:
         others[WORST] = weigh(counted, plan, missed)
     loose = [each for each in plan.watched if each not in plan.must_hold]
-    held, watched = (_guarded(counted, each, plan, main) for each in (plan.must_hold, loose))
+    held, watched = (
+        _guarded(counted, each, plan, main, required=must) for each, must in ((plan.must_hold, True), (loose, False))
+    )
     word, reasons = decide(balance, main, plan, beside=others, held=held, watched=watched, ended=ended)
     arms = tuple(_arm(name, counted, place, plan) for place, name in enumerate(names))
     words = (told(seen.in_several_arms, seen.share),) if seen.in_several_arms else ()
@@ -183,13 +185,17 @@ def _balance(cohorts: Sequence[Cohort], plan: Plan, arrivals: NDArray[np.int64] 
     return min(checks, key=lambda each: each.sequential_p)
 
 
-def _guarded(users: Cohort, metrics: Sequence[Metric], plan: Plan, main: LiftEvidence) -> tuple[GuardrailState, ...]:
+def _guarded(
+    users: Cohort, metrics: Sequence[Metric], plan: Plan, main: LiftEvidence, *, required: bool
+) -> tuple[GuardrailState, ...]:
     """How each guardrail stands; of the watched, those that the table has columns for."""
     there = [each for each in metrics if each.column in users.columns and (each.per or each.column) in users.columns]
-    return tuple(_guard(users, each, plan, main, len(there)) for each in there)
+    return tuple(_guard(users, each, plan, main, len(there), required=required) for each in there)
 
 
-def _guard(users: Cohort, metric: Metric, plan: Plan, main: LiftEvidence, among: int) -> GuardrailState:
+def _guard(
+    users: Cohort, metric: Metric, plan: Plan, main: LiftEvidence, among: int, *, required: bool
+) -> GuardrailState:
     """The guardrail's own evidence at the end of the plan is what it has now over the share of the plan that is in."""
     control, treatment = _sums(users, metric)
     share = max(main.information or 0.0, 0.01)
@@ -204,6 +210,7 @@ def _guard(users: Cohort, metric: Metric, plan: Plan, main: LiftEvidence, among:
         alpha=plan.alpha,
         among=among,
         name=metric.title or metric.name,
+        required=required,
     )
 
 

@@ -30,7 +30,9 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON inst
 
 
 def _why(*, required: bool = False) -> Callable[[Any], Any]:
-    return click.option("--why", required=required, default=None if required else "", help="The reason, for the trail.")
+    # a default of None is a value to click, and what has a value is not asked for
+    left_out: dict[str, Any] = {} if required else {"default": ""}
+    return click.option("--why", required=required, help="The reason, for the trail.", **left_out)
 
 
 @click.command()
@@ -45,7 +47,7 @@ def _why(*, required: bool = False) -> Callable[[Any], Any]:
               help="An arm's share of the users in the test; equal halves if left out.")  # fmt: skip
 @click.option("--control", default="control", show_default=True, help="The arm to compare with.")
 @click.option("--decides", type=click.Choice(["auto", "lovers", "ratio", "adjusted"]), default="auto",
-              show_default=True, help="The test that decides; auto: the fastest by your history.")  # fmt: skip
+              show_default=True, help="The test that decides; auto: as your history says.")  # fmt: skip
 @click.option("--cap", type=options.Whole(1), help="Most loves of one user that count; of your history if left out.")
 @click.option("--guardrail", "guardrails", type=METRIC_MARGIN, multiple=True,
               help="What must be shown to hold; closings_per_exposure=1.25 if left out.")  # fmt: skip

@@ -10,6 +10,7 @@ from assets.experiment.definition import STAGES, Decides, Definition, values
 
 if TYPE_CHECKING:
     from experiments.forecast import Forecast
+    from experiments.requirement import Design
     from experiments.traffic import Traffic
     from warehouse.connection import Target
 
@@ -61,7 +62,8 @@ def plan(
     from assets.experiment import control as controls
 
     arms = _arms(shares, control)
-    forecast, told = _forecast(target, lift, 1 - arms[control], history_days, (span[1] - span[0]) * (1 - holdout))
+    reach = (span[1] - span[0]) * (1 - holdout)
+    forecast, told = _forecast(target, lift, 1 - arms[control], history_days, reach, decides=decides)
     fastest = DESIGNS[forecast.decides] if forecast else "lovers"
     test = fastest if decides == "auto" else cast(Decides, decides)
     wanted = Definition(
@@ -157,7 +159,7 @@ def _cap(forecast: "Forecast | None") -> int | None:
 
 
 def _forecast(
-    target: "Target", lift: float, treated: float, days: int, reach: float
+    target: "Target", lift: float, treated: float, days: int, reach: float, *, decides: str
 ) -> tuple["Forecast | None", list[str]]:
     """What each lift needs of the users whom the experiment may have; None, and why, where the log has too little."""
     from experiments.forecast import LIFTS, forecast
@@ -169,19 +171,27 @@ def _forecast(
     lifts = sorted({*LIFTS, lift})
     # a range that holds nobody is refused with the layout
     covered = reach if 0 < reach <= 1 else 1.0
-    return forecast(traffic, lifts=lifts, coverage=covered, treatment_share=treated, variance_left=left), []
+    told = [f"the log holds {traffic.days} of the last {days} days: they are counted on"] if traffic.days < days else []
+    asked = next((cast("Design", design) for design, test in DESIGNS.items() if test == decides), None)
+    found = forecast(
+        traffic, lifts=lifts, coverage=covered, treatment_share=treated, variance_left=left, decides=asked, planned=lift
+    )
+    return found, told
 
 
 def _traffic(target: "Target", days: int) -> tuple["Traffic", float | None]:
     """The past window, and what each user's first half of it leaves of the variance of the second."""
+    import numpy as np
+
     from experiments.traffic import estimated_variance_left, window
     from warehouse import experiment_series
 
     now = datetime.now(UTC)
     users = experiment_series.history(target, days=days, before=now)
     arrivals = experiment_series.daily_arrivals(users, days)["users"].to_numpy()
-    seen = window(users["loves"].to_numpy(), users["exposures"].to_numpy(), arrivals)
-    half = days // 2
+    # a log that is younger than what was asked for: the days before it are no days without traffic
+    seen = window(users["loves"].to_numpy(), users["exposures"].to_numpy(), np.trim_zeros(arrivals, "f"))
+    half = seen.days // 2
     if half < 1:
         return seen, None
     later, earlier = (

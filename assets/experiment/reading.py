@@ -82,7 +82,7 @@ def read(
     moment, registered = as_of or datetime.now(UTC), _registered(target, name)
     plan = registered.definition if registered else None
     hours = maturity_hours if maturity_hours is not None else (plan.maturity_hours if plan else 24.0)
-    test = _find(target, name, moment, hours)
+    test = _find(target, name, moment, hours, registered)
     arms = pair(test, control or (plan.control if plan else "control"), treatment)
     days = plan.history_days if plan and plan.decides == "adjusted" else 0
     sums = experiment_users(target, name, arms=arms, as_of=moment, maturity_hours=hours, history_days=days)
@@ -109,12 +109,20 @@ def _registered(target: "Target", name: str) -> "Registered | None":
     return next((each for each in control.every(target) if each.name == name), None)
 
 
-def _find(target: "Target", name: str, moment: datetime, maturity_hours: float) -> "LoggedExperiment":
+def _find(
+    target: "Target", name: str, moment: datetime, maturity_hours: float, registered: "Registered | None"
+) -> "LoggedExperiment":
     from warehouse import experiments
 
     found = experiments.experiments(target, as_of=moment, maturity_hours=maturity_hours, name=name)
     if found:
         return found[0]
+    if registered is not None:
+        begin = "" if registered.action != "planned" else f"loveloop experiment start {name} serves it; "
+        raise ValueError(
+            f"experiment {name!r} is {registered.action.replace('_', ' ')} and has no exposure yet: {begin}name it as "
+            "`experiment`, and the `arm`, in the response_served events of those who take part (docs/experiments.md)"
+        )
     there = [each.name for each in reversed(experiments.experiments(target, as_of=moment))]
     if there:
         raise ValueError(f"no experiment {name!r} in the warehouse; there: {', '.join(there)}")

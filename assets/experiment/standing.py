@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 from assets.experiment import control, words
 
 if TYPE_CHECKING:
-    from warehouse.experiment_registry import Change
-
     from assets.experiment.control import Registered
     from warehouse.connection import Target
+    from warehouse.experiment_registry import Change
 
 
 def standing(target: "Target", name: str | None = None) -> dict[str, Any]:
@@ -74,7 +73,9 @@ def page(found: Mapping[str, Any]) -> Iterator[str]:
     for each in found["experiments"]:
         arms = ", ".join(f"{arm}={each['bundles'].get(arm, {}).get('policy', '-')}" for arm in each["arms"])
         shares = (f"{each['coverage']:.0%}", f"{each['treated']:.1%}")
-        rows.append((each["name"], each["state"], _minute(each["since"]), *shares, arms, each["decision"] or "-"))
+        rows.append(
+            (each["name"], _said(each["state"]), _minute(each["since"]), *shares, arms, each["decision"] or "-")
+        )
     yield from words.table(rows)
     for each in found["experiments"]:
         yield from _details(each)
@@ -91,7 +92,7 @@ def _details(each: Mapping[str, Any]) -> Iterator[str]:
         rows = [("changed", "by", "what", "in the test", "why")]
         for made in each["changes"]:
             covered = f"{made['coverage']:.0%}"
-            rows.append((_minute(made["at"]), made["by"], made["action"], covered, made["why"] or "-"))
+            rows.append((_minute(made["at"]), made["by"], _said(made["action"]), covered, made["why"] or "-"))
         yield from words.table(rows)
 
 
@@ -102,7 +103,11 @@ def line(found: "Registered") -> str:
     whom = f"{of.coverage:.0%} of the users are in the test ({of.treated():.1%} of all users treated)"
     if not found.running:
         whom = f"everybody is served {of.bundles[of.control].policy}" if of.control in of.bundles else "nobody is in it"
-    return f"{found.name} is {found.action.replace('_', ' ')}: {whom}{f'; {served}' if found.running else ''}"
+    return f"{found.name} is {_said(found.action)}: {whom}{f'; {served}' if found.running else ''}"
+
+
+def _said(action: str) -> str:
+    return action.replace("_", " ")
 
 
 def _minute(moment: str) -> str:

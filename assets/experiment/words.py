@@ -98,7 +98,7 @@ def page(facts: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield from table(_arms(facts))
     yield ""
-    yield f"effect       {effect(facts['lift'], facts['anytime_ci'])}"
+    yield f"effect       {effect(facts['lift'], facts['anytime_ci'])}{_capped(facts)}"
     yield from _deciding(facts)
     for kind in ("guardrails", "watched"):
         for each in facts.get(kind, ()):
@@ -113,6 +113,14 @@ def page(facts: Mapping[str, Any]) -> Iterator[str]:
     if facts["told"]:
         yield "note"
         yield from (f"  - {sentence}" for sentence in facts["told"])
+
+
+def _capped(facts: Mapping[str, Any]) -> str:
+    """Why the effect is not that of the Love rates above it: users whose loves pass the plan's cap."""
+    rates, cap = [arm["rate"] for arm in facts["arms"]], (facts.get("plan") or {}).get("cap")
+    if not cap or facts["lift"] is None or not rates[0] or abs(rates[1] / rates[0] - 1 - facts["lift"]) < 1e-9:
+        return ""
+    return f", at most {_counted(int(cap), 'love')} of a user counted"
 
 
 def _deciding(facts: Mapping[str, Any]) -> Iterator[str]:

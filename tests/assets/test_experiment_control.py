@@ -166,6 +166,16 @@ def test_a_plan_counts_on_the_users_whom_its_range_and_the_holdout_leave(empty: 
     assert "is never shown by first lovers at 40% coverage" in page
 
 
+def test_a_plan_from_a_young_log_counts_on_the_days_that_there_are(empty: Path) -> None:
+    store(empty, events(lambda _: None, range(2_000), begin=datetime.now(UTC) - timedelta(hours=47)))
+    pages = [
+        said(loveloop("experiment", "plan", "warmer", "--history-days", days, warehouse=empty)) for days in (2, 28)
+    ]
+    young, old = ([line.split() for line in page.splitlines() if line.startswith("+50%  clustered")] for page in pages)
+    assert young == old != []
+    assert "note         the log holds 2 of the last 28 days: they are counted on" in pages[1]
+
+
 def test_without_traffic_a_plan_is_made_and_says_that_it_knows_nothing(empty: Path) -> None:
     page = said(loveloop("experiment", "plan", "warmer", warehouse=empty))
     assert "nothing is known of your traffic: first lovers are exact at any rate" in page
@@ -246,6 +256,23 @@ def test_a_planned_experiment_is_read_by_its_plan_alone(empty: Path) -> None:
     assert (facts["planned_from"], facts["shares_from"], facts["maturity_hours"]) == ("registered", "registered", 0)
     assert (facts["plan"]["lift"], facts["plan"]["decides"]) == (0.5, "lovers")
     assert [each["action"] for each in facts["changes"]] == ["planned", "started"]
+
+
+def test_a_planned_experiment_without_an_exposure_says_what_is_missing(empty: Path) -> None:
+    said(loveloop("experiment", "plan", "warmer", warehouse=empty))
+    words = refused(loveloop("experiment", "read", "warmer", warehouse=empty))
+    assert "is planned and has no exposure yet: loveloop experiment start warmer serves it" in words
+    said(loveloop("experiment", "start", "warmer", "--bundle", "control=x", "--bundle", "treatment=y", warehouse=empty))
+    words = refused(loveloop("experiment", "read", "warmer", warehouse=empty))
+    assert "is started and has no exposure yet: name it as `experiment`" in words
+
+
+def test_an_effect_under_a_cap_says_so_beside_the_rates_without_it(empty: Path) -> None:
+    begun(empty, CANDIDATE, "--cap", 1, "--maturity-hours", 0)
+    store(empty, events(in_turn, range(300), visits=4, loved={"treatment": 0.6, "control": 0.3}))
+    page = said(loveloop("experiment", "read", "warmer", warehouse=empty)).splitlines()
+    (effect,) = (line for line in page if line.startswith("effect "))
+    assert effect.endswith(" at any look), at most 1 love of a user counted")
 
 
 def test_the_control_of_the_plan_is_the_control_of_the_reading(empty: Path) -> None:
@@ -480,3 +507,18 @@ def test_an_archived_experiment_is_routed_to_nobody_and_stays_readable(empty: Pa
     assert json.loads(routes.read_text())["experiments"] == []
     page = said(loveloop("experiment", "read", "warmer", warehouse=empty))
     assert "decision     stop" in page
+
+
+@pytest.mark.parametrize("command", ["rollback", "archive"])
+def test_who_ends_an_experiment_is_asked_why(empty: Path, command: str) -> None:
+    begun(empty)
+    words = loveloop("experiment", command, "warmer", warehouse=empty)
+    assert (words.exit_code, "Missing option '--why'" in words.output) == (2, True)
+    assert state(empty)["running"], "nothing was noted"
+
+
+def test_what_was_done_stands_in_words_in_the_trail(empty: Path) -> None:
+    begun(empty)
+    said(loveloop("experiment", "rollback", "warmer", "--why", "tone", warehouse=empty))
+    page = said(loveloop("experiment", "status", "warmer", warehouse=empty))
+    assert (page.count("rolled back"), "rolled_back" in page) == (2, False)

@@ -243,3 +243,19 @@ def test_what_cannot_be_seen_in_the_middle_is_refused(seen: dict[str, float]) ->
     plan = forecast(one_each(people=1_000, loves=10), lifts=[0.5])
     with pytest.raises(ValueError, match=next(iter(seen))):
         reestimate(plan, **({"base_rate": 0.01, "design_effect": 1.0, "day": 3} | seen))
+
+
+def test_where_first_lovers_cannot_show_the_planned_lift_a_ratio_that_can_decides() -> None:
+    traffic = window(loves=[1] * 200 + [2] * 200 + [0] * 100, exposures=[400] * 500, arrivals=[500] + [0] * 20)
+    lovers = forecast(traffic, lifts=[0.4])
+    assert (lovers.decides, lovers.recommended[0].feasible) == ("first lovers", False)
+    ratio = forecast(traffic, lifts=[0.4], planned=0.4)
+    assert (ratio.decides, ratio.recommended[0].feasible) == ("clustered ratio", True)
+    assert ratio.why == "first lovers do not show +40% within 182 days, the clustered ratio does"
+    assert forecast(one_each(), lifts=[0.5], planned=0.5).decides == "first lovers"
+
+
+def test_the_star_stands_at_the_test_that_was_asked_for() -> None:
+    asked = forecast(one_each(), lifts=[0.5], decides="clustered ratio", planned=0.5)
+    assert [row[1] for row in asked.table()] == ["first lovers", "clustered ratio *"]
+    assert asked.why == "asked for"

@@ -181,3 +181,13 @@ def test_nothing_changed_is_held_as_often_as_planned_and_never_broken() -> None:
 
 def test_the_plans_evidence_follows_from_base_rate_and_exposures() -> None:
     assert expected_information(closings(500), closings(500), 42_500) == pytest.approx(215, rel=0.03)
+
+
+def test_where_nothing_must_hold_no_step_is_asked_for() -> None:
+    found = guard(
+        closings(500), closings(600), margin=1.25, better="fewer", planned_information=PLANNED, required=False
+    )
+    asked = guard(closings(500), closings(600), margin=1.25, better="fewer", planned_information=PLANNED)
+    assert found.state == asked.state == "hopeless"
+    assert ("train" in found.words, "train" in asked.words) == (False, True)
+    assert "cannot be within the plan, which keeps nothing from shipping" in found.words
