@@ -29,7 +29,8 @@ class LiftEvidence:
 
     Attributes:
         decides: Which test.
-        shown: `more` or `fewer` where a difference is shown at any look, else None.
+        shown: `more` or `fewer` where a difference is shown at any look, else None. Of lovers it stays shown, unless
+            later looks have nothing in common with it: then it is what the last one says.
         lift: Relative; None while it is not known.
         ci: Its interval at any look.
         p: Of no difference, valid at any look.
@@ -94,9 +95,9 @@ def _lovers(users: Cohort, plan: Plan, missed: int) -> LiftEvidence:
         error = math.sqrt(1 / found.control + 1 / found.treatment)
     lift = found.lift if found.lift is not None and math.isfinite(found.lift) else None
     counts = f"{found.treatment:,} against {found.control:,}"
-    evidence = LiftEvidence(
-        "lovers", found.crossed, lift, found.ci, found.p, found.information, log_ratio, error, counts
-    )
+    # what was shown once and has turned into its contrary since is no reason to ship: the interval then is of today
+    shown = found.crossed and _side(found.ci)
+    evidence = LiftEvidence("lovers", shown, lift, found.ci, found.p, found.information, log_ratio, error, counts)
     return _worded(evidence)
 
 
@@ -150,6 +151,9 @@ def _adjusted(users: Cohort, plan: Plan) -> LiftEvidence:
         return _ratio(users, plan)
     history = covariates.history_covariates(users.columns["past_loves"], users.columns["past_exposures"])
     found = adjust.adjusted(loves, users.columns["exposures"], users.arm, history)
+    if not math.isfinite(found.standard_error):
+        # users who are all alike leave no variance to adjust; the plain ratio has a least
+        return _ratio(users, plan)
     z, information = found.log_ratio / found.standard_error, 1 / found.standard_error**2 / plan.information
     half = boundaries.spent_width(information, plan.alpha) * found.standard_error
     ci = Interval(math.expm1(found.log_ratio - half), math.expm1(min(found.log_ratio + half, 700.0)))

@@ -196,6 +196,8 @@ def agreement(rows: Sequence[Mapping[str, Any]]) -> Agreement:
     fields = ("predicted_lift", "measured_lift", "measured_error")
     every = np.array([[each.get(name) for name in fields] for each in rows], dtype=float).reshape(-1, 3)
     predicted, measured, errors = every[np.isfinite(every[:, :2]).all(axis=1)].T
+    # nothing is measured without an error: one row that says so must not keep the others from being read
+    errors = np.where(errors > 0, errors, np.nan)
     count = len(predicted)
     if count < 3:
         plural = "" if count == 1 else "s"

@@ -94,8 +94,10 @@ def plan(target: "Target", name: str, wanted: Definition, *, by: str, why: str =
     """Note an experiment before its first exposure; planned anew it replaces the plan, until it is started.
 
     Raises:
-        ValueError: It was started already, its layout cannot be, or it would share users with another of its namespace.
+        ValueError: It was started already, its layout cannot be, it would share users with another of its namespace, or
+            no reading could be held against it.
     """
+    _readable(wanted)
     before = next((each for each in every(target) if each.name == name), None)
     if before is not None and before.action != "planned":
         raise ValueError(
@@ -104,6 +106,25 @@ def plan(target: "Target", name: str, wanted: Definition, *, by: str, why: str =
         )
     _apart(target, name, wanted)
     return _noted(target, wanted, _change(name, "planned", wanted, by, why), before)
+
+
+def _readable(wanted: Definition) -> None:
+    """Refuse what no reading and no ramp could go by: after the start it would be too late.
+
+    Raises:
+        ValueError: Says what cannot be, and the rule.
+    """
+    from assets.experiment.plans import as_registered
+    from experiments.boundaries import planned_drift
+    from experiments.ramp import Ramp
+
+    if wanted.control not in wanted.arms or not wanted.treatments:
+        raise ValueError(f"arms are {', '.join(wanted.arms) or 'none'}, must be {wanted.control!r} and one more")
+    for treatment in wanted.treatments:
+        plan = as_registered(wanted, (wanted.control, treatment)).plan.checked()
+        planned_drift(plan.power, plan.alpha)
+    share = 1 - wanted.arms[wanted.control]
+    Ramp(wanted.stages, at=1, treatment_share=share, least_hours=wanted.stage_hours)
 
 
 def _apart(target: "Target", name: str, wanted: Definition) -> None:

@@ -55,10 +55,12 @@ def _stopped(facts: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[st
     found = facts["evidence"]
     if not found["shown"] or found["log_ratio"] is None or not found["error"]:
         return
-    # the walk is looked at after each lover; a ratio where somebody read it
-    walked = found["information"] - 1 / facts["plan"]["lovers"]
-    read = (before.get("evidence") or {}).get("information") or 0.0
-    last = walked if found["decides"] == "lovers" else min(read, found["information"] * 0.999)
+    earlier = before.get("evidence") or {}
+    last = min(earlier.get("information") or 0.0, found["information"] * 0.999)
+    if earlier.get("shown") or last <= 0:
+        # only at a look that ends a test after others did not, is its estimate too large by them; a test that went on
+        # after it had shown something is not at that look any more
+        return
     alpha = 1 - facts["plan"]["confidence"]
     less = shrunk(found["log_ratio"], found["error"], found["information"], last_look=max(last, 0.0), alpha=alpha)
     yield (

@@ -106,6 +106,9 @@ def _arms(shares: tuple[tuple[str, float], ...], control: str) -> dict[str, floa
     if not shares:
         return dict.fromkeys((control, "treatment"), 0.5) if control != "treatment" else dict(ARMS)
     arms = dict(shares)
+    if len(arms) < len(shares):
+        twice = next(arm for arm, _ in shares if sum(arm == each for each, _ in shares) > 1)
+        raise ValueError(f"--share names {twice!r} more than once, must name each arm once")
     rest = 1 - sum(arms.values())
     if rest > 1e-9:
         arms |= {control if control not in arms else "treatment": rest}

@@ -53,16 +53,23 @@ class _Pooled:
         return self.loves / self.exposures if known else None
 
 
-def pair(test: "LoggedExperiment", control: str, treatment: str | None) -> tuple[str, str]:
+def pair(test: "LoggedExperiment", control: str, treatment: str | None, planned: Sequence[str] = ()) -> tuple[str, str]:
     """The two arms to compare, control first. An arm that was not served yet may be missing from the log.
+
+    Args:
+        test: What the log has.
+        control: Its arm.
+        treatment: The other; may be left out where there is only one.
+        planned: The arms of the plan: those are compared, and no others, whatever the log has; none where nobody
+            planned the test.
 
     Raises:
         ValueError: Which arms are meant is not clear.
     """
-    there = [arm.name for arm in test.arms]
+    there = [*planned] or [arm.name for arm in test.arms]
     others = [arm for arm in there if arm != control]
-    seen = f"experiment {test.name!r} has the arms {', '.join(there)}"
-    if control not in there and len(others) > 1:
+    seen = f"experiment {test.name!r} {'was planned with' if planned else 'has'} the arms {', '.join(there)}"
+    if control not in there and (planned or len(others) > 1):
         raise ValueError(f"{seen}, and no {control!r}: say which one is the control with --control ARM")
     if treatment == control:
         raise ValueError(f"--control and --treatment both name {control!r}, must be two arms; {seen}")
@@ -104,7 +111,7 @@ def settle(
 
     if registered is not None:
         _refuse_other_plans(planned=planned, lift=lift, shares=shares)
-        return _as_registered(registered, arms)
+        return as_registered(registered, arms)
     same = [each.readout for each in history if set(each.readout.get("shares", ())) == set(arms)]
     before = same[-1] if same else {}
     split, shares_from, told = _split(arms, shares, before)
@@ -124,7 +131,8 @@ def _refuse_other_plans(**given: Any) -> None:
         )
 
 
-def _as_registered(of: "Definition", arms: tuple[str, str]) -> Settled:
+def as_registered(of: "Definition", arms: tuple[str, str]) -> Settled:
+    """The plan that was registered, for a pair of its arms."""
     from experiments.metrics import STANDARD
     from experiments.plan import Plan
 

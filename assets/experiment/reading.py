@@ -3,7 +3,7 @@
 One home for the command line, the A/B stage of a run and Dagster. The statistics are `experiments.readout`'s.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -83,17 +83,17 @@ def read(
     plan = registered.definition if registered else None
     hours = maturity_hours if maturity_hours is not None else (plan.maturity_hours if plan else 24.0)
     test = _find(target, name, moment, hours, registered)
-    arms = pair(test, control or (plan.control if plan else "control"), treatment)
+    arms = pair(test, control or (plan.control if plan else "control"), treatment, tuple(plan.arms) if plan else ())
     days = plan.history_days if plan and plan.decides == "adjusted" else 0
     sums = experiment_users(target, name, arms=arms, as_of=moment, maturity_hours=hours, history_days=days)
     history = experiments.readouts(target, name)
     settled = settle(sums.users, arms, history, registered=plan, planned=planned_exposures, lift=lift, shares=shares)
     own = own_metrics.join(sums.users, metrics or {})
-    facts = _facts(test, settled, replace(sums, users=own.users), own, ended=bool(plan and plan.ended))
+    facts = _facts(test, settled, replace(sums, users=own.users), own, ended=_ended(registered, moment))
     facts |= {"maturity_hours": hours, "read_at": moment.isoformat(), "changes": _changes(registered)}
     news = not history or moment >= history[-1].read_at
     facts |= booking.book(target, facts, candidates.staged_candidates(target), write=news)
-    facts |= _words(facts, settled, own.told)
+    facts |= _words(facts, settled, (*own.told, *_unplanned(test, registered)))
     last = history[-1].readout if history else {}
     aside = side_checks(target, facts, own.users, as_of=moment)
     facts["notes"] = [*aside, *notes.notes(target, facts, last, as_of=moment)]
@@ -107,6 +107,12 @@ def _registered(target: "Target", name: str) -> "Registered | None":
     from assets.experiment import control
 
     return next((each for each in control.every(target) if each.name == name), None)
+
+
+def _ended(registered: "Registered | None", moment: datetime) -> bool:
+    """Whether nobody was served any more at a moment."""
+    before = [each for each in registered.changes if each.changed_at <= moment] if registered else []
+    return bool(before and before[-1].definition.get("ended"))
 
 
 def _find(
@@ -166,6 +172,24 @@ def _facts(
         "in_several_arms": sums.in_several_arms,
         "aside": counted - found.exposures,
     }
+
+
+def _unplanned(test: "LoggedExperiment", registered: "Registered | None") -> Iterator[str]:
+    """What the log has of an experiment that its plan knows nothing of."""
+    if registered is None:
+        return
+    strangers = [arm for arm in test.arms if arm.name not in registered.definition.arms]
+    for arm in strangers:
+        yield (
+            f"WARNING, {arm.exposures:,} exposures name the arm {arm.name!r}, which was never planned: they are left "
+            "out, and so is who saw a planned arm besides"
+        )
+    planned = [each.changed_at for each in registered.changes if each.action == "planned"]
+    if planned and test.first < planned[-1]:
+        yield (
+            f"WARNING, planned on {planned[-1]:%Y-%m-%d %H:%M}, after the first exposure on "
+            f"{test.first:%Y-%m-%d %H:%M}: a plan that was made after the data were seen promises nothing"
+        )
 
 
 def _changes(registered: "Registered | None") -> list[Facts]:

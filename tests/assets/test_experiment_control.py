@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from assets.cli import group
-from assets.experiment import control, own_metrics, ramping
+from assets.experiment import control, own_metrics, ramping, reading
 from assets.experiment.bundles import digest
 from streams.assignment import Layout
 from streams.events import Message, ReactionChanged, ResponseServed, encode, new_event_id
@@ -197,6 +197,8 @@ def test_a_plan_may_be_made_anew_until_it_is_started_and_never_after(empty: Path
     ("options", "rule"),
     [
         (("--share", "a=0.7", "--share", "b=0.6"), "must name 'control'"),
+        (("--share", "control=0.5", "--share", "control=0.3"), "--share names 'control' more than once"),
+        (("--power", "0.05"), "must be above alpha"),
         (("--stage", "0.4", "--stage", "0.1"), "must rise to at most 0.5"),
         (("--stage", "0.6"), "must rise to at most 0.5"),
         (("--guardrail", "hugs=1.2"), "no such metric in the log, must be one of loves_per_exposure"),
@@ -522,3 +524,39 @@ def test_what_was_done_stands_in_words_in_the_trail(empty: Path) -> None:
     said(loveloop("experiment", "rollback", "warmer", "--why", "tone", warehouse=empty))
     page = said(loveloop("experiment", "status", "warmer", warehouse=empty))
     assert (page.count("rolled back"), "rolled_back" in page) == (2, False)
+
+
+def test_before_the_treatment_is_served_the_planned_arm_is_waited_for(empty: Path) -> None:
+    shares = ("--share", "control=0.8", "--share", "tender=0.2", "--stage", 0.05, "--stage", 0.2)
+    said(loveloop("experiment", "plan", "warmer", *shares, warehouse=empty))
+    served = ("--bundle", "control=incumbent", "--bundle", f"tender={CANDIDATE}")
+    said(loveloop("experiment", "start", "warmer", *served, warehouse=empty))
+    store(empty, events(lambda _: "control", range(5)))
+    taken = ramping.advance(empty, "warmer", by="ada")
+    assert (taken["action"], taken["reading"]["treatment"]) == ("hold", "tender")
+
+
+def test_an_arm_that_was_never_planned_is_left_out_and_told_of(empty: Path) -> None:
+    begun(empty)
+    store(empty, events(lambda user: ("control", "treatment", "treatmnt")[user % 3], range(30)))
+    facts = reading.read(empty, "warmer")
+    assert facts["treatment"] == "treatment"
+    assert any("20 exposures name the arm 'treatmnt', which was never planned" in each for each in facts["told"])
+    with pytest.raises(ValueError, match="was planned with the arms control, treatment, and no 'treatmnt'"):
+        reading.read(empty, "warmer", treatment="treatmnt")
+
+
+def test_a_plan_that_was_made_after_the_first_exposure_says_so_in_every_reading(empty: Path) -> None:
+    store(empty, events(in_turn, range(20), begin=NOON - timedelta(days=3)))
+    begun(empty)
+    told = reading.read(empty, "warmer")["told"]
+    assert any("planned on 2026-03-02 12:00, after the first exposure on 2026-02-2" in each for each in told)
+
+
+def test_a_moment_at_which_the_test_ran_is_read_as_of_a_test_that_runs(empty: Path, clock: type[Clock]) -> None:
+    begun(empty)
+    store(empty, events(in_turn, range(40)))
+    clock.moment += timedelta(days=4)
+    control.stop(empty, "warmer", by="ada", why="enough")
+    assert reading.read(empty, "warmer", as_of=NOON + timedelta(days=3))["decision"] == "continue"
+    assert reading.read(empty, "warmer")["decision"] == "stop"

@@ -529,3 +529,11 @@ def test_only_a_recipe_of_the_world_simulates_exposures() -> None:
     assert names["world"] == ["exposures", "experiment_readout", "lift_ledger"]
     assert names["convai"] == names["warehouse"] == ["experiment_readout", "lift_ledger"]
     assert experiment.stages(Recipe(source="world")) == ()
+
+
+@pytest.mark.slow
+def test_nothing_is_taken_off_a_lift_that_an_earlier_reading_has_shown_or_that_had_no_look_before(target: Path) -> None:
+    for _ in range(2):
+        facts = reading.read(target, "tone")
+        assert facts["evidence"]["shown"] == "more"
+        assert not any("shows too much" in each for each in facts["notes"])

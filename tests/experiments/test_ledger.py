@@ -160,3 +160,12 @@ def test_an_agreement_is_told_by_its_fields_names() -> None:
     assert {"r", "ci", "passed", "words", "corrected_r", "latent_r", "shrunk"} < told.keys()
     assert told["shrunk"][0].keys() == {"experiment", "lift", "error", "ci"}
     assert json.loads(json.dumps(told))["r"] == told["r"]
+
+
+@pytest.mark.parametrize("error", [0.0, -1.0, math.inf])
+def test_a_row_whose_error_cannot_be_is_one_whose_error_is_not_known(error: float) -> None:
+    pairs = [(0.1, 0.12), (0.2, 0.17), (0.3, 0.33), (0.4, 0.38)]
+    rows = [{"predicted_lift": p, "measured_lift": m, "measured_error": 0.02} for p, m in pairs]
+    found = agreement([*rows[1:], rows[0] | {"measured_error": error}])
+    assert found.r is not None
+    assert any("of 1 of 4 measured lifts it is not known" in each for each in found.details)

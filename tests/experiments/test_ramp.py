@@ -31,6 +31,11 @@ def test_coverage_follows_from_the_treatments_share() -> None:
     assert Ramp(stages=(0.01, 0.1), at=1, treatment_share=0.1).coverage == pytest.approx(0.1)
 
 
+def test_a_last_stage_may_be_what_the_control_leaves_over_to_the_last_digit() -> None:
+    assert 1 - 0.8 < 0.2
+    assert Ramp(stages=(0.05, 0.2), at=2, treatment_share=1 - 0.8).coverage == 1.0
+
+
 @pytest.mark.parametrize(
     ("change", "action", "why"),
     [

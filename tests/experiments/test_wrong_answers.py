@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from experiments import ledger
+from experiments.cohort import cohort
 from experiments.plan import Plan
 from experiments.readout import Readout, read
 
@@ -150,3 +152,49 @@ def test_five_guardrails_together_stop_a_sound_test_no_more_often_than_alpha() -
             users = users.append_column(each.column, pa.array(bad))
         stopped += any(each.state == "broken" for each in read(users, plan).watched)
     assert stopped / tests <= 0.05
+
+
+@pytest.mark.parametrize("moments", [1, 7])
+def test_first_loves_of_one_moment_show_no_effect_that_is_not_there(moments: int) -> None:
+    """A log with whole days: the control's lovers before the treatment's are a run of coins that fall alike."""
+    users = table(10, np.arange(20_000) % 50 < 2)
+    days = pa.array(np.arange(20_000) % moments * 86_400_000_000, pa.timestamp("us", "UTC"))
+    loved = pc.if_else(pc.greater(users["loves"], 0), days, None)
+    found = reading(users.set_column(users.column_names.index("first_love"), "first_love", loved), lift=0.2)
+    assert (found.decision, found.evidence.shown) == ("continue", None)
+
+
+def test_loves_of_one_moment_have_one_order_whatever_the_order_of_the_rows() -> None:
+    users = table(10, np.arange(20_000) % 50 < 2)
+    users = users.set_column(
+        users.column_names.index("first_love"),
+        "first_love",
+        pc.if_else(pc.greater(users["loves"], 0), users["first_love"][0], None),
+    )
+    turned = users.take(np.arange(20_000)[::-1])
+    walks = [cohort(each, ("control", "treatment")).lovers() for each in (users, turned)]
+    assert walks[0] is not None
+    assert walks[0].tolist() == walks[1].tolist()
+
+
+def test_a_lift_that_has_turned_into_its_contrary_is_not_shipped() -> None:
+    """Of the first 25 lovers all are the treatment's; of the 850 after them, 250."""
+    coins = np.repeat([1, 0, 1], [25, 600, 250])
+    others = np.repeat([0, 1], [9_400, 9_725])
+    arms, loves = np.concatenate([coins, others]), np.repeat([1, 0], [len(coins), len(others)])
+    users = table(10, loves, count=len(arms))
+    moments = pa.array(np.arange(len(arms)), pa.timestamp("us", "UTC"), mask=loves == 0)
+    columns = {"arm": np.where(arms == 1, "treatment", "control"), "first_love": moments}
+    for name, column in columns.items():
+        users = users.set_column(users.column_names.index(name), name, pa.array(column))
+    found = reading(users)
+    assert (found.decision, found.evidence.shown) == ("stop", "fewer")
+    assert found.evidence.ci.high < 0
+
+
+def test_users_who_are_all_alike_are_read_by_the_plain_ratio_where_the_adjusted_one_decides() -> None:
+    users = table(1, 1, count=400)
+    for name in ("past_loves", "past_exposures"):
+        users = users.append_column(name, pa.array(np.zeros(400, np.int64)))
+    found = reading(users, decides="adjusted")
+    assert (found.evidence.decides, found.evidence.shown) == ("ratio", None)
