@@ -148,20 +148,21 @@ def state(target: Path, name: str = "warmer") -> dict[str, Any]:
 
 def test_a_plan_says_what_each_lift_needs_and_warns_where_no_plan_can_work(empty: Path) -> None:
     now = datetime.now(UTC)
-    store(empty, events(lambda _: None, range(400), begin=now - timedelta(days=2)))
-    page = said(loveloop("experiment", "plan", "warmer", "--lift", "0.3", "--history-days", 4, warehouse=empty))
+    store(empty, events(lambda _: None, range(400), begin=now - timedelta(hours=47)))
+    asked = ("--lift", "0.3", "--history-days", 4, "--decides", "lovers")
+    page = said(loveloop("experiment", "plan", "warmer", *asked, warehouse=empty))
     heads, *rows = [line for line in page.splitlines() if line.startswith(("lift ", "+"))]
     assert heads.split()[:3] == ["lift", "design", "lovers"]
     assert {row.split()[0] for row in rows} == {"+5%", "+10%", "+20%", "+28%", "+30%", "+50%"}
-    assert "decides      lovers: " in page
+    assert "decides      lovers: asked for" in page
     assert "shows        +30% with a chance of 80%" in page
     assert "warning      +5% is never shown by first lovers at 100% coverage" in page
     assert page.splitlines()[-1].startswith("next         loveloop experiment start warmer --bundle control=FOLDER")
 
 
 def test_a_plan_counts_on_the_users_whom_its_range_and_the_holdout_leave(empty: Path) -> None:
-    store(empty, events(lambda _: None, range(400), begin=datetime.now(UTC) - timedelta(days=2)))
-    part = ("--namespace", "tone", "--range", 0, 0.5, "--holdout", 0.2)
+    store(empty, events(lambda _: None, range(400), begin=datetime.now(UTC) - timedelta(hours=47)))
+    part = ("--namespace", "tone", "--range", 0, 0.5, "--holdout", 0.2, "--decides", "lovers")
     page = said(loveloop("experiment", "plan", "warmer", "--history-days", 4, *part, warehouse=empty))
     assert "is never shown by first lovers at 40% coverage" in page
 
