@@ -59,7 +59,7 @@ class Change:
             raise ValueError(f"changed_at == {self.changed_at}, must have a time zone: datetime.now(UTC) has one")
 
 
-def append(target: Target, change: Change, *, expected: int | None) -> Change:
+def append(target: Target, change: Change, *, expected: int | None, of_all: int | None = None) -> Change:
     """Store a change, unless somebody else has changed the experiment meanwhile.
 
     Args:
@@ -67,6 +67,8 @@ def append(target: Target, change: Change, *, expected: int | None) -> Change:
         change: What was done. A moment that is not after the last change's is moved to a microsecond after it: clocks
             of two machines differ, and the order of the changes is theirs.
         expected: How many changes of this experiment the caller has seen; None stores it whatever there is.
+        of_all: How many changes of all experiments the caller has seen, where the change depends on what others do;
+            None where it does not.
 
     Returns:
         The change as it is stored.
@@ -84,6 +86,11 @@ def append(target: Target, change: Change, *, expected: int | None) -> Change:
         there = _read(writer, change.experiment)
         if expected is not None and len(there) != expected:
             raise ExperimentChangedError(_unexpected(change, there, expected))
+        if of_all is not None and (seen := len(_read(writer, None))) != of_all:
+            raise ExperimentChangedError(
+                f"{seen} changes of experiments are there, {of_all} were expected: another was changed meanwhile, and "
+                f"may hold users of {change.experiment!r}; nothing was stored, try it again"
+            )
         if there and there[-1].changed_at >= change.changed_at:
             change = replace(change, changed_at=there[-1].changed_at + timedelta(microseconds=1))
         values = [change.experiment, change.changed_at, change.changed_by, change.action, change.why, definition]

@@ -109,11 +109,7 @@ def plan(target: "Target", name: str, wanted: Definition, *, by: str, why: str =
 
 
 def _readable(wanted: Definition) -> None:
-    """Refuse what no reading and no ramp could go by: after the start it would be too late.
-
-    Raises:
-        ValueError: Says what cannot be, and the rule.
-    """
+    """Refuse what no reading and no ramp could go by: after the start it would be too late."""
     from assets.experiment.plans import as_registered
     from experiments.boundaries import planned_drift
     from experiments.ramp import Ramp
@@ -127,12 +123,17 @@ def _readable(wanted: Definition) -> None:
     Ramp(wanted.stages, at=1, treatment_share=share, least_hours=wanted.stage_hours)
 
 
-def _apart(target: "Target", name: str, wanted: Definition) -> None:
-    """Refuse a range of a namespace that a running experiment holds; a layout that cannot be is refused by itself."""
+def _apart(target: "Target", name: str, wanted: Definition) -> int:
+    """Refuse a range of a namespace that a running experiment holds; a layout that cannot be is refused by itself.
+
+    Returns:
+        How many changes of all experiments this was judged by.
+    """
     from streams.assignment import overlaps
 
     mine = layout(name, wanted)
-    others = [layout(each.name, each.definition) for each in every(target) if each.running and each.name != name]
+    there = every(target)
+    others = [layout(each.name, each.definition) for each in there if each.running and each.name != name]
     met = [pair for pair in overlaps([mine, *others]) if name in pair]
     if met:
         other = next(each for each in met[0] if each != name)
@@ -140,6 +141,7 @@ def _apart(target: "Target", name: str, wanted: Definition) -> None:
             f"experiment {name!r} takes {wanted.start:g} to {wanted.end:g} of namespace {wanted.namespace!r}, which "
             f"{other!r} holds in part: give it another range (--range), or archive {other!r} first"
         )
+    return sum(len(each.changes) for each in there)
 
 
 def start(
@@ -168,10 +170,12 @@ def start(
             f"--bundle names {', '.join(sorted(places)) or 'no arm'}, must name what each of "
             f"{', '.join(wanted.arms)} serves: --bundle {(missing or [*wanted.arms])[0]}=FOLDER (or a policy's name)"
         )
-    _apart(target, name, wanted)
+    seen = _apart(target, name, wanted)
     share = covering(wanted, wanted.stages[0]) if coverage is None else coverage
     changed = msgspec.structs.replace(wanted, coverage=share, bundles={arm: places[arm] for arm in wanted.arms})
-    return _noted(target, changed, _change(name, "started", changed, by, why), before)
+    # another of the namespace may be started at this moment: then neither has seen the other
+    of_all = seen if wanted.namespace is not None else None
+    return _noted(target, changed, _change(name, "started", changed, by, why), before, of_all)
 
 
 def covering(of: Definition, treated: float) -> float:
@@ -276,12 +280,14 @@ def _running(target: "Target", name: str) -> Registered:
     raise ValueError(f"experiment {name!r} is {found.action}, must be running: {how}")
 
 
-def _noted(target: "Target", wanted: Definition, change: "Change", before: Registered | None) -> Registered:
+def _noted(
+    target: "Target", wanted: Definition, change: "Change", before: Registered | None, of_all: int | None = None
+) -> Registered:
     """Append a change, unless somebody else has changed the experiment since it was looked at."""
     from warehouse import experiment_registry
 
     seen = before.changes if before else ()
-    experiment_registry.append(target, change, expected=len(seen))
+    experiment_registry.append(target, change, expected=len(seen), of_all=of_all)
     return Registered(change.experiment, change.action, wanted, (*seen, change))
 
 

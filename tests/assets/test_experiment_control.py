@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from assets.cli import group
 from assets.experiment import control, own_metrics, ramping, reading
-from assets.experiment.bundles import digest
+from assets.experiment.bundles import bundle, digest
 from streams.assignment import Layout
 from streams.events import Message, ReactionChanged, ResponseServed, encode, new_event_id
 from streams.live.messages import Trip
@@ -437,11 +437,11 @@ def test_of_two_people_who_change_it_at_once_the_second_is_told(empty: Path, mon
     begun(empty)
     append = experiment_registry.append
 
-    def late(target: Path, change: Any, *, expected: int | None) -> Any:
+    def late(target: Path, change: Any, **seen: int | None) -> Any:
         """Somebody else archives it between the look and the change."""
         monkeypatch.setattr(experiment_registry, "append", append)
         said(loveloop("experiment", "archive", "warmer", "--by", "bea", "--why", "over", warehouse=target))
-        return append(target, change, expected=expected)
+        return append(target, change, **seen)
 
     monkeypatch.setattr(experiment_registry, "append", late)
     words = refused(loveloop("experiment", "rollback", "warmer", "--why", "tone", warehouse=empty))
@@ -561,3 +561,25 @@ def test_a_moment_at_which_the_test_ran_is_read_as_of_a_test_that_runs(empty: Pa
     control.stop(empty, "warmer", by="ada", why="enough")
     assert reading.read(empty, "warmer", as_of=NOON + timedelta(days=3))["decision"] == "continue"
     assert reading.read(empty, "warmer")["decision"] == "stop"
+
+
+def test_of_two_experiments_of_one_range_that_are_started_at_once_one_is_refused(
+    empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("warmer", "shorter"):
+        said(loveloop("experiment", "plan", name, "--namespace", "tone", warehouse=empty))
+    places = {"control": bundle("incumbent"), "treatment": bundle(CANDIDATE)}
+    noted = control._noted
+
+    def meanwhile(*given: Any) -> control.Registered:
+        """The other is started between the look and the change."""
+        monkeypatch.setattr(control, "_noted", noted)
+        control.start(empty, "shorter", places, by="bob")
+        return noted(*given)
+
+    monkeypatch.setattr(control, "_noted", meanwhile)
+    with pytest.raises(ExperimentChangedError, match="may hold users of 'warmer'; nothing was stored"):
+        control.start(empty, "warmer", places, by="ada")
+    assert [each.name for each in control.every(empty) if each.running] == ["shorter"]
+    with pytest.raises(ValueError, match="which 'shorter' holds in part"):
+        control.start(empty, "warmer", places, by="ada")
