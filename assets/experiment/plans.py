@@ -116,7 +116,9 @@ def settle(
     before = same[-1] if same else {}
     split, shares_from, told = _split(arms, shares, before)
     base, seen = Plan(split, control=arms[0]), _seen(users)
-    base = replace(base, decides="lovers" if seen.lovers * 2 >= seen.loves else "ratio")
+    # chosen once, from both arms together: a test that changes with the data decides nothing
+    first = (before.get("plan") or {}).get("decides")
+    base = replace(base, decides=first or ("lovers" if seen.lovers * 2 >= seen.loves else "ratio"))
     given = _given(base, seen, planned, lift)
     plan, planned_from, more = given or _kept(base, before) or _guessed(base, seen)
     return Settled(plan, planned_from, shares_from, (*told, *more))
