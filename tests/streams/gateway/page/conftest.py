@@ -43,7 +43,7 @@ class Browser:
         self._last += 1
         asked = {"id": self._last, "method": method, "params": params} | ({"sessionId": session} if session else {})
         self._socket.send(json.dumps(asked))
-        while (said := json.loads(self._socket.recv(30))).get("id") != self._last:
+        while (said := json.loads(self._socket.recv(90))).get("id") != self._last:
             self.events.append(said)
         assert "error" not in said, f"{method}: {said}"
         result: dict[str, Any] = said["result"]
@@ -78,8 +78,8 @@ class Page:
         assert "exceptionDetails" not in said, said["exceptionDetails"]
         return said["result"].get("value")
 
-    def until(self, script: str, seconds: float = 10) -> None:
-        """Wait until an expression is true."""
+    def until(self, script: str, seconds: float = 60) -> None:
+        """Wait until an expression is true: long, where three files of tests share two cores."""
         deadline = time.monotonic() + seconds
         while not self.run(f"Boolean({script})"):
             assert time.monotonic() < deadline, f"{script} did not come true; the page: {self.run(TEXT)}"
@@ -173,7 +173,7 @@ def failing_first(path: str, status: int | None = None, code: str = "") -> str:
     return FAIL_FIRST.replace("PATH", json.dumps(path)).replace("ANSWER", answer)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # it ends with its file: an idle browser costs the other tests a fifth of a core
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
