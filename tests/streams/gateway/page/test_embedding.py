@@ -1,4 +1,4 @@
-"""The lines of docs/chat.md work: those of each language are run against a real gateway, with its address and key."""
+"""The lines of docs/heart.md work: those of each language are run against a real gateway, with its address and key."""
 
 import hashlib
 import re
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.slow
-PAGE = Path(__file__).resolve().parents[4] / "docs" / "chat.md"
+PAGE = Path(__file__).resolve().parents[4] / "docs" / "heart.md"
 KEY = "a-key-for-the-manual"
 PYTHON_PACKAGE, NODE_PACKAGES = "openai==3.57.0", ("openai@7.59.0", "typescript@7.0.2", "@types/node@20")
 
