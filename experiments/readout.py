@@ -124,8 +124,9 @@ def read(
             `first_love` (a timestamp, null for never) where the plan decides by lovers. Quarantined users are left out.
             Whoever stands in both arms is left out of the readout and counted.
         plan: What was settled beforehand.
-        raw: The same table with nobody left out. The sample-ratio check then reads both: a filter that removes more of
-            one arm also voids the comparison; and a lift must be shown in both.
+        raw: The same table with nobody left out; `users` itself, where the filter holds nobody back. The sample-ratio
+            check then reads both: a filter that removes more of one arm also voids the comparison; and a lift must be
+            shown in both.
         missed: Attackers whom the filter may have missed; a lift must survive the worst that so many can do.
         arrivals: Cumulative users by arm in the order of time, [looks, 2], for a check that sees a late leak sooner.
         metrics: Of the user's own, beside the standard ones.
@@ -138,13 +139,14 @@ def read(
             what was seen, and the rule.
     """
     plan, names = plan.checked(), (plan.control, plan.treatment)
-    tables = [users] if raw is None else [users, raw]
+    tables = [users] if raw is None or raw is users else [users, raw]
     wanted = [each.column for each in (*plan.must_hold, *metrics) if each.column not in ("exposures", "loves")]
     seen = checked(tables, names, [wanted, []][: len(tables)], unique=unique)
-    counted, everybody = cohort(seen.tables[0], names), cohort(seen.tables[1], names) if raw is not None else None
-    balance = _balance([counted, *([everybody] if everybody else [])], plan, arrivals)
+    counted = cohort(seen.tables[0], names)
+    everybody = cohort(seen.tables[1], names) if len(tables) > 1 else None if raw is None else counted
+    balance = _balance([counted, *([everybody] if len(tables) > 1 and everybody else [])], plan, arrivals)
     main = weigh(counted, plan)
-    others = {} if everybody is None else {RAW: weigh(everybody, plan)}
+    others = {} if everybody is None else {RAW: main if everybody is counted else weigh(everybody, plan)}
     if missed is not None:
         others[WORST] = weigh(counted, plan, missed)
     loose = [each for each in plan.watched if each not in plan.must_hold]
@@ -152,6 +154,7 @@ def read(
         _guarded(counted, each, plan, main, required=must) for each, must in ((plan.must_hold, True), (loose, False))
     )
     word, reasons = decide(balance, main, plan, beside=others, held=held, watched=watched, ended=ended)
+    effect = ratio_effect(counted, plan)
     arms = tuple(_arm(name, counted, place, plan) for place, name in enumerate(names))
     words = (told(seen.in_several_arms, seen.share),) if seen.in_several_arms else ()
     return Readout(
@@ -160,12 +163,12 @@ def read(
         arms=arms,
         evidence=main,
         beside=others,
-        effect=ratio_effect(counted, plan),
+        effect=effect,
         srm=balance,
         guardrails=held,
         watched=watched,
         secondary=secondary(counted, plan, metrics),
-        raw=None if everybody is None else ratio_effect(everybody, plan),
+        raw=effect if everybody is counted else None if everybody is None else ratio_effect(everybody, plan),
         missed=missed,
         in_several_arms=seen.in_several_arms,
         told=words,

@@ -34,7 +34,8 @@ class UserSums:
         users: One row a user, sorted by user_id: user_id, arm; first_exposure, first_love (UTC; null for no love);
             exposures, loves, closings; returned (1: exposed again on a later UTC day than the first, else 0); with a
             history also past_exposures and past_loves. What is in quarantine is left out.
-        raw: The same without the history, with nobody left out but for the following.
+        raw: The same without the history, with nobody left out but for the following; `users` itself, where the filter
+            holds nobody and no love back.
         in_several_arms: Users who saw more than one arm of the experiment; they are in neither table.
         quarantined: Users of `raw` of whom exposures are left out in `users`, or who are not there at all.
     """
@@ -89,7 +90,10 @@ def experiment_users(
             reader.execute(f"CREATE OR REPLACE TEMP TABLE compared AS {rows}", asked)
             rows, asked = _WITH_PAST, {"days": history_days}
         found = reader.execute(f"{rows} ORDER BY user_id, arm", asked).to_arrow_table()
-    return UserSums(_clean(found), _raw(found), mixed, _quarantined(found))
+    clean = _clean(found)
+    # where nobody is held back both are one table, and whoever compares them need not count it twice
+    nobody = not history_days and all(found[_RAW + each].null_count == len(found) for each in _FIGURES)
+    return UserSums(clean, clean if nobody else _raw(found), mixed, _quarantined(found))
 
 
 def _clean(found: pa.Table) -> pa.Table:
