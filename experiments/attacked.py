@@ -6,17 +6,15 @@ attackers too. What holds in all three does not rest on `k` users, whoever they 
 """
 
 import math
-from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr
 
-from experiments.plan import Word
 from stats import limits
 from stats.estimate import Estimate
-from stats.intervals import CONFIDENCE, Interval
+from stats.intervals import CONFIDENCE
 
 RECALL: Final = Estimate(0.771, 0.57, 0.97)
 """Share of the loves of an attack on one arm that the filter finds when it costs 1 % of honest loves (`targeted_arm` in
@@ -35,36 +33,6 @@ class UserCounts(NamedTuple):
     loves: NDArray[Any]
     exposures: NDArray[Any]
     arm: NDArray[Any]
-
-
-class Standing(NamedTuple):
-    """What one reading says.
-
-    Attributes:
-        name: `raw`, `filtered` or `worst case`.
-        lift: Relative; None where it is not known.
-        ci: Of the lift, the interval that decides.
-        word: The decision.
-    """
-
-    name: str
-    lift: float | None
-    ci: Interval
-    word: Word
-
-
-class Robustness(NamedTuple):
-    """Whether all readings say the same.
-
-    Attributes:
-        holds: They do.
-        failing: Names of the readings that do not say what was asked for.
-        words: All of it as a sentence.
-    """
-
-    holds: bool
-    failing: tuple[str, ...]
-    words: str
 
 
 def missed(flagged: int, recall: Estimate = RECALL, *, confidence: float = CONFIDENCE) -> int:
@@ -170,57 +138,6 @@ def worst_walk(arms: NDArray[np.int8], k: int) -> NDArray[np.int8]:
     return walk
 
 
-def standings(
-    raw: UserCounts,
-    filtered: UserCounts,
-    k: int,
-    read: Callable[[str, UserCounts], Standing],
-    *,
-    how: Literal["removed", "granted"] = "removed",
-) -> tuple[Standing, ...]:
-    """The three readings: `raw`, `filtered`, `worst case`, the last one of the filtered users.
-
-    Args:
-        raw: Everybody.
-        filtered: Without whom the filter holds back.
-        k: How many attackers it may have missed (see `missed`).
-        read: From a reading's name and users to what it says, by the test's own rules.
-        how: See `worst_case`.
-
-    Raises:
-        ValueError: As `worst_case`.
-    """
-    worst = worst_case(filtered, k, how=how)
-    return read("raw", raw), read("filtered", filtered), read("worst case", worst)
-
-
-def agreement(found: Sequence[Standing], *, k: int, word: Word = "ship") -> Robustness:
-    """Whether every reading says the word; if not, which one fails.
-
-    >>> worst = Standing("worst case", 0.1, Interval(-0.1, 0.3), "stop")
-    >>> agreement([Standing("raw", 0.3, Interval(0.1, 0.5), "ship"), worst], k=4).words
-    'ship does not hold with 4 attackers missed by the filter: worst case says stop at +10.0% (-10.0% to +30.0%)'
-
-    Args:
-        found: See `standings`; at least one.
-        k: How many attackers the worst case assumes.
-        word: What is to hold.
-
-    Raises:
-        ValueError: No reading.
-    """
-    if not found:
-        raise ValueError("no reading was given, must be at least one: see `standings`")
-    failing = [each for each in found if each.word != word]
-    if not failing:
-        names = ", ".join(each.name for each in found)
-        return Robustness(True, (), f"{word} holds in every reading ({names}): it does not rest on {_attackers(k)}")
-    said = "; ".join(f"{each.name} says {each.word} at {_lift(each)}" for each in failing)
-    names_failing = tuple(each.name for each in failing)
-    where = f"with {_attackers(k)} missed by the filter" if names_failing == ("worst case",) else "in every reading"
-    return Robustness(False, names_failing, f"{word} does not hold {where}: {said}")
-
-
 def _most_telling(
     x: NDArray[np.float64], y: NDArray[np.float64], treated: NDArray[np.intp], k: int
 ) -> NDArray[np.intp]:
@@ -261,13 +178,3 @@ def _whole(k: int) -> int:
     if k < 0 or k != int(k):
         raise ValueError(f"k == {k}, must be a whole number from 0: how many attackers may have been missed")
     return int(k)
-
-
-def _attackers(k: int) -> str:
-    return f"{k:,} attacker{'' if k == 1 else 's'}"
-
-
-def _lift(found: Standing) -> str:
-    low, high = found.ci
-    most = f"{high:+.1%}" if math.isfinite(high) else "no upper limit"
-    return f"{'a lift that is not known' if found.lift is None else f'{found.lift:+.1%}'} ({low:+.1%} to {most})"

@@ -62,16 +62,6 @@ def best_mixture(confidence: float) -> float:
     return twice + math.log1p(twice)
 
 
-def cost_of_looking(confidence: float, power_z: float) -> float:
-    """How many times the evidence of a single look the open boundary needs: `((h + z_power) / (z_alpha + z_power))^2`.
-
-    >>> round(cost_of_looking(0.95, 0.8416), 2)
-    1.91
-    """
-    once = normal_quantile(confidence)
-    return ((open_width(1.0, confidence) + power_z) / (once + power_z)) ** 2
-
-
 def spent_width(information: float, alpha: float) -> float:
     """The mixture's width that spends alpha by the planned end: what decides.
 

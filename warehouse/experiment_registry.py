@@ -108,25 +108,6 @@ def changes(target: Target, experiment: str | None = None) -> list[Change]:
         return _read(reader, experiment)
 
 
-def current(target: Target, experiment: str) -> Change | None:
-    """The last change of an experiment; None where it was never planned.
-
-    Raises:
-        WarehouseError: As `Warehouse.read`.
-    """
-    return next(reversed(changes(target, experiment)), None)
-
-
-def current_all(target: Target) -> list[Change]:
-    """The last change of each experiment, the one that was changed last at the end.
-
-    Raises:
-        WarehouseError: As `Warehouse.read`.
-    """
-    last = {change.experiment: change for change in changes(target)}
-    return sorted(last.values(), key=lambda change: (change.changed_at, change.experiment))
-
-
 def _read(connected: DuckDBPyConnection, experiment: str | None) -> list[Change]:
     rows = connected.execute(
         """FROM experiment_changes WHERE $1 IS NULL OR experiment = $1

@@ -23,45 +23,6 @@ if TYPE_CHECKING:
     from warehouse.connection import Target
 
 
-def arrivals(target: Target, name: str, arms: Iterable[str], as_of: datetime | None = None) -> pa.Table:
-    """Users by the hour of their first exposure, nobody left out but who saw several arms.
-
-    Args:
-        target: The warehouse.
-        name: The experiment.
-        arms: Arms to read.
-        as_of: The moment up to which is read; now if left out.
-
-    Returns:
-        Sorted: hour (its start, UTC), and one column an arm: users who had arrived by the hour's end. Hours in which
-        nobody arrived are left out.
-
-    Raises:
-        ValueError: An arm that is called `hour`, as no column beside the hours can be.
-        WarehouseError: As `Warehouse.read`.
-    """
-    import pyarrow as pa
-
-    moment, wanted = as_of or datetime.now(UTC), list(arms)
-    if "hour" in wanted:
-        raise ValueError("an arm is called 'hour', like the column of the hours: read its arms one by one")
-    with connection.open(target).read() as reader:
-        prepare(reader, name, moment, 0.0)
-        counts = ", ".join(f"count(*) FILTER (arm = ${place}) AS arm_{place}" for place in range(3, 3 + len(wanted)))
-        sums = ", ".join(
-            f"CAST(sum(arm_{place}) OVER (ORDER BY hour) AS BIGINT)" for place in range(3, 3 + len(wanted))
-        )
-        found = reader.execute(
-            f"""SELECT {", ".join(filter(None, ("hour", sums)))} FROM (
-                SELECT date_trunc('hour', coalesce(raw_first_exposure, first_exposure)) AS hour
-                    {"," if wanted else ""} {counts}
-                FROM both_figures WHERE {COMPARED.replace("$name", "$1").replace("$arms", "$2")} GROUP BY hour
-            ) ORDER BY hour""",
-            [name, wanted, *wanted],
-        ).to_arrow_table()
-    return pa.table(found.columns, names=["hour", *wanted])
-
-
 def user_days(
     target: Target, name: str, arms: Iterable[str], as_of: datetime | None = None, *, maturity_hours: float = 24.0
 ) -> pa.Table:

@@ -1,6 +1,6 @@
 import math
 from itertools import combinations, pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pytest
@@ -8,17 +8,13 @@ from numpy.typing import NDArray
 
 from experiments.attacked import (
     RECALL,
-    Standing,
     UserCounts,
-    agreement,
     missed,
-    standings,
     worst_case,
     worst_walk,
 )
 from experiments.effect import sums
 from stats.estimate import Estimate
-from stats.intervals import Interval
 
 ONE_EACH = UserCounts(np.array([5, 3, 3, 0, 2, 1]), np.full(6, 10), np.array([1, 1, 1, 1, 0, 0]))
 
@@ -28,15 +24,21 @@ def rate(users: UserCounts, arm: int) -> float:
     return float(users.loves[of].sum() / users.exposures[of].sum())
 
 
-def read(name: str, users: UserCounts) -> Standing:
-    """One look at the log ratio, clustered by user: ship where it lies above 0."""
+class Look(NamedTuple):
+    """A lift, and whether it is shown."""
+
+    lift: float | None
+    shown: bool
+
+
+def read(users: UserCounts) -> Look:
+    """One look at the log ratio, clustered by user: shown where it lies above 0."""
     control, treatment = (sums(users.loves[users.arm == arm], users.exposures[users.arm == arm]) for arm in (0, 1))
     if not control.events or not treatment.events:
-        return Standing(name, None, Interval(-1.0, math.inf), "stop")
+        return Look(None, shown=False)
     error = math.sqrt(sum(arm.variance / arm.rate**2 for arm in (control, treatment)))
     middle = math.log(treatment.rate / control.rate)
-    ci = Interval(math.expm1(middle - 1.96 * error), math.expm1(middle + 1.96 * error))
-    return Standing(name, math.expm1(middle), ci, "ship" if ci.above(0.0) else "stop")
+    return Look(math.expm1(middle), shown=middle > 1.96 * error)
 
 
 def null_world(random: np.random.Generator, users: int = 1_500) -> UserCounts:
@@ -103,10 +105,10 @@ def test_as_many_attackers_as_are_assumed_ship_nothing(how: Literal["removed", "
     for _ in range(400):
         honest = null_world(random)
         seen = attacked(honest, 20)
-        found = standings(seen, seen, 20, read, how=how)
-        fooled.append(found[1].word == "ship")
-        shipped.append(agreement(found, k=20).holds)
-        worst, alone = found[2].lift, read("honest", honest).lift
+        filtered, cautious = read(seen), read(worst_case(seen, 20, how=how))
+        fooled.append(filtered.shown)
+        shipped.append(filtered.shown and cautious.shown)
+        worst, alone = cautious.lift, read(honest).lift
         assert worst is not None
         assert alone is not None
         assert worst <= alone + 1e-12
@@ -119,9 +121,8 @@ def test_a_true_lift_of_many_users_holds_against_a_few_attackers() -> None:
     base = null_world(random, 12_000)
     more = random.binomial(base.exposures, 0.05) * (base.arm == 1)
     users = base._replace(loves=np.minimum(base.loves + more, base.exposures))
-    found = agreement(standings(users, users, 5, read), k=5)
-    assert found.holds
-    assert found.words.endswith("does not rest on 5 attackers")
+    assert read(users).shown
+    assert read(worst_case(users, 5)).shown
 
 
 def test_a_filter_that_found_nobody_may_have_missed_some() -> None:
@@ -176,23 +177,6 @@ def test_attackers_among_the_first_lovers_ship_nothing() -> None:
 
     assert crossed(every) > 0.2
     assert crossed(np.stack([worst_walk(each, k) for each in every])) < 0.03
-
-
-def test_which_reading_fails_is_said() -> None:
-    good, bad = (
-        Standing("filtered", 0.3, Interval(0.1, 0.5), "ship"),
-        Standing("raw", None, Interval(-1, math.inf), "stop"),
-    )
-    found = agreement([bad, good], k=1)
-    assert (found.holds, found.failing) == (False, ("raw",))
-    assert found.words == (
-        "ship does not hold in every reading: raw says stop at a lift that is not known (-100.0% to no upper limit)"
-    )
-
-
-def test_no_reading_is_refused() -> None:
-    with pytest.raises(ValueError, match="no reading was given"):
-        agreement([], k=1)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from assets.report import convert
 from warehouse import experiment_series
+from warehouse.experiment_users import experiment_users
 
 ARMS = ("control", "treatment")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -48,16 +50,14 @@ def tested(feed: Any, product: Any) -> Any:
 
 def test_users_arrive_in_an_arm_once_by_the_hour(tested: Any, product: Any) -> None:
     target, noon = tested.warehouse.target, product.noon
-    every = [
-        {"hour": noon, "control": 1, "treatment": 0},
-        {"hour": noon + HOUR, "control": 2, "treatment": 1},
-        {"hour": noon + 3 * HOUR, "control": 2, "treatment": 2},
-    ]
-    assert experiment_series.arrivals(target, "tone", ARMS).to_pylist() == every
-    assert experiment_series.arrivals(target, "tone", ARMS, noon + 2 * HOUR).to_pylist() == every[:2]
-    assert experiment_series.arrivals(target, "tone", []).num_rows == 0
-    with pytest.raises(ValueError, match="an arm is called 'hour'"):
-        experiment_series.arrivals(target, "tone", ["hour"])
+    every = [(noon + HOUR, [1, 0]), (noon + 2 * HOUR, [2, 1]), (noon + 4 * HOUR, [2, 2])]
+    for moment, seen in ((None, every), (noon + 2 * HOUR, every[:2])):
+        sums = experiment_users(target, "tone", arms=ARMS, as_of=moment, maturity_hours=0.0)
+        shown, counts = convert.arrivals(sums.raw, ARMS)
+        assert counts.tolist() == [users for _, users in seen]
+        assert [each["at"] for each in shown] == [hour.isoformat() for hour, _ in seen]
+    nobody = experiment_users(target, "tone", arms=[], maturity_hours=0.0)
+    assert convert.arrivals(nobody.raw, ARMS) == ([], None)
 
 
 def test_days_are_counted_from_each_users_first_exposure_without_quarantine(tested: Any, product: Any) -> None:
