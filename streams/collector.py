@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from streams import drafts, events, topics
+from streams import drafts, events, http_server, topics
 from streams.events import ContractError
 from streams.faults import SHOWN
 from streams.group_commit import BusyError, GroupCommit
@@ -196,21 +196,5 @@ def serve(bootstrap: str, host: str, port: int, token: str | None, announce: Cal
     Raises:
         ValueError: The address cannot be listened on.
     """
-    import signal
-    import socket
-
-    import uvicorn
-
-    try:
-        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise ValueError(
-            f"{host}:{port} cannot be listened on ({error.strerror}); choose another with --port"
-        ) from None
     made = app(GroupCommit(bootstrap, topics.EVENTS), token=token)
-    server = uvicorn.Server(uvicorn.Config(made, log_level="warning", access_log=False, server_header=False))
-    announce(f"http://{host}:{listening.getsockname()[1]}/events")
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn ends in good order, then raises them once more
-        signal.signal(number, lambda *_: None)
-    with listening:
-        server.run(sockets=[listening])
+    http_server.run(made, host, port, lambda url: announce(f"{url}/events"))

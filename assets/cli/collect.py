@@ -3,8 +3,7 @@
 import click
 
 from assets.cli import options, service
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from streams.http_server import LOOPBACK
 
 
 @click.command()
@@ -34,7 +33,7 @@ def collect(bootstrap: str, host: str, port: int, token: str | None) -> None:
     """
     from streams import collector
 
-    if host not in _LOOPBACK and not token:
+    if host not in LOOPBACK and not token:
         raise click.UsageError(f"everybody who reaches {host} could write events: set --token, or keep 127.0.0.1")
     service.log_to_stderr()
     collector.serve(bootstrap, host, port, token, lambda url: click.echo(f"collecting on {url}"))

@@ -5,8 +5,7 @@ from pathlib import Path
 import click
 
 from assets.cli import options
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from streams.http_server import LOOPBACK
 
 
 @click.command()
@@ -32,7 +31,7 @@ def serve(policy: Path, name: str | None, *, host: str, port: int, token: str | 
     Example:
       loveloop serve runs/demo/cycles/0001/models/incumbent --port 8000
     """
-    if host not in _LOOPBACK and not token:
+    if host not in LOOPBACK and not token:
         raise click.UsageError(f"everybody who reaches {host} could use the model: set --token, or keep 127.0.0.1")
     from assets.experiment import bundles
     from streams.gateway import app as gateway

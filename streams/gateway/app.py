@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from streams import http_server
 from streams.gateway import (
     admission,
     catalogue,
@@ -177,7 +178,7 @@ def serve(
             be listened on.
     """
     read = settings.read(file)
-    if host not in ("127.0.0.1", "localhost", "::1") and not read.keys:
+    if host not in http_server.LOOPBACK and not read.keys:
         raise ValueError(f"everybody who reaches {host} could use the models: add [keys] to {file}, or keep 127.0.0.1")
     run(app(state.make(read, bootstrap, route_file)), host, port, announce)
 
@@ -188,27 +189,11 @@ def run(made: Starlette, host: str, port: int, announce: Callable[[str], None]) 
     Raises:
         ValueError: The address cannot be listened on.
     """
-    import signal
-    import socket
-
-    import uvicorn
-
-    try:
-        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise ValueError(
-            f"{host}:{port} cannot be listened on ({error.strerror}); choose another with --port"
-        ) from None
-    config = uvicorn.Config(
+    http_server.run(
         made,
-        log_config=None,  # its own would print the words of an error, which may be a user's
-        log_level="warning",
-        access_log=False,
-        server_header=False,
+        host,
+        port,
+        announce,
+        log_config=None,  # uvicorn's own would print the words of an error, which may be a user's
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    announce(f"http://{host}:{listening.getsockname()[1]}")
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn ends in good order, then raises them once more
-        signal.signal(number, lambda *_: None)
-    with listening:
-        uvicorn.Server(config).run(sockets=[listening])
