@@ -49,15 +49,22 @@ def registered(target: "Target", name: str) -> Registered:
     Raises:
         ValueError: It was never planned here; says which were.
     """
-    there = every(target)
-    found = next((each for each in there if each.name == name), None)
+    found = find(target, name)
     if found is None:
-        names = ", ".join(each.name for each in there) or "none yet"
+        names = ", ".join(each.name for each in every(target)) or "none yet"
         raise ValueError(
             f"experiment {name!r} was never planned in this warehouse (planned: {names}): loveloop experiment plan "
             f"{name} begins it"
         )
     return found
+
+
+def find(target: "Target", name: str) -> Registered | None:
+    """An experiment's state; None where it was never planned here."""
+    from warehouse import experiment_registry
+
+    history = experiment_registry.changes(target, name)
+    return _after(name, history) if history else None
 
 
 def every(target: "Target") -> list[Registered]:
@@ -67,11 +74,12 @@ def every(target: "Target") -> list[Registered]:
     by_name: dict[str, list[Change]] = {}
     for change in experiment_registry.changes(target):
         by_name.setdefault(change.experiment, []).append(change)
-    found = [
-        Registered(name, history[-1].action, definition(history[-1].definition), tuple(history))
-        for name, history in by_name.items()
-    ]
+    found = [_after(name, history) for name, history in by_name.items()]
     return sorted(found, key=lambda each: each.changes[-1].changed_at)
+
+
+def _after(name: str, history: "Sequence[Change]") -> Registered:
+    return Registered(name, history[-1].action, definition(history[-1].definition), tuple(history))
 
 
 def layout(name: str, of: Definition) -> "Layout":
@@ -98,7 +106,7 @@ def plan(target: "Target", name: str, wanted: Definition, *, by: str, why: str =
             no reading could be held against it.
     """
     _readable(wanted)
-    before = next((each for each in every(target) if each.name == name), None)
+    before = find(target, name)
     if before is not None and before.action != "planned":
         raise ValueError(
             f"experiment {name!r} is {before.action} since {before.changes[-1].changed_at:%Y-%m-%d %H:%M}: what was "

@@ -135,9 +135,13 @@ def _refuse_other_plans(**given: Any) -> None:
 
 def as_registered(of: "Definition", arms: tuple[str, str]) -> Settled:
     """The plan that was registered, for a pair of its arms."""
+    from experiments import several
     from experiments.metrics import STANDARD
     from experiments.plan import Plan
+    from stats.intervals import CONFIDENCE
 
+    # each further arm against the control is one more chance of a false alarm
+    levels = several.split(1 - CONFIDENCE, [arm for arm in of.arms if arm != arms[0]])
     whole = sum(of.arms[arm] for arm in arms)
     held = tuple(replace(STANDARD[name], margin=margin) for name, margin in of.guardrails.items())
     plan = Plan(
@@ -149,8 +153,7 @@ def as_registered(of: "Definition", arms: tuple[str, str]) -> Settled:
         cap=of.cap,
         guardrails=held,
         power=of.power,
-        # each further arm against the control is one more chance of a false alarm (Bonferroni)
-        confidence=1 - 0.05 / max(1, len(of.treatments)),
+        confidence=1 - levels[arms[1]],
     )
     return Settled(plan, "registered", "registered", ())
 

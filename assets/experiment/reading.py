@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from assets.experiment import booking, notes, own_metrics
+from assets.experiment.control import find
 from assets.experiment.plans import Settled, pair, settle
 from assets.experiment.side_checks import side_checks
 
@@ -79,7 +80,7 @@ def read(
     from warehouse import candidates, experiments
     from warehouse.experiment_users import experiment_users
 
-    moment, registered = as_of or datetime.now(UTC), _registered(target, name)
+    moment, registered = as_of or datetime.now(UTC), find(target, name)
     plan = registered.definition if registered else None
     hours = maturity_hours if maturity_hours is not None else (plan.maturity_hours if plan else 24.0)
     test = _find(target, name, moment, hours, registered)
@@ -100,13 +101,6 @@ def read(
     if news and not _repeats(facts, history):
         experiments.append_readout(target, name, moment, facts)
     return facts
-
-
-def _registered(target: "Target", name: str) -> "Registered | None":
-    """The experiment as it was planned; None where nobody did."""
-    from assets.experiment import control
-
-    return next((each for each in control.every(target) if each.name == name), None)
 
 
 def _ended(registered: "Registered | None", moment: datetime) -> bool:

@@ -41,7 +41,7 @@ def _readout_live(run: Run) -> Facts:
     if test is None:
         return _waiting(run.facts("candidate"), wanted, there)
     treatment = wanted.treatment or _treatment(test, wanted.control, staged)
-    planned = next((each for each in control.every(run.warehouse) if each.name == test.name), None)
+    planned = control.find(run.warehouse, test.name)
     try:
         facts, done = _read(run, test.name, treatment, planned)
     except WarehouseError:

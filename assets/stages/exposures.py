@@ -121,7 +121,7 @@ def _planned(run: Run, name: str, wanted: ExperimentSection, places: "Mapping[st
     from assets.experiment.bundles import bundle
     from assets.experiment.definition import Definition
 
-    there = next((each for each in control.every(run.warehouse) if each.name == name), None)
+    there = control.find(run.warehouse, name)
     if there is not None and there.action != "planned":
         return there
     lift = plans.shown_by(wanted.exposures // 2, run.recipe.world.base_love_rate)
