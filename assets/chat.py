@@ -6,7 +6,6 @@ is in the chat's warehouse, and `loveloop experiment read` reads it out. Ended, 
 
 import json
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from assets.chat_part import ChatPart, environment
 from assets.chat_policies import ChatPolicies, experiment, policies
 from assets.cycle import read_json, write_json
 from assets.lock import RunHeldError, alone, holder
+from assets.subcommand import followed
 from streams import children
 
 RECIPE = Path(__file__).resolve().parents[1] / "deploy" / "recipes" / "chat.toml"
@@ -140,24 +140,11 @@ def _small(asked: ChatSettings) -> ChatPolicies:
 
 def _shown(command: Sequence[str], say: Callable[[str], object]) -> None:
     """Run a command to its end, and show what it says."""
-    process = subprocess.Popen(
-        children.tied([*command]), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment()
-    )
-    assert process.stdout is not None
-    last = ""
-    try:
-        for line in process.stdout:
-            last = line.strip() or last
-            say(f"  {line.rstrip()}")
-    except BaseException:
-        process.terminate()
-        raise
-    finally:
-        process.stdout.close()
-        code = process.wait()
-    if code:
+    ended = followed(children.tied([*command]), lambda line: say(f"  {line}"), environment())
+    if ended.code:
         raise ValueError(
-            f"the small loop ended with exit code {code}: {last}\nMend that, then run the same command again"
+            f"the small loop ended with exit code {ended.code}: {ended.last}\n"
+            "Mend that, then run the same command again"
         )
 
 

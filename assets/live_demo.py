@@ -7,7 +7,6 @@ the step that was not finished.
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 from assets.cycle import write_json
 from assets.pipeline import reopen
 from assets.run import Run
+from assets.subcommand import followed
 
 RECIPE = Path(__file__).resolve().parents[1] / "deploy" / "recipes" / "live-demo.toml"
 LOVELOOP = (sys.executable, "-m", "assets")
@@ -128,25 +128,11 @@ class _Product:
         """Run a command of ours as a user would, and show it with what it says."""
         self.asked.say(f"$ loveloop {' '.join(map(str, words))}")
         environment = os.environ | {"KAFKA_BOOTSTRAP": self.bootstrap}
-        process = subprocess.Popen(
-            [*self.asked.command, *map(str, words)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True,
-        )  # fmt: skip
-        assert process.stdout is not None
-        last = ""
-        try:
-            for line in process.stdout:
-                last = line.strip() or last
-                self.asked.say(f"  {line.rstrip()}")
-        except BaseException:
-            process.terminate()
-            raise
-        finally:
-            process.stdout.close()
-            code = process.wait()
-        if code:
+        ended = followed([*self.asked.command, *map(str, words)], lambda line: self.asked.say(f"  {line}"), environment)
+        if ended.code:
             raise ValueError(
-                f"loveloop {words[0]} ended with exit code {code}: {last}\nMend that, then play on: run it again"
+                f"loveloop {words[0]} ended with exit code {ended.code}: {ended.last}\n"
+                "Mend that, then play on: run it again"
             )
 
     def take_in(self, file: Path, lines: Iterable[bytes]) -> None:
