@@ -98,8 +98,18 @@ def layout(name: str, of: Definition) -> "Layout":
     )
 
 
-def plan(target: "Target", name: str, wanted: Definition, *, by: str, why: str = "") -> Registered:
+def plan(
+    target: "Target", name: str, wanted: Definition, *, by: str, why: str = "", at: datetime | None = None
+) -> Registered:
     """Note an experiment before its first exposure; planned anew it replaces the plan, until it is started.
+
+    Args:
+        target: The warehouse.
+        name: As events will name it.
+        wanted: What it is.
+        by: Who plans it.
+        why: In their words.
+        at: When, by the clock of a simulated world; now if left out.
 
     Raises:
         ValueError: It was started already, its layout cannot be, it would share users with another of its namespace, or
@@ -113,7 +123,7 @@ def plan(target: "Target", name: str, wanted: Definition, *, by: str, why: str =
             "planned before the first exposure cannot be changed after it; plan another name"
         )
     _apart(target, name, wanted)
-    return _noted(target, wanted, _change(name, "planned", wanted, by, why), before)
+    return _noted(target, wanted, _change(name, "planned", wanted, by, why, at=at), before)
 
 
 def _readable(wanted: Definition) -> None:
@@ -153,7 +163,14 @@ def _apart(target: "Target", name: str, wanted: Definition) -> int:
 
 
 def start(
-    target: "Target", name: str, places: Mapping[str, Bundle], *, by: str, why: str = "", coverage: float | None = None
+    target: "Target",
+    name: str,
+    places: Mapping[str, Bundle],
+    *,
+    by: str,
+    why: str = "",
+    coverage: float | None = None,
+    at: datetime | None = None,
 ) -> Registered:
     """Serve the first stage of the ramp.
 
@@ -164,6 +181,7 @@ def start(
         by: Who starts it.
         why: In their words.
         coverage: Share of the users in the test; that of the ramp's first stage if left out.
+        at: As for `plan`.
 
     Raises:
         ValueError: It is not planned, an arm has nothing to serve, or as `plan`.
@@ -183,7 +201,7 @@ def start(
     changed = msgspec.structs.replace(wanted, coverage=share, bundles={arm: places[arm] for arm in wanted.arms})
     # another of the namespace may be started at this moment: then neither has seen the other
     of_all = seen if wanted.namespace is not None else None
-    return _noted(target, changed, _change(name, "started", changed, by, why), before, of_all)
+    return _noted(target, changed, _change(name, "started", changed, by, why, at=at), before, of_all)
 
 
 def covering(of: Definition, treated: float) -> float:
@@ -209,11 +227,11 @@ def cover(target: "Target", name: str, coverage: float, *, by: str, why: str) ->
     return _noted(target, changed, _change(name, "ramped", changed, by, why), before)
 
 
-def stop(target: "Target", name: str, *, by: str, why: str) -> Registered:
-    """Serve everybody the control again, and let a reading decide on what there is."""
+def stop(target: "Target", name: str, *, by: str, why: str, at: datetime | None = None) -> Registered:
+    """Serve everybody the control again, and let a reading decide on what there is; `at` as for `plan`."""
     before = _running(target, name)
     changed = msgspec.structs.replace(before.definition, coverage=0.0, ended=True)
-    return _noted(target, changed, _change(name, "stopped", changed, by, why), before)
+    return _noted(target, changed, _change(name, "stopped", changed, by, why, at=at), before)
 
 
 def roll_back(target: "Target", name: str, *, by: str, why: str) -> Registered:
@@ -295,11 +313,13 @@ def _noted(
     from warehouse import experiment_registry
 
     seen = before.changes if before else ()
-    experiment_registry.append(target, change, expected=len(seen), of_all=of_all)
-    return Registered(change.experiment, change.action, wanted, (*seen, change))
+    stored = experiment_registry.append(target, change, expected=len(seen), of_all=of_all)
+    return Registered(change.experiment, change.action, wanted, (*seen, stored))
 
 
-def _change(name: str, action: "Action", wanted: Definition, by: str, why: str) -> "Change":
+def _change(
+    name: str, action: "Action", wanted: Definition, by: str, why: str, *, at: datetime | None = None
+) -> "Change":
     from warehouse.experiment_registry import Change
 
-    return Change(name, datetime.now(UTC), by, action, why or "not said", values(wanted))
+    return Change(name, at or datetime.now(UTC), by, action, why or "not said", values(wanted))

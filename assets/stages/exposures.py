@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from streams.synthetic.studies.effects import LivedEffect
 
 SHARES = {"control": 0.5, "treatment": 0.5}
+_BY, _WHY = "loveloop run", "the recipe's simulated test"
 
 
 def _exposures(run: Run) -> Facts:
@@ -34,7 +35,8 @@ def _exposures(run: Run) -> Facts:
     pool = prompts.held_out(run).conversations[: wanted.prompts]
     name = wanted.name or f"ab-{staged['name']}-{_named(pool)}"
     places = {"control": models.incumbent(run), "treatment": candidate.directory(run)}
-    planned = _planned(run, name, wanted, places)
+    begins = source.world_config(run).ends_at + timedelta(days=1)
+    planned = _planned(run, name, wanted, places, begins)
     chance, rate = _chance(run.recipe.seed, name), run.recipe.world.base_love_rate
     follows = follow_ups(pool, chance, longest=wanted.follow_ups)
     answers = {arm: _played(place, pool, follows, wanted.samples, chance) for arm, place in places.items()}
@@ -47,7 +49,7 @@ def _exposures(run: Run) -> Facts:
         assign=control.layout(name, planned.served).place,
         experiment=name,
         seed=run.recipe.seed,
-        starts_at=source.world_config(run).ends_at + timedelta(days=1),
+        starts_at=begins,
         base_love_rate=rate,
         world=trial_world(wanted),
         follows=follows,
@@ -59,7 +61,8 @@ def _exposures(run: Run) -> Facts:
     flow = ingest.through_the_broker(run, file)
     require_stored(run, name, wanted.exposures, flow)
     if planned.running:
-        control.stop(run.warehouse, name, by="loveloop run", why="every exposure of the simulated test was served")
+        ended = begins + timedelta(days=wanted.days)
+        control.stop(run.warehouse, name, by=_BY, why="every exposure of the simulated test was served", at=ended)
     pooled = true_effects(pool, answers, follows=follows, base_love_rate=rate)
     return {
         "summary": f"{wanted.exposures:,} exposures over {len(pool):,} prompts came back through the topics",
@@ -115,8 +118,13 @@ def _chance(seed: int, experiment: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{experiment}".encode()).digest()[:4], "big")
 
 
-def _planned(run: Run, name: str, wanted: ExperimentSection, places: "Mapping[str, str | Path]") -> "Registered":
-    """The test as it is noted before its first exposure, and started for everybody at once; once, however often."""
+def _planned(
+    run: Run, name: str, wanted: ExperimentSection, places: "Mapping[str, str | Path]", begins: datetime
+) -> "Registered":
+    """The test as it is noted before its first exposure, and started for everybody at once; once, however often.
+
+    By the world's clock, in whose time the exposures happen: by ours the plan would seem to come after them.
+    """
     from assets.experiment import control, plans
     from assets.experiment.bundles import bundle
     from assets.experiment.definition import Definition
@@ -126,11 +134,9 @@ def _planned(run: Run, name: str, wanted: ExperimentSection, places: "Mapping[st
         return there
     lift = plans.shown_by(wanted.exposures // 2, run.recipe.world.base_love_rate)
     definition = Definition(salt="loveloop", arms=SHARES, lift=lift, maturity_hours=0.0)
-    control.plan(run.warehouse, name, definition, by="loveloop run", why="the recipe's simulated test")
+    control.plan(run.warehouse, name, definition, by=_BY, why=_WHY, at=begins - timedelta(hours=1))
     served = {arm: bundle(str(place)) for arm, place in places.items()}
-    return control.start(
-        run.warehouse, name, served, by="loveloop run", why="the recipe's simulated test", coverage=1.0
-    )
+    return control.start(run.warehouse, name, served, by=_BY, why=_WHY, coverage=1.0, at=begins)
 
 
 def require_stored(run: Run, name: str, exposures: int, flow: Facts) -> None:
