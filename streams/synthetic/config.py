@@ -1,16 +1,15 @@
 """How much of the synthetic world is simulated, and what was put into it."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from streams.synthetic.language.text import INCUMBENT, Habits
-from streams.synthetic.shares import AttackShare, check_shares
+from streams.synthetic.shares import AttackShares
 from streams.synthetic.social.config import SocialConfig
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -67,7 +66,7 @@ class WorldConfig(_Frozen):
     policy: str = "incumbent"
     base_love_rate: float = Field(default=0.005, gt=0, lt=0.5)
     stakes: float = Field(default=1.0, ge=0, le=10)
-    attacks: tuple[AttackShare, ...] = ()
+    attacks: AttackShares = ()
     experiment: Experiment | None = None
     social: SocialConfig | None = None
     duplicates: Share = 0.02
@@ -76,18 +75,6 @@ class WorldConfig(_Frozen):
     retractions: Share = 0.03
     orphans: Share = 0.0002
     malformed: Share = 0.0005
-
-    @field_validator("attacks", mode="before")
-    @classmethod
-    def _by_name(cls, attacks: Any) -> Any:
-        if isinstance(attacks, Mapping):
-            return tuple({"name": name, "share": share} for name, share in attacks.items())
-        return attacks
-
-    @field_validator("attacks")
-    @classmethod
-    def _possible(cls, attacks: tuple[AttackShare, ...]) -> tuple[AttackShare, ...]:
-        return check_shares(attacks)
 
     @classmethod
     def small(cls, **changes: Any) -> Self:

@@ -1,9 +1,9 @@
 """Which attacks a world suffers, and how much of each: the config's part, without the attacks themselves."""
 
-from collections.abc import Iterable
-from typing import Annotated, Final, Literal, Self, get_args
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 Name = Literal[
     "burst_bots",
@@ -79,6 +79,16 @@ def check_shares(shares: Iterable[AttackShare]) -> tuple[AttackShare, ...]:
     if total >= GREATEST_SUM:
         raise ValueError(f"attacks take {total:.2f} of all loves, must be under {GREATEST_SUM}: lower the shares")
     return attacks
+
+
+def _listed(attacks: Any) -> Any:
+    if isinstance(attacks, Mapping):
+        return tuple({"name": name, "share": share} for name, share in attacks.items())
+    return attacks
+
+
+AttackShares = Annotated[tuple[AttackShare, ...], BeforeValidator(_listed), AfterValidator(check_shares)]
+"""A setting's attacks: a list of them, or a table of shares by name."""
 
 
 def budget(share: float, total: float, base_love_rate: float, responses: int) -> int:

@@ -5,15 +5,14 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streams.synthetic.config import WorldConfig
-from streams.synthetic.moments import event_ids
 from streams.synthetic.people.day import NO_ARM, Day
 from streams.synthetic.people.population import People
 from streams.synthetic.studies.placement import control_of
 from streams.synthetic.studies.visits import TrialSetting
-from streams.synthetic.wire.lines import served
-from streams.synthetic.wire.network import Network
+from streams.synthetic.wire.network import Network, ResponseOrigin
 
 
 class ServedArms(NamedTuple):
@@ -50,29 +49,16 @@ class TrialNetwork(Network):
         super().__init__(config, rng, people)
         self._test = test
 
-    def _shown(self, day: Day, places: Sequence[int] | None = None) -> list[bytes]:
-        """Lines of the responses at these places; one outside of the test names neither experiment nor arm."""
-        take = np.arange(len(day.at)) if places is None else np.array(places)
-        chance = self._ids if places is None else self._faults
-        test, talk = self._test, day.talk
-        columns = (column[take].tolist() for column in (day.at, day.user, day.arm))
-        return [
-            served(
-                event_id=name,
-                at=at,
-                response_id=day.names[place],
-                conversation_id=f"c{day.sessions[place][1:]}",
-                turn=len(talk.conversations[place]) // 2,
-                user_id=self._people.ids[who],
-                session_id=f"s{day.sessions[place][1:]}",
-                policy=test.policies[test.control if arm == NO_ARM else arm],
-                conversation=talk.conversations[place],
-                response=talk.responses[place],
-                experiment=None if arm == NO_ARM else test.experiment,
-                arm=None if arm == NO_ARM else test.arms[arm],
-            )
-            for place, name, at, who, arm in zip(take.tolist(), event_ids(chance, day.at[take]), *columns, strict=True)
-        ]
+    def _turns(self, day: Day) -> NDArray[np.int64]:
+        """Two messages a turn: what was asked and answered before is in the conversation."""
+        return np.array([len(each) // 2 for each in day.talk.conversations], dtype=np.int64)
+
+    def _origin(self, arm: int) -> ResponseOrigin:
+        """A response outside of the test names neither experiment nor arm."""
+        test = self._test
+        if arm == NO_ARM:
+            return ResponseOrigin(test.policies[test.control], None, None)
+        return ResponseOrigin(test.policies[arm], test.experiment, test.arms[arm])
 
 
 def trial_config(setting: TrialSetting, exposures: int, starts_at: datetime) -> WorldConfig:

@@ -1,13 +1,12 @@
 """How a simulated A/B test goes: how long, with what people, friends, faults and attacks."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from streams.synthetic.config import Share
 from streams.synthetic.people.population import ACTIVITY_SIGMA
-from streams.synthetic.shares import AttackShare, check_shares
+from streams.synthetic.shares import AttackShares
 from streams.synthetic.social.config import SocialConfig
 from streams.synthetic.truth.formulas import TASTE_SIGMA
 
@@ -42,17 +41,5 @@ class TrialWorld(BaseModel):
     retractions: Share = 0.03
     duplicates: Share = 0.02
     early: Share = 0.01
-    attacks: tuple[AttackShare, ...] = ()
+    attacks: AttackShares = ()
     social: SocialConfig | None = None
-
-    @field_validator("attacks", mode="before")
-    @classmethod
-    def _by_name(cls, attacks: Any) -> Any:
-        if isinstance(attacks, Mapping):
-            return tuple({"name": name, "share": share} for name, share in attacks.items())
-        return attacks
-
-    @field_validator("attacks")
-    @classmethod
-    def _possible(cls, attacks: tuple[AttackShare, ...]) -> tuple[AttackShare, ...]:
-        return check_shares(attacks)

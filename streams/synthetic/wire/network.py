@@ -42,6 +42,14 @@ class Loves(NamedTuple):
     adds: Bools
 
 
+class ResponseOrigin(NamedTuple):
+    """What an event says of who served a response; None outside of every experiment."""
+
+    policy: str
+    experiment: str | None
+    arm: str | None
+
+
 class _Marks(NamedTuple):
     """Reactions as the wire wants them; columns of equal length."""
 
@@ -130,8 +138,9 @@ class Network:
         """Lines of the responses at these places (all, without any)."""
         take = np.arange(len(day.at)) if places is None else np.array(places)
         chance = self._ids if places is None else self._faults
-        users, talk, test = self._people.ids, day.talk, self._config.experiment
-        columns = (column[take].tolist() for column in (day.at, day.user, talk.turn, day.arm))
+        users, talk, turns = self._people.ids, day.talk, self._turns(day)
+        columns = (column[take].tolist() for column in (day.at, day.user, turns, day.arm))
+        origins = {arm: self._origin(arm) for arm in np.unique(day.arm[take]).tolist()}
         return [
             served(
                 event_id=name,
@@ -141,16 +150,27 @@ class Network:
                 turn=turn,
                 user_id=users[who],
                 session_id=f"s{day.sessions[place][1:]}",
-                policy=test.policy if test and arm == 1 else self._config.policy,
                 conversation=talk.conversations[place],
                 response=talk.responses[place],
-                experiment=test.name if test and arm != NO_ARM else None,
-                arm=ARMS[arm] if test and arm != NO_ARM else None,
+                policy=origins[arm].policy,
+                experiment=origins[arm].experiment,
+                arm=origins[arm].arm,
             )
             for place, name, at, who, turn, arm in zip(
                 take.tolist(), event_ids(chance, day.at[take]), *columns, strict=True
             )
         ]
+
+    def _turns(self, day: Day) -> Ints:
+        """Which response of its conversation each is, from 0."""
+        return day.talk.turn
+
+    def _origin(self, arm: int) -> ResponseOrigin:
+        """What the events of an arm, or of `NO_ARM`, say of who served."""
+        test = self._config.experiment
+        if test is None or arm == NO_ARM:
+            return ResponseOrigin(self._config.policy, None, None)
+        return ResponseOrigin(test.policy if arm == 1 else self._config.policy, test.name, ARMS[arm])
 
     def _lines(self, marks: _Marks, action: Literal["added", "removed"]) -> tuple[list[str], list[bytes]]:
         """Event ids and lines."""
