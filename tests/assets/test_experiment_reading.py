@@ -19,7 +19,8 @@ from assets import checks, provenance, report_facts
 from assets.cli import group
 from assets.experiment import reading, words
 from assets.recipe import Recipe
-from assets.run import Run, Stage, perform
+from assets.run import Run
+from assets.stage import Stage, perform
 from assets.stages import experiment, exposures, ingest
 from streams import producer, topics
 from streams.events import Message, ReactionChanged, ResponseServed, encode, new_event_id
@@ -510,7 +511,7 @@ def test_arms_that_do_not_fit_do_not_keep_back_the_rest_of_the_cycle(target: Pat
     shown = report_facts.experiment(run)
     assert shown is not None
     assert shown.unread
-    assert perform(run, experiment.LEDGER).facts["summary"].startswith("nothing measured yet")
+    assert perform(run, experiment.LEDGER).recorded["summary"].startswith("nothing measured yet")
 
 
 @pytest.mark.slow
