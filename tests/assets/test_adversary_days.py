@@ -84,9 +84,7 @@ def test_a_resumed_stage_counts_the_days_that_were_judged_before_it_was_interrup
 def test_days_that_were_judged_by_another_dial_are_told_apart() -> None:
     day = {"flags": {"evidence": 1}, "seconds": {"read": 0.5}, "lines": {}, "sentences": ()}
     found = adversary.summed([day | {"dial": 0.01}, day | {"dial": 0.05}], 0.05)
-    assert (
-        found.summary == "2 days judged, 1 of them earlier by another honest_loss than 0.05; flagged: 2 by evidence"
-    )
+    assert found.summary == "2 days judged, 1 of them earlier by another honest_loss than 0.05; flagged: 2 by evidence"
     assert (found.flags, found.cpu_seconds) == ({"evidence": 2}, {"read": 1.0})
 
 

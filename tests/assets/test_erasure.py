@@ -278,7 +278,7 @@ def test_the_nightly_job_finishes_what_was_asked_by_event(target: Path, run: Run
     import dagster as dg
 
     from assets.asset import RunResource
-    from assets.erasure.job import finish_erasures
+    from assets.orchestration.erasure_job import finish_erasures
 
     request = ErasureRequested(event_id=new_event_id(LATER), user_id=ANN, requested_at=LATER)
     pour(Path(run.warehouse), [encode(request)], first=len(log()))

@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from assets import checks, provenance, report_facts
 from assets.cli import group
 from assets.experiment import reading, words
+from assets.facts.launch import CandidateFacts
 from assets.recipe import Recipe
 from assets.run import Run
 from assets.stage import Stage, perform
@@ -427,7 +428,7 @@ def test_exposures_that_are_not_all_stored_fail_their_stage(tmp_path: Path) -> N
 def live_run(target: Path, directory: Path, *, passed: bool = True, **settings: Any) -> Run:
     recipe = {"source": "warehouse", "warehouse": str(target), "experiment": settings or None}
     run = Run(directory / "run", Recipe.model_validate(recipe))
-    perform(run, Stage("candidate", "candidate", lambda _: {"summary": "", "name": STAGED, "passed": passed}))
+    perform(run, Stage("candidate", "candidate", lambda _: CandidateFacts(name=STAGED, passed=passed)))
     return run
 
 

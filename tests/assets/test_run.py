@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from assets.cycle import cycles
+from assets.facts.models import IncumbentFacts
 from assets.facts.stage_facts import StageFacts
 from assets.lock import RunHeldError, alone, holder
 from assets.pipeline import at_cycle, follow, prepare, read_recipe, reopen
@@ -235,10 +236,10 @@ def test_a_cycle_writes_its_own_report_and_ends_although_everything_in_it_is_fro
 
 
 def test_a_result_that_was_removed_by_hand_is_made_again_in_a_new_cycle(tmp_path: Path) -> None:
-    def work(run: Run) -> StageFacts:
+    def work(run: Run) -> IncumbentFacts:
         place = run.models / "a"
         place.mkdir(parents=True)
-        return {"summary": "made", "place": run.relative(place)}
+        return IncumbentFacts(summary="made", place=run.relative(place))
 
     run, stage = run_in(tmp_path), Stage("a", "a", work)
     perform(run, stage)
