@@ -19,7 +19,8 @@ from assets.orchestration import elsewhere, event, words
 from assets.orchestration.live import Live
 from assets.pipeline import anchored, keep, prepare, read_recipe, reopen
 from assets.recipe import Recipe
-from assets.run import Performed, Run, Stage, perform
+from assets.run import Run
+from assets.stage import Performed, Stage, perform
 from training.progress import Sparsely
 
 RECIPES = Path(__file__).resolve().parents[1] / "deploy" / "recipes"
@@ -224,13 +225,13 @@ def _ready(context: dg.AssetExecutionContext, run: Run, stage: Stage) -> None:
     keep(run)
     context.log.info("%s, in %s", stage.title, run.directory)
     for need in stage.needs:
-        run.facts(need)  # without what it reads a stage would begin from nothing
+        run.recorded(need)  # without what it reads a stage would begin from nothing
 
 
 def _told(context: dg.AssetExecutionContext, run: Run, stage: Stage, done: Performed) -> dg.AssetMaterialization:
     if done.why:
         context.log.info("cycle %d: %s", done.cycle, done.why)
-    context.log.info("%s%s", done.facts.get("summary"), "" if done.ran else f" (kept from cycle {done.cycle})")
-    for line in done.facts.get("shown", []):
+    context.log.info("%s%s", done.recorded.get("summary"), "" if done.ran else f" (kept from cycle {done.cycle})")
+    for line in done.recorded.get("shown", []):
         context.log.info(line)
     return event.materialised(run, stage.name, ran=done.ran, why=done.why or "nothing had changed")

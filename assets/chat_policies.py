@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from assets.experiment import bundles, control, planning
+from assets.facts.models import IncumbentFacts
 from assets.pipeline import RECORD, reopen
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def policies(run: Path) -> ChatPolicies | None:
     opened = reopen(run)
     if opened.finished("incumbent") is None:
         return None
-    base = opened.facts("incumbent").get("base")
-    incumbent = Path(str(base)) if base else opened.place("incumbent")
+    base = opened.facts(IncumbentFacts).base
+    incumbent = Path(base) if base else opened.place("incumbent")
     if not incumbent.is_dir():
         raise ValueError(
             f"the incumbent of {run} is {incumbent}, which is no folder here: a chat serves models of this machine; "

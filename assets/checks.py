@@ -8,6 +8,9 @@ import dagster as dg
 
 from assets import learning_checks, preflight, preflight_feedback, provenance, reward_checks
 from assets.asset import RunResource, opened_or_failed
+from assets.facts.feedback import IngestFacts, TrainingSetFacts
+from assets.facts.launch import CandidateFacts, LedgerFacts, ReadoutFacts
+from assets.facts.models import RewardFacts
 from assets.orchestration import words
 from assets.recipe import REWARDS
 from assets.run import Run
@@ -65,7 +68,7 @@ def reactions_find_their_responses(run: Run) -> CheckVerdict:
 
 def dead_letters_are_few(run: Run) -> CheckVerdict:
     """Lines that break the contract, of all that were read."""
-    counted = run.facts("ingest")["counts"]
+    counted = run.facts(IngestFacts).counts
     return dead_letter_verdict(
         counted["dead_letters"], counted["events"], run.recipe.triggers.dead_letter_share, counted
     )
@@ -85,31 +88,31 @@ def dead_letter_verdict(dead: int, events: int, line: float, counted: Mapping[st
 
 def training_set_is_usable(run: Run) -> CheckVerdict:
     """A set without loves, or with more than a product ever sees, is not to be trained on."""
-    facts = run.facts("training_set")
-    rate = facts["positives"] / max(facts["rows"], 1)
-    seen = {"rows": facts["rows"], "positives": facts["positives"], "love_rate": rate}
+    facts = run.facts(TrainingSetFacts)
+    rate = facts.positives / max(facts.rows, 1)
+    seen = {"rows": facts.rows, "positives": facts.positives, "love_rate": rate}
     least = preflight_feedback.least_labels(run.recipe.p_love)
     return CheckVerdict(
-        bool(facts["positives"] >= least and rate < 0.5), {**seen, "rule": f"at least {least} loves, rate under 0.5"}
+        facts.positives >= least and rate < 0.5, {**seen, "rule": f"at least {least} loves, rate under 0.5"}
     )
 
 
 def p_love_beats_chance(run: Run) -> CheckVerdict:
     """The lower end of AUROC's interval on users that were not trained on lies above one half."""
-    facts = run.facts("p_love")
-    low = facts["auroc_ci"][0]
+    facts = run.facts(RewardFacts, "p_love")
+    low, _ = facts.auroc_ci
     return CheckVerdict(
         low is not None and low > 0.5,
-        {"auroc": facts["auroc"], "auroc_low": low or 0.0, "rule": "the interval's lower end above 0.5"},
+        {"auroc": facts.auroc, "auroc_low": low or 0.0, "rule": "the interval's lower end above 0.5"},
     )
 
 
 def p_love_is_calibrated(run: Run) -> CheckVerdict:
     """Calibration error above its noise floor is small beside the Love rate; of older runs, it did not grow."""
-    facts = run.facts("p_love")
-    if "findings" in facts:
+    facts = run.facts(RewardFacts, "p_love")
+    if facts.findings is not None:
         return reward_checks.finding(run, "p_love", "calibration")
-    before, after, rate = (float(facts.get(name) or 0.0) for name in ("ece_before", "ece_after", "base_rate"))
+    before, after, rate = (each or 0.0 for each in (facts.ece_before, facts.ece_after, facts.base_rate))
     seen = {"ece_before": before, "ece_after": after, "base_rate": rate}
     rule = "calibration error no larger than before calibrating, and at most the Love rate itself"
     return CheckVerdict(after <= before and after <= rate, {**seen, "rule": rule}, warn=True)
@@ -121,11 +124,11 @@ def candidate_passed_the_gates(run: Run) -> CheckVerdict:
     Otherwise it is an error. It stops nothing: the simulated test declines by itself, and readout, ledger and report
     come after it and say why nothing was served.
     """
-    facts = run.facts("candidate")
+    facts = run.facts(CandidateFacts)
     forced = bool(run.recipe.experiment and run.recipe.experiment.force)
-    failed = [f"{gate['name']}: {gate['seen']}" for gate in facts.get("gates", ()) if gate["passed"] is False]
-    seen = {"candidate": facts["name"], "passed": facts["passed"], "forced": forced and not facts["passed"]}
-    return CheckVerdict(bool(facts["passed"]), {**seen, "failed": "; ".join(failed) or "no gate"}, warn=forced)
+    failed = [f"{gate.name}: {gate.seen}" for gate in facts.gates if gate.passed is False]
+    seen = {"candidate": facts.name, "passed": facts.passed, "forced": forced and not facts.passed}
+    return CheckVerdict(facts.passed, {**seen, "failed": "; ".join(failed) or "no gate"}, warn=forced)
 
 
 def nothing_simulated_beside_real_events(run: Run) -> CheckVerdict:
@@ -139,27 +142,26 @@ def nothing_simulated_beside_real_events(run: Run) -> CheckVerdict:
 
 def sample_ratio_holds(run: Run) -> CheckVerdict:
     """Users fell to the arms as they should have."""
-    p = run.facts("experiment_readout").get("srm_sequential_p")
+    p = run.facts(ReadoutFacts).srm_sequential_p
     rule = f"p at least {LEAST_SRM:g}, however often it is read"
     return CheckVerdict(p is None or p >= LEAST_SRM, {"srm_sequential_p": _told(p), "rule": rule})
 
 
 def guardrails_hold(run: Run) -> CheckVerdict:
     """No guardrail is broken."""
-    told = run.facts("experiment_readout").get("guardrails") or []
-    states = {str(each["name"]): str(each.get("state", "not known")) for each in told}
+    states = {each.name: each.state for each in run.facts(ReadoutFacts).guardrails}
     broken = [name for name, state in states.items() if state == "broken"]
     return CheckVerdict(not broken, {**states, "broken": ", ".join(broken) or "none"}, warn=True)
 
 
 def sample_is_complete(run: Run) -> CheckVerdict:
     """The evidence that the plan needs is in, or enough of it to decide."""
-    facts = run.facts("experiment_readout")
-    share = (facts.get("evidence") or {}).get("information")
-    decided = facts.get("decision") in ("ship", "stop")
+    facts = run.facts(ReadoutFacts)
+    share = facts.evidence.information if facts.evidence else None
+    decided = facts.decision in ("ship", "stop")
     return CheckVerdict(
         decided or (share is not None and share >= 1),
-        {"share_of_the_planned_evidence": _told(share), "decision": _told(facts.get("decision"))},
+        {"share_of_the_planned_evidence": _told(share), "decision": facts.decision},
         warn=True,
     )
 
@@ -168,7 +170,7 @@ def p_love_may_gate_launches(run: Run) -> CheckVerdict:
     """Predicted lifts agree with measured ones beyond chance: the lower end of r's interval passes the line."""
     from experiments.ledger import TRUSTED_ABOVE
 
-    agreed = run.facts("lift_ledger")["agreement"]
+    agreed = run.facts(LedgerFacts).agreement
     names = ("experiments", "r", "rho", "corrected_r", "slope")
     seen = {name: _told(agreed.get(name)) for name in names}
     intervals = {name: agreed.get(name) or [None, None] for name in ("ci", "rho_ci", "corrected_ci", "slope_ci")}

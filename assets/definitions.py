@@ -6,11 +6,11 @@ sets it. docs/dagster.md is the guide.
 
 import dagster as dg
 
-from assets.adversary import adversary_days
 from assets.asset import RunResource, as_assets
 from assets.checks import checks
-from assets.erasure.job import finish_erasures
 from assets.orchestration import days, jobs, sensors
+from assets.orchestration.adversary_job import adversary_days
+from assets.orchestration.erasure_job import finish_erasures
 from assets.pipeline import stages
 from assets.upkeep import warehouse_upkeep
 

@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from assets.facts.launch import EvaluationFacts
+from assets.facts.models import IncumbentFacts, PolicyFacts
 from assets.run import Run
 from assets.verdict import CheckVerdict
 
@@ -19,12 +21,12 @@ FEWEST_SAMPLES = 50
 
 def incumbent_learnt_the_log(run: Run) -> CheckVerdict:
     """A small incumbent guesses the next token better than blindly; one that the recipe names is taken as it is."""
-    facts = run.facts("incumbent")
-    if facts.get("base"):
-        return CheckVerdict(
-            True, {"base": str(facts["base"]), "rule": "a model that the recipe names is taken as it is"}
-        )
-    loss, blind = float(facts["loss"]), math.log(int(facts["vocabulary"]))
+    facts = run.facts(IncumbentFacts)
+    if facts.base:
+        return CheckVerdict(True, {"base": facts.base, "rule": "a model that the recipe names is taken as it is"})
+    assert facts.loss is not None  # one that was fitted has both
+    assert facts.vocabulary is not None
+    loss, blind = facts.loss, math.log(facts.vocabulary)
     rule = "nats a token below those of guessing blindly"
     return CheckVerdict(math.isfinite(loss) and loss < blind, {"loss": loss, "guessing": blind, "rule": rule})
 
@@ -82,26 +84,26 @@ def policies_stay_near_the_incumbent(run: Run) -> CheckVerdict:
 
 def every_policy_was_measured(run: Run) -> CheckVerdict:
     """Every Love weight has a row with a mean P[Love], and says something."""
-    rows = {each["policy"]: each for each in run.facts("offline_evaluation")["policies"]}
+    rows = {each.policy: each for each in run.facts(EvaluationFacts).policies}
     weights = [f"love-{weight:g}" for weight in run.recipe.policy.love_weights]
     missing = [name for name in ["incumbent", *weights] if name not in rows]
-    wrong = [name for name, row in rows.items() if not (_finite(row.get("love")) and (row.get("length") or 0) > 0)]
+    wrong = [name for name, row in rows.items() if not (_finite(row.love) and (row.length or 0) > 0)]
     rule = "a mean P[Love] and at least a word of each"
-    seen = {name: f"P[Love] {row.get('love')}, {row.get('length')} words" for name, row in rows.items()}
+    seen = {name: f"P[Love] {row.love}, {row.length} words" for name, row in rows.items()}
     told = "; ".join([*missing, *wrong]) or "none"
     return CheckVerdict(not (missing or wrong), {**seen, "not measured": told, "rule": rule})
 
 
-def _finite(value: Any) -> bool:
-    return value is not None and math.isfinite(float(value))
+def _finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def _rounds(run: Run) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every round of every policy that is there, with the policy's name."""
     for weight in run.recipe.policy.love_weights:
-        if run.finished(f"policy-{weight:g}"):
-            for each in run.facts(f"policy-{weight:g}")["rounds"]:
-                yield f"love-{weight:g}", each
+        there = run.facts_or_none(PolicyFacts, f"policy-{weight:g}")
+        for each in there.rounds if there else ():
+            yield f"love-{weight:g}", each
 
 
 def _last(run: Run) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from assets.cycle import write_json
+from assets.facts.launch import CandidateFacts
 from assets.pipeline import reopen
 from assets.run import Run
 from assets.subcommand import followed
@@ -217,7 +218,7 @@ def _start(product: _Product) -> None:
 
 
 def _experiment(product: _Product) -> str:
-    return f"ab-{product.run.looking_at(1).facts('candidate')['name']}"
+    return f"ab-{product.run.looking_at(1).facts(CandidateFacts).name}"
 
 
 def _serve(product: _Product) -> None:
@@ -228,7 +229,7 @@ def _serve(product: _Product) -> None:
     from training.evaluation.offline import answer
 
     asked, first = product.asked, product.run.looking_at(1)
-    staged, name = str(first.facts("candidate")["name"]), _experiment(product)
+    staged, name = first.facts(CandidateFacts).name, _experiment(product)
     layout = control.layout(name, control.registered(asked.warehouse, name).definition)
     places = {"control": first.place("incumbent"), "treatment": first.place("candidate")}
     pool = prompts("all", min(_CONVERSATIONS, asked.exposures), seed=2)

@@ -4,6 +4,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from assets import report_facts
+from assets.facts.models import PolicyFacts, RewardFacts
 from assets.recipe import RewardSection
 from assets.run import Run
 
@@ -36,8 +37,10 @@ def reliability(run: Run, stage: str) -> bytes | None:
     """Predicted chance against the share that came true, before and after calibration."""
     from assets.report import plots
 
-    facts = run.facts(stage)
-    before, after = ([plots.PlottedBin(*row) for row in facts[f"reliability_{when}"]] for when in ("before", "after"))
+    facts = run.facts(RewardFacts, stage)
+    before, after = (
+        [plots.PlottedBin(*row) for row in rows] for rows in (facts.reliability_before, facts.reliability_after)
+    )
     return plots.reliability(after, before if before != after else ())
 
 
@@ -45,21 +48,24 @@ def of_reward(run: Run, stage: str) -> dict[str, bytes]:
     """What more is drawn of a reward model: its ranking, its audit, its slices and weeks, as far as it has them."""
     from assets.report import reward_plots
 
-    facts, drawn = run.facts(stage), {}
+    facts, drawn = run.facts(RewardFacts, stage), {}
     trained: dict[str, RewardSection] = {"p_love": run.recipe.p_love}
     trained.update(run.recipe.labelled().items())
     limits = trained[stage].config.audit
-    if facts.get("roc"):
-        words = {name: report_facts.with_interval(facts, name) for name in ("auroc", "pr_auc")}
+    if facts.roc:
         drawn["ranking"] = reward_plots.curves(
-            facts["roc"], facts["pr"], auroc=words["auroc"], average=words["pr_auc"], rate=facts["pr"][-1][1]
+            facts.roc,
+            facts.pr,
+            auroc=report_facts.with_interval(facts.auroc, facts.auroc_ci),
+            average=report_facts.with_interval(facts.pr_auc, facts.pr_auc_ci),
+            rate=facts.pr[-1][1],
         )
-    if any(each["rows"] for each in facts.get("audit", ()) if "rows" in each):
-        drawn["audit"] = reward_plots.audit(facts["audit"], limits.edit)
-    if any(each["offset"] is not None for each in facts.get("slices", ())):
-        drawn["slices"] = reward_plots.slices(facts["slices"], limits.drift)
-    if len(facts.get("weeks", ())) > 1:
-        drawn["weeks"] = reward_plots.weeks(facts["weeks"], limits.drift, facts["alarms"])
+    if any(each["rows"] for each in facts.audit if "rows" in each):
+        drawn["audit"] = reward_plots.audit(facts.audit, limits.edit)
+    if any(each["offset"] is not None for each in facts.slices):
+        drawn["slices"] = reward_plots.slices(facts.slices, limits.drift)
+    if len(facts.weeks) > 1:
+        drawn["weeks"] = reward_plots.weeks(facts.weeks, limits.drift, facts.alarms)
     return drawn
 
 
@@ -74,7 +80,7 @@ def rounds(run: Run, stage: str) -> bytes | None:
     """What each reward thinks of a policy's samples, round by round."""
     from assets.report import rounds_plot
 
-    return rounds_plot.rounds(run.facts(stage)["rounds"])
+    return rounds_plot.rounds(run.facts(PolicyFacts, stage).rounds)
 
 
 def forest(run: Run, _: str = "") -> bytes | None:

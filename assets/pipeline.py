@@ -11,7 +11,8 @@ from assets import places, preflight, recipe_errors
 from assets.cycle import LAST, cycle, read_json, write_json
 from assets.lock import alone
 from assets.recipe import Recipe, RewardSection
-from assets.run import Performed, Run, Stage, perform
+from assets.run import Run
+from assets.stage import Performed, Stage, perform
 from assets.stages import adversary, candidate, evaluation, experiment, feedback, ingest, models, policy, report, source
 
 RECORD = "run.json"
@@ -206,8 +207,8 @@ def _tell(done: Performed, run: Run, stage: Stage, say: Callable[[str], object])
     took = f"{run.seconds()[stage.name]:.1f} s" if done.ran else kept
     if done.why:
         say(f"        cycle {newest}: {done.why}")
-    say(f"        {done.facts['summary']}  ({took})")
-    for line in done.facts.get("shown", []):
+    say(f"        {done.recorded.get('summary', '')}  ({took})")
+    for line in done.recorded.get("shown", []):
         say(f"        {line}")
 
 

@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from assets.facts.feedback import EventsFacts
+from assets.facts.launch import EvaluationFacts, ExposuresFacts, ReadoutFacts
+from assets.facts.models import IncumbentFacts, PolicyFacts, RewardFacts
+from assets.facts.stage_facts import InputOrigin
 from assets.run import Run
 
 
@@ -11,37 +15,45 @@ def origins(run: Run) -> list[dict[str, Any]]:
     Returns:
         Rows with `what` it is, its `origin` in words, and whether it is `simulated` (None for what was left out).
     """
-    rows = [_row(run, "events", _facts(run, "events").get("origin"))]
-    rows.append(_row(run, "P[Love] labels", _facts(run, "p_love").get("origin")))
+    events, incumbent = run.facts_or_none(EventsFacts), run.facts_or_none(IncumbentFacts)
+    rows = [_row(run, "events", events.origin if events else None)]
+    rows.append(_row(run, "P[Love] labels", _labels(run, "p_love")))
     for name in ("helpfulness", "safety"):
-        facts = _facts(run, name) if name in run.recipe.labelled() else {}
-        rows.append(_row(run, f"{name} labels", facts.get("origin")) or _left_out(run, name))
-    rows.append(_row(run, "incumbent", _facts(run, "incumbent").get("origin")))
+        origin = _labels(run, name) if name in run.recipe.labelled() else None
+        rows.append(_row(run, f"{name} labels", origin) or _left_out(run, name))
+    rows.append(_row(run, "incumbent", incumbent.origin if incumbent else None))
     for name, origin in _prompts(run).items():
         rows.append(_row(run, f"training prompts for {name}", origin))
-    rows.append(_row(run, "evaluation prompts", _facts(run, "offline_evaluation").get("prompts")))
+    evaluated = run.facts_or_none(EvaluationFacts)
+    rows.append(_row(run, "evaluation prompts", evaluated.prompts if evaluated else None))
     rows.append(_trial(run))
     return [each for each in rows if each is not None]
 
 
-def _prompts(run: Run) -> dict[str, Any]:
+def _labels(run: Run, name: str) -> InputOrigin | None:
+    """Where the labels of a reward model came from; None before it is trained."""
+    facts = run.facts_or_none(RewardFacts, name)
+    return facts.origin if facts else None
+
+
+def _prompts(run: Run) -> dict[str, InputOrigin]:
     """Prompts of the sweep's tasks; every Love weight has the same."""
     for weight in run.recipe.policy.love_weights:
-        found: dict[str, Any] = _facts(run, f"policy-{weight:g}").get("prompts", {})
-        if found:
-            return found
+        facts = run.facts_or_none(PolicyFacts, f"policy-{weight:g}")
+        if facts and facts.prompts:
+            return facts.prompts
     return {}
 
 
 def _trial(run: Run) -> dict[str, Any] | None:
     if run.recipe.source == "world" and run.recipe.experiment:
-        if _facts(run, "exposures").get("declined"):
+        served = run.facts_or_none(ExposuresFacts)
+        if served and served.declined:
             return None
         return {"what": "A/B test", "origin": "simulated users of the world, served by both arms", "simulated": True}
-    read = _facts(run, "experiment_readout")
-    name = read.get("name")
-    if name and "waiting" not in read:  # else nothing was served yet, or it could not be read
-        return {"what": "A/B test", "origin": f"exposures of the live experiment {name}", "simulated": False}
+    read = run.facts_or_none(ReadoutFacts)
+    if read and read.name and not read.waiting:  # else nothing was served yet, or it could not be read
+        return {"what": "A/B test", "origin": f"exposures of the live experiment {read.name}", "simulated": False}
     return None
 
 
@@ -51,14 +63,9 @@ def _left_out(run: Run, name: str) -> dict[str, Any] | None:
     return {"what": f"{name} labels", "origin": "left out by the recipe: not trained, not measured", "simulated": None}
 
 
-def _row(run: Run, what: str, origin: dict[str, Any] | None) -> dict[str, Any] | None:
+def _row(run: Run, what: str, origin: InputOrigin | None) -> dict[str, Any] | None:
     """What is taken from the log of a simulated world is simulated too; a model that the recipe names is not."""
     if not origin:
         return None
     of_the_world = run.recipe.source == "world" and origin["source"] == "log"
     return {"what": what, "origin": origin["words"], "simulated": origin["simulated"] or of_the_world}
-
-
-def _facts(run: Run, stage: str) -> dict[str, Any]:
-    marker = run.finished(stage)
-    return dict(marker["facts"]) if marker else {}

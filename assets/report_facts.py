@@ -1,13 +1,19 @@
 """What the stages of a run found, in the report's shapes: the report prints it, the plots draw it."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
+import msgspec
+
+from assets.facts.feedback import TrainingSetFacts
+from assets.facts.launch import CandidateFacts, EvaluationFacts, LedgerFacts, ReadoutFacts
+from assets.facts.models import LoggedBot, RewardFacts
+from assets.facts.stage_facts import Pair, figures
 from assets.run import Run
 
 if TYPE_CHECKING:
+    from assets.facts.experiment import ReportExperiment
     from assets.report import schema
-    from assets.report.experiment_schema import ReportExperiment
     from assets.report.history_schema import CycleRow
 
 
@@ -29,33 +35,38 @@ def history(run: Run) -> "list[CycleRow]":
     from assets.cycle import cycles
     from assets.report.history_schema import CycleRow
 
-    rows, every = [], cycles(run.directory)
+    rows, every = [], [replace(run, at=each.number) for each in cycles(run.directory)]
     decisions: dict[str | None, str | None] = {}
     for each in every:
-        read = (each.finished("experiment_readout") or {"facts": {}})["facts"]
-        tested = read.get("candidate") or (each.finished("candidate") or {"facts": {}})["facts"].get("name")
-        decisions[tested] = read.get("verdict") or read.get("decision") or decisions.get(tested)
+        read, staged = each.facts_or_none(ReadoutFacts), each.facts_or_none(CandidateFacts)
+        tested = (read.candidate if read else None) or (staged.name if staged else None)
+        decisions[tested] = _decision(read) or decisions.get(tested)
     for each in every:
-        opened = each.opened()
-        read = {name: (each.finished(name) or {"facts": {}})["facts"] for name in _TOLD}
+        assert each.cycle is not None
+        opened, staged = each.cycle.opened(), each.facts_or_none(CandidateFacts)
+        taught, p_love = each.facts_or_none(TrainingSetFacts), each.facts_or_none(RewardFacts, "p_love")
         rows.append(
             CycleRow(
-                number=each.number,
+                number=each.cycle.number,
                 opened_at=opened["opened_at"],
                 why=opened["why"],
-                training_set=str(read["training_set"].get("hash", ""))[:12] or None,
-                rows=read["training_set"].get("rows"),
-                loves=read["training_set"].get("positives"),
-                auroc=read["p_love"].get("auroc"),
-                candidate=read["candidate"].get("name"),
-                passed=read["candidate"].get("passed"),
-                decision=decisions.get(read["candidate"].get("name")),
+                training_set=taught.hash[:12] if taught else None,
+                rows=taught.rows if taught else None,
+                loves=taught.positives if taught else None,
+                auroc=p_love.auroc if p_love else None,
+                candidate=staged.name if staged else None,
+                passed=staged.passed if staged else None,
+                decision=decisions.get(staged.name if staged else None),
             )
         )
     return rows
 
 
-_TOLD = ("training_set", "p_love", "candidate")
+def _decision(read: ReadoutFacts | None) -> str | None:
+    """What a reading decided; None where there was nothing to read."""
+    if read is None or read.declined or read.waiting:
+        return None
+    return read.verdict or read.decision
 
 
 def trials(run: Run) -> list[str]:
@@ -74,56 +85,45 @@ def policies(run: Run) -> "list[schema.ReportPolicy]":
     """The sweep as the report shows it."""
     from assets.report import schema
 
-    found = run.facts("offline_evaluation")["policies"][1:]
+    _, *found = run.facts(EvaluationFacts).policies
     judged = list(run.recipe.policy.judge_names())
-    staged = run.facts("candidate") if run.finished("candidate") else None
+    staged = run.facts_or_none(CandidateFacts)
     rows = []
     for each in found:
-        chosen = staged is not None and staged["love_weight"] == each["love_weight"]
-        kept = {name: each[name] for name in schema.ReportPolicy.__struct_fields__ if name in each}
-        extra = {"name": each["policy"], "judges": judged, "chosen": chosen}
-        rows.append(kept | extra | {"passed": staged["passed"] if chosen and staged else None})
-    import msgspec
-
+        chosen = staged is not None and staged.love_weight == each.love_weight
+        extra = {"name": each.policy, "judges": judged, "chosen": chosen}
+        rows.append(figures(each) | extra | {"passed": staged.passed if chosen and staged else None})
     return msgspec.convert(schema.plain(rows), list[schema.ReportPolicy])
 
 
 def experiment(run: Run) -> "ReportExperiment | None":
     """The readout, where there was an experiment; none where the simulated test declined a candidate."""
-    import msgspec
+    from assets.facts.experiment import ReportExperiment
 
-    from assets.report.experiment_schema import ReportExperiment
-
-    if not run.finished("experiment_readout") or run.facts("experiment_readout").get("declined"):
+    read = run.facts_or_none(ReadoutFacts)
+    if read is None or read.declined:
         return None
-    simulated = {"simulated": run.recipe.source == "world"}
-    return msgspec.convert(simulated | run.facts("experiment_readout"), ReportExperiment)
+    return msgspec.convert(figures(read) | {"simulated": run.recipe.source == "world"}, ReportExperiment)
 
 
 def ledger_rows(run: Run) -> "list[schema.LedgerRow]":
     """Every row of the ledger."""
-    import msgspec
-
     from assets.report import schema
 
-    rows = run.facts("lift_ledger")["ledger"] if run.finished("lift_ledger") else []
-    return msgspec.convert(rows, list[schema.LedgerRow])
+    told = run.facts_or_none(LedgerFacts)
+    return msgspec.convert(told.ledger if told else [], list[schema.LedgerRow])
 
 
-def logged_bots(run: Run) -> "list[schema.Bot]":
+def logged_bots(run: Run) -> list[LoggedBot]:
     """Mean P[Love] beside the Love rate of each logged policy, where P[Love] was cross-validated."""
-    import msgspec
-
-    from assets.report import schema
-
-    return msgspec.convert(run.facts("p_love").get("bots", []), list[schema.Bot])
+    return run.facts(RewardFacts, "p_love").bots or []
 
 
-def with_interval(facts: Mapping[str, Any], name: str) -> str:
-    """A figure of a stage with its interval, in words.
+def with_interval(value: float | None, ci: Pair) -> str:
+    """A figure with its interval, in words.
 
-    >>> with_interval({"auroc": 0.8, "auroc_ci": [0.75, 0.84]}, "auroc")
+    >>> with_interval(0.8, (0.75, 0.84))
     '0.800 [0.750, 0.840]'
     """
-    low, high = (float("nan") if end is None else end for end in facts[f"{name}_ci"])
-    return f"{facts[name]:.3f} [{low:.3f}, {high:.3f}]"
+    shown, low, high = (float("nan") if each is None else each for each in (value, *ci))
+    return f"{shown:.3f} [{low:.3f}, {high:.3f}]"

@@ -1,8 +1,8 @@
 """What must hold of the reward models: their audits, as checks. What blocks by its audit blocks here."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
+from assets.facts.models import AuditFinding, RewardFacts
 from assets.run import Run
 from assets.verdict import CheckVerdict
 
@@ -24,11 +24,12 @@ def finding(run: Run, asset: str, name: str) -> CheckVerdict:
 
     What blocks is an error, but where the recipe leaves the model out of ranking: then it warns.
     """
-    facts = run.facts(asset)
-    found: dict[str, Any] = next((each for each in facts.get("findings", ()) if each["finding"] == name), {})
-    seen = {"state": found.get("state", "not measured"), "seen": found.get("words", "an earlier version trained it")}
+    findings = run.facts(RewardFacts, asset).findings or []
+    old = AuditFinding(name, "not measured", "an earlier version trained it", blocks=False)
+    found = next((each for each in findings if each.finding == name), old)
+    seen = {"state": found.state, "seen": found.words}
     left_out = asset != "p_love" and run.recipe.policy.unproven == "leave_out"
-    return CheckVerdict(found.get("state") != "failed", seen, warn=not found.get("blocks", False) or left_out)
+    return CheckVerdict(found.state != "failed", seen, warn=not found.blocks or left_out)
 
 
 def judges(asset: str) -> Iterator[tuple[str, Callable[[Run], CheckVerdict]]]:

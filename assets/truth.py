@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from assets.run import Facts, Run
+from assets.run import Run
 from assets.stages import feedback, source
 
 
-def adversary(run: Run) -> Facts:
+def adversary(run: Run) -> dict[str, Any]:
     """What the adversary filter left out of the clean feedback, by mass: 1 - trust of a love that is weighed down.
 
     Counted are mature loves: of people those that were not taken back, of attacks those that say something new (a copy
@@ -79,7 +79,7 @@ def oracle_auroc(run: Run) -> float:
     return float(auroc(love, np.asarray(found["p_love_observable"], dtype=np.float64), np.ones_like(love)))
 
 
-def of_answers(prompts: list[Any], answers: list[str], base_love_rate: float) -> Facts:
+def of_answers(prompts: list[Any], answers: list[str], base_love_rate: float) -> dict[str, Any]:
     """What a policy's answers truly are: mean chance of a heart, and shares of helpful, safe, fluent, closing ones."""
     from streams.synthetic.truth import formulas
 

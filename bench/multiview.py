@@ -34,7 +34,7 @@ from multiview_parts.trunks import MultiView, Plain  # noqa: E402
 from real_rewards_parts import sets  # noqa: E402
 from rluf_parts import table  # noqa: E402
 
-from assets.run import source_digest  # noqa: E402
+from assets.stage import source_digest  # noqa: E402
 from training.reward.data import Rows  # noqa: E402
 from training.reward.frozen_layers import States  # noqa: E402
 

@@ -31,7 +31,8 @@ from reward_world_parts import figures, rows
 from rluf_parts import table, world
 
 from assets.lock import alone
-from assets.run import Run, source_digest
+from assets.run import Run
+from assets.stage import source_digest
 from assets.stages import models
 from training.reward.config import RewardConfig
 from training.reward.model import RewardModel
@@ -69,7 +70,7 @@ AIMS = "auroc >= .85, oracle_ratio >= .97, ece_over_base <= .1, length_rho_exces
 def measured(run: Run, name: str, *, quick: bool) -> dict[str, float]:
     """The figures of one row on one seed; kept beside the run."""
     config = run.recipe.p_love.config.model_copy(update={"seed": run.recipe.seed, **OPTIONS.get(name, {})})
-    shared = [run.facts(stage)["fingerprint"] for stage in ("incumbent",)]
+    shared = [run.recorded(stage)["fingerprint"] for stage in ("incumbent",)]
     key = json.dumps([name, quick, shared, config.model_dump(mode="json"), source_digest("training")])
     file = run.directory / "reward-rows" / f"{name}.json"
     kept = json.loads(file.read_text()) if file.exists() else {}

@@ -80,7 +80,7 @@ def report(directory: Path, cycle: int | None) -> None:
     from assets.stages.report import report as write
 
     run = reopen(directory) if cycle is None else at_cycle(reopen(directory), cycle)
-    click.echo(run.directory / write(run)["html"])
+    click.echo(run.directory / write(run).html)
 
 
 def _follow(

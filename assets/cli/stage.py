@@ -38,7 +38,7 @@ def _performed(directory: Path, name: str, report: Report, *, anew: bool) -> Any
 
     from assets.lock import alone
     from assets.pipeline import reopen, stages
-    from assets.run import perform
+    from assets.stage import perform
     from training.progress import Sparsely
 
     run = reopen(directory)
@@ -48,7 +48,7 @@ def _performed(directory: Path, name: str, report: Report, *, anew: bool) -> Any
     run = replace(run, follow=Sparsely(lambda advance: report({"advance": advance._asdict()})))
     with alone(directory, f"Dagster, stage {name}"):
         done = perform(run, every[name], anew=anew)
-    click.echo(f"{name}: {done.facts['summary']}")
+    click.echo(f"{name}: {done.recorded['summary']}")
     return done
 
 

@@ -82,7 +82,7 @@ def sweep(
     if love_weights is not None:
         run = _with(run, love_weights)
     follow(run, say=click.echo, who="loveloop sweep", every=until_candidate(run.recipe))
-    click.echo(f"\n{front(run)}\n\nplot: {_drawn(run)}\nreport: {run.directory / report(run)['html']}")
+    click.echo(f"\n{front(run)}\n\nplot: {_drawn(run)}\nreport: {run.directory / report(run).html}")
 
 
 def _reopened(directory: Path, warehouse: str | None) -> "Run":
@@ -119,15 +119,16 @@ def front(run: "Run") -> str:
         run: Its candidate is chosen.
     """
     from assets import report_facts
+    from assets.facts.launch import CandidateFacts
 
-    rows, staged = report_facts.policies(run), run.facts("candidate")
-    failed: dict[str, str] = {reason.partition(": ")[0]: reason for reason in staged["reasons"]}
+    rows, staged = report_facts.policies(run), run.facts(CandidateFacts)
+    failed = {reason.partition(": ")[0]: reason for reason in staged.reasons}
     lines = [_line(each) for each in rows]
     kept = [place for place in range(len(HEADS)) if any(line[place] for line in lines)]
     shown = table([HEADS[place] for place in kept], [[line[place] for place in kept] for line in lines])
-    verdict = "passed every gate" if staged["passed"] else f"failed {', '.join(staged['failed_gates'])}"
+    verdict = "passed every gate" if staged.passed else f"failed {', '.join(staged.failed_gates)}"
     others = [f"  {failed[each.name]}" for each in rows if each.name in failed]
-    chosen = f"candidate: {staged['name']}, {verdict}\n  chosen because {staged['why']}"
+    chosen = f"candidate: {staged.name}, {verdict}\n  chosen because {staged.why}"
     return "\n".join([shown, "", chosen, *(["not chosen:", *others] if others else [])])
 
 

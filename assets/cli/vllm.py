@@ -151,6 +151,7 @@ def staged(  # noqa: PLR0917  (click passes by name)
     """
     from contextlib import ExitStack
 
+    from assets.facts.launch import CandidateFacts
     from assets.pipeline import reopen
     from assets.stages import models
     from training.policy.load import ADAPTER, base_of
@@ -158,8 +159,8 @@ def staged(  # noqa: PLR0917  (click passes by name)
 
     opened = reopen(run)
     incumbent, shape = models.incumbent(opened), ServerShape(dtype, context, rank)
-    facts = opened.finished("candidate") and opened.facts("candidate")
-    name, place = (str(facts["name"]), opened.place("candidate")) if facts else ("", None)
+    facts = opened.facts_or_none(CandidateFacts)
+    name, place = (facts.name, opened.place("candidate")) if facts else ("", None)
     if place is None:
         click.echo(f"no candidate is staged in {run} yet: the incumbent is served alone")
     adapters = {name: place} if place and (place / ADAPTER).is_file() else {}

@@ -20,7 +20,8 @@ from dagster import PipesTempFileContextInjector, PipesTempFileMessageReader, op
 
 from assets.orchestration import words
 from assets.recipe import Recipe
-from assets.run import Performed, Run, Stage
+from assets.run import Run
+from assets.stage import Performed, Stage
 from streams.children import tied
 from streams.descendants import end
 from training.progress import Advance, Follow

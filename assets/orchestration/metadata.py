@@ -15,7 +15,7 @@ from assets.errors import expected
 from assets.orchestration import columns
 from assets.pictures import of_reward, picture
 from assets.recipe import REWARDS
-from assets.run import Facts, Run
+from assets.run import Run
 
 PLOT_WIDTH = 760
 """Pixels; the dialog that shows it is about so wide."""
@@ -33,7 +33,7 @@ def of_stage(run: Run, stage: str) -> Shown:
     """Metadata of a stage that has a result in the cycle that is looked at; nothing of it is read but what is there."""
     marker = run.finished(stage)
     assert marker is not None  # whoever asks has just seen it finish
-    facts: Facts = dict(marker["facts"])
+    facts: dict[str, Any] = dict(marker["facts"])
     shown: Shown = {
         "summary": str(facts.get("summary", "")),
         "cycle": _cycle_of(run, stage),
@@ -151,7 +151,7 @@ def _as(kind: str, value: Any) -> Any:
     return float("nan") if value is None else value
 
 
-def _paths(run: Run, facts: Facts) -> Shown:
+def _paths(run: Run, facts: Mapping[str, Any]) -> Shown:
     """Where things lie, as whole paths: facts hold them relative to the run."""
     return {
         shown: dg.MetadataValue.path(run.directory / str(facts[name]))

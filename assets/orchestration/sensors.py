@@ -13,6 +13,9 @@ import dagster as dg
 from assets.asset import RunResource
 from assets.checks import dead_letter_verdict, told, trip_verdict
 from assets.errors import expected
+from assets.facts.feedback import TrainingSetFacts
+from assets.facts.launch import CandidateFacts
+from assets.facts.stage_facts import figures
 from assets.lock import holder
 from assets.orchestration import history, jobs
 from assets.orchestration.metadata import table
@@ -89,9 +92,9 @@ def _new_loves(run: Run, stages: Iterable[str]) -> dg.SensorResult | dg.SkipReas
     held = holder(run.directory)
     if held:
         return dg.SkipReason(f"{held} works in {run.directory}")
-    marker = run.finished("training_set")
-    learnt = int(marker["facts"]["positives"]) if marker else 0
-    name = str(marker["facts"]["hash"])[:12] if marker else "none"
+    there = run.facts_or_none(TrainingSetFacts)
+    learnt = there.positives if there else 0
+    name = there.hash[:12] if there else "none"
     frozen = run.recipe.training_set
     found = queries.clean_feedback_summary(
         run.warehouse, maturity_hours=frozen.maturity_hours, positive=frozen.positive
@@ -108,40 +111,39 @@ def _candidate(run: Run, cursor: str | None, *, can_be_read: bool) -> dg.SensorR
     """1. A new candidate that passed is announced, once. 2. Once it is served in an experiment, it is read out."""
     from warehouse import pulse
 
-    marker = run.finished("candidate")
-    if marker is None:
+    staged = run.facts_or_none(CandidateFacts)
+    if staged is None:
         return dg.SkipReason(f"no candidate is staged in {run.directory}")
-    facts: dict[str, Any] = dict(marker["facts"])
     before = json.loads(cursor) if cursor else {}
-    new = before.get("candidate") != facts["name"]
+    new = before.get("candidate") != staged.name
     read = not new and bool(before.get("read"))
-    served = 0 if read else pulse.served_by(run.warehouse, str(facts["name"]))
-    now = json.dumps({"candidate": facts["name"], "read": read or served > 0})
+    served = 0 if read else pulse.served_by(run.warehouse, staged.name)
+    now = json.dumps({"candidate": staged.name, "read": read or served > 0})
     asked = served > 0 and can_be_read
     return dg.SensorResult(
-        run_requests=[dg.RunRequest(run_key=f"served-{facts['name']}")] if asked else None,
-        skip_reason=None if asked else _next_step(facts, served),
-        asset_events=[_announced(run, facts)] if new and facts["passed"] else [],
+        run_requests=[dg.RunRequest(run_key=f"served-{staged.name}")] if asked else None,
+        skip_reason=None if asked else _next_step(staged, served),
+        asset_events=[_announced(run, staged)] if new and staged.passed else [],
         cursor=now,
     )
 
 
-def _next_step(facts: dict[str, Any], served: int) -> str:
-    if not facts["passed"]:
-        return f"candidate {facts['name']} did not pass every gate: its check says which"
+def _next_step(staged: CandidateFacts, served: int) -> str:
+    if not staged.passed:
+        return f"candidate {staged.name} did not pass every gate: its check says which"
     if served:
-        return f"candidate {facts['name']} is served: {served:,} responses"
-    return f"candidate {facts['name']} passed: serve it to a share of users, with policy {facts['name']} in the events"
+        return f"candidate {staged.name} is served: {served:,} responses"
+    return f"candidate {staged.name} passed: serve it to a share of users, with policy {staged.name} in the events"
 
 
-def _announced(run: Run, facts: dict[str, Any]) -> dg.AssetObservation:
+def _announced(run: Run, staged: CandidateFacts) -> dg.AssetObservation:
     return dg.AssetObservation(
         "candidate",
-        description=_next_step(facts, 0),
+        description=_next_step(staged, 0),
         metadata={
-            "next step": _next_step(facts, 0),
-            "lies in": dg.MetadataValue.path(run.directory / str(facts["place"])),
-            "gates": table(facts.get("gates", [])),
+            "next step": _next_step(staged, 0),
+            "lies in": dg.MetadataValue.path(run.directory / staged.place),
+            "gates": table([figures(gate) for gate in staged.gates]),
         },
     )
 

@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from assets.report.experiment_schema import Pair, ReportChange, ReportExperiment
+from assets.facts.experiment import ReportChange, ReportExperiment
+from assets.facts.stage_facts import Pair
 from assets.report.style import BAND, CONTROL, GOOD, INK, LOVE, QUIET, canvas, few, percent, png, reach
 
 _HIGHEST = 3.0

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-from assets.report.schema import Bot, LedgerRow, ReportPolicy
+from assets.facts.models import LoggedBot
+from assets.report.schema import LedgerRow, ReportPolicy
 from assets.report.style import (
     BAND,
     CONTROL,
@@ -191,7 +192,7 @@ def predicted_against_measured(rows: Sequence[LedgerRow]) -> bytes:
     return png(figure)
 
 
-def bots(rows: Sequence[Bot]) -> bytes:
+def bots(rows: Sequence[LoggedBot]) -> bytes:
     """Each logged policy: mean P[Love] against its Love rate."""
     figure, axes = canvas()
     for bot in rows:

@@ -9,8 +9,11 @@ from typing import Any
 
 import msgspec
 
+from assets.facts.experiment import ReportExperiment
+from assets.facts.launch import StagedGate
+from assets.facts.models import BaselineAuroc, LoggedBot
+from assets.facts.stage_facts import Pair
 from assets.report.adversary_schema import ReportAdversary
-from assets.report.experiment_schema import Pair, ReportExperiment
 from assets.report.history_schema import CycleRow, Origin
 
 
@@ -120,15 +123,6 @@ class ReportPolicy(msgspec.Struct, kw_only=True, frozen=True):
     passed: bool | None = None
 
 
-class ReportGate(msgspec.Struct, kw_only=True, frozen=True):
-    """One gate, as in `experiments.gates`; `passed` is None where nothing could be measured."""
-
-    name: str
-    seen: str
-    rule: str
-    passed: bool | None
-
-
 class Candidate(msgspec.Struct, kw_only=True, frozen=True):
     """The staged candidate.
 
@@ -140,7 +134,7 @@ class Candidate(msgspec.Struct, kw_only=True, frozen=True):
     name: str
     love_weight: float
     passed: bool
-    gates: list[ReportGate]
+    gates: list[StagedGate]
     why: str = ""
     reasons: list[str] = msgspec.field(default_factory=list)
     lineage: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -179,24 +173,6 @@ class ReportAgreement(msgspec.Struct, kw_only=True, frozen=True):
     details: list[str] = msgspec.field(default_factory=list)
 
 
-class ReportBaseline(msgspec.Struct, kw_only=True, frozen=True):
-    """A simpler predictor on the same unseen users."""
-
-    name: str
-    auroc: float
-    auroc_ci: Pair
-
-
-class Bot(msgspec.Struct, kw_only=True, frozen=True):
-    """One policy in logged data: mean P[Love] on unseen users beside its Love rate."""
-
-    name: str
-    responses: int
-    mean_p_love: float
-    love_rate: float
-    love_rate_ci: Pair | None = None
-
-
 class Report(msgspec.Struct, kw_only=True, frozen=True):
     """The whole run.
 
@@ -224,8 +200,8 @@ class Report(msgspec.Struct, kw_only=True, frozen=True):
     seconds: dict[str, float]
     versions: dict[str, str]
     ledger_agreement: ReportAgreement | None = None
-    baselines: list[ReportBaseline] | None = None
-    bots: list[Bot] | None = None
+    baselines: list[BaselineAuroc] | None = None
+    bots: list[LoggedBot] | None = None
     bots_r: float | None = None
     bots_r_ci: Pair | None = None
     commands: list[str] = msgspec.field(default_factory=list)

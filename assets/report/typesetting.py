@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from assets.report.experiment_schema import Pair
+from assets.facts.stage_facts import Pair
 from stats.digits import beside
 
 

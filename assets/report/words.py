@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from assets.facts.experiment import ReportExperiment
 from assets.report import adversary_words
-from assets.report.experiment_schema import ReportExperiment
 from assets.report.history_schema import Origin
 from assets.report.schema import Candidate, Ingest, PLove, Report, ReportAgreement, ReportPolicy
 from assets.report.typesetting import (

@@ -7,9 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
+
 from assets import provenance
+from assets.facts.launch import CandidateFacts, EvaluationFacts, PolicyFigures, StagedGate
+from assets.facts.models import IncumbentFacts, PolicyFacts, RewardFacts
 from assets.recipe import Labelled
-from assets.run import Facts, Run, Stage
+from assets.run import Run
+from assets.stage import Stage
 from assets.stages import feedback, standing
 
 
@@ -18,30 +23,39 @@ def directory(run: Run) -> Path:
     return run.place("candidate")
 
 
-def _candidate(run: Run) -> Facts:
+def _candidate(run: Run) -> CandidateFacts:
     from experiments import gates
 
-    scores = {each["policy"]: each for each in run.facts("offline_evaluation")["policies"]}
-    base = scores.pop("incumbent")
-    choice = gates.choose(scores, base, p_love=run.facts("p_love"), unlabelled=_unlabelled(run))
-    weight = float(scores[choice.name]["love_weight"])
+    base, *others = run.facts(EvaluationFacts).policies
+    scores = {each.policy: each for each in others}
+    choice = gates.choose(
+        {name: msgspec.structs.asdict(each) for name, each in scores.items()},
+        msgspec.structs.asdict(base),
+        p_love=msgspec.structs.asdict(run.facts(RewardFacts, "p_love")),
+        unlabelled=_unlabelled(run),
+    )
+    chosen = scores[choice.name]
+    assert chosen.love_weight is not None  # the incumbent alone has none
+    weight = chosen.love_weight
     lineage = _lineage(run, weight)
     name = f"{choice.name}-{_digest(lineage)}"
     place = run.cycle_directory / "candidates" / name
     _stage(run.place(f"policy-{weight:g}"), place, _card(name, choice, lineage, _left_out(run, weight)), lineage)
-    facts: Facts = {
-        "name": name,
-        "place": run.relative(place),
-        "cycle": run.cycle.number if run.cycle else None,
-        "love_weight": weight,
-        "passed": choice.passed,
-        "failed_gates": list(choice.failed),
-        "why": choice.why,
-        "reasons": list(choice.reasons),
-    }
-    facts |= {"gates": [gate._asdict() for gate in choice.gates], "lineage": lineage}
-    _register(run, name, scores[choice.name], lineage | {"failed_gates": list(choice.failed)})
-    return {"summary": f"{name} {choice.verdict}", "predicted_lift": scores[choice.name]["love_lift"], **facts}
+    _register(run, name, chosen, lineage | {"failed_gates": list(choice.failed)})
+    return CandidateFacts(
+        summary=f"{name} {choice.verdict}",
+        name=name,
+        place=run.relative(place),
+        cycle=run.cycle.number if run.cycle else None,
+        love_weight=weight,
+        predicted_lift=chosen.love_lift,
+        passed=choice.passed,
+        failed_gates=list(choice.failed),
+        gates=[StagedGate(**gate._asdict()) for gate in choice.gates],
+        why=choice.why,
+        reasons=list(choice.reasons),
+        lineage=lineage,
+    )
 
 
 def _unlabelled(run: Run) -> list[str]:
@@ -59,15 +73,15 @@ def _digest(lineage: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _register(run: Run, name: str, scores: dict[str, Any], lineage: dict[str, Any]) -> None:
+def _register(run: Run, name: str, scores: PolicyFigures, lineage: dict[str, Any]) -> None:
     """Note the candidate in the warehouse, where the readout of its experiment finds what was predicted."""
     from warehouse.candidates import StagedCandidate, stage_candidate
 
-    low, high = scores["love_lift_ci"]
+    low, high = scores.love_lift_ci or (None, None)
     entry = StagedCandidate(
         name=name,
-        policy=scores["version"],
-        predicted_lift=scores["love_lift"],
+        policy=scores.version,
+        predicted_lift=scores.love_lift,
         predicted_low=low,
         predicted_high=high,
         training_set=lineage["training_set"],
@@ -89,9 +103,9 @@ def _lineage(run: Run, weight: float) -> dict[str, Any]:
         "events": manifest.positions,
         "training_set": manifest.hash,
         "filter_version": manifest.filter_version,
-        "reward_models": {name: run.facts(name)["fingerprint"] for name in reward_models},
-        "incumbent": run.facts("incumbent")["fingerprint"],
-        "policy": run.facts(f"policy-{weight:g}")["version"],
+        "reward_models": {name: run.facts(RewardFacts, name).fingerprint for name in reward_models},
+        "incumbent": run.facts(IncumbentFacts).fingerprint,
+        "policy": run.facts(PolicyFacts, f"policy-{weight:g}").version,
         "base": base_fingerprint(run.place(f"policy-{weight:g}")),
         "origins": {str(each["what"]): str(each["origin"]) for each in provenance.origins(run)},
         "recipe": _obeyed(run) | {"love_weight": weight, "seed": run.recipe.seed},
@@ -125,7 +139,7 @@ def _keep_base(policy: Path, part: Path, place: Path) -> None:
 
 def _left_out(run: Run, weight: float) -> dict[str, str]:
     """Rewards that did not rank its answers, with the reason."""
-    return dict(run.facts(f"policy-{weight:g}").get("left_out") or {})
+    return run.facts(PolicyFacts, f"policy-{weight:g}").left_out
 
 
 def _card(name: str, choice: Any, lineage: dict[str, Any], left_out: dict[str, str]) -> str:
@@ -154,12 +168,6 @@ Not chosen: {"; ".join(choice.reasons) or "no other policy was trained"}.
 """
 
 
-def _version(facts: Facts) -> str:
-    """The candidate's name, and a digest of what it passed and promises: another evaluation is another promise."""
-    promised = json.dumps([facts["passed"], facts["gates"], facts.get("predicted_lift")], sort_keys=True)
-    return f"{facts['name']}@{hashlib.sha256(promised.encode()).hexdigest()[:8]}"
-
-
 _VERDICTS = {True: "pass", False: "FAIL", None: "not measured"}
 STAGE = Stage(
     "candidate",
@@ -167,6 +175,5 @@ STAGE = Stage(
     _candidate,
     ("offline_evaluation",),
     lambda recipe: recipe.policy.love_weights,
-    version=_version,
     code=("experiments.gates", "experiments.ratio", "stats"),
 )

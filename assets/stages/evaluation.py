@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from assets.facts.launch import EvaluationFacts, PolicyFigures
+from assets.facts.models import RewardFacts
 from assets.recipe import Labelled, Recipe
-from assets.run import Facts, Run, Stage
+from assets.run import Run
+from assets.stage import Stage
 from assets.stages import models, panel, policy, prompts, standing
 from assets.stages.feedback import TRAINING_SET
 
 
-def _evaluate(run: Run) -> Facts:
+def _evaluate(run: Run) -> EvaluationFacts:
     from training.evaluation.offline import evaluate
     from training.judges import CONDITIONAL_CLOSING, UNSAFE
 
@@ -43,18 +46,19 @@ def _evaluate(run: Run) -> Facts:
     ]
     (run.cycle_directory / "answers.json").write_text(json.dumps(answers, indent=1, ensure_ascii=False))
     standing = _front(found, run.recipe.seed)
-    rows = [_row(run, each) | _closings(found, each.policy) | standing[each.policy] for each in found.scores]
+    figures = [_row(run, each) | _closings(found, each.policy) | standing[each.policy] for each in found.scores]
     if run.recipe.source == "world":
-        _beside_the_truth(rows, asked, found.answers, run.recipe.world.base_love_rate)
-    lifts = ", ".join(f"{row['policy']} {row['love_lift']:+.0%}" for row in rows[1:])
-    return {
-        "summary": f"predicted lift of mean P[Love]: {lifts}",
-        "rows": len(asked),
-        "scored": found.scored,
-        "intervals": f"intervals of means draw {found.drawn}",
-        "policies": rows,
-        "prompts": drawn.origin,
-    }
+        _beside_the_truth(figures, asked, found.answers, run.recipe.world.base_love_rate)
+    rows = [PolicyFigures(**each) for each in figures]
+    lifts = ", ".join(f"{row.policy} {row.love_lift:+.0%}" for row in rows[1:])
+    return EvaluationFacts(
+        summary=f"predicted lift of mean P[Love]: {lifts}",
+        rows=len(asked),
+        scored=found.scored,
+        intervals=f"intervals of means draw {found.drawn}",
+        policies=rows,
+        prompts=drawn.origin,
+    )
 
 
 def _reader(run: Run, name: Labelled) -> Any:
@@ -62,7 +66,7 @@ def _reader(run: Run, name: Labelled) -> Any:
     return policy.reward(run, name) if name in run.recipe.labelled() and standing.usable(run, name) else None
 
 
-def _closings(found: Any, name: str) -> Facts:
+def _closings(found: Any, name: str) -> dict[str, Any]:
     """How many times as often as the incumbent a policy closes needlessly, and the counts behind it."""
     from experiments import ratio
 
@@ -82,11 +86,11 @@ def _kept(run: Run) -> Any:
     from training.rollout.store import RolloutStore
 
     models: dict[str, str] = {"love": "p_love"} | {name: name for name in run.recipe.labelled()}
-    versions = {name: str(run.facts(model)["fingerprint"]) for name, model in models.items()}
+    versions = {name: run.facts(RewardFacts, model).fingerprint for name, model in models.items()}
     return Kept(RolloutStore(run.directory / "rollouts"), versions)
 
 
-def _front(found: Any, seed: int) -> dict[str, Facts]:
+def _front(found: Any, seed: int) -> dict[str, dict[str, Any]]:
     """Of each policy, incumbent included, who beats it in Love, helpfulness and safety, as far as they are measured."""
     from training.evaluation import pareto
 
@@ -98,8 +102,8 @@ def _front(found: Any, seed: int) -> dict[str, Facts]:
     }
 
 
-def _row(run: Run, scores: Any) -> Facts:
-    """One policy as plain figures; what was measured has its interval beside it as `NAME_ci`, the rest is None."""
+def _row(run: Run, scores: Any) -> dict[str, Any]:
+    """One policy by the names of `PolicyFigures`; what was measured has its interval beside it."""
     measures = {
         "love": scores.love,
         "love_lift": scores.love_lift,
@@ -137,11 +141,11 @@ def _number(value: float) -> float | None:
 
 
 def _beside_the_truth(
-    rows: list[Facts], asked: list[prompts.Conversation], answers: dict[str, list[str]], rate: float
+    rows: list[dict[str, Any]], asked: list[prompts.Conversation], answers: dict[str, list[str]], rate: float
 ) -> None:
     from assets import truth
 
-    base: Facts = {}
+    base: dict[str, Any] = {}
     for row in rows:
         found = truth.of_answers(asked, answers[row["policy"]], rate)
         base = base or found

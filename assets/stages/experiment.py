@@ -7,9 +7,13 @@ them, and the log is read.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from assets.experiment import words
+from assets.facts.launch import CandidateFacts, ExposuresFacts, LedgerFacts, ReadoutFacts
 from assets.recipe import ExperimentSection, Recipe
-from assets.run import Facts, Run, Stage
+from assets.run import Run
+from assets.stage import Stage
 from assets.stages.exposures import EXPOSURES
 
 if TYPE_CHECKING:
@@ -18,17 +22,21 @@ if TYPE_CHECKING:
     from warehouse.experiments import LoggedExperiment
 
 
-def _readout(run: Run) -> Facts:
+def _readout(run: Run) -> ReadoutFacts:
     from assets.experiment import reading
 
-    exposed = run.facts("exposures")
-    if "declined" in exposed:
-        return {"summary": "nothing was served, so there is nothing to read", "declined": exposed["declined"]}
-    facts = reading.read(run.warehouse, str(exposed["name"]))
-    return facts | {"true_lift": exposed.get("true_lift"), "shown": facts["told"]}
+    exposed = run.facts(ExposuresFacts)
+    if exposed.declined:
+        return ReadoutFacts(summary="nothing was served, so there is nothing to read", declined=exposed.declined)
+    read = _struct(reading.read(run.warehouse, exposed.name))
+    return msgspec.structs.replace(read, true_lift=exposed.true_lift, shown=read.told)
 
 
-def _readout_live(run: Run) -> Facts:
+def _struct(read: dict[str, Any]) -> ReadoutFacts:
+    return msgspec.convert(read, ReadoutFacts)
+
+
+def _readout_live(run: Run) -> ReadoutFacts:
     """Read what the product served; where there is nothing yet, say what to serve."""
     from assets.experiment import control
     from warehouse.candidates import staged_candidates
@@ -39,7 +47,7 @@ def _readout_live(run: Run) -> Facts:
     staged, there = staged_candidates(run.warehouse), experiments(run.warehouse)
     test = _live(there, wanted, staged)
     if test is None:
-        return _waiting(run.facts("candidate"), wanted, there)
+        return _waiting(run.facts(CandidateFacts), wanted, there)
     treatment = wanted.treatment or _treatment(test, wanted.control, staged)
     planned = control.find(run.warehouse, test.name)
     try:
@@ -48,10 +56,10 @@ def _readout_live(run: Run) -> Facts:
         raise
     except ValueError as error:
         return _unread(test.name, str(error))
-    return facts | {"shown": [*done, *facts["told"], f"next: {facts['next']}"]}
+    return msgspec.structs.replace(facts, shown=[*done, *facts.told, f"next: {facts.next}"])
 
 
-def _read(run: Run, name: str, treatment: str | None, planned: "Registered | None") -> tuple[Facts, list[str]]:
+def _read(run: Run, name: str, treatment: str | None, planned: "Registered | None") -> tuple[ReadoutFacts, list[str]]:
     """A reading; of an experiment that runs by its plan also the ramp's next step, and what it did."""
     from assets.experiment import ramping, reading
 
@@ -66,12 +74,12 @@ def _read(run: Run, name: str, treatment: str | None, planned: "Registered | Non
             treatment=treatment,
             maturity_hours=wanted.maturity_hours,
         )
-        return facts, []
+        return _struct(facts), []
     if not planned.running or len(planned.definition.treatments) > 1:
-        return reading.read(run.warehouse, name, treatment=treatment), []
+        return _struct(reading.read(run.warehouse, name, treatment=treatment)), []
     taken = ramping.advance(run.warehouse, name, by="loveloop run", grow=planned.definition.automatic)
     ramping.follow(run.warehouse)
-    return taken["reading"], [f"ramp: {taken['action']}, {taken['why']}"]
+    return _struct(taken["reading"]), [f"ramp: {taken['action']}, {taken['why']}"]
 
 
 def _live(
@@ -90,42 +98,42 @@ def _treatment(test: "LoggedExperiment", control: str, staged: "Sequence[StagedC
     return next((arm for arm, found in served if found), None)
 
 
-def _waiting(staged: Facts, wanted: ExperimentSection, there: "Sequence[LoggedExperiment]") -> Facts:
+def _waiting(staged: CandidateFacts, wanted: ExperimentSection, there: "Sequence[LoggedExperiment]") -> ReadoutFacts:
     """What to serve; beside a name that the recipe gives, what the log has instead (it may be misspelt)."""
-    name = wanted.name or f"ab-{staged['name']}"
+    name = wanted.name or f"ab-{staged.name}"
     arms = f"with arms {wanted.control} and {wanted.treatment or 'treatment'}"
-    todo = f"serve {staged['name']} under experiment {name!r} {arms}"
-    if not staged["passed"]:
-        todo = f"{staged['name']} did not pass every gate, its card says which; to test it all the same, {todo}"
+    todo = f"serve {staged.name} under experiment {name!r} {arms}"
+    if not staged.passed:
+        todo = f"{staged.name} did not pass every gate, its card says which; to test it all the same, {todo}"
     if wanted.name and there:
         todo += f" (experiment.name of the recipe; in the log are {', '.join(each.name for each in there[-5:])})"
-    return {"summary": f"no exposure yet: {todo}", "name": name, "waiting": todo}
+    return ReadoutFacts(summary=f"no exposure yet: {todo}", name=name, waiting=todo)
 
 
-def _unread(name: str, why: str) -> Facts:
+def _unread(name: str, why: str) -> ReadoutFacts:
     """An experiment whose arms, shares or plan do not fit the recipe's: no reason to keep back the cycle's report."""
     todo = f"{why} (in [experiment] of the recipe: control, treatment, shares, planned)"
-    return {"summary": f"{name} was not read: {todo}", "name": name, "waiting": todo, "unread": True}
+    return ReadoutFacts(summary=f"{name} was not read: {todo}", name=name, waiting=todo, unread=True)
 
 
-def _ledger(run: Run) -> Facts:
+def _ledger(run: Run) -> LedgerFacts:
     from experiments import ledger
     from warehouse import queries
 
-    read = run.facts("experiment_readout")
+    read = run.facts(ReadoutFacts)
     rows = queries.ledger(run.warehouse)
     agreement = ledger.agreement(rows)
     summary = f"{_booked(read)}; {agreement.words}"
-    return {"summary": summary, "rows": len(rows), "ledger": rows, "agreement": agreement.as_dict()}
+    return LedgerFacts(summary=summary, rows=len(rows), ledger=rows, agreement=agreement.as_dict())
 
 
-def _booked(read: Facts) -> str:
+def _booked(read: ReadoutFacts) -> str:
     """What the readout wrote into the ledger, or why nothing."""
-    if "waiting" in read or "declined" in read:
+    if read.waiting or read.declined:
         return "nothing measured yet"
-    row = read["ledger"]
+    row = read.ledger
     if row is None:
-        return str(read["ledger_words"])
+        return read.ledger_words
     measured = "not known" if row["measured_lift"] is None else f"{row['measured_lift']:+.1%}"
     return f"predicted {row['predicted_lift']:+.1%}, measured {measured}{words.forced(row['failed'])}"
 

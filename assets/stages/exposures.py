@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from assets import truth
+from assets.facts.feedback import BrokerPassage
+from assets.facts.launch import CandidateFacts, ExposuresFacts
 from assets.recipe import ExperimentSection
-from assets.run import Facts, Run, Stage
+from assets.run import Run
+from assets.stage import Stage
 from assets.stages import candidate, ingest, models, prompts, source
 from assets.stages.feedback import TRAINING_SET
 from assets.trial_world import keep_attackers, trial_world
@@ -23,17 +26,17 @@ SHARES = {"control": 0.5, "treatment": 0.5}
 _BY, _WHY = "loveloop run", "the recipe's simulated test"
 
 
-def _exposures(run: Run) -> Facts:
+def _exposures(run: Run) -> ExposuresFacts:
     from assets.experiment import control
     from streams.synthetic.studies.serving import ServedTrial, true_effects
     from streams.synthetic.studies.threads import follow_ups
 
-    staged = run.facts("candidate")
+    staged = run.facts(CandidateFacts)
     wanted = run.recipe.experiment or ExperimentSection()
-    if not staged["passed"] and not wanted.force:
+    if not staged.passed and not wanted.force:
         return _declined(staged)
     pool = prompts.held_out(run).conversations[: wanted.prompts]
-    name = wanted.name or f"ab-{staged['name']}-{_named(pool)}"
+    name = wanted.name or f"ab-{staged.name}-{_named(pool)}"
     places = {"control": models.incumbent(run), "treatment": candidate.directory(run)}
     begins = source.world_config(run).ends_at + timedelta(days=1)
     planned = _planned(run, name, wanted, places, begins)
@@ -43,7 +46,7 @@ def _exposures(run: Run) -> Facts:
     trial = ServedTrial(
         pool,
         answers,
-        {"control": "incumbent", "treatment": staged["name"]},
+        {"control": "incumbent", "treatment": staged.name},
         exposures=wanted.exposures,
         users=wanted.users,
         assign=control.layout(name, planned.served).place,
@@ -64,14 +67,14 @@ def _exposures(run: Run) -> Facts:
         ended = begins + timedelta(days=wanted.days)
         control.stop(run.warehouse, name, by=_BY, why="every exposure of the simulated test was served", at=ended)
     pooled = true_effects(pool, answers, follows=follows, base_love_rate=rate)
-    return {
-        "summary": f"{wanted.exposures:,} exposures over {len(pool):,} prompts came back through the topics",
-        "name": name,
-        **flow,
+    return ExposuresFacts(
+        summary=f"{wanted.exposures:,} exposures over {len(pool):,} prompts came back through the topics",
+        name=name,
+        true_pool={arm: asdict(each) for arm, each in pooled.items()},
+        amounts=asdict(trial.amounts),
+        **flow.passage(),
         **_true_lifts(trial.lived_effects()),
-        "true_pool": {arm: asdict(each) for arm, each in pooled.items()},
-        "amounts": asdict(trial.amounts),
-    }
+    )
 
 
 def _played(
@@ -90,7 +93,7 @@ def _played(
     return play(pool, follows, speak, samples=samples)
 
 
-def _true_lifts(effects: "Mapping[str, LivedEffect]") -> Facts:
+def _true_lifts(effects: "Mapping[str, LivedEffect]") -> dict[str, Any]:
     """What the world knows of the arms, and the treatment's lifts; see `streams.synthetic.studies.effects`."""
     control, treatment = effects["control"], effects["treatment"]
     return {
@@ -101,11 +104,11 @@ def _true_lifts(effects: "Mapping[str, LivedEffect]") -> Facts:
     }
 
 
-def _declined(staged: Facts) -> Facts:
+def _declined(staged: CandidateFacts) -> ExposuresFacts:
     """No test of a candidate that failed a gate: what was measured, as the transcript and the report say it."""
-    seen = [f"{gate['name']}: {gate['seen']}; {gate['rule']}" for gate in staged["gates"] if gate["passed"] is False]
-    why = f"no candidate passed every gate, so none is served; nearest was {staged['name']}"
-    return {"summary": why, "declined": why, "shown": [*(f"failed {each}" for each in seen), *staged["reasons"]]}
+    seen = [f"{gate.name}: {gate.seen}; {gate.rule}" for gate in staged.gates if gate.passed is False]
+    why = f"no candidate passed every gate, so none is served; nearest was {staged.name}"
+    return ExposuresFacts(summary=why, declined=why, shown=[*(f"failed {each}" for each in seen), *staged.reasons])
 
 
 def _named(pool: list[prompts.Conversation]) -> str:
@@ -139,7 +142,7 @@ def _planned(
     return control.start(run.warehouse, name, served, by=_BY, why=_WHY, coverage=1.0, at=begins)
 
 
-def require_stored(run: Run, name: str, exposures: int, flow: Facts) -> None:
+def require_stored(run: Run, name: str, exposures: int, flow: BrokerPassage) -> None:
     """Refuse to go on when the warehouse holds fewer exposures of an experiment than were sent.
 
     Raises:
@@ -149,7 +152,8 @@ def require_stored(run: Run, name: str, exposures: int, flow: Facts) -> None:
 
     there = experiments(run.warehouse, name=name)
     stored = sum(arm.exposures for arm in there[0].arms) if there else 0
-    dead, erased = flow["stored"]["dead_letters"], flow["stored"]["erased"]
+    taken = flow.stored or {}
+    dead, erased = taken["dead_letters"], taken["erased"]
     if dead or stored + erased < exposures:
         raise ValueError(
             f"experiment {name!r}: {exposures:,} exposures were sent, {stored:,} are stored, and {dead:,} events "

@@ -3,7 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from assets.run import Facts, Run, Stage
+import msgspec
+
+from assets.facts.feedback import CleanFeedbackFacts, TrainingSetFacts
+from assets.run import Run
+from assets.stage import Stage
 from assets.stages import adversary, ingest
 
 
@@ -11,10 +15,10 @@ def training_set_directory(run: Run) -> Path:
     """The run's training set, as its stage recorded it; without the users who were erased since."""
     from warehouse.erased_sets import current
 
-    return current(run.directory / str(run.facts("training_set")["directory"]))
+    return current(run.directory / run.facts(TrainingSetFacts).directory)
 
 
-def _clean_feedback(run: Run) -> Facts:
+def _clean_feedback(run: Run) -> CleanFeedbackFacts:
     from warehouse import queries
 
     found = queries.clean_feedback_summary(
@@ -23,10 +27,11 @@ def _clean_feedback(run: Run) -> Facts:
         maturity_hours=run.recipe.training_set.maturity_hours,
         positive=run.recipe.training_set.positive,
     )
-    return {"summary": f"{found['rows']:,} mature, clean responses; Love rate {found['love_rate']:.3%}", **found}
+    summary = f"{found['rows']:,} mature, clean responses; Love rate {found['love_rate']:.3%}"
+    return CleanFeedbackFacts(summary=summary, **found)
 
 
-def _training_set(run: Run) -> Facts:
+def _training_set(run: Run) -> TrainingSetFacts:
     from warehouse import training_set
 
     out = run.directory / "training-sets"
@@ -42,13 +47,12 @@ def _training_set(run: Run) -> Facts:
         young=wanted.young,
     )
     directory = out / manifest.hash[:12]
-    facts = manifest.as_dict()
     young = f", {manifest.young:,} of them young" if wanted.young else ""
-    return {
-        "summary": f"{manifest.rows:,} examples, {manifest.positives:,} loves{young}, {directory.name}",
-        "directory": run.relative(directory),
-        **facts,
-    }
+    return TrainingSetFacts(
+        summary=f"{manifest.rows:,} examples, {manifest.positives:,} loves{young}, {directory.name}",
+        directory=run.relative(directory),
+        **msgspec.structs.asdict(manifest),
+    )
 
 
 def _erasures(run: Run) -> Any:
@@ -73,6 +77,5 @@ TRAINING_SET = Stage(
     _training_set,
     (CLEAN.name,),
     lambda recipe: recipe.training_set,
-    version=lambda facts: str(facts["hash"]),
     code=("warehouse",),
 )

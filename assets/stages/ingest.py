@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from assets.run import Facts, Run, Stage
+from assets.facts.feedback import BrokerPassage, IngestFacts
+from assets.run import Run
+from assets.stage import Stage
 from assets.stages import source
 
 
-def through_the_broker(run: Run, events: Path) -> Facts:
+def through_the_broker(run: Run, events: Path) -> BrokerPassage:
     """Send a file of events and ingest it; what was sent, and what this call then stored, dropped or refused.
 
     Topics carry a name of their own for each call: an embedded broker forgets everything when it stops, so positions in
@@ -31,25 +33,25 @@ def through_the_broker(run: Run, events: Path) -> Facts:
             f"{sent.events:,} event lines of {events} were sent and {taken.events:,} were taken into the warehouse; "
             "run the same command again: lines that are there already are dropped as copies"
         )
-    return {
-        "events_sent": sent.events,
-        "messages": sent.messages,
-        "taken": taken.events,
-        "stored": {
+    return BrokerPassage(
+        events_sent=sent.events,
+        messages=sent.messages,
+        taken=taken.events,
+        stored={
             name: getattr(taken, name) for name in ("responses", "reactions", "duplicates", "dead_letters", "erased")
         },
-        "send_seconds": round(sent.seconds, 2),
-    }
+        send_seconds=round(sent.seconds, 2),
+    )
 
 
 def as_of(run: Run) -> datetime:
     """The moment at which the cycle judges maturity: the world's own end, or when its ingest stage looked."""
     if run.recipe.source == "world":
         return source.world_config(run).ends_at
-    return datetime.fromisoformat(run.facts("ingest")["as_of"])
+    return datetime.fromisoformat(run.facts(IngestFacts).as_of)
 
 
-def _ingest(run: Run) -> Facts:
+def _ingest(run: Run) -> IngestFacts:
     from warehouse import queries
     from warehouse.fingerprint import fingerprint
 
@@ -60,22 +62,22 @@ def _ingest(run: Run) -> Facts:
             f"{there['responses']:,} responses and {there['reactions']:,} reactions are there, "
             f"{there['dead_letters']:,} dead letters"
         )
-        return {"summary": summary, "rows": there["rows"], "counts": there, "as_of": now}
+        return IngestFacts(summary=summary, rows=there["rows"], counts=there, as_of=now)
     # Sending the same file again is harmless: what is stored already is dropped by event id. So nothing is deleted.
     flow = through_the_broker(run, source.events_file(run))
     counts = queries.counts(run.warehouse)
     summary = (
-        f"{flow['events_sent']:,} events sent; {counts['responses']:,} responses, {counts['reactions']:,} reactions, "
+        f"{flow.events_sent:,} events sent; {counts['responses']:,} responses, {counts['reactions']:,} reactions, "
         f"{counts['duplicates_dropped']:,} duplicates dropped, {counts['dead_letters']:,} dead letters"
     )
-    return {
-        "summary": summary,
-        "rows": counts["rows"],
-        **flow,
-        "counts": counts,
-        "fingerprint": fingerprint(run.warehouse),
-        "as_of": now,
-    }
+    return IngestFacts(
+        summary=summary,
+        rows=counts["rows"],
+        counts=counts,
+        fingerprint=fingerprint(run.warehouse),
+        as_of=now,
+        **flow.passage(),
+    )
 
 
 def _inputs(run: Run) -> Any:

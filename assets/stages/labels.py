@@ -1,8 +1,9 @@
 """Examples for the reward models: from the training set, annotators, people's thumbs, a judge, or a labels file."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+from assets.facts.stage_facts import InputOrigin
 from assets.recipe import Labelled, RewardSection
 from assets.run import Run
 from assets.stages import feedback
@@ -15,11 +16,11 @@ class Labels(NamedTuple):
 
     Attributes:
         table: pyarrow Table with conversation, response, label, weight, user_id, served_at.
-        origin: `source`, `words` (one sentence for the report), `simulated`, and what else names the labels.
+        origin: With what else names the labels.
     """
 
     table: Any
-    origin: dict[str, Any]
+    origin: InputOrigin
 
 
 def from_training_set(rows: Any) -> Any:
@@ -55,7 +56,7 @@ def read(run: Run, task: Labelled, wanted: RewardSection) -> Labels:
 
 
 def _told(found: Any) -> Labels:
-    return Labels(found.table, {**found.origin, "simulated": False})
+    return Labels(found.table, cast(InputOrigin, {**found.origin, "simulated": False}))
 
 
 def _annotated(run: Run, task: Labelled, count: int) -> Labels:

@@ -6,8 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
+
+from assets.facts.models import AuditFinding, BaselineAuroc, IncumbentFacts, LoggedBot, RewardFacts
+from assets.facts.stage_facts import InputOrigin, RecordedFacts
 from assets.recipe import Labelled, Recipe, RewardSection
-from assets.run import Facts, Run, Stage
+from assets.run import Run
+from assets.stage import Stage
 from assets.stages import feedback, labels, prompts, standing
 from training.disk import sha256
 from training.engine.config import EngineConfig
@@ -21,19 +26,18 @@ LIBRARIES = ("torch", "transformers", "peft")
 
 def incumbent(run: Run) -> str | Path:
     """Where the policy that wrote the log lies: the user's own, or the small one that was fitted to the log."""
-    facts = run.facts("incumbent")
-    return str(facts["base"]) if facts["base"] else run.place("incumbent")
+    return run.facts(IncumbentFacts).base or run.place("incumbent")
 
 
-def _incumbent(run: Run) -> Facts:
+def _incumbent(run: Run) -> IncumbentFacts:
     wanted = run.recipe.incumbent
     if wanted.base:
-        return {
-            "summary": f"{wanted.base}, as it is",
-            "base": wanted.base,
-            "fingerprint": fingerprint(wanted.base),
-            "origin": {"source": "base", "words": f"{wanted.base}, as the recipe names it", "simulated": False},
-        }
+        return IncumbentFacts(
+            summary=f"{wanted.base}, as it is",
+            base=wanted.base,
+            fingerprint=fingerprint(wanted.base),
+            origin={"source": "base", "words": f"{wanted.base}, as the recipe names it", "simulated": False},
+        )
     from training.policy.pretrain import PretrainConfig, pretrain_policy
     from warehouse import training_set
 
@@ -43,13 +47,12 @@ def _incumbent(run: Run) -> Facts:
     place = run.models / "incumbent"
     report = pretrain_policy(chosen, place, config=config, seed=run.recipe.seed, follow=run.follow)
     summary = f"{report.parameters / 1e6:.2f} M parameters, {report.tokens:,} tokens, loss {report.loss:.2f} nats"
-    return {
-        "summary": summary,
-        "base": None,
-        "place": run.relative(place),
-        "rows": chosen.num_rows,
-        "fingerprint": fingerprint(place),
-        "origin": {
+    return IncumbentFacts(
+        summary=summary,
+        place=run.relative(place),
+        rows=chosen.num_rows,
+        fingerprint=fingerprint(place),
+        origin={
             "source": "log",
             "words": f"a small Llama fitted to {chosen.num_rows:,} logged conversations of users who are not held "
             "out: it imitates the model that served them and is not that model; incumbent.base in the recipe names "
@@ -57,7 +60,7 @@ def _incumbent(run: Run) -> Facts:
             "simulated": False,
         },
         **report._asdict(),
-    }
+    )
 
 
 def _evenly(rows: int, wanted: int) -> list[int]:
@@ -73,7 +76,7 @@ def _reward(
     lineage: dict[str, Any],
     *,
     by: Literal["users", "conversations"] = "users",
-) -> Facts:
+) -> RewardFacts:
     from training.reward.ranks import train_on_ranks
     from training.reward.train import train_reward_model
 
@@ -90,26 +93,27 @@ def _reward(
         f"AUROC {measured['auroc']:.3f} ({low:.3f} to {high:.3f}) on unseen {by}, ECE {measured['ece_after']:.4f}, "
         f"{report.tested}{''.join(f'; {line}' for line in report.warnings)}"
     )
-    later = report.later and {"auroc_later": report.later.value, "auroc_later_ci": report.later[1:]}
-    return {
-        "summary": summary,
-        "place": run.relative(out),
-        "fingerprint": fingerprint(out),
-        "rows": sum(report.rows.values()),
-        "base_rate": report.base_rate,
-        "tested": report.tested,
-        "trim": {part: each._asdict() for part, each in report.trim.items()},
-        "warnings": report.warnings,
-        "retold": report.retold,
+    later = report.later
+    return RewardFacts(
+        summary=summary,
+        place=run.relative(out),
+        fingerprint=fingerprint(out),
+        rows=sum(report.rows.values()),
+        base_rate=report.base_rate,
+        tested=report.tested,
+        trim={part: each._asdict() for part, each in report.trim.items()},
+        warnings=report.warnings,
+        retold=report.retold,
+        auroc_later=later.value if later else None,
+        auroc_later_ci=(later.low, later.high) if later else None,
+        calibration=report.calibration.words,
+        findings=[AuditFinding(**each._asdict()) for each in report.audit.results],
+        audit=_finite([effect._asdict() for effect in report.audit.effects]),
+        slices=_finite([each.as_dict() for each in report.slices]),
+        weeks=_finite([each.as_dict() for each in report.weeks.weeks]),
+        alarms=report.weeks.alarms,
         **measured,
-        **(later or {}),
-        "calibration": report.calibration.words,
-        "findings": [each._asdict() for each in report.audit.results],
-        "audit": _finite([effect._asdict() for effect in report.audit.effects]),
-        "slices": _finite([each.as_dict() for each in report.slices]),
-        "weeks": _finite([each.as_dict() for each in report.weeks.weeks]),
-        "alarms": report.weeks.alarms,
-    }
+    )
 
 
 def _finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -139,7 +143,7 @@ def _base(run: Run, base: str) -> str | Path:
     return base
 
 
-def _p_love(run: Run) -> Facts:
+def _p_love(run: Run) -> RewardFacts:
     from warehouse import training_set
 
     directory = feedback.training_set_directory(run)
@@ -156,20 +160,14 @@ def _p_love(run: Run) -> Facts:
     }
     facts = _reward(run, "p_love", run.recipe.p_love, examples, lineage)
     words = f"{manifest.positives:,} loves among {manifest.rows:,} responses of training set {manifest.hash[:12]}"
-    facts["origin"] = {"source": "log", "words": words, "simulated": run.recipe.source == "world"}
+    origin: InputOrigin = {"source": "log", "words": words, "simulated": run.recipe.source == "world"}
+    facts = msgspec.structs.replace(facts, origin=origin)
     if run.recipe.p_love.folds > 1:
-        told_by_folds = "WARNING: not to be used: the audit of ranking"
-        warnings = [each for each in facts["warnings"] if not each.startswith(told_by_folds)]
-        facts |= _cross_validated(run, examples, rows["policy"].to_pylist())
-        low, high = facts["auroc_ci"]
-        words = f"AUROC {facts['auroc']:.3f} [{low:.3f}, {high:.3f}] over {run.recipe.p_love.folds} folds of users"
-        facts |= {"findings": standing.with_ranking(facts, low, words), "warnings": warnings}
-        registry.note_ranking(run.models / "p_love", facts["findings"], words)
-        facts["summary"] = "; ".join([facts["summary"], *warnings])
+        facts = _cross_validated(run, facts, examples, rows["policy"].to_pylist())
     return facts
 
 
-def _cross_validated(run: Run, examples: Any, policies: list[str]) -> Facts:
+def _cross_validated(run: Run, single: RewardFacts, examples: Any, policies: list[str]) -> RewardFacts:
     """Figures on users that no model saw, beside simple predictors; they take the place of the single split's."""
     from stats import correlation
     from training.reward.cross_validation import cross_validate
@@ -184,23 +182,39 @@ def _cross_validated(run: Run, examples: Any, policies: list[str]) -> Facts:
         folds=wanted.folds,
         name="p_love",
     )
-    rivals = [{"name": name, "auroc": each.value, "auroc_ci": each[1:]} for name, each in found.baselines.items()]
-    shown = ", ".join(f"{rival['name']} {rival['auroc']:.3f}" for rival in rivals)
-    bots = [{"name": row.policy} | row._asdict() for row in found.policies]
+    rivals = [
+        BaselineAuroc(name=name, auroc=each.value, auroc_ci=(each.low, each.high))
+        for name, each in found.baselines.items()
+    ]
+    shown = ", ".join(f"{rival.name} {rival.auroc:.3f}" for rival in rivals)
     r = correlation.pearson([row.mean_p_love for row in found.policies], [row.love_rate for row in found.policies])
     span = f"r = {r}" if r else "no correlation of so few"  # of one policy, or of rates that are all the same
-    return {
-        "summary": f"AUROC {found.auroc} on unseen users (baselines: {shown}); by bot {span}",
-        "shown": _table(found.policies),
-        "tested": tested_on(examples.num_rows, sum(label > 0 for label in examples["label"].to_pylist())),
-        "auroc": found.auroc.value,
-        "auroc_ci": found.auroc[1:],
-        "auroc_by_fold": found.auroc_by_fold,
-        "baselines": rivals,
-        "bots": [{key: bot[key] for key in ("name", "responses", "mean_p_love", "love_rate")} for bot in bots],
-        "bots_r": r.r if r else None,
-        "bots_r_ci": [*r.ci] if r else None,
-    }
+    low, high = found.auroc.low, found.auroc.high
+    words = f"AUROC {found.auroc.value:.3f} [{low:.3f}, {high:.3f}] over {wanted.folds} folds of users"
+    findings = standing.with_ranking(single.findings or [], low, words)
+    registry.note_ranking(run.models / "p_love", [msgspec.to_builtins(each) for each in findings], words)
+    told_by_folds = "WARNING: not to be used: the audit of ranking"
+    warnings = [each for each in single.warnings if not each.startswith(told_by_folds)]
+    summary = f"AUROC {found.auroc} on unseen users (baselines: {shown}); by bot {span}"
+    return msgspec.structs.replace(
+        single,
+        summary="; ".join([summary, *warnings]),
+        shown=_table(found.policies),
+        tested=tested_on(examples.num_rows, sum(label > 0 for label in examples["label"].to_pylist())),
+        warnings=warnings,
+        findings=findings,
+        auroc=found.auroc.value,
+        auroc_ci=(low, high),
+        auroc_by_fold=list(found.auroc_by_fold),
+        baselines=rivals,
+        bots=[_bot(row) for row in found.policies],
+        bots_r=r.r if r else None,
+        bots_r_ci=(r.ci.low, r.ci.high) if r else None,
+    )
+
+
+def _bot(row: Any) -> LoggedBot:
+    return LoggedBot(name=row.policy, responses=row.responses, mean_p_love=row.mean_p_love, love_rate=row.love_rate)
 
 
 def _table(bots: Sequence[Any]) -> list[str]:
@@ -208,18 +222,19 @@ def _table(bots: Sequence[Any]) -> list[str]:
     return [head, *(f"{bot.policy:24} {bot.responses:9,} {bot.mean_p_love:12.3f} {bot.love_rate:9.3f}" for bot in bots)]
 
 
-def _learns(name: Labelled) -> Callable[[Run], Facts]:
-    def work(run: Run) -> Facts:
+def _learns(name: Labelled) -> Callable[[Run], RewardFacts]:
+    def work(run: Run) -> RewardFacts:
         wanted = run.recipe.labelled()[name]
         found = labels.read(run, name, wanted)
         lineage = {"labels": found.origin["source"], "labels from": found.origin["words"]}
         facts = _reward(run, name, wanted, found.table, lineage, by="conversations")
-        return facts | {"origin": found.origin, "summary": f"{facts['summary']}; from {found.origin['words']}"}
+        summary = f"{facts.summary}; from {found.origin['words']}"
+        return msgspec.structs.replace(facts, origin=found.origin, summary=summary)
 
     return work
 
 
-def _stage(name: str, title: str, work: Callable[[Run], Facts], inputs: Callable[[Run], Any]) -> Stage:
+def _stage(name: str, title: str, work: Callable[[Run], RecordedFacts], inputs: Callable[[Run], Any]) -> Stage:
     def settings(recipe: Recipe) -> Any:
         own = getattr(recipe, name)
         return own if name == "incumbent" or recipe.engine == EngineConfig() else [own, recipe.engine]
@@ -232,7 +247,6 @@ def _stage(name: str, title: str, work: Callable[[Run], Facts], inputs: Callable
         needs,
         settings,
         inputs=inputs,
-        version=lambda facts: str(facts["fingerprint"]),
         code=(*LEARNING, prompts.CODE) if name == "incumbent" else LEARNING,
         libraries=LIBRARIES,
     )

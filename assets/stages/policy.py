@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from assets.facts.models import PolicyFacts, RewardFacts
 from assets.recipe import Recipe
 from assets.report.typesetting import counted
-from assets.run import Facts, Run, Stage
+from assets.run import Run
+from assets.stage import Stage
 from assets.stages import feedback, models, panel, prompts, standing
 from assets.stages.prompts import Task
 from training.engine.config import EngineConfig
@@ -72,7 +74,7 @@ def optimisers(recipe: Recipe) -> str:
     return " and ".join(sorted({config.for_task(name).optimiser.upper() for name in weights(recipe, 0.0)}))
 
 
-def _optimise(run: Run, love_weight: float) -> Facts:
+def _optimise(run: Run, love_weight: float) -> PolicyFacts:
     from assets.stages.ranks import optimise_on_ranks
 
     place, engine = run.policy(love_weight), run.recipe.engine
@@ -85,17 +87,17 @@ def _optimise(run: Run, love_weight: float) -> Facts:
     rounds_done = counted(len(report.rounds), "round")
     summary = f"{report.policy}: {rounds_done}, {counted(last.winners, 'winner')} in the last{stood.words}"
     rounds = [each.model_dump(mode="json") for each in report.rounds]
-    return {
-        "summary": summary,
-        "version": report.policy,
-        "place": run.relative(place),
-        "prompts": {name: found.origin for name, found in _asked(run, love_weight).items()},
-        "love_weight": love_weight,
-        "judges": report.judges,
-        "left_out": stood.left_out,
-        "leaks": report.leaks,
-        "rounds": rounds,
-    }
+    return PolicyFacts(
+        summary=summary,
+        version=report.policy,
+        place=run.relative(place),
+        prompts={name: found.origin for name, found in _asked(run, love_weight).items()},
+        love_weight=love_weight,
+        judges=list(report.judges),
+        left_out=stood.left_out,
+        leaks=report.leaks,
+        rounds=rounds,
+    )
 
 
 def optimised(run: Run, love_weight: float, tell: Callable[[str], None]) -> "PolicyReport":
@@ -157,7 +159,7 @@ def _task(run: Run, name: Task, weight: float, asked: list[prompts.Conversation]
         reward=SavedReward(run.place(model)),
         weight=weight,
         mixed=name != "safety",
-        reward_version=str(run.facts(model)["fingerprint"]),
+        reward_version=run.facts(RewardFacts, model).fingerprint,
     )
 
 
@@ -174,7 +176,6 @@ def stage(love_weight: float, recipe: Recipe) -> Stage:
         lambda run: _optimise(run, love_weight),
         ("incumbent", *recipe.labelled(), "p_love"),
         settings,
-        version=lambda facts: str(facts["version"]),
         code=(*models.LEARNING, prompts.CODE),
         libraries=models.LIBRARIES,
     )

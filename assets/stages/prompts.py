@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from assets.facts.stage_facts import InputOrigin
 from assets.run import Run
 from assets.stages import feedback, labels
 
@@ -35,12 +36,12 @@ class Prompts(NamedTuple):
 
     Attributes:
         conversations: Each a list of messages.
-        origin: `source`, `words` (one sentence for the report), `simulated`, `count`.
+        origin: With their `count`.
         users: Who sent each of them; None where nobody is known.
     """
 
     conversations: list[Conversation]
-    origin: dict[str, Any]
+    origin: InputOrigin
     users: list[str] | None = None
 
 
@@ -127,7 +128,12 @@ def for_training(run: Run, task: Task, count: int) -> Prompts:
 def _named(conversations: list[Conversation], source: str, words: str) -> Prompts:
     if not conversations:
         raise ValueError(f"no prompt to train on in {words}: a prompt is a conversation in which the user spoke last")
-    origin = {"source": source, "words": words, "simulated": source == "world", "count": len(conversations)}
+    origin: InputOrigin = {
+        "source": source,
+        "words": words,
+        "simulated": source == "world",
+        "count": len(conversations),
+    }
     return Prompts(conversations, origin)
 
 

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from assets import provenance, report_facts
 from assets.cycle import read_json
-from assets.run import Facts, Run, Stage
+from assets.facts.feedback import IngestFacts
+from assets.facts.launch import CandidateFacts, LedgerFacts, ReportFacts
+from assets.facts.models import PolicyFacts, RewardFacts
+from assets.facts.stage_facts import figures
+from assets.run import Run
+from assets.stage import Stage
 from streams.whole_file import whole
 
 if TYPE_CHECKING:
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
 LIBRARIES = ("loveloop", "duckdb", "kafka-python", "torch", "transformers", "dagster", "pyarrow")
 
 
-def report(run: Run) -> Facts:
+def report(run: Run) -> ReportFacts:
     """Write both files; returns where they are."""
     from assets.report.render import write_report
     from assets.report.schema import from_plain
@@ -33,7 +38,7 @@ def report(run: Run) -> Facts:
         for file in (written.html, written.json):
             _point_to(run.directory / file.name, file)
     html, json = (run.relative(file) for file in (written.html, written.json))
-    return {"summary": html, "html": html, "json": json}
+    return ReportFacts(summary=html, html=html, json=json)
 
 
 def _point_to(link: Path, file: Path) -> None:
@@ -64,8 +69,8 @@ def _values(run: Run) -> dict[str, Any]:
     from assets.report import words
     from assets.report.history_schema import Origin
 
-    ledger = run.finished("lift_ledger") is not None
-    p_love, test = run.facts("p_love"), report_facts.experiment(run)
+    ledger = run.facts_or_none(LedgerFacts)
+    p_love, test = run.facts(RewardFacts, "p_love"), report_facts.experiment(run)
     inputs = [Origin(**each) for each in provenance.origins(run)]
     source = words.source("a synthetic world" if run.recipe.source == "world" else "real input", inputs)
     return {
@@ -76,14 +81,14 @@ def _values(run: Run) -> dict[str, Any]:
         "adversary": _adversary(run),
         "p_love": _p_love(run, p_love),
         "policies": [_struct(each) for each in report_facts.policies(run)],
-        "candidate": run.facts("candidate"),
+        "candidate": figures(run.facts(CandidateFacts)),
         "experiment": _struct(test) if test else None,
-        "ledger": run.facts("lift_ledger")["ledger"] if ledger else [],
-        "ledger_agreement": _agreement(run) if ledger else None,
-        "baselines": p_love.get("baselines"),
-        "bots": p_love.get("bots"),
-        "bots_r": p_love.get("bots_r"),
-        "bots_r_ci": p_love.get("bots_r_ci"),
+        "ledger": ledger.ledger if ledger else [],
+        "ledger_agreement": _agreement(ledger) if ledger else None,
+        "baselines": None if p_love.baselines is None else [_struct(each) for each in p_love.baselines],
+        "bots": None if p_love.bots is None else [_struct(each) for each in p_love.bots],
+        "bots_r": p_love.bots_r,
+        "bots_r_ci": p_love.bots_r_ci,
         "seconds": report_facts.seconds(run),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
         "commands": _commands(run),
@@ -100,24 +105,24 @@ def _struct(value: Any) -> dict[str, Any]:
     return plain
 
 
-def _ingest(run: Run) -> Facts:
-    facts = run.facts("ingest")
-    counts = facts["counts"]
+def _ingest(run: Run) -> dict[str, Any]:
+    facts = run.facts(IngestFacts)
+    counts, from_topics = facts.counts, facts.events_sent is None
     stored = counts["rows"] + counts["duplicates_dropped"] + counts["dead_letters"] + counts.get("erased", 0)
-    sent, taken = facts.get("events_sent", stored), facts.get("taken", stored)
+    sent, taken = (stored, stored) if from_topics else (facts.events_sent, facts.taken)
     kept = ("rows", "duplicates_dropped", "retractions", "late_joined", "dead_letters")
     later = ("erased", "waiting", "waiting_too_long", "waiting_since")  # runs of earlier versions recorded fewer
     return {
         "events_sent": sent,
-        "lost": sent - taken,
-        "from_topics": "events_sent" not in facts,
+        "lost": (sent or 0) - (taken or 0),
+        "from_topics": from_topics,
         "by_reason": counts["dead_letters_by_reason"],
         **{name: counts[name] for name in kept},
         **{name: counts[name] for name in later if name in counts},
     }
 
 
-def _adversary(run: Run) -> Facts:
+def _adversary(run: Run) -> dict[str, Any]:
     from assets.adversary_facts import caught
     from assets.stages import ingest
 
@@ -133,7 +138,7 @@ def _adversary(run: Run) -> Facts:
     return seen | truth.adversary(run)
 
 
-def _p_love(run: Run, facts: Facts) -> Facts:
+def _p_love(run: Run, facts: RewardFacts) -> dict[str, Any]:
     from assets.report import schema
 
     oracle = None
@@ -141,11 +146,12 @@ def _p_love(run: Run, facts: Facts) -> Facts:
         from assets import truth
 
         oracle = truth.oracle_auroc(run)
-    return {name: facts[name] for name in schema.PLove.__struct_fields__ if name in facts} | {"oracle_auroc": oracle}
+    told = figures(facts)
+    return {name: told[name] for name in schema.PLove.__struct_fields__ if name in told} | {"oracle_auroc": oracle}
 
 
-def _agreement(run: Run) -> Facts:
-    found = run.facts("lift_ledger")["agreement"]
+def _agreement(ledger: LedgerFacts) -> dict[str, Any]:
+    found = ledger.agreement
     return {name: value for name, value in found.items() if name != "ci"} | {"r_ci": found["ci"]}
 
 
@@ -174,7 +180,7 @@ def _notes(run: Run) -> list[str]:
         notes.append(
             "True figures come from the synthetic world's hidden truth; nothing that learns or decides read them."
         )
-    tested = {name: str(run.facts(name).get("tested", "")) for name in run.recipe.labelled()}
+    tested = {name: run.facts(RewardFacts, name).tested for name in run.recipe.labelled()}
     notes += [f"The {name} model was {words}." for name, words in tested.items() if "too few" in words]
     notes += _rewards(run)
     if run.at is not None:
@@ -191,10 +197,10 @@ def _rewards(run: Run) -> list[str]:
     """What the audits of the reward models found wrong, and which models ranked nothing."""
     notes = []
     for name in ("p_love", *run.recipe.labelled()):
-        failed = [each for each in run.facts(name).get("findings", ()) if each["state"] == "failed"]
-        notes += [f"The {name} model failed its audit of {each['finding']}: {each['words']}." for each in failed]
-    swept = [run.finished(f"policy-{weight:g}") for weight in run.recipe.policy.love_weights]
-    left = {name: why for each in swept if each for name, why in (each["facts"].get("left_out") or {}).items()}
+        failed = [each for each in run.facts(RewardFacts, name).findings or () if each.state == "failed"]
+        notes += [f"The {name} model failed its audit of {each.finding}: {each.words}." for each in failed]
+    swept = [run.facts_or_none(PolicyFacts, f"policy-{weight:g}") for weight in run.recipe.policy.love_weights]
+    left = {name: why for each in swept if each for name, why in each.left_out.items()}
     return [*notes, *(f"The {name} model was left out of ranking: {why}." for name, why in left.items())]
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.cycle import cycles
+from assets.facts.feedback import EventsFacts
 from assets.recipe import Recipe
-from assets.run import Facts, Run, Stage, source_digest
+from assets.run import Run
+from assets.stage import Stage, source_digest
 
 if TYPE_CHECKING:
     from streams.synthetic.config import WorldConfig
@@ -18,7 +20,7 @@ def events_file(run: Run) -> Path:
     return run.world / "events.ndjson"
 
 
-def _events(run: Run) -> Facts:
+def _events(run: Run) -> EventsFacts:
     match run.recipe.source:
         case "world":
             return _simulate(run)
@@ -27,14 +29,14 @@ def _events(run: Run) -> Facts:
         case "warehouse":
             from warehouse import connection
 
-            return {
-                "summary": f"reads the live warehouse {connection.open(run.warehouse).name}",
-                "origin": {
+            return EventsFacts(
+                summary=f"reads the live warehouse {connection.open(run.warehouse).name}",
+                origin={
                     "source": "warehouse",
                     "words": f"events of the product in the live warehouse {_place(run)}",
                     "simulated": False,
                 },
-            }
+            )
 
 
 def _place(run: Run) -> str:
@@ -43,17 +45,17 @@ def _place(run: Run) -> str:
     return "(a DuckLake)" if target.startswith("ducklake:") else target
 
 
-def _simulate(run: Run) -> Facts:
+def _simulate(run: Run) -> EventsFacts:
     from streams.synthetic.world import simulate
 
     _same_world(run)
     amounts = asdict(simulate(world_config(run), run.world))
-    return {
-        "summary": f"{amounts['events']:,} event lines for {amounts['responses']:,} responses",
-        "amounts": amounts,
-        "world": _dials(run.recipe),
-        "origin": {"source": "world", "words": "the simulated world's users", "simulated": True},
-    }
+    return EventsFacts(
+        summary=f"{amounts['events']:,} event lines for {amounts['responses']:,} responses",
+        amounts=amounts,
+        world=_dials(run.recipe),
+        origin={"source": "world", "words": "the simulated world's users", "simulated": True},
+    )
 
 
 def _same_world(run: Run) -> None:
@@ -78,21 +80,21 @@ def world_config(run: Run) -> "WorldConfig":
     return WorldConfig(seed=run.recipe.seed, **run.recipe.world.model_dump())
 
 
-def _convai(run: Run) -> Facts:
+def _convai(run: Run) -> EventsFacts:
     from streams import convai
 
     assert run.data is not None  # prepare() refuses such a run
     run.world.mkdir(parents=True, exist_ok=True)
     report = convai.write_events(run.data, events_file(run))
-    return {
-        "summary": f"{report.events:,} event lines from {report.dialogues:,} dialogues",
-        "amounts": report._asdict(),
-        "origin": {
+    return EventsFacts(
+        summary=f"{report.events:,} event lines from {report.dialogues:,} dialogues",
+        amounts=report._asdict(),
+        origin={
             "source": "convai",
             "words": f"ConvAI's rated dialogues ({report.dialogues:,})",
             "simulated": False,
         },
-    }
+    )
 
 
 def _inputs(run: Run) -> Any:

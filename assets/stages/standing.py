@@ -1,9 +1,10 @@
 """Which reward models may rank: a model whose audit blocks it, or that is no better than chance, never does."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from assets.run import Facts, Run
+from assets.facts.models import AuditFinding, RewardFacts
+from assets.run import Run
 
 
 class UnprovenRewardError(ValueError):
@@ -28,19 +29,18 @@ class RewardStanding(NamedTuple):
         return f"; {told}" if told else ""
 
 
-def refusal(facts: Facts) -> str | None:
+def refusal(facts: RewardFacts) -> str | None:
     """Why a reward model may not rank, from what its stage recorded; None where it may.
 
     A stage of an earlier version recorded no findings: its AUROC's interval decides alone.
     """
-    findings = facts.get("findings")
-    if findings is not None:
-        blocked = [each for each in findings if each["blocks"] and each["state"] == "failed"]
-        return "; ".join(f"{each['finding']}: {each['words']}" for each in blocked) or None
-    low = (facts.get("auroc_ci") or [None])[0]
+    if facts.findings is not None:
+        blocked = [each for each in facts.findings if each.blocks and each.state == "failed"]
+        return "; ".join(f"{each.finding}: {each.words}" for each in blocked) or None
+    low, _ = facts.auroc_ci
     if low is not None and low > 0.5:
         return None
-    return f"ranking: AUROC {facts.get('auroc')}, interval {facts.get('auroc_ci')}, must lie above .5"
+    return f"ranking: AUROC {facts.auroc}, interval {list(facts.auroc_ci)}, must lie above .5"
 
 
 def of(run: Run, names: Iterable[str]) -> RewardStanding:
@@ -53,7 +53,7 @@ def of(run: Run, names: Iterable[str]) -> RewardStanding:
         UnprovenRewardError: P[Love] may not rank, or another may not and the recipe stops at it, or none is left.
     """
     every = [*names]
-    found = {name: why for name in every if (why := refusal(run.facts(name)))}
+    found = {name: why for name in every if (why := refusal(run.facts(RewardFacts, name)))}
     stops = [name for name in found if name == "p_love" or run.recipe.policy.unproven == "stop"]
     if stops or len(found) == len(every):
         name = (stops or every)[0]
@@ -63,7 +63,7 @@ def of(run: Run, names: Iterable[str]) -> RewardStanding:
 
 def usable(run: Run, name: str) -> bool:
     """Whether a run's reward model may rank."""
-    return refusal(run.facts(name)) is None
+    return refusal(run.facts(RewardFacts, name)) is None
 
 
 def judged_by(run: Run, name: str, judge: str) -> None:
@@ -72,16 +72,15 @@ def judged_by(run: Run, name: str, judge: str) -> None:
     Raises:
         UnprovenRewardError: It may not; a judge is never left out in silence.
     """
-    why = refusal(run.facts(name))
+    why = refusal(run.facts(RewardFacts, name))
     if why:
         raise UnprovenRewardError(f"judge {judge} uses the {name} model, which must not judge: {why}. {_cure(name)}")
 
 
-def with_ranking(facts: Facts, low: float, words: str) -> Any:
+def with_ranking(findings: Iterable[AuditFinding], low: float, words: str) -> list[AuditFinding]:
     """The findings with the ranking judged anew, on rows of every fold: more than the single split's test part."""
-    passed = low > 0.5
-    new = {"finding": "ranking", "state": "passed" if passed else "failed", "words": words, "blocks": True}
-    return [new if each["finding"] == "ranking" else each for each in facts["findings"]]
+    new = AuditFinding(finding="ranking", state="passed" if low > 0.5 else "failed", words=words, blocks=True)
+    return [new if each.finding == "ranking" else each for each in findings]
 
 
 def _cure(name: str) -> str:

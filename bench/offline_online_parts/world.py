@@ -19,7 +19,8 @@ from stored import store
 from assets import pipeline, truth
 from assets.experiment import reading
 from assets.recipe import Recipe
-from assets.run import Run, perform
+from assets.run import Run
+from assets.stage import perform
 from assets.stages import feedback, labels, models, prompts, source
 from experiments import ledger
 
@@ -111,7 +112,7 @@ def _learnt(seed: int, changes: dict[str, Any], *, quick: bool) -> Run:
     for stage in every[: 1 + every.index(models.P_LOVE)]:
         if stage.name not in recipe.labelled():
             done = perform(run, stage)
-            say(f"{stage.name}: {done.facts['summary']}{'' if done.ran else ' (kept)'}")
+            say(f"{stage.name}: {done.recorded['summary']}{'' if done.ran else ' (kept)'}")
     return run
 
 

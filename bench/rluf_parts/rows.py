@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from assets.recipe import JUDGES, Recipe
-from assets.run import Run, source_digest
+from assets.run import Run
+from assets.stage import source_digest
 from assets.stages import models, policy
 from rluf_parts.measure import TRAITS
 from rluf_parts.world import merged
@@ -127,7 +128,7 @@ def key(run: Run, row: Row | None) -> str:
     """Names all that a row's figures depend on; of the incumbent without a row."""
     recipe = recipe_for(row, run.recipe) if row else run.recipe
     own = [row.love_weight, recipe.policy.model_dump(mode="json")] if row else None
-    shared = [run.facts(name)["fingerprint"] for name in SHARED]
+    shared = [run.recorded(name)["fingerprint"] for name in SHARED]
     content = [own, shared, recipe.seed, recipe.evaluation.model_dump(mode="json"), source_digest("training"), TRAITS]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from assets import pipeline
 from assets.recipe import Recipe
-from assets.run import Run, perform
+from assets.run import Run
+from assets.stage import perform
 from assets.stages.models import P_LOVE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,7 +68,7 @@ def share(run: Run, say: Callable[[str], object], last: str = P_LOVE.name) -> No
     pipeline.keep(run)
     for stage in every[: 1 + [each.name for each in every].index(last)]:
         done = perform(run, stage)
-        say(f"seed {run.recipe.seed}, {stage.name}: {done.facts['summary']}{'' if done.ran else ' (kept)'}")
+        say(f"seed {run.recipe.seed}, {stage.name}: {done.recorded['summary']}{'' if done.ran else ' (kept)'}")
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,9 +60,9 @@ def ingested(place: Path) -> Run:
 @pytest.mark.slow
 def test_the_stage_judges_every_day_and_the_truth_agrees(run: Run) -> None:
     facts = adversary.STAGE.work(run)
-    assert facts["days"] == 5
-    assert sum(facts["flags"].values()) > 0
-    assert facts["users_aside"] > 0
+    assert facts.days == 5
+    assert sum(facts.flags.values()) > 0
+    assert facts.users_aside > 0
     held = truth.adversary(run)
     assert held["recall_by_attack"].keys() == {"slow_drip"}
     assert held["recall"] > 0.5
@@ -75,19 +75,17 @@ def test_a_resumed_stage_counts_the_days_that_were_judged_before_it_was_interrup
     second = source.world_config(run).ends_at.date() - timedelta(days=4)
     before = periodic.run(run.own_warehouse, CrossFit.load, until=second)
     resumed = adversary.STAGE.work(run)
-    assert 0 < len(before) < resumed["days"] == 5
-    assert resumed["summary"].startswith("5 days judged; flagged: ")
+    assert 0 < len(before) < resumed.days == 5
+    assert resumed.summary.startswith("5 days judged; flagged: ")
     judged = excluded.judged_days(run.own_warehouse)
-    assert sum(resumed["flags"].values()) == sum(sum(day["flags"].values()) for day in judged) > 0
+    assert sum(resumed.flags.values()) == sum(sum(day["flags"].values()) for day in judged) > 0
 
 
 def test_days_that_were_judged_by_another_dial_are_told_apart() -> None:
     day = {"flags": {"evidence": 1}, "seconds": {"read": 0.5}, "lines": {}, "sentences": ()}
     found = adversary.summed([day | {"dial": 0.01}, day | {"dial": 0.05}], 0.05)
-    assert (
-        found["summary"] == "2 days judged, 1 of them earlier by another honest_loss than 0.05; flagged: 2 by evidence"
-    )
-    assert (found["flags"], found["cpu_seconds"]) == ({"evidence": 2}, {"read": 1.0})
+    assert found.summary == "2 days judged, 1 of them earlier by another honest_loss than 0.05; flagged: 2 by evidence"
+    assert (found.flags, found.cpu_seconds) == ({"evidence": 2}, {"read": 1.0})
 
 
 def test_feedback_waits_for_the_filter(tmp_path: Path) -> None:

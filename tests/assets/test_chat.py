@@ -119,7 +119,7 @@ def test_a_visitor_chats_gives_a_heart_takes_it_back_and_all_of_it_is_stored(tin
     loved = "SELECT count(*) FROM reactions WHERE reaction = 'love' AND action = 'added'"
     with running(tiny_run.directory, tmp_path / "chat") as open_:
         served = open_.say("How do I keep basil alive?")
-        assert served["experiment"] == f"ab-{tiny_run.facts('candidate')['name']}"
+        assert served["experiment"] == f"ab-{tiny_run.recorded('candidate')['name']}"
         assert open_.stored("SELECT count(*) FROM responses") in ([(0,)], [(1,)])
         open_.react(served["response_id"], "added")
         until(lambda: open_.stored(loved) == [(1,)])

@@ -214,7 +214,7 @@ def test_what_the_command_line_finished_stands_in_the_history_once(told: tuple[d
         assert tags["dagster/code_version"] == stage.code_version()
     assert history.tell(instance, run) == 0
     judged = instance.get_materialized_partitions(dg.AssetKey("adversary_by_day"))
-    assert len(judged) == run.facts("adversary")["days"]
+    assert len(judged) == run.recorded("adversary")["days"]
 
 
 def test_what_reads_every_weight_names_their_versions_as_one_like_dagster_itself(
@@ -224,7 +224,7 @@ def test_what_reads_every_weight_names_their_versions_as_one_like_dagster_itself
     assert instance.get_materialized_partitions(dg.AssetKey("policy")) == {"0", "0.3"}
     (record,) = instance.fetch_materializations(dg.AssetKey("offline_evaluation"), limit=9).records
     assert record.asset_materialization is not None
-    versions = "".join(str(run.facts(f"policy-{weight}")["version"]) for weight in ("0", "0.3"))
+    versions = "".join(str(run.recorded(f"policy-{weight}")["version"]) for weight in ("0", "0.3"))
     tags = record.asset_materialization.tags or {}
     assert tags["dagster/input_data_version/policy"] == sha256(versions.encode()).hexdigest()
 
@@ -257,16 +257,18 @@ def test_the_metadata_holds_lists_tables_columns_and_a_plot_of_a_width_that_fits
 
     gates = shown("candidate")["gates"]
     assert isinstance(gates, dg.TableMetadataValue)
-    assert [each.data["name"] for each in gates.records] == [each["name"] for each in run.facts("candidate")["gates"]]
+    assert [each.data["name"] for each in gates.records] == [
+        each["name"] for each in run.recorded("candidate")["gates"]
+    ]
     assert " to " in str(shown("experiment_readout")["lift_ci"].value)
     assert "(forced, failed: " in str(shown("experiment_readout")["decision"].value)
     assert shown("experiment_readout")["guardrails"].records[0].data["state"] in ("held", "open", "broken")
     assert {each.data["task"] for each in shown("policy", "0.3")["rounds"].records} == {"helpfulness", "love", "safety"}
     columns = {each.name for each in shown("training_set")["dagster/column_schema"].schema.columns}
     assert {"conversation", "response", "love", "credit"} <= columns
-    assert shown("ingest")["dagster/row_count"].value == run.facts("ingest")["rows"]
+    assert shown("ingest")["dagster/row_count"].value == run.recorded("ingest")["rows"]
     assert Path(str(shown("report")["report"].value)).is_file()
-    assert shown("policy", "0.3")["last round: loss"].value == run.facts("policy-0.3")["rounds"][-1]["loss"]
+    assert shown("policy", "0.3")["last round: loss"].value == run.recorded("policy-0.3")["rounds"][-1]["loss"]
     for asset, partition in (("p_love", None), ("policy", "0.3")):
         image = base64.b64decode(str(shown(asset, partition)["plot"].value).split("base64,")[1].rstrip(")"))
         assert int.from_bytes(image[16:20], "big") == 760, asset
@@ -276,7 +278,7 @@ def test_a_candidate_that_failed_a_gate_is_never_green(tiny_run: Run) -> None:
     failed = {"name": "c", "passed": False, "gates": [{"name": "safety", "seen": "-1", "rule": "0", "passed": False}]}
 
     class Forced(Run):
-        def facts(self, stage: str) -> dict[str, Any]:  # noqa: ARG002
+        def recorded(self, stage: str) -> dict[str, Any]:  # noqa: ARG002
             return dict(failed)
 
     forced = checks.candidate_passed_the_gates(Forced(tiny_run.directory, tiny_run.recipe))

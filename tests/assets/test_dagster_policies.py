@@ -103,7 +103,7 @@ def test_one_run_makes_every_weight_and_what_comes_after_with_a_version_for_each
     }
     assert ran == dict.fromkeys(SWEPT, False), "a request runs only what is stale"
     versions = [made["policy", weight]["dagster/data_version"] for weight in ("0", "0.3")]
-    assert versions == [copy.facts(f"policy-{weight}")["version"] for weight in ("0", "0.3")]
+    assert versions == [copy.recorded(f"policy-{weight}")["version"] for weight in ("0", "0.3")]
     codes = {stage.name: stage.code_version() for stage in stages(copy.recipe)}
     assert made["policy", "0.3"]["dagster/code_version"] == codes["policy-0.3"]
     assert made["offline_evaluation", None]["dagster/input_data_version/policy"] == both(versions)
@@ -135,7 +135,7 @@ def test_a_weight_that_fails_costs_no_other_and_is_made_again_alone(copy: Run, i
         "round 1 of 1: samples, step 1 of 1",
         "round 1 of 1: learning, step 1 of 2",
     ]
-    assert seen[-1].metadata["loss"].value == copy.facts("policy-0")["rounds"][-1]["loss"]
+    assert seen[-1].metadata["loss"].value == copy.recorded("policy-0")["rounds"][-1]["loss"]
     assert str(seen[-1].metadata["curves"].value).startswith("![curves](data:image/png;base64,")
 
 
@@ -156,7 +156,7 @@ def test_a_stage_in_another_process_tells_what_it_came_to(copy: Run, instance: d
     done = alone_again(copy, "0.3", instance, sys.executable)
     assert done.success, why(done)
     tags = materialised(done, instance)["policy", "0.3"]
-    assert (tags["dagster/data_version"], tags["loveloop/cycle"]) == (copy.facts("policy-0.3")["version"], "1")
+    assert (tags["dagster/data_version"], tags["loveloop/cycle"]) == (copy.recorded("policy-0.3")["version"], "1")
 
 
 def test_a_stage_in_another_process_says_why_it_failed(copy: Run, instance: dg.DagsterInstance) -> None:
@@ -208,6 +208,6 @@ def test_the_command_behind_it_runs_by_hand_and_is_in_no_help(copy: Run) -> None
     words = ["stage", "--run", str(copy.directory), "--stage", "report"]
     done = runner.invoke(group, words)
     assert done.exit_code == 0, done.output
-    assert done.output == f"report: {copy.facts('report')['summary']}\n"
+    assert done.output == f"report: {copy.recorded('report')['summary']}\n"
     assert "no stage repot in the recipe" in str(runner.invoke(group, [*words[:-1], "repot"]).exception)
     assert "  stage " not in runner.invoke(group, ["--help"]).output

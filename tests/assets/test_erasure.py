@@ -13,9 +13,11 @@ from click.testing import CliRunner
 
 from assets import erasure
 from assets.cli import group
+from assets.cycle import write_json
 from assets.erasure import runs
 from assets.pipeline import prepare
-from assets.run import Key, Run, Stage, perform
+from assets.run import Run
+from assets.stage import perform
 from assets.stages import feedback
 from streams.events import ErasureRequested, Message, ReactionChanged, ResponseServed, encode, new_event_id
 from streams.topics import TOPICS
@@ -115,11 +117,14 @@ def run(tmp_path: Path) -> Run:
 
 def finish(run: Run, stage: str, **facts: Any) -> None:
     """Record a stage as finished, as `perform` would."""
-    run.record(Stage(stage, stage, lambda _: {}), Key("k", {}), 0.0, {"summary": "", **facts})
+    assert run.cycle is not None
+    marker = {"stage": stage, "key": "k", "parts": {}, "version": "k", "needs": [], "seconds": 0.0}
+    moment = datetime.now(UTC).isoformat()
+    write_json(run.cycle.marker_file(stage), {**marker, "finished_at": moment, "facts": {"summary": "", **facts}})
 
 
 def _models(run: Run) -> None:
-    place, lineage = run.models / "incumbent", {"training_set": run.facts("training_set")["hash"]}
+    place, lineage = run.models / "incumbent", {"training_set": run.recorded("training_set")["hash"]}
     words = {"<|unknown|>": 0, " my": 1, " quokka": 2, " is": 3, " called": 4, " zanzibar": 5, " roses": 6}
     for directory in (place, run.models / "p_love", run.policy(0.3)):
         directory.mkdir(parents=True)
@@ -170,7 +175,7 @@ def test_everybody_else_stays_where_they_were(target: Path, run: Run) -> None:
 
 
 def test_the_receipt_says_what_went_and_what_had_seen_the_user_and_names_nobody(target: Path, run: Run) -> None:
-    old = run.facts("training_set")["hash"]
+    old = run.recorded("training_set")["hash"]
     receipt = forget(target, run)
     assert receipt["user_hash"] == user_hash(ANN)
     assert receipt["warehouse"]["rows"] == {
@@ -181,7 +186,7 @@ def test_the_receipt_says_what_went_and_what_had_seen_the_user_and_names_nobody(
     }
     assert receipt["warehouse"]["experiments"] == {"warmer/control": 4}
     replaced = {each["old"]: each["new"] for each in receipt["training_sets"]}
-    assert replaced[old] == run.facts("training_set")["hash"]
+    assert replaced[old] == run.recorded("training_set")["hash"]
     seen = {kind: [each["name"] for each in found] for kind, found in receipt["seen_by"].items()}
     assert seen == {
         "incumbent": ["incumbent"],
@@ -200,7 +205,7 @@ def test_the_receipt_says_what_went_and_what_had_seen_the_user_and_names_nobody(
 
 
 def test_the_old_training_set_no_longer_opens_and_names_its_replacement(target: Path, run: Run) -> None:
-    old = run.directory / run.facts("training_set")["directory"]
+    old = run.directory / run.recorded("training_set")["directory"]
     forget(target, run)
     with pytest.raises(training_set.ErasedTrainingSetError, match="was erased") as error:
         training_set.load(old)
@@ -273,7 +278,7 @@ def test_the_nightly_job_finishes_what_was_asked_by_event(target: Path, run: Run
     import dagster as dg
 
     from assets.asset import RunResource
-    from assets.erasure.job import finish_erasures
+    from assets.orchestration.erasure_job import finish_erasures
 
     request = ErasureRequested(event_id=new_event_id(LATER), user_id=ANN, requested_at=LATER)
     pour(Path(run.warehouse), [encode(request)], first=len(log()))

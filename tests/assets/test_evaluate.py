@@ -67,7 +67,7 @@ def test_a_run_brings_its_prompts_and_models(tiny_run: Run) -> None:
     told = run("--run", name, "--home", home, "--json", "--seed", tiny_run.recipe.seed)
     assert told.exit_code == 0, told.output
     found = json.loads(told.stdout)
-    stage = tiny_run.facts("offline_evaluation")
+    stage = tiny_run.recorded("offline_evaluation")
     assert [each["policy"] for each in found["policies"]] == [each["policy"] for each in stage["policies"]]
     assert found["intervals"] in stage["intervals"]
 

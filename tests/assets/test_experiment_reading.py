@@ -18,8 +18,10 @@ from click.testing import CliRunner, Result
 from assets import checks, provenance, report_facts
 from assets.cli import group
 from assets.experiment import reading, words
+from assets.facts.launch import CandidateFacts
 from assets.recipe import Recipe
-from assets.run import Run, Stage, perform
+from assets.run import Run
+from assets.stage import Stage, perform
 from assets.stages import experiment, exposures, ingest
 from streams import producer, topics
 from streams.events import Message, ReactionChanged, ResponseServed, encode, new_event_id
@@ -426,7 +428,7 @@ def test_exposures_that_are_not_all_stored_fail_their_stage(tmp_path: Path) -> N
 def live_run(target: Path, directory: Path, *, passed: bool = True, **settings: Any) -> Run:
     recipe = {"source": "warehouse", "warehouse": str(target), "experiment": settings or None}
     run = Run(directory / "run", Recipe.model_validate(recipe))
-    perform(run, Stage("candidate", "candidate", lambda _: {"summary": "", "name": STAGED, "passed": passed}))
+    perform(run, Stage("candidate", "candidate", lambda _: CandidateFacts(name=STAGED, passed=passed)))
     return run
 
 
@@ -510,7 +512,7 @@ def test_arms_that_do_not_fit_do_not_keep_back_the_rest_of_the_cycle(target: Pat
     shown = report_facts.experiment(run)
     assert shown is not None
     assert shown.unread
-    assert perform(run, experiment.LEDGER).facts["summary"].startswith("nothing measured yet")
+    assert perform(run, experiment.LEDGER).recorded["summary"].startswith("nothing measured yet")
 
 
 @pytest.mark.slow

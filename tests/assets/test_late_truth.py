@@ -100,7 +100,7 @@ def _fields(event: ResponseServed) -> dict[str, Any]:
 @pytest.mark.slow
 def test_a_recipe_s_rule_of_credit_is_frozen_and_is_what_p_love_learns(tmp_path: Path) -> None:
     from assets.pipeline import prepare
-    from assets.run import perform
+    from assets.stage import perform
     from assets.stages import feedback, labels
     from warehouse import training_set as sets
 
@@ -111,7 +111,7 @@ def test_a_recipe_s_rule_of_credit_is_frozen_and_is_what_p_love_learns(tmp_path:
     early = timedelta(days=55)
     turns = [_moved(served(n), early) for n in range(2)]
     pour(Path(run.warehouse), *turns, loved("r1", turns[1].served_at))
-    facts = perform(run, feedback.TRAINING_SET).facts
+    facts = perform(run, feedback.TRAINING_SET).recorded
     assert (facts["credit"], facts["decay"]) == ("decay", 0.25)
     rows = sets.load(feedback.training_set_directory(run))
     assert labels.from_training_set(rows)["label"].to_pylist() == [0.25, 1.0]

@@ -68,7 +68,7 @@ def test_two_cycles_stand_beside_each_other_each_with_its_own_results(run: Run) 
 
 
 def test_the_second_cycle_learnt_from_new_feedback_and_its_candidate_says_so(run: Run) -> None:
-    before, after = (at_cycle(run, number).facts("training_set") for number in (1, 2))
+    before, after = (at_cycle(run, number).recorded("training_set") for number in (1, 2))
     assert after["rows"] > before["rows"] * 1.5
     assert after["hash"] != before["hash"]
     lineage = json.loads((run.place("candidate") / "lineage.json").read_text())
@@ -90,22 +90,22 @@ def test_nothing_that_it_learnt_from_is_simulated_and_it_says_where_everything_c
 
 
 def test_the_live_experiment_was_read_out_and_the_ledger_filled(played: Play, run: Run) -> None:
-    first = at_cycle(run, 1).facts("candidate")["name"]
+    first = at_cycle(run, 1).recorded("candidate")["name"]
     (row,) = queries.ledger(run.warehouse)
     assert (row["candidate"], row["experiment"]) == (first, f"ab-{first}")
     readings = experiments.readouts(run.warehouse, f"ab-{first}")
     assert readings[-1].decision in ("ship", "stop"), "closed, it is decided on what there is"
     (test,) = experiments.experiments(run.warehouse)
     assert sum(arm.exposures for arm in test.arms) == played.exposures
-    assert run.facts("experiment_readout")["name"] == f"ab-{first}"
-    assert f"serve {first} under experiment" in at_cycle(run, 1).facts("experiment_readout")["waiting"]
+    assert run.recorded("experiment_readout")["name"] == f"ab-{first}"
+    assert f"serve {first} under experiment" in at_cycle(run, 1).recorded("experiment_readout")["waiting"]
 
 
 def test_the_erased_user_is_in_no_file_of_the_loop_and_in_no_later_training_set(played: Play, run: Run) -> None:
     user = asker(played.folder / "product" / "events.ndjson")
     ours = [*run.directory.rglob("*"), played.warehouse]
     assert [file for file in ours if file.is_file() and user.encode() in file.read_bytes()] == []
-    rows: Any = training_set.load(run.directory / run.facts("training_set")["directory"])
+    rows: Any = training_set.load(run.directory / run.recorded("training_set")["directory"])
     assert (played.folder / "other-days.ndjson").read_bytes().count(f'"{user}"'.encode()) > 0
     assert user not in rows["user_id"].to_pylist()
 

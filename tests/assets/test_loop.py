@@ -15,7 +15,8 @@ from assets.cycle import cycles
 from assets.pipeline import follow, reopen, stages
 from assets.report import schema
 from assets.report.words import summary
-from assets.run import Run, perform
+from assets.run import Run
+from assets.stage import perform
 from assets.stages import feedback, models
 from warehouse import training_set
 
@@ -48,7 +49,7 @@ def test_the_report_has_every_figure_that_the_loop_promises(run: Run) -> None:
 @pytest.mark.slow
 def test_what_was_put_into_the_stream_is_what_the_warehouse_counts(run: Run) -> None:
     put_in = json.loads((run.world / "amounts.json").read_text())
-    found = run.facts("ingest")["counts"]
+    found = run.recorded("ingest")["counts"]
     for put, stored in {
         "responses": "responses",
         "reactions": "reactions",
@@ -64,7 +65,7 @@ def test_what_was_put_into_the_stream_is_what_the_warehouse_counts(run: Run) -> 
 def test_the_candidate_says_where_it_came_from(run: Run) -> None:
     place = run.place("candidate")
     lineage = json.loads((place / "lineage.json").read_text())
-    assert lineage["training_set"] == run.facts("training_set")["hash"]
+    assert lineage["training_set"] == run.recorded("training_set")["hash"]
     assert set(lineage["reward_models"]) == {"p_love", "helpfulness", "safety"}
     assert lineage["events"][0]["next_offset"] > 0
     assert "| gate |" not in (place / "README.md").read_text().splitlines()[0]
@@ -77,17 +78,17 @@ def test_a_candidate_that_failed_is_not_tested_unless_it_is_forced_and_the_repor
 ) -> None:
     shutil.copytree(run.directory, tmp_path / "copy", symlinks=True)
     copy = reopen(tmp_path / "copy")
-    failed = [each["name"] for each in copy.facts("candidate")["gates"] if each["passed"] is False]
+    failed = [each["name"] for each in copy.recorded("candidate")["gates"] if each["passed"] is False]
     assert failed, "the tiny policies are far too few for a gate"
     unforced = copy.recipe.experiment.model_copy(update={"force": False}) if copy.recipe.experiment else None
     copy = replace(copy, recipe=copy.recipe.model_copy(update={"experiment": unforced}))
     for stage in stages(copy.recipe)[-4:]:
         perform(copy, stage)
-    exposed = copy.facts("exposures")
+    exposed = copy.recorded("exposures")
     assert exposed["summary"].startswith("no candidate passed every gate, so none is served; nearest was love-")
     for name in failed:
         assert any(line.startswith(f"failed {name}: ") for line in exposed["shown"]), name
-    assert copy.facts("lift_ledger")["summary"].startswith("nothing measured yet")
+    assert copy.recorded("lift_ledger")["summary"].startswith("nothing measured yet")
     assert not any(each["what"] == "A/B test" for each in provenance.origins(copy))
     told = summary(schema.read(copy.directory / "report.json"))
     assert told.verdict == "held"
@@ -109,7 +110,7 @@ def test_the_same_events_through_another_broker_make_the_same_candidate(run: Run
     for stage in stages(run.recipe)[1:-4]:
         done = perform(again, stage, anew=stage.name in (*anew, "candidate"))
         assert done.ran == (stage.name in (*anew, "candidate")), (stage.name, done.why)
-    first, second = (each.facts("candidate") for each in (run, again))
+    first, second = (each.recorded("candidate") for each in (run, again))
     assert second["name"] == first["name"]
     assert second["gates"] == first["gates"]
     assert second["lineage"]["events"] != first["lineage"]["events"]
@@ -182,7 +183,7 @@ def test_a_user_of_a_whole_run_is_forgotten_and_the_run_goes_on_from_there(run: 
     rows = training_set.load(before)["user_id"].to_pylist().count(user)
     (receipt,) = erasure.erase(moved.warehouse, user, homes=[moved.directory.parent], sets=[], say=print)
     told = json.loads(receipt.read_text())
-    after = moved.directory / moved.facts("training_set")["directory"]
+    after = moved.directory / moved.recorded("training_set")["directory"]
     assert training_set.load(after).num_rows == training_set.Manifest.read(after).rows > 0
     assert [each["rows"] for each in told["training_sets"]] == [rows]
     assert {each["name"] for each in told["seen_by"]["policy"]} == {"love-0", "love-0.3"}
@@ -195,5 +196,5 @@ def test_a_user_of_a_whole_run_is_forgotten_and_the_run_goes_on_from_there(run: 
     perform(moved, feedback.TRAINING_SET)
     first, second = cycles(moved.directory)
     assert second.number == 2
-    assert moved.facts("training_set")["hash"] == training_set.Manifest.read(after).hash
+    assert moved.recorded("training_set")["hash"] == training_set.Manifest.read(after).hash
     assert models.P_LOVE.key(moved).digest != (first.produced("p_love") or {})["key"], "to be trained anew"

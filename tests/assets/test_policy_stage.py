@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from assets.run import Run, perform
+from assets.run import Run
+from assets.stage import perform
 from assets.stages import policy
 from training.policy.load import load_policy
 from training.rollout.config import environment_of, missing
@@ -37,9 +38,9 @@ def test_the_policy_is_optimised_on_the_ranks_of_the_recipe(tiny_run: Run, tmp_p
     said = place.with_name("love-0.3.log").read_text()
     assert "| memory of each rank (DeepSpeed ZeRO-3, 2 ranks, full, float32), GiB:" in said
     assert "(rank 0 alone: models that are only read)" in said
-    before = tiny_run.facts("policy-0.3")
-    assert [each["winners"] for each in done.facts["rounds"]] == [each["winners"] for each in before["rounds"]]
-    assert (done.facts["judges"], done.facts["prompts"]) == (before["judges"], before["prompts"])
+    before = tiny_run.recorded("policy-0.3")
+    assert [each["winners"] for each in done.recorded["rounds"]] == [each["winners"] for each in before["rounds"]]
+    assert (done.recorded["judges"], done.recorded["prompts"]) == (before["judges"], before["prompts"])
     both = [load_policy(each).model.parameters() for each in (place, tiny_run.place("policy-0.3"))]
     for many, one in zip(*both, strict=True):
         torch.testing.assert_close(many, one, atol=1e-4, rtol=0)
@@ -55,7 +56,7 @@ def test_a_server_draws_the_samples_of_the_stage_on_ranks(tiny_run: Run, tmp_pat
     }
     run = with_settings(tiny_run, tmp_path / "run", policy=wanted, engine={"kind": "deepspeed", "ranks": 2})
     done = perform(run, policy.stage(0.3, run.recipe))
-    first, second = (each["policy"] for each in done.facts["rounds"])
+    first, second = (each["policy"] for each in done.recorded["rounds"])
     assert first == version_of(run.place("incumbent"))
     assert second.startswith("love-0.3-r1@")
     work = run.directory / "vllm" / "love-0.3"

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from assets.cycle import cycles
+from assets.facts.models import IncumbentFacts
+from assets.facts.stage_facts import StageFacts
 from assets.lock import RunHeldError, alone, holder
 from assets.pipeline import at_cycle, follow, prepare, read_recipe, reopen
 from assets.recipe import Recipe, WorldSection
-from assets.run import Facts, Run, Stage, perform
+from assets.run import Run
+from assets.stage import Stage, perform
 from assets.stages import models, policy, source
 
 
@@ -20,10 +23,18 @@ def run_in(directory: Path, **settings: object) -> Run:
     return Run(directory, Recipe.model_validate({"source": "world"} | settings))
 
 
-def counting(name: str, calls: list[str], needs: tuple[str, ...] = (), **more: object) -> Stage:
-    def work(run: Run) -> Facts:
+class SameContent(StageFacts, kw_only=True, frozen=True, omit_defaults=True):
+    @property
+    def content_version(self) -> str | None:
+        return "same content"
+
+
+def counting(
+    name: str, calls: list[str], needs: tuple[str, ...] = (), kind: type[StageFacts] = StageFacts, **more: object
+) -> Stage:
+    def work(run: Run) -> StageFacts:
         calls.append(name)
-        return {"summary": f"call {len(calls)}"}
+        return kind(summary=f"call {len(calls)}")
 
     return Stage(name, name, work, needs, lambda recipe: recipe.world, **more)  # type: ignore[arg-type]
 
@@ -50,7 +61,7 @@ def test_a_recipe_that_goes_back_finds_its_earlier_result(tmp_path: Path) -> Non
     calls: list[str] = []
     for responses in (5, 7, 5):
         done = perform(run_in(tmp_path, world={"responses": responses}), counting("a", calls))
-    assert (calls, done.ran, done.cycle, done.facts["summary"]) == (["a", "a"], False, 1, "call 1")
+    assert (calls, done.ran, done.cycle, done.recorded["summary"]) == (["a", "a"], False, 1, "call 1")
     assert cycles(tmp_path)[-1].uses() == {"a": 1}
 
 
@@ -65,7 +76,7 @@ def test_a_stage_runs_anew_when_what_it_reads_was_made_anew(tmp_path: Path) -> N
 
 def test_a_stage_is_kept_when_what_it_reads_came_out_the_same(tmp_path: Path) -> None:
     calls: list[str] = []
-    same = counting("a", calls, version=lambda _: "same content")
+    same = counting("a", calls, kind=SameContent)
     second = counting("b", calls, needs=("a",))
     for responses in (5, 7):
         perform(run_in(tmp_path, world={"responses": responses}), same)
@@ -103,8 +114,8 @@ def test_a_new_cycle_keeps_using_what_the_changed_stage_does_not_flow_into(tmp_p
     perform(run, chain[1], anew=True)
     assert cycles(tmp_path)[-1].stages() == {"a": 1, "d": 1, "b": 2}
     with pytest.raises(FileNotFoundError, match="stage c has not run in cycle 2"):
-        run.facts("c")
-    assert at_cycle(run, 1).facts("c")["summary"] == "call 3"
+        run.recorded("c")
+    assert at_cycle(run, 1).recorded("c")["summary"] == "call 3"
     assert perform(run, chain[2]).cycle == 1, "the same input again: the earlier result holds"
     assert calls == ["a", "b", "c", "d", "b"]
 
@@ -146,7 +157,7 @@ def test_a_cycle_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_stage_that_failed_leaves_no_marker(tmp_path: Path) -> None:
-    def work(run: Run) -> Facts:
+    def work(run: Run) -> StageFacts:
         raise ValueError("half-done")
 
     run = run_in(tmp_path)
@@ -154,7 +165,7 @@ def test_a_stage_that_failed_leaves_no_marker(tmp_path: Path) -> None:
         perform(run, Stage("a", "a", work))
     assert run.finished("a") is None
     with pytest.raises(FileNotFoundError, match="stage a has not run"):
-        run.facts("a")
+        run.recorded("a")
 
 
 def test_a_misspelt_recipe_key_is_named(tmp_path: Path) -> None:
@@ -225,10 +236,10 @@ def test_a_cycle_writes_its_own_report_and_ends_although_everything_in_it_is_fro
 
 
 def test_a_result_that_was_removed_by_hand_is_made_again_in_a_new_cycle(tmp_path: Path) -> None:
-    def work(run: Run) -> Facts:
+    def work(run: Run) -> IncumbentFacts:
         place = run.models / "a"
         place.mkdir(parents=True)
-        return {"summary": "made", "place": run.relative(place)}
+        return IncumbentFacts(summary="made", place=run.relative(place))
 
     run, stage = run_in(tmp_path), Stage("a", "a", work)
     perform(run, stage)
@@ -291,11 +302,11 @@ def test_another_live_warehouse_is_noticed_and_named_without_its_password(tmp_pa
     first = run_in(tmp_path / "run", source="warehouse", warehouse="a.duckdb")
     lake = "ducklake:postgres:dbname=lake host=db password=secret;data=/data/lake"
     other = run_in(tmp_path / "run", source="warehouse", warehouse=lake)
-    assert "a.duckdb" in str(perform(first, source.STAGE).facts["summary"])
+    assert "a.duckdb" in str(perform(first, source.STAGE).recorded["summary"])
     done = perform(other, source.STAGE)
     assert done.ran
-    assert "password=***" in str(done.facts["summary"])
-    assert "secret" not in str(done.facts)
+    assert "password=***" in str(done.recorded["summary"])
+    assert "secret" not in str(done.recorded)
 
 
 def test_models_that_a_recipe_names_by_a_path_are_found_from_any_folder(

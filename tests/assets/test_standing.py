@@ -11,7 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from assets.run import Run, perform
+from assets.facts.models import AuditFinding, RewardFacts
+from assets.facts.stage_facts import from_json
+from assets.run import Run
+from assets.stage import perform
 from assets.stages import models, panel, policy, report, standing
 
 
@@ -50,14 +53,14 @@ def with_policy(run: Run, **changed: Any) -> Run:
     ],
 )
 def test_what_may_rank_follows_from_what_its_stage_recorded(facts: dict[str, Any], refused: bool) -> None:
-    assert (standing.refusal(facts) is not None) is refused
+    assert (standing.refusal(from_json(RewardFacts, facts, "p_love")) is not None) is refused
 
 
 def test_folds_decide_where_there_are_folds() -> None:
-    one = {"finding": "ranking", "state": "failed", "blocks": True, "words": "one split"}
-    other = {"finding": "length", "state": "failed", "blocks": False, "words": "-"}
-    found = standing.with_ranking({"findings": [one, other]}, 0.62, "five folds")
-    assert found == [one | {"state": "passed", "words": "five folds"}, other]
+    one = AuditFinding("ranking", "failed", "one split", blocks=True)
+    other = AuditFinding("length", "failed", "-", blocks=False)
+    found = standing.with_ranking([one, other], 0.62, "five folds")
+    assert found == [AuditFinding("ranking", "passed", "five folds", blocks=True), other]
 
 
 @pytest.mark.slow
@@ -65,15 +68,15 @@ def test_folds_decide_where_there_are_folds() -> None:
 def test_its_card_says_that_it_is_not_to_be_used_and_it_is_left_out_of_the_policy(coin: Run) -> None:
     card = (coin.place("helpfulness") / "README.md").read_text()
     assert "**Not to be used: ranking failed.**" in card
-    facts = coin.facts("helpfulness")
+    facts = coin.recorded("helpfulness")
     assert "WARNING: not to be used: the audit of ranking failed" in facts["summary"]
     assert (
         json.loads((coin.place("helpfulness") / "metrics.json").read_text())["audit"]["results"][0]["state"] == "failed"
     )
     done = perform(coin, policy.stage(0.3, coin.recipe))
-    assert list(done.facts["left_out"]) == ["helpfulness"]
-    assert "helpfulness left out of ranking: ranking: AUROC" in done.facts["summary"]
-    assert {task["task"] for task in done.facts["rounds"][0]["tasks"]} == {"love", "safety"}
+    assert list(done.recorded["left_out"]) == ["helpfulness"]
+    assert "helpfulness left out of ranking: ranking: AUROC" in done.recorded["summary"]
+    assert {task["task"] for task in done.recorded["rounds"][0]["tasks"]} == {"love", "safety"}
     assert any(note.startswith("The helpfulness model was left out of ranking") for note in report._notes(coin))
 
 
@@ -99,7 +102,7 @@ def test_at_a_love_model_no_better_than_chance_the_run_always_stops(coin: Run, t
     shutil.copytree(coin.directory, run.directory, symlinks=True)
     (marker,) = run.directory.glob("cycles/0001/stages/p_love.json")
     told = json.loads(marker.read_text())
-    told["facts"]["findings"] = coin.facts("helpfulness")["findings"]
+    told["facts"]["findings"] = coin.recorded("helpfulness")["findings"]
     marker.write_text(json.dumps(told))
     with pytest.raises(
         standing.UnprovenRewardError, match=r"the p_love model must not rank anything.*Wait for more feedback"

@@ -70,7 +70,7 @@ def test_another_weight_trains_that_policy_alone_on_samples_that_are_there(
         "candidate",
     }
     for weight in ("0", "0.3"):
-        assert run.facts(f"policy-{weight}") == tiny_run.facts(f"policy-{weight}")
+        assert run.recorded(f"policy-{weight}") == tiny_run.recorded(f"policy-{weight}")
     drawn, before = ({file.name for file in each.directory.glob("rollouts/*")} for each in (run, tiny_run))
     kinds = sorted(name.partition("-")[0] for name in drawn - before)
     assert kinds == ["rollouts", "scores", "scores", "scores"], "its evaluation; samples, scores and a0 were there"
@@ -90,11 +90,11 @@ def test_an_unchanged_policy_makes_a_candidate_of_the_same_name_whatever_else_is
 @pytest.mark.timeout(900)
 def test_the_front_is_told_in_the_terminal_the_report_and_the_evaluation(swept: tuple[Run, str]) -> None:
     run, said = swept
-    rows = run.facts("offline_evaluation")["policies"]
+    rows = run.recorded("offline_evaluation")["policies"]
     assert [row["policy"] for row in rows] == ["incumbent", "love-0", "love-0.1", "love-0.3"]
     assert any(not row["beaten_by"] for row in rows)
     assert all(0 <= row["front_share"] <= 1 for row in rows)
-    staged = run.facts("candidate")
+    staged = run.recorded("candidate")
     assert f"candidate: {staged['name']}, failed " in said
     assert f"chosen because {staged['why']}" in said
     assert said.count("%) ") >= 3, "every policy's lift has its interval"

@@ -123,14 +123,16 @@ def test_what_was_measured_so_far_is_found_without_training(tmp_path: Path) -> N
     from rluf_table import kept
 
     from assets.cycle import cycle_for
+    from assets.facts.models import RewardFacts
     from assets.pipeline import stages
+    from assets.stage import record
 
     run, wanted = world.opened(1, tmp_path, quick=True), rows.chosen("pairs")
     assert kept(run, wanted) == {}
     cycle_for(run.directory, "incumbent", "the first cycle")
     for stage in reversed([each for each in stages(run.recipe) if each.name in rows.SHARED]):
         assert kept(run, wanted) == {}
-        run.record(stage, stage.key(run), 1.0, {"fingerprint": stage.name})
+        record(run, stage, stage.key(run), 1.0, RewardFacts(fingerprint=stage.name))
     assert kept(run, wanted) == {}
     for row in (None, wanted[2]):
         file = run.directory / "rows" / f"{row.name if row else 'incumbent'}.npz"

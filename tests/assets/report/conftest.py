@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from assets.facts.models import LoggedBot
 from assets.report import adversary_plots, convert, experiment_plots, group_plot, plots, reward_plots, schema
 from experiments import gates, ledger
 from experiments.plan import Plan
@@ -153,7 +154,7 @@ def _drawn(report: schema.Report) -> dict[str, bytes]:
         "arrivals": experiment_plots.arrivals(report.experiment),
         "ramp": experiment_plots.ramp(report.experiment.changes),
         "ledger": plots.predicted_against_measured(report.ledger),
-        "bots": plots.bots([schema.Bot(name="a", responses=9, **rates)]),
+        "bots": plots.bots([LoggedBot(name="a", responses=9, **rates)]),
         "seconds": plots.seconds(report.seconds),
         **_rewards(),
         **_adversaries(report),

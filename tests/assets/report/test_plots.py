@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from assets.facts.experiment import ReportExperiment
 from assets.report import (
     adversary_plots,
     curves_plot,
@@ -18,7 +19,6 @@ from assets.report import (
     style,
 )
 from assets.report.adversary_schema import JudgedDay
-from assets.report.experiment_schema import ReportExperiment
 
 
 @pytest.mark.slow

@@ -22,7 +22,14 @@ def judge_pending_days(context: dg.OpExecutionContext, run: RunResource) -> None
         context.log_event(each)
     dial = opened.recipe.adversary.honest_loss
     found = summed([report | {"dial": dial} for report in found_by_day.values()], dial)
-    context.add_output_metadata({name: found[name] for name in ("days", "flags", "cpu_seconds", "sentences")})
+    context.add_output_metadata(
+        {
+            "days": found.days,
+            "flags": found.flags,
+            "cpu_seconds": found.cpu_seconds,
+            "sentences": found.sentences,
+        }
+    )
 
 
 @dg.job(description="Judges the days that are over; `loveloop quarantine update` does the same by hand.")

@@ -4,8 +4,7 @@ from typing import Any
 
 import msgspec
 
-Pair = tuple[float | None, float | None]
-"""An interval; None on a side without a limit."""
+from assets.facts.stage_facts import Pair
 
 
 class Arm(msgspec.Struct, kw_only=True, frozen=True):
