@@ -175,10 +175,10 @@ def maximum(x: Floats, y: Floats, *, weights: Floats | None = None, offset: Floa
     """
     rows = _Rows(x, y, np.ones(len(y)) if weights is None else weights, np.zeros(len(y)) if offset is None else offset)
     base = np.average(y, weights=weights)
-    beta = np.zeros(x.shape[1])
+    beta: Floats = np.zeros(x.shape[1])
     beta[0] = np.log(base / (1 - base)) - np.average(rows.offset, weights=weights)
     likelihood, gradient, information = rows.at(beta)
-    change = np.zeros_like(beta)
+    change: Floats = np.zeros_like(beta)
     for _ in range(STEPS):
         if np.linalg.cond(information) > 1e12:
             _refuse_separation(beta, x)

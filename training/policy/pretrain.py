@@ -17,12 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch.nn import functional
 
 from training import pretrained
+from training.batches import bucketed
 from training.engine.config import EngineConfig
 from training.engine.engine import Engine
 from training.engine.lanes import PARTS, accumulate
 from training.engine.placement import place
 from training.engine.start import start
-from training.policy.batches import EncodedAnswer, bucketed, encode_pairs, padded
+from training.policy.batches import EncodedAnswer, encode_pairs, padded
 from training.policy.tokenizer import ROLES, build_tokenizer
 from training.progress import Follow, Trail, nobody
 from training.text import Conversation, parse, parse_responses

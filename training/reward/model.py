@@ -9,6 +9,7 @@ from stats.estimate import Floats
 from training import pretrained
 from training.reward.bases import check_base
 from training.reward.calibration import Calibration
+from training.reward.registry import check_complete
 from training.reward.residual import Residual
 from training.text import Conversation, encode, load_tokenizer
 
@@ -51,12 +52,14 @@ class RewardModel(NamedTuple):
 
         Raises:
             FileNotFoundError: The directory, its model or its calibration is missing.
+            ValueError: A file that its manifest names is missing or cut.
         """
         from transformers import AutoModelForSequenceClassification
 
         from training.engine.placement import read_only
 
         path = check_base(Path(directory))
+        check_complete(Path(directory))
         calibration = Calibration.read(Path(directory))
         model = read_only(pretrained.load(AutoModelForSequenceClassification, path))
         caution = float(getattr(model.config, "reward_caution", 0.0))  # models of earlier versions have one head

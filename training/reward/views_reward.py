@@ -18,6 +18,7 @@ from training.reward.config import Context, RewardConfig, ViewsConfig
 from training.reward.data import Examples, subsample
 from training.reward.messages import MessageEncoder, Vectors
 from training.reward.recalibration import CalibrationRows, calibrate
+from training.reward.registry import check_complete
 from training.reward.trees import Trees
 from training.reward.views import COLUMNS, masked, views
 from training.text import Conversation
@@ -98,13 +99,14 @@ class ViewsReward:
 
         Raises:
             FileNotFoundError: The directory, its head or its calibration is missing.
-            ValueError: The head reads other columns than this version counts.
+            ValueError: The head reads other columns than this version counts, or a file is missing or cut.
         """
         from safetensors.numpy import load_file
 
         path = Path(directory)
         if not is_views(path):
             raise FileNotFoundError(f"{path / FILE} is missing: no views head lies there; fit one with fit_views")
+        check_complete(path)
         told = json.loads((path / FILE).read_text())
         if tuple(told["columns"]) != COLUMNS:
             raise ValueError(f"{path} reads other columns than this version counts: fit it anew")

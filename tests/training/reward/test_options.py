@@ -110,7 +110,7 @@ def test_a_residual_score_does_not_follow_length(tiny: Path, examples: Draw, tmp
     assert f"Scores are told {report.residual}." in card
     assert "takes away what `residual.json` says: raw logits alone rank otherwise." in card
     (tmp_path / "model" / "residual.json").unlink()
-    with pytest.raises(FileNotFoundError, match="lacks residual\\.json, which its manifest names"):
+    with pytest.raises(ValueError, match="is not as it was saved: residual\\.json is missing"):
         RewardModel.load(tmp_path / "model")
 
 
