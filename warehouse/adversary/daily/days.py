@@ -171,10 +171,10 @@ def _lessons(reader: DuckDBPyConnection, day: date) -> tuple[PastDay, ...]:
     return tuple(found)
 
 
-def forget(connection: DuckDBPyConnection) -> None:
-    """Take out erased users, named by the registered table `requests`; the models, which learnt from them, go too."""
+def forget(connection: DuckDBPyConnection, users: str) -> None:
+    """Take out erased users, whom the named relation lists (user_id); the models, which learnt from them, go too."""
     for table in ("user_evidence", "counted_loves", "user_trust"):
-        connection.execute(f"DELETE FROM {table} WHERE user_id IN (SELECT user_id FROM requests)")
+        connection.execute(f"DELETE FROM {table} WHERE user_id IN (SELECT user_id FROM {users})")
     connection.execute("DELETE FROM adversary_models")
 
 
