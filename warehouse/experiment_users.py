@@ -172,7 +172,7 @@ def find(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float, 
     )
 
 
-MATURE = "CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))"
+MATURE = "mature_until($moment, $hours)"
 _YOUNG_TELLINGS = f"""
 CREATE OR REPLACE TEMP TABLE young_tellings AS
 SELECT event_id, response_id, user_id, arm, served_at FROM responses WHERE experiment = $name AND served_at > {MATURE}
@@ -196,7 +196,7 @@ told_twice AS (SELECT hash(response_id) AS response_hash FROM young_tellings GRO
 FROM suspects
 UNION SELECT user_id FROM reactions WHERE reacted_at > CAST($moment AS TIMESTAMPTZ)
 UNION SELECT user_id FROM reactions SEMI JOIN young_tellings USING (response_id, user_id)
-WHERE reaction = 'love' AND action = 'added'
+WHERE is_love(reaction, action)
 UNION SELECT user_id FROM young_tellings
 WHERE response_id IN (FROM told_elsewhere) OR hash(response_id) IN (FROM told_twice)
 UNION FROM ({sums.behind()})
@@ -262,7 +262,7 @@ def _both(moment: datetime, hours: float) -> str:
 
     What is mature is older than what is young, so that the first exposure and the first return are what they were.
     """
-    cutoff = f"TIMESTAMPTZ '{moment.isoformat()}' - to_microseconds({round(hours * 3_600_000_000)})"
+    cutoff = f"mature_until('{moment.isoformat()}', {hours}::DOUBLE)"
     return f"""
     WITH settled AS (
         SELECT experiment, user_id, arm, first_exposure_at, first_love_at, loves,
@@ -290,7 +290,7 @@ WITH shown AS (
 loved AS (
     SELECT DISTINCT shown.user_id, shown.response_id
     FROM shown INNER JOIN reactions USING (user_id, response_id)
-    WHERE reaction = 'love' AND action = 'added' AND reacted_at < first_exposure
+    WHERE is_love(reaction, action) AND reacted_at < first_exposure
 ),
 past AS (
     SELECT user_id, count(*) AS past_exposures, count(loved.response_id) AS past_loves

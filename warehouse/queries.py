@@ -23,9 +23,9 @@ RAW_FEEDBACK = """(
     FROM served
     LEFT JOIN (
         SELECT DISTINCT response_id FROM reaction_state_at(CAST($moment AS TIMESTAMPTZ))
-        WHERE reaction = 'love' AND action = 'added'
+        WHERE is_love(reaction, action)
     ) AS loved ON loved.response_id = served.response_id
-    WHERE served.served_at <= CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))
+    WHERE served.served_at <= mature_until($moment, $hours)
 )"""
 """Every response that is mature at `$moment` (`$hours` old), nobody left out, and whether it is loved."""
 
@@ -240,7 +240,7 @@ SELECT
     (SELECT count(*) FROM served) AS served,
     (
         SELECT count(*) FROM served
-        WHERE served_at > CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))
+        WHERE served_at > mature_until($moment, $hours)
     ) AS immature
 FROM clean
 """

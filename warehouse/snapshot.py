@@ -16,7 +16,7 @@ SELECT
     (SELECT count(*) FROM dead_letters WHERE redriven_at IS NULL) AS dead_letters,
     (
         SELECT count(*) FROM responses
-        WHERE served_at <= CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))
+        WHERE served_at <= mature_until($moment, $hours)
     ) AS mature,
     (SELECT CAST(max(served_at) AS VARCHAR) FROM responses) AS last_served_at,
     (SELECT CAST(max(reacted_at) AS VARCHAR) FROM reactions) AS last_reacted_at

@@ -251,7 +251,7 @@ def _nothing_to_learn(
         """SELECT
             count(*),
             count(*) FILTER (
-                served_at <= CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))
+                served_at <= mature_until($moment, $hours)
             ),
             count(*) FILTER (user_id IN (SELECT user_id FROM quarantined_users))
         FROM served""",

@@ -38,7 +38,7 @@ together AS (
 ),
 
 loved AS (
-    SELECT user_id, event_id, reacted_at FROM reaction_state WHERE reaction = 'love' AND action = 'added'
+    SELECT user_id, event_id, reacted_at FROM reaction_state WHERE is_love(reaction, action)
 ),
 
 counted AS (

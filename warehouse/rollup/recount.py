@@ -61,7 +61,7 @@ def by_user(parts: str) -> str:
             sum(loves) AS loves,
             min(first_love_at) AS first_love_at
         FROM ({parts})
-        GROUP BY experiment, arm, user_id, epoch_us(served_at) // 86_400_000_000
+        GROUP BY experiment, arm, user_id, day_number(served_at)
     )
     SELECT experiment, arm, user_id,
         min(first_at) AS first_exposure_at,
@@ -97,7 +97,7 @@ def loved(exposures: str, reactions: str) -> str:
         SELECT response_id, user_id,
             max({{'at': reacted_at, 'id': event_id, 'action': action}}) FILTER (reaction = 'love') AS last_love,
             max(row(reacted_at, event_id)) FILTER (reaction = 'dislike' AND action = 'added') AS last_against,
-            min(reacted_at) FILTER (reaction = 'love' AND action = 'added') AS first_love_at
+            min(reacted_at) FILTER (is_love(reaction, action)) AS first_love_at
         FROM moved GROUP BY response_id, user_id
     ),
     states AS (

@@ -155,7 +155,7 @@ def behind(backlog: str = "experiment_backlog") -> str:
     SELECT user_id FROM tellings WHERE response_id IN (FROM doubtful)
     UNION
     SELECT user_id FROM reactions SEMI JOIN {backlog} USING (response_id, user_id)
-    WHERE reaction = 'love' AND action = 'added'
+    WHERE is_love(reaction, action)
     """
 
 

@@ -75,6 +75,7 @@ class FileWarehouse(Warehouse):
             connection = _wait_for(self.path, self.wait_seconds, read_only=read_only)
             try:
                 connection.execute("SET TimeZone = 'UTC'")
+                migrate.define_macros(connection)
                 if not read_only:
                     # a checkpoint at every close would rewrite the last row group each time: 380 ms instead of 14
                     connection.execute("PRAGMA disable_checkpoint_on_shutdown")

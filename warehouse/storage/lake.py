@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from warehouse.storage import migrate
 from warehouse.storage.backend import Warehouse, settings
 from warehouse.storage.transaction import WarehouseError, enough_room
 from warehouse.storage.writers_lock import WritersLock, unanswered, unreadable
@@ -84,6 +85,7 @@ class LakeWarehouse(Warehouse):
         try:
             cursor.execute(f"USE {CATALOG}")
             cursor.execute("SET TimeZone = 'UTC'")
+            migrate.define_macros(cursor)
             with enough_room(self.data):
                 yield cursor
         finally:

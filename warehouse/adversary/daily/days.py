@@ -163,7 +163,7 @@ def _lessons(reader: DuckDBPyConnection, day: date) -> tuple[PastDay, ...]:
         first = start(day) - before * ONE
         loves = reader.execute(
             """SELECT DISTINCT user_id, response_id FROM reactions
-            WHERE reaction = 'love' AND action = 'added' AND reacted_at >= ? AND reacted_at < ? ORDER BY ALL""",
+            WHERE is_love(reaction, action) AND reacted_at >= ? AND reacted_at < ? ORDER BY ALL""",
             [first, min(first + LATE, start(day))],
         ).to_arrow_table()
         if responses.num_rows:
@@ -227,7 +227,7 @@ _LOVES = """
 SELECT user_id, response_id, min(reacted_at) AS reacted_at
 FROM reactions
 ANTI JOIN counted_loves USING (user_id, response_id)
-WHERE reaction = 'love' AND action = 'added' AND reacted_at >= $first AND reacted_at < $last
+WHERE is_love(reaction, action) AND reacted_at >= $first AND reacted_at < $last
 GROUP BY user_id, response_id
 ORDER BY reacted_at, user_id, response_id
 """

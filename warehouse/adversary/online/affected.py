@@ -68,7 +68,7 @@ def build_affected(connection: DuckDBPyConnection, change: LogChange, windows: l
         )
     )
     days = [(first - SITTING, last + NEAR) for first, last in whole_days(windows)]
-    loves = within("reactions", _LOVE, "reacted_at", days, "reaction = 'love' AND action = 'added'")
+    loves = within("reactions", _LOVE, "reacted_at", days, "is_love(reaction, action)")
     connection.execute(_query("day_loves", loves=loves))
     shown = within("responses", "user_id, served_at", "served_at", days)
     texts = within("responses", _RESPONSE, "served_at", days)
