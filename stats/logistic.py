@@ -183,7 +183,7 @@ def maximum(x: Floats, y: Floats, *, weights: Floats | None = None, offset: Floa
         if np.linalg.cond(information) > 1e12:
             _refuse_separation(beta, x)
             raise ValueError("a column follows from the others: leave one of them out")
-        step = np.linalg.solve(information, gradient)
+        step = np.asarray(np.linalg.solve(information, gradient), np.float64)
         if gradient @ step < TOLERANCE:
             change = step
             break
@@ -192,8 +192,8 @@ def maximum(x: Floats, y: Floats, *, weights: Floats | None = None, offset: Floa
         while found[0] < likelihood - 1e-9 * abs(likelihood) and share > 1e-4:  # less than that is rounding
             share /= 2
             found = rows.at(beta + share * step)
-        change = share * step
-        beta = beta + change
+        change = np.multiply(share, step)
+        beta = np.add(beta, change)
         likelihood, gradient, information = found
     return Maximum(beta, information, float(np.abs(change).max()))
 

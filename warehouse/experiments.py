@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,7 +29,8 @@ __all__ = [
 ]
 
 
-class LoggedArm(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LoggedArm:
     """One arm as the log has it, nobody left out.
 
     Attributes:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
+from streams.record_fields import fields_of
 from warehouse import connection
 from warehouse.ingest.erased_rows import Limit
 from warehouse.ingest.suppression import erased_until
@@ -30,7 +31,8 @@ Reason = Literal[
 """Why a row or a label changed; `unknown` where neither the sets nor the warehouse can tell."""
 
 
-class LabelChange(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LabelChange:
     """One row that the two sets do not share as it is.
 
     Attributes:
@@ -82,7 +84,7 @@ class LabelDiff:
             "old_rows": self.old,
             "new_rows": self.new,
             "counts": self.counts(),
-            "changes": [change._asdict() for change in self.changes],
+            "changes": [fields_of(change) for change in self.changes],
         }
 
 
@@ -141,7 +143,7 @@ def explain(found: LabelDiff, target: Target, old: Manifest, new: Manifest) -> L
     """
     known = _Known.read(target, found.changes, old, new)
     return LabelDiff(
-        found.old, found.new, [each._replace(reason=_why(each, known, old, new)) for each in found.changes]
+        found.old, found.new, [replace(each, reason=_why(each, known, old, new)) for each in found.changes]
     )
 
 

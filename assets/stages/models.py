@@ -9,6 +9,7 @@ from typing import Any, Literal
 from assets.recipe import Labelled, Recipe, RewardSection
 from assets.run import Facts, Run, Stage
 from assets.stages import feedback, labels, prompts, standing
+from streams.record_fields import fields_of
 from training.disk import sha256
 from training.engine.config import EngineConfig
 from training.policy.load import fingerprint
@@ -56,7 +57,7 @@ def _incumbent(run: Run) -> Facts:
             "your own",
             "simulated": False,
         },
-        **report._asdict(),
+        **fields_of(report),
     }
 
 
@@ -105,7 +106,7 @@ def _reward(
         **(later or {}),
         "calibration": report.calibration.words,
         "findings": [each._asdict() for each in report.audit.results],
-        "audit": _finite([effect._asdict() for effect in report.audit.effects]),
+        "audit": _finite([fields_of(effect) for effect in report.audit.effects]),
         "slices": _finite([each.as_dict() for each in report.slices]),
         "weeks": _finite([each.as_dict() for each in report.weeks.weeks]),
         "alarms": report.weeks.alarms,

@@ -2,8 +2,9 @@
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,8 @@ A0 = -1
 """The place of a0 among a prompt's responses: the last."""
 
 
-class RoundContext(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RoundContext:
     """What stays the same over all rounds.
 
     Attributes:
@@ -43,7 +45,8 @@ class RoundContext(NamedTuple):
     speaker: Speaker
 
 
-class Candidates(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Candidates:
     """One task's responses in one round.
 
     Attributes:
@@ -140,11 +143,11 @@ def candidates(
     own = context.store.rollouts(
         policy,
         conversations,
-        how._replace(seed=_seed(config.seed, number, task.name), logprobs=told),
+        replace(how, seed=_seed(config.seed, number, task.name), logprobs=told),
         desc=f"{said}, samples",
         seen=seen,
     )
-    once = how._replace(samples=config.reference_samples, seed=_seed(config.seed, -1, task.name))
+    once = replace(how, samples=config.reference_samples, seed=_seed(config.seed, -1, task.name))
     reference = context.store.rollouts(
         context.reference, every, once, desc=f"{said}, a0 of all rounds", seen=once_scoring.seen
     )

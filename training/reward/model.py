@@ -1,9 +1,10 @@
 """A trained reward model: text in, calibrated logits out."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from stats.estimate import Floats
 from training import pretrained
@@ -27,7 +28,8 @@ class Scorer(Protocol):
         """Calibrated logits, [pairs]."""
 
 
-class RewardModel(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RewardModel:
     """A Hugging Face sequence classifier, its tokenizer and how its raw logits become those that are told.
 
     Attributes:

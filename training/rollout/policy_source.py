@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+from streams.record_fields import fields_of
 from training import pretrained
 from training.policy.load import Policy, ends_of
 from training.rollout.config import RolloutsConfig, environment_of, missing
@@ -168,7 +169,7 @@ class VllmSpeaker:
     def _watched(self, plain: VllmGenerator, policy: Policy) -> LogprobAgreement:
         found = watch(plain, policy, round_seed=len(self._checked))
         with (self._work / "watchdog.ndjson").open("a") as file:
-            file.write(f"{json.dumps(found._asdict())}\n")
+            file.write(f"{json.dumps(fields_of(found))}\n")
         logger.info("%s: server and trainer agree within %.1e nats a token", found.version, found.largest)
         return found
 

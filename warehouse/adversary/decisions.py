@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 from uuid import UUID
@@ -47,7 +48,8 @@ class Subject(NamedTuple):
         return "reaction" if self.event_id else "user"
 
 
-class QuarantineDecision(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class QuarantineDecision:
     """One row of `quarantine_decisions`.
 
     Attributes:
@@ -104,7 +106,17 @@ def decide(target: Target, name: str, decision: Word, *, reason: str, by: str) -
             """INSERT INTO quarantine_decisions
             (subject, user_id, event_id, decision, reason, decided_by, decided_at, since, evidence)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-            [subject.kind, *subject, *made[1:6], json.dumps(evidence, sort_keys=True)],
+            [
+                subject.kind,
+                subject.user_id,
+                subject.event_id,
+                made.decision,
+                made.reason,
+                made.decided_by,
+                made.decided_at,
+                made.since,
+                json.dumps(evidence, sort_keys=True),
+            ],
         )
     return made
 
@@ -149,11 +161,14 @@ def against(reader: DuckDBPyConnection, subject: Subject) -> tuple[Evidence, dat
 def of_user(reader: DuckDBPyConnection, user_id: str) -> list[QuarantineDecision]:
     """All decisions about a user and their reactions, the latest first."""
     rows = reader.execute(
-        """SELECT user_id, CAST(event_id AS VARCHAR), decision, reason, decided_by, decided_at, since, evidence
+        """SELECT CAST(event_id AS VARCHAR), decision, reason, decided_by, decided_at, since, evidence
         FROM quarantine_decisions WHERE user_id = ? ORDER BY decided_at DESC, decision""",
         [user_id],
     ).fetchall()
-    return [QuarantineDecision._make([Subject(user, event), *told, known(text)]) for user, event, *told, text in rows]
+    return [
+        QuarantineDecision(Subject(user_id, event), decision, reason, by, at, since, known(evidence))
+        for event, decision, reason, by, at, since, evidence in rows
+    ]
 
 
 def known(evidence: str) -> Evidence:

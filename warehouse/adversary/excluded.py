@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from warehouse import connection, maturity
 
@@ -24,7 +25,8 @@ SEVERAL: Final = "several rules"
 SQL: Final = Path(__file__).with_name("excluded.sql")
 
 
-class LeftOut(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LeftOut:
     """What the filter did, as it stands.
 
     Attributes:

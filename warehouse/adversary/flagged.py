@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 
-class UserFlag(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class UserFlag:
     """One row of `flags` to be, with source 'periodic' and subject 'user'.
 
     Attributes:

@@ -57,7 +57,8 @@ class Coordinates(NamedTuple):
         return (self.topic, self.partition) == (other.topic, other.partition)
 
 
-class DeadLetter(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
     """A line that broke the contract: reason code, what was seen and the rule, its bytes, and when it was received.
 
     Attributes:

@@ -93,7 +93,7 @@ def erase(connection: DuckDBPyConnection, batch: Batch, new: Collection[str]) ->
         batch: What was decoded.
         new: Event ids of those requests that the log did not hold before.
     """
-    events = {kind: batch.tables[kind] for kind in (ResponseServed, ReactionChanged)}
+    events: dict[type[Event], pa.Table] = {kind: batch.tables[kind] for kind in (ResponseServed, ReactionChanged)}
     if not any_requests(connection):
         return KeptBatch(events, batch.flags)
     requests, asked = _latest(batch.tables[ErasureRequested], {*new})

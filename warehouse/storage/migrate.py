@@ -70,7 +70,7 @@ def _macros() -> str:
 
 
 def define_macros(connection: DuckDBPyConnection) -> None:
-    """Make the macros of `views/0_macros.sql` for this connection alone: what a back end does with each that it opens."""
+    """Make the macros of `views/0_macros.sql` for this connection alone; a back end does it for each that it opens."""
     connection.execute(_macros())
 
 

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -116,7 +116,7 @@ def decode(records: Sequence[Record], slot: TopicPartition, columns: Mapped) -> 
     """Messages of a file, as a batch of events; its dead letters know where their rows name the user."""
     batch = decode_batch(records, TOPICS._replace(events=slot.topic))
     users = user_columns(columns)
-    batch.dead = [letter._replace(user_columns=users) for letter in batch.dead]
+    batch.dead = [replace(letter, user_columns=users) for letter in batch.dead]
     return batch
 
 

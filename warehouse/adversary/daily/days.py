@@ -5,6 +5,7 @@ Nothing here scans the log: event times bound every read of it, a window of days
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,7 +29,8 @@ class PastDay(NamedTuple):
     loves: pa.Table
 
 
-class Seen(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Seen:
     """What one day's judgement rests on, out of one snapshot.
 
     Attributes:

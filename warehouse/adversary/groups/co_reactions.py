@@ -9,6 +9,7 @@ between buckets splits a pair.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-class CoReactions(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CoReactions:
     """Who did what when, encoded, sorted by object and moment.
 
     Attributes:
@@ -54,7 +56,8 @@ class Matches(NamedTuple):
     capped: int
 
 
-class Pairs(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Pairs:
     """Pairs of users who matched.
 
     Attributes:
@@ -191,7 +194,7 @@ def null_draws(actions: CoReactions, beat: Rhythm, draws: int, seed: int) -> Ite
     for draw in range(draws):
         days = _other_days(owner[0], beat, np.random.default_rng([seed, draw]))
         moved = (beat.first + days[place.reshape(-1)]) * DAY + actions.at % DAY
-        yield in_order(actions._replace(at=moved))
+        yield in_order(replace(actions, at=moved))
 
 
 def _other_days(owner: Ints, beat: Rhythm, random: np.random.Generator) -> Ints:
@@ -218,7 +221,7 @@ def micros(column: pa.Array) -> Ints:
 def in_order(actions: CoReactions) -> CoReactions:
     """The same actions as `matches` wants them: by object, then moment."""
     order = np.lexsort((actions.source, actions.user, actions.at, actions.object))
-    return actions._replace(**{name: getattr(actions, name)[order] for name in ("user", "object", "at", "source")})
+    return replace(actions, **{name: getattr(actions, name)[order] for name in ("user", "object", "at", "source")})
 
 
 def _near(actions: CoReactions, alive: Ints, lag: int, within: int) -> NDArray[np.bool_]:

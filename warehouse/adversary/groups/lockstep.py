@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -155,7 +156,8 @@ def lines(null: Sequence[Sequence[Group]], share: Floats, budget: float, floors:
     return found
 
 
-class LockstepSearch(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LockstepSearch:
     """What lockstep search found.
 
     Attributes:
@@ -238,7 +240,7 @@ def without(actions: CoReactions, users: NDArray[np.bool_]) -> CoReactions:
     """The actions of other users than some; numbers stay what they are."""
     kept = ~users[actions.user]
     columns = {name: getattr(actions, name)[kept] for name in ("user", "object", "at", "source")}
-    return actions._replace(**columns)
+    return replace(actions, **columns)
 
 
 def weighed(actions: CoReactions, beat: Rhythm, within: int, most: int) -> tuple[Matches, Pairs]:
@@ -264,7 +266,7 @@ def _above(candidates: list[Group], line: Floats, found: LockstepSearch) -> Lock
                 widest.append(group)
             scores[group.members] = np.maximum(scores[group.members], score)
     widest.sort(key=lambda group: -float(scores[group.members].max()))
-    return found._replace(groups=widest, scores=scores, lines=line)
+    return replace(found, groups=widest, scores=scores, lines=line)
 
 
 def _forest(found: Pairs, users: int) -> tuple[Ints, Ints, Floats]:

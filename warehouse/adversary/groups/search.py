@@ -9,9 +9,10 @@ held only while it is read and written: `read`, `judge` (pure), `store`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -41,7 +42,8 @@ _SIDES = ("prompt", "response", "device", "network")
 _LOVES = ("event_id", "user_id", "reacted_at", *_SIDES, "label")
 
 
-class Judgement(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Judgement:
     """What a day's search found.
 
     Attributes:
@@ -139,7 +141,9 @@ def drawn(window: JudgedWindow, users: Iterable[str]) -> dict[str, Any]:
     inside = set(mine["user_id"].to_pylist())
     ties = [
         {"a": names[a], "b": names[b], "matches": n, "surprise": nats}
-        for a, b, n, nats in zip(*(column.tolist() for column in found[:4]), strict=True)
+        for a, b, n, nats in zip(
+            *(column.tolist() for column in (found.a, found.b, found.matches, found.surprise)), strict=True
+        )
         if names[a] in inside and names[b] in inside
     ]
     return {
