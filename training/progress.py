@@ -56,15 +56,19 @@ class Sparsely:
     """
 
     def __init__(self, follow: Follow, pause: float = 2.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self._follow, self._pause, self._clock = follow, pause, clock
-        self._what, self._told = "", -math.inf
+        self._follow = follow
+        self._pause = pause
+        self._clock = clock
+        self._what = ""
+        self._told = -math.inf
 
     def __call__(self, advance: Advance) -> None:
         """Pass it on, or not."""
         now = self._clock()
         if advance.what == self._what and advance.step < advance.of and now - self._told < self._pause:
             return
-        self._what, self._told = advance.what, now
+        self._what = advance.what
+        self._told = now
         self._follow(advance)
 
 

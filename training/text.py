@@ -151,7 +151,8 @@ def load_tokenizer(base: str) -> Any:
     from transformers import AutoTokenizer
 
     tokenizer = pretrained.load(AutoTokenizer, base)
-    tokenizer.truncation_side, tokenizer.padding_side = "left", "right"
+    tokenizer.truncation_side = "left"
+    tokenizer.padding_side = "right"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     return tokenizer

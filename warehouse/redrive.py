@@ -125,7 +125,9 @@ class _RedrivenBatch(Batch):
         decoded = decode_batch(records)
         super().__init__(records)
         self.letters = {letter.where: letter for letter in letters}
-        self.flags, self.metrics, self.trips = decoded.flags, decoded.metrics, decoded.trips
+        self.flags = decoded.flags
+        self.metrics = decoded.metrics
+        self.trips = decoded.trips
         self.spans = decoded.spans
         self.dead = [replace(letter, coordinates=letters[letter.coordinates.offset].where) for letter in decoded.dead]
         places = zip(*(letter.where for letter in letters), strict=True)

@@ -209,7 +209,8 @@ class _Scoring:
     """
 
     def __init__(self, rankers: Sequence[Task], who: Generator, conversations: Sequence[Conversation]) -> None:
-        self._rankers, self._conversations = rankers, conversations
+        self._rankers = rankers
+        self._conversations = conversations
         self._piece = who.piece if isinstance(who, InPieces) else max(1, len(conversations))
         self._early: dict[tuple[str, int], np.ndarray] = {}
 

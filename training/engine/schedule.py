@@ -54,7 +54,10 @@ class Schedule:
     """
 
     def __init__(self, course: Course, steps: int = 0, rate: float = 0.0, done: int = 0) -> None:
-        self.course, self.steps, self.rate, self.done = course, steps, rate, done
+        self.course = course
+        self.steps = steps
+        self.rate = rate
+        self.done = done
 
     def tick(self, optimiser: Any) -> None:
         """Set the optimiser's rate for the step that comes, and count it."""

@@ -59,12 +59,15 @@ class Zero:
     ) -> None:
         self.device = next(model.parameters()).device
         deepspeed = join(self.device)
-        self.config, self._schedule, self._talk = config, Schedule(course), _group()
+        self.config = config
+        self._schedule = Schedule(course)
+        self._talk = _group()
         self._plain = without_weights(model) if config.zero == 3 else None
         free = list(trained(model).values())
         optimiser = torch.optim.AdamW(free, lr=0.0, betas=betas, weight_decay=weight_decay)
         self.model, *_ = deepspeed.initialize(model=model, optimizer=optimiser, config=settings(config))
-        self.rank, self.ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
+        self.rank = torch.distributed.get_rank()
+        self.ranks = torch.distributed.get_world_size()
 
     def begin(self, steps: int, rate: float) -> None:
         """Start an epoch of so many steps."""

@@ -186,7 +186,8 @@ class LateGenerator:
 
     def __init__(self, place: str | Path) -> None:
         check_place(place)
-        self._place, self.version = place, version_of(place)
+        self._place = place
+        self.version = version_of(place)
 
     def sample(
         self, conversations: Sequence[Conversation], *, desc: str = "sample", **how: Unpack[Drawing]

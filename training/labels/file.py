@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from training.disk import sha256
 from training.labels import cells
 from training.labels.labelled_answers import Labelled
 from training.labels.rows import SUFFIXES, open_rows

@@ -31,7 +31,8 @@ class MessageEncoder:
     """
 
     def __init__(self, base: str | Path, *, max_tokens: int = 64, known: dict[str, Vectors] | None = None) -> None:
-        self.base, self.max_tokens = check_base(base), max_tokens
+        self.base = check_base(base)
+        self.max_tokens = max_tokens
         self.known = {} if known is None else known
         self.cut = 0
         """Messages of those read so far that were longer, and lost their end."""

@@ -62,7 +62,10 @@ class ViewsReward:
         config: ViewsConfig,
         gains: Mapping[str, Estimate] | None = None,
     ) -> None:
-        self.encoder, self.heads, self.calibration, self.config = encoder, tuple(heads), calibration, config
+        self.encoder = encoder
+        self.heads = tuple(heads)
+        self.calibration = calibration
+        self.config = config
         self.gains = gains or {}
 
     def logits(

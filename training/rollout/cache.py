@@ -17,7 +17,9 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
 
     def __init__(self, layer: DynamicLayer, copies: int, room: int) -> None:
         super().__init__()
-        self.dtype, self.device, self.is_initialized = layer.dtype, layer.device, True
+        self.dtype = layer.dtype
+        self.device = layer.device
+        self.is_initialized = True
         self._filled = layer.get_seq_length()
         self._buffers = [_roomy(each, copies, room) for each in (layer.keys, layer.values)]
         self._look()

@@ -117,7 +117,8 @@ class _State:
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
         out = model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
         make_room(out.past_key_values, samples, room)
-        self._step, self._cache = step_of(model), out.past_key_values
+        self._step = step_of(model)
+        self._cache = out.past_key_values
         self._mask = mask.repeat_interleave(samples, dim=0)
         self._position = mask.sum(dim=1).repeat_interleave(samples)
         self.logits = out.logits[:, -1].repeat_interleave(samples, dim=0)
@@ -139,8 +140,10 @@ class _State:
     def _compact(self, token: torch.Tensor) -> torch.Tensor:
         kept = (~self.silent).nonzero()[:, 0]
         self._cache.batch_select_indices(kept)
-        self.rows, self.silent = self.rows[kept], self.silent[kept]
-        self._mask, self._position = self._mask[kept], self._position[kept]
+        self.rows = self.rows[kept]
+        self.silent = self.silent[kept]
+        self._mask = self._mask[kept]
+        self._position = self._position[kept]
         return token[kept]
 
 

@@ -121,7 +121,8 @@ class TransformersGenerator:
     def of_policy(cls, policy: Policy, version: str) -> "TransformersGenerator":
         """Sample from a model that is already in memory."""
         made = cls.__new__(cls)
-        made._policy, made.version = Policy(policy.model.eval(), policy.tokenizer), version
+        made._policy = Policy(policy.model.eval(), policy.tokenizer)
+        made.version = version
         return made
 
     def sample(

@@ -82,8 +82,12 @@ class VllmSpeaker:
                 f"rollouts.url == {config.url!r} with tuning 'full': a server that runs elsewhere cannot be given "
                 "other weights; set tuning = 'lora', or leave url out and the server is started here"
             )
-        self._base, self._base_version, self._work = base, version_of(base), work
-        self._config, self._context, self._rank = config, context, lora_rank
+        self._base = base
+        self._base_version = version_of(base)
+        self._work = work
+        self._config = config
+        self._context = context
+        self._rank = lora_rank
         self._server: GivenServer | None = GivenServer(config.url, config) if config.url else None
         self._checked: dict[str, LogprobAgreement] = {}
         self._loaded: list[str] = []

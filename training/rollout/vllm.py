@@ -60,7 +60,10 @@ class VllmGenerator:
                 f"the tokenizer of {version} has no chat template; choose a chat model, or set tokenizer.chat_template"
             )
         self.version = version
-        self._server, self._tokenizer, self._ends, self._prepare = server, tokenizer, tuple(sorted(ends)), prepare
+        self._server = server
+        self._tokenizer = tokenizer
+        self._ends = tuple(sorted(ends))
+        self._prepare = prepare
 
     def sample(
         self,
@@ -184,7 +187,8 @@ class _Answers:
     def __init__(self, ask: Callable[["_Answers"], None], count: Callable[[int], object]) -> None:
         self.found: dict[int, list[ServedSample]] = {}
         self.left = False
-        self._ask, self._count = ask, count
+        self._ask = ask
+        self._count = count
         self._news: SimpleQueue[int | BaseException] = SimpleQueue()
 
     def of(self, places: range) -> list[list[ServedSample]]:

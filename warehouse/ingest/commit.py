@@ -86,8 +86,10 @@ def store(connection: DuckDBPyConnection, batch: Batch) -> Committed:
         "live_metrics": live.store_metrics(connection, batch.metrics),
         "kill_switches": live.store_trips(connection, batch.trips),
     }
-    done.dead, done.suppressed = letters.kept, kept.dropped + letters.dropped
-    done.duplicates, done.erased = len(done.copies), len(done.suppressed) + kept.dropped_flags
+    done.dead = letters.kept
+    done.suppressed = kept.dropped + letters.dropped
+    done.duplicates = len(done.copies)
+    done.erased = len(done.suppressed) + kept.dropped_flags
     done.removed = kept.removed.counts()
     return done
 

@@ -157,7 +157,8 @@ class FileSession(Session):
             migrate.require_current(connection, self._file.name)
             connection.execute("SET checkpoint_threshold = '16MB'")
             self._open = stack.pop_all()
-        self._connection, self._since = connection, time.monotonic()
+        self._connection = connection
+        self._since = time.monotonic()
         return connection
 
     def _leave(self, *error: Any) -> bool:

@@ -124,7 +124,10 @@ class _Import:
     """The import of one file."""
 
     def __init__(self, warehouse: Warehouse, path: Path, columns: Mapped, report: ImportReport, now: int) -> None:
-        self._warehouse, self._path, self._columns, self._report = warehouse, path, columns, report
+        self._warehouse = warehouse
+        self._path = path
+        self._columns = columns
+        self._report = report
         self._slot, self._position, begun = self._find()
         # One moment for all files of a call, and for all calls that one file takes: none of its rows was received
         # before another, so that an import that was killed ends as one that was not.
