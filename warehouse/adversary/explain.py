@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from warehouse import connection
 from warehouse.adversary import decisions
 from warehouse.adversary.decisions import QuarantineDecision
 from warehouse.adversary.words import in_words
+from warehouse.storage.sql_files import query
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -114,7 +114,9 @@ def held(target: Target, *, rule: str | None = None, released: bool = False) -> 
         WarehouseError: As `Warehouse.read`.
     """
     with connection.open(target).read() as reader:
-        rows = reader.execute(_HELD.read_text(), {"rule": rule, "released": released}).to_arrow_table().to_pylist()
+        rows = (
+            reader.execute(query(__file__, "held"), {"rule": rule, "released": released}).to_arrow_table().to_pylist()
+        )
         return [_held(reader, **row) for row in rows]
 
 
@@ -165,7 +167,7 @@ def _state(reader: DuckDBPyConnection, user_id: str) -> str:
 
 def _figures(reader: DuckDBPyConnection, user_id: str) -> dict[str, tuple[Any, Any]]:
     own, others = (
-        reader.execute(_FIGURES.read_text().format(which=which, middle=middle), parameters)
+        reader.execute(query(__file__, "user_figures", which=which, middle=middle), parameters)
         .to_arrow_table()
         .to_pylist()[0]
         for which, middle, parameters in (
@@ -185,8 +187,6 @@ def _group(reader: DuckDBPyConnection, key: str, user_id: str) -> tuple[list[str
     return [member for (member,) in rows[:MEMBERS]], len(rows)
 
 
-_HELD = Path(__file__).with_name("held.sql")
-_FIGURES = Path(__file__).with_name("user_figures.sql")
 _FLAGS = """
 SELECT rule, source, score, flagged_at, since, CAST(event_id AS VARCHAR) AS event_id, key, evidence
 FROM flags

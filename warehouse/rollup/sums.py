@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from streams.closing import needless_farewell
 from warehouse.rollup import recount
+from warehouse.storage.sql_files import query
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -139,24 +140,7 @@ def behind(backlog: str = "experiment_backlog") -> str:
     Those who reacted, who lost something, who had loved a response before it came, and everybody who was told an id
     that came more than once. To the others nothing happened but exposures.
     """
-    return f"""
-    WITH tellings AS (
-        SELECT response_id, user_id FROM responses
-        SEMI JOIN (FROM {backlog} WHERE response_id IS NOT NULL) AS waiting USING (response_id)
-        WHERE experiment IS NOT NULL
-    ),
-    doubtful AS (
-        SELECT response_id FROM tellings GROUP BY response_id HAVING count(*) > 1
-        UNION
-        SELECT response_id FROM {backlog} WHERE served_at IS NULL AND response_id IS NOT NULL
-    )
-    SELECT user_id FROM {backlog} WHERE served_at IS NULL
-    UNION
-    SELECT user_id FROM tellings WHERE response_id IN (FROM doubtful)
-    UNION
-    SELECT user_id FROM reactions SEMI JOIN {backlog} USING (response_id, user_id)
-    WHERE is_love(reaction, action)
-    """
+    return query(__file__, "behind", backlog=backlog)
 
 
 def grown(backlog: str = "experiment_backlog") -> str:

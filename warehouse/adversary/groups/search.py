@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from warehouse.adversary.groups.block_lines import Deeds
 from warehouse.adversary.groups.co_reactions import HOUR, CoReactions, Ints, encode, micros, rhythm
 from warehouse.adversary.groups.dense_blocks import bound_in_words
 from warehouse.adversary.groups.flags import Gathered, JudgedWindow, Matched, add_block, moment
+from warehouse.storage.sql_files import query
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -64,8 +64,9 @@ class Judgement:
 def read(connection: DuckDBPyConnection, day: date) -> JudgedWindow:
     """The loves of a day from the log, and those of the days before it in the window from the state."""
     begin = datetime.combine(day, time(), UTC)
-    query = Path(__file__).with_name("loves.sql").read_text()
-    fresh = connection.execute(query, {"begin": begin, "end": begin + timedelta(days=1)}).to_arrow_table()
+    fresh = connection.execute(
+        query(__file__, "loves"), {"begin": begin, "end": begin + timedelta(days=1)}
+    ).to_arrow_table()
     span = {"first": day - timedelta(days=WINDOW - 1), "day": day}
     before = connection.execute(
         f"""SELECT day, {", ".join(_LOVES).replace("event_id", "CAST(event_id AS VARCHAR) AS event_id")}

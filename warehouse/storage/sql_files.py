@@ -1,0 +1,24 @@
+"""Queries that lie in files: `sql/NAME.sql` in the folder of the module that asks them."""
+
+from functools import cache
+from pathlib import Path
+
+
+def query(module: str, name: str, **filled: object) -> str:
+    """The text of a query.
+
+    >>> query(__file__.replace("storage/sql_files", "rollup/recount"), "exposures").startswith("-- Exposures of the users")
+    True
+
+    Args:
+        module: The `__file__` of a module in the same folder.
+        name: The file's name without its ending.
+        filled: What stands in the place of `{NAME}`: relations, conditions, numbers. Without any, braces stay braces.
+    """
+    text = _text(Path(module).parent / "sql" / f"{name}.sql")
+    return text.format(**filled) if filled else text
+
+
+@cache
+def _text(path: Path) -> str:
+    return path.read_text()
