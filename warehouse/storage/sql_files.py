@@ -7,8 +7,9 @@ from pathlib import Path
 def query(module: str, name: str, **filled: object) -> str:
     """The text of a query.
 
-    >>> query(__file__.replace("storage/sql_files", "rollup/recount"), "exposures").startswith("-- Exposures of the users")
-    True
+    >>> from warehouse.adversary.online import affected
+    >>> print(query(affected.__file__, "day_loves", loves="FROM reactions").splitlines()[-1])
+    SELECT *, day_number(reacted_at) AS day FROM (FROM reactions)
 
     Args:
         module: The `__file__` of a module in the same folder.

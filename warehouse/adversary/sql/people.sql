@@ -6,10 +6,12 @@ WITH test_only AS (
 ),
 
 everybody AS (SELECT user_id FROM responses UNION SELECT user_id FROM reactions),
+
 tested AS (
     SELECT response_id FROM responses
     WHERE coalesce(list_contains(CAST($without AS VARCHAR[]), experiment), false)
 )
+
 SELECT
     (SELECT count(*) FROM everybody ANTI JOIN test_only USING (user_id)) AS users,
     (SELECT count(*) FROM quarantined_users ANTI JOIN test_only USING (user_id)) AS users_aside,
