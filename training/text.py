@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from training import pretrained, template
 
-Conversation = Sequence[Mapping[str, str]]
-"""Turns of `role` (`system`, `user`, `assistant`, or another that a log may hold) and `content`, in order."""
+Conversation = template.Conversation
 
 _ROLES = {"user": "User", "assistant": "Assistant", "system": "System"}
 

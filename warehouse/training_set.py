@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import msgspec
 
 from warehouse import connection, maturity, training_rows, uncounted_feedback
-from warehouse.adversary.versions import filter_version
+from warehouse.adversary.daily.versions import filter_version
 from warehouse.training_rows import MATURED
 
 if TYPE_CHECKING:
