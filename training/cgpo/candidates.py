@@ -193,6 +193,7 @@ def _runs_on(sample: Sample, ends: set[int]) -> bool:
 
 
 def _seed(seed: int, number: int, task: str) -> int:
+    # The last number keeps a0 and samples apart, whatever the rounds: no round draws what a0 was drawn with.
     stream = [seed, number, zlib.crc32(task.encode()), 0] if number >= 0 else [seed, 0, zlib.crc32(task.encode()), 1]
     return int(np.random.SeedSequence(stream).generate_state(1)[0])
 

@@ -61,7 +61,9 @@ class Zero:
         deepspeed = join(self.device)
         self.config = config
         self._schedule = Schedule(course)
+        # Groups are made by all ranks together and in one order: before anything in which only some of them take part.
         self._talk = _group()
+        # The empty copy is made before `initialize`, which cuts the weights into shards and hangs hooks on the layers.
         self._plain = without_weights(model) if config.zero == 3 else None
         free = list(trained(model).values())
         optimiser = torch.optim.AdamW(free, lr=0.0, betas=betas, weight_decay=weight_decay)
@@ -75,6 +77,7 @@ class Zero:
 
     def backward(self, loss: torch.Tensor, *, last: bool = True) -> None:
         """Add a loss's gradient; the ranks' gradients add up, since DeepSpeed's mean is scaled back to a sum."""
+        # Before `backward`, which reduces the gradients among the ranks while it computes those of the last pass.
         self.model.set_gradient_accumulation_boundary(last)
         self.model.backward(loss * self.ranks)
 
@@ -122,6 +125,7 @@ class Zero:
                     yield self._plain.eval()
                 finally:
                     lend(module, self._plain, device="meta")
+        # Nobody goes on to train while rank 0 still reads: the next step would move the weights under it.
         torch.distributed.barrier(group=self._talk)
 
     def save(self, directory: Path, progress: Mapping[str, Any]) -> None:
@@ -184,11 +188,13 @@ class Zero:
     def _put_back(self, content: Mapping[str, Any]) -> None:
         optimiser = self.model.optimizer
         if self.config.zero == 3:
+            # Between the two nothing is left gathered: shards are what the state holds.
             optimiser.checkpoint_event_prologue()
         else:
             for name, each in trained(self.model.module).items():
                 self._copy_from_first(each, content["weights"].get(name))
         if self.config.zero == 0:
+            # Without ZeRO all ranks hold the same state, which rank 0 alone has kept.
             optimiser.load_state_dict(self.shared(lambda: content["optimiser"]))
         else:
             optimiser.load_state_dict(_seat(content["optimiser"], self.rank), load_from_fp32_weights=True)

@@ -54,6 +54,7 @@ def make_room(cache: Any, copies: int, room: int) -> None:
 
 def _roomy(states: torch.Tensor, copies: int, room: int) -> torch.Tensor:
     rows, heads, tokens, width = states.shape
+    # Laid out once at the final length: a cache that grows by concatenation copies all keys and values for every token.
     buffer = states.new_empty(rows, copies, heads, tokens + room, width)
     buffer[:, :, :, :tokens] = states[:, None]
     return buffer.view(rows * copies, heads, tokens + room, width)

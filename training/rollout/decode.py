@@ -98,6 +98,7 @@ def choose(logits: torch.Tensor, uniform: torch.Tensor, temperature: float) -> t
     else:
         shares = plain.exp() if temperature == 1 else torch.softmax(logits.float() / temperature, dim=-1)
         heights = shares.cumsum(dim=-1)
+        # Of the sum as it came out: a float32 sum ends a little off 1, and a number beyond it would pick no token.
         wanted = uniform.to(heights.dtype).clamp(max=1 - 1e-6)[:, None] * heights[:, -1:]
         token = torch.searchsorted(heights, wanted, right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
     return token, plain.gather(1, token[:, None])[:, 0]

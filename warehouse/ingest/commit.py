@@ -64,6 +64,7 @@ def commit(warehouse: Warehouse | Session, batch: Batch, expected: Mapping[Topic
         WarehouseError: As `Warehouse.transaction`.
     """
     with warehouse.transaction() as connection:
+        # First, so that a worker that lost its partitions fails before it does any work on rows.
         positions.advance(connection, expected, batch.spans)
         done = store(connection, batch)
         _insert_dead(connection, done.dead, expected)
@@ -79,7 +80,9 @@ def store(connection: DuckDBPyConnection, batch: Batch) -> Committed:
     )
     kept = suppression.erase(connection, batch, requests["event_id"].to_pylist())
     fresh = {TABLES[kind]: _insert_new(connection, kind, events, batch, done) for kind, events in kept.events.items()}
+    # After the inserts: only they find copies that conflict, and an erased user's must not become letters.
     letters = suppression.keep_letters(connection, done.dead, kept.limits)
+    # After rows came and went: flags and sums are functions of the log as it stands.
     derived.update(connection, fresh, kept.removed)
     done.rows |= {
         "flags": live.store_flags(connection, kept.flags),

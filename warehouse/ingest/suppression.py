@@ -97,6 +97,7 @@ def erase(connection: DuckDBPyConnection, batch: Batch, new: Collection[str]) ->
     if not any_requests(connection):
         return KeptBatch(events, batch.flags)
     requests, asked = _latest(batch.tables[ErasureRequested], {*new})
+    # Before anything of the batch is stored: `fresh` says that whatever is there came before the request.
     removed = forget(connection, requests, fresh=True) if requests else Removed()
     limits = erased_until(connection, _users(batch))
     dropped: list[Coordinates] = []

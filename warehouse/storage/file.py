@@ -192,6 +192,7 @@ def _open(path: Path, *, read_only: bool) -> DuckDBPyConnection | None:
     """The connection; None when the file was replaced under our hands (compaction renames): what opened is the old."""
     import duckdb
 
+    # Compaction renames a new file into place: writing to one that was replaced meanwhile would be lost.
     before = _identity(path)
     connection = duckdb.connect(config=settings(f"{path}.tmp"))
     try:

@@ -51,6 +51,7 @@ def _fresh(sign: Path) -> bool:
         age = time.time() - sign.stat().st_mtime
     except OSError:
         return False
+    # A waiter touches its sign at every try, some tenths of a second apart: after a minute nobody tries any more.
     if age > _FRESH_SECONDS * 60:  # nobody will take it away
         with suppress(OSError):
             sign.unlink()

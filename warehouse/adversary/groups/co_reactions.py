@@ -95,6 +95,8 @@ def matches(actions: CoReactions, *, within: int = 3 * HOUR, most: int = 64) -> 
     """
     first, second, capped = [], [], 0
     alive = np.arange(len(actions.at))
+    # Lag by lag over all actions at once. They are sorted by object and moment: one that has no near neighbour at a
+    # lag has none at a longer one, and drops out.
     for lag in range(1, most + 1):
         alive = alive[alive + lag < len(actions.at)]
         near = _near(actions, alive, lag, within)

@@ -81,6 +81,7 @@ def groups(found: Pairs, users: int, floors: Sequence[float]) -> list[Group]:
     for floor in floors:
         link = weight >= floor
         if link.any():
+            # Summed over the forest's links: all pairs of n users in step would count a coincidence n / 2 times.
             _, label = connected_components(coo_array((weight[link], (a[link], b[link])), (users, users)), False)
             total = np.bincount(label[a[link]], weight[link], label.max() + 1)
             big = np.flatnonzero(np.bincount(label) >= LEAST)
@@ -273,6 +274,7 @@ def _forest(found: Pairs, users: int) -> tuple[Ints, Ints, Floats]:
     """The heaviest spanning forest: its links."""
     if not len(found.a):
         return found.a, found.b, found.surprise
+    # The heaviest forest is the cheapest one of `top - weight`; the 1 keeps costs above 0, scipy's sign for no edge.
     top = float(found.surprise.max()) + 1.0
     cheap = minimum_spanning_tree(coo_array((top - found.surprise, (found.a, found.b)), (users, users)).tocsr()).tocoo()
     return cheap.row.astype(np.int64), cheap.col.astype(np.int64), top - cheap.data
