@@ -1,4 +1,4 @@
-"""Intervals by drawing again with replacement: rows, or whole users with all their rows.
+"""Bootstrap intervals: rows, or whole users with all their rows, are drawn with replacement.
 
 Two rows of one user are not independent, so users are drawn as wholes wherever they are known (docs/method.md, 8).
 """

@@ -1,7 +1,7 @@
 """How well scores rank, and how far probabilities may be believed.
 
-Rows carry weights, so that a test set with sub-sampled negatives still speaks of the natural rate. Intervals come from
-`stats.bootstrap` or `stats.clusters`, over whole users.
+Rows carry weights, so that a test set with sub-sampled negatives still estimates figures at the natural rate. Intervals
+come from `stats.bootstrap` or `stats.clusters`, over whole users.
 """
 
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""How far a training is: figures of each step and round, on the terminal and for whoever follows.
+"""How far a training is: figures of each step and round, on the terminal and for a follower.
 
 A loop counts its steps by `Trail`. Where it runs under torchrun, rank 0 writes lines, and `relay` tells them on.
 """
@@ -79,7 +79,7 @@ class Trail(Steps):
         total: All steps, those of an earlier run included.
         done: Steps of that earlier run.
         title: What is trained.
-        rank: Rank 0 alone speaks.
+        rank: Rank 0 alone reports.
         follow: Told each step.
     """
 

@@ -96,7 +96,7 @@ def newest(
         reason: Only those of this reason.
         since: Only those received then or later.
         redriven: Those that were found good since, instead of the open ones.
-        limit: At most so many.
+        limit: The most letters that are returned.
     """
     where = f"{_state(redriven)} AND reason = coalesce(?, reason) AND received_at >= coalesce(?, received_at)"
     with connection.open(target).read() as reader:

@@ -65,7 +65,7 @@ def segments(target: Target, name: str, arms: Iterable[str], as_of: datetime | N
     Args:
         target: The warehouse.
         name: The experiment.
-        arms: Arms to read; who saw several is left out, and nobody else.
+        arms: Arms to read; users who saw several are left out, and no others.
         as_of: The moment up to which is read; now if left out.
 
     Returns:

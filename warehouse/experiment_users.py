@@ -1,7 +1,7 @@
 """What each user saw and loved in an experiment: from the sums of the rollup, and no text is read.
 
-The rollup holds for all whom nothing has happened to lately and whom nobody suspects. What is too young to
-count is taken off. The others are counted from the log: who loved what is too young, whom the rollup is behind with,
+The rollup is right for users without recent events and without flags. What is too young to count is subtracted.
+The others are counted from the log: who loved what is too young, whom the rollup is behind with,
 who reacted after the moment that is asked about, who was told an id that somebody else was told too, and who is in
 quarantine or gave a reaction that is.
 """
@@ -92,7 +92,7 @@ def experiment_users(
             rows, asked = query(__file__, "with_past"), {"days": history_days}
         found = reader.execute(f"{rows} ORDER BY user_id, arm", asked).to_arrow_table()
     clean = _clean(found)
-    # where nobody is held back both are one table, and whoever compares them need not count it twice
+    # without quarantined users both are one table, and a comparison need not count it twice
     nobody = not history_days and all(found[_RAW + each].null_count == len(found) for each in _FIGURES)
     return UserSums(clean, clean if nobody else _raw(found), mixed, _quarantined(found))
 
@@ -134,9 +134,9 @@ def prepare(reader: DuckDBPyConnection, name: str, moment: datetime, hours: floa
 
 
 def find(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float, *, everybody: bool = False) -> None:
-    """Find whom the rollup cannot speak for, and count them from the log.
+    """Find the users for whom the rollup is not right, and count them from the log.
 
-    Makes the temporary view `current_sums` (the rollup with its backlog, without whom it cannot speak for), and the
+    Makes the temporary view `current_sums` (the rollup with its backlog, without those users), and the
     tables `young` (what is to be taken off from it), `recounted` (the other users), `recounted_exposures` and
     `recounted_reactions` (theirs, up to the moment), `raw_recounted` and `clean_recounted` (their sums of what is
     mature, with and without quarantine), and `mixed` (users who saw several arms).

@@ -32,7 +32,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class LoggedArm:
-    """One arm as the log has it, nobody left out.
+    """One arm as the log has it, quarantined users included.
 
     Attributes:
         name: The arm.

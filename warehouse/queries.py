@@ -28,7 +28,7 @@ RAW_FEEDBACK = """(
     ) AS loved ON loved.response_id = served.response_id
     WHERE served.served_at <= mature_until($moment, $hours)
 )"""
-"""Every response that is mature at `$moment` (`$hours` old), nobody left out, and whether it is loved."""
+"""Every response that is mature at `$moment` (`$hours` old), quarantined users included, and whether it is loved."""
 
 
 def counts(

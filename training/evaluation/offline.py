@@ -42,7 +42,7 @@ class PolicyScores:
         deltas: This minus the base, paired by prompt: love; helpfulness, safety and others where measured; each judge;
             each side statistic.
         others: Mean probability by each other reward model.
-        love_lift_by_prompt: `love_lift` as if each prompt were a user's of its own; the same where nobody is known.
+        love_lift_by_prompt: `love_lift` as if each prompt were a user's of its own; the same where no user is known.
     """
 
     policy: str

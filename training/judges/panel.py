@@ -202,7 +202,7 @@ def verdicts_of(
 
     Args:
         name: Of the judge.
-        judge: Who is asked.
+        judge: The judge.
         conversations: Each up to the user's last message.
         responses: As many.
         where: For errors: `task love, round 2`.

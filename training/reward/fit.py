@@ -37,7 +37,7 @@ _KEEP_EVERY = 200
 
 
 class Fitted(NamedTuple):
-    """What happened."""
+    """Result of a fit."""
 
     stands_for: float
     """How many negatives each drawn one stood for."""

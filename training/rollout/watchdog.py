@@ -90,7 +90,7 @@ def watch(
     """Draw answers to a probe from the server and let the trainer read them.
 
     Args:
-        server: Who is watched.
+        server: The server to check.
         trainer: The weights that it should have.
         round_seed: Of the draws.
         probe: The prompts.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Word = Literal["released", "confirmed"]
 Evidence = Mapping[str, tuple[int, float]]
-"""By rule: how many flags speak for quarantine, and the highest score of them."""
+"""By rule: the number of flags for quarantine, and the highest score of them."""
 
 
 class UnknownSubjectError(ValueError):
@@ -75,15 +75,15 @@ def decide(target: Target, name: str, decision: Word, *, reason: str, by: str) -
     """Release or confirm a user or a reaction.
 
     1. Find out what `name` is: the event_id of a reaction, or a user.
-    2. Take down what speaks for quarantine now. A confirmed user is left out from the moment that their flags name, and
-       wholly where no flag speaks against them.
+    2. Note the evidence for quarantine now. A confirmed user is left out from the moment that their flags name, and
+       wholly where they have no flag.
     3. Store the decision. The next reading of the clean feedback goes by it.
 
     Args:
         target: The warehouse.
         name: A user_id, or the event_id of a reaction.
         decision: `released` or `confirmed`.
-        reason: Why, for whoever asks later.
+        reason: Why; stored with the decision.
         by: Who decides.
 
     Raises:
@@ -143,7 +143,7 @@ def find(reader: DuckDBPyConnection, name: str) -> Subject:
 
 
 def against(reader: DuckDBPyConnection, subject: Subject) -> tuple[Evidence, datetime | None]:
-    """What speaks for quarantine, and from when on a user's feedback would be left out (None for all of it)."""
+    """The evidence for quarantine, and from when on a user's feedback would be left out (None for all of it)."""
     rows = reader.execute(
         """SELECT rule, count(*), max(score), CASE WHEN count(since) = count(*) THEN min(since) END
         FROM flags
@@ -177,7 +177,7 @@ def known(evidence: str) -> Evidence:
 
 
 def has_grown(before: Evidence, now: Evidence) -> bool:
-    """Whether more speaks for quarantine than a decision knew of.
+    """Whether there is more evidence for quarantine than a decision knew of.
 
     >>> has_grown({"love_streak": (1, 1.5)}, {"love_streak": (1, 1.5)})
     False

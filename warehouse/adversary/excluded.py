@@ -29,7 +29,7 @@ class LeftOut:
     """What the filter did, as it stands.
 
     Attributes:
-        loves: Mature loves that stand, whoever gave them.
+        loves: Mature loves that stand, those of quarantined users included.
         left_out: How many of them do not count, by mass: 1 - trust of one that is weighed down.
         by_rule: The same by rule; a love that several rules left out is in each.
         users: Users of the log: with a response or a reaction, other than those whom an experiment alone served.

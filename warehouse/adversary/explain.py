@@ -1,4 +1,4 @@
-"""Who is in quarantine and why, in words and figures: what an operator reads before releasing or confirming.
+"""Quarantined users and the reasons, in words and figures: what an operator reads before releasing or confirming.
 
 Every figure of a user stands beside the same figure of everybody, since a share or a pace means little alone.
 """
@@ -38,7 +38,7 @@ class Held:
         since: From when on a user's feedback is left out; None for all of it.
         loves: Standing loves that do not count, or that count again since the release.
         released: Whether a release stands.
-        grown: Whether more speaks for quarantine than the release knew of.
+        grown: Whether there is more evidence for quarantine than at the release.
     """
 
     subject: str
@@ -121,7 +121,7 @@ def held(target: Target, *, rule: str | None = None, released: bool = False) -> 
 
 
 def explain(target: Target, user_id: str) -> Explanation:
-    """What speaks against a user, what for them, and what was decided.
+    """Flags, figures and decisions about a user.
 
     Raises:
         UnknownSubjectError: The warehouse knows no such user.

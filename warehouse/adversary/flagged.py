@@ -16,7 +16,7 @@ class UserFlag:
         user_id: Whom it is about.
         score: How many times over the rule's line; 1 and more is quarantine.
         evidence: What was seen, in JSON's values, for a person to judge.
-        flagged_at: Event time of the last event that speaks for it.
+        flagged_at: Event time of the last event in the evidence.
         since: Feedback from this moment on is left out; None leaves out all of it.
         key: The group, device or network by which the user was found; None for a user on their own.
     """

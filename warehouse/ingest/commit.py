@@ -50,7 +50,7 @@ def commit(warehouse: Warehouse | Session, batch: Batch, expected: Mapping[Topic
     2. Store requests for erasure first; erase: take out of the tables what they name, and drop what the batch brings
        of any erased user.
     3. Drop events whose event_id is in the log, or came twice in the batch; a copy that says something else than the
-       first one is a dead letter (`conflicting_copy`), since nobody can say which is true.
+       first one is a dead letter (`conflicting_copy`), since it is unknown which is true.
     4. Insert the rest, bring the flags and the sums of experiments up to date, insert the dead letters, count.
     5. Commit and close.
 

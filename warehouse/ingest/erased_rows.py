@@ -40,7 +40,7 @@ class Limit(NamedTuple):
 
     Attributes:
         requested_at: What happened until then goes.
-        received_at: What was received before that goes; None for requests that were stored when nobody noted it.
+        received_at: What was received before that goes; None for requests stored before this was noted.
     """
 
     requested_at: datetime
@@ -85,7 +85,7 @@ def fingerprint(content: bytes) -> str:
 def covers(name: str, moment: str, *, fresh: bool) -> str:
     """SQL: whether the row of `requests` reaches the row of the table `name`.
 
-    Within one stamp (a pack, the files of one import) nobody knows what came first: what is stamped ahead of it was
+    Within one stamp (a pack, the files of one import) the order is unknown: what is stamped ahead of it was
     stored before a fresh request, of anything else its own moment says.
     """
     tie = f"OR {name}.received_at = requests.received_at AND {moment} > {name}.received_at" if fresh else ""

@@ -69,7 +69,7 @@ class Log:
         return TopicPartition(topic, self._ids[topic], partition)
 
     def poll(self, messages: int) -> dict[TopicPartition, list[Record]]:
-        """Up to so many records by partition, in order; waits at most 0.2 s."""
+        """At most `messages` records by partition, in order; waits at most 0.2 s."""
         self._pass_hints_on()
         found = self._poll(200, messages)
         if found:

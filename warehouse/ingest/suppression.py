@@ -49,7 +49,7 @@ class KeptBatch:
     Attributes:
         events: Responses and reactions that may be stored, by kind.
         flags: Flags of the live guard that may be stored.
-        limits: The erased users that the batch speaks of, and how far their requests reach.
+        limits: The erased users among those of the batch, and how far their requests reach.
         removed: What requests of this batch took out of the tables.
         dropped: Where the events were read that are not stored because their user had asked.
         dropped_flags: How many flags are not stored for that reason.
@@ -211,7 +211,7 @@ def hashed(requests: pa.Table) -> pa.Table:
 
 
 def any_requests(connection: DuckDBPyConnection) -> bool:
-    """Whether anybody ever asked: where nobody did, nothing here costs anything."""
+    """Whether there ever was a request: without one, erasure costs a batch nothing."""
     return connection.execute("SELECT 1 FROM erasures LIMIT 1").fetchone() is not None
 
 

@@ -251,7 +251,7 @@ class SinkWorker:
         self._log.seek(self._expected)
 
     def _reached(self, ends: dict[TopicPartition, int]) -> bool:
-        """Whether the warehouse holds everything below the ends, whoever stored it."""
+        """Whether the warehouse holds everything below the ends, stored by this worker or another one."""
         if not self._ends_known:
             return False
         missing = {slot for slot, end in ends.items() if self._expected.get(slot, 0) < end}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 DAYS = 14
-"""A person is retained who is there again in the last week of so many days."""
+"""A person is retained who is served again in the last of the weeks that make up these days."""
 
 
 def user_days(path: str | Path, *, as_of: datetime | None = None, days: int = DAYS) -> pa.Table:

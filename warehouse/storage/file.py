@@ -1,6 +1,6 @@
 """A warehouse on one machine: one DuckDB file, opened for one short transaction and closed again.
 
-DuckDB locks a file to one process, readers too, so nobody keeps it open: every access opens, works and closes, and
+DuckDB locks a file to one process, readers too, so no process keeps it open: every access opens, works and closes, and
 waits its turn for a bounded time. A writer with much to store keeps it until somebody waits (`FileSession`).
 """
 
@@ -34,7 +34,7 @@ _LONGEST_LOG = 2_000_000
 _ROW_GROUP = 30_720
 """Rows: a batch fills whole groups, which are written once; in DuckDB's 122,880 each batch rewrites an open one."""
 _SLOW_COMPRESSION = "dict_fsst,zstd,dictionary"
-"""Tried on every row group and seldom chosen: without them a commit costs two thirds, and the file grows by a third."""
+"""Tried on every row group and rarely chosen: without them a commit costs two thirds, and the file grows by a third."""
 _HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
 
@@ -87,7 +87,7 @@ class FileWarehouse(Warehouse):
                 connection.close()
 
     def session(self) -> FileSession:
-        """Keeps the file open from one transaction to the next, so long as nobody else waits for it."""
+        """Keeps the file open from one transaction to the next, as long as no other process waits for it."""
         return FileSession(self)
 
     def migrate(self) -> list[str]:

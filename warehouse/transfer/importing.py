@@ -217,7 +217,7 @@ class _Import:
 
 
 def some(items: Iterable[_Item], many: int) -> Iterator[list[_Item]]:
-    """Items in lists of so many; the last one may have fewer."""
+    """Items in lists of `many`; the last one may be shorter."""
     iterator = iter(items)
     while found := list(islice(iterator, many)):
         yield found

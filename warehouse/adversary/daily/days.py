@@ -39,7 +39,7 @@ class Seen:
         responses: What was served on it: response_id, user_id, conversation_id, served_at, conversation, response.
         loves: Loves that are not counted yet, of the day or late: user_id, response_id, reacted_at.
         loved: Responses of those loves that were served on earlier days; columns as `responses`.
-        past: Evidence of the window's earlier days, of users whom the day speaks of: user_id, day, part and the sums.
+        past: Evidence of the window's earlier days, of users with a row on the day: user_id, day, part and the sums.
         flagged: Users with a standing flag of this job's own rules: user_id, rule, score, flagged_at, since.
         quarantined: Users in quarantine, by whatever rule.
         model: The models as the previous day left them; None for none.
@@ -144,7 +144,7 @@ def _late_from(day: date, previous: date | None, last: date | None) -> datetime:
     """From when on loves count as late ones of `day`.
 
     Which loves are counted is remembered for the last judged days alone. Before those, what lies in a judged day was
-    counted there, or speaks for the user.
+    counted there, or lowers the evidence against the user.
     """
     late = start(day) - LATE
     return max(late, start(previous) + ONE) if previous and last and last > day else late

@@ -22,7 +22,7 @@ FEW: Final = 5
 
 
 class LateRows(NamedTuple):
-    """Rows that came after their days had been judged, and are in nobody's evidence.
+    """Rows that came after their days had been judged, and are in no user's evidence.
 
     Attributes:
         days: Days of which many came, in order.

@@ -135,7 +135,7 @@ class Rhythm(NamedTuple):
 
 
 def rhythm(at: Ints) -> Rhythm:
-    """Measured on actions; an hour has at least half of an even share, since nobody knows the quiet hours well."""
+    """Measured on actions; an hour has at least half of an even share: quiet hours are measured badly."""
     days = np.bincount(at // DAY - at.min() // DAY).astype(float)
     days = np.minimum(days, 2.0 * np.median(days[days > 0]))
     hours = np.bincount(at % DAY // HOUR, minlength=24) / len(at)

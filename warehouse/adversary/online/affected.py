@@ -77,7 +77,7 @@ def build_affected(connection: DuckDBPyConnection, change: LogChange, windows: l
     for name, few in _PEOPLE:
         connection.execute(_query(few))
         found[name] = 0
-        if _count(connection, "few"):  # there seldom are any, and then the day's responses need not be read
+        if _count(connection, "few"):  # mostly there are none, and then the day's responses need not be read
             connection.execute(_query(name, shown=shown, texts=texts))
             found[name] = _count(connection, name)
     return found

@@ -44,7 +44,7 @@ class Rule:
     """One file of `rules/`: its name, its header (`-- subject:`, `-- input:`, `-- version:`) and its query.
 
     The query gives user_id, score, evidence (JSON) and flagged_at; for a reaction event_id and response_id, too, and
-    for a user, if it likes, `since` and `key`. Its input is a table of `affected`: where that is empty nobody is asked.
+    for a user optionally `since` and `key`. Its input is a table of `affected`; where that is empty it is not run.
     """
 
     name: str
