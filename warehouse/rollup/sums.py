@@ -4,7 +4,7 @@ A batch concerns its own users alone: an exposure belongs to the user who was sh
 But whether an id was told before, or what became of a love, must be searched for in the log, which costs the more the
 longer it is. So what came waits in `experiment_backlog` until it is a fixed share of the log: then one search serves it
 all (a fold), and what an event costs does not grow with history. Readings add the backlog themselves
-(`warehouse/experiment_users.py`), so that they never show that the table is behind. In a small log every batch is folded.
+(`warehouse/experiment_users.py`), so that they never show a table that is behind. In a small log every batch is folded.
 """
 
 from __future__ import annotations

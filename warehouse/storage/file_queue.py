@@ -20,7 +20,7 @@ _GIVE_WAY_SECONDS = 0.3
 
 @contextmanager
 def wait_in_line(path: Path) -> Iterator[Callable[[], None]]:
-    """Yield a function to call after each failed try: it touches this waiter's marker; the end of the block removes it."""
+    """Yield a function to call after each failed try: it touches this waiter's marker, which goes with the block."""
     sign = path.with_name(f"{path.name}.waiting-{os.getpid()}-{threading.get_ident()}")
     try:
         yield lambda: _touch(sign)
