@@ -1,4 +1,4 @@
-"""Questions that reports ask the warehouse: counts, policies, the lift ledger."""
+"""Questions that reports ask the warehouse: counts, clean feedback in numbers, the lift ledger."""
 
 from __future__ import annotations
 
@@ -18,17 +18,6 @@ if TYPE_CHECKING:
 
 WAITING_ALARM_HOURS = 24.0
 """A reaction that waits longer than this for its response is a sign that responses are lost on the way."""
-
-RAW_FEEDBACK = """(
-    SELECT served.*, loved.response_id IS NOT NULL AS love
-    FROM served
-    LEFT JOIN (
-        SELECT DISTINCT response_id FROM reaction_state_at(CAST($moment AS TIMESTAMPTZ))
-        WHERE is_love(reaction, action)
-    ) AS loved ON loved.response_id = served.response_id
-    WHERE served.served_at <= mature_until($moment, $hours)
-)"""
-"""Every response that is mature at `$moment` (`$hours` old), quarantined users included, and whether it is loved."""
 
 
 def counts(
@@ -121,8 +110,8 @@ def love_by_day(
 
     Args:
         path: The warehouse.
-        as_of: As `policies`.
-        maturity_hours: As `policies`.
+        as_of: The moment at which feedback counts; now if left out.
+        maturity_hours: Younger responses are left out.
         without: Experiments whose exposures are left out: their arms would blur the log's own rate.
     """
     return _table(
@@ -131,26 +120,6 @@ def love_by_day(
         FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours)
         WHERE NOT coalesce(list_contains(CAST($without AS VARCHAR[]), experiment), false) GROUP BY day ORDER BY day""",
         {"moment": as_of or datetime.now(UTC), "hours": maturity.age(maturity_hours), "without": list(without)},
-    )
-
-
-def policies(path: str | Path, *, filtered: bool = True) -> pa.Table:
-    """Love rate by policy, of responses that are a day old.
-
-    Args:
-        path: The warehouse.
-        filtered: Leave out users in quarantine and loves that do not count; otherwise raw.
-
-    Returns:
-        Columns policy, responses, users, loves and love_rate, sorted.
-    """
-    source = "clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours)" if filtered else RAW_FEEDBACK
-    return _table(
-        path,
-        f"""SELECT policy, count(*) AS responses, count(DISTINCT user_id) AS users, count(*) FILTER (love) AS loves,
-            count(*) FILTER (love) / count(*) AS love_rate
-        FROM {source} GROUP BY policy ORDER BY policy""",
-        {"moment": datetime.now(UTC), "hours": 24.0},
     )
 
 

@@ -117,7 +117,7 @@ def world_of(config: EngineConfig) -> int:
     return sum(host.slots for host in read_hosts(config.hostfile))
 
 
-def planned(size: ModelSize, config: EngineConfig, ranks: int | None = None) -> MemoryPlan:
+def planned(size: ModelSize, config: EngineConfig) -> MemoryPlan:
     """The memory plan of a training.
 
     With P parameters of b bytes, T trained ones, N ranks and ZeRO stage z, each rank holds b P weights (z = 3: / N),
@@ -132,9 +132,8 @@ def planned(size: ModelSize, config: EngineConfig, ranks: int | None = None) -> 
     Args:
         size: The model's.
         config: The engine's dials.
-        ranks: On all machines together; None: as `config` says.
     """
-    world, b = ranks or world_of(config), _BYTES[config.dtype]
+    world, b = world_of(config), _BYTES[config.dtype]
     sharded = config.kind == "deepspeed"
     zero = config.zero if sharded else 0
     weights = b * size.parameters / (world if zero == 3 else 1)

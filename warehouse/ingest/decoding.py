@@ -37,6 +37,7 @@ DEAD = {
     "user_id": pa.string(),
 }
 _AHEAD_US = int(events.LATEST_AHEAD.total_seconds() * 1e6)
+"""How far behind its receipt the moment of an event may lie."""
 _PLACES = list(COORDINATES.items())[:3]
 _PLACE = {"record": pa.int32(), "kafka_line": pa.int32()}
 
@@ -100,7 +101,7 @@ def decode_batch(records: Sequence[Record], topics: Topics = TOPICS) -> Batch:
     with _no_garbage_collection():
         columns = _Columns.of(records)
         mine = _begin_with_a_sign(records, columns, topics.events)
-        read = setwise.read(columns.values, _latest(columns.timestamps), mine)
+        read = setwise.read(columns.values, _received(columns.timestamps) + _AHEAD_US, mine)
         others = [
             (i, n)
             for i in {*range(len(records))}.difference(mine)
@@ -134,11 +135,6 @@ def dead_table(dead: Iterable[DeadLetter]) -> pa.Table:
     columns = list(zip(*rows, strict=True)) or [()] * len(DEAD)
     arrays = [pa.array(values, dtype) for values, dtype in zip(columns, DEAD.values(), strict=True)]
     return pa.table(arrays, names=list(DEAD))
-
-
-def _latest(timestamps: Sequence[int]) -> NDArray[np.int64]:
-    """The latest moment that lines of each record may name (us since 1970)."""
-    return _received(timestamps) + _AHEAD_US
 
 
 def _received(timestamps: Sequence[int]) -> NDArray[np.int64]:
