@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 
 from stats.estimate import Estimate
@@ -36,7 +35,7 @@ class RewardReport:
     seconds: float
     by: Literal["users", "conversations"] = "users"
     """What kept train and test apart."""
-    trim: Mapping[str, Trim] = MappingProxyType({})
+    trim: Mapping[str, Trim] = field(default_factory=dict)
     """What did not fit: of the rows that the first epoch read (`train`), and of those tested on (`test`)."""
     unread: str = ""
     """What of the messages a views head's encoder did not read, in a sentence."""
@@ -53,7 +52,7 @@ class RewardReport:
     """Share of the test part's pairs whose preferred response scores higher; None without pairs."""
     residual: str = ""
     """What was taken away from the scores, in a sentence."""
-    contexts: Mapping[str, Estimate] = MappingProxyType({})
+    contexts: Mapping[str, Estimate] = field(default_factory=dict)
     """Of a views head: what each context that was tried took off the log loss on validation users, in nats a row."""
 
     @property
