@@ -10,6 +10,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from streams.record_fields import fields_of
+
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
@@ -59,7 +61,7 @@ def caught(
         groups = [_drawn(reader, each) for each in _largest(reader)]
     days = found.days
     return {
-        **{name: getattr(found, name) for name in found._fields if name not in _OTHERWISE},
+        **{name: value for name, value in fields_of(found).items() if name not in _OTHERWISE},
         "left_out_by_rule": found.by_rule,
         "days": judged(days, found.first_flags),
         "groups": groups,

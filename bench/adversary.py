@@ -23,7 +23,7 @@ from adversary_parts.run import measure_all
 from adversary_parts.worlds import Seed, Size
 from harness import some_of
 
-from warehouse.adversary.versions import filter_version
+from warehouse.adversary.daily.versions import filter_version
 
 NAMES = (cells.NONE, *cells.ATTACKS, *cells.UNSEEN, cells.ALL)
 QUICK, QUICK_SHARES = Size(responses=60_000, users=4_000, later=30_000, draws=2), (0.05, 0.2)

@@ -1,9 +1,9 @@
-"""Intervals by drawing again with replacement: rows, or whole users with all their rows.
+"""Bootstrap intervals: rows, or whole users with all their rows, are drawn with replacement.
 
 Two rows of one user are not independent, so users are drawn as wholes wherever they are known (docs/method.md, 8).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,17 @@ import numpy.typing as npt
 from stats.estimate import Estimate
 
 RESAMPLES = 2000
+
+
+def times_drawn(units: int, resamples: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
+    """How often each of so many units is drawn with replacement, int64 [units], one array a resample.
+
+    >>> [times.tolist() for times in times_drawn(3, 2, seed=1)]
+    [[0, 2, 1], [2, 0, 1]]
+    """
+    chance = np.random.default_rng(seed)
+    for _ in range(resamples):
+        yield np.bincount(chance.integers(0, units, units), minlength=units)
 
 
 def resampled(
@@ -49,9 +60,8 @@ def resampled(
             raise ValueError(f"{len(owner):,} users for {len(values):,} prompts, must be one for each")
         sizes = np.bincount(owner).astype(np.float64)
         flat = np.column_stack([np.bincount(owner, column, len(sizes)) for column in flat.T])
-    count, chance = len(sizes), np.random.default_rng(seed)
-    drawn = (np.bincount(chance.integers(0, count, count), minlength=count) for _ in range(resamples))
-    means = [times @ flat / (times @ sizes) for times in drawn]  # how often each was drawn: no copy of the rows
+    # sums weighted by how often each user was drawn: the rows are never copied
+    means = [times @ flat / (times @ sizes) for times in times_drawn(len(sizes), resamples, seed)]
     return np.stack(means).reshape(resamples, *values.shape[1:])
 
 
@@ -76,12 +86,8 @@ def bootstrap_over_users(
         draws: Resamples; one in which the figure is NaN (a class is absent) is left out.
         seed: Of the resampling.
     """
-    _, owner = np.unique(users, return_inverse=True)
-    order = np.argsort(owner, kind="stable")
-    rows = np.split(order, np.cumsum(np.bincount(owner))[:-1])
-    random = np.random.default_rng(seed)
-    values = [
-        measure(np.concatenate([rows[user] for user in random.integers(0, len(rows), len(rows))])) for _ in range(draws)
-    ]
+    names, owner = np.unique(users, return_inverse=True)
+    rows = np.arange(len(users))
+    values = [measure(np.repeat(rows, times[owner])) for times in times_drawn(len(names), draws, seed)]
     kept = [value for value in values if not np.isnan(value)]
-    return interval(measure(np.arange(len(users))), np.array(kept or [np.nan]))
+    return interval(measure(rows), np.array(kept or [np.nan]))

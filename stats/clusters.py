@@ -11,12 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from stats.estimate import Estimate, Floats
+from stats.logistic import maximum
 from stats.metrics import auroc, sigmoid
 
 Users = npt.NDArray[Any]
 NAN = float("nan")
 FEWEST = 10
 """With fewer users (a few annotators, say) rows are the units: intervals over so few, as wholes, are too narrow."""
+_SETTLED = 1e-3
+"""A last step of Newton's method beyond this was one on the way to infinity: scores tell the label without error."""
 
 
 def units(users: Users) -> Users:
@@ -84,11 +87,10 @@ def line_of(labels: Floats, logits: Floats, weights: Floats, users: Users) -> tu
     logit with slope 1 (calibration in the large): above 0 more came true than was said. A slope below 1 is
     overconfidence.
     """
-    offset = _fitted(labels, logits, np.ones((len(logits), 1)), weights, users)
     centre = float(np.average(logits, weights=weights))
     design = np.stack([np.ones_like(logits), logits - centre], axis=1)
     slope = _fitted(labels, np.zeros_like(logits), design, weights, users)
-    return offset[0], slope[1]
+    return offset_of(labels, logits, weights, users), slope[1]
 
 
 def offset_of(labels: Floats, logits: Floats, weights: Floats, users: Users, *, z: float = 1.96) -> Estimate:
@@ -100,23 +102,18 @@ def _fitted(
     labels: Floats, fixed: Floats, design: Floats, weights: Floats, users: Users, *, z: float = 1.96
 ) -> list[Estimate]:
     """Coefficients of a weighted logistic regression beside a fixed part; NaN where there is no maximum."""
-    theta = np.zeros(design.shape[1])
-    nothing = [Estimate(NAN, NAN, NAN)] * len(theta)
-    positive = float(weights @ labels)
-    if not 0 < positive < float(weights.sum()):
+    nothing = [Estimate(NAN, NAN, NAN)] * design.shape[1]
+    if not 0 < float(weights @ labels) < float(weights.sum()):
         return nothing
-    for _ in range(100):
-        chance = sigmoid(fixed + design @ theta)
-        curvature = design.T @ (design * (weights * chance * (1 - chance))[:, None])
-        try:
-            step = np.linalg.solve(curvature, design.T @ (weights * (labels - chance)))
-        except np.linalg.LinAlgError:
-            return nothing
-        theta = theta + step / max(1.0, float(np.abs(step).max()))
-        if np.abs(step).max() < 1e-9:
-            break
-    else:
+    try:
+        found = maximum(design, labels, weights=weights, offset=fixed)
+    except ValueError:
         return nothing
-    influence = (design * (weights * (labels - chance))[:, None]) @ np.linalg.inv(curvature)
+    if found.step > _SETTLED:
+        return nothing
+    chance = sigmoid(fixed + design @ found.coefficients)
+    influence = (design * (weights * (labels - chance))[:, None]) @ np.linalg.inv(found.information)
     spreads = [error(column, users) for column in influence.T]
-    return [Estimate(float(t), float(t - z * s), float(t + z * s)) for t, s in zip(theta, spreads, strict=True)]
+    return [
+        Estimate(float(t), float(t - z * s), float(t + z * s)) for t, s in zip(found.coefficients, spreads, strict=True)
+    ]

@@ -22,7 +22,7 @@ class Correlation(NamedTuple):
     pairs: int
 
     def __str__(self) -> str:
-        return f"{self.r:.2f} ({self.ci.low:.2f} to {self.ci.high:.2f})"
+        return self.ci.behind(self.r)
 
 
 class Slope(NamedTuple):
@@ -33,7 +33,7 @@ class Slope(NamedTuple):
     intercept: float
 
     def __str__(self) -> str:
-        return f"{self.value:.2f} ({self.ci.low:.2f} to {self.ci.high:.2f})"
+        return self.ci.behind(self.value)
 
 
 def pearson(first: ArrayLike, second: ArrayLike) -> Correlation | None:

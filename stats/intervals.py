@@ -23,6 +23,14 @@ class Interval(NamedTuple):
         """The whole interval lies below the value."""
         return self.high < value
 
+    def behind(self, value: float) -> str:
+        """The value with this interval behind it.
+
+        >>> Interval(-0.28, 0.99).behind(0.8)
+        '0.80 (-0.28 to 0.99)'
+        """
+        return f"{value:.2f} ({self.low:.2f} to {self.high:.2f})"
+
 
 def normal_quantile(confidence: float) -> float:
     """Half width, in standard errors, of a two-sided normal interval.

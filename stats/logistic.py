@@ -60,6 +60,20 @@ class LogisticFit(NamedTuple):
         return self.correction * (self.influence.T @ self.influence)
 
 
+class Maximum(NamedTuple):
+    """Where Newton's method ended.
+
+    Attributes:
+        coefficients: float64[p].
+        information: float64[p, p], at the coefficients.
+        step: The largest last change of a coefficient: next to nothing at a maximum, about 1 on the way to infinity.
+    """
+
+    coefficients: Floats
+    information: Floats
+    step: float
+
+
 class Contrast(NamedTuple):
     """A change of the mean chance, with its standard error."""
 
@@ -97,7 +111,7 @@ def fit(columns: Floats, outcome: NDArray[Any], clusters: Ints) -> LogisticFit:
     if (scale == 0).any():
         raise ValueError(f"column {int(np.flatnonzero(scale == 0)[0])} is the same in every row: leave it out")
     x = np.column_stack([np.ones(len(y)), (columns - centre) / scale])
-    beta, information = _newton(x, y)
+    beta, information, _ = maximum(x, y)
     _refuse_separation(beta, x)
     residual = y - expit(x @ beta)
     scores = np.column_stack([np.bincount(clusters, residual * x[:, j], minlength=groups) for j in range(x.shape[1])])
@@ -144,39 +158,65 @@ def inflation(columns: Floats) -> Floats:
     return np.asarray(np.diag(np.linalg.inv(nearly)), np.float64)
 
 
-def _newton(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Coefficients at the maximum and the information there, on standardised columns."""
-    beta = np.zeros(x.shape[1])
-    beta[0] = np.log(y.mean() / (1 - y.mean()))
-    likelihood, gradient, information = _at(x, y, beta)
+def maximum(x: Floats, y: Floats, *, weights: Floats | None = None, offset: Floats | None = None) -> Maximum:
+    """Maximise `sum w (y log s(eta) + (1 - y) log(1 - s(eta)))` with `eta = offset + x b` by Newton's method.
+
+    A step that makes the likelihood smaller is halved until it does not.
+
+    Args:
+        x: float64[n, p], the constant first; other columns about 0 and of like scale.
+        y: float64[n] in [0, 1], not all 0 and not all 1.
+        weights: float64[n]; each row counts 1 if left out.
+        offset: float64[n], a part of the logit that is known; 0 if left out.
+
+    Raises:
+        SeparationError: A column tells the outcome without error.
+        ValueError: A column follows from the others.
+    """
+    rows = _Rows(x, y, np.ones(len(y)) if weights is None else weights, np.zeros(len(y)) if offset is None else offset)
+    base = np.average(y, weights=weights)
+    beta: Floats = np.zeros(x.shape[1])
+    beta[0] = np.log(base / (1 - base)) - np.average(rows.offset, weights=weights)
+    likelihood, gradient, information = rows.at(beta)
+    change: Floats = np.zeros_like(beta)
     for _ in range(STEPS):
         if np.linalg.cond(information) > 1e12:
             _refuse_separation(beta, x)
             raise ValueError("a column follows from the others: leave one of them out")
-        step = np.linalg.solve(information, gradient)
+        step = np.asarray(np.linalg.solve(information, gradient), np.float64)
         if gradient @ step < TOLERANCE:
+            change = step
             break
         share = 1.0
-        found = _at(x, y, beta + step)
+        found = rows.at(beta + step)
         while found[0] < likelihood - 1e-9 * abs(likelihood) and share > 1e-4:  # less than that is rounding
             share /= 2
-            found = _at(x, y, beta + share * step)
-        beta = beta + share * step
+            found = rows.at(beta + share * step)
+        change = np.multiply(share, step)
+        beta = np.add(beta, change)
         likelihood, gradient, information = found
-    return beta, information
+    return Maximum(beta, information, float(np.abs(change).max()))
 
 
-def _at(x: Floats, y: Floats, beta: Floats) -> tuple[float, Floats, Floats]:
-    """Log-likelihood, its gradient and the information, summed block by block."""
-    likelihood, gradient, information = 0.0, np.zeros(len(beta)), np.zeros((len(beta), len(beta)))
-    for start in range(0, len(y), BLOCK):
-        part, truth = x[start : start + BLOCK], y[start : start + BLOCK]
-        eta = part @ beta
-        chance = expit(eta)
-        likelihood += float(truth @ eta - np.logaddexp(0.0, eta).sum())
-        gradient += part.T @ (truth - chance)
-        information += part.T @ (part * (chance * (1 - chance))[:, None])
-    return likelihood, gradient, information
+class _Rows(NamedTuple):
+    """Rows of a regression, as `maximum` takes them."""
+
+    x: Floats
+    y: Floats
+    weights: Floats
+    offset: Floats
+
+    def at(self, beta: Floats) -> tuple[float, Floats, Floats]:
+        """Log-likelihood, its gradient and the information, summed block by block."""
+        likelihood, gradient, information = 0.0, np.zeros(len(beta)), np.zeros((len(beta), len(beta)))
+        for start in range(0, len(self.y), BLOCK):
+            x, y, weight, offset = (part[start : start + BLOCK] for part in (self.x, self.y, self.weights, self.offset))
+            eta = offset + x @ beta
+            chance = expit(eta)
+            likelihood += float(weight @ (y * eta - np.logaddexp(0.0, eta)))
+            gradient += x.T @ (weight * (y - chance))
+            information += x.T @ (x * (weight * chance * (1 - chance))[:, None])
+        return likelihood, gradient, information
 
 
 def _refuse_separation(beta: Floats, x: Floats) -> None:

@@ -1,7 +1,7 @@
 """How well scores rank, and how far probabilities may be believed.
 
-Rows carry weights, so that a test set with sub-sampled negatives still speaks of the natural rate. Intervals come from
-`stats.bootstrap` or `stats.clusters`, over whole users.
+Rows carry weights, so that a test set with sub-sampled negatives still estimates figures at the natural rate. Intervals
+come from `stats.bootstrap` or `stats.clusters`, over whole users.
 """
 
 from typing import NamedTuple
@@ -10,6 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from stats.estimate import Floats
+
+BINS = 10
+"""Of a calibration error and of a reliability curve."""
 
 
 def sigmoid(logits: Floats) -> Floats:
@@ -89,14 +92,14 @@ def log_loss(labels: Floats, logits: Floats) -> Floats:
     return np.asarray(np.logaddexp(0.0, logits) - labels * logits)
 
 
-def calibration_error(labels: Floats, chances: Floats, weights: Floats | None = None, *, bins: int = 10) -> float:
+def calibration_error(labels: Floats, chances: Floats, weights: Floats | None = None) -> float:
     """ECE: mean distance between chance and rate over bins of equal weight (rare labels make equal widths useless).
 
-    >>> round(calibration_error(np.array([0.0, 1.0]), np.array([0.1, 0.7]), bins=2), 3)
+    >>> round(calibration_error(np.array([0.0, 1.0]), np.array([0.1, 0.7])), 3)
     0.2
     """
     weight = np.ones_like(chances) if weights is None else weights
-    gap = np.bincount(bins_of(chances, weight, bins), weight * (chances - labels), minlength=bins)
+    gap = np.bincount(bins_of(chances, weight, BINS), weight * (chances - labels), minlength=BINS)
     return float(np.abs(gap).sum() / weight.sum())
 
 
@@ -109,22 +112,20 @@ class ReliabilityBin(NamedTuple):
     rows: int
 
 
-def reliability(
-    labels: Floats, chances: Floats, weights: Floats | None = None, *, bins: int = 10
-) -> list[ReliabilityBin]:
+def reliability(labels: Floats, chances: Floats, weights: Floats | None = None) -> list[ReliabilityBin]:
     """Predicted chance against what came true, in bins of equal weight; counts are rounded, empty bins left out.
 
-    >>> reliability(np.array([0.0, 1.0]), np.array([0.1, 0.7]), bins=2)
+    >>> reliability(np.array([0.0, 1.0]), np.array([0.1, 0.7]))
     [ReliabilityBin(chance=0.1, positives=0, rows=1), ReliabilityBin(chance=0.7, positives=1, rows=1)]
     """
     weight = np.ones_like(chances) if weights is None else weights
-    place = bins_of(chances, weight, bins)
+    place = bins_of(chances, weight, BINS)
     rows, hits, sums = (
-        np.bincount(place, part, minlength=bins) for part in (weight, weight * labels, weight * chances)
+        np.bincount(place, part, minlength=BINS) for part in (weight, weight * labels, weight * chances)
     )
     return [
         ReliabilityBin(float(sums[k] / rows[k]), round(hits[k]), round(rows[k]))
-        for k in range(bins)
+        for k in range(BINS)
         if round(rows[k]) > 0
     ]
 

@@ -1,4 +1,4 @@
-"""How far a training is: figures of each step and round, on the terminal and for whoever follows.
+"""How far a training is: figures of each step and round, on the terminal and for a follower.
 
 A loop counts its steps by `Trail`. Where it runs under torchrun, rank 0 writes lines, and `relay` tells them on.
 """
@@ -56,15 +56,19 @@ class Sparsely:
     """
 
     def __init__(self, follow: Follow, pause: float = 2.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self._follow, self._pause, self._clock = follow, pause, clock
-        self._what, self._told = "", -math.inf
+        self._follow = follow
+        self._pause = pause
+        self._clock = clock
+        self._what = ""
+        self._told = -math.inf
 
     def __call__(self, advance: Advance) -> None:
         """Pass it on, or not."""
         now = self._clock()
         if advance.what == self._what and advance.step < advance.of and now - self._told < self._pause:
             return
-        self._what, self._told = advance.what, now
+        self._what = advance.what
+        self._told = now
         self._follow(advance)
 
 
@@ -75,7 +79,7 @@ class Trail(Steps):
         total: All steps, those of an earlier run included.
         done: Steps of that earlier run.
         title: What is trained.
-        rank: Rank 0 alone speaks.
+        rank: Rank 0 alone reports.
         follow: Told each step.
     """
 

@@ -13,17 +13,16 @@ None of them loses a word. `changed` counts beforehand what will be told otherwi
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from training.text import Conversation
-
+Conversation = Sequence[Mapping[str, str]]
+"""Turns of `role` (`system`, `user`, `assistant`, or another that a log may hold) and `content`, in order."""
 Turns = list[dict[str, str]]
 _SHOWN = 5
 """Rows that an error names."""
 
 
-def spoken(tokenizer: Any, conversations: "Sequence[Conversation]", *, prompt: bool = False) -> list[str]:
+def spoken(tokenizer: Any, conversations: Sequence[Conversation], *, prompt: bool = False) -> list[str]:
     """The text of each conversation.
 
     Args:
@@ -42,7 +41,7 @@ def spoken(tokenizer: Any, conversations: "Sequence[Conversation]", *, prompt: b
     return [each[1] for each in found if not isinstance(each, Exception)]
 
 
-def changed(tokenizer: Any, conversations: "Sequence[Conversation]") -> int:
+def changed(tokenizer: Any, conversations: Sequence[Conversation]) -> int:
     """How many conversations the template refuses as they came, and gets in another form.
 
     Nothing where the tokenizer has no template. Templates look at roles, so each order of roles is tried once.
@@ -73,7 +72,7 @@ def words(number: int, of: int) -> str:
     return told if number else ""
 
 
-def _accepted(tokenizer: Any, conversation: "Conversation", *, prompt: bool) -> tuple[int, str] | Exception:
+def _accepted(tokenizer: Any, conversation: Conversation, *, prompt: bool) -> tuple[int, str] | Exception:
     """The number of the first form that the template takes (0: as it came), and its text; else what the template said.
 
     One that writes nothing has refused, too.
@@ -92,11 +91,11 @@ def _accepted(tokenizer: Any, conversation: "Conversation", *, prompt: bool) -> 
     return said or ValueError("no form")
 
 
-def _as_it_came(conversation: "Conversation") -> Turns:
+def _as_it_came(conversation: Conversation) -> Turns:
     return [dict(turn) for turn in conversation]
 
 
-def _joined(conversation: "Sequence[Mapping[str, str]]") -> Turns:
+def _joined(conversation: Sequence[Mapping[str, str]]) -> Turns:
     r"""Neighbours of one role as one turn.
 
     >>> _joined([{"role": "user", "content": "hi"}, {"role": "user", "content": "there?"}])
@@ -111,12 +110,12 @@ def _joined(conversation: "Sequence[Mapping[str, str]]") -> Turns:
     return turns
 
 
-def _of_two(conversation: "Conversation") -> Turns:
+def _of_two(conversation: Conversation) -> Turns:
     """Turns of user and assistant alone."""
     return _joined([turn if turn["role"] == "assistant" else {**turn, "role": "user"} for turn in conversation])
 
 
-def _user_first(conversation: "Conversation") -> Turns:
+def _user_first(conversation: Conversation) -> Turns:
     turns = _of_two(conversation)
     return turns if turns and turns[0]["role"] == "user" else [{"role": "user", "content": ""}, *turns]
 
@@ -124,7 +123,7 @@ def _user_first(conversation: "Conversation") -> Turns:
 _FORMS: tuple[Callable[[Any], Turns], ...] = (_as_it_came, _joined, _of_two, _user_first)
 
 
-def _refusal(tokenizer: Any, refused: Mapping[int, Exception], conversations: "Sequence[Conversation]") -> ValueError:
+def _refusal(tokenizer: Any, refused: Mapping[int, Exception], conversations: Sequence[Conversation]) -> ValueError:
     rows = [*refused]
     named = ", ".join(f"{row:,}" for row in rows[:_SHOWN]) + (", ..." if len(rows) > _SHOWN else "")
     roles = ", ".join(turn["role"] for turn in conversations[rows[0] - 1]) or "no turn"

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from training import pretrained, template
 
-Conversation = Sequence[Mapping[str, str]]
-"""Turns of `role` (`system`, `user`, `assistant`, or another that a log may hold) and `content`, in order."""
+Conversation = template.Conversation
 
 _ROLES = {"user": "User", "assistant": "Assistant", "system": "System"}
 
@@ -151,7 +150,8 @@ def load_tokenizer(base: str) -> Any:
     from transformers import AutoTokenizer
 
     tokenizer = pretrained.load(AutoTokenizer, base)
-    tokenizer.truncation_side, tokenizer.padding_side = "left", "right"
+    tokenizer.truncation_side = "left"
+    tokenizer.padding_side = "right"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     return tokenizer

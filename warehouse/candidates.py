@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from streams.record_fields import fields_of
 from warehouse import connection
 
 if TYPE_CHECKING:
     from warehouse.connection import Target
 
 
-class StagedCandidate(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StagedCandidate:
     """One row of `staged_candidates`. Lifts are relative: 0.1 is +10 %; None is "not known".
 
     Attributes:
@@ -49,8 +52,9 @@ def stage_candidate(target: Target, entry: StagedCandidate) -> None:
     """
     with connection.open(target).transaction() as writer:
         writer.execute("DELETE FROM staged_candidates WHERE name = ?", [entry.name])
-        values = [*entry[:-1], json.dumps(dict(entry.lineage), sort_keys=True)]
-        writer.execute("INSERT INTO staged_candidates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        values = fields_of(entry) | {"lineage": json.dumps(dict(entry.lineage), sort_keys=True)}
+        named = ", ".join(f"${name}" for name in values)
+        writer.execute(f"INSERT INTO staged_candidates ({', '.join(values)}) VALUES ({named})", values)
 
 
 def staged_candidates(target: Target) -> list[StagedCandidate]:
@@ -60,8 +64,11 @@ def staged_candidates(target: Target) -> list[StagedCandidate]:
         WarehouseError: As `Warehouse.read`.
     """
     with connection.open(target).read() as reader:
-        rows = reader.execute("SELECT * FROM staged_candidates ORDER BY staged_at, name").fetchall()
-    return [StagedCandidate._make([*row[:8], row[8].astimezone(UTC), json.loads(row[9])]) for row in rows]
+        found = reader.execute("SELECT * FROM staged_candidates ORDER BY staged_at, name").to_arrow_table()
+    return [
+        StagedCandidate(**row | {"staged_at": row["staged_at"].astimezone(UTC), "lineage": json.loads(row["lineage"])})
+        for row in found.to_pylist()
+    ]
 
 
 def find(staged: list[StagedCandidate], policy: str) -> StagedCandidate | None:

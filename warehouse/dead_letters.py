@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from warehouse import connection
 from warehouse.ingest.records import Coordinates
@@ -22,7 +23,8 @@ PLACE = "kafka_topic, kafka_partition, kafka_offset, kafka_line"
 _COLUMNS = f"{PLACE}, topic_id, reason, detail, body, received_at, user_id, redriven_at, outcome, corrected"
 
 
-class Letter(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Letter:
     """One row of `dead_letters`.
 
     Attributes:
@@ -94,7 +96,7 @@ def newest(
         reason: Only those of this reason.
         since: Only those received then or later.
         redriven: Those that were found good since, instead of the open ones.
-        limit: At most so many.
+        limit: The most letters that are returned.
     """
     where = f"{_state(redriven)} AND reason = coalesce(?, reason) AND received_at >= coalesce(?, received_at)"
     with connection.open(target).read() as reader:

@@ -15,24 +15,20 @@ from streams.events import ErasureRequested, new_event_id
 from streams.outgoing import encode_checked
 from streams.topics import TOPICS
 from warehouse import connection
-from warehouse.adversary import online
+from warehouse.ingest import derived
 from warehouse.ingest.columns import COORDINATES
 from warehouse.ingest.commit import store
 from warehouse.ingest.decoding import decode_batch
 from warehouse.ingest.erased_rows import (
     SALT,
     Limit,
-    by_user,
-    changed,
     count_erased,
     forget,
     letters_naming,
-    note,
     user_hash,
 )
 from warehouse.ingest.owners import users_of
 from warehouse.ingest.records import Record
-from warehouse.rollup import sums
 from warehouse.storage import migrate
 
 if TYPE_CHECKING:
@@ -149,10 +145,7 @@ def forget_pending(target: Target) -> dict[str, int]:
         if not requests:
             return {}
         removed = forget(writer, requests)
-        with changed(writer, {}, removed) as change:
-            online.flag(writer, change)
-        gone = sums.update(writer, {}, removed.rows)
-        note(writer, by_user("table", "experiment_users", gone))
+        derived.update(writer, {}, removed)
         count_erased(writer, removed)
     return removed.counts()
 

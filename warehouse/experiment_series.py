@@ -16,6 +16,7 @@ from warehouse.experiment_users import (
     prepare,
 )
 from warehouse.rollup import recount
+from warehouse.storage.sql_files import query
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,7 +52,9 @@ def user_days(
         find(reader, name, moment, hours, everybody=True)
         loved = recount.loved(f"({CLEAN_EXPOSURES})", f"({CLEAN_REACTIONS})")
         reader.execute(f"CREATE TEMP TABLE loved AS {loved}", {"moment": moment, "hours": hours})
-        return reader.execute(_USER_DAYS, {"name": name, "arms": list(arms)}).to_arrow_table()
+        return reader.execute(
+            query(__file__, "experiment_days", compared=COMPARED), {"name": name, "arms": list(arms)}
+        ).to_arrow_table()
 
 
 def segments(target: Target, name: str, arms: Iterable[str], as_of: datetime | None = None) -> pa.Table:
@@ -62,7 +65,7 @@ def segments(target: Target, name: str, arms: Iterable[str], as_of: datetime | N
     Args:
         target: The warehouse.
         name: The experiment.
-        arms: Arms to read; who saw several is left out, and nobody else.
+        arms: Arms to read; users who saw several are left out, and no others.
         as_of: The moment up to which is read; now if left out.
 
     Returns:
@@ -74,7 +77,9 @@ def segments(target: Target, name: str, arms: Iterable[str], as_of: datetime | N
     moment = as_of or datetime.now(UTC)
     with connection.open(target).read() as reader:
         prepare(reader, name, moment, 0.0)
-        return reader.execute(_SEGMENTS, {"name": name, "arms": list(arms)}).to_arrow_table()
+        return reader.execute(
+            query(__file__, "segments", compared=COMPARED), {"name": name, "arms": list(arms)}
+        ).to_arrow_table()
 
 
 def history(target: Target, *, days: int, before: datetime | None = None) -> pa.Table:
@@ -123,34 +128,6 @@ def daily_arrivals(users: pa.Table, days: int) -> pa.Table:
     counts = np.bincount(users["first_day"].to_numpy(), minlength=days)
     return pa.table({"day": np.arange(days), "users": counts})
 
-
-_USER_DAYS = f"""
-WITH mine AS (SELECT * FROM loved WHERE {COMPARED}),
-firsts AS (
-    SELECT user_id, min(epoch_us(served_at)) AS first_us, row_number() OVER (ORDER BY user_id) - 1 AS number
-    FROM mine GROUP BY user_id
-)
-SELECT number AS user, arm, (epoch_us(served_at) - first_us) // 86_400_000_000 AS day,
-    count(*) AS exposures, count(*) FILTER (love) AS loves
-FROM mine INNER JOIN firsts USING (user_id)
-GROUP BY ALL ORDER BY ALL
-"""
-
-_SEGMENTS = f"""
-WITH users AS (
-    SELECT user_id, arm, coalesce(raw_first_exposure, first_exposure) AS first_exposure
-    FROM both_figures WHERE {COMPARED}
-),
-known AS (
-    SELECT DISTINCT user_id FROM responses INNER JOIN users USING (user_id) WHERE served_at < first_exposure
-)
-SELECT 'first day' AS dimension, CAST(CAST(first_exposure AS DATE) AS VARCHAR) AS segment, arm, count(*) AS users
-FROM users GROUP BY ALL
-UNION ALL
-SELECT 'known before', CASE WHEN known.user_id IS NULL THEN 'new' ELSE 'returning' END, arm, count(*)
-FROM users LEFT JOIN known USING (user_id) GROUP BY ALL
-ORDER BY ALL
-"""
 
 _SHOWN = """
 CREATE TEMP TABLE shown AS

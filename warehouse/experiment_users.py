@@ -1,7 +1,7 @@
 """What each user saw and loved in an experiment: from the sums of the rollup, and no text is read.
 
-The rollup holds for all whom nothing has happened to lately and whom nobody suspects. What is too young to
-count is taken off. The others are counted from the log: who loved what is too young, whom the rollup is behind with,
+The rollup is right for users without recent events and without flags. What is too young to count is subtracted.
+The others are counted from the log: who loved what is too young, whom the rollup is behind with,
 who reacted after the moment that is asked about, who was told an id that somebody else was told too, and who is in
 quarantine or gave a reaction that is.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from warehouse import connection, maturity
 from warehouse.rollup import recount, sums
+from warehouse.storage.sql_files import query
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,10 +89,10 @@ def experiment_users(
         asked: dict[str, Any] = {"name": name, "arms": list(arms)}
         if history_days:
             reader.execute(f"CREATE OR REPLACE TEMP TABLE compared AS {rows}", asked)
-            rows, asked = _WITH_PAST, {"days": history_days}
+            rows, asked = query(__file__, "with_past"), {"days": history_days}
         found = reader.execute(f"{rows} ORDER BY user_id, arm", asked).to_arrow_table()
     clean = _clean(found)
-    # where nobody is held back both are one table, and whoever compares them need not count it twice
+    # without quarantined users both are one table, and a comparison need not count it twice
     nobody = not history_days and all(found[_RAW + each].null_count == len(found) for each in _FIGURES)
     return UserSums(clean, clean if nobody else _raw(found), mixed, _quarantined(found))
 
@@ -133,9 +134,9 @@ def prepare(reader: DuckDBPyConnection, name: str, moment: datetime, hours: floa
 
 
 def find(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float, *, everybody: bool = False) -> None:
-    """Find whom the rollup cannot speak for, and count them from the log.
+    """Find the users for whom the rollup is not right, and count them from the log.
 
-    Makes the temporary view `current_sums` (the rollup with its backlog, without whom it cannot speak for), and the
+    Makes the temporary view `current_sums` (the rollup with its backlog, without those users), and the
     tables `young` (what is to be taken off from it), `recounted` (the other users), `recounted_exposures` and
     `recounted_reactions` (theirs, up to the moment), `raw_recounted` and `clean_recounted` (their sums of what is
     mature, with and without quarantine), and `mixed` (users who saw several arms).
@@ -150,14 +151,17 @@ def find(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float, 
     asked = {"name": name, "moment": moment, "hours": hours}
     reader.execute(_YOUNG_TELLINGS, asked)
     reader.execute(_SUSPECTS)
-    reader.execute(_EVERYBODY if everybody else _DOUBTFUL, {"name": name} if everybody else {"moment": moment})
+    if everybody:
+        reader.execute(_EVERYBODY, {"name": name})
+    else:
+        reader.execute(query(__file__, "doubtful", behind=sums.behind()), {"moment": moment})
     reader.execute(f"CREATE OR REPLACE TEMP TABLE grown AS {sums.grown()}")
     reader.execute(_CURRENT_SUMS)
     reader.execute(_YOUNG, {"moment": moment})
     recount.find_exposures(reader, name)
     reader.execute(_UP_TO, {"moment": moment})
     reader.execute(_UP_TO_REACTIONS, {"moment": moment})
-    reader.execute(_MIXED, {"name": name})
+    reader.execute(query(__file__, "mixed"), {"name": name})
     if everybody:
         return
     mature = {"moment": moment, "hours": hours}
@@ -172,7 +176,7 @@ def find(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float, 
     )
 
 
-MATURE = "CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))"
+MATURE = "mature_until($moment, $hours)"
 _YOUNG_TELLINGS = f"""
 CREATE OR REPLACE TEMP TABLE young_tellings AS
 SELECT event_id, response_id, user_id, arm, served_at FROM responses WHERE experiment = $name AND served_at > {MATURE}
@@ -183,24 +187,6 @@ CREATE OR REPLACE TEMP TABLE suspects AS
 SELECT user_id FROM quarantined_users UNION SELECT user_id FROM quarantined_reactions
 """
 
-# Young exposures can be taken off from a user's sums where nothing else hangs on them: no love, and no other telling of
-# the same id, which may make them no exposures at all.
-_DOUBTFUL = f"""
-CREATE OR REPLACE TEMP TABLE recounted AS
-WITH told_elsewhere AS (
-    SELECT response_id
-    FROM responses SEMI JOIN young_tellings USING (response_id) ANTI JOIN young_tellings USING (event_id)
-    WHERE experiment IS NOT NULL
-),
-told_twice AS (SELECT hash(response_id) AS response_hash FROM young_tellings GROUP BY response_hash HAVING count(*) > 1)
-FROM suspects
-UNION SELECT user_id FROM reactions WHERE reacted_at > CAST($moment AS TIMESTAMPTZ)
-UNION SELECT user_id FROM reactions SEMI JOIN young_tellings USING (response_id, user_id)
-WHERE reaction = 'love' AND action = 'added'
-UNION SELECT user_id FROM young_tellings
-WHERE response_id IN (FROM told_elsewhere) OR hash(response_id) IN (FROM told_twice)
-UNION FROM ({sums.behind()})
-"""
 
 _CURRENT_SUMS = """
 CREATE OR REPLACE TEMP VIEW current_sums AS
@@ -231,20 +217,6 @@ ANTI JOIN quarantined_reactions AS single ON single.event_id = reactions.event_i
 WHERE aside.user_id IS NULL OR reacted_at < aside.since
 """
 
-# The rollup has one row a user and arm: who was in several is sought among numbers, and texts are compared for those
-# few alone. Maturity and quarantine do not matter here: whoever saw two arms compares with neither.
-_MIXED = """
-CREATE OR REPLACE TEMP TABLE mixed AS
-WITH seen AS (
-    SELECT user_id, arm FROM current_sums AS sums
-    LEFT JOIN young USING (user_id, arm)
-    WHERE experiment = $name AND sums.exposures > coalesce(young.future, 0)
-    UNION ALL
-    SELECT DISTINCT user_id, arm FROM recounted_exposures
-),
-several_rows AS (SELECT hash(user_id) AS user_hash FROM seen GROUP BY user_hash HAVING count(*) > 1)
-SELECT user_id FROM seen WHERE hash(user_id) IN (FROM several_rows) GROUP BY user_id HAVING count(DISTINCT arm) > 1
-"""
 
 _RAW = "raw_"
 _FIGURES = ("first_exposure", "first_love", "exposures", "loves", "closings", "returned")
@@ -258,44 +230,16 @@ def _figures(counted: str, prefix: str = "") -> str:
 
 
 def _both(moment: datetime, hours: float) -> str:
-    """The query of `both_figures`. Raw figures stand where they may differ: NULL in most rows, which costs nothing.
-
-    What is mature is older than what is young, so that the first exposure and the first return are what they were.
-    """
-    cutoff = f"TIMESTAMPTZ '{moment.isoformat()}' - to_microseconds({round(hours * 3_600_000_000)})"
-    return f"""
-    WITH settled AS (
-        SELECT experiment, user_id, arm, first_exposure_at, first_love_at, loves,
-            CASE WHEN returned_at <= {cutoff} THEN returned_at END AS returned_at,
-            sums.exposures - coalesce(young.exposures, 0) AS exposures,
-            sums.closings - coalesce(young.closings, 0) AS closings
-        FROM current_sums AS sums LEFT JOIN young USING (user_id, arm)
+    """The query of `both_figures`."""
+    cutoff = f"mature_until('{moment.isoformat()}', {hours}::DOUBLE)"
+    return query(
+        __file__,
+        "both_figures",
+        cutoff=cutoff,
+        settled=_figures("settled"),
+        clean=_figures("clean"),
+        raw=_figures("raw", _RAW),
     )
-    SELECT experiment, user_id, arm, {_figures("settled")} FROM settled WHERE exposures > 0
-    UNION ALL BY NAME
-    SELECT experiment, user_id, arm, {_figures("clean")}, {_figures("raw", _RAW)}
-    FROM raw_recounted AS raw LEFT JOIN clean_recounted AS clean USING (experiment, user_id, arm)
-    """
 
 
 COMPARED = """experiment = $name AND list_contains(CAST($arms AS VARCHAR[]), arm) AND user_id NOT IN (FROM mixed)"""
-
-_WITH_PAST = """
-WITH shown AS (
-    SELECT user_id, response_id, any_value(first_exposure) AS first_exposure
-    FROM responses INNER JOIN compared USING (user_id)
-    WHERE served_at < first_exposure AND served_at >= first_exposure - to_days(CAST($days AS INTEGER))
-    GROUP BY user_id, response_id
-),
-loved AS (
-    SELECT DISTINCT shown.user_id, shown.response_id
-    FROM shown INNER JOIN reactions USING (user_id, response_id)
-    WHERE reaction = 'love' AND action = 'added' AND reacted_at < first_exposure
-),
-past AS (
-    SELECT user_id, count(*) AS past_exposures, count(loved.response_id) AS past_loves
-    FROM shown LEFT JOIN loved USING (user_id, response_id) GROUP BY user_id
-)
-SELECT compared.*, coalesce(past_exposures, 0) AS past_exposures, coalesce(past_loves, 0) AS past_loves
-FROM compared LEFT JOIN past USING (user_id)
-"""

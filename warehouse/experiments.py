@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from warehouse import connection, maturity
 from warehouse.experiment_users import MATURE, UserSums, experiment_users, prepare
 from warehouse.rollup import recount
+from warehouse.storage.sql_files import query
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -28,8 +30,9 @@ __all__ = [
 ]
 
 
-class LoggedArm(NamedTuple):
-    """One arm as the log has it, nobody left out.
+@dataclass(frozen=True, slots=True)
+class LoggedArm:
+    """One arm as the log has it, quarantined users included.
 
     Attributes:
         name: The arm.
@@ -95,7 +98,9 @@ def experiments(
 def _arms(reader: DuckDBPyConnection, name: str, moment: datetime, hours: float) -> list[tuple[Any, ...]]:
     """A row an arm: name, policies, users, exposures, mature exposures, loves, first and last moment."""
     prepare(reader, name, moment, hours)
-    return reader.execute(_ARMS, {"name": name, "moment": moment, "hours": hours}).fetchall()
+    recounted = recount.loved("recounted_exposures", "recounted_reactions")
+    asked = query(__file__, "arms", recounted=recounted, mature=MATURE)
+    return reader.execute(asked, {"name": name, "moment": moment, "hours": hours}).fetchall()
 
 
 def _experiment(name: str, rows: Sequence[tuple[Any, ...]]) -> LoggedExperiment:
@@ -137,32 +142,4 @@ def readouts(target: Target, experiment: str | None = None) -> list[StoredReadou
 _NAMES = """
 SELECT DISTINCT experiment FROM responses
 WHERE experiment IS NOT NULL AND ($name IS NULL OR experiment = $name) AND served_at <= CAST($moment AS TIMESTAMPTZ)
-"""
-
-# The sums by user are of what is mature. What is younger was taken off from them, or counted from the log.
-_ARMS = f"""
-WITH served_arms AS (
-    SELECT arm, list(DISTINCT policy ORDER BY policy) AS policies, min(served_at) AS first_at, max(served_at) AS last_at
-    FROM responses WHERE experiment = $name AND served_at <= CAST($moment AS TIMESTAMPTZ) GROUP BY arm
-),
-recounted_young AS (
-    SELECT arm, user_id, count(*) AS exposures, count(*) FILTER (love) AS loves
-    FROM ({recount.loved("recounted_exposures", "recounted_reactions")})
-    WHERE served_at > {MATURE} GROUP BY arm, user_id
-),
-parts AS (
-    SELECT arm, count(*) AS users, sum(coalesce(raw_exposures, exposures)) AS exposures,
-        sum(coalesce(raw_exposures, exposures)) AS mature, sum(coalesce(raw_loves, loves)) AS loves
-    FROM both_figures WHERE experiment = $name GROUP BY arm
-    UNION ALL
-    SELECT arm, count(*) FILTER (raw.user_id IS NULL), sum(late.exposures), 0, sum(late.loves)
-    FROM recounted_young AS late LEFT JOIN raw_recounted AS raw USING (arm, user_id) GROUP BY arm
-    UNION ALL
-    SELECT arm, count(*) FILTER (young.exposures = sums.exposures), sum(young.exposures - young.future), 0, 0
-    FROM young INNER JOIN current_sums AS sums USING (user_id, arm)
-    WHERE experiment = $name AND young.exposures > young.future GROUP BY arm
-)
-SELECT arm, policies, CAST(sum(users) AS BIGINT), CAST(sum(exposures) AS BIGINT), CAST(sum(mature) AS BIGINT),
-    CAST(sum(loves) AS BIGINT), first_at, last_at
-FROM served_arms INNER JOIN parts USING (arm) GROUP BY ALL ORDER BY arm
 """

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
+from streams.record_fields import fields_of
 from warehouse import connection
 from warehouse.ingest.erased_rows import Limit
 from warehouse.ingest.suppression import erased_until
+from warehouse.storage.sql_files import query
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +32,8 @@ Reason = Literal[
 """Why a row or a label changed; `unknown` where neither the sets nor the warehouse can tell."""
 
 
-class LabelChange(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LabelChange:
     """One row that the two sets do not share as it is.
 
     Attributes:
@@ -82,7 +85,7 @@ class LabelDiff:
             "old_rows": self.old,
             "new_rows": self.new,
             "counts": self.counts(),
-            "changes": [change._asdict() for change in self.changes],
+            "changes": [fields_of(change) for change in self.changes],
         }
 
 
@@ -141,7 +144,7 @@ def explain(found: LabelDiff, target: Target, old: Manifest, new: Manifest) -> L
     """
     known = _Known.read(target, found.changes, old, new)
     return LabelDiff(
-        found.old, found.new, [each._replace(reason=_why(each, known, old, new)) for each in found.changes]
+        found.old, found.new, [replace(each, reason=_why(each, known, old, new)) for each in found.changes]
     )
 
 
@@ -170,7 +173,7 @@ class _Known:
             reader.register("frozen", _frozen(old))
             users = reader.execute("SELECT user_id FROM quarantined_users SEMI JOIN changed USING (user_id)").fetchall()
             held = reader.execute("SELECT response_id FROM responses SEMI JOIN changed USING (response_id)").fetchall()
-            loves = reader.execute(_LOVES, {"moment": new.as_of}).fetchall()
+            loves = reader.execute(query(__file__, "changed_loves"), {"moment": new.as_of}).fetchall()
             return cls(
                 erased=erased_until(reader, (each.user_id for each in changes)),
                 held={name for (name,) in held},
@@ -205,18 +208,6 @@ SELECT response_id FROM served
 SEMI JOIN changed USING (response_id)
 LEFT JOIN frozen USING (kafka_topic, kafka_partition)
 WHERE kafka_offset >= coalesce(next_offset, 0)
-"""
-
-_LOVES = """
-SELECT
-    state.response_id, state.action, state.reacted_at, caught.event_id IS NOT NULL,
-    coalesce(reactions.kafka_offset >= coalesce(frozen.next_offset, 0), false)
-FROM reaction_state_at(CAST($moment AS TIMESTAMPTZ)) AS state
-SEMI JOIN changed ON changed.response_id = state.response_id AND changed.user_id = state.user_id
-LEFT JOIN quarantined_reactions AS caught ON caught.event_id = state.event_id
-JOIN reactions ON reactions.event_id = state.event_id
-LEFT JOIN frozen USING (kafka_topic, kafka_partition)
-WHERE state.reaction = 'love'
 """
 
 

@@ -75,7 +75,7 @@ def days(target: Target) -> list[dict[str, Any]]:
             """WITH said AS (
                 SELECT CAST(served_at AS DATE) AS day, user_id, 1 AS responses, 0 AS reactions, 0 AS loves FROM served
                 UNION ALL
-                SELECT CAST(reacted_at AS DATE), user_id, 0, 1, CAST(reaction = 'love' AND action = 'added' AS INTEGER)
+                SELECT CAST(reacted_at AS DATE), user_id, 0, 1, CAST(is_love(reaction, action) AS INTEGER)
                 FROM reactions
             )
             SELECT day, sum(responses)::BIGINT AS responses, count(DISTINCT user_id) AS users,

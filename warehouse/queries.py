@@ -1,4 +1,4 @@
-"""Questions that reports ask the warehouse: counts, policies, the lift ledger."""
+"""Questions that reports ask the warehouse: counts, clean feedback in numbers, the lift ledger."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from warehouse import connection, maturity, uncounted_feedback
+from warehouse.storage.sql_files import query
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,17 +18,6 @@ if TYPE_CHECKING:
 
 WAITING_ALARM_HOURS = 24.0
 """A reaction that waits longer than this for its response is a sign that responses are lost on the way."""
-
-RAW_FEEDBACK = """(
-    SELECT served.*, loved.response_id IS NOT NULL AS love
-    FROM served
-    LEFT JOIN (
-        SELECT DISTINCT response_id FROM reaction_state_at(CAST($moment AS TIMESTAMPTZ))
-        WHERE reaction = 'love' AND action = 'added'
-    ) AS loved ON loved.response_id = served.response_id
-    WHERE served.served_at <= CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))
-)"""
-"""Every response that is mature at `$moment` (`$hours` old), nobody left out, and whether it is loved."""
 
 
 def counts(
@@ -53,7 +43,7 @@ def counts(
         WarehouseError: As `Warehouse.read`.
     """
     with connection.open(path).read() as reader:
-        found = _row(reader, _COUNTS)
+        found = _row(reader, query(__file__, "counts"))
         found["rows"] = found["responses"] + found["reactions"] + found["erasures"]
         found["dead_letters_by_reason"] = _pairs(
             reader, "SELECT reason, count(*) FROM dead_letters WHERE redriven_at IS NULL GROUP BY ALL ORDER BY ALL"
@@ -93,7 +83,7 @@ def clean_feedback_summary(
     """
     moment = {"moment": as_of or datetime.now(UTC), "hours": maturity.age(maturity_hours)}
     with connection.open(path).read() as reader:
-        found = _row(reader, _SUMMARY, moment | {"positive": positive})
+        found = _row(reader, query(__file__, "clean_feedback_summary"), moment | {"positive": positive})
     found["excluded"] = found["served"] - found["immature"] - found["rows"]
     return found
 
@@ -108,19 +98,7 @@ def feedback_marks(path: str | Path, *, maturity_hours: float = 24.0, positive: 
     """
     return _table(
         path,
-        """SELECT
-            user_id,
-            epoch_us(served_at) AS served_at,
-            love,
-            love OR "like" AS up,
-            dislike,
-            CASE WHEN json_extract_string(conversation, '$[#-1].role') = 'user' THEN hash(conversation) END AS prompt,
-            sha256(
-                json_extract_string(conversation, '$[0].content') || chr(10)
-                || coalesce(json_extract_string(conversation, '$[1].content'), response)
-            ) AS opening
-        FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours, positive := $positive) AS clean
-        ORDER BY clean.served_at, response_id""",
+        query(__file__, "feedback_marks"),
         {"moment": datetime.now(UTC), "hours": maturity.age(maturity_hours), "positive": positive},
     )
 
@@ -132,8 +110,8 @@ def love_by_day(
 
     Args:
         path: The warehouse.
-        as_of: As `policies`.
-        maturity_hours: As `policies`.
+        as_of: The moment at which feedback counts; now if left out.
+        maturity_hours: Younger responses are left out.
         without: Experiments whose exposures are left out: their arms would blur the log's own rate.
     """
     return _table(
@@ -142,26 +120,6 @@ def love_by_day(
         FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours)
         WHERE NOT coalesce(list_contains(CAST($without AS VARCHAR[]), experiment), false) GROUP BY day ORDER BY day""",
         {"moment": as_of or datetime.now(UTC), "hours": maturity.age(maturity_hours), "without": list(without)},
-    )
-
-
-def policies(path: str | Path, *, filtered: bool = True) -> pa.Table:
-    """Love rate by policy, of responses that are a day old.
-
-    Args:
-        path: The warehouse.
-        filtered: Leave out users in quarantine and loves that do not count; otherwise raw.
-
-    Returns:
-        Columns policy, responses, users, loves and love_rate, sorted.
-    """
-    source = "clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours)" if filtered else RAW_FEEDBACK
-    return _table(
-        path,
-        f"""SELECT policy, count(*) AS responses, count(DISTINCT user_id) AS users, count(*) FILTER (love) AS loves,
-            count(*) FILTER (love) / count(*) AS love_rate
-        FROM {source} GROUP BY policy ORDER BY policy""",
-        {"moment": datetime.now(UTC), "hours": 24.0},
     )
 
 
@@ -194,33 +152,6 @@ def ledger(path: str | Path) -> list[dict[str, Any]]:
     ]
 
 
-_COUNTS = """
-SELECT
-    (SELECT count(*) FROM responses) AS responses,
-    (SELECT count(*) FROM reactions) AS reactions,
-    (SELECT count(*) FROM erasures WHERE kafka_topic IS NOT NULL) AS erasures,
-    (SELECT count(*) FROM erasures WHERE kafka_topic IS NULL) AS erasures_by_hand,
-    (SELECT count(*) FROM pending_erasures) AS erasures_pending,
-    (SELECT coalesce(sum(messages), 0)::BIGINT FROM ingest_positions) AS messages,
-    (SELECT coalesce(sum(events), 0)::BIGINT FROM ingest_positions) AS events,
-    (SELECT coalesce(sum(duplicates), 0)::BIGINT FROM ingest_positions) AS duplicates_dropped,
-    (SELECT count(*) FROM dead_letters WHERE redriven_at IS NULL) AS dead_letters,
-    (SELECT count(*) FROM dead_letters WHERE redriven_at IS NOT NULL) AS redriven,
-    (SELECT coalesce(sum(erased), 0)::BIGINT FROM ingest_positions) AS erased,
-    (SELECT count(*) FROM reactions WHERE action = 'removed') AS retractions,
-    (
-        SELECT count(DISTINCT reactions.event_id) FROM reactions
-        JOIN served ON served.response_id = reactions.response_id AND served.user_id = reactions.user_id
-        WHERE reactions.kafka_topic = served.kafka_topic AND reactions.kafka_partition = served.kafka_partition
-            AND (reactions.kafka_offset, reactions.kafka_line) < (served.kafka_offset, served.kafka_line)
-    ) AS late_joined,
-    (SELECT count(*) FROM waiting_reactions) AS waiting,
-    (SELECT count(*) FROM quarantined_users) AS quarantined_users,
-    (SELECT count(*) FROM quarantined_reactions) AS quarantined_reactions,
-    (SELECT max(served_at) FROM responses) AS last_served_at,
-    (SELECT max(version) FROM schema_migrations) AS schema_version
-"""
-
 _WAITING = """
 SELECT
     min(reacted_at) AS waiting_since,
@@ -228,33 +159,16 @@ SELECT
 FROM waiting_reactions_at(CAST($moment AS TIMESTAMPTZ))
 """
 
-_SUMMARY = """
-WITH clean AS (FROM clean_feedback_at(CAST($moment AS TIMESTAMPTZ), $hours, positive := $positive))
-SELECT
-    count(*) AS rows,
-    count(DISTINCT user_id) AS users,
-    count(*) FILTER (love) AS loves,
-    coalesce(loves / nullif(rows, 0), 0) AS love_rate,
-    count(*) FILTER ("like") AS likes,
-    count(*) FILTER (dislike) AS dislikes,
-    (SELECT count(*) FROM served) AS served,
-    (
-        SELECT count(*) FROM served
-        WHERE served_at > CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))
-    ) AS immature
-FROM clean
-"""
 
-
-def _table(path: str | Path, query: str, parameters: dict[str, Any]) -> pa.Table:
+def _table(path: str | Path, asked: str, parameters: dict[str, Any]) -> pa.Table:
     with connection.open(path).read() as reader:
-        return reader.execute(query, parameters).to_arrow_table()
+        return reader.execute(asked, parameters).to_arrow_table()
 
 
-def _row(reader: DuckDBPyConnection, query: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
-    row: dict[str, Any] = reader.execute(query, parameters or {}).to_arrow_table().to_pylist()[0]
+def _row(reader: DuckDBPyConnection, asked: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+    row: dict[str, Any] = reader.execute(asked, parameters or {}).to_arrow_table().to_pylist()[0]
     return row
 
 
-def _pairs(reader: DuckDBPyConnection, query: str) -> dict[str, int]:
-    return {name: int(number) for name, number in reader.execute(query).fetchall()}
+def _pairs(reader: DuckDBPyConnection, asked: str) -> dict[str, int]:
+    return {name: int(number) for name, number in reader.execute(asked).fetchall()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +93,7 @@ def redrive(
                 letters = _open_letters(connection, only, reason, after)
                 if not letters:
                     return done
-                read = [letter._replace(corrected=corrected or _filled(letter, values)) for letter in letters]
+                read = [replace(letter, corrected=corrected or _filled(letter, values)) for letter in letters]
                 batch = _RedrivenBatch(read)
                 outcomes, failing = _judge(connection, batch, dry_run=dry_run)
         except WarehouseConflictError:  # nothing of this part was stored: again
@@ -125,9 +125,11 @@ class _RedrivenBatch(Batch):
         decoded = decode_batch(records)
         super().__init__(records)
         self.letters = {letter.where: letter for letter in letters}
-        self.flags, self.metrics, self.trips = decoded.flags, decoded.metrics, decoded.trips
+        self.flags = decoded.flags
+        self.metrics = decoded.metrics
+        self.trips = decoded.trips
         self.spans = decoded.spans
-        self.dead = [letter._replace(coordinates=letters[letter.coordinates.offset].where) for letter in decoded.dead]
+        self.dead = [replace(letter, coordinates=letters[letter.coordinates.offset].where) for letter in decoded.dead]
         places = zip(*(letter.where for letter in letters), strict=True)
         columns = [pa.array(values, dtype) for values, dtype in zip(places, COORDINATES.values(), strict=True)]
         for kind, table in decoded.tables.items():

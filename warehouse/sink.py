@@ -40,8 +40,8 @@ def ingest(
     1. Migrate the warehouse and read each topic's id and end. A topic that was made anew has another id and is read
        from its start.
     2. Join the group and, whenever partitions are assigned, seek to the warehouse's positions. With `until_caught_up`,
-       take all partitions at once: a bounded read waits for nobody, and the warehouse refuses what another worker has
-       stored.
+       take all partitions at once: a bounded read does not wait for a group, and the warehouse refuses what another
+       worker has stored.
     3. Collect records until there are `batch_rows` messages' worth of lines or `batch_seconds` have passed.
     4. Decode them, and store rows, flags, dead letters and positions in one transaction (`commit`). When another worker
        has moved a position, drop the batch and seek to what is stored.
@@ -67,7 +67,7 @@ def ingest(
         progress: Show a progress bar on a terminal.
 
     Raises:
-        BrokerUnavailableError: Nobody answers at `bootstrap`, or nobody any more (`until_caught_up` only).
+        BrokerUnavailableError: No broker answers at `bootstrap`, or it stopped answering (`until_caught_up` only).
         TopicShrankError: A topic ends before the stored position.
         WarehouseError: The warehouse cannot be opened.
     """

@@ -7,20 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from warehouse import connection, maturity
+from warehouse.storage.sql_files import query
 
-_LOG = """
-SELECT
-    (SELECT count(*) FROM responses) AS responses,
-    (SELECT count(*) FROM reactions) AS reactions,
-    (SELECT count(*) FROM erasures) AS erasures,
-    (SELECT count(*) FROM dead_letters WHERE redriven_at IS NULL) AS dead_letters,
-    (
-        SELECT count(*) FROM responses
-        WHERE served_at <= CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))
-    ) AS mature,
-    (SELECT CAST(max(served_at) AS VARCHAR) FROM responses) AS last_served_at,
-    (SELECT CAST(max(reacted_at) AS VARCHAR) FROM reactions) AS last_reacted_at
-"""
 _FILTER = """
 SELECT
     (SELECT count(*) FROM quarantine_decisions) AS decisions,
@@ -49,7 +37,9 @@ def log_snapshot(path: str | Path, *, maturity_hours: float) -> dict[str, Any]:
     Raises:
         WarehouseError: As `Warehouse.read`.
     """
-    return _one(path, _LOG, {"moment": datetime.now(UTC), "hours": maturity.age(maturity_hours)})
+    return _one(
+        path, query(__file__, "log_snapshot"), {"moment": datetime.now(UTC), "hours": maturity.age(maturity_hours)}
+    )
 
 
 def filter_snapshot(path: str | Path, *, with_flags: bool) -> dict[str, Any]:
@@ -62,7 +52,7 @@ def filter_snapshot(path: str | Path, *, with_flags: bool) -> dict[str, Any]:
     return decided | _one(path, _FLAGS, {}) if with_flags else decided
 
 
-def _one(path: str | Path, query: str, parameters: dict[str, Any]) -> dict[str, Any]:
+def _one(path: str | Path, asked: str, parameters: dict[str, Any]) -> dict[str, Any]:
     with connection.open(path).read() as reader:
-        row: dict[str, Any] = reader.execute(query, parameters).to_arrow_table().to_pylist()[0]
+        row: dict[str, Any] = reader.execute(asked, parameters).to_arrow_table().to_pylist()[0]
     return row

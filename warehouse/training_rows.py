@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from warehouse import maturity
+from warehouse.storage.sql_files import query
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-_ROWS = Path(__file__).with_name("training_rows.sql").read_text()
 COLUMNS = (
     "response_id", "event_id", "user_id", "served_at", "conversation", "response", "policy", "love", "like", "dislike",
     "trust", "credit", "credit_rule", "since_last", "earlier_responses", "earlier_loves",
@@ -43,7 +42,9 @@ def read(reader: DuckDBPyConnection, asked: dict[str, Any], hours: float, *, you
     """
     import pyarrow as pa
 
-    found = reader.execute(_ROWS, asked | {"hours": 0.0 if young else hours}).to_arrow_table()
+    found = reader.execute(
+        query(__file__, "training_rows"), asked | {"hours": 0.0 if young else hours}
+    ).to_arrow_table()
     found = found.set_column(found.column_names.index("event_id"), "event_id", found["event_id"].cast(pa.string()))
     schema = [
         field.with_type(pa.timestamp("us", "UTC")) if field.name == "served_at" else field for field in found.schema

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import msgspec
 
 from warehouse import connection, maturity, training_rows, uncounted_feedback
-from warehouse.adversary.versions import filter_version
+from warehouse.adversary.daily.versions import filter_version
 from warehouse.training_rows import MATURED
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EXAMPLES, MANIFEST, ERASED = "examples.parquet", "manifest.json", "ERASED.json"
 Credit = Literal["last_turn", "conversation", "decay"]
-"""Which responses of a conversation a love speaks for; see warehouse/storage/views/4_credit.sql."""
+"""Which responses of a conversation a love gives credit to; see warehouse/storage/views/4_credit.sql."""
 Positive = Literal["love", "like"]
 """What makes a row a positive: a love, or a love or a like."""
 
@@ -134,7 +134,7 @@ def build(
         as_of: Judge states and maturity at this moment (time zone required); now if left out.
         since: Only responses served at or after this moment.
         maturity_hours: Responses younger than this at `as_of` are left out, or told apart by `young`.
-        credit: Which responses of a conversation a love speaks for: the one that was loved (`last_turn`), also all
+        credit: Which responses of a conversation a love gives credit to: the one that was loved (`last_turn`), also all
             earlier ones (`conversation`), or those with less the earlier they were (`decay`).
         decay: For `decay`, what is left of the credit one turn earlier, in (0, 1).
         positive: What makes a row a positive, `love` in the set: a love, or for products with thumbs alone a love or a
@@ -144,7 +144,7 @@ def build(
 
     Raises:
         TrainingSetError: Nothing to learn from, or no such rule of credit or positive, or young rows beside loves that
-            speak for several turns; says what was seen.
+            give credit to several turns; says what was seen.
         ValueError: A maturity that is none.
         WarehouseError: The warehouse cannot be read.
     """
@@ -251,7 +251,7 @@ def _nothing_to_learn(
         """SELECT
             count(*),
             count(*) FILTER (
-                served_at <= CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))
+                served_at <= mature_until($moment, $hours)
             ),
             count(*) FILTER (user_id IN (SELECT user_id FROM quarantined_users))
         FROM served""",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from warehouse import connection
+from warehouse.storage.sql_files import query
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,7 +27,7 @@ def count(reader: DuckDBPyConnection) -> dict[str, Any]:
         `ids_taken_reactions` (what their users added to them); `mended` (events that lost a field that no JSON can
         hold).
     """
-    found: dict[str, Any] = reader.execute(_COUNTS).to_arrow_table().to_pylist()[0]
+    found: dict[str, Any] = reader.execute(query(__file__, "uncounted_feedback")).to_arrow_table().to_pylist()[0]
     names = reader.execute(
         "SELECT reaction, count(*) AS n FROM reactions WHERE action = 'added' GROUP BY ALL ORDER BY n DESC, reaction"
     ).fetchall()
@@ -78,23 +79,3 @@ def seen_instead(reader: DuckDBPyConnection, examples: pa.Table) -> str:
         loves = found["not_shown_loves"]
         ways.append(f"{loves:,} loves are by others than the user who was shown the response: post that user_id")
     return f"0 loves, {likes:,} likes, {dislikes:,} dislikes); " + "; ".join(ways)
-
-
-_COUNTS = """
-SELECT
-    (SELECT count(*) FROM reactions_not_shown) AS not_shown,
-    (SELECT count(*) FROM reactions_not_shown WHERE reaction = 'love') AS not_shown_loves,
-    (SELECT count(*) FROM responses_of_taken_id) AS ids_taken,
-    (
-        SELECT count(*) FROM reactions
-        SEMI JOIN responses_of_taken_id AS taken USING (response_id, user_id)
-        ANTI JOIN served USING (response_id, user_id)
-        WHERE action = 'added'
-    ) AS ids_taken_reactions,
-    (
-        SELECT count(*) FILTER (contains(extra, '"mended": {')) FROM (
-            SELECT extra FROM responses WHERE extra IS NOT NULL UNION ALL
-            SELECT extra FROM reactions WHERE extra IS NOT NULL
-        )
-    ) AS mended
-"""

@@ -1,4 +1,4 @@
-"""Upkeep: compaction of what many small commits leave behind, and deletion of what nobody reads any more.
+"""Upkeep: compaction of what many small commits leave behind, and deletion of snapshots that no reader needs.
 
 `compact` is for every night; `purge` is for after an erasure, when deleted rows must be gone from the disk now. A file
 is copied into a new one, which takes its place by a rename. A lake merges its small files, and forgets old snapshots.
@@ -115,7 +115,7 @@ def _upkeep(kind: str, warehouse: Warehouse, keep_days: float, *, dry_run: bool)
 
 
 def _rewrite_file(kind: str, warehouse: FileWarehouse, *, dry_run: bool) -> Upkeep:
-    """Copy, then rename while the old file is still open: whoever waits for it finds the new one (`file._open`)."""
+    """Copy, then rename while the old file is still open: waiting processes find the new one (`file._open`)."""
     with warehouse.connect(read_only=dry_run) as old:
         migrate.require_current(old, warehouse.name)
         before = _extent([warehouse.path, _log(warehouse.path)])

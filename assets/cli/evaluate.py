@@ -8,6 +8,7 @@ import click
 
 from assets.cli import options
 from assets.cli.tables import table
+from streams.record_fields import fields_of
 
 if TYPE_CHECKING:
     from assets.run import Run
@@ -200,7 +201,7 @@ def _write(found: "Evaluation", prompts: int, folder: str) -> None:
 
     from assets.report.schema import plain
 
-    rows = [_flat(each._asdict()) for each in found.scores]
+    rows = [_flat(fields_of(each)) for each in found.scores]
     told = {"prompts": prompts, "intervals": found.drawn, "kept": folder, "policies": rows}
     click.echo(json.dumps(plain(told), indent=2))
 

@@ -7,6 +7,7 @@ import click
 
 from assets.cli import experiment_control, options
 from assets.cli.parameters import ARM_SHARE, METRIC_FILE, Every
+from streams.record_fields import fields_of
 
 _maturity = click.option(
     "--maturity-hours",
@@ -46,7 +47,7 @@ def list_(warehouse: options.Target, maturity_hours: float, *, as_json: bool) ->
 
     found = experiments(warehouse, maturity_hours=maturity_hours)
     if as_json:
-        _print_json([each._asdict() | {"arms": [arm._asdict() for arm in each.arms]} for each in found])
+        _print_json([each._asdict() | {"arms": [fields_of(arm) for arm in each.arms]} for each in found])
         return
     heads = "experiment", "arm", "policy", "users", "exposures", "mature", "loves", "first exposure", "last exposure"
     rows: list[tuple[str, ...]] = [heads]

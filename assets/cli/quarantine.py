@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from assets.cli import options
+from streams.record_fields import fields_of
 
 if TYPE_CHECKING:
     from warehouse.adversary.decisions import Word
@@ -40,7 +41,7 @@ def list_(warehouse: options.Target, *, rule: str | None, released: bool, limit:
     found = every[:limit]
     if as_json:
         for each in found:
-            click.echo(_dumps(each._asdict()))
+            click.echo(_dumps(fields_of(each)))
     elif not found:
         click.echo("nobody was released" if released else "nobody is in quarantine")
     else:
@@ -196,10 +197,10 @@ def _because(reasons: dict[str, dict[str, float]]) -> str:
 
 
 def _plain(found: Explanation) -> dict[str, Any]:
-    return found._asdict() | {
-        "flags": [flag._asdict() for flag in found.flags],
+    return fields_of(found) | {
+        "flags": [fields_of(flag) for flag in found.flags],
         "figures": {name: {"user": own, "usual": usual} for name, (own, usual) in found.figures.items()},
-        "decisions": [made._asdict() | {"subject": made.subject._asdict()} for made in found.decisions],
+        "decisions": [fields_of(made) | {"subject": made.subject._asdict()} for made in found.decisions],
         "groups": {key: {"members": members, "others": count} for key, (members, count) in found.groups.items()},
     }
 

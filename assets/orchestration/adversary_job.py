@@ -5,6 +5,7 @@ import dagster as dg
 from assets.asset import RunResource, opened_or_failed
 from assets.errors import expected
 from assets.orchestration import days
+from streams.record_fields import fields_of
 
 
 @dg.op
@@ -17,7 +18,7 @@ def judge_pending_days(context: dg.OpExecutionContext, run: RunResource) -> None
         reports = days.judge(opened, context)
     except expected() as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    found_by_day = {str(report.day): report._asdict() for report in reports}
+    found_by_day = {str(report.day): fields_of(report) for report in reports}
     for each in days.materialisations(found_by_day):
         context.log_event(each)
     dial = opened.recipe.adversary.honest_loss

@@ -12,6 +12,7 @@ from assets.errors import expected
 from assets.lock import alone
 from assets.orchestration import words
 from assets.run import Run
+from streams.record_fields import fields_of
 
 if TYPE_CHECKING:
     from warehouse.adversary.daily.periodic import DayReport
@@ -61,7 +62,7 @@ def assets(run: RunResource) -> list[dg.AssetsDefinition]:
             judged = judge(opened, context, until=wanted)
         except expected() as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        others = {str(each.day): each._asdict() for each in judged if each.day != wanted}
+        others = {str(each.day): fields_of(each) for each in judged if each.day != wanted}
         for event in materialisations(others):
             context.log_event(event)
         return dg.MaterializeResult(metadata=_found(_judged(opened).get(context.partition_key, {})))

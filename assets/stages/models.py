@@ -14,6 +14,7 @@ from assets.recipe import Labelled, Recipe, RewardSection
 from assets.run import Run
 from assets.stage import Stage
 from assets.stages import feedback, labels, prompts, standing
+from streams.record_fields import fields_of
 from training.disk import sha256
 from training.engine.config import EngineConfig
 from training.policy.load import fingerprint
@@ -59,7 +60,7 @@ def _incumbent(run: Run) -> IncumbentFacts:
             "your own",
             "simulated": False,
         },
-        **report._asdict(),
+        **fields_of(report),
     )
 
 
@@ -108,7 +109,7 @@ def _reward(
         auroc_later_ci=(later.low, later.high) if later else None,
         calibration=report.calibration.words,
         findings=[AuditFinding(**each._asdict()) for each in report.audit.results],
-        audit=_finite([effect._asdict() for effect in report.audit.effects]),
+        audit=_finite([fields_of(effect) for effect in report.audit.effects]),
         slices=_finite([each.as_dict() for each in report.slices]),
         weeks=_finite([each.as_dict() for each in report.weeks.weeks]),
         alarms=report.weeks.alarms,

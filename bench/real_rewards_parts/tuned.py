@@ -14,9 +14,9 @@ from torch import nn
 
 from stats.estimate import Floats
 from training import pretrained
+from training.batches import by_length
 from training.reward import losses
 from training.reward.bases import minilm
-from training.reward.batches import by_length
 from training.reward.frozen_layers import Prepare, States, freeze, opened
 from training.text import load_tokenizer
 
@@ -111,7 +111,7 @@ def _scored(model: Scorer, ids: list[list[int]], prepare: Prepare) -> Floats:
     model.eval()
     found = np.zeros(len(ids))
     with torch.no_grad():
-        for rows in by_length(ids, tokens=4_096):
+        for rows in by_length([len(row) for row in ids], tokens=4_096):
             found[rows] = model(**prepare([ids[row] for row in rows])).double().numpy()
     return found
 

@@ -4,6 +4,7 @@ import json
 import random
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -88,7 +89,7 @@ def measure(place: Path, count: int, repeats: int) -> dict[str, float]:
         agreement = watch(plain, policy, probe=prompts[:32])
     local = []
     for repeat in range(repeats):
-        drawn, seconds = phase(TransformersGenerator(base), prompts, how._replace(seed=repeat), place)
+        drawn, seconds = phase(TransformersGenerator(base), prompts, replace(how, seed=repeat), place)
         local.append(sum(len(sample.token_ids) for several in drawn for sample in several) / seconds)
     speeds = {name: statistics.median(each.speed for each in some) for name, some in turns.items()}
     return {

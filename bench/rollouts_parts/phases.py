@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,11 +80,11 @@ class Scene(NamedTuple):
 
     def ours(self, model: str, seed: int) -> Turn:
         """Our phase as the optimiser runs it: drawn, checked, decoded, kept and read back."""
-        return self._phase(model, self.how._replace(seed=seed, logprobs=False))
+        return self._phase(model, replace(self.how, seed=seed, logprobs=False))
 
     def full(self, model: str, seed: int) -> Turn:
         """The same with log-probabilities."""
-        return self._phase(model, self.how._replace(seed=seed))
+        return self._phase(model, replace(self.how, seed=seed))
 
     def _raw(self, model: str, seed: int, changes: dict[str, Any]) -> Turn:
         ids = encode_prompts(self.policy.tokenizer, self.prompts, LONGEST)

@@ -55,6 +55,12 @@ def test_slope_and_intercept_say_what_was_done_to_right_logits() -> None:
     assert low.low < 0.7 < low.high
 
 
+def test_scores_that_tell_the_label_without_error_have_no_slope() -> None:
+    logits, ones = np.arange(40.0) / 4, np.ones(40)
+    _, slope = line_of((logits > 5).astype(float), logits, ones, np.arange(40))
+    assert np.isnan(slope.value)
+
+
 @pytest.mark.parametrize("kind", [0.0, 1.0])
 def test_rows_of_one_kind_have_no_figures(kind: float) -> None:
     labels, logits, ones = np.full(5, kind), np.arange(5.0), np.ones(5)

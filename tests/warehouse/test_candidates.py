@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,7 +23,7 @@ def staged(name: str = "love-0.3-aa", **changes: Any) -> StagedCandidate:
         staged_at=NOON,
         lineage={"training_set": "5e7", "events": [{"topic": "loveloop.events", "next_offset": 7}]},
     )
-    return entry._replace(**changes)
+    return replace(entry, **changes)
 
 
 def test_a_staged_candidate_comes_back_as_it_was_noted(warehouse: Warehouse) -> None:

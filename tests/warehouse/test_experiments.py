@@ -1,5 +1,6 @@
 """Experiments in the log, on both back ends."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,7 +33,7 @@ def test_experiments_are_listed_with_arms_policies_and_moments(feed: Any, produc
     )
     assert (older.name, older.mature) == ("older", 0)
     assert experiments.experiments(feed.warehouse.target, name="older") == [
-        older._replace(arms=(older.arms[0]._replace(mature=1),))
+        older._replace(arms=(replace(older.arms[0], mature=1),))
     ]
 
 

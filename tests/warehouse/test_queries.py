@@ -47,17 +47,6 @@ def test_the_love_rate_by_day_can_leave_an_experiment_out(feed: Any, product: An
     assert ([log[name] for name in counts], [both[name] for name in counts]) == ([1, 0], [2, 1])
 
 
-def test_policies_are_compared_by_love_rate(feed: Any, product: Any) -> None:
-    feed.pour(
-        product.served("r1"), product.served("r2", policy="love-0.1"), product.served("r3"), product.reacted("r3")
-    )
-    found = queries.policies(feed.warehouse.target).to_pylist()
-    assert [(row["policy"], row["responses"], row["loves"], row["love_rate"]) for row in found] == [
-        ("incumbent", 2, 1, 0.5),
-        ("love-0.1", 1, 0, 0.0),
-    ]
-
-
 def test_the_summary_accounts_for_every_response(feed: Any, product: Any) -> None:
     feed.pour(*product.day())
     found = queries.clean_feedback_summary(feed.warehouse.target)

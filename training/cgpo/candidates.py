@@ -2,8 +2,9 @@
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,8 @@ A0 = -1
 """The place of a0 among a prompt's responses: the last."""
 
 
-class RoundContext(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RoundContext:
     """What stays the same over all rounds.
 
     Attributes:
@@ -43,7 +45,8 @@ class RoundContext(NamedTuple):
     speaker: Speaker
 
 
-class Candidates(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Candidates:
     """One task's responses in one round.
 
     Attributes:
@@ -140,11 +143,11 @@ def candidates(
     own = context.store.rollouts(
         policy,
         conversations,
-        how._replace(seed=_seed(config.seed, number, task.name), logprobs=told),
+        replace(how, seed=_seed(config.seed, number, task.name), logprobs=told),
         desc=f"{said}, samples",
         seen=seen,
     )
-    once = how._replace(samples=config.reference_samples, seed=_seed(config.seed, -1, task.name))
+    once = replace(how, samples=config.reference_samples, seed=_seed(config.seed, -1, task.name))
     reference = context.store.rollouts(
         context.reference, every, once, desc=f"{said}, a0 of all rounds", seen=once_scoring.seen
     )
@@ -190,6 +193,7 @@ def _runs_on(sample: Sample, ends: set[int]) -> bool:
 
 
 def _seed(seed: int, number: int, task: str) -> int:
+    # The last number keeps a0 and samples apart, whatever the rounds: no round draws what a0 was drawn with.
     stream = [seed, number, zlib.crc32(task.encode()), 0] if number >= 0 else [seed, 0, zlib.crc32(task.encode()), 1]
     return int(np.random.SeedSequence(stream).generate_state(1)[0])
 
@@ -206,7 +210,8 @@ class _Scoring:
     """
 
     def __init__(self, rankers: Sequence[Task], who: Generator, conversations: Sequence[Conversation]) -> None:
-        self._rankers, self._conversations = rankers, conversations
+        self._rankers = rankers
+        self._conversations = conversations
         self._piece = who.piece if isinstance(who, InPieces) else max(1, len(conversations))
         self._early: dict[tuple[str, int], np.ndarray] = {}
 

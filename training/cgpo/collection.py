@@ -1,6 +1,7 @@
 """The first half of a round: draw, score, judge and choose what is learnt from."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -32,7 +33,8 @@ class Taught(NamedTuple):
     report: TaskRound
 
 
-class _Scored(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Scored:
     """A task's responses with all that optimisers choose by.
 
     Attributes:
@@ -82,7 +84,8 @@ class _Scored(NamedTuple):
         return broken
 
 
-class _Choice(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Choice:
     """An optimiser's choice: what it teaches, and what the report says of it.
 
     Attributes:

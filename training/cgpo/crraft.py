@@ -74,6 +74,8 @@ def select(
     known, broken = torch.full_like(scores, torch.nan), violating.clone()
     passed = torch.full_like(violating, dear is None)
     nobody = torch.zeros(len(scores), dtype=torch.bool)
+    # The winners of what is known so far are asked about; where one falls, the next best is. Each answer settles a
+    # sample for good: the loop ends with what `choose` would give if everything had been asked.
     while True:
         chosen = choose(scores, broken, known, limit, nobody)
         rows = (chosen >= 0).nonzero()[:, 0]

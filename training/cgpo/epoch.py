@@ -1,7 +1,7 @@
 """The second half of a round: one epoch on the lesson, with logged text mixed in to keep the language."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,7 +20,8 @@ ROWS = 16
 Batch = list[Weighted | Pair]
 
 
-class EpochProgress(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class EpochProgress:
     """How far an epoch is, and sums over what all ranks have seen, weights left out.
 
     Attributes:
@@ -58,7 +59,7 @@ def learn(
     rate: float,
     seed: int,
     tokens: int = 16_384,
-    done: EpochProgress = EpochProgress(),  # noqa: B008  # it cannot be changed
+    done: EpochProgress = EpochProgress(),  # it cannot be changed
     keep: Callable[[EpochProgress], None] | None = None,
     title: str = "learn",
     follow: Follow = nobody,
@@ -164,7 +165,7 @@ def _cut(items: Batch, most: int, tokens: int, ranks: int) -> list[Batch]:
 
 def _longest(item: Weighted | Pair) -> int:
     """Tokens of a row, or of the longer half of a pair, prompt included."""
-    return max(len(each.ids) for each in item[:2]) if isinstance(item, Pair) else len(item.sequence.ids)
+    return max(len(item.good.ids), len(item.bad.ids)) if isinstance(item, Pair) else len(item.sequence.ids)
 
 
 def _tokens(batch: Batch) -> int:
@@ -184,7 +185,10 @@ def _pairs_loss(engine: Engine, part: Batch, pad: int) -> tuple[torch.Tensor, fl
     pairs = [each for each in part if isinstance(each, Pair)]
     likely = _likelihoods(engine, [each.good for each in pairs] + [each.bad for each in pairs], pad)
     good, bad = likely[: len(pairs)], likely[len(pairs) :]
-    numbers = [[*each[2:], _length(each.good)] for each in pairs]
+    numbers = [
+        [each.reference_good, each.reference_bad, each.weight, each.beta, each.imitation, _length(each.good)]
+        for each in pairs
+    ]
     reference_good, reference_bad, weight, beta, imitation, length = torch.tensor(numbers, device=engine.device).T
     loss = codpo_loss(good, bad, reference_good, reference_bad, length=length, beta=beta, imitation=imitation)
     preferred = preference_loss(good, bad, reference_good, reference_bad, beta).detach()

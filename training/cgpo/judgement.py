@@ -25,7 +25,8 @@ class Hearing:
 
     def __init__(self, judges: Mapping[str, Judge], conversations: Sequence[Conversation], where: str) -> None:
         self._judges = dict(sorted(judges.items(), key=lambda each: cost_of(each[1])))
-        self._conversations, self._where = conversations, where
+        self._conversations = conversations
+        self._where = where
         self._known: dict[str, dict[Asked, Verdict]] = {name: {} for name in self._judges}
 
     @property

@@ -1,6 +1,7 @@
 """What a round teaches: the hinge between choosing (CRRAFT, CRPG, CODPO, minimal pairs) and learning."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from training.policy.batches import EncodedAnswer
@@ -13,7 +14,8 @@ class Weighted(NamedTuple):
     weight: float
 
 
-class Pair(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Pair:
     """Two responses to one prompt, of which the first is to gain on the second.
 
     Attributes:
@@ -74,5 +76,5 @@ def merge(lots: Sequence[tuple[float, Lesson]], beside: Sequence[Pair] = ()) -> 
     shared = [(factor, lesson) for factor, (_, lesson) in zip(factors, filled, strict=True)]
     return Lesson(
         [row._replace(weight=row.weight * factor) for factor, lesson in shared for row in lesson.weighted],
-        [pair._replace(weight=pair.weight * factor) for factor, lesson in shared for pair in lesson.pairs] + [*beside],
+        [replace(pair, weight=pair.weight * factor) for factor, lesson in shared for pair in lesson.pairs] + [*beside],
     )

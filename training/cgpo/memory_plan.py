@@ -1,6 +1,7 @@
 """The memory that an optimisation takes: the policy's training, and beside it what is only read."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from training.cgpo.tasks import Task
@@ -33,7 +34,7 @@ def planned_with(
     models = 2 if engine.tuning == "lora" and isinstance(speaker, LocalSpeaker) else 1
     waiting = {each.directory: each.bytes_on(device) for each in rewards if isinstance(each, SavedReward)}
     plan = planned(size.with_adapter(engine.lora_rank) if engine.tuning == "lora" else size, engine)
-    plan = plan._replace(beside=width * models * size.parameters + sum(waiting.values()))
+    plan = replace(plan, beside=width * models * size.parameters + sum(waiting.values()))
     for line in plan.lines(engine, room_of(device, engine.ranks)):
         tell(line)
     return plan

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from streams.record_fields import fields_of
 from training.cgpo.epoch import EpochProgress
 from training.cgpo.lesson import Lesson, Pair, Weighted
 from training.cgpo.report import RoundReport, TaskRound
@@ -33,7 +35,8 @@ class Progress(NamedTuple):
     reports: tuple[RoundReport, ...] = ()
 
 
-class Prepared(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Prepared:
     """What a round's first half leaves to its second, so that neither is done twice.
 
     Attributes:
@@ -59,7 +62,7 @@ def save(directory: Path, engine: Engine, progress: Progress) -> None:
     """
     content: Mapping[str, Any] = {
         "round": progress.round,
-        "learnt": list(progress.learnt),
+        "learnt": list(fields_of(progress.learnt).values()),
         "reports": [report.model_dump_json() for report in progress.reports],
     }
     with told(directory, f"the state of round {progress.round + 1}, step {progress.learnt.steps}"):
@@ -90,10 +93,15 @@ def save_prepared(directory: Path, prepared: Prepared) -> None:
         "ids": torch.from_numpy(np.concatenate([each.ids for each in sequences])),
         "lengths": torch.tensor([[len(each.ids), each.prompt] for each in sequences]),
         "weights": torch.tensor([row.weight for row in lesson.weighted], dtype=torch.float64),
-        "pairs": torch.tensor([pair[2:] for pair in lesson.pairs], dtype=torch.float64),
+        "pairs": torch.tensor([_numbers(pair) for pair in lesson.pairs], dtype=torch.float64),
     }
     directory.mkdir(parents=True, exist_ok=True)
     whole(directory / LESSON, partial(torch.save, content), f"the lesson of round {prepared.round + 1}")
+
+
+def _numbers(pair: Pair) -> list[float]:
+    """What is kept of a pair beside its sequences, in the order in which `_read_prepared` takes it."""
+    return [pair.reference_good, pair.reference_bad, pair.weight, pair.beta, pair.imitation]
 
 
 def load_prepared(directory: Path, number: int) -> Prepared | None:

@@ -109,7 +109,8 @@ class OneProcess:
         course: Course = policy_course,
         fused: bool = False,
     ) -> None:
-        self.model, self.device = model, next(model.parameters()).device
+        self.model = model
+        self.device = next(model.parameters()).device
         self._free = [each for each in model.parameters() if each.requires_grad]
         _check_precision(model)
         self._optimiser = torch.optim.AdamW(self._free, lr=0.0, betas=betas, weight_decay=weight_decay, fused=fused)

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -15,7 +16,8 @@ class MemoryShortError(OSError):
     """A device's memory ran out; the message says what was planned and what to lower."""
 
 
-class ModelSize(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ModelSize:
     """What the plan needs to know of a model.
 
     Attributes:
@@ -57,10 +59,11 @@ class ModelSize(NamedTuple):
         """The same model frozen, with matrices of this rank beside every linear layer of its blocks."""
         h, f, k = self.hidden, self.inner, self.keys
         per_layer = rank * (2 * (h + h) + 2 * (h + k) + 3 * (h + f))
-        return self._replace(parameters=self.parameters + self.layers * per_layer, trained=self.layers * per_layer)
+        return replace(self, parameters=self.parameters + self.layers * per_layer, trained=self.layers * per_layer)
 
 
-class MemoryPlan(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
     """Bytes on each rank's device.
 
     Attributes:
@@ -114,7 +117,7 @@ def world_of(config: EngineConfig) -> int:
     return sum(host.slots for host in read_hosts(config.hostfile))
 
 
-def planned(size: ModelSize, config: EngineConfig, ranks: int | None = None) -> MemoryPlan:
+def planned(size: ModelSize, config: EngineConfig) -> MemoryPlan:
     """The memory plan of a training.
 
     With P parameters of b bytes, T trained ones, N ranks and ZeRO stage z, each rank holds b P weights (z = 3: / N),
@@ -129,9 +132,8 @@ def planned(size: ModelSize, config: EngineConfig, ranks: int | None = None) -> 
     Args:
         size: The model's.
         config: The engine's dials.
-        ranks: On all machines together; None: as `config` says.
     """
-    world, b = ranks or world_of(config), _BYTES[config.dtype]
+    world, b = world_of(config), _BYTES[config.dtype]
     sharded = config.kind == "deepspeed"
     zero = config.zero if sharded else 0
     weights = b * size.parameters / (world if zero == 3 else 1)

@@ -23,11 +23,7 @@ def policy_course(step: int, steps: int) -> float:
     >>> [round(policy_course(step, 4), 3) for step in range(5)]
     [1.0, 1.0, 0.775, 0.325, 0.1]
     """
-    rise = max(1, round(steps * 0.03))
-    if step < rise:
-        return (step + 1) / rise
-    along = (step - rise) / max(1, steps - rise)
-    return 0.1 + 0.45 * (1 + math.cos(math.pi * min(1.0, along)))
+    return _rise_and_fall(step, steps, rise=max(1, round(steps * 0.03)), least=0.1)
 
 
 def reward_course(step: int, steps: int) -> float:
@@ -36,10 +32,15 @@ def reward_course(step: int, steps: int) -> float:
     >>> [round(reward_course(step, 40), 3) for step in (0, 1, 2, 21, 40)]
     [0.5, 1.0, 1.0, 0.51, 0.02]
     """
-    rise = max(1, steps // 20)
+    return _rise_and_fall(step, steps, rise=max(1, steps // 20), least=0.02)
+
+
+def _rise_and_fall(step: int, steps: int, *, rise: int, least: float) -> float:
+    """`(step + 1) / rise` while it rises, then `least + (1 - least) (1 + cos(pi x)) / 2`, x from 0 to 1 at the end."""
     if step < rise:
         return (step + 1) / rise
-    return 0.02 + 0.49 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+    along = min(1.0, (step - rise) / max(1, steps - rise))
+    return least + (1 - least) / 2 * (1 + math.cos(math.pi * along))
 
 
 class Schedule:
@@ -53,7 +54,10 @@ class Schedule:
     """
 
     def __init__(self, course: Course, steps: int = 0, rate: float = 0.0, done: int = 0) -> None:
-        self.course, self.steps, self.rate, self.done = course, steps, rate, done
+        self.course = course
+        self.steps = steps
+        self.rate = rate
+        self.done = done
 
     def tick(self, optimiser: Any) -> None:
         """Set the optimiser's rate for the step that comes, and count it."""

@@ -48,11 +48,15 @@ class Steps:
     """
 
     def __init__(self, total: int, *, done: int, title: str, rank: int) -> None:
-        self.total, self.done, self.title = total, done, title
+        self.total = total
+        self.done = done
+        self.title = title
         self.lines = "RANK" in os.environ and rank == 0
         quiet = True if "RANK" in os.environ else None
         self._bar = tqdm(total=total, initial=done, desc=title, disable=quiet, unit="step", leave=False)
-        self._began, self._first, self._spoke = time.monotonic(), done, 0.0
+        self._began = time.monotonic()
+        self._first = done
+        self._spoke = 0.0
 
     def __enter__(self) -> "Steps":
         """Itself."""

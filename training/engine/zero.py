@@ -17,8 +17,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from streams.whole_file import whole
-from training.disk import dropped
+from training.engine import state_folder
 from training.engine.config import EngineConfig
 from training.engine.engine import chance, take_up, trained, write
 from training.engine.schedule import Course, Schedule, policy_course
@@ -29,8 +28,6 @@ _TIMEOUT = timedelta(hours=6)
 """Of a step's exchange of gradients and weights, in which all ranks work alike."""
 _PATIENCE = timedelta(days=7)
 """Of the ranks' talk: so long they wait for one that works alone. A dead one ends them at once: torchrun watches."""
-LATEST = "latest"
-"""The file that names the newest whole state."""
 
 
 class Zero:
@@ -59,12 +56,17 @@ class Zero:
     ) -> None:
         self.device = next(model.parameters()).device
         deepspeed = join(self.device)
-        self.config, self._schedule, self._talk = config, Schedule(course), _group()
+        self.config = config
+        self._schedule = Schedule(course)
+        # Groups are made by all ranks together and in one order: before anything in which only some of them take part.
+        self._talk = _group()
+        # The empty copy is made before `initialize`, which cuts the weights into shards and hangs hooks on the layers.
         self._plain = without_weights(model) if config.zero == 3 else None
         free = list(trained(model).values())
         optimiser = torch.optim.AdamW(free, lr=0.0, betas=betas, weight_decay=weight_decay)
         self.model, *_ = deepspeed.initialize(model=model, optimizer=optimiser, config=settings(config))
-        self.rank, self.ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
+        self.rank = torch.distributed.get_rank()
+        self.ranks = torch.distributed.get_world_size()
 
     def begin(self, steps: int, rate: float) -> None:
         """Start an epoch of so many steps."""
@@ -72,6 +74,7 @@ class Zero:
 
     def backward(self, loss: torch.Tensor, *, last: bool = True) -> None:
         """Add a loss's gradient; the ranks' gradients add up, since DeepSpeed's mean is scaled back to a sum."""
+        # Before `backward`, which reduces the gradients among the ranks while it computes those of the last pass.
         self.model.set_gradient_accumulation_boundary(last)
         self.model.backward(loss * self.ranks)
 
@@ -119,6 +122,7 @@ class Zero:
                     yield self._plain.eval()
                 finally:
                     lend(module, self._plain, device="meta")
+        # Nobody goes on to train while rank 0 still reads: the next step would move the weights under it.
         torch.distributed.barrier(group=self._talk)
 
     def save(self, directory: Path, progress: Mapping[str, Any]) -> None:
@@ -131,13 +135,13 @@ class Zero:
         Raises:
             OSError: A rank could not write, on a full disk for instance; the previous state is still there.
         """
-        name = self.shared(lambda: _next_name(directory))
+        name = self.shared(lambda: state_folder.next_name(directory))
         fresh = directory / name
         problems = [each for each in self._told(self._write_shard(fresh, progress)) if each]
         if problems:
             self.shared(lambda: shutil.rmtree(fresh, ignore_errors=True))
             raise OSError(problems[0])
-        self.shared(lambda: _publish(directory, name))
+        self.shared(lambda: state_folder.publish(directory, name))
 
     def load(self, directory: Path) -> dict[str, Any] | None:
         """Bring weights, optimiser, schedule and chance to where `save` found them.
@@ -145,14 +149,14 @@ class Zero:
         Raises:
             ValueError: The state was kept by another number of ranks, another stage or precision.
         """
-        named = self.shared(lambda: _read_name(directory))
+        named = self.shared(lambda: state_folder.read_name(directory))
         if named is None:
             return None
         place = directory / named
-        content, problem = _read_shard(place / f"rank-{self.rank}.pt")
+        content, problem = state_folder.read_shard(place / f"rank-{self.rank}.pt")
         problems = [each for each in self._told(problem) if each]
         if problems:
-            self.shared(lambda: _forget(directory, problems[0]))
+            self.shared(lambda: state_folder.forget(directory, problems[0]))
             return None
         self._check_layout(content["layout"], place)
         self._put_back(content)
@@ -181,14 +185,17 @@ class Zero:
     def _put_back(self, content: Mapping[str, Any]) -> None:
         optimiser = self.model.optimizer
         if self.config.zero == 3:
+            # Between the two nothing is left gathered: shards are what the state holds.
             optimiser.checkpoint_event_prologue()
         else:
             for name, each in trained(self.model.module).items():
                 self._copy_from_first(each, content["weights"].get(name))
         if self.config.zero == 0:
+            # Without ZeRO all ranks hold the same state, which rank 0 alone has kept.
             optimiser.load_state_dict(self.shared(lambda: content["optimiser"]))
         else:
-            optimiser.load_state_dict(_seat(content["optimiser"], self.rank), load_from_fp32_weights=True)
+            # DeepSpeed takes all ranks' states as a list and reads this rank's place of it.
+            optimiser.load_state_dict([None] * self.rank + [content["optimiser"]], load_from_fp32_weights=True)
         if self.config.zero == 3:
             optimiser.checkpoint_event_epilogue()
 
@@ -261,11 +268,6 @@ def settings(config: EngineConfig) -> dict[str, Any]:
     }
 
 
-def _seat(mine: Any, rank: int) -> list[Any]:
-    """DeepSpeed takes all ranks' states as a list and reads its own place of it."""
-    return [None] * rank + [mine]
-
-
 def _plain(content: Any) -> Any:
     """The same content with bare tensors: DeepSpeed hangs process groups on its parameters, which no file can hold."""
     if isinstance(content, torch.Tensor):
@@ -273,42 +275,3 @@ def _plain(content: Any) -> Any:
     if isinstance(content, dict):
         return {key: _plain(each) for key, each in content.items()}
     return [_plain(each) for each in content] if isinstance(content, list) else content
-
-
-def _read_name(directory: Path) -> str | None:
-    file = directory / LATEST
-    return file.read_text().strip() if file.exists() else None
-
-
-def _next_name(directory: Path) -> str:
-    """A folder that is not in use; what a killed run left half-written there goes first."""
-    kept = _read_name(directory)
-    name = "state-b" if kept == "state-a" else "state-a"
-    shutil.rmtree(directory / name, ignore_errors=True)
-    return name
-
-
-def _read_shard(file: Path) -> tuple[Any, str | None]:
-    """A rank's part of a state, and what is wrong with it."""
-    try:
-        return torch.load(file, weights_only=False, map_location="cpu"), None
-    except PermissionError:
-        raise
-    except Exception as error:  # whatever it is, the other ranks must hear of it: they wait
-        return None, f"{file.name}: {error or type(error).__name__}"
-
-
-def _forget(directory: Path, problem: str) -> None:
-    """Drop a state of which a part is damaged."""
-    name = _read_name(directory)
-    (directory / LATEST).unlink()
-    if name is not None and (directory / name).is_dir():
-        dropped(directory / name, "the state", problem)
-
-
-def _publish(directory: Path, name: str) -> None:
-    kept = _read_name(directory)
-    with whole(directory / LATEST) as part:
-        part.write_text(name)
-    if kept is not None:
-        shutil.rmtree(directory / kept, ignore_errors=True)

@@ -5,6 +5,7 @@ since what judges look for is rare.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Unpack
 
@@ -14,6 +15,7 @@ from stats.bootstrap import interval, resampled
 from stats.clusters import FEWEST
 from stats.estimate import Estimate
 from stats.shares import difference, share
+from streams.record_fields import fields_of
 from training.cgpo.tasks import TaskReward
 from training.judges.verdict import Judge, judge_all
 from training.policy.load import check_place
@@ -25,7 +27,8 @@ from training.text_features import FEATURES, features
 _NAMED = ("love", "helpfulness", "safety")
 
 
-class PolicyScores(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PolicyScores:
     """One policy on the held-out prompts, with 95 % intervals: of means by bootstrap, of judges by score.
 
     Attributes:
@@ -39,7 +42,7 @@ class PolicyScores(NamedTuple):
         deltas: This minus the base, paired by prompt: love; helpfulness, safety and others where measured; each judge;
             each side statistic.
         others: Mean probability by each other reward model.
-        love_lift_by_prompt: `love_lift` as if each prompt were a user's of its own; the same where nobody is known.
+        love_lift_by_prompt: `love_lift` as if each prompt were a user's of its own; the same where no user is known.
     """
 
     policy: str
@@ -55,7 +58,8 @@ class PolicyScores(NamedTuple):
     love_lift_by_prompt: Estimate
 
 
-class Evaluation(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Evaluation:
     """What every policy is worth and what it said, base first.
 
     Attributes:
@@ -182,7 +186,8 @@ class LateGenerator:
 
     def __init__(self, place: str | Path) -> None:
         check_place(place)
-        self._place, self.version = place, version_of(place)
+        self._place = place
+        self.version = version_of(place)
 
     def sample(
         self, conversations: Sequence[Conversation], *, desc: str = "sample", **how: Unpack[Drawing]
@@ -212,7 +217,7 @@ def _drawn(who: Generator, prompts: Sequence[Conversation], how: Draw, kept: Kep
     """One answer to each prompt."""
     if kept:
         return kept.store.rollouts(who, prompts, how, desc=f"{name} answers")
-    return Rollouts("", who.sample(prompts, **how._asdict(), desc=f"{name} answers"))
+    return Rollouts("", who.sample(prompts, **fields_of(how), desc=f"{name} answers"))
 
 
 def _read(

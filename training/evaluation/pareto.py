@@ -34,7 +34,7 @@ def front(
     i dominates j when its means are at least j's in every objective, and in one of them the interval of the paired
     difference lies above 0: `quantile(mean*(x_i - x_j), alpha / 2 objectives) > 0`, over prompts that are drawn again
     with replacement (Bonferroni over objectives, alpha = 5 %). Means decide the order, so no two policies beat each
-    other and the front is never empty; the interval keeps on it whoever lags by chance alone.
+    other and the front is never empty; the interval keeps on it policies that lag by chance alone.
 
     Args:
         values: By policy, float [prompts, objectives], more is better; rows are the same prompts for all.

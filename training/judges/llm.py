@@ -71,7 +71,8 @@ class LlmJudge:
         Raises:
             ValueError: A line of the cache is no kept answer.
         """
-        self._inquiry, self._server = inquiry, server
+        self._inquiry = inquiry
+        self._server = server
         self._kept = Answers(cache, float) if cache else None
         self._known: dict[str, float] = self._kept.labels if self._kept else {}
 

@@ -72,8 +72,8 @@ class Ruling(NamedTuple):
 class Panel(Mapping[str, Judge]):
     """Judges by name, asked as one.
 
-    A judge may have a `cost`, 0 without: those at 0 are asked about every response, so that their trip rates speak of
-    all; one above 0 only about what all cheaper ones let pass, and its rate speaks of those.
+    A judge may have a `cost`, 0 without: those at 0 are asked about every response, so that their trip rates are of
+    all; one above 0 only about what all cheaper ones let pass, and its rate is of those.
     """
 
     def __init__(self, judges: Mapping[str, Judge], most_trips: float = MOST_TRIPS) -> None:
@@ -202,7 +202,7 @@ def verdicts_of(
 
     Args:
         name: Of the judge.
-        judge: Who is asked.
+        judge: The judge.
         conversations: Each up to the user's last message.
         responses: As many.
         where: For errors: `task love, round 2`.

@@ -61,7 +61,8 @@ class Answers(Generic[Said]):
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
             self._file.close()
-            self._file, self._whole = None, self._path.stat().st_size
+            self._file = None
+            self._whole = self._path.stat().st_size
 
     def add(self, key: str, label: Said) -> None:
         """Keep one answer; only inside `with`."""

@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from training.disk import sha256
 from training.labels import cells
@@ -18,7 +19,10 @@ _UNLABELLED, _EMPTY = "without a label", "without a response"
 _FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-class _Example(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Example:
+    """A row of the table that is made."""
+
     conversation: str
     response: str
     label: bool
@@ -98,8 +102,8 @@ def _label(value: Any, place: str) -> bool:
 def _table(examples: list[_Example]) -> Any:
     import pyarrow as pa
 
-    columns = dict(zip(_Example._fields, map(list, zip(*examples, strict=True)), strict=True))
     types = {"label": pa.bool_(), "weight": pa.float64(), "served_at": pa.timestamp("us", tz="UTC")}
+    columns = {each.name: [getattr(example, each.name) for example in examples] for each in fields(_Example)}
     return pa.table({name: pa.array(values, types.get(name, pa.string())) for name, values in columns.items()})
 
 

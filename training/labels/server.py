@@ -43,7 +43,9 @@ class JudgeServer:
         Raises:
             ValueError: The environment variable of the key is not set, or holds what cannot be a key.
         """
-        self._config, self._attempts, self._named = config, attempts, named
+        self._config = config
+        self._attempts = attempts
+        self._named = named
         self._key = key_of(config)
         self._quiet_until = 0.0
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}

@@ -1,6 +1,6 @@
-"""Conversations as tokens, and batches of similar length: what pretraining, likelihoods and optimisation share."""
+"""Conversations as tokens, and padded tensors of them: what pretraining, likelihoods and optimisation share."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,22 +93,3 @@ def padded(sequences: Sequence[EncodedAnswer], pad: int) -> tuple[torch.Tensor, 
         ids[row, : len(each.ids)] = each.ids
         response[row, each.prompt : len(each.ids)] = True
     return torch.from_numpy(ids), torch.from_numpy(response)
-
-
-def bucketed(lengths: np.ndarray, tokens: int, seed: int) -> Iterator[np.ndarray]:
-    """Indices of one epoch in batches of similar length, each of about `tokens` tokens, in a seeded random order.
-
-    >>> [batch.tolist() for batch in bucketed(np.array([2, 9, 2, 9]), tokens=18, seed=0)]
-    [[2, 0], [3, 1]]
-    """
-    chance = np.random.default_rng(seed)
-    order = np.lexsort((chance.random(len(lengths)), lengths))
-    batches = []
-    start = 0
-    while start < len(order):
-        size = max(1, tokens // int(lengths[order[start]]))
-        while size > 1 and lengths[order[min(start + size, len(order)) - 1]] * size > tokens:
-            size -= 1
-        batches.append(order[start : start + size])
-        start += size
-    return iter([batches[index] for index in chance.permutation(len(batches))])

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from training.batches import Ints, by_length
 from training.engine.lanes import side_by_side
 from training.policy.batches import EncodedAnswer, padded
 from training.policy.load import Policy
@@ -44,13 +45,13 @@ def mean_logprobs(model: Any, sequences: Sequence[EncodedAnswer], pad: int) -> n
     found = np.zeros(len(sequences))
 
     @torch.inference_mode()
-    def work(chosen: list[int]) -> None:
+    def work(chosen: Ints) -> None:
         ids, response = padded([sequences[index] for index in chosen], pad)
         ids, response = ids.to(model.device), response.to(model.device)
         total = token_logprobs(model, ids, response).double().sum(dim=1)
         found[chosen] = (total / response[:, 1:].sum(dim=1)).cpu().numpy()
 
-    side_by_side(work, _by_length(sequences), model.device)
+    side_by_side(work, _longest_first(sequences), model.device)
     return found
 
 
@@ -65,7 +66,7 @@ def each_logprobs(policy: Policy, sequences: Sequence[EncodedAnswer]) -> list[np
     model = policy.model
 
     @torch.inference_mode()
-    def work(chosen: list[int]) -> None:
+    def work(chosen: Ints) -> None:
         ids, response = padded([sequences[index] for index in chosen], policy.tokenizer.pad_token_id)
         every = token_logprobs(model, ids.to(model.device), response.to(model.device)).cpu()
         for index, row, mask in zip(chosen, every, response[:, 1:], strict=True):
@@ -73,17 +74,11 @@ def each_logprobs(policy: Policy, sequences: Sequence[EncodedAnswer]) -> list[np
 
     training = model.training
     model.eval()
-    side_by_side(work, _by_length(sequences), model.device)
+    side_by_side(work, _longest_first(sequences), model.device)
     model.train(training)
     return found
 
 
-def _by_length(sequences: Sequence[EncodedAnswer]) -> list[list[int]]:
-    """Places in batches of similar length, the longest first, none of more than `_TOKENS`."""
-    order = sorted(range(len(sequences)), key=lambda index: len(sequences[index].ids))
-    batches = []
-    while order:
-        size = max(1, _TOKENS // len(sequences[order[-1]].ids))
-        batches.append(order[-size:])
-        del order[-size:]
-    return batches
+def _longest_first(sequences: Sequence[EncodedAnswer]) -> list[Ints]:
+    """Places in batches of similar length; the longest first, so that the lanes end together."""
+    return by_length([len(each.ids) for each in sequences], tokens=_TOKENS)[::-1]

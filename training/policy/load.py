@@ -107,7 +107,7 @@ def _check_trained_on(adapter: Path, base: str | Path) -> None:
     """Hold the base against what our own report beside an adapter says that it was trained on.
 
     Raises:
-        ValueError: Other weights lie there now: merged with them, the adapter is nobody's policy.
+        ValueError: Other weights lie there now: merged with them, the adapter is another policy.
     """
     for name in REPORTS:
         file = adapter / name

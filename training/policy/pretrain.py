@@ -7,8 +7,9 @@ Left out: sub-words, several epochs of a large corpus, mixed precision (slower a
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,13 +17,15 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch.nn import functional
 
+from streams.record_fields import fields_of
 from training import pretrained
+from training.batches import bucketed
 from training.engine.config import EngineConfig
 from training.engine.engine import Engine
 from training.engine.lanes import PARTS, accumulate
 from training.engine.placement import place
 from training.engine.start import start
-from training.policy.batches import EncodedAnswer, bucketed, encode_pairs, padded
+from training.policy.batches import EncodedAnswer, encode_pairs, padded
 from training.policy.tokenizer import ROLES, build_tokenizer
 from training.progress import Follow, Trail, nobody
 from training.text import Conversation, parse, parse_responses
@@ -46,7 +49,8 @@ class PretrainConfig(BaseModel):
     """Weight of a user's token in the loss beside one of the assistant's, whose earlier turns count in full."""
 
 
-class PretrainReport(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PretrainReport:
     """What was fitted.
 
     Attributes:
@@ -97,7 +101,7 @@ def pretrain_policy(
     pretrained.save(out, model.eval(), tokenizer)
     report = PretrainReport(model.num_parameters(), len(tokenizer), tokens, loss, time.perf_counter() - started)
     (out / "pretrain.json").write_text(
-        json.dumps({**report._asdict(), "config": config.model_dump(), "seed": seed}, indent=1)
+        json.dumps({**fields_of(report), "config": config.model_dump(), "seed": seed}, indent=1)
     )
     return report
 

@@ -23,7 +23,7 @@ def build_tokenizer(texts: Iterable[str], size: int) -> Any:
 
     Args:
         texts: What the vocabulary is counted on.
-        size: At most so many tokens, the special ones included; the most frequent words stay.
+        size: The most tokens, the special ones included; the most frequent words stay.
 
     Returns:
         A `PreTrainedTokenizerFast` that pads on the left.

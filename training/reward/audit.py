@@ -1,6 +1,7 @@
 """What a reward model is held against before it may rank anything: findings that pass, fail, or were not measured."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from stats.clusters import mean, ratio, units
 from stats.estimate import Estimate, Floats
 from stats.metrics import mean_ranks
+from streams.record_fields import fields_of
 from training.reward.edits import EDITS, Edit
 from training.reward.measure import Measured, Scored
 from training.reward.model import Scorer
@@ -23,7 +25,8 @@ FEWEST = 20
 """Changed responses, below which an edit was not measured."""
 
 
-class EditEffect(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class EditEffect:
     """How a change of the text moves the logit."""
 
     edit: str
@@ -88,7 +91,7 @@ class Audit(NamedTuple):
         """Plain values."""
         return {
             "results": [each._asdict() for each in self.results],
-            "effects": [each._asdict() for each in self.effects],
+            "effects": [fields_of(each) for each in self.effects],
         }
 
 

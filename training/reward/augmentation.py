@@ -4,6 +4,8 @@ What buys love in the log only because happy users see it more often (a goodbye,
 often behind what nobody loved (docs/method.md, 7.6).
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from training.reward.data import Examples
@@ -24,7 +26,9 @@ def augmented(examples: Examples, share: float, random: np.random.Generator) -> 
     rows = np.flatnonzero(random.random(len(examples.labels)) < share)
     drawn = random.integers(0, len(ADDED), len(rows)).tolist()
     again = examples.take(rows)
-    changed = (ADDED[edit].change(*pair) for edit, pair in zip(drawn, zip(*again[:2], strict=True), strict=True))
-    responses = [own if new is None else new for new, own in zip(changed, again.responses, strict=True)]
+    responses = []
+    for edit, conversation, own in zip(drawn, again.conversations, again.responses, strict=True):
+        changed = ADDED[edit].change(conversation, own)
+        responses.append(own if changed is None else changed)
     both = examples.take(np.concatenate([np.arange(len(examples.labels)), rows]))
-    return both._replace(responses=[*examples.responses, *responses])
+    return replace(both, responses=[*examples.responses, *responses])

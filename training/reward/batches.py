@@ -1,6 +1,6 @@
 """Token ids into padded batches of like lengths, and scores out of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 from tqdm import tqdm
 
 from stats.estimate import Floats
+from training.batches import by_length
 from training.engine.lanes import side_by_side
 from training.reward.data import Rows
 from training.reward.last_token import logits_of
@@ -16,19 +17,6 @@ from training.reward.losses import cautious
 Ids = Sequence[Sequence[int]]
 _POOL = 16
 """Batches whose rows are sorted by length together."""
-
-
-def by_length(ids: Ids, *, tokens: int) -> Iterator[Rows]:
-    """Row positions in batches of at most `tokens` padded tokens, shortest rows first; every row once."""
-    lengths = np.array([len(row) for row in ids], dtype=np.int64)
-    order = np.argsort(lengths, kind="stable")
-    start = 0
-    while start < len(order):
-        end = start + 1
-        while end < len(order) and lengths[order[end]] * (end + 1 - start) <= tokens:
-            end += 1
-        yield order[start:end]
-        start = end
 
 
 def shuffled(lengths: Rows, *, size: int, random: np.random.Generator) -> list[Rows]:
@@ -82,5 +70,6 @@ def score(
             raw[rows] = cautious(logits_of(model, batch), caution).double().cpu().numpy()
             bar.update(len(rows))
 
-        side_by_side(work, [*by_length(ids, tokens=tokens)][::-1], device)  # the longest first: lanes end together
+        longest_first = by_length([len(row) for row in ids], tokens=tokens)[::-1]  # lanes end together
+        side_by_side(work, longest_first, device)
     return raw

@@ -5,6 +5,7 @@ policy that came apart by the words that are left. Nobody needs to label these r
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -74,7 +75,8 @@ def with_broken(examples: Examples, share: float, random: np.random.Generator) -
             made[row] = " ".join(broken)
     both = examples.take(np.concatenate([np.arange(len(said)), np.array([*made], np.int64)]))
     matured = None if both.matured is None else np.where(np.arange(len(both.labels)) < len(said), both.matured, 1.0)
-    return both._replace(
+    return replace(
+        both,
         responses=[*examples.responses, *made.values()],
         labels=np.concatenate([examples.labels, np.zeros(len(made))]),
         matured=matured,

@@ -6,17 +6,19 @@ increasing polyline (isotonic). Each is strictly increasing, so no ranking is tu
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from stats.estimate import Floats
+from streams.record_fields import fields_of
 
 FILE = "calibration.json"
 
 
-class Trial(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Trial:
     """How a calibrator did on validation users that it was not fitted to.
 
     Attributes:
@@ -38,7 +40,8 @@ class Trial(NamedTuple):
     used: bool
 
 
-class Calibration(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Calibration:
     """`logit = scale * (raw - prior_shift) + offset`, or with knots a polyline through them instead of that line.
 
     Attributes:
@@ -113,7 +116,7 @@ class Calibration(NamedTuple):
 
     def save(self, directory: Path) -> None:
         """Write `calibration.json` beside the weights."""
-        told = self._asdict() | {"method": self.method, "tried": [trial._asdict() for trial in self.tried]}
+        told = fields_of(self) | {"method": self.method, "tried": [fields_of(trial) for trial in self.tried]}
         (directory / FILE).write_text(json.dumps(told, indent=1) + "\n")
 
     @classmethod

@@ -1,8 +1,9 @@
 """P[Love] on small data: every row scored by a model that never saw its user, beside simple predictors."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from training.reward.messages import Vectors
 
 
-class CrossValidation(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CrossValidation:
     """Out-of-fold figures; intervals by a bootstrap over users."""
 
     auroc: Estimate

@@ -1,7 +1,8 @@
 """Labelled examples: read, checked, negatives sub-sampled. Plain numpy, no model in sight."""
 
 import json
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,8 @@ row was served."""
 COLUMNS = ("conversation", "response", "label", "weight", "user_id", "served_at")
 
 
-class Examples(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Examples:
     """Unpaired binary feedback, one row an example."""
 
     conversations: list[Conversation]
@@ -39,9 +41,17 @@ class Examples(NamedTuple):
 
     def take(self, rows: Rows) -> "Examples":
         """These rows, in this order."""
-        picked = [[column[row] for row in rows] for column in (self.conversations, self.responses)]
-        columns = (None if column is None else column[rows] for column in self[2:])
-        return Examples(picked[0], picked[1], *columns)  # type: ignore[arg-type]
+        return Examples(
+            conversations=[self.conversations[row] for row in rows],
+            responses=[self.responses[row] for row in rows],
+            labels=self.labels[rows],
+            weights=self.weights[rows],
+            users=self.users[rows],
+            times=self.times[rows],
+            pairs=None if self.pairs is None else self.pairs[rows],
+            matured=None if self.matured is None else self.matured[rows],
+            context=None if self.context is None else self.context[rows],
+        )
 
     @property
     def positives(self) -> Floats:

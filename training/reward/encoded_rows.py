@@ -1,6 +1,7 @@
 """Examples made ready for a classifier: token ids, targets, trust, and which rows are learnt from at once."""
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from training.reward.trim import Trim
 from training.text import trimmed
 
 
-class EncodedRows(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class EncodedRows:
     """Rows ready for the model.
 
     Attributes:

@@ -1,6 +1,7 @@
 """All that is found out about a model after its fit: figures, slices, weeks, audit."""
 
-from typing import Any, Literal, NamedTuple, cast
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -22,7 +23,8 @@ REFUSAL = "refusal"
 _KINDS = {"right": "right refusal", "wrong": "wrong refusal", "compliance": "compliance"}
 
 
-class Examination(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Examination:
     """What was found out about a model."""
 
     held: Examples

@@ -37,7 +37,7 @@ _KEEP_EVERY = 200
 
 
 class Fitted(NamedTuple):
-    """What happened."""
+    """Result of a fit."""
 
     stands_for: float
     """How many negatives each drawn one stood for."""
@@ -75,9 +75,16 @@ class RewardFit:
         state: Path | None = None,
         follow: Follow = nobody,
     ) -> None:
-        self.runner, self.inner, self.tokenizer, self.config = runner, inner, tokenizer, config
-        self.states, self.name, self.tokens, self.state = states, name, tokens, state
-        self.model, self.follow = runner.model, follow
+        self.runner = runner
+        self.inner = inner
+        self.tokenizer = tokenizer
+        self.config = config
+        self.states = states
+        self.name = name
+        self.tokens = tokens
+        self.state = state
+        self.model = runner.model
+        self.follow = follow
         self.random = np.random.default_rng(config.seed)
         self.best: dict[str, torch.Tensor] = {}
         """On rank 0 the whole weights of the best epoch so far."""

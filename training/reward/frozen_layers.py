@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from training.reward.batches import Ids, by_length, pad
+from training.batches import by_length
+from training.reward.batches import Ids, pad
 
 States = dict[tuple[int, ...], torch.Tensor]
 """By token ids: what comes out of the frozen part, [tokens, width]."""
@@ -65,7 +66,7 @@ def keep_states(model: Any, layers: int, ids: Ids, pad_id: int, states: States) 
     hook = whole[layers - 1].register_forward_hook(catch)
     setattr(holder, name, whole[:layers])
     try:
-        for rows in by_length(new, tokens=4_096):
+        for rows in by_length([len(row) for row in new], tokens=4_096):
             with torch.inference_mode():
                 batch = pad([new[row] for row in rows], pad_id)
                 model.base_model(**{key: value.to(device) for key, value in batch.items()})

@@ -7,6 +7,7 @@ themselves (half of all conversations open with a greeting, and a policy answers
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -32,7 +33,8 @@ class LeakageError(ValueError):
     """The test part holds what was trained on; the text names it."""
 
 
-class Leakage(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Leakage:
     """What was compared, where nothing leaked.
 
     Attributes:

@@ -1,7 +1,8 @@
 """A reward model on rows that it has not seen: every figure of its card, with intervals over users."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from stats.metrics import (
     reliability,
     sigmoid,
 )
+from streams.record_fields import fields_of
 from training.reward.data import Examples
 from training.reward.groups import equal_contexts
 from training.reward.model import Scorer
@@ -29,7 +31,8 @@ CURVE = 60
 """Points that a ROC or precision-recall curve is drawn by."""
 
 
-class Scored(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Scored:
     """Rows with the model's logits, scored once for figures, slices, weeks and audit.
 
     Attributes:
@@ -75,7 +78,8 @@ class Scored(NamedTuple):
         return Scored(self.examples.take(rows), *columns)
 
 
-class Measured(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Measured:
     """Figures on the test part, each with its 95 % interval over users."""
 
     auroc: Estimate
@@ -105,7 +109,7 @@ class Measured(NamedTuple):
 
     def estimates(self) -> dict[str, Estimate]:
         """The figures that have an interval."""
-        return {name: value for name, value in self._asdict().items() if isinstance(value, Estimate)}
+        return {name: value for name, value in fields_of(self).items() if isinstance(value, Estimate)}
 
     @property
     def ece_debiased(self) -> float:

@@ -31,7 +31,8 @@ class MessageEncoder:
     """
 
     def __init__(self, base: str | Path, *, max_tokens: int = 64, known: dict[str, Vectors] | None = None) -> None:
-        self.base, self.max_tokens = check_base(base), max_tokens
+        self.base = check_base(base)
+        self.max_tokens = max_tokens
         self.known = {} if known is None else known
         self.cut = 0
         """Messages of those read so far that were longer, and lost their end."""
@@ -71,7 +72,8 @@ class MessageEncoder:
         import torch
         from tqdm import tqdm
 
-        from training.reward.batches import by_length, pad
+        from training.batches import by_length
+        from training.reward.batches import pad
 
         model, tokenizer = self._model()
         ids = tokenizer(new, truncation=True, max_length=self.max_tokens, verbose=False)["input_ids"]
@@ -80,7 +82,7 @@ class MessageEncoder:
         self.cut += sum(len(each) > self.max_tokens for each in whole)
         device = next(model.parameters()).device
         with tqdm(total=len(new), desc=progress, disable=None if progress else True, unit="row", leave=False) as bar:
-            for rows in by_length(ids, tokens=4_096):
+            for rows in by_length([len(each) for each in ids], tokens=4_096):
                 batch = {
                     key: value.to(device)
                     for key, value in pad([ids[row] for row in rows], tokenizer.pad_token_id).items()

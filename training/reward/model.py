@@ -1,14 +1,16 @@
 """A trained reward model: text in, calibrated logits out."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from stats.estimate import Floats
 from training import pretrained
 from training.reward.bases import check_base
 from training.reward.calibration import Calibration
+from training.reward.registry import check_complete
 from training.reward.residual import Residual
 from training.text import Conversation, encode, load_tokenizer
 
@@ -26,7 +28,8 @@ class Scorer(Protocol):
         """Calibrated logits, [pairs]."""
 
 
-class RewardModel(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RewardModel:
     """A Hugging Face sequence classifier, its tokenizer and how its raw logits become those that are told.
 
     Attributes:
@@ -51,12 +54,14 @@ class RewardModel(NamedTuple):
 
         Raises:
             FileNotFoundError: The directory, its model or its calibration is missing.
+            ValueError: A file that its manifest names is missing or cut.
         """
         from transformers import AutoModelForSequenceClassification
 
         from training.engine.placement import read_only
 
         path = check_base(Path(directory))
+        check_complete(Path(directory))
         calibration = Calibration.read(Path(directory))
         model = read_only(pretrained.load(AutoModelForSequenceClassification, path))
         caution = float(getattr(model.config, "reward_caution", 0.0))  # models of earlier versions have one head

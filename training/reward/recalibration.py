@@ -7,6 +7,7 @@ it did not see is lower beyond chance; a more flexible one has to beat the simpl
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -80,7 +81,7 @@ def calibrate(sample: CalibrationRows, users: npt.NDArray[np.str_], *, prior_shi
         squared = (sigmoid(logits[name]) - sample.labels) ** 2
         lost, score = (float(np.average(each, weights=sample.weights)) for each in (loss, squared))
         tried.append(Trial(name, lost, score, gain, gain - 1.96 * error, gain + 1.96 * error, name == used))
-    return _FITTERS[used](sample)._replace(prior_shift=prior_shift, tried=tuple(tried))
+    return replace(_FITTERS[used](sample), prior_shift=prior_shift, tried=tuple(tried))
 
 
 def _held_out(sample: CalibrationRows, folds: npt.NDArray[np.int64], fit: Fitter) -> Floats:

@@ -7,7 +7,8 @@ such as XSTest, or by a world's truth.
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -20,7 +21,8 @@ FEWEST = 10
 """Answers of a kind, below which nothing is said."""
 
 
-class Bias(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Bias:
     """Right refusals against other answers.
 
     Attributes:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,7 +84,7 @@ def write_manifest(directory: Path) -> None:
     files = {name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for name, file in _files(directory)}
     content = {"made_at": datetime.now(UTC).isoformat(timespec="seconds"), "files": files}
     text = json.dumps(content, indent=1) + "\n"
-    whole(directory / MANIFEST, partial(_write, text), "the manifest of a reward model")
+    whole(directory / MANIFEST, lambda place: place.write_text(text), "the manifest of a reward model")
 
 
 def note_ranking(directory: Path, findings: Sequence[Mapping[str, Any]], words: str) -> None:
@@ -281,7 +280,3 @@ def _files(directory: Path) -> Iterator[tuple[str, Path]]:
     for file in sorted(directory.rglob("*")):
         if file.is_file() and file.name != MANIFEST:
             yield str(file.relative_to(directory)), file
-
-
-def _write(text: str, place: Path) -> None:
-    place.write_text(text)

@@ -1,11 +1,12 @@
 """What training a reward model gave, for its card, its figures on disk and its caller."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from stats.estimate import Estimate
+from streams.record_fields import fields_of
 from training.reward.audit import Audit
 from training.reward.calibration import Calibration
 from training.reward.drift import Weeks
@@ -17,7 +18,8 @@ LEAST = 100
 """Test rows of the rarer kind, below which the figures are said to rest on too few."""
 
 
-class RewardReport(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RewardReport:
     """What was trained and how good it is."""
 
     name: str
@@ -33,7 +35,7 @@ class RewardReport(NamedTuple):
     seconds: float
     by: Literal["users", "conversations"] = "users"
     """What kept train and test apart."""
-    trim: Mapping[str, Trim] = MappingProxyType({})
+    trim: Mapping[str, Trim] = field(default_factory=dict)
     """What did not fit: of the rows that the first epoch read (`train`), and of those tested on (`test`)."""
     unread: str = ""
     """What of the messages a views head's encoder did not read, in a sentence."""
@@ -41,16 +43,16 @@ class RewardReport(NamedTuple):
     """Conversations that the chat template refused as they came, and was given in another form; see `template`."""
     slices: Sequence[Slice] = ()
     """Of the test part."""
-    weeks: Weeks = Weeks([], [], "nothing was scored by week")
+    weeks: Weeks = field(default_factory=lambda: Weeks([], [], "nothing was scored by week"))
     """Of unseen users, over the whole log."""
-    calibration: Calibration = Calibration()
+    calibration: Calibration = field(default_factory=Calibration)
     later: Estimate | None = None
     """AUROC on all rows of the later days, of users that were trained on too; None in a split by conversation."""
     pair_accuracy: Estimate | None = None
     """Share of the test part's pairs whose preferred response scores higher; None without pairs."""
     residual: str = ""
     """What was taken away from the scores, in a sentence."""
-    contexts: Mapping[str, Estimate] = MappingProxyType({})
+    contexts: Mapping[str, Estimate] = field(default_factory=dict)
     """Of a views head: what each context that was tried took off the log loss on validation users, in nats a row."""
 
     @property
@@ -68,7 +70,7 @@ class RewardReport(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; without the place, since a moved model would go on naming the old one."""
         trim = {part: each._asdict() for part, each in self.trim.items()}
-        plain = {**self._asdict(), "tested": self.tested, "trim": trim}
+        plain = {**fields_of(self), "tested": self.tested, "trim": trim}
         plain.pop("directory")
         told = {
             "measured": self.measured.as_dict(),

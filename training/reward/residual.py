@@ -14,7 +14,6 @@ import numpy as np
 from stats.estimate import Floats
 from stats.metrics import auroc
 from streams.closing import closes
-from training.reward.registry import MANIFEST
 from training.text_features import FEATURES, features
 
 FILE = "residual.json"
@@ -55,18 +54,8 @@ class Residual(NamedTuple):
 
     @classmethod
     def read(cls, directory: Path) -> "Residual | None":
-        """Read `residual.json`; None where nothing was taken away.
-
-        Raises:
-            FileNotFoundError: The model's manifest names it, and it is not there.
-        """
+        """Read `residual.json`; None where nothing was taken away (`registry.check_complete` notices a lost file)."""
         if not (directory / FILE).is_file():
-            manifest = directory / MANIFEST
-            if manifest.is_file() and f'"{FILE}"' in manifest.read_text():
-                raise FileNotFoundError(
-                    f"{directory} lacks {FILE}, which its manifest names: without it scores are others; copy the "
-                    "model again, or train it anew"
-                )
             return None
         kept = json.loads((directory / FILE).read_text())
         return cls(tuple(kept["names"]), tuple(kept["slopes"]), tuple(kept["means"]), kept["cost"])

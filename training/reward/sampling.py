@@ -39,9 +39,7 @@ def evaluation_rows(labels: Floats, most: int, seed: int) -> EvaluationRows:
         return EvaluationRows(np.arange(rows), 1.0)
     if wanted > 0.5:
         return EvaluationRows(np.sort(random.choice(rows, most, replace=False)), 1.0)
-    return EvaluationRows(*subsample(labels, wanted, random)) if wanted else _negatives(rows, most, random)
-
-
-def _negatives(rows: int, most: int, random: np.random.Generator) -> EvaluationRows:
-    """Of a part without a positive, which only a week or a slice can be."""
+    if wanted:
+        return EvaluationRows(*subsample(labels, wanted, random))
+    # without a positive, as only a week or a slice can be
     return EvaluationRows(np.sort(random.choice(rows, most, replace=False)), rows / most)

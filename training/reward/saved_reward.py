@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from stats.estimate import Floats
 from training.policy.load import ADAPTER, base_of, fingerprint
 from training.reward.model import RewardModel
-from training.reward.registry import check_complete
 from training.reward.views_reward import ViewsReward, is_views
 from training.text import Conversation
 
@@ -44,7 +43,6 @@ class SavedReward:
 
     @cached_property
     def _model(self) -> RewardModel | ViewsReward:
-        check_complete(self.directory)
         return (ViewsReward if is_views(self.directory) else RewardModel).load(self.directory)
 
     def logits(

@@ -1,8 +1,9 @@
 """Calibration and ranking by slice: for whom do the figures of the whole not hold?"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from stats.clusters import auroc_of, offset_of
 from stats.estimate import Estimate, Floats
 from stats.metrics import bins_of, brier, sigmoid
+from streams.record_fields import fields_of
 from training.reward.audit import Result
 from training.reward.groups import Groups
 from training.reward.measure import Scored
@@ -21,7 +23,8 @@ BINS = 5
 DRAWS = 200
 
 
-class Slice(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Slice:
     """Rows of one group.
 
     Attributes:
@@ -67,7 +70,7 @@ class Slice(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         """Plain values; an interval as `NAME_ci`."""
         plain: dict[str, Any] = {}
-        for name, value in self._asdict().items():
+        for name, value in fields_of(self).items():
             plain |= {name: value.value, f"{name}_ci": [value.low, value.high]} if isinstance(value, Estimate) else {
                 name: value
             }  # fmt: skip

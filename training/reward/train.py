@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -95,7 +96,7 @@ def train_reward_model(
     leakage = check(every, parts, by=by, limits=config.audit, seed=config.seed)
     train, validation, test = (every.take(rows) for rows in parts[:3])
     if config.prompt_shift:
-        train = train._replace(weights=train.weights * shift_weights(train, seed=config.seed))
+        train = replace(train, weights=train.weights * shift_weights(train, seed=config.seed))
 
     def finish(
         model: RewardModel | ViewsReward, losses: list[float], trim: Callable[[Examples], dict[str, Trim]]

@@ -1,6 +1,7 @@
 """Boosted trees as plain arrays: scikit-learn fits them, arrays are kept and read, so that loading runs no pickle."""
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,8 @@ from stats.estimate import Floats
 Places = npt.NDArray[np.int64]
 
 
-class Trees(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Trees:
     """A sum of regression trees; all nodes of all trees lie behind each other.
 
     Attributes:

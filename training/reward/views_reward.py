@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from stats.bootstrap import bootstrap_over_users
 from stats.estimate import Estimate, Floats
 from stats.metrics import log_loss
+from streams.record_fields import fields_of
 from training.engine.config import EngineConfig
 from training.reward.calibration import Calibration
 from training.reward.classifier import evaluation_sample
@@ -18,6 +20,7 @@ from training.reward.config import Context, RewardConfig, ViewsConfig
 from training.reward.data import Examples, subsample
 from training.reward.messages import MessageEncoder, Vectors
 from training.reward.recalibration import CalibrationRows, calibrate
+from training.reward.registry import check_complete
 from training.reward.trees import Trees
 from training.reward.views import COLUMNS, masked, views
 from training.text import Conversation
@@ -25,7 +28,8 @@ from training.text import Conversation
 FILE, HEAD = "views.json", "views.safetensors"
 
 
-class Linear(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Linear:
     """`(row - mean) / scale @ weight + offset`."""
 
     mean: Floats
@@ -58,7 +62,10 @@ class ViewsReward:
         config: ViewsConfig,
         gains: Mapping[str, Estimate] | None = None,
     ) -> None:
-        self.encoder, self.heads, self.calibration, self.config = encoder, tuple(heads), calibration, config
+        self.encoder = encoder
+        self.heads = tuple(heads)
+        self.calibration = calibration
+        self.config = config
         self.gains = gains or {}
 
     def logits(
@@ -85,7 +92,7 @@ class ViewsReward:
         arrays = {
             f"{number}.{name}": np.ascontiguousarray(value)
             for number, head in enumerate(self.heads)
-            for name, value in head._asdict().items()
+            for name, value in fields_of(head).items()
         }
         save_file(arrays, directory / HEAD)
         told = {"config": self.config.model_dump(mode="json"), "columns": COLUMNS, "gains": self.gains}
@@ -98,20 +105,21 @@ class ViewsReward:
 
         Raises:
             FileNotFoundError: The directory, its head or its calibration is missing.
-            ValueError: The head reads other columns than this version counts.
+            ValueError: The head reads other columns than this version counts, or a file is missing or cut.
         """
         from safetensors.numpy import load_file
 
         path = Path(directory)
         if not is_views(path):
             raise FileNotFoundError(f"{path / FILE} is missing: no views head lies there; fit one with fit_views")
+        check_complete(path)
         told = json.loads((path / FILE).read_text())
         if tuple(told["columns"]) != COLUMNS:
             raise ValueError(f"{path} reads other columns than this version counts: fit it anew")
         config, arrays = ViewsConfig(**told["config"]), load_file(path / HEAD)
         kind = Trees if config.head == "trees" else Linear
         heads = [
-            kind(*(arrays[f"{number}.{name}"] for name in kind._fields))
+            kind(**{each.name: arrays[f"{number}.{each.name}"] for each in fields(kind)})
             for number in range(len({name.split(".")[0] for name in arrays}))
         ]
         gains = {name: Estimate(*each) for name, each in told["gains"].items()}
@@ -212,7 +220,7 @@ def views_model(
     held, weights = evaluation_sample(validation, config)
     return fit_views(
         mature.take(rows),
-        held._replace(weights=weights),
+        replace(held, weights=weights),
         MessageEncoder(base, max_tokens=config.views.max_tokens, known=known),
         config.views.model_copy(update={"seed": config.seed}),
         stands_for=stands_for,

@@ -17,7 +17,9 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
 
     def __init__(self, layer: DynamicLayer, copies: int, room: int) -> None:
         super().__init__()
-        self.dtype, self.device, self.is_initialized = layer.dtype, layer.device, True
+        self.dtype = layer.dtype
+        self.device = layer.device
+        self.is_initialized = True
         self._filled = layer.get_seq_length()
         self._buffers = [_roomy(each, copies, room) for each in (layer.keys, layer.values)]
         self._look()
@@ -52,6 +54,7 @@ def make_room(cache: Any, copies: int, room: int) -> None:
 
 def _roomy(states: torch.Tensor, copies: int, room: int) -> torch.Tensor:
     rows, heads, tokens, width = states.shape
+    # Laid out once at the final length: a cache that grows by concatenation copies all keys and values for every token.
     buffer = states.new_empty(rows, copies, heads, tokens + room, width)
     buffer[:, :, :, :tokens] = states[:, None]
     return buffer.view(rows * copies, heads, tokens + room, width)

@@ -79,7 +79,10 @@ class VllmClient:
         look: Callable[[], None] = lambda: None,
     ) -> None:
         self.url = plain_url(url)
-        self._timeout, self._concurrency, self._attempts, self._look = timeout, concurrency, attempts, look
+        self._timeout = timeout
+        self._concurrency = concurrency
+        self._attempts = attempts
+        self._look = look
 
     def models(self) -> dict[str, ServedModel]:
         """Every name that the server serves.

@@ -98,6 +98,7 @@ def choose(logits: torch.Tensor, uniform: torch.Tensor, temperature: float) -> t
     else:
         shares = plain.exp() if temperature == 1 else torch.softmax(logits.float() / temperature, dim=-1)
         heights = shares.cumsum(dim=-1)
+        # Of the sum as it came out: a float32 sum ends a little off 1, and a number beyond it would pick no token.
         wanted = uniform.to(heights.dtype).clamp(max=1 - 1e-6)[:, None] * heights[:, -1:]
         token = torch.searchsorted(heights, wanted, right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
     return token, plain.gather(1, token[:, None])[:, 0]
@@ -117,7 +118,8 @@ class _State:
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
         out = model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
         make_room(out.past_key_values, samples, room)
-        self._step, self._cache = step_of(model), out.past_key_values
+        self._step = step_of(model)
+        self._cache = out.past_key_values
         self._mask = mask.repeat_interleave(samples, dim=0)
         self._position = mask.sum(dim=1).repeat_interleave(samples)
         self.logits = out.logits[:, -1].repeat_interleave(samples, dim=0)
@@ -139,8 +141,10 @@ class _State:
     def _compact(self, token: torch.Tensor) -> torch.Tensor:
         kept = (~self.silent).nonzero()[:, 0]
         self._cache.batch_select_indices(kept)
-        self.rows, self.silent = self.rows[kept], self.silent[kept]
-        self._mask, self._position = self._mask[kept], self._position[kept]
+        self.rows = self.rows[kept]
+        self.silent = self.silent[kept]
+        self._mask = self._mask[kept]
+        self._position = self._position[kept]
         return token[kept]
 
 

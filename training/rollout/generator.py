@@ -1,6 +1,7 @@
 """Who answers: a generator draws samples from one policy version, and every sample says which version wrote it."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, Required, TypedDict, Unpack, runtime_checkable
 
@@ -31,7 +32,8 @@ class Sample(NamedTuple):
     policy_version: str
 
 
-class Draw(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Draw:
     """How responses are drawn.
 
     Attributes:
@@ -119,7 +121,8 @@ class TransformersGenerator:
     def of_policy(cls, policy: Policy, version: str) -> "TransformersGenerator":
         """Sample from a model that is already in memory."""
         made = cls.__new__(cls)
-        made._policy, made.version = Policy(policy.model.eval(), policy.tokenizer), version
+        made._policy = Policy(policy.model.eval(), policy.tokenizer)
+        made.version = version
         return made
 
     def sample(
@@ -141,9 +144,10 @@ class TransformersGenerator:
             desc: What the progress bar says.
             how: See `Draw`.
         """
-        samples, seed, temperature, max_new_tokens, longest, _ = Draw(**how)
-        prompts = encode_prompts(self._policy.tokenizer, conversations, longest)
-        uniforms = np.random.default_rng(seed).random((len(prompts), samples, max_new_tokens))
+        asked = Draw(**how)
+        samples = asked.samples
+        prompts = encode_prompts(self._policy.tokenizer, conversations, asked.longest)
+        uniforms = np.random.default_rng(asked.seed).random((len(prompts), samples, asked.max_new_tokens))
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
         size = max(1, rows // samples)
         blocks = [order[start : start + size] for start in range(0, len(order), size)][::-1]  # the longest first
@@ -151,7 +155,7 @@ class TransformersGenerator:
         with tqdm(total=len(prompts) * samples, desc=desc, unit="response", disable=None, leave=False) as bar:
 
             def work(block: list[int]) -> Drawn:
-                drawn = self._draw([prompts[index] for index in block], uniforms[block], temperature)
+                drawn = self._draw([prompts[index] for index in block], uniforms[block], asked.temperature)
                 bar.update(len(block) * samples)
                 return drawn
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +36,8 @@ class ServerShape(NamedTuple):
     tokens_only: bool = False
 
 
-class Launch(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Launch:
     """A server as it is to be started.
 
     Attributes:
@@ -63,7 +65,8 @@ class Launch(NamedTuple):
         if shape.lora_rank is not None:
             told += ["--enable-lora", "--max-loras", str(self.config.max_loras)]
             told += ["--max-lora-rank", str(_rank_setting(shape.lora_rank))]
-        return [*told, *(_on_gpu(self.config) if self._for_gpus() else _ON_CPU)]
+        on_gpu = ("--gpu-memory-utilization", str(self.config.gpu_memory))
+        return [*told, *(on_gpu if self._for_gpus() else _ON_CPU)]
 
     def variables(self) -> dict[str, str]:
         """Of the server's process: ours, without what leads its Python to our packages, or it to ranks that train."""
@@ -105,10 +108,6 @@ _BINDS = "VLLM_CPU_OMP_THREADS_BIND"
 _ONE_PROCESS_LESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 """On a CPU a worker of its own is there to be bound to cores alone. Without one the engine computes by itself, and a
 start reads vLLM's libraries twice, not three times: 13 instead of 20 s of a core, and less memory."""
-
-
-def _on_gpu(config: RolloutsConfig) -> list[str]:
-    return ["--gpu-memory-utilization", str(config.gpu_memory)]
 
 
 _NOT_ITS_OWN = re.compile(

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+from streams.record_fields import fields_of
 from training import pretrained
 from training.policy.load import Policy, ends_of
 from training.rollout.config import RolloutsConfig, environment_of, missing
@@ -81,8 +82,12 @@ class VllmSpeaker:
                 f"rollouts.url == {config.url!r} with tuning 'full': a server that runs elsewhere cannot be given "
                 "other weights; set tuning = 'lora', or leave url out and the server is started here"
             )
-        self._base, self._base_version, self._work = base, version_of(base), work
-        self._config, self._context, self._rank = config, context, lora_rank
+        self._base = base
+        self._base_version = version_of(base)
+        self._work = work
+        self._config = config
+        self._context = context
+        self._rank = lora_rank
         self._server: GivenServer | None = GivenServer(config.url, config) if config.url else None
         self._checked: dict[str, LogprobAgreement] = {}
         self._loaded: list[str] = []
@@ -168,7 +173,7 @@ class VllmSpeaker:
     def _watched(self, plain: VllmGenerator, policy: Policy) -> LogprobAgreement:
         found = watch(plain, policy, round_seed=len(self._checked))
         with (self._work / "watchdog.ndjson").open("a") as file:
-            file.write(f"{json.dumps(found._asdict())}\n")
+            file.write(f"{json.dumps(fields_of(found))}\n")
         logger.info("%s: server and trainer agree within %.1e nats a token", found.version, found.largest)
         return found
 

@@ -162,7 +162,9 @@ class VllmServer(GivenServer):
         if self.alive() and name == self.name:
             return
         self.stop()
-        self.name, self._model, self.adapters = name, model, {}
+        self.name = name
+        self._model = model
+        self.adapters = {}
         self._start()
 
     def revive(self, error: Exception) -> None:

@@ -32,8 +32,11 @@ class LlamaStep:
 
     def __init__(self, model: Any) -> None:
         body, config = model.model, model.config
-        self._embed, self._rotary, self._head = body.embed_tokens.weight, body.rotary_emb, model.lm_head.weight
-        self._norm, self._epsilon = body.norm.weight, config.rms_norm_eps
+        self._embed = body.embed_tokens.weight
+        self._rotary = body.rotary_emb
+        self._head = model.lm_head.weight
+        self._norm = body.norm.weight
+        self._epsilon = config.rms_norm_eps
         self._groups = (config.num_key_value_heads, config.num_attention_heads // config.num_key_value_heads)
         self._layers = [_Layer(each) for each in body.layers]
 
@@ -70,10 +73,14 @@ class _Layer:
 
     def __init__(self, layer: Any) -> None:
         query, key, value, out, gate, up, down = (each.weight for each in _linear(layer))
-        self.before, self.after = layer.input_layernorm.weight, layer.post_attention_layernorm.weight
-        self.query_key_value, self.gate_up = torch.cat([query, key, value]), torch.cat([gate, up])
-        self.out, self.down = out, down
-        self.width, self.scale = layer.self_attn.head_dim, layer.self_attn.scaling
+        self.before = layer.input_layernorm.weight
+        self.after = layer.post_attention_layernorm.weight
+        self.query_key_value = torch.cat([query, key, value])
+        self.gate_up = torch.cat([gate, up])
+        self.out = out
+        self.down = down
+        self.width = layer.self_attn.head_dim
+        self.scale = layer.self_attn.scaling
 
 
 def _plain(model: Any) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from streams.record_fields import fields_of
 from training.disk import kept, whole
 from training.rollout.generator import Draw, Generator, InPieces, Sample
 from training.text import Conversation
@@ -57,7 +58,7 @@ class RolloutStore:
             seen: Told of samples while others are still being drawn, of generators that hand them over in pieces: the
                 place of the first conversation, and the samples. What it raises is raised once all are drawn and kept.
         """
-        key = _hash([who.engine, who.version, conversations, how])
+        key = _hash([who.engine, who.version, conversations, [*fields_of(how).values()]])
         file = self._directory / f"rollouts-{key}.parquet"
         there = kept(file, lambda place: _samples(pq.read_table(place), how.samples, who.version), "a file of samples")
         if there is None or [len(each) for each in there] != [how.samples] * len(conversations):
@@ -97,10 +98,10 @@ def _drawn(
 ) -> tuple[list[list[Sample]], Exception | None]:
     """All samples, and what whoever saw them failed of; he is told of no more then."""
     if not isinstance(who, InPieces):
-        return who.sample(conversations, **how._asdict(), desc=desc), None
+        return who.sample(conversations, **fields_of(how), desc=desc), None
     drawn: list[list[Sample]] = []
     failed: Exception | None = None
-    for piece in who.pieces(conversations, **how._asdict(), desc=desc):
+    for piece in who.pieces(conversations, **fields_of(how), desc=desc):
         start, drawn = len(drawn), drawn + piece
         if failed is None:
             try:

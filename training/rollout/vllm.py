@@ -60,7 +60,10 @@ class VllmGenerator:
                 f"the tokenizer of {version} has no chat template; choose a chat model, or set tokenizer.chat_template"
             )
         self.version = version
-        self._server, self._tokenizer, self._ends, self._prepare = server, tokenizer, tuple(sorted(ends)), prepare
+        self._server = server
+        self._tokenizer = tokenizer
+        self._ends = tuple(sorted(ends))
+        self._prepare = prepare
 
     def sample(
         self,
@@ -108,12 +111,20 @@ class VllmGenerator:
         if not len(conversations):
             return
         self._prepare()
-        samples, seed, temperature, max_new_tokens, longest, logprobs = Draw(**how)
-        prompts = encode_prompts(self._tokenizer, conversations, longest)
-        self._check_room(prompts, max_new_tokens)
-        number = samples if temperature > 0 else 1
+        draw = Draw(**how)
+        prompts = encode_prompts(self._tokenizer, conversations, draw.longest)
+        self._check_room(prompts, draw.max_new_tokens)
+        number = draw.samples if draw.temperature > 0 else 1  # without chance all samples of a prompt are one
         asked = {
-            place: Request(prompt, number, seed_of(seed, place), temperature, max_new_tokens, self._ends, logprobs)
+            place: Request(
+                prompt,
+                number,
+                seed_of(draw.seed, place),
+                draw.temperature,
+                draw.max_new_tokens,
+                self._ends,
+                draw.logprobs,
+            )
             for place, prompt in enumerate(prompts)
         }
         with (
@@ -123,7 +134,7 @@ class VllmGenerator:
             for start in range(0, len(prompts), self.piece):
                 flat = self._samples(answers.of(range(start, len(prompts))[: self.piece]))
                 several = [flat[each : each + number] for each in range(0, len(flat), number)]
-                yield several if temperature > 0 else [each * samples for each in several]
+                yield several if draw.temperature > 0 else [each * draw.samples for each in several]
 
     def _ask(self, asked: dict[int, Request], seconds: float | None, answers: "_Answers") -> None:
         for revival in range(REVIVALS + 1):
@@ -176,7 +187,8 @@ class _Answers:
     def __init__(self, ask: Callable[["_Answers"], None], count: Callable[[int], object]) -> None:
         self.found: dict[int, list[ServedSample]] = {}
         self.left = False
-        self._ask, self._count = ask, count
+        self._ask = ask
+        self._count = count
         self._news: SimpleQueue[int | BaseException] = SimpleQueue()
 
     def of(self, places: range) -> list[list[ServedSample]]:

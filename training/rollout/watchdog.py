@@ -8,6 +8,7 @@ where single tokens differed by .5): the largest and the mean *absolute* one are
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -58,7 +59,8 @@ TOLERANCES = {
 """By the trainer's dtype. In float32 9e-6 was the largest seen; half precision rounds a logit by about 1 %."""
 
 
-class LogprobAgreement(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LogprobAgreement:
     """What a probe found.
 
     Attributes:
@@ -88,7 +90,7 @@ def watch(
     """Draw answers to a probe from the server and let the trainer read them.
 
     Args:
-        server: Who is watched.
+        server: The server to check.
         trainer: The weights that it should have.
         round_seed: Of the draws.
         probe: The prompts.

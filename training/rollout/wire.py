@@ -1,11 +1,13 @@
 """What goes over the wire to a vLLM server and comes back: one prompt's request, its samples, and complaints."""
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
 
 
-class Request(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Request:
     """What is asked for one prompt: `number` samples with chance of their own.
 
     Attributes:

@@ -131,7 +131,8 @@ class _Groups:
     """Runs of equal users in sorted actions, and sums over them."""
 
     def __init__(self, user: Ints, users: int) -> None:
-        self.user, self.users = user, users
+        self.user = user
+        self.users = users
         self.count = np.bincount(user, minlength=users).astype(np.float64)
         self.first = np.cumsum(self.count).astype(np.int64) - self.count.astype(np.int64)
 

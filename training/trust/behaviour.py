@@ -31,7 +31,8 @@ class Behaviour:
     """
 
     def __init__(self, models: tuple[Any, ...], columns: NDArray[np.bool_]) -> None:
-        self._models, self._columns = models, columns
+        self._models = models
+        self._columns = columns
 
     @classmethod
     def fit(cls, features: Floats, confirmed: NDArray[np.bool_], *, seed: int = 0) -> "Behaviour":

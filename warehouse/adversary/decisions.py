@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 from uuid import UUID
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 Word = Literal["released", "confirmed"]
 Evidence = Mapping[str, tuple[int, float]]
-"""By rule: how many flags speak for quarantine, and the highest score of them."""
+"""By rule: the number of flags for quarantine, and the highest score of them."""
 
 
 class UnknownSubjectError(ValueError):
@@ -47,7 +48,8 @@ class Subject(NamedTuple):
         return "reaction" if self.event_id else "user"
 
 
-class QuarantineDecision(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class QuarantineDecision:
     """One row of `quarantine_decisions`.
 
     Attributes:
@@ -73,15 +75,15 @@ def decide(target: Target, name: str, decision: Word, *, reason: str, by: str) -
     """Release or confirm a user or a reaction.
 
     1. Find out what `name` is: the event_id of a reaction, or a user.
-    2. Take down what speaks for quarantine now. A confirmed user is left out from the moment that their flags name, and
-       wholly where no flag speaks against them.
+    2. Note the evidence for quarantine now. A confirmed user is left out from the moment that their flags name, and
+       wholly where they have no flag.
     3. Store the decision. The next reading of the clean feedback goes by it.
 
     Args:
         target: The warehouse.
         name: A user_id, or the event_id of a reaction.
         decision: `released` or `confirmed`.
-        reason: Why, for whoever asks later.
+        reason: Why; stored with the decision.
         by: Who decides.
 
     Raises:
@@ -104,7 +106,17 @@ def decide(target: Target, name: str, decision: Word, *, reason: str, by: str) -
             """INSERT INTO quarantine_decisions
             (subject, user_id, event_id, decision, reason, decided_by, decided_at, since, evidence)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-            [subject.kind, *subject, *made[1:6], json.dumps(evidence, sort_keys=True)],
+            [
+                subject.kind,
+                subject.user_id,
+                subject.event_id,
+                made.decision,
+                made.reason,
+                made.decided_by,
+                made.decided_at,
+                made.since,
+                json.dumps(evidence, sort_keys=True),
+            ],
         )
     return made
 
@@ -131,7 +143,7 @@ def find(reader: DuckDBPyConnection, name: str) -> Subject:
 
 
 def against(reader: DuckDBPyConnection, subject: Subject) -> tuple[Evidence, datetime | None]:
-    """What speaks for quarantine, and from when on a user's feedback would be left out (None for all of it)."""
+    """The evidence for quarantine, and from when on a user's feedback would be left out (None for all of it)."""
     rows = reader.execute(
         """SELECT rule, count(*), max(score), CASE WHEN count(since) = count(*) THEN min(since) END
         FROM flags
@@ -149,11 +161,14 @@ def against(reader: DuckDBPyConnection, subject: Subject) -> tuple[Evidence, dat
 def of_user(reader: DuckDBPyConnection, user_id: str) -> list[QuarantineDecision]:
     """All decisions about a user and their reactions, the latest first."""
     rows = reader.execute(
-        """SELECT user_id, CAST(event_id AS VARCHAR), decision, reason, decided_by, decided_at, since, evidence
+        """SELECT CAST(event_id AS VARCHAR), decision, reason, decided_by, decided_at, since, evidence
         FROM quarantine_decisions WHERE user_id = ? ORDER BY decided_at DESC, decision""",
         [user_id],
     ).fetchall()
-    return [QuarantineDecision._make([Subject(user, event), *told, known(text)]) for user, event, *told, text in rows]
+    return [
+        QuarantineDecision(Subject(user_id, event), decision, reason, by, at, since, known(evidence))
+        for event, decision, reason, by, at, since, evidence in rows
+    ]
 
 
 def known(evidence: str) -> Evidence:
@@ -162,7 +177,7 @@ def known(evidence: str) -> Evidence:
 
 
 def has_grown(before: Evidence, now: Evidence) -> bool:
-    """Whether more speaks for quarantine than a decision knew of.
+    """Whether there is more evidence for quarantine than a decision knew of.
 
     >>> has_grown({"love_streak": (1, 1.5)}, {"love_streak": (1, 1.5)})
     False

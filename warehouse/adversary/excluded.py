@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from warehouse import connection, maturity
+from warehouse.storage.sql_files import query
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -21,14 +22,14 @@ WEIGHED_DOWN: Final = "weighed down"
 """What takes loves out without a flag: the response was not the user's, or trust and the cap on influence."""
 SEVERAL: Final = "several rules"
 """Under which a user stands whom several rules flagged on the same day."""
-SQL: Final = Path(__file__).with_name("excluded.sql")
 
 
-class LeftOut(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LeftOut:
     """What the filter did, as it stands.
 
     Attributes:
-        loves: Mature loves that stand, whoever gave them.
+        loves: Mature loves that stand, those of quarantined users included.
         left_out: How many of them do not count, by mass: 1 - trust of one that is weighed down.
         by_rule: The same by rule; a love that several rules left out is in each.
         users: Users of the log: with a response or a reaction, other than those whom an experiment alone served.
@@ -72,7 +73,7 @@ def left_out(target: Target, *, moment: datetime, maturity_hours: float, without
     age = maturity.age(maturity_hours)
     with connection.open(target).read() as reader:
         rows = reader.execute(
-            SQL.read_text(),
+            query(__file__, "excluded"),
             {
                 "moment": moment,
                 "hours": age,
@@ -118,25 +119,11 @@ def first_flags(target: Target) -> dict[date, dict[str, int]]:
 
 def _first_flags(reader: DuckDBPyConnection) -> dict[date, dict[str, int]]:
     found: dict[date, dict[str, int]] = {}
-    rows = reader.execute(_FIRST_FLAGS, {"several": SEVERAL}).fetchall()
+    rows = reader.execute(query(__file__, "first_flags"), {"several": SEVERAL}).fetchall()
     for day, rule, users in rows:
         found.setdefault(day, {})[rule] = users
     return found
 
-
-_FIRST_FLAGS = """
-WITH by_day AS (  -- the daily job stamps users with the last moment of the day that it judged, groups with the next
-    SELECT user_id, CAST(timezone('UTC', flagged_at - to_microseconds(1)) AS DATE) AS day, list(DISTINCT rule) AS rules
-    FROM flags
-    WHERE source = 'periodic' AND subject = 'user' AND score >= 1
-    GROUP BY user_id, day
-),
-first AS (SELECT user_id, min(day) AS day, arg_min(rules, day) AS rules FROM by_day GROUP BY user_id)
-SELECT day, CASE WHEN len(rules) = 1 THEN rules[1] ELSE $several END AS rule, count(*) AS users
-FROM first
-GROUP BY day, rule
-ORDER BY day, rule
-"""
 
 _TEST_ONLY = """
 WITH test_only AS (
@@ -147,25 +134,9 @@ WITH test_only AS (
 
 
 def _counts(reader: DuckDBPyConnection, without: Sequence[str]) -> dict[str, int]:
-    found = reader.execute(
-        f"""{_TEST_ONLY},
-        everybody AS (SELECT user_id FROM responses UNION SELECT user_id FROM reactions),
-        tested AS (
-            SELECT response_id FROM responses
-            WHERE coalesce(list_contains(CAST($without AS VARCHAR[]), experiment), false)
-        )
-        SELECT
-            (SELECT count(*) FROM everybody ANTI JOIN test_only USING (user_id)) AS users,
-            (SELECT count(*) FROM quarantined_users ANTI JOIN test_only USING (user_id)) AS users_aside,
-            (SELECT count(*) FROM test_only) AS test_users,
-            (SELECT count(*) FROM quarantined_users SEMI JOIN test_only USING (user_id)) AS test_users_aside,
-            (SELECT count(*) FROM quarantined_reactions ANTI JOIN tested USING (response_id)) AS reactions_aside,
-            (SELECT count(*) FROM standing_decisions WHERE decision = 'released') AS released,
-            (SELECT count(*) FROM standing_decisions WHERE decision = 'confirmed') AS confirmed""",
-        {"without": list(without)},
-    ).fetchone()
-    names = ("users", "users_aside", "test_users", "test_users_aside", "reactions_aside", "released", "confirmed")
-    return dict(zip(names, found or (0,) * len(names), strict=True))
+    rows = reader.execute(query(__file__, "people"), {"without": list(without)}).to_arrow_table().to_pylist()
+    found: dict[str, int] = rows[0]
+    return found
 
 
 def _trust(reader: DuckDBPyConnection) -> list[int]:

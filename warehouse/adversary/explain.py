@@ -1,4 +1,4 @@
-"""Who is in quarantine and why, in words and figures: what an operator reads before releasing or confirming.
+"""Quarantined users and the reasons, in words and figures: what an operator reads before releasing or confirming.
 
 Every figure of a user stands beside the same figure of everybody, since a share or a pace means little alone.
 """
@@ -6,14 +6,15 @@ Every figure of a user stands beside the same figure of everybody, since a share
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from warehouse import connection
 from warehouse.adversary import decisions
 from warehouse.adversary.decisions import QuarantineDecision
 from warehouse.adversary.words import in_words
+from warehouse.storage.sql_files import query
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -24,7 +25,8 @@ MEMBERS = 20
 """So many of a group's other members are named."""
 
 
-class Held(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Held:
     """A user or a reaction that some flag or confirmation puts aside, or that was released from it.
 
     Attributes:
@@ -36,7 +38,7 @@ class Held(NamedTuple):
         since: From when on a user's feedback is left out; None for all of it.
         loves: Standing loves that do not count, or that count again since the release.
         released: Whether a release stands.
-        grown: Whether more speaks for quarantine than the release knew of.
+        grown: Whether there is more evidence for quarantine than at the release.
     """
 
     subject: str
@@ -50,7 +52,8 @@ class Held(NamedTuple):
     grown: bool
 
 
-class FlagReport(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FlagReport:
     """One flag, in words.
 
     Attributes:
@@ -74,7 +77,8 @@ class FlagReport(NamedTuple):
     words: str
 
 
-class Explanation(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Explanation:
     """All that is known of a user.
 
     Attributes:
@@ -110,12 +114,14 @@ def held(target: Target, *, rule: str | None = None, released: bool = False) -> 
         WarehouseError: As `Warehouse.read`.
     """
     with connection.open(target).read() as reader:
-        rows = reader.execute(_HELD.read_text(), {"rule": rule, "released": released}).fetchall()
-        return [_held(reader, *row) for row in rows]
+        rows = (
+            reader.execute(query(__file__, "held"), {"rule": rule, "released": released}).to_arrow_table().to_pylist()
+        )
+        return [_held(reader, **row) for row in rows]
 
 
 def explain(target: Target, user_id: str) -> Explanation:
-    """What speaks against a user, what for them, and what was decided.
+    """Flags, figures and decisions about a user.
 
     Raises:
         UnknownSubjectError: The warehouse knows no such user.
@@ -124,8 +130,9 @@ def explain(target: Target, user_id: str) -> Explanation:
     with connection.open(target).read() as reader:
         user_id = decisions.find(reader, user_id).user_id
         flags = [
-            FlagReport._make([rule, *told, in_words(rule, json.loads(evidence))])
-            for rule, *told, evidence in reader.execute(_FLAGS, [user_id]).fetchall()
+            FlagReport(**row, words=in_words(row["rule"], json.loads(evidence)))
+            for row in reader.execute(_FLAGS, [user_id]).to_arrow_table().to_pylist()
+            for evidence in [row.pop("evidence")]
         ]
         trust = reader.execute("SELECT trust, reasons FROM user_trust WHERE user_id = ?", [user_id]).fetchone()
         return Explanation(
@@ -140,13 +147,12 @@ def explain(target: Target, user_id: str) -> Explanation:
         )
 
 
-def _held(reader: DuckDBPyConnection, *row: Any) -> Held:
-    *shown, evidence = row
-    found = Held._make([*shown, False])
-    if not found.released:
-        return found
-    now, _ = decisions.against(reader, decisions.Subject(found.user_id, found.event_id))
-    return found._replace(grown=decisions.has_grown(decisions.known(evidence), now))
+def _held(reader: DuckDBPyConnection, evidence: str | None, **row: Any) -> Held:
+    grown = False
+    if row["released"]:
+        now, _ = decisions.against(reader, decisions.Subject(row["user_id"], row["event_id"]))
+        grown = decisions.has_grown(decisions.known(evidence or "{}"), now)
+    return Held(**row, grown=grown)
 
 
 def _state(reader: DuckDBPyConnection, user_id: str) -> str:
@@ -161,7 +167,7 @@ def _state(reader: DuckDBPyConnection, user_id: str) -> str:
 
 def _figures(reader: DuckDBPyConnection, user_id: str) -> dict[str, tuple[Any, Any]]:
     own, others = (
-        reader.execute(_FIGURES.read_text().format(which=which, middle=middle), parameters)
+        reader.execute(query(__file__, "user_figures", which=which, middle=middle), parameters)
         .to_arrow_table()
         .to_pylist()[0]
         for which, middle, parameters in (
@@ -181,10 +187,8 @@ def _group(reader: DuckDBPyConnection, key: str, user_id: str) -> tuple[list[str
     return [member for (member,) in rows[:MEMBERS]], len(rows)
 
 
-_HELD = Path(__file__).with_name("held.sql")
-_FIGURES = Path(__file__).with_name("user_figures.sql")
 _FLAGS = """
-SELECT rule, source, score, flagged_at, since, CAST(event_id AS VARCHAR), key, evidence
+SELECT rule, source, score, flagged_at, since, CAST(event_id AS VARCHAR) AS event_id, key, evidence
 FROM flags
 WHERE user_id = ?
 ORDER BY score >= 1 AND source <> 'live' DESC, score DESC, flagged_at, rule

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 
-class UserFlag(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class UserFlag:
     """One row of `flags` to be, with source 'periodic' and subject 'user'.
 
     Attributes:
@@ -14,7 +16,7 @@ class UserFlag(NamedTuple):
         user_id: Whom it is about.
         score: How many times over the rule's line; 1 and more is quarantine.
         evidence: What was seen, in JSON's values, for a person to judge.
-        flagged_at: Event time of the last event that speaks for it.
+        flagged_at: Event time of the last event in the evidence.
         since: Feedback from this moment on is left out; None leaves out all of it.
         key: The group, device or network by which the user was found; None for a user on their own.
     """

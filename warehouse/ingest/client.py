@@ -1,4 +1,4 @@
-"""How ingest speaks to Kafka: the consumer and its settings, the topics' ids, one error for a broker that is away."""
+"""The Kafka client of ingest: the consumer and its settings, the topics' ids, one error for a broker that is away."""
 
 from __future__ import annotations
 

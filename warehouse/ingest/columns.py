@@ -58,6 +58,12 @@ CONTENT: dict[type[Event], dict[str, pa.DataType]] = {
     },
 }
 """Columns of each kind of event (before their coordinates)."""
+TABLES: dict[type[Event], str] = {
+    ResponseServed: "responses",
+    ReactionChanged: "reactions",
+    ErasureRequested: "erasures",
+}
+"""The table of the log for each kind."""
 TAG = {kind.__struct_config__.tag: kind for kind in CONTENT}
 """The kind that a line's `type` names."""
 MOMENT_OF = {

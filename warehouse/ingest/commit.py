@@ -8,23 +8,16 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from streams.events import ErasureRequested, Event, ReactionChanged, ResponseServed
-from warehouse.adversary import online
-from warehouse.ingest import dedup, erased_rows, live, positions, suppression
+from streams.events import ErasureRequested, Event
+from warehouse.ingest import dedup, derived, live, positions, suppression
+from warehouse.ingest.columns import TABLES
 from warehouse.ingest.decoding import Batch, dead_table
 from warehouse.ingest.records import Coordinates, DeadLetter, TopicPartition
-from warehouse.rollup import sums
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from warehouse.storage.backend import Session, Warehouse
-
-TABLES: dict[type[Event], str] = {
-    ResponseServed: "responses",
-    ReactionChanged: "reactions",
-    ErasureRequested: "erasures",
-}
 
 
 @dataclass
@@ -54,10 +47,10 @@ def commit(warehouse: Warehouse | Session, batch: Batch, expected: Mapping[Topic
 
     1. Open, begin, and move the position of every partition from the expected offset to the one behind the batch's
        last. A position that somebody else moved meanwhile ends it here: nothing is stored.
-    2. Store requests for erasure first, take out of the tables what they name, and drop what the batch brings of any
-       erased user.
+    2. Store requests for erasure first; erase: take out of the tables what they name, and drop what the batch brings
+       of any erased user.
     3. Drop events whose event_id is in the log, or came twice in the batch; a copy that says something else than the
-       first one is a dead letter (`conflicting_copy`), since nobody can say which is true.
+       first one is a dead letter (`conflicting_copy`), since it is unknown which is true.
     4. Insert the rest, bring the flags and the sums of experiments up to date, insert the dead letters, count.
     5. Commit and close.
 
@@ -71,6 +64,7 @@ def commit(warehouse: Warehouse | Session, batch: Batch, expected: Mapping[Topic
         WarehouseError: As `Warehouse.transaction`.
     """
     with warehouse.transaction() as connection:
+        # First, so that a worker that lost its partitions fails before it does any work on rows.
         positions.advance(connection, expected, batch.spans)
         done = store(connection, batch)
         _insert_dead(connection, done.dead, expected)
@@ -81,29 +75,29 @@ def commit(warehouse: Warehouse | Session, batch: Batch, expected: Mapping[Topic
 def store(connection: DuckDBPyConnection, batch: Batch) -> Committed:
     """Steps 2 to 4 of `commit` without dead letters and positions, inside a transaction of the caller."""
     done = Committed(dead=list(batch.dead))
-    requests = batch.tables[ErasureRequested]
-    fresh = {"erasures": _store(connection, ErasureRequested, suppression.hashed(requests), batch, done)}
-    erasing = suppression.Erasing.begin(connection, requests, fresh["erasures"]["event_id"].to_pylist(), batch)
-    for kind in (ResponseServed, ReactionChanged):
-        name = TABLES[kind]
-        fresh[name] = _store(connection, kind, erasing.kept(name, batch.tables[kind]), batch, done)
-    done.dead, done.suppressed = erasing.kept_dead(done.dead), erasing.dropped
-    with erased_rows.changed(connection, fresh, erasing.removed) as change:
-        online.flag(connection, change)
-    gone = sums.update(connection, fresh, erasing.removed.rows)
-    erased_rows.note(connection, erased_rows.by_user("table", "experiment_users", gone))
+    requests = _insert_new(
+        connection, ErasureRequested, suppression.hashed(batch.tables[ErasureRequested]), batch, done
+    )
+    kept = suppression.erase(connection, batch, requests["event_id"].to_pylist())
+    fresh = {TABLES[kind]: _insert_new(connection, kind, events, batch, done) for kind, events in kept.events.items()}
+    # After the inserts: only they find copies that conflict, and an erased user's must not become letters.
+    letters = suppression.keep_letters(connection, done.dead, kept.limits)
+    # After rows came and went: flags and sums are functions of the log as it stands.
+    derived.update(connection, fresh, kept.removed)
     done.rows |= {
-        "flags": live.store_flags(connection, erasing.kept_flags(batch.flags)),
+        "flags": live.store_flags(connection, kept.flags),
         "live_metrics": live.store_metrics(connection, batch.metrics),
         "kill_switches": live.store_trips(connection, batch.trips),
     }
-    erasing.end(connection)
-    done.duplicates, done.erased = len(done.copies), len(done.suppressed) + erasing.flags
-    done.removed = erasing.removed.counts()
+    done.dead = letters.kept
+    done.suppressed = kept.dropped + letters.dropped
+    done.duplicates = len(done.copies)
+    done.erased = len(done.suppressed) + kept.dropped_flags
+    done.removed = kept.removed.counts()
     return done
 
 
-def _store(
+def _insert_new(
     connection: DuckDBPyConnection, kind: type[Event], table: pa.Table, batch: Batch, done: Committed
 ) -> pa.Table:
     """Insert what is new of one kind and return it; copies go into `done`."""
@@ -126,7 +120,7 @@ def _store(
 def _insert_dead(connection: DuckDBPyConnection, dead: list[DeadLetter], slots: Iterable[TopicPartition]) -> None:
     if dead:
         lives = {(slot.topic, slot.partition): slot.topic_id for slot in slots}
-        ids = pa.array([lives[letter.coordinates[:2]] for letter in dead], pa.string())
+        ids = pa.array([lives[letter.coordinates.topic, letter.coordinates.partition] for letter in dead], pa.string())
         connection.register("dead", dead_table(dead).append_column("topic_id", ids))
         connection.execute("INSERT INTO dead_letters BY NAME SELECT * FROM dead")
         connection.unregister("dead")

@@ -23,7 +23,8 @@ class DeadLetterTopic:
     """
 
     def __init__(self, bootstrap: str, topic: str) -> None:
-        self._bootstrap, self._topic = bootstrap, topic
+        self._bootstrap = bootstrap
+        self._topic = topic
         self._producer: Any = None
         self._waiting: deque[Any] = deque()
 

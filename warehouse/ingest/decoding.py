@@ -10,9 +10,10 @@ import gc
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -36,11 +37,13 @@ DEAD = {
     "user_id": pa.string(),
 }
 _AHEAD_US = int(events.LATEST_AHEAD.total_seconds() * 1e6)
+"""How far behind its receipt the moment of an event may lie."""
 _PLACES = list(COORDINATES.items())[:3]
 _PLACE = {"record": pa.int32(), "kafka_line": pa.int32()}
 
 
-class _Columns(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Columns:
     """Records, column by column."""
 
     topics: tuple[str, ...]
@@ -48,6 +51,12 @@ class _Columns(NamedTuple):
     offsets: tuple[int, ...]
     timestamps: tuple[int, ...]
     values: tuple[bytes | None, ...]
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> _Columns:
+        """All records at once: their fields one behind the other, as `Record` has them."""
+        topics, partitions, offsets, timestamps, values = zip(*records, strict=True)
+        return cls(topics, partitions, offsets, timestamps, values)
 
 
 class Batch:
@@ -90,9 +99,9 @@ def decode_batch(records: Sequence[Record], topics: Topics = TOPICS) -> Batch:
         batch.tables = {kind: _table([], kind, {}) for kind in CONTENT}
         return batch
     with _no_garbage_collection():
-        columns = _Columns(*zip(*records, strict=True))
+        columns = _Columns.of(records)
         mine = _begin_with_a_sign(records, columns, topics.events)
-        read = setwise.read(columns.values, _latest(columns.timestamps), mine)
+        read = setwise.read(columns.values, _received(columns.timestamps) + _AHEAD_US, mine)
         others = [
             (i, n)
             for i in {*range(len(records))}.difference(mine)
@@ -100,7 +109,8 @@ def decode_batch(records: Sequence[Record], topics: Topics = TOPICS) -> Batch:
         ]
         batch.spans = _spans(columns, _lines(len(records), mine, read.lines, others))
         rows = _judge(batch, sorted([*read.doubtful, *others]), live)
-        places = {name: pa.array(each, dtype) for (name, dtype), each in zip(_PLACES, columns, strict=False)}
+        coordinates = (columns.topics, columns.partitions, columns.offsets)
+        places = {name: pa.array(each, dtype) for (name, dtype), each in zip(_PLACES, coordinates, strict=True)}
         places[RECEIVED] = pa.array(_received(columns.timestamps)).cast(MOMENT)
         for kind in CONTENT:
             fast = [read.tables[kind]] if kind in read.tables else []
@@ -127,11 +137,6 @@ def dead_table(dead: Iterable[DeadLetter]) -> pa.Table:
     return pa.table(arrays, names=list(DEAD))
 
 
-def _latest(timestamps: Sequence[int]) -> NDArray[np.int64]:
-    """The latest moment that lines of each record may name (us since 1970)."""
-    return _received(timestamps) + _AHEAD_US
-
-
 def _received(timestamps: Sequence[int]) -> NDArray[np.int64]:
     """When each record was received (us since 1970)."""
     return np.array(timestamps, np.int64) * 1000
@@ -150,7 +155,7 @@ def _lines(
 
 def _spans(columns: _Columns, lines: NDArray[np.int64]) -> dict[tuple[str, int], OffsetRange]:
     """What was read of each (topic, partition)."""
-    topics, partitions, offsets = (np.array(each) for each in columns[:3])
+    topics, partitions, offsets = (np.array(each) for each in (columns.topics, columns.partitions, columns.offsets))
     found: dict[tuple[str, int], OffsetRange] = {}
     for topic, partition in dict.fromkeys(zip(columns.topics, columns.partitions, strict=True)):
         here = np.flatnonzero((topics == topic) & (partitions == partition))

@@ -72,6 +72,7 @@ def split_new(connection: DuckDBPyConnection, name: str, table: pa.Table) -> Spl
     if not known.num_rows and not twice:
         return SplitRows(table, table.slice(0, 0), known)
     is_new = ~_among(table, known["event_id"]).to_numpy()
+    # Only here does the order of arrival decide: of several copies in one batch the first is the event.
     if twice:
         is_new &= _is_first(table["event_id"])
     return SplitRows(table.filter(pa.array(is_new)), table.filter(pa.array(~is_new)), known)
@@ -118,6 +119,7 @@ def _of_unlike_hash(connection: DuckDBPyConnection, split: SplitRows) -> list[st
         f"SELECT CAST(event_id AS VARCHAR), content_hash FROM ({as_stored('hashing', hashing)})"
     ).to_arrow_table()
     connection.unregister("hashing")
+    # What is stored comes first, so that each copy is held against it, and against the first of the batch else.
     every = pa.concat_tables([split.known, _named(hashed)]).combine_chunks()
     first_of_each = pc.index_in(every["event_id"], value_set=every["event_id"].combine_chunks())
     unlike = pc.fill_null(pc.not_equal(every["content_hash"], every["content_hash"].take(first_of_each)), True)
@@ -219,6 +221,7 @@ def _doubtful(connection: DuckDBPyConnection, name: str, ordered: NDArray[np.byt
     A look at a stretch that holds nothing reads no row, only the least and the greatest id of each row group.
     """
     last = ordered[-1].decode()
+    # Copies are mostly few and older than the rest: three looks bound how many ids have to be searched for.
     for place in sorted({int(share * len(ordered)) for share in _LOOKS}):
         first = ordered[place].decode()
         look = f"SELECT 1 FROM {name} WHERE event_id BETWEEN '{first}' AND '{last}' LIMIT 1"
@@ -236,10 +239,12 @@ def _as_bytes(ids: pa.ChunkedArray | pa.Array) -> NDArray[np.bytes_]:
 
 def _moments(ids: NDArray[np.bytes_]) -> NDArray[np.int64]:
     """The moments in ids, in units of 65.536 s: their first eight hexadecimal digits, all eight of an id at once."""
+    # One word holds eight ASCII digits. The low four bits of "0" to "9" are the digit; letters (bit 6 set) lack 9.
     text = np.ndarray(len(ids), ">u8", ids.tobytes() if len(ids) else b"", strides=(36,)).astype(np.uint64)
     digits = (text & np.uint64(0x0F0F0F0F0F0F0F0F)) + (
         text >> np.uint64(6) & np.uint64(0x0101010101010101)
     ) * np.uint64(9)
+    # Close the gaps between the digits: pairs of four bits, then of eight, then of sixteen.
     for shift, mask in ((4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF), (16, 0xFFFFFFFF)):
         digits = (digits | digits >> np.uint64(shift)) & np.uint64(mask)
     return digits.astype(np.int64)

@@ -10,24 +10,23 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
-from warehouse.adversary import online
+from streams.events import ReactionChanged, ResponseServed
 from warehouse.adversary.daily import days
 from warehouse.ingest import mentions, positions
-from warehouse.ingest.columns import COORDINATES
+from warehouse.ingest.columns import COORDINATES, MOMENT_OF, TABLES
 from warehouse.ingest.records import Coordinates
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 SALT = "loveloop-erasure:"
-MOMENTS = {"responses": "served_at", "reactions": "reacted_at"}
+MOMENTS = {TABLES[kind]: MOMENT_OF[kind] for kind in (ResponseServed, ReactionChanged)}
 """The tables of users' events, and the column that says when each happened."""
 _LETTER = ", ".join((*COORDINATES, "topic_id"))
 _LETTER_SCHEMA = pa.schema({**COORDINATES, "topic_id": pa.string()})
@@ -41,7 +40,7 @@ class Limit(NamedTuple):
 
     Attributes:
         requested_at: What happened until then goes.
-        received_at: What was received before that goes; None for requests that were stored when nobody noted it.
+        received_at: What was received before that goes; None for requests stored before this was noted.
     """
 
     requested_at: datetime
@@ -86,7 +85,7 @@ def fingerprint(content: bytes) -> str:
 def covers(name: str, moment: str, *, fresh: bool) -> str:
     """SQL: whether the row of `requests` reaches the row of the table `name`.
 
-    Within one stamp (a pack, the files of one import) nobody knows what came first: what is stamped ahead of it was
+    Within one stamp (a pack, the files of one import) the order is unknown: what is stamped ahead of it was
     stored before a fresh request, of anything else its own moment says.
     """
     tie = f"OR {name}.received_at = requests.received_at AND {moment} > {name}.received_at" if fresh else ""
@@ -104,7 +103,7 @@ def forget(connection: DuckDBPyConnection, requests: Mapping[str, Limit], *, fre
     3. Note what went, in numbers, and which experiments and policies had served these users; and the fingerprints of
        what can only be known by them when it comes again.
 
-    The flags of what remains are not asked anew yet: `changed` hands what went to `online.flag`.
+    The flags of what remains are not asked anew yet: `derived.update` does that.
 
     Args:
         connection: Inside a transaction.
@@ -119,10 +118,10 @@ def forget(connection: DuckDBPyConnection, requests: Mapping[str, Limit], *, fre
         {name: _take_out(connection, name, covers(name, at, fresh=fresh)) for name, at in MOMENTS.items()}
     )
     for name, moment in MOMENTS.items():
-        remember(connection, _ahead(removed.rows[name], moment, requests))
+        remember(connection, ids_by_user(_ahead(removed.rows[name], moment, requests)))
     letters = _take_letters(connection, requests, removed)
     _drop_flags(connection, removed)
-    days.forget(connection)
+    days.forget(connection, "requests")
     for table in ("quarantine_decisions", "group_loves", "group_members"):
         connection.execute(f"DELETE FROM {table} WHERE user_id IN (SELECT user_id FROM requests)")
     note(connection, [*effects(removed), *by_user("table", "dead_letters", letters)])
@@ -140,10 +139,17 @@ def _take_out(connection: DuckDBPyConnection, name: str, covered: str) -> pa.Tab
     return rows
 
 
-def _ahead(rows: pa.Table, moment: str, requests: Mapping[str, Limit]) -> list[tuple[str, bytes]]:
-    """User and event_id of rows that only their receipt puts before the request."""
-    columns = (rows[name].to_pylist() for name in ("user_id", "event_id", moment))
-    return [(user, id_.encode()) for user, id_, at in zip(*columns, strict=True) if at > requests[user].requested_at]
+def ids_by_user(rows: pa.Table) -> list[tuple[str, bytes]]:
+    """User and event_id of each row, as `remember` takes them."""
+    columns = (rows[name].to_pylist() for name in ("user_id", "event_id"))
+    return [(user, event_id.encode()) for user, event_id in zip(*columns, strict=True)]
+
+
+def _ahead(rows: pa.Table, moment: str, requests: Mapping[str, Limit]) -> pa.Table:
+    """Those rows that only their receipt puts before the request."""
+    columns = (rows[name].to_pylist() for name in ("user_id", moment))
+    is_ahead = [at > requests[user].requested_at for user, at in zip(*columns, strict=True)]
+    return rows.filter(pa.array(is_ahead, pa.bool_()))
 
 
 class _Named(NamedTuple):
@@ -223,34 +229,6 @@ def _drop_flags(connection: DuckDBPyConnection, removed: Removed) -> None:
                 AND CAST({name} AS VARCHAR) IN (SELECT {name} FROM gone)"""
             )
             connection.unregister("gone")
-
-
-@contextmanager
-def changed(
-    connection: DuckDBPyConnection, fresh: Mapping[str, pa.Table], removed: Removed
-) -> Iterator[online.LogChange]:
-    """What came into the tables and what went out of them, as relations for `online.flag`, while the block lasts.
-
-    Of rows that went, conversations are left out: no rule reads them there, and a batch has them in another shape than
-    the table.
-
-    Args:
-        connection: Inside a transaction.
-        fresh: New rows by table, as they came; or nothing, where rows only went.
-        removed: What an erasure took out.
-    """
-    change = online.LogChange("changed_responses", "changed_reactions")
-    for name, relation in (("responses", change.responses), ("reactions", change.reactions)):
-        rows, gone = fresh.get(name), removed.rows.get(name)
-        if rows is not None and gone is not None and gone.num_rows:
-            rows = rows.select([each for each in rows.column_names if each != "conversation"])
-            rows = pa.concat_tables([rows, gone.select(rows.column_names).cast(rows.schema)])
-        connection.register(relation, gone if rows is None else rows)
-    try:
-        yield change
-    finally:
-        for relation in change:
-            connection.unregister(relation)
 
 
 def effects(removed: Removed) -> list[Noted]:

@@ -1,6 +1,6 @@
 """What the live guard published (flags, live metrics, trips), stored to be shown. It never decides what is learnt.
 
-The guard speaks at least once, so a flag or trip that is there already is dropped, and a newer snapshot of a window
+The guard delivers at least once, so a flag or trip that is there already is dropped, and a newer snapshot of a window
 replaces the older one.
 """
 

@@ -41,7 +41,8 @@ class Log:
         self, bootstrap: str, group: str, topics: Topics, session_seconds: float, poll_seconds: float, *,
         alone: bool, timeout: float = 10.0,
     ) -> None:  # fmt: skip
-        self._bootstrap, self._topics = bootstrap, topics
+        self._bootstrap = bootstrap
+        self._topics = topics
         self._names = [topics.events, topics.flags, topics.live_metrics, topics.kill_switch]
         create_topics(bootstrap, topics=topics, timeout=timeout)
         with client.or_no_broker(bootstrap):
@@ -68,7 +69,7 @@ class Log:
         return TopicPartition(topic, self._ids[topic], partition)
 
     def poll(self, messages: int) -> dict[TopicPartition, list[Record]]:
-        """Up to so many records by partition, in order; waits at most 0.2 s."""
+        """At most `messages` records by partition, in order; waits at most 0.2 s."""
         self._pass_hints_on()
         found = self._poll(200, messages)
         if found:
@@ -129,7 +130,8 @@ class Log:
 
     def seek(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Read on from these offsets; where retention has deleted them, from the oldest left, with a warning."""
-        self._endless, self._sought = set(offsets), time.monotonic()
+        self._endless = set(offsets)
+        self._sought = time.monotonic()
         for slot, offset in offsets.items():
             start = max(offset, self.starts.get(slot, 0))
             if start > offset:

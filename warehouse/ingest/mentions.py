@@ -17,7 +17,7 @@ from warehouse.ingest.owners import BROKEN, parsed, said, unescaped, walk
 _PERSON = "(?i:user|uid|author|member|customer|account|visitor|owner|sender|person|player|client|profile)"
 """Keys under which a bare number is taken for the number of a person."""
 _TELLING = 5
-"""A number of so many digits is taken for a user's wherever it stands."""
+"""A number with at least this many digits is taken for a user's wherever it stands."""
 _FEW = 64
 """So many users are looked for in the bytes, one by one, before a line is read."""
 _TOKEN = re.compile(r"[\w@-]+(?:(?<=\w)\.(?=\w)[\w@-]+)*")

@@ -52,8 +52,13 @@ class Coordinates(NamedTuple):
     offset: int
     line: int
 
+    def is_same_partition(self, other: Coordinates) -> bool:
+        """Whether both were read from one partition: there, what was read first is smaller."""
+        return (self.topic, self.partition) == (other.topic, other.partition)
 
-class DeadLetter(NamedTuple):
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
     """A line that broke the contract: reason code, what was seen and the rule, its bytes, and when it was received.
 
     Attributes:

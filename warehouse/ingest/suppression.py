@@ -10,14 +10,15 @@ again.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.ingest.columns import RECEIVED
+from streams.events import ErasureRequested, Event, ReactionChanged, ResponseServed
+from warehouse.ingest.columns import MOMENT_OF, RECEIVED, TABLES
 from warehouse.ingest.erased_rows import (
-    MOMENTS,
     SALT,
     Limit,
     Noted,
@@ -25,6 +26,7 @@ from warehouse.ingest.erased_rows import (
     by_user,
     count_erased,
     forget,
+    ids_by_user,
     note,
     places,
     remember,
@@ -40,107 +42,149 @@ if TYPE_CHECKING:
     from warehouse.ingest.decoding import Batch
 
 
-class Erasing:
-    """What one ingest transaction does for erased users.
+@dataclass(frozen=True, slots=True)
+class KeptBatch:
+    """What erasure leaves of a batch, and what it did.
 
     Attributes:
-        until: The erased users that the batch speaks of, and how far their requests reach.
+        events: Responses and reactions that may be stored, by kind.
+        flags: Flags of the live guard that may be stored.
+        limits: The erased users among those of the batch, and how far their requests reach.
         removed: What requests of this batch took out of the tables.
-        dropped: Where the lines were read that are not stored because their user had asked.
-        flags: How many flags of the live guard were not stored for that reason.
+        dropped: Where the events were read that are not stored because their user had asked.
+        dropped_flags: How many flags are not stored for that reason.
     """
 
-    def __init__(
-        self,
-        connection: DuckDBPyConnection,
-        until: Mapping[str, Limit],
-        removed: Removed,
-        asked: Mapping[str, Coordinates],
-    ) -> None:
-        self._connection, self.until, self.removed, self._asked = connection, until, removed, asked
-        self.dropped: list[Coordinates] = []
-        self.flags = 0
-        self._noted: list[Noted] = []
-        self._ahead: list[tuple[str, bytes]] = []
+    events: Mapping[type[Event], pa.Table]
+    flags: list[Flag]
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+    removed: Removed = field(default_factory=Removed)
+    dropped: list[Coordinates] = field(default_factory=list)
+    dropped_flags: int = 0
 
-    @classmethod
-    def begin(cls, connection: DuckDBPyConnection, requests: pa.Table, new: Collection[str], batch: Batch) -> Erasing:
-        """Take out what the batch's requests name, and find whom of its users nothing more is to be stored.
 
-        Args:
-            connection: Inside the ingest transaction, the batch's requests stored.
-            requests: The batch's requests with their user ids.
-            new: Event ids of those requests that the log did not hold before.
-            batch: What was decoded.
-        """
-        if not any_requests(connection):
-            return cls(connection, {}, Removed(), {})
-        fresh, asked = _latest(requests, {*new}) if requests.num_rows else ({}, {})
-        removed = forget(connection, fresh, fresh=True) if fresh else Removed()
-        users: set[str | None] = {user for letter in batch.dead for user in letter.users}
-        users |= {flag.user_id for flag in batch.flags}
-        for table in batch.tables.values():
-            users.update(pc.unique(table["user_id"]).to_pylist())
-        return cls(connection, erased_until(connection, users), removed, asked)
+class KeptLetters(NamedTuple):
+    """Dead letters that may be stored, and where the others were read."""
 
-    def kept(self, name: str, table: pa.Table) -> pa.Table:
-        """What of a batch's events may be stored in the table `name`."""
-        if not self.until or not table.num_rows:
-            return table
-        by_moment, covered = covered_by(table, MOMENTS[name], self.until)
-        covered = pc.or_(covered, self._read_before(table, MOMENTS[name]))
-        theirs = table.filter(pc.is_in(table["user_id"], pa.array(list(self.until))))
-        known = remembered(self._connection, (each.encode() for each in theirs["event_id"].to_pylist()))
-        copies = pc.is_in(table["event_id"], pa.array([each.decode() for each in known], pa.string()))
-        goes = pc.or_(covered, copies)
-        gone, ahead = table.filter(goes), table.filter(pc.and_not(covered, by_moment))
-        columns = (ahead["user_id"].to_pylist(), ahead["event_id"].to_pylist())
-        self._ahead += [(user, event_id.encode()) for user, event_id in zip(*columns, strict=True)]
-        self.dropped += places(gone)
-        self._noted += by_user("dropped", name, gone["user_id"].to_pylist())
-        return table.filter(pc.invert(goes))
+    kept: list[DeadLetter]
+    dropped: list[Coordinates]
 
-    def _read_before(self, table: pa.Table, moment: str) -> pa.Array:
-        """Which events carry the stamp of their user's request, are ahead of it, and were read before the request."""
-        ahead = pc.greater(table[moment], table[RECEIVED]).to_pylist() if self._asked else []
-        found = [False] * table.num_rows
-        for row in (row for row, is_ahead in enumerate(ahead) if is_ahead):
-            each = table.slice(row, 1)
-            user, here = each["user_id"][0].as_py(), places(each)[0]
-            asked = self._asked.get(user)
-            if asked is not None and asked[:2] == here[:2] and here < asked:
-                found[row] = each[RECEIVED][0].as_py() == self.until[user].received_at
-        return pa.array(found, pa.bool_())
 
-    def kept_dead(self, dead: list[DeadLetter]) -> list[DeadLetter]:
-        """Dead letters of users who never asked to be erased, and no copies of letters that were taken out."""
-        if not dead or not any_requests(self._connection):
-            return dead
-        known = remembered(self._connection, (letter.body for letter in dead))
-        kept, users = [], []
-        for letter in dead:
-            asked = [user for user in letter.users if user in self.until]
-            if asked or letter.body in known:
-                self.dropped.append(letter.coordinates)
-                users += asked[:1]
-            else:
-                kept.append(letter)
-        self._noted += by_user("dropped", "dead_letters", users)
-        return kept
+class _Dropped(NamedTuple):
+    """Which rows of a table are not stored, bool [rows]; `ahead` those whose own moment lies behind the request."""
 
-    def kept_flags(self, flags: list[Flag]) -> list[Flag]:
-        """Flags of the live guard about anything later than their user's request."""
-        limits = [self.until.get(flag.user_id) if flag.user_id else None for flag in flags]
-        ends = [limit and max(limit.requested_at, limit.received_at or limit.requested_at) for limit in limits]
-        kept = [flag for flag, end in zip(flags, ends, strict=True) if end is None or flag.flagged_at > end]
-        self.flags = len(flags) - len(kept)
-        return kept
+    rows: pa.Array
+    ahead: pa.Array
 
-    def end(self, connection: DuckDBPyConnection) -> None:
-        """Note what was dropped, and count what was taken out where it had been read."""
-        note(connection, self._noted)
-        remember(connection, self._ahead)
-        count_erased(connection, self.removed)
+
+def erase(connection: DuckDBPyConnection, batch: Batch, new: Collection[str]) -> KeptBatch:
+    """Fulfil the requests of a batch, and leave out what it brings of anybody who ever asked.
+
+    1. Take out of the tables what its new requests name.
+    2. Find which users of the batch asked, now or before, and how far their requests reach.
+    3. Leave out events and flags within that reach, and copies of what was erased.
+    4. Note what was left out, keep fingerprints of what clocks put behind the request, and count what was taken out
+       where it had been read.
+
+    Its dead letters wait for `keep_letters`: storing the events makes some more.
+
+    Args:
+        connection: Inside the ingest transaction, the batch's requests stored.
+        batch: What was decoded.
+        new: Event ids of those requests that the log did not hold before.
+    """
+    events: dict[type[Event], pa.Table] = {kind: batch.tables[kind] for kind in (ResponseServed, ReactionChanged)}
+    if not any_requests(connection):
+        return KeptBatch(events, batch.flags)
+    requests, asked = _latest(batch.tables[ErasureRequested], {*new})
+    # Before anything of the batch is stored: `fresh` says that whatever is there came before the request.
+    removed = forget(connection, requests, fresh=True) if requests else Removed()
+    limits = erased_until(connection, _users(batch))
+    dropped: list[Coordinates] = []
+    noted: list[Noted] = []
+    ahead: list[tuple[str, bytes]] = []
+    for kind, table in events.items() if limits else ():
+        found = _dropped(connection, table, MOMENT_OF[kind], limits, asked)
+        gone = table.filter(found.rows)
+        dropped += places(gone)
+        noted += by_user("dropped", TABLES[kind], gone["user_id"].to_pylist())
+        ahead += ids_by_user(table.filter(found.ahead))
+        events[kind] = table.filter(pc.invert(found.rows))
+    flags = [flag for flag in batch.flags if _is_later(flag, limits)]
+    note(connection, noted)
+    remember(connection, ahead)
+    count_erased(connection, removed)
+    return KeptBatch(events, flags, limits, removed, dropped, len(batch.flags) - len(flags))
+
+
+def keep_letters(connection: DuckDBPyConnection, letters: list[DeadLetter], limits: Mapping[str, Limit]) -> KeptLetters:
+    """Leave out dead letters of users who ever asked, and copies of letters that were taken out; note whose they were.
+
+    Args:
+        connection: Inside the ingest transaction.
+        letters: Of a batch, those included that storing its events made.
+        limits: As `erase` found them.
+    """
+    if not letters or not any_requests(connection):
+        return KeptLetters(letters, [])
+    known = remembered(connection, (letter.body for letter in letters))
+    found = KeptLetters([], [])
+    users: list[str] = []
+    for letter in letters:
+        asked = [user for user in letter.users if user in limits]
+        if asked or letter.body in known:
+            found.dropped.append(letter.coordinates)
+            users += asked[:1]
+        else:
+            found.kept.append(letter)
+    note(connection, by_user("dropped", "dead_letters", users))
+    return found
+
+
+def _users(batch: Batch) -> set[str | None]:
+    """Everybody whom a batch names."""
+    users: set[str | None] = {user for letter in batch.dead for user in letter.users}
+    users |= {flag.user_id for flag in batch.flags}
+    for table in batch.tables.values():
+        users.update(pc.unique(table["user_id"]).to_pylist())
+    return users
+
+
+def _dropped(
+    connection: DuckDBPyConnection,
+    table: pa.Table,
+    moment: str,
+    limits: Mapping[str, Limit],
+    asked: Mapping[str, Coordinates],
+) -> _Dropped:
+    """Which events are not stored: those that a request covers, and copies of erased ones."""
+    by_moment, covered = covered_by(table, moment, limits)
+    covered = pc.or_(covered, _read_before(table, moment, limits, asked))
+    theirs = table.filter(pc.is_in(table["user_id"], pa.array(list(limits))))
+    known = remembered(connection, (each.encode() for each in theirs["event_id"].to_pylist()))
+    copies = pc.is_in(table["event_id"], pa.array([each.decode() for each in known], pa.string()))
+    return _Dropped(pc.or_(covered, copies), pc.and_not(covered, by_moment))
+
+
+def _read_before(
+    table: pa.Table, moment: str, limits: Mapping[str, Limit], asked: Mapping[str, Coordinates]
+) -> pa.Array:
+    """Which events carry the stamp of their user's request, are ahead of it, and were read before the request."""
+    ahead = pc.greater(table[moment], table[RECEIVED]).to_pylist() if asked else []
+    found = [False] * table.num_rows
+    for row in (row for row, is_ahead in enumerate(ahead) if is_ahead):
+        each = table.slice(row, 1)
+        user, here = each["user_id"][0].as_py(), places(each)[0]
+        place = asked.get(user)
+        if place is not None and place.is_same_partition(here) and here < place:
+            found[row] = each[RECEIVED][0].as_py() == limits[user].received_at
+    return pa.array(found, pa.bool_())
+
+
+def _is_later(flag: Flag, limits: Mapping[str, Limit]) -> bool:
+    """Whether a flag of the live guard is about anything later than its user's request."""
+    limit = limits.get(flag.user_id) if flag.user_id else None
+    return limit is None or flag.flagged_at > max(limit.requested_at, limit.received_at or limit.requested_at)
 
 
 def _latest(requests: pa.Table, new: Collection[str]) -> tuple[dict[str, Limit], dict[str, Coordinates]]:
@@ -167,7 +211,7 @@ def hashed(requests: pa.Table) -> pa.Table:
 
 
 def any_requests(connection: DuckDBPyConnection) -> bool:
-    """Whether anybody ever asked: where nobody did, nothing here costs anything."""
+    """Whether there ever was a request: without one, erasure costs a batch nothing."""
     return connection.execute("SELECT 1 FROM erasures LIMIT 1").fetchone() is not None
 
 

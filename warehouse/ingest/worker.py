@@ -76,8 +76,12 @@ class SinkWorker:
         until_caught_up: bool, progress: bool, timeout: float,
     ) -> None:  # fmt: skip
         self.report = IngestReport()
-        self._store, self._session, self._topics = store, store.session(), topics
-        self._batch_rows, self._batch_seconds, self._progress = batch_rows, batch_seconds, progress
+        self._store = store
+        self._session = store.session()
+        self._topics = topics
+        self._batch_rows = batch_rows
+        self._batch_seconds = batch_seconds
+        self._progress = progress
         self._log = log.Log(
             bootstrap, group, topics, session_seconds, poll_seconds, alone=until_caught_up, timeout=timeout
         )
@@ -200,7 +204,9 @@ class SinkWorker:
             pass
 
     def _forget(self) -> None:
-        self._pending, self._read, self._lines = [], {}, 0
+        self._pending = []
+        self._read = {}
+        self._lines = 0
 
     def _commit(self, decoded: Future[Batch], expected: dict[TopicPartition, int]) -> tuple[Committed, Batch]:
         batch = decoded.result()
@@ -245,7 +251,7 @@ class SinkWorker:
         self._log.seek(self._expected)
 
     def _reached(self, ends: dict[TopicPartition, int]) -> bool:
-        """Whether the warehouse holds everything below the ends, whoever stored it."""
+        """Whether the warehouse holds everything below the ends, stored by this worker or another one."""
         if not self._ends_known:
             return False
         missing = {slot for slot, end in ends.items() if self._expected.get(slot, 0) < end}

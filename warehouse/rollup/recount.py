@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from warehouse.storage.sql_files import query
+
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
@@ -27,7 +29,7 @@ def find_exposures(connection: DuckDBPyConnection, experiment: str | None = None
         experiment: Only this one; all if left out.
     """
     connection.execute(_TELLINGS, {"experiment": experiment})
-    connection.execute(_EXPOSURES)
+    connection.execute(query(__file__, "exposures"))
     connection.execute(_REACTIONS)
 
 
@@ -51,28 +53,7 @@ def by_user(parts: str) -> str:
     Args:
         parts: A query for experiment, arm, user_id, served_at, exposures, closings, loves and first_love_at.
     """
-    return f"""
-    WITH days AS (
-        SELECT experiment, arm, user_id,
-            min(served_at) AS first_at,
-            max(served_at) AS last_at,
-            sum(exposures) AS exposures,
-            sum(closings) AS closings,
-            sum(loves) AS loves,
-            min(first_love_at) AS first_love_at
-        FROM ({parts})
-        GROUP BY experiment, arm, user_id, epoch_us(served_at) // 86_400_000_000
-    )
-    SELECT experiment, arm, user_id,
-        min(first_at) AS first_exposure_at,
-        max(last_at) AS last_exposure_at,
-        min(first_at, 2)[2] AS returned_at,
-        CAST(sum(exposures) AS BIGINT) AS exposures,
-        CAST(sum(closings) AS BIGINT) AS closings,
-        CAST(sum(loves) AS BIGINT) AS loves,
-        min(first_love_at) AS first_love_at
-    FROM days GROUP BY experiment, arm, user_id
-    """
+    return query(__file__, "by_user", parts=parts)
 
 
 def loved(exposures: str, reactions: str) -> str:
@@ -85,29 +66,7 @@ def loved(exposures: str, reactions: str) -> str:
         exposures: A relation with response_id and user_id, one row a response.
         reactions: One like `recounted_reactions`.
     """
-    return f"""
-    WITH moved AS (
-        SELECT response_id, user_id, reaction, action, event_id,
-            CASE WHEN dwell_ms IS NULL THEN reacted_at ELSE min(reacted_at) OVER (
-                PARTITION BY response_id, user_id, reaction, action, session_id, dwell_ms
-            ) END AS reacted_at
-        FROM {reactions}
-    ),
-    by_side AS (
-        SELECT response_id, user_id,
-            max({{'at': reacted_at, 'id': event_id, 'action': action}}) FILTER (reaction = 'love') AS last_love,
-            max(row(reacted_at, event_id)) FILTER (reaction = 'dislike' AND action = 'added') AS last_against,
-            min(reacted_at) FILTER (reaction = 'love' AND action = 'added') AS first_love_at
-        FROM moved GROUP BY response_id, user_id
-    ),
-    states AS (
-        SELECT response_id, user_id, first_love_at,
-            last_love.action = 'added'
-                AND NOT coalesce(last_against > row(last_love.at, last_love.id), false) AS love
-        FROM by_side WHERE last_love IS NOT NULL
-    )
-    SELECT shown.*, love, first_love_at FROM {exposures} AS shown LEFT JOIN states USING (response_id, user_id)
-    """
+    return query(__file__, "loved", exposures=exposures, reactions=reactions)
 
 
 def clear(connection: DuckDBPyConnection) -> None:
@@ -123,24 +82,6 @@ FROM responses SEMI JOIN recounted USING (user_id)
 WHERE experiment IS NOT NULL AND ($experiment IS NULL OR experiment = $experiment)
 """
 
-# Hashes first: who was told twice is sought among numbers, and texts are compared for those few alone.
-_EXPOSURES = """
-CREATE OR REPLACE TEMP TABLE recounted_exposures AS
-WITH told_twice AS (
-    SELECT hash(response_id) AS response_hash FROM responses
-    WHERE experiment IS NOT NULL AND hash(response_id) IN (SELECT hash(response_id) FROM recounted_tellings)
-    GROUP BY response_hash HAVING count(*) > 1
-),
-first_tellings AS (
-    SELECT response_id, min(row(served_at, event_id)) AS first_telling FROM responses
-    WHERE experiment IS NOT NULL AND hash(response_id) IN (FROM told_twice) GROUP BY response_id
-)
-SELECT tellings.*, closings.event_id IS NOT NULL AS closing
-FROM recounted_tellings AS tellings
-LEFT JOIN first_tellings USING (response_id)
-LEFT JOIN experiment_closings AS closings ON closings.event_id = tellings.event_id
-WHERE first_telling IS NULL OR first_telling = row(tellings.served_at, tellings.event_id)
-"""
 
 _REACTIONS = f"""
 CREATE OR REPLACE TEMP TABLE recounted_reactions AS

@@ -1,10 +1,10 @@
 """Experiments by user: the table `experiment_users`, kept in the ingest transaction.
 
-Whom a batch concerns is known by its users alone: an exposure belongs to who was shown it, and a love counts for nobody
-else. But whether an id was told before, or what became of a love, must be searched for in the log, which costs the more
-the longer it is. So what came waits in `experiment_backlog` until it is a fixed share of the log: then one search
-serves it all (a fold), and what an event costs does not grow with history. Readers add the backlog for themselves
-(`warehouse/experiment_users.py`), so that nobody sees that the table is behind. In a small log every batch is folded.
+A batch concerns its own users alone: an exposure belongs to the user who was shown it, and a love counts for no other.
+But whether an id was told before, or what became of a love, must be searched for in the log, which costs the more the
+longer it is. So what came waits in `experiment_backlog` until it is a fixed share of the log: then one search serves it
+all (a fold), and what an event costs does not grow with history. Readings add the backlog themselves
+(`warehouse/experiment_users.py`), so that they never show a table that is behind. In a small log every batch is folded.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ import pyarrow.compute as pc
 
 from streams.closing import needless_farewell
 from warehouse.rollup import recount
+from warehouse.storage.sql_files import query
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 FOLD = 64
-"""A fold waits until one event in so many of the log is in the backlog."""
+"""A fold waits until the backlog holds 1 / `FOLD` of the log's responses."""
 _AT_ONCE = 10_000
 _BACKLOG = "user_id, response_id, experiment, arm, served_at, closing"
 _NOBODY = pa.schema(
@@ -95,7 +96,7 @@ def remove(connection: DuckDBPyConnection, removed: Mapping[str, pa.Table]) -> l
 
 
 def fold(connection: DuckDBPyConnection, only: str | None = None) -> None:
-    """Count the users of the backlog anew, and whoever was told one of its responses, and empty it.
+    """Count the users of the backlog again, and all users who were shown one of its responses; empty it.
 
     Args:
         connection: Inside a transaction.
@@ -139,24 +140,7 @@ def behind(backlog: str = "experiment_backlog") -> str:
     Those who reacted, who lost something, who had loved a response before it came, and everybody who was told an id
     that came more than once. To the others nothing happened but exposures.
     """
-    return f"""
-    WITH tellings AS (
-        SELECT response_id, user_id FROM responses
-        SEMI JOIN (FROM {backlog} WHERE response_id IS NOT NULL) AS waiting USING (response_id)
-        WHERE experiment IS NOT NULL
-    ),
-    doubtful AS (
-        SELECT response_id FROM tellings GROUP BY response_id HAVING count(*) > 1
-        UNION
-        SELECT response_id FROM {backlog} WHERE served_at IS NULL AND response_id IS NOT NULL
-    )
-    SELECT user_id FROM {backlog} WHERE served_at IS NULL
-    UNION
-    SELECT user_id FROM tellings WHERE response_id IN (FROM doubtful)
-    UNION
-    SELECT user_id FROM reactions SEMI JOIN {backlog} USING (response_id, user_id)
-    WHERE reaction = 'love' AND action = 'added'
-    """
+    return query(__file__, "behind", backlog=backlog)
 
 
 def grown(backlog: str = "experiment_backlog") -> str:

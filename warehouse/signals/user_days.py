@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warehouse import connection
 from warehouse.signals.sentiment import sentiment
+from warehouse.storage.sql_files import query
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 DAYS = 14
-"""A person is retained who is there again in the last week of so many days."""
+"""A person is retained who is served again in the last of the weeks that make up these days."""
 
 
 def user_days(path: str | Path, *, as_of: datetime | None = None, days: int = DAYS) -> pa.Table:
@@ -46,10 +46,11 @@ def user_days(path: str | Path, *, as_of: datetime | None = None, days: int = DA
     """
     if days < 9:
         raise ValueError(f"days == {days}, must be at least 9: the outcome's week must not reach the next day")
-    query = files(__package__).joinpath("user_days.sql").read_text()
     moment = as_of or datetime.now(UTC)
     with connection.open(path).read() as reader:
-        found = reader.execute(query, {"moment": moment, "first": days - 6, "last": days}).to_arrow_table()
+        found = reader.execute(
+            query(__file__, "user_days"), {"moment": moment, "first": days - 6, "last": days}
+        ).to_arrow_table()
     return with_sentiment(found)
 
 

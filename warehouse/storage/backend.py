@@ -71,7 +71,7 @@ class Warehouse(ABC):
     def transaction(self) -> Iterator[DuckDBPyConnection]:
         """A connection inside one transaction: committed when the block ends, rolled back when it raises.
 
-        It has the tables only; whoever needs the views asks `migrate.define_views` for them.
+        It has the tables and the macros; `migrate.define_views` makes the views where they are needed.
 
         Raises:
             WarehouseInUseError: Another writer stayed; it is named.

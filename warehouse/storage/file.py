@@ -1,6 +1,6 @@
 """A warehouse on one machine: one DuckDB file, opened for one short transaction and closed again.
 
-DuckDB locks a file to one process, readers too, so nobody keeps it open: every access opens, works and closes, and
+DuckDB locks a file to one process, readers too, so no process keeps it open: every access opens, works and closes, and
 waits its turn for a bounded time. A writer with much to store keeps it until somebody waits (`FileSession`).
 """
 
@@ -34,7 +34,7 @@ _LONGEST_LOG = 2_000_000
 _ROW_GROUP = 30_720
 """Rows: a batch fills whole groups, which are written once; in DuckDB's 122,880 each batch rewrites an open one."""
 _SLOW_COMPRESSION = "dict_fsst,zstd,dictionary"
-"""Tried on every row group and seldom chosen: without them a commit costs two thirds, and the file grows by a third."""
+"""Tried on every row group and rarely chosen: without them a commit costs two thirds, and the file grows by a third."""
 _HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
 
@@ -75,6 +75,7 @@ class FileWarehouse(Warehouse):
             connection = _wait_for(self.path, self.wait_seconds, read_only=read_only)
             try:
                 connection.execute("SET TimeZone = 'UTC'")
+                migrate.define_macros(connection)
                 if not read_only:
                     # a checkpoint at every close would rewrite the last row group each time: 380 ms instead of 14
                     connection.execute("PRAGMA disable_checkpoint_on_shutdown")
@@ -86,7 +87,7 @@ class FileWarehouse(Warehouse):
                 connection.close()
 
     def session(self) -> FileSession:
-        """Keeps the file open from one transaction to the next, so long as nobody else waits for it."""
+        """Keeps the file open from one transaction to the next, as long as no other process waits for it."""
         return FileSession(self)
 
     def migrate(self) -> list[str]:
@@ -156,7 +157,8 @@ class FileSession(Session):
             migrate.require_current(connection, self._file.name)
             connection.execute("SET checkpoint_threshold = '16MB'")
             self._open = stack.pop_all()
-        self._connection, self._since = connection, time.monotonic()
+        self._connection = connection
+        self._since = time.monotonic()
         return connection
 
     def _leave(self, *error: Any) -> bool:
@@ -190,6 +192,7 @@ def _open(path: Path, *, read_only: bool) -> DuckDBPyConnection | None:
     """The connection; None when the file was replaced under our hands (compaction renames): what opened is the old."""
     import duckdb
 
+    # Compaction renames a new file into place: writing to one that was replaced meanwhile would be lost.
     before = _identity(path)
     connection = duckdb.connect(config=settings(f"{path}.tmp"))
     try:

@@ -20,7 +20,7 @@ _GIVE_WAY_SECONDS = 0.3
 
 @contextmanager
 def wait_in_line(path: Path) -> Iterator[Callable[[], None]]:
-    """Within the block, call what it gives after every try that failed; the sign goes with the block."""
+    """Yield a function to call after each failed try: it touches this waiter's marker, which goes with the block."""
     sign = path.with_name(f"{path.name}.waiting-{os.getpid()}-{threading.get_ident()}")
     try:
         yield lambda: _touch(sign)
@@ -35,7 +35,7 @@ def anybody_waits(path: Path) -> bool:
 
 
 def give_way(path: Path) -> None:
-    """Wait until nobody waits any more, .3 s at most."""
+    """Wait until no marker is fresh, .3 s at most."""
     deadline = time.monotonic() + _GIVE_WAY_SECONDS
     while time.monotonic() < deadline and anybody_waits(path):
         time.sleep(0.005)
@@ -51,7 +51,8 @@ def _fresh(sign: Path) -> bool:
         age = time.time() - sign.stat().st_mtime
     except OSError:
         return False
-    if age > _FRESH_SECONDS * 60:  # nobody will take it away
+    # A waiter touches its sign at every try, some tenths of a second apart: after a minute nobody tries any more.
+    if age > _FRESH_SECONDS * 60:  # its process is gone
         with suppress(OSError):
             sign.unlink()
     return age < _FRESH_SECONDS

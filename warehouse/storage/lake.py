@@ -1,7 +1,7 @@
 """A warehouse for several writers: DuckLake, a catalogue in PostgreSQL and the rows in Parquet files.
 
 A process attaches a lake once (130 ms) and works through cursors of that one DuckDB instance. Readers see the snapshot
-at which they began and wait for nobody. Writers take turns (`writers_lock`), so that what one computes from the log
+at which they began and never wait. Writers take turns (`writers_lock`), so that what one computes from the log
 (flags) cannot miss what another stores meanwhile. The lock is for order; what makes it exact is that DuckLake is told
 never to retry: a commit is refused when anybody has committed since it began, even if its writer was stopped for so
 long that the turn went to another.
@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from warehouse.storage import migrate
 from warehouse.storage.backend import Warehouse, settings
 from warehouse.storage.transaction import WarehouseError, enough_room
 from warehouse.storage.writers_lock import WritersLock, unanswered, unreadable
@@ -84,13 +85,14 @@ class LakeWarehouse(Warehouse):
         try:
             cursor.execute(f"USE {CATALOG}")
             cursor.execute("SET TimeZone = 'UTC'")
+            migrate.define_macros(cursor)
             with enough_room(self.data):
                 yield cursor
         finally:
             cursor.close()
 
     def _arrange(self, connection: DuckDBPyConnection) -> None:
-        """Say which tables are kept in the catalogue; who attaches later, hears of it."""
+        """Say which tables are kept in the catalogue; the option is stored there."""
         for table in INLINED:
             option = f"'data_inlining_row_limit', 100, table_name => '{table}'"
             connection.execute(f"CALL {CATALOG}.set_option({option})")

@@ -61,7 +61,17 @@ def status(connection: DuckDBPyConnection) -> Status:
 
 @cache
 def _views() -> str:
-    return "\n".join(path.read_text() for path in sorted(VIEWS.glob("*.sql")))
+    return "\n".join(path.read_text() for path in sorted(VIEWS.glob("[1-9]_*.sql")))
+
+
+@cache
+def _macros() -> str:
+    return (VIEWS / "0_macros.sql").read_text()
+
+
+def define_macros(connection: DuckDBPyConnection) -> None:
+    """Make the macros of `views/0_macros.sql` for this connection alone; a back end does it for each that it opens."""
+    connection.execute(_macros())
 
 
 def define_views(connection: DuckDBPyConnection) -> None:

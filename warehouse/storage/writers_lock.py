@@ -54,7 +54,8 @@ class WritersLock:
     """This process's part in the lock of one database; its session is kept from one turn to the next."""
 
     def __init__(self, keywords: str, name: str) -> None:
-        self._keywords, self._name = keywords, name
+        self._keywords = keywords
+        self._name = name
         self._mine = threading.Lock()
         self._session: Any = None
 

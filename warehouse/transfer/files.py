@@ -43,7 +43,7 @@ def lines(path: Path, columns: Mapped, *, skip: int = 0, told: Counter[str] | No
     Args:
         path: The file.
         columns: How its rows become events.
-        skip: Leave out so many lines.
+        skip: Number of lines to leave out.
         told: Counts what was changed on the way, by rule.
 
     Raises:

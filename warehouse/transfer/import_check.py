@@ -18,8 +18,7 @@ from streams.events import ReactionChanged, ResponseServed
 from streams.wire import PACK_LINES
 from warehouse import connection
 from warehouse.ingest import positions
-from warehouse.ingest.columns import TAG
-from warehouse.ingest.commit import TABLES
+from warehouse.ingest.columns import TABLES, TAG
 from warehouse.storage.transaction import WarehouseError
 from warehouse.transfer import files, importing, mappings, past_imports
 from warehouse.transfer.foreign import PLAIN, Mapped

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -116,7 +116,7 @@ def decode(records: Sequence[Record], slot: TopicPartition, columns: Mapped) -> 
     """Messages of a file, as a batch of events; its dead letters know where their rows name the user."""
     batch = decode_batch(records, TOPICS._replace(events=slot.topic))
     users = user_columns(columns)
-    batch.dead = [letter._replace(user_columns=users) for letter in batch.dead]
+    batch.dead = [replace(letter, user_columns=users) for letter in batch.dead]
     return batch
 
 
@@ -124,7 +124,10 @@ class _Import:
     """The import of one file."""
 
     def __init__(self, warehouse: Warehouse, path: Path, columns: Mapped, report: ImportReport, now: int) -> None:
-        self._warehouse, self._path, self._columns, self._report = warehouse, path, columns, report
+        self._warehouse = warehouse
+        self._path = path
+        self._columns = columns
+        self._report = report
         self._slot, self._position, begun = self._find()
         # One moment for all files of a call, and for all calls that one file takes: none of its rows was received
         # before another, so that an import that was killed ends as one that was not.
@@ -214,7 +217,7 @@ class _Import:
 
 
 def some(items: Iterable[_Item], many: int) -> Iterator[list[_Item]]:
-    """Items in lists of so many; the last one may have fewer."""
+    """Items in lists of `many`; the last one may be shorter."""
     iterator = iter(items)
     while found := list(islice(iterator, many)):
         yield found

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from warehouse import connection
+from warehouse.storage.sql_files import query
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from warehouse.transfer.foreign import Columns, Mapped
 
 
-class Import(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Import:
     """One file with one mapping.
 
     Attributes:
@@ -146,7 +149,7 @@ def _nameless(part: Columns) -> dict[str, Any]:
 def imports(target: Target) -> list[Import]:
     """Every import, the newest first; those that were taken back among them."""
     with connection.open(target).read() as reader:
-        return [Import(*row) for row in reader.execute(_IMPORTS).fetchall()]
+        return [Import(**row) for row in reader.execute(query(__file__, "imports")).to_arrow_table().to_pylist()]
 
 
 def ambiguous(reader: DuckDBPyConnection, topic: str) -> list[Ambiguous]:
@@ -165,19 +168,4 @@ SELECT count(*), min(response_id), arg_min(first, response_id), arg_min(last, re
     SELECT response_id, min(conversation_id) AS first, max(conversation_id) AS last
     FROM responses WHERE kafka_topic = ? GROUP BY response_id HAVING count(DISTINCT event_id) > 1
 )
-"""
-_IMPORTS = """
-SELECT
-    coalesce(read.topic, noted.topic),
-    coalesce(read.topic_id, noted.topic_id),
-    noted.started_at,
-    coalesce(read.events, 0),
-    coalesce(read.duplicates, 0),
-    coalesce(read.dead_letters, 0),
-    coalesce(read.erased, 0),
-    noted.undone_at,
-    noted.mapping
-FROM (SELECT * FROM ingest_positions WHERE topic LIKE 'file:%') AS read
-FULL JOIN imports AS noted ON noted.topic_id = read.topic_id AND noted.undone_at IS NULL
-ORDER BY noted.started_at DESC NULLS LAST, 1
 """

@@ -30,7 +30,7 @@ RAGGED: Final = "rows of a CSV file with more or fewer cells than its header: de
 RETURNS: Final = "files whose lines end with a carriage return alone"
 BLANK: Final = "rows of a CSV file without a single value left out"
 _EXACT = {16: 2**11, 32: 2**24}
-"""From here on a float of so many bits is no whole number of its own."""
+"""From here on a float with this many bits cannot hold every whole number."""
 
 
 def parquet_rows(path: Path, skip: int, told: Counter[str] | None = None) -> Iterator[dict[str, Any]]:

@@ -101,7 +101,7 @@ def test_a_step_is_cut_by_tokens_and_into_as_many_parts_as_ranks() -> None:
     assert sum(sizes[140, 1]) == 30
     for part in parts_of([*rows, *pairs], tokens=140, ranks=1):
         widths = [
-            max(len(each.ids) for each in item[:2]) if isinstance(item, Pair) else len(item.sequence.ids)
+            max(len(item.good.ids), len(item.bad.ids)) if isinstance(item, Pair) else len(item.sequence.ids)
             for item in part
         ]
         assert len(part) * max(widths) * (2 if isinstance(part[0], Pair) else 1) <= 140

@@ -6,12 +6,14 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 
+from streams.record_fields import fields_of
 from training import pretrained
 from training.cgpo.config import CgpoConfig
 from training.cgpo.epoch import EpochProgress, learn
@@ -125,6 +127,11 @@ def test_an_epoch_that_goes_on_from_any_step_ends_alike(policy: Path, log: pa.Ta
         assert all(map(torch.equal, whole.model.parameters(), again.model.parameters()))
 
 
+def numbers(pair: Pair) -> dict[str, Any]:
+    """What a pair says beside its sequences."""
+    return {name: value for name, value in fields_of(pair).items() if name not in ("good", "bad")}
+
+
 def test_a_lesson_is_read_back_as_it_was_kept(policy: Path, log: pa.Table, tmp_path: Path) -> None:
     first, second, third = encode_pairs(load_policy(policy).tokenizer, *read_pairs(log.slice(0, 3)), 64)
     seen = TaskRound(
@@ -138,9 +145,9 @@ def test_a_lesson_is_read_back_as_it_was_kept(policy: Path, log: pa.Table, tmp_p
         assert found is not None
         assert (found.policy, found.seen, found.seconds) == ("love-r1@abc", [seen], 2.5)
         assert [each.weight for each in found.lesson.weighted] == [each.weight for each in lesson.weighted]
-        assert [each[2:] for each in found.lesson.pairs] == [each[2:] for each in lesson.pairs]
+        assert [numbers(each) for each in found.lesson.pairs] == [numbers(each) for each in lesson.pairs]
         old, new = (
-            [*(row.sequence for row in some.weighted), *(each for pair in some.pairs for each in pair[:2])]
+            [*(row.sequence for row in some.weighted), *(each for pair in some.pairs for each in (pair.good, pair.bad))]
             for some in (lesson, found.lesson)
         )
         assert [(each.ids.tolist(), each.prompt) for each in new] == [(each.ids.tolist(), each.prompt) for each in old]

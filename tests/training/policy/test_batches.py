@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from training.policy.batches import bucketed, cut_words, encode_pairs, encode_prompts, join, padded
+from training.batches import bucketed
+from training.policy.batches import cut_words, encode_pairs, encode_prompts, join, padded
 from training.policy.tokenizer import build_tokenizer
 
 WORDS = build_tokenizer(["one two three four five six seven eight nine ten"], size=64)

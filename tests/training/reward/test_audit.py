@@ -1,6 +1,7 @@
 import csv
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,7 +72,7 @@ def test_a_right_model_passes_and_what_was_not_given_was_not_measured() -> None:
 @pytest.mark.slow
 def test_a_model_no_better_than_a_coin_is_blocked_whatever_the_settings() -> None:
     rows = drawn(1_000, 0.0)
-    coin = rows._replace(logits=np.random.default_rng(9).normal(-1, 1, 1_000))
+    coin = replace(rows, logits=np.random.default_rng(9).normal(-1, 1, 1_000))
     (only,) = found(coin).blocking
     assert only.finding == "ranking"
     assert "must lie above .5" in found(coin).refused[0]
@@ -90,7 +91,7 @@ def test_length_fails_where_the_model_likes_it_more_than_people_do() -> None:
     rows = drawn(4_000, 0.02)
     fair = found(rows)
     assert state(fair, "length") == "passed", fair.results
-    bent = rows._replace(logits=rows.logits + 0.04 * (rows.lengths - 16))
+    bent = replace(rows, logits=rows.logits + 0.04 * (rows.lengths - 16))
     assert state(found(bent), "length") == "failed"
     assert length_of(bent, Estimate(0, 0, 0)).excess.low > 0.02
     blocked = found(bent, limits=Thresholds(block=("length",))).blocking
@@ -100,7 +101,7 @@ def test_length_fails_where_the_model_likes_it_more_than_people_do() -> None:
 @pytest.mark.slow
 def test_wrong_chances_fail_calibration_beyond_the_noise_floor() -> None:
     rows = drawn(4_000, 0.0)
-    assert state(found(rows._replace(logits=rows.logits + 1.5)), "calibration") == "failed"
+    assert state(found(replace(rows, logits=rows.logits + 1.5)), "calibration") == "failed"
 
 
 def test_each_hack_is_put_in_and_taken_out() -> None:

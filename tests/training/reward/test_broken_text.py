@@ -1,12 +1,14 @@
 """Broken responses as rows that nobody loves: what they look like, and what a model learns from them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from streams.record_fields import fields_of
 from training.reward.broken_text import babbling, glued, mixed, shuffled, stuttering, with_broken
 from training.reward.config import RewardConfig
 from training.reward.data import read_examples
@@ -34,11 +36,11 @@ def test_a_model_that_has_read_broken_text_scores_it_below_what_is_whole(
 
 def test_broken_rows_stand_behind_the_others_and_nobody_loves_them(examples: Draw) -> None:
     read = read_examples(examples(400, rate=0.5))
-    read = read._replace(matured=np.full(400, 0.5), responses=["hm", *read.responses[1:]])
+    read = replace(read, matured=np.full(400, 0.5), responses=["hm", *read.responses[1:]])
     made = with_broken(read, 1.0, chance(3))
     assert made.responses[:400] == read.responses
     assert 700 < len(made.responses) < 800  # "hm" in any order is "hm"
-    assert all(len(column) == len(made.responses) for column in made if column is not None)
+    assert all(len(column) == len(made.responses) for column in fields_of(made).values() if column is not None)
     assert not made.labels[400:].any()
     assert set(made.matured[:400].tolist()) == {0.5}
     assert set(made.matured[400:].tolist()) == {1.0}

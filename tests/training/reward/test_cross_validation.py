@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def test_the_policys_rate_comes_from_other_users_only(examples: Draw) -> None:
     every = read_examples(examples(200, rate=0.3))
     names = np.array(["good", "bad"] * 100)
     labels = np.array([1.0, 0.0] * 100)
-    fitted = Baseline(every._replace(labels=labels), names)
+    fitted = Baseline(replace(every, labels=labels), names)
     unseen = Baseline(every.take(np.arange(3)), np.array(["good", "bad", "new"]))
     good, bad, new = policy_rate(fitted, unseen)
     assert good > 0.9

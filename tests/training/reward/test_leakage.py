@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -40,7 +41,7 @@ def test_a_user_in_both_parts_is_named(every: Examples) -> None:
     with pytest.raises(
         LeakageError, match=rf"1 users are in the training part and in the test part.*{users[parts.train[0]]}"
     ):  # type: ignore[attr-defined]
-        check(every._replace(users=users), parts, by="users", limits=LIMITS, seed=0)  # type: ignore[arg-type]
+        check(replace(every, users=users), parts, by="users", limits=LIMITS, seed=0)  # type: ignore[arg-type]
 
 
 def test_a_training_part_that_ends_after_the_test_begins_is_refused(every: Examples) -> None:
@@ -48,7 +49,7 @@ def test_a_training_part_that_ends_after_the_test_begins_is_refused(every: Examp
     times = every.times.copy()
     times[parts.train[0]] = times.max()  # type: ignore[attr-defined]
     with pytest.raises(LeakageError, match=r"the training part ends 2026-01-0.*it must end before"):
-        check(every._replace(times=times), parts, by="users", limits=LIMITS, seed=0)  # type: ignore[arg-type]
+        check(replace(every, times=times), parts, by="users", limits=LIMITS, seed=0)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("changed", [lambda text: text.upper() + "!!", lambda text: text[:-1] + "x"])
@@ -59,14 +60,14 @@ def test_copies_under_other_names_fail_the_run(every: Examples, changed: Callabl
     for place in range(60):
         test, train = parts.test[place], parts.train[place]  # type: ignore[attr-defined]
         responses[test], conversations[test] = changed(responses[train]), conversations[train]
-    leaked = every._replace(responses=responses, conversations=conversations)
+    leaked = replace(every, responses=responses, conversations=conversations)
     with pytest.raises(LeakageError, match=r"60 of \d+ test texts .* are copies or near copies.* is row \d+ \(user-"):
         check(leaked, parts, by="users", limits=LIMITS, seed=0)  # type: ignore[arg-type]
 
 
 def test_short_texts_repeat_by_themselves(every: Examples) -> None:
-    greetings = every._replace(
-        responses=["Hello!"] * 3_000, conversations=[[{"role": "user", "content": "hi"}]] * 3_000
+    greetings = replace(
+        every, responses=["Hello!"] * 3_000, conversations=[[{"role": "user", "content": "hi"}]] * 3_000
     )
     found = check(greetings, parts_of(greetings), by="users", limits=LIMITS, seed=0)  # type: ignore[arg-type]
     assert found.tested == 0
@@ -81,7 +82,7 @@ def test_a_conversation_in_both_parts_is_refused_where_labels_are_split_by_it(ev
         conversations[labels.train[0]],
         responses[labels.train[0]],
     )
-    same = every._replace(conversations=conversations, responses=responses)
+    same = replace(every, conversations=conversations, responses=responses)
     with pytest.raises(LeakageError, match="1 conversations are in the training part and in the test part"):
         check(same, labels, by="conversations", limits=LIMITS, seed=0)
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -69,7 +70,7 @@ def test_heads_learn_from_disjoint_users_and_caution_takes_from_where_they_disag
     assert "joins 3 heads (their mean less caution" in (tmp_path / "model" / "README.md").read_text()
     asked = [[{"role": "user", "content": "tea ?"}]] * 3
     said = ["warm tea .", "cold tea .", "yes rain"]
-    calm = careful._replace(caution=0.0).logits(asked, said)
+    calm = replace(careful, caution=0.0).logits(asked, said)
     assert (careful.logits(asked, said) < calm).all()
 
 
@@ -110,7 +111,7 @@ def test_a_residual_score_does_not_follow_length(tiny: Path, examples: Draw, tmp
     assert f"Scores are told {report.residual}." in card
     assert "takes away what `residual.json` says: raw logits alone rank otherwise." in card
     (tmp_path / "model" / "residual.json").unlink()
-    with pytest.raises(FileNotFoundError, match="lacks residual\\.json, which its manifest names"):
+    with pytest.raises(ValueError, match="is not as it was saved: residual\\.json is missing"):
         RewardModel.load(tmp_path / "model")
 
 

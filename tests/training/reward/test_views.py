@@ -1,6 +1,7 @@
 """The views head: what it reads, that it learns from it, and that it comes back from disk as it was."""
 
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +61,8 @@ def test_it_learns_what_the_response_does_and_says_chances(head: str) -> None:
 def test_a_soft_target_counts_in_part_as_both() -> None:
     train = rows(600, 1)
     model = fit_views(
-        train._replace(labels=np.full(600, 0.5)),
-        rows(200, 2)._replace(labels=np.full(200, 0.5)),
+        replace(train, labels=np.full(600, 0.5)),
+        replace(rows(200, 2), labels=np.full(200, 0.5)),
         ToldEncoder(),
         ViewsConfig(bags=1, rounds=10),
     )
@@ -79,7 +80,7 @@ def test_without_place_the_place_changes_nothing() -> None:
 @pytest.mark.parametrize("head", ["trees", "logistic"])
 def test_first_turns_alone_leave_columns_empty_and_are_learnt_all_the_same(head: str) -> None:
     train, held = rows(120, 1), rows(80, 2)
-    firsts = [part._replace(conversations=[each[:1] for each in part.conversations]) for part in (train, held)]
+    firsts = [replace(part, conversations=[each[:1] for each in part.conversations]) for part in (train, held)]
     config = ViewsConfig(head=head, context=(), bags=1, rounds=10)
     model = fit_views(*firsts, ToldEncoder(), config)
     assert np.isfinite(model.logits(firsts[1].conversations, firsts[1].responses)).all()

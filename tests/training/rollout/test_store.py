@@ -1,9 +1,11 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from streams.record_fields import fields_of
 from training.rollout.generator import Draw, Sample, TransformersGenerator
 from training.rollout.store import RolloutStore
 
@@ -27,7 +29,7 @@ def test_rollouts_are_drawn_once_and_read_back_as_they_were(policy: Path, asked:
     first, again = (store.rollouts(generator, asked[:5], HOW) for _ in range(2))
     assert generator.asked == 1
     assert first.key == again.key
-    expected = TransformersGenerator(policy).sample(asked[:5], **HOW._asdict())
+    expected = TransformersGenerator(policy).sample(asked[:5], **fields_of(HOW))
     for found, wanted in zip(again.samples, expected, strict=True):
         for one, two in zip(found, wanted, strict=True):
             assert (one.text, one.policy_version) == (two.text, two.policy_version)
@@ -47,7 +49,7 @@ def test_samples_without_log_probabilities_are_kept_apart_from_those_with(
     policy: Path, asked: Prompts, tmp_path: Path
 ) -> None:
     store, who = RolloutStore(tmp_path), Silent(policy)
-    spared = [store.rollouts(who, asked[:3], HOW._replace(logprobs=False)) for _ in range(2)]
+    spared = [store.rollouts(who, asked[:3], replace(HOW, logprobs=False)) for _ in range(2)]
     full = store.rollouts(who, asked[:3], HOW)
     assert spared[0].key == spared[1].key != full.key
     for some in spared:
@@ -65,8 +67,8 @@ def test_other_weights_prompts_or_chance_never_share_rollouts(policy: Path, aske
         store.rollouts(generator, asked[:2], HOW).key,
         store.rollouts(other, asked[:2], HOW).key,
         store.rollouts(generator, asked[2:4], HOW).key,
-        store.rollouts(generator, asked[:2], HOW._replace(seed=2)).key,
-        store.rollouts(generator, asked[:2], HOW._replace(temperature=0.8)).key,
+        store.rollouts(generator, asked[:2], replace(HOW, seed=2)).key,
+        store.rollouts(generator, asked[:2], replace(HOW, temperature=0.8)).key,
     }
     assert len(keys) == 5
 
@@ -118,7 +120,7 @@ def test_a_full_disk_is_told_with_what_was_drawn_and_leaves_what_was_kept(
     full_disk()
     said = r"what tiny@abc drew \(round 1: love, samples\) could not be written to .* GiB are free there\. .* make room"
     with pytest.raises(OSError, match=said):
-        store.rollouts(who, asked, HOW._replace(samples=16), desc="round 1: love, samples")
+        store.rollouts(who, asked, replace(HOW, samples=16), desc="round 1: love, samples")
     with pytest.raises(OSError, match=r"the scores of 1,024 prompts' samples by v1 could not be written"):
         store.scores(kept, "v1", lambda: np.zeros((1024, 2)))
     assert sorted(tmp_path.iterdir()) == sorted([*before, tmp_path / "rollouts-other.parquet.1.part"])

@@ -5,6 +5,7 @@ Nothing here scans the log: event times bound every read of it, a window of days
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,7 +29,8 @@ class PastDay(NamedTuple):
     loves: pa.Table
 
 
-class Seen(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Seen:
     """What one day's judgement rests on, out of one snapshot.
 
     Attributes:
@@ -37,7 +39,7 @@ class Seen(NamedTuple):
         responses: What was served on it: response_id, user_id, conversation_id, served_at, conversation, response.
         loves: Loves that are not counted yet, of the day or late: user_id, response_id, reacted_at.
         loved: Responses of those loves that were served on earlier days; columns as `responses`.
-        past: Evidence of the window's earlier days, of users whom the day speaks of: user_id, day, part and the sums.
+        past: Evidence of the window's earlier days, of users with a row on the day: user_id, day, part and the sums.
         flagged: Users with a standing flag of this job's own rules: user_id, rule, score, flagged_at, since.
         quarantined: Users in quarantine, by whatever rule.
         model: The models as the previous day left them; None for none.
@@ -142,7 +144,7 @@ def _late_from(day: date, previous: date | None, last: date | None) -> datetime:
     """From when on loves count as late ones of `day`.
 
     Which loves are counted is remembered for the last judged days alone. Before those, what lies in a judged day was
-    counted there, or speaks for the user.
+    counted there, or lowers the evidence against the user.
     """
     late = start(day) - LATE
     return max(late, start(previous) + ONE) if previous and last and last > day else late
@@ -163,7 +165,7 @@ def _lessons(reader: DuckDBPyConnection, day: date) -> tuple[PastDay, ...]:
         first = start(day) - before * ONE
         loves = reader.execute(
             """SELECT DISTINCT user_id, response_id FROM reactions
-            WHERE reaction = 'love' AND action = 'added' AND reacted_at >= ? AND reacted_at < ? ORDER BY ALL""",
+            WHERE is_love(reaction, action) AND reacted_at >= ? AND reacted_at < ? ORDER BY ALL""",
             [first, min(first + LATE, start(day))],
         ).to_arrow_table()
         if responses.num_rows:
@@ -171,10 +173,10 @@ def _lessons(reader: DuckDBPyConnection, day: date) -> tuple[PastDay, ...]:
     return tuple(found)
 
 
-def forget(connection: DuckDBPyConnection) -> None:
-    """Take out erased users, named by the registered table `requests`; the models, which learnt from them, go too."""
+def forget(connection: DuckDBPyConnection, users: str) -> None:
+    """Take out erased users, whom the named relation lists (user_id); the models, which learnt from them, go too."""
     for table in ("user_evidence", "counted_loves", "user_trust"):
-        connection.execute(f"DELETE FROM {table} WHERE user_id IN (SELECT user_id FROM requests)")
+        connection.execute(f"DELETE FROM {table} WHERE user_id IN (SELECT user_id FROM {users})")
     connection.execute("DELETE FROM adversary_models")
 
 
@@ -227,7 +229,7 @@ _LOVES = """
 SELECT user_id, response_id, min(reacted_at) AS reacted_at
 FROM reactions
 ANTI JOIN counted_loves USING (user_id, response_id)
-WHERE reaction = 'love' AND action = 'added' AND reacted_at >= $first AND reacted_at < $last
+WHERE is_love(reaction, action) AND reacted_at >= $first AND reacted_at < $last
 GROUP BY user_id, response_id
 ORDER BY reacted_at, user_id, response_id
 """

@@ -6,14 +6,14 @@ learnt from other users, `kappa ~ Gamma(a, a / m)` the user's own taste. With `S
 
     f(N, S) = G(a + N) / G(a) * b^a / (b + S)^(a + N),    b = a / m.
 
-**Alternatives**, each from some day on, on everything or on a part (what others seldom love; one arm of a test): the
+**Alternatives**, each from some day on, on everything or on a part (what others rarely love; one arm of a test): the
 user loves `r` times as much as expected, `r^N exp(-r S)`, or with chance `q` whatever is shown,
 `q^N prod(1/p) exp(-q n)` (n exposures, the product over the loves). Before that day and outside that part the null
 rules. The likelihood ratio to the null is an e-value: its mean is at most 1 when the user is honest, and so is that of
 any mixture. It needs four sums alone, n, N, S and sum(-ln p), which add up over days in any order. What is shown is
-charged when it is served, what is loved when the love comes: a love that is missing speaks for the user.
+charged when it is served, what is loved when the love comes: a missing love lowers the evidence against the user.
 
-**In loves, not users.** The dial speaks of the share of honest *loves* that may be lost, and whoever loves much loses
+**In loves, not users.** The dial is the share of honest *loves* that may be lost, and a user who loves much loses
 much. So the null is the law of the user of a love drawn at random. Under it one love is a gift, and the others are a
 negative binomial again, with a + 1 in the place of a (a Poisson count that is biased by its size is one more than a
 Poisson count; a Gamma biased by its size is a Gamma with one more). Hence here one love of every user is forgiven and

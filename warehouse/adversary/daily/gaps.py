@@ -22,7 +22,7 @@ FEW: Final = 5
 
 
 class LateRows(NamedTuple):
-    """Rows that came after their days had been judged, and are in nobody's evidence.
+    """Rows that came after their days had been judged, and are in no user's evidence.
 
     Attributes:
         days: Days of which many came, in order.
@@ -141,7 +141,7 @@ def reopen(connection: DuckDBPyConnection, day: date) -> int:
     connection.execute("DELETE FROM counted_loves WHERE reacted_at >= ?", [start(day) - LATE])
     connection.execute(
         """INSERT INTO counted_loves SELECT user_id, response_id, min(reacted_at) FROM reactions
-        WHERE reaction = 'love' AND action = 'added' AND reacted_at >= ? AND reacted_at < ? GROUP BY ALL""",
+        WHERE is_love(reaction, action) AND reacted_at >= ? AND reacted_at < ? GROUP BY ALL""",
         [start(day) - LATE, start(day)],
     )
     return int(found[0])
@@ -159,10 +159,10 @@ ORDER BY day
 _CAME: Final = {
     "responses": """
         SELECT DATE '1970-01-01' + CAST(number AS INTEGER), count(*)
-        FROM (SELECT epoch_us(served_at) // 86_400_000_000 AS number FROM responses) GROUP BY ALL""",
+        FROM (SELECT day_number(served_at) AS number FROM responses) GROUP BY ALL""",
     "loves": """
         SELECT DATE '1970-01-01' + CAST(number AS INTEGER), count(*) FROM (
-            SELECT DISTINCT epoch_us(reacted_at) // 86_400_000_000 AS number, user_id, response_id
-            FROM reactions WHERE reaction = 'love' AND action = 'added'
+            SELECT DISTINCT day_number(reacted_at) AS number, user_id, response_id
+            FROM reactions WHERE is_love(reaction, action)
         ) GROUP BY ALL""",
 }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,8 @@ _WORDS: Final = {"all": "everything", "unlikely": "what others seldom love"}
 Floats = NDArray[np.float64]
 
 
-class DayVerdicts(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class DayVerdicts:
     """What a day says of its users.
 
     Attributes:
@@ -100,7 +102,8 @@ def _own(flagged: pa.Table) -> pa.Table:
     return flagged.filter(pc.is_in(flagged["rule"], pa.array(list(VERSIONS))))
 
 
-class _Told(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Told:
     """What was found of some users, and how to tell it."""
 
     seen: Seen

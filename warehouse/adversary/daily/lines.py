@@ -56,6 +56,7 @@ def calibrate(everything: EvidenceSums, chances: Chances, null: Null, budget: fl
     expected = everything.expected.sum(axis=1)
     if not expected.sum() or not len(chances.values):
         return -math.log(budget)
+    # Users are drawn by what was expected of them, since the budget is a share of loves and not of users.
     who = rng.choice(len(expected), DRAWS, p=expected / expected.sum())
     shown = EvidenceSums(*(each[who] for each in everything))
     taste = rng.gamma(null.shape + 1, null.mean / null.shape, DRAWS)
@@ -73,6 +74,7 @@ def _highest(
     day = _days(shown.expected, user, rng)
     p = rng.choice(chances.held, len(user), p=chances.values / chances.values.sum())
     grids = []
+    # Both parts of the evidence from the same loves, as `sums` makes them: drawn apart they would be too independent.
     for mine in (np.ones(len(p), bool), p < chances.unlikely):
         count, surprise = np.zeros_like(shown.expected), np.zeros_like(shown.expected)
         np.add.at(count, (user[mine], day[mine]), 1.0)

@@ -10,13 +10,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from streams.record_fields import fields_of
 from warehouse import connection
 from warehouse.adversary import groups
 from warehouse.adversary.daily import days, gaps, judgement, standing_flags, sums
@@ -56,7 +58,8 @@ class LoveModel(Protocol):
         """Everything the model is."""
 
 
-class DayReport(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class DayReport:
     """What the judgement of one day did.
 
     Attributes:
@@ -181,7 +184,8 @@ def _attempt(
     return work.report(clock), True
 
 
-class _Work(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Work:
     """Everything that a day comes to, before it is written."""
 
     seen: Seen
@@ -277,7 +281,7 @@ def _write(writer: DuckDBPyConnection, work: _Work, honest_loss: float, clock: _
     groups.store(writer, work.groups)
     standing_flags.write(writer, work.flags, work.seen.flagged.to_pylist(), work.judged.cleared)
     clock.lap("write")
-    report: dict[str, Any] = work.report(clock)._asdict()
+    report = fields_of(work.report(clock))
     versions = "+".join(f"{name}-{version}" for name, version in VERSIONS.items())
     values = [work.seen.day, versions, honest_loss, json.dumps(report, default=str)]
     writer.execute("INSERT INTO adversary_days VALUES (?, ?, ?, ?)", values)

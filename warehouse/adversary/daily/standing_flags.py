@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from streams.record_fields import fields_of
 from warehouse.adversary.flagged import UserFlag
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def write(
     for user, rule in sorted(gone):
         writer.execute("DELETE FROM flags WHERE source = 'periodic' AND user_id = ? AND rule = ?", [user, rule])
     for flag in fresh:
-        writer.execute(_INSERT, {**flag._asdict(), "evidence": json.dumps(flag.evidence, default=str)})
+        writer.execute(_INSERT, {**fields_of(flag), "evidence": json.dumps(flag.evidence, default=str)})
 
 
 def _merged(flag: UserFlag, before: Mapping[str, Any] | None) -> UserFlag | None:
@@ -48,8 +50,8 @@ def _merged(flag: UserFlag, before: Mapping[str, Any] | None) -> UserFlag | None
     if flag.score <= before["score"] and not earlier:
         return None
     since = None if flag.since is None or before["since"] is None else min(flag.since, before["since"])
-    return flag._replace(
-        score=max(flag.score, before["score"]), since=since, flagged_at=min(flag.flagged_at, before["flagged_at"])
+    return replace(
+        flag, score=max(flag.score, before["score"]), since=since, flagged_at=min(flag.flagged_at, before["flagged_at"])
     )
 
 

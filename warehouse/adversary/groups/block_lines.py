@@ -1,4 +1,4 @@
-"""How dense a block of users and objects must be to be no accident: blocks of the same loves, dealt to other users."""
+"""The threshold of dense blocks: the densest blocks among the same loves, assigned to other users at random."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ between buckets splits a pair.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-class CoReactions(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CoReactions:
     """Who did what when, encoded, sorted by object and moment.
 
     Attributes:
@@ -54,7 +56,8 @@ class Matches(NamedTuple):
     capped: int
 
 
-class Pairs(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Pairs:
     """Pairs of users who matched.
 
     Attributes:
@@ -92,6 +95,8 @@ def matches(actions: CoReactions, *, within: int = 3 * HOUR, most: int = 64) -> 
     """
     first, second, capped = [], [], 0
     alive = np.arange(len(actions.at))
+    # Lag by lag over all actions at once. They are sorted by object and moment: one that has no near neighbour at a
+    # lag has none at a longer one, and drops out.
     for lag in range(1, most + 1):
         alive = alive[alive + lag < len(actions.at)]
         near = _near(actions, alive, lag, within)
@@ -130,7 +135,7 @@ class Rhythm(NamedTuple):
 
 
 def rhythm(at: Ints) -> Rhythm:
-    """Measured on actions; an hour has at least half of an even share, since nobody knows the quiet hours well."""
+    """Measured on actions; an hour has at least half of an even share: quiet hours are measured badly."""
     days = np.bincount(at // DAY - at.min() // DAY).astype(float)
     days = np.minimum(days, 2.0 * np.median(days[days > 0]))
     hours = np.bincount(at % DAY // HOUR, minlength=24) / len(at)
@@ -191,7 +196,7 @@ def null_draws(actions: CoReactions, beat: Rhythm, draws: int, seed: int) -> Ite
     for draw in range(draws):
         days = _other_days(owner[0], beat, np.random.default_rng([seed, draw]))
         moved = (beat.first + days[place.reshape(-1)]) * DAY + actions.at % DAY
-        yield in_order(actions._replace(at=moved))
+        yield in_order(replace(actions, at=moved))
 
 
 def _other_days(owner: Ints, beat: Rhythm, random: np.random.Generator) -> Ints:
@@ -218,7 +223,7 @@ def micros(column: pa.Array) -> Ints:
 def in_order(actions: CoReactions) -> CoReactions:
     """The same actions as `matches` wants them: by object, then moment."""
     order = np.lexsort((actions.source, actions.user, actions.at, actions.object))
-    return actions._replace(**{name: getattr(actions, name)[order] for name in ("user", "object", "at", "source")})
+    return replace(actions, **{name: getattr(actions, name)[order] for name in ("user", "object", "at", "source")})
 
 
 def _near(actions: CoReactions, alive: Ints, lag: int, within: int) -> NDArray[np.bool_]:

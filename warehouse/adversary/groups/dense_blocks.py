@@ -40,19 +40,16 @@ class Block(NamedTuple):
     edges: int
 
 
-def column_weights(objects: NDArray[np.int64], c: float = C) -> NDArray[np.float64]:
-    """Weight of each object by how many edges it has: 1 / log(d + c) (section 4.3 of the paper).
+def column_weights(objects: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Weight of each object by how many edges it has: `1 / log(d + C)` (section 4.3 of the paper).
 
     Args:
         objects: The object of each edge, int64 [edges].
-        c: At least 1, exclusive, so that the logarithm is positive.
 
     >>> column_weights(np.array([0, 0, 0, 1])).round(3).tolist()
     [0.481, 0.558]
     """
-    if c <= 1:
-        raise ValueError(f"c is {c}, must be greater than 1: the weights 1 / log(d + c) must be positive for d >= 0")
-    weights: NDArray[np.float64] = 1.0 / np.log(np.bincount(objects) + c)
+    weights: NDArray[np.float64] = 1.0 / np.log(np.bincount(objects) + C)
     return weights
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -80,6 +81,7 @@ def groups(found: Pairs, users: int, floors: Sequence[float]) -> list[Group]:
     for floor in floors:
         link = weight >= floor
         if link.any():
+            # Summed over the forest's links: all pairs of n users in step would count a coincidence n / 2 times.
             _, label = connected_components(coo_array((weight[link], (a[link], b[link])), (users, users)), False)
             total = np.bincount(label[a[link]], weight[link], label.max() + 1)
             big = np.flatnonzero(np.bincount(label) >= LEAST)
@@ -155,7 +157,8 @@ def lines(null: Sequence[Sequence[Group]], share: Floats, budget: float, floors:
     return found
 
 
-class LockstepSearch(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LockstepSearch:
     """What lockstep search found.
 
     Attributes:
@@ -238,7 +241,7 @@ def without(actions: CoReactions, users: NDArray[np.bool_]) -> CoReactions:
     """The actions of other users than some; numbers stay what they are."""
     kept = ~users[actions.user]
     columns = {name: getattr(actions, name)[kept] for name in ("user", "object", "at", "source")}
-    return actions._replace(**columns)
+    return replace(actions, **columns)
 
 
 def weighed(actions: CoReactions, beat: Rhythm, within: int, most: int) -> tuple[Matches, Pairs]:
@@ -264,13 +267,14 @@ def _above(candidates: list[Group], line: Floats, found: LockstepSearch) -> Lock
                 widest.append(group)
             scores[group.members] = np.maximum(scores[group.members], score)
     widest.sort(key=lambda group: -float(scores[group.members].max()))
-    return found._replace(groups=widest, scores=scores, lines=line)
+    return replace(found, groups=widest, scores=scores, lines=line)
 
 
 def _forest(found: Pairs, users: int) -> tuple[Ints, Ints, Floats]:
     """The heaviest spanning forest: its links."""
     if not len(found.a):
         return found.a, found.b, found.surprise
+    # The heaviest forest is the cheapest one of `top - weight`; the 1 keeps costs above 0, scipy's sign for no edge.
     top = float(found.surprise.max()) + 1.0
     cheap = minimum_spanning_tree(coo_array((top - found.surprise, (found.a, found.b)), (users, users)).tocsr()).tocoo()
     return cheap.row.astype(np.int64), cheap.col.astype(np.int64), top - cheap.data

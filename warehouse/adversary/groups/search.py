@@ -9,9 +9,9 @@ held only while it is read and written: `read`, `judge` (pure), `store`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,7 @@ from warehouse.adversary.groups.block_lines import Deeds
 from warehouse.adversary.groups.co_reactions import HOUR, CoReactions, Ints, encode, micros, rhythm
 from warehouse.adversary.groups.dense_blocks import bound_in_words
 from warehouse.adversary.groups.flags import Gathered, JudgedWindow, Matched, add_block, moment
+from warehouse.storage.sql_files import query
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -41,7 +42,8 @@ _SIDES = ("prompt", "response", "device", "network")
 _LOVES = ("event_id", "user_id", "reacted_at", *_SIDES, "label")
 
 
-class Judgement(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Judgement:
     """What a day's search found.
 
     Attributes:
@@ -62,8 +64,9 @@ class Judgement(NamedTuple):
 def read(connection: DuckDBPyConnection, day: date) -> JudgedWindow:
     """The loves of a day from the log, and those of the days before it in the window from the state."""
     begin = datetime.combine(day, time(), UTC)
-    query = Path(__file__).with_name("loves.sql").read_text()
-    fresh = connection.execute(query, {"begin": begin, "end": begin + timedelta(days=1)}).to_arrow_table()
+    fresh = connection.execute(
+        query(__file__, "loves"), {"begin": begin, "end": begin + timedelta(days=1)}
+    ).to_arrow_table()
     span = {"first": day - timedelta(days=WINDOW - 1), "day": day}
     before = connection.execute(
         f"""SELECT day, {", ".join(_LOVES).replace("event_id", "CAST(event_id AS VARCHAR) AS event_id")}
@@ -139,7 +142,9 @@ def drawn(window: JudgedWindow, users: Iterable[str]) -> dict[str, Any]:
     inside = set(mine["user_id"].to_pylist())
     ties = [
         {"a": names[a], "b": names[b], "matches": n, "surprise": nats}
-        for a, b, n, nats in zip(*(column.tolist() for column in found[:4]), strict=True)
+        for a, b, n, nats in zip(
+            *(column.tolist() for column in (found.a, found.b, found.matches, found.surprise)), strict=True
+        )
         if names[a] in inside and names[b] in inside
     ]
     return {

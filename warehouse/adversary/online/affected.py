@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from warehouse.storage.sql_files import query
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -25,7 +25,6 @@ NEAR = timedelta(minutes=30)
 SITTING = timedelta(hours=3)
 """Loves of an hour are held against what was shown within this time."""
 DAY = timedelta(days=1)
-_QUERIES = Path(__file__).with_name("queries")
 Window = tuple[datetime, datetime]
 
 
@@ -68,7 +67,7 @@ def build_affected(connection: DuckDBPyConnection, change: LogChange, windows: l
         )
     )
     days = [(first - SITTING, last + NEAR) for first, last in whole_days(windows)]
-    loves = within("reactions", _LOVE, "reacted_at", days, "reaction = 'love' AND action = 'added'")
+    loves = within("reactions", _LOVE, "reacted_at", days, "is_love(reaction, action)")
     connection.execute(_query("day_loves", loves=loves))
     shown = within("responses", "user_id, served_at", "served_at", days)
     texts = within("responses", _RESPONSE, "served_at", days)
@@ -78,7 +77,7 @@ def build_affected(connection: DuckDBPyConnection, change: LogChange, windows: l
     for name, few in _PEOPLE:
         connection.execute(_query(few))
         found[name] = 0
-        if _count(connection, "few"):  # there seldom are any, and then the day's responses need not be read
+        if _count(connection, "few"):  # mostly there are none, and then the day's responses need not be read
             connection.execute(_query(name, shown=shown, texts=texts))
             found[name] = _count(connection, name)
     return found
@@ -157,12 +156,7 @@ _PEOPLE = (("user_moments", "busy_users"), ("loved_texts", "fond_users"), ("crow
 """Input of rules about people, and the query for the few users whom it is about."""
 
 
-@cache
-def _text(name: str) -> str:
-    return (_QUERIES / f"{name}.sql").read_text()
-
-
 def _query(name: str, **filled: Any) -> str:
-    """A query of the folder, with what it asks to be filled in."""
+    """A query of the folder `sql`, with what it asks to be filled in."""
     near, sitting = NEAR // timedelta(microseconds=1), SITTING // timedelta(seconds=1)
-    return _text(name).format(near_us=near, sitting_s=sitting, **filled)
+    return query(__file__, name, near_us=near, sitting_s=sitting, **filled)

@@ -13,10 +13,11 @@ however late it comes.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -38,11 +39,12 @@ CREATE OR REPLACE TEMP MACRO evidence_of_excess(k, n, rate) AS
 """n KL(k/n || rate), for k above rate n: minus the logarithm of what bounds the chance of k of n or more (Chernoff)."""
 
 
-class Rule(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rule:
     """One file of `rules/`: its name, its header (`-- subject:`, `-- input:`, `-- version:`) and its query.
 
     The query gives user_id, score, evidence (JSON) and flagged_at; for a reaction event_id and response_id, too, and
-    for a user, if it likes, `since` and `key`. Its input is a table of `affected`: where that is empty nobody is asked.
+    for a user optionally `since` and `key`. Its input is a table of `affected`; where that is empty it is not run.
     """
 
     name: str

@@ -107,7 +107,7 @@ FROM served
 LEFT JOIN weighed ON weighed.response_id = served.response_id AND weighed.user_id = served.user_id
 LEFT JOIN quarantined_users AS aside ON aside.user_id = served.user_id
 LEFT JOIN trusted ON trusted.user_id = served.user_id
-WHERE served.served_at <= moment - to_microseconds(CAST(maturity_hours * 3600000000 AS BIGINT))
+WHERE served.served_at <= mature_until(moment, maturity_hours)
     AND (aside.user_id IS NULL OR served.served_at < aside.since);
 
 CREATE OR REPLACE TEMP VIEW clean_feedback AS SELECT * FROM clean_feedback_at(now(), 24);

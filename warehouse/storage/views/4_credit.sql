@@ -44,4 +44,4 @@ SELECT
     CAST(given AS DOUBLE) AS credit,
     CASE WHEN how = 'decay' THEN format('decay({})', CAST(gamma AS DOUBLE)) ELSE how END AS credit_rule
 FROM credited
-WHERE served_at <= moment - to_microseconds(CAST(maturity_hours * 3600000000 AS BIGINT));
+WHERE served_at <= mature_until(moment, maturity_hours);

@@ -34,20 +34,20 @@ standing AS (
 
 first_loves AS (
     SELECT response_id, user_id, min(reacted_at) AS first_love_at
-    FROM reactions WHERE reaction = 'love' AND action = 'added' GROUP BY response_id, user_id
+    FROM reactions WHERE is_love(reaction, action) GROUP BY response_id, user_id
 )
 
 SELECT
     experiment, arm, user_id,
     min(served_at) AS first_exposure_at,
     max(served_at) AS last_exposure_at,
-    min(served_at) FILTER (epoch_us(served_at) // 86_400_000_000 > first_day) AS returned_at,
+    min(served_at) FILTER (day_number(served_at) > first_day) AS returned_at,
     count(*) AS exposures,
     count(*) FILTER (closing) AS closings,
     count(standing.response_id) AS loves,
     min(first_love_at) AS first_love_at
 FROM (
-    SELECT *, min(epoch_us(served_at) // 86_400_000_000) OVER (PARTITION BY experiment, arm, user_id) AS first_day
+    SELECT *, min(day_number(served_at)) OVER (PARTITION BY experiment, arm, user_id) AS first_day
     FROM exposures
 ) AS of_days
 LEFT JOIN standing USING (response_id, user_id)

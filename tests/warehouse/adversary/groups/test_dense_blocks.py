@@ -171,8 +171,6 @@ def test_the_bound_is_said_in_loves_each_and_refuses_nonsense() -> None:
     )
     with pytest.raises(ValueError, match="must be at least 1"):
         undetected_bound(0.2, 0, 10)
-    with pytest.raises(ValueError, match="greater than 1"):
-        column_weights(np.array([0]), c=1.0)
 
 
 def deeds(edges: Edges) -> Deeds:

@@ -8,8 +8,8 @@ import pytest
 
 from streams.events import Message
 from warehouse import connection
+from warehouse.adversary.daily.versions import filter_version
 from warehouse.adversary.online import rules
-from warehouse.adversary.versions import filter_version
 from warehouse.fingerprint import fingerprints
 
 MINUTE = timedelta(minutes=1)

@@ -15,7 +15,7 @@ WITH said AS (
         rtrim(lower(trim(response)), ' .!?"”') AS core,
         json_extract_string(conversation, ['$[#-3].content', '$[#-1].content']) AS messages
     FROM affected_pairs
-    WHERE reaction = 'love' AND action = 'added' AND shown_to = user_id
+    WHERE is_love(reaction, action) AND shown_to = user_id
 ),
 
 spoken AS (

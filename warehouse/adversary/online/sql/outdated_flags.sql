@@ -3,7 +3,7 @@ DELETE FROM flags
 WHERE source = 'ingest' AND flagged_at BETWEEN $first AND $last AND (
     (rule IN $affected_pairs AND event_id IN (SELECT event_id FROM affected_pairs WHERE judged))
     OR (rule IN $affected_days
-        AND (user_id, epoch_us(flagged_at) // 86_400_000_000) IN (SELECT (user_id, day) FROM affected_days))
+        AND (user_id, day_number(flagged_at)) IN (SELECT (user_id, day) FROM affected_days))
     OR (rule IN $affected_keys
-        AND (key, epoch_us(flagged_at) // 86_400_000_000) IN (SELECT (key, day) FROM affected_keys))
+        AND (key, day_number(flagged_at)) IN (SELECT (key, day) FROM affected_keys))
 )

@@ -4,7 +4,7 @@
 WITH loved AS (
     SELECT event_id, user_id, response_id, reacted_at, device_id, network_id
     FROM reactions
-    WHERE reaction = 'love' AND action = 'added' AND reacted_at >= $begin AND reacted_at < $end
+    WHERE is_love(reaction, action) AND reacted_at >= $begin AND reacted_at < $end
 ),
 
 told AS (

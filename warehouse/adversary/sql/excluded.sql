@@ -5,10 +5,10 @@ WITH standing AS (
     FROM reaction_state_at(CAST($moment AS TIMESTAMPTZ))
     SEMI JOIN (
         SELECT response_id FROM served
-        WHERE served_at <= CAST($moment AS TIMESTAMPTZ) - to_microseconds(CAST($hours * 3600000000 AS BIGINT))
+        WHERE served_at <= mature_until($moment, $hours)
             AND NOT coalesce(list_contains(CAST($without AS VARCHAR[]), experiment), false)
     ) AS mature USING (response_id)
-    WHERE reaction = 'love' AND action = 'added'
+    WHERE is_love(reaction, action)
 ),
 
 judged AS (

@@ -1,7 +1,7 @@
 -- Users together, with what was shown to each on that day. Filled in: shown: a query for responses.
 CREATE OR REPLACE TEMP TABLE crowds AS
 WITH seen AS (
-    SELECT user_id, epoch_us(served_at) // 86_400_000_000 AS day, count(*) AS shown
+    SELECT user_id, day_number(served_at) AS day, count(*) AS shown
     FROM ({shown}) SEMI JOIN few USING (user_id)
     GROUP BY ALL
 )

@@ -38,7 +38,7 @@ together AS (
 ),
 
 loved AS (
-    SELECT user_id, event_id, reacted_at FROM reaction_state WHERE reaction = 'love' AND action = 'added'
+    SELECT user_id, event_id, reacted_at FROM reaction_state WHERE is_love(reaction, action)
 ),
 
 counted AS (
@@ -52,6 +52,6 @@ counted AS (
     GROUP BY ALL
 )
 
-SELECT subject, user_id, CAST(event_id AS VARCHAR), rules, score, since, loves, released, evidence
+SELECT subject, user_id, CAST(event_id AS VARCHAR) AS event_id, rules, score, since, loves, released, evidence
 FROM counted
 ORDER BY subject DESC, loves DESC, score DESC, user_id, event_id

@@ -8,7 +8,7 @@ WITH shown AS (
         served.session_id,
         served.turn,
         epoch_us(served.served_at) AS at_us,
-        epoch_us(served.served_at) // 86400000000 AS day,
+        day_number(served.served_at) AS day,
         coalesce(served.experiment || ': ' || served.arm, '') AS arm,
         json_extract_string(served.conversation, ['$[#-1].role', '$[#-1].content']) AS last
     FROM served

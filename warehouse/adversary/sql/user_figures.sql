@@ -1,14 +1,14 @@
 -- What some users were shown and loved, middle values over them. Filled in: which, a condition; middle, an aggregate.
 WITH shown AS (
-    SELECT user_id, count(*) AS responses, count(DISTINCT epoch_us(served_at) // 86400000000) AS days,
+    SELECT user_id, count(*) AS responses, count(DISTINCT day_number(served_at)) AS days,
         min(served_at) AS first_seen, max(served_at) AS last_seen
     FROM served WHERE {which} GROUP BY user_id
 ),
 
 given AS (
-    SELECT user_id, response_id, event_id, reacted_at, epoch_us(reacted_at) // 86400000000 AS day, dwell_ms,
+    SELECT user_id, response_id, event_id, reacted_at, day_number(reacted_at) AS day, dwell_ms,
         device_id, network_id
-    FROM reactions WHERE reaction = 'love' AND action = 'added' AND {which}
+    FROM reactions WHERE is_love(reaction, action) AND {which}
 ),
 
 daily AS (SELECT user_id, day, count(DISTINCT response_id) AS loves FROM given GROUP BY ALL),
