@@ -70,7 +70,7 @@ def app(shared: state.GatewayState) -> Starlette:
         with suppress(asyncio.CancelledError):
             await following
         await shared.upstream.close()
-        await asyncio.to_thread(shared.commit.close)  # the requests under way have been answered
+        await shared.commit.close()  # the requests under way have been answered
         await asyncio.to_thread(shared.switch.close)
         shared.reaction_keys.close()
 

@@ -13,7 +13,8 @@ from streams.gateway.rate_limits import TokenBuckets
 from streams.gateway.reaction_keys import ReactionKeys
 from streams.gateway.refusals import not_stored
 from streams.gateway.upstream import Upstream
-from streams.group_commit import BusyError, GroupCommit
+from streams.gateway.loop_commit import LoopCommit
+from streams.group_commit import BusyError
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class GatewayState:
 
     settings: settings.ReadSettings
     secret: bytes
-    commit: GroupCommit
+    commit: LoopCommit
     routes: routes.RouteFile
     switch: ArmSwitch
     upstream: Upstream
@@ -83,7 +84,7 @@ def make(read: settings.ReadSettings, bootstrap: str, route_file: Path | None) -
     return GatewayState(
         settings=read,
         secret=signatures.secret(folder, os.environ.get(signatures.VARIABLE)),
-        commit=GroupCommit(bootstrap, read.names.events),
+        commit=LoopCommit(bootstrap, read.names.events),
         routes=routes.RouteFile(route_file, read.backends),
         switch=ArmSwitch(bootstrap, read.names),
         upstream=Upstream(read.backends, limits.seconds),
