@@ -53,7 +53,8 @@ class GatewayState:
         """
         try:
             with self.metrics.lag.waiting():
-                await asyncio.wait_for(asyncio.wrap_future(self.commit.submit(lines)), self.commit.timeout)
+                async with asyncio.timeout(self.commit.timeout):
+                    await asyncio.wrap_future(self.commit.submit(lines))
         except (ConnectionError, ValueError, BusyError, TimeoutError) as error:
             told = str(error) or f"no acknowledgement within {self.commit.timeout:g} s"
             raise not_stored(f"the broker did not take the event, so nothing was served: {told}; send again") from None

@@ -44,8 +44,9 @@ class Upstream:
 
         timeout = aiohttp.ClientTimeout(total=self._seconds, sock_connect=_CONNECT_SECONDS)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0), timeout=timeout, auto_decompress=True, trust_env=False
-        )
+            connector=aiohttp.TCPConnector(limit=0), timeout=timeout, auto_decompress=True, trust_env=False,
+            cookie_jar=aiohttp.DummyCookieJar(),  # a model's server keeps no state with us, and a look costs time
+        )  # fmt: skip
 
     async def close(self) -> None:
         """Close the connections."""
