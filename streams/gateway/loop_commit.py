@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -142,8 +141,7 @@ class LoopCommit:
     async def _commit(self, round_: list[_Waiting]) -> None:
         try:
             async with asyncio.timeout(self.timeout + 1):  # a line waits no longer than its request does
-                for told in [await self._send(pack) for pack in self._packs(round_)]:
-                    await told
+                await _all([await self._send(pack) for pack in self._packs(round_)])
         except Exception as error:  # each request learns of it, and the next round connects anew
             self._note_away(error)
             await self._disconnect()
@@ -169,7 +167,8 @@ class LoopCommit:
         assert self._producer is not None
         batch = self._producer.create_batch()
         batch.append(key=None, value=pack.value, timestamp=None)
-        return await self._producer.send_batch(batch, self._topic, partition=pack.partition)
+        sent: asyncio.Future[Any] = await self._producer.send_batch(batch, self._topic, partition=pack.partition)
+        return sent
 
     def _note_away(self, error: Exception) -> None:
         if self._away_since is None:
@@ -190,6 +189,13 @@ def _sendable(line: bytes) -> int:
     if b"\n" in line:
         raise ValueError(f"a line with a newline at byte {line.index(10)}, one event is one line: send compact JSON")
     return len(line)
+
+
+async def _all(sent: list[asyncio.Future[Any]]) -> None:
+    """Wait for every batch, also where one fails: the error of each is heard, and the first one is raised."""
+    for outcome in await asyncio.gather(*sent, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
 
 
 def _fail(request: _Waiting, error: Exception) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from streams.gateway import routes, settings, signatures
 from streams.gateway.arm_switch import ArmSwitch
+from streams.gateway.loop_commit import LoopCommit
 from streams.gateway.metrics import GatewayMetrics
 from streams.gateway.rate_limits import TokenBuckets
 from streams.gateway.reaction_keys import ReactionKeys
 from streams.gateway.refusals import not_stored
 from streams.gateway.upstream import Upstream
-from streams.gateway.loop_commit import LoopCommit
 from streams.group_commit import BusyError
 
 
