@@ -11,8 +11,8 @@
    while sink, guard, broker, model server and gateway are killed (SIGKILL) and started again, one after the other.
    Clients send again what was refused, reactions under the same Idempotency-Key. When the sinks have read to the end:
    `accepted` responses and reactions, of them `in_tables` and `lost`; `twice`, rows too many; `states_wrong`, loves
-   that do not stand as they were left; `refused` tries, of them `refused_told` what to do next. Exit code 1 where something
-   was lost, doubled, wrong, left unread, or refused without a word.
+   that do not stand as they were left; `refused` tries, of them `refused_told` what to do next. Exit code 1 where
+   something was lost, doubled, wrong, left unread, or refused without a word.
 """
 
 from __future__ import annotations

@@ -11,14 +11,12 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from streams import topics, wire
+from streams import topics
+from streams.gateway import topic_writer
 from streams.group_commit import MOST_WAITING, BusyError
 from streams.producer import LONGEST_SENDABLE, LineTooLongError
-
-if TYPE_CHECKING:
-    from aiokafka import AIOKafkaProducer
 
 _FIND_SECONDS = 2.0
 """For finding a broker; whoever waits meanwhile is told when it is not there."""
@@ -51,7 +49,7 @@ class LoopCommit:
         self._waiting: list[_Waiting] = []
         self._size = 0
         self._closed = False
-        self._producer: AIOKafkaProducer | None = None
+        self._writer: topic_writer.TopicWriter | None = None
         self._events = self._commits = 0
         self._away_since: float | None = None
         self._task: asyncio.Task[None] | None = None
@@ -84,7 +82,7 @@ class LoopCommit:
     def state(self) -> dict[str, Any]:
         """For a health check: whether the broker takes events, how many it has, in how many commits."""
         since = self._away_since
-        broker = "away" if since is not None else "connected" if self._producer else "connecting"
+        broker = "away" if since is not None else "connected" if self._writer else "connecting"
         away = {} if since is None else {"away_seconds": round(time.monotonic() - since, 1)}
         return {"broker": broker, "acknowledged": self._events, "commits": self._commits} | away
 
@@ -97,11 +95,11 @@ class LoopCommit:
 
     async def _work(self) -> None:
         while True:
-            if self._producer is not None:
+            if self._writer is not None:
                 await self._changed.wait()
             ending = self._closed
             self._changed.clear()
-            if self._producer is None and not (ending and not self._waiting) and not await self._connect():
+            if self._writer is None and not (ending and not self._waiting) and not await self._connect():
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._changed.wait(), _PAUSE)
             elif self._waiting:
@@ -117,9 +115,7 @@ class LoopCommit:
     async def _connect(self) -> bool:
         try:
             await asyncio.to_thread(self._find)
-            self._producer = await _producer(self._bootstrap, self.timeout)
-            partitions = await self._producer.partitions_for(self._topic)
-            self._partitioner = _partitioner(len(partitions))
+            self._writer = await topic_writer.connected(self._bootstrap, self._topic, self.timeout)
         except Exception as error:  # of either Kafka client, too: none may end the task, which tries again
             self._note_away(error)
             await self._disconnect()
@@ -135,13 +131,11 @@ class LoopCommit:
         topics.wait_for_broker(self._bootstrap, _FIND_SECONDS)
         if self._topic in topics.TOPICS:
             topics.create_topics(self._bootstrap, timeout=self.timeout)
-        if not topics.partition_count(self._bootstrap, self._topic, timeout=self.timeout):
-            raise ValueError(f"topic {self._topic} is not on {self._bootstrap}; make it with 'loveloop topics create'")
 
     async def _commit(self, round_: list[_Waiting]) -> None:
         try:
-            async with asyncio.timeout(self.timeout + 1):  # a line waits no longer than its request does
-                await _all([await self._send(pack) for pack in self._packs(round_)])
+            assert self._writer is not None
+            await self._writer.write(line for request in round_ for line in request.lines)
         except Exception as error:  # each request learns of it, and the next round connects anew
             self._note_away(error)
             await self._disconnect()
@@ -154,32 +148,16 @@ class LoopCommit:
             if not request.told.done():
                 request.told.set_result(None)
 
-    def _packs(self, round_: list[_Waiting]) -> list[wire.Pack]:
-        """One message for each partition, or several where a pack would be too long; lines keep their order."""
-        packer, packs = wire.Packer(), list[wire.Pack]()
-        for line in (line for request in round_ for line in request.lines):
-            full = packer.add(self._partitioner.of_line(line), line, 0.0)
-            packs += [full] if full else []
-        return packs + packer.drain()
-
-    async def _send(self, pack: wire.Pack) -> asyncio.Future[Any]:
-        """A batch of one record, as `streams.producer` sends it, too."""
-        assert self._producer is not None
-        batch = self._producer.create_batch()
-        batch.append(key=None, value=pack.value, timestamp=None)
-        sent: asyncio.Future[Any] = await self._producer.send_batch(batch, self._topic, partition=pack.partition)
-        return sent
-
     def _note_away(self, error: Exception) -> None:
         if self._away_since is None:
             self._away_since = time.monotonic()
-            _log.warning("events are turned away until the broker is back: %s", error)
+            _log.warning("events are turned away until the broker is back: %s", _words(error))
 
     async def _disconnect(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
             with suppress(Exception):  # it was told already
-                await asyncio.wait_for(producer.stop(), self.timeout)
+                await asyncio.wait_for(writer.close(), self.timeout)
 
 
 def _sendable(line: bytes) -> int:
@@ -191,40 +169,12 @@ def _sendable(line: bytes) -> int:
     return len(line)
 
 
-async def _all(sent: list[asyncio.Future[Any]]) -> None:
-    """Wait for every batch, also where one fails: the error of each is heard, and the first one is raised."""
-    for outcome in await asyncio.gather(*sent, return_exceptions=True):
-        if isinstance(outcome, BaseException):
-            raise outcome
+def _words(error: Exception) -> str:
+    """What an error says; a timeout says nothing."""
+    return str(error) or type(error).__name__
 
 
 def _fail(request: _Waiting, error: Exception) -> None:
     """Tell a request, unless it has been given up: that one was told to send again."""
     if not request.told.done():
-        request.told.set_exception(ConnectionError(str(error) or type(error).__name__))
-
-
-def _partitioner(partitions: int) -> wire.Partitioner:
-    from kafka.partitioner.default import murmur2
-
-    return wire.Partitioner(partitions, murmur2)
-
-
-async def _producer(bootstrap: str, timeout: float) -> AIOKafkaProducer:
-    """A client of the running loop, connected; `timeout` seconds are for a batch with all its retries."""
-    from aiokafka import AIOKafkaProducer
-
-    made = AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
-        acks="all",
-        max_batch_size=topics.MAX_MESSAGE_BYTES,
-        max_request_size=topics.MAX_MESSAGE_BYTES,
-        request_timeout_ms=int(timeout * 1000),
-        retry_backoff_ms=100,
-    )
-    try:
-        await made.start()
-    except BaseException:
-        await made.stop()
-        raise
-    return made
+        request.told.set_exception(ConnectionError(_words(error)))
