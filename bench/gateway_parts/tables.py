@@ -67,17 +67,17 @@ def counted(found: Stored, ledger: Ledger) -> dict[str, int]:
     }
 
 
-def unread(target: str, bootstrap: str) -> int:
-    """How many messages of the events' topic no sink has stored yet."""
+def unread(target: str, bootstrap: str, topic: str = topics.EVENTS) -> int:
+    """How many messages of a topic no sink has stored yet."""
     from kafka import KafkaConsumer, TopicPartition
 
     from warehouse import connection
 
-    number = topics.partition_count(bootstrap)
+    number = topics.partition_count(bootstrap, topic)
     consumer = KafkaConsumer(bootstrap_servers=bootstrap)
-    ends = consumer.end_offsets([TopicPartition(topics.EVENTS, each) for each in range(number)])
+    ends = consumer.end_offsets([TopicPartition(topic, each) for each in range(number)])
     consumer.close()
     with connection.open(target).read() as reader:
         query = "SELECT partition_id, next_offset FROM ingest_positions WHERE topic = ?"
-        positions = dict(reader.execute(query, [topics.EVENTS]).fetchall())
+        positions = dict(reader.execute(query, [topic]).fetchall())
     return sum(end - positions.get(partition.partition, 0) for partition, end in ends.items())
