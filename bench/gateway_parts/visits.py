@@ -36,7 +36,7 @@ class AcceptedReaction(NamedTuple):
     action: str
 
 
-class Verdict(NamedTuple):
+class TryOutcome(NamedTuple):
     """What a try came to.
 
     Attributes:
@@ -74,12 +74,12 @@ class Ledger:
     broken: int = 0
     given_up: int = 0
 
-    def note(self, verdict: Verdict) -> None:
+    def note(self, outcome: TryOutcome) -> None:
         """Count a try."""
         self.tries += 1
-        self.refused += verdict.refused
-        self.refused_told += verdict.told
-        self.broken += verdict.accepted is None and not verdict.refused
+        self.refused += outcome.refused
+        self.refused_told += outcome.told
+        self.broken += outcome.accepted is None and not outcome.refused
 
 
 @dataclass(slots=True)
@@ -110,7 +110,7 @@ class Clients:
     async def _one(self, session: ClientSession, number: int) -> None:
         streams, user = number % 3 == 0, f"u{number % load.USERS}"
         body = load.body(number, stream=True) if streams else load.body(number)
-        found = await self._insist(session, "/v1/chat/completions", body, {}, stream_verdict if streams else verdict)
+        found = await self._insist(session, "/v1/chat/completions", body, {}, stream_outcome if streams else outcome)
         if found is None:
             return
         response = found["id"]
@@ -119,7 +119,7 @@ class Clients:
         for action in actions:
             sent = {"response_id": response, "reaction": "love", "action": action, "user": user}
             key = {"Idempotency-Key": f"{response}-{action}"}
-            told = await self._insist(session, "/v1/reactions", msgspec.json.encode(sent), key, verdict)
+            told = await self._insist(session, "/v1/reactions", msgspec.json.encode(sent), key, outcome)
             if told is None:
                 return
             self.ledger.reactions.append(AcceptedReaction(told["event_id"], response, action))
@@ -127,7 +127,7 @@ class Clients:
             self.ledger.states[response] = actions[-1]
 
     async def _insist(
-        self, session: ClientSession, path: str, body: bytes, headers: dict[str, str], read: Callable[..., Verdict]
+        self, session: ClientSession, path: str, body: bytes, headers: dict[str, str], read: Callable[..., TryOutcome]
     ) -> dict[str, Any] | None:
         import aiohttp
 
@@ -137,7 +137,7 @@ class Clients:
                 async with session.post(self.base + path, data=body, headers=headers) as answer:
                     found = read(answer.status, answer.headers, await answer.read())
             except (aiohttp.ClientError, TimeoutError):
-                found = Verdict(None)
+                found = TryOutcome(None)
             self.ledger.note(found)
             if found.accepted is not None:
                 return found.accepted
@@ -147,21 +147,21 @@ class Clients:
             await asyncio.sleep(_PAUSE)
 
 
-def verdict(status: int, _: Any, body: bytes) -> Verdict:
+def outcome(status: int, _: Any, body: bytes) -> TryOutcome:
     """What a whole answer says."""
     if status == 200:
-        return Verdict(msgspec.json.decode(body))
-    return Verdict(None, True, says_next(body))
+        return TryOutcome(msgspec.json.decode(body))
+    return TryOutcome(None, True, says_next(body))
 
 
-def stream_verdict(status: int, headers: Any, body: bytes) -> Verdict:
+def stream_outcome(status: int, headers: Any, body: bytes) -> TryOutcome:
     """What a stream says: accepted is one that came to its `[DONE]`; one that only stops has said nothing."""
     if status != 200:
-        return Verdict(None, True, says_next(body))
+        return TryOutcome(None, True, says_next(body))
     if body.endswith(b"data: [DONE]\n\n"):
-        return Verdict({"id": headers["X-Loveloop-Response"]})
+        return TryOutcome({"id": headers["X-Loveloop-Response"]})
     last = body.strip().rpartition(b"\n")[2].removeprefix(b"data: ")
-    return Verdict(None, b'"error"' in last, says_next(last))
+    return TryOutcome(None, b'"error"' in last, says_next(last))
 
 
 def says_next(body: bytes) -> bool:

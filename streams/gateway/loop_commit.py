@@ -47,6 +47,7 @@ class LoopCommit:
     def __init__(self, bootstrap: str, topic: str) -> None:
         self._bootstrap, self._topic = bootstrap, topic
         self._waiting: list[_Waiting] = []
+        self._changed = asyncio.Event()
         self._size = 0
         self._closed = False
         self._writer: topic_writer.TopicWriter | None = None
@@ -56,7 +57,6 @@ class LoopCommit:
 
     def start(self) -> None:
         """Begin; the connection is made at once, so that the first request need not wait for it."""
-        self._changed = asyncio.Event()
         self._task = asyncio.create_task(self._work(), name="loveloop-commit")
 
     def submit(self, lines: Sequence[bytes]) -> asyncio.Future[None]:

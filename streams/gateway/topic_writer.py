@@ -133,10 +133,10 @@ def _rounds(lines: Iterable[bytes], partitioner: wire.Partitioner) -> list[dict[
 
 def _batch(value: bytes) -> bytes:
     """A record batch of one record, as `streams.producer` sends it, too."""
-    from aiokafka.record.default_records import DefaultRecordBatchBuilder as Builder
+    from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
-    codec = Builder.CODEC_ZSTD if len(value) >= _COMPRESSED_FROM else 0
-    builder = Builder(2, codec, 0, -1, -1, 0, topics.MAX_MESSAGE_BYTES)
+    codec = DefaultRecordBatch.CODEC_ZSTD if len(value) >= _COMPRESSED_FROM else 0
+    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, 0, topics.MAX_MESSAGE_BYTES)
     builder.append(0, None, None, value, [])
     return bytes(builder.build())
 

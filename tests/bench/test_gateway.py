@@ -73,9 +73,9 @@ def test_what_nobody_answers_is_sent_again_until_patience_ends() -> None:
     ],
 )
 def test_a_stream_is_accepted_at_its_end_alone(body: bytes, accepted: bool, refused: bool, told: bool) -> None:
-    from gateway_parts.visits import stream_verdict
+    from gateway_parts.visits import stream_outcome
 
-    found = stream_verdict(200, {"X-Loveloop-Response": "r-1"}, body)
+    found = stream_outcome(200, {"X-Loveloop-Response": "r-1"}, body)
     assert (found.accepted == {"id": "r-1"}, found.refused, found.told) == (accepted, refused, told)
 
 
