@@ -71,7 +71,8 @@ def to_line(draft: Mapping[str, Any], now: datetime) -> Completed:
         line = _encoded(event)
     except RecursionError:
         raise events.ContractError("not_json", events.TOO_DEEP) from None
-    events.decode(line, received_at=now)
+    if not outgoing.is_sound(line, str(event.get("type")), now):
+        events.decode(line, received_at=now)  # the judge finds the words
     return Completed(event["event_id"], event["user_id"], line)
 
 

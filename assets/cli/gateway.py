@@ -43,5 +43,7 @@ def gateway(config: Path, bootstrap: str, routes: Path | None, host: str, port: 
     lines = logging.StreamHandler()
     lines.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[lines])
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line tells them; all cost time
+    for client in ("kafka", "aiokafka"):  # what they meet is told by who asked them
+        logging.getLogger(client).setLevel(logging.CRITICAL)
     app.serve(config, bootstrap, routes, host=host, port=port, announce=lambda url: click.echo(f"serving on {url}"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -35,18 +35,18 @@ class Load(NamedTuple):
         return float(np.percentile(self.latencies, percent)) if len(self.latencies) else float("nan")
 
 
-def body(number: int) -> bytes:
+def body(number: int, **more: Any) -> bytes:
     """A request of one of the users, a short conversation as a product sends it."""
     messages = [
         {"role": "system", "content": "You are a helpful gardener."},
         {"role": "user", "content": f"How do I keep basil number {number} alive through the winter?"},
     ]
-    return msgspec.json.encode({"model": "v7", "user": f"u{number % USERS}", "messages": messages})
+    return msgspec.json.encode({"model": "v7", "user": f"u{number % USERS}", "messages": messages, **more})
 
 
 async def at_rate(url: str, rate: float, seconds: float) -> Load:
     """An open loop: requests leave when they are due, whether or not others have come back."""
-    async with _session() as session:
+    async with client() as session:
         began = time.perf_counter()
         tasks = []
         for number in range(int(rate * seconds)):
@@ -59,7 +59,7 @@ async def at_rate(url: str, rate: float, seconds: float) -> Load:
 
 async def at_most(url: str, at_once: int, seconds: float) -> Load:
     """A closed loop: so many at once, each followed by the next."""
-    async with _session() as session:
+    async with client() as session:
         began = time.perf_counter()
 
         async def lane(first: int) -> list[tuple[float, str | None]]:
@@ -71,24 +71,6 @@ async def at_most(url: str, at_once: int, seconds: float) -> Load:
 
         lanes = await asyncio.gather(*map(lane, range(at_once)))
     return _load([each for lane_ in lanes for each in lane_], time.perf_counter() - began)
-
-
-async def insisting(url: str, rate: float, seconds: float, patience: float) -> Load:
-    """As `at_rate`, and what is refused is sent again, as clients do, until it is answered or patience ends."""
-    async with _session() as session:
-        began = time.perf_counter()
-
-        async def one(number: int) -> list[tuple[float, str | None]]:
-            due = began + number / rate
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            found = [await _one(session, url, number, due)]
-            while found[-1][1] is None and time.perf_counter() - due < patience:
-                await asyncio.sleep(0.5)
-                found.append(await _one(session, url, number, due))
-            return found
-
-        several = await asyncio.gather(*map(one, range(int(rate * seconds))))
-    return _load([each for found in several for each in found], time.perf_counter() - began)
 
 
 async def _one(session: ClientSession, url: str, number: int, due: float) -> tuple[float, str | None]:
@@ -104,7 +86,8 @@ async def _one(session: ClientSession, url: str, number: int, due: float) -> tup
     return (time.perf_counter() - due) * 1000, msgspec.json.decode(content)["id"]
 
 
-def _session() -> ClientSession:
+def client() -> ClientSession:
+    """A client without a limit of connections."""
     import aiohttp
 
     headers = {"Content-Type": "application/json"}

@@ -50,6 +50,11 @@ def invalid(told: str) -> RefusedError:
     return RefusedError(400, "invalid_request", told)
 
 
+def model_failed(told: str) -> RefusedError:
+    """A model's server does not answer as it must; which of its faults, and what to do."""
+    return RefusedError(502, "model_failed", f"{told}; send again, and look at that server where it stays so")
+
+
 def not_stored(told: str) -> RefusedError:
     """The broker did not acknowledge an event, so what belongs to it is not said."""
     return RefusedError(503, "not_stored", told, {"Retry-After": str(RETRY_SECONDS)})

@@ -19,7 +19,7 @@ from streams import conversations
 from streams.events import ContractError
 from streams.gateway import upstream
 from streams.gateway.exchange import Cut, Exchange
-from streams.gateway.refusals import RefusedError, json_response
+from streams.gateway.refusals import RefusedError, json_response, model_failed
 from streams.gateway.state import GatewayState
 
 Scope = MutableMapping[str, Any]
@@ -92,7 +92,7 @@ class RelayedResponse:
             content = await upstream.whole(answer, policy)
         choices = content.get("choices")
         if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
-            raise RefusedError(502, "model_failed", f"the server of {policy} answers without a choice")
+            raise model_failed(f"the server of {policy} answers without a choice")
         self._hear(choices[0].get("message"))
         recorded = await self._record()
         told = {"id": exchange.response_id, "model": policy, "loveloop": exchange.told(recorded)}
@@ -145,7 +145,7 @@ class RelayedResponse:
             line = self._exchange.line(text, cut)
         except ContractError as error:
             self._note_unrecorded()
-            raise RefusedError(502, "model_failed", f"the answer could not be stored ({error.reason})") from None
+            raise model_failed(f"the answer could not be stored ({error.reason})") from None
         try:
             await self._state.store(line)
         except RefusedError:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from streams.gateway import routes, settings, signatures
 from streams.gateway.arm_switch import ArmSwitch
+from streams.gateway.loop_commit import LoopCommit
 from streams.gateway.metrics import GatewayMetrics
 from streams.gateway.rate_limits import TokenBuckets
 from streams.gateway.reaction_keys import ReactionKeys
 from streams.gateway.refusals import not_stored
 from streams.gateway.upstream import Upstream
-from streams.group_commit import BusyError, GroupCommit
+from streams.group_commit import BusyError
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class GatewayState:
 
     settings: settings.ReadSettings
     secret: bytes
-    commit: GroupCommit
+    commit: LoopCommit
     routes: routes.RouteFile
     switch: ArmSwitch
     upstream: Upstream
@@ -52,7 +53,8 @@ class GatewayState:
         """
         try:
             with self.metrics.lag.waiting():
-                await asyncio.wait_for(asyncio.wrap_future(self.commit.submit(lines)), self.commit.timeout)
+                async with asyncio.timeout(self.commit.timeout):
+                    await asyncio.wrap_future(self.commit.submit(lines))
         except (ConnectionError, ValueError, BusyError, TimeoutError) as error:
             told = str(error) or f"no acknowledgement within {self.commit.timeout:g} s"
             raise not_stored(f"the broker did not take the event, so nothing was served: {told}; send again") from None
@@ -83,7 +85,7 @@ def make(read: settings.ReadSettings, bootstrap: str, route_file: Path | None) -
     return GatewayState(
         settings=read,
         secret=signatures.secret(folder, os.environ.get(signatures.VARIABLE)),
-        commit=GroupCommit(bootstrap, read.names.events),
+        commit=LoopCommit(bootstrap, read.names.events),
         routes=routes.RouteFile(route_file, read.backends),
         switch=ArmSwitch(bootstrap, read.names),
         upstream=Upstream(read.backends, limits.seconds),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from streams.gateway.refusals import RefusedError
+from streams.gateway.refusals import RefusedError, model_failed
 from streams.gateway.settings import Backend
 
 if TYPE_CHECKING:
@@ -44,8 +44,9 @@ class Upstream:
 
         timeout = aiohttp.ClientTimeout(total=self._seconds, sock_connect=_CONNECT_SECONDS)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0), timeout=timeout, auto_decompress=True, trust_env=False
-        )
+            connector=aiohttp.TCPConnector(limit=0), timeout=timeout, auto_decompress=True, trust_env=False,
+            cookie_jar=aiohttp.DummyCookieJar(),  # a model's server keeps no state with us, and a look costs time
+        )  # fmt: skip
 
     async def close(self) -> None:
         """Close the connections."""
@@ -76,11 +77,11 @@ class Upstream:
                     raise _refusal(policy, answer.status, await answer.content.read(_LONGEST))
                 yield answer
         except TimeoutError:
-            told = f"the model {policy} did not answer within {self._seconds:g} s"
+            told = f"the model {policy} did not answer within {self._seconds:g} s; send again later"
             raise RefusedError(504, "model_timeout", told) from None
         except aiohttp.ClientError as error:
             told = f"the server of {policy} broke off or cannot be reached ({type(error).__name__})"
-            raise RefusedError(502, "model_failed", told) from None
+            raise model_failed(told) from None
 
 
 def _headers(policy: str, backend: Backend) -> dict[str, str]:
@@ -98,8 +99,9 @@ def _refusal(policy: str, status: int, body: bytes) -> RefusedError:
     if status in (400, 413, 422):
         return RefusedError(400, "model_refused", f"the model {policy} refuses the request: {_words(body)}")
     if status == 429:
-        return RefusedError(429, "model_busy", f"the server of {policy} takes no more requests", {"Retry-After": "2"})
-    return RefusedError(502, "model_failed", f"the server of {policy} answers {status}")
+        told = f"the server of {policy} takes no more requests now; send again later"
+        return RefusedError(429, "model_busy", told, {"Retry-After": "2"})
+    return model_failed(f"the server of {policy} answers {status}")
 
 
 def _words(body: bytes) -> str:
@@ -143,23 +145,23 @@ async def chunks(answer: "ClientResponse", policy: str) -> AsyncIterator[dict[st
         except msgspec.DecodeError:
             raise _unreadable(policy) from None
         if "error" in chunk:
-            raise RefusedError(502, "model_failed", f"the server of {policy} broke off with an error")
+            raise model_failed(f"the server of {policy} broke off with an error")
         choices = chunk.get("choices") or ()
         if not isinstance(choices, list | tuple):
             raise _unreadable(policy)
         finished = finished or any(each.get("finish_reason") for each in choices if isinstance(each, dict))
         yield chunk
     if not finished:
-        raise RefusedError(502, "model_failed", f"the server of {policy} broke off in the middle of its answer")
+        raise model_failed(f"the server of {policy} broke off in the middle of its answer")
 
 
 def _unreadable(policy: str) -> RefusedError:
-    return RefusedError(502, "model_failed", f"the server of {policy} sends what is no chat completion")
+    return model_failed(f"the server of {policy} sends what is no chat completion")
 
 
 def _check_length(length: int, policy: str) -> None:
     if length > _LONGEST:
-        raise RefusedError(502, "model_failed", f"the server of {policy} answers with more than {_LONGEST:,} bytes")
+        raise model_failed(f"the server of {policy} answers with more than {_LONGEST:,} bytes")
 
 
 async def _events(answer: "ClientResponse", policy: str) -> AsyncIterator[bytes]:

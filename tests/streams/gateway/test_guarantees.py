@@ -1,5 +1,6 @@
 """Nothing is served that is not written, and nothing is written that was not served, whoever fails."""
 
+import asyncio
 import http.client
 import json
 import socket
@@ -41,22 +42,17 @@ class HeldCommit:
     """Stands before a gateway's commits and holds them until it is let go."""
 
     def __init__(self, desk: Desk, patch: pytest.MonkeyPatch) -> None:
-        from concurrent.futures import Future
-
         self.lines: list[bytes] = []
         self.free = threading.Event()
         plain = desk.state.commit.submit
 
+        async def later(lines: Any) -> None:
+            await asyncio.to_thread(self.free.wait, 20)
+            await plain(lines)
+
         def submit(lines: Any) -> Any:
             self.lines += lines
-            told: Future[None] = Future()
-
-            def later() -> None:
-                self.free.wait(20)
-                plain(lines).add_done_callback(lambda done: told.set_result(done.result()))
-
-            threading.Thread(target=later, daemon=True).start()
-            return told
+            return asyncio.ensure_future(later(lines))
 
         patch.setattr(type(desk.state.commit), "submit", lambda _, lines: submit(lines))
 
