@@ -114,8 +114,13 @@ def _draft(body: dict[str, Any], served_at: datetime, name: str, user: str, give
         "type": "reaction_changed", "event_id": new_event_id(served_at, int(name, 16) >> 182),
         "user_id": user, "reacted_at": datetime.fromtimestamp(given.reacted_at, UTC),
         "response_id": body["response_id"], "reaction": body.get("reaction"), "action": body.get("action"),
-        "session_id": given.session, "dwell_ms": body.get("dwell_ms"),
+        "session_id": given.session, "dwell_ms": _whole(body.get("dwell_ms")),
     }  # fmt: skip
+
+
+def _whole(value: Any) -> Any:
+    """154.0 as 154, which is the same number in JSON: some languages write every number with a point."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _line(draft: dict[str, Any], now: datetime) -> bytes:

@@ -4,7 +4,11 @@ import asyncio
 import hashlib
 import http.client
 import json
+import os
+import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -306,3 +310,35 @@ def desk(running: Desk) -> Desk:
 @pytest.fixture
 def key_config() -> str:
     return f'[keys]\nproduct = "{hashlib.sha256(KEY.encode()).hexdigest()}"\n'
+
+
+@pytest.fixture(scope="session")
+def kept() -> Callable[[str], Path]:
+    """Makes a folder that stays from one run of the tests to the next, for what they fetch."""
+
+    def made(name: str) -> Path:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "loveloop" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def fetch() -> Callable[..., None]:
+    """Runs a command that fetches something, and skips the test where that cannot be done."""
+
+    def run(program: str, *words: str | Path, folder: Path) -> None:
+        found = shutil.which(program, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+        if found is None:
+            pytest.skip(f"{program}, which fetches what this test needs, is not installed")
+        asked = [found, *map(str, words)]
+        soon = os.environ | {"npm_config_fetch_retries": "1", "npm_config_fetch_retry_mintimeout": "500"}
+        try:
+            done = subprocess.run(asked, cwd=folder, env=soon, capture_output=True, text=True, timeout=90, check=False)
+        except subprocess.TimeoutExpired:
+            pytest.skip(f"{program} did not come to an end within 90 s")
+        if done.returncode:
+            pytest.skip(f"{program} cannot fetch what this test needs: {(done.stderr or done.stdout).strip()[-200:]}")
+
+    return run
