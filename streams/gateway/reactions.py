@@ -9,7 +9,7 @@ import msgspec
 
 from streams import drafts
 from streams.events import EARLIEST, ContractError, new_event_id
-from streams.gateway import admission, signatures
+from streams.gateway import admission, page_files, signatures
 from streams.gateway.reaction_keys import RememberedKey
 from streams.gateway.refusals import RefusedError, invalid, json_response
 from streams.gateway.state import GatewayState
@@ -131,7 +131,7 @@ def _line(draft: dict[str, Any], now: datetime) -> bytes:
 
 
 async def erase(state: GatewayState, request: "Request") -> "Response":
-    """Take a user's wish to be forgotten; the page's visitor speaks for nobody else.
+    """Take a user's wish to be forgotten; the page's visitor speaks for nobody else, and loses the cookie.
 
     Raises:
         RefusedError: 400, 401, 429: as for every request. 503: the broker did not acknowledge it.
@@ -142,4 +142,7 @@ async def erase(state: GatewayState, request: "Request") -> "Response":
     now = datetime.now(UTC)
     made = drafts.to_line({"type": "erasure_requested", "user_id": user, "requested_at": now}, now)
     await state.store(made.line)
-    return json_response(202, {"event_id": made.event_id, "user": user})
+    answer = json_response(202, {"event_id": made.event_id, "user": user})
+    if caller.visitor is not None:
+        page_files.forget(answer, request)
+    return answer
