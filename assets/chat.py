@@ -157,8 +157,9 @@ def _begin_all(
 ) -> ChatPart:
     """Start every part, and hand back the gateway. The model servers come first: they take longest."""
     folder, warehouse = asked.folder, asked.warehouse
+    alike = served.decoding()
     models = {
-        place.resolve().name: begin(f"model {place.resolve().name}", "serve", place, "--port", "0")
+        place.resolve().name: begin(f"model {place.resolve().name}", "serve", place, "--port", "0", *alike)
         for place in served.places().values()
     }
     asked.say(experiment(warehouse, served))
