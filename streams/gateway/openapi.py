@@ -129,6 +129,7 @@ _MODEL = _object(
                 "experiment": _OPTIONAL,
                 "arm": _OPTIONAL,
                 "revision": {"type": ["integer", "string", "null"]},
+                "served": _OPTIONAL | {"description": "The digest that its server tells."},
             }
         ),
     }

@@ -67,7 +67,11 @@ def _rows(counts: dict[tuple[str, ...], int], *names: str) -> list[dict[str, Any
 
 
 def _experiment(state: GatewayState, routed: RoutedExperiment) -> dict[str, Any]:
-    """An experiment of the routes with its arms; an arm is `off` when the kill switch has it, or is not read yet."""
+    """An experiment of the routes with its arms.
+
+    An arm is `off` when the kill switch has it, or is not read yet; all are while one is served by other files than
+    those that it was started with.
+    """
     written, layout = routed
     arms = [
         {
@@ -75,12 +79,13 @@ def _experiment(state: GatewayState, routed: RoutedExperiment) -> dict[str, Any]
             "share": share,
             "policy": written.bundles[arm].policy,
             "digest": written.bundles[arm].digest,
-            "off": state.switch.is_off(written.name, arm),
+            "off": state.is_off(written.name, arm),
         }
         for arm, share in layout.arms.items()
     ]
     told = {name: getattr(written, name) for name in ("name", "revision", "coverage", "control", "namespace")}
-    return told | {"range": [written.start, written.end], "holdout": written.holdout, "arms": arms}
+    more = {"range": [written.start, written.end], "holdout": written.holdout, "arms": arms}
+    return told | more | {"held_back": state.bundles.wrong.get(written.name)}
 
 
 async def _guard(url: str) -> dict[str, Any]:

@@ -98,6 +98,7 @@ function experiment(each) {
     "div", "", element("h3", "", each.name),
     element("p", "quiet", `revision ${each.revision ?? "–"}, coverage ${share(each.coverage)}, ` +
       `holdout ${share(each.holdout)}, compared with ${each.control}${where}`),
+    ...(each.held_back === null ? [] : [element("p", "problem", `Nobody is in it: ${each.held_back}`)]),
     table("Arms", ["arm", "share", "policy", "bundle", "now"], rows),
   );
 }

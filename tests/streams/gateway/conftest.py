@@ -102,6 +102,7 @@ class Model:
         left: Streams whose client went before their end.
         words: What a stream says, piece by piece.
         pause: Seconds between two pieces.
+        digests: What it tells of its models in /v1/models; none of those that it does not name.
     """
 
     asked: list[dict[str, Any]] = field(default_factory=list)
@@ -109,6 +110,7 @@ class Model:
     left: list[str] = field(default_factory=list)
     words: tuple[str, ...] = ("Water ", "it ", "from ", "below.")
     pause: float = 0.0
+    digests: dict[str, str] = field(default_factory=dict)
 
     def app(self) -> Any:
         from starlette.applications import Starlette
@@ -134,7 +136,12 @@ class Model:
                 return StreamingResponse(self._stream(said), media_type="text/event-stream")
             return JSONResponse(_whole(said, "".join(self.words)))
 
-        return Starlette(routes=[Route("/v1/chat/completions", answer, methods=["POST"])])
+        async def models(_: Any) -> Any:
+            listed = [{"id": name, "loveloop": {"digest": digest}} for name, digest in self.digests.items()]
+            return JSONResponse({"data": listed})
+
+        chat = Route("/v1/chat/completions", answer, methods=["POST"])
+        return Starlette(routes=[chat, Route("/v1/models", models)])
 
     async def _stream(self, said: str) -> AsyncIterator[bytes]:
         whole = False
