@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ OPTIONS = (
     "--disable-extensions", "--disable-background-networking", "--disable-component-update",
     "--remote-debugging-port=0",
 )  # fmt: skip
+AXE = "4.14.1"
 KEYS = {"Enter": 13, "Tab": 9, "Escape": 27, " ": 32}
 
 
@@ -259,3 +261,16 @@ def page(tab: Callable[[str], Page], desk: Any) -> Page:
     found = tab(f"http://127.0.0.1:{desk.port}")
     found.open()
     return found
+
+
+@pytest.fixture(scope="module")
+def axe(kept: Callable[[str], Path], fetch: Callable[..., None]) -> str:
+    """The script of axe-core (MPL-2.0), fetched once and kept outside of the repository."""
+    folder = kept("axe")
+    packed = folder / f"axe-core-{AXE}.tgz"
+    if not packed.exists():
+        fetch("npm", "pack", f"axe-core@{AXE}", "--silent", folder=folder)
+    with tarfile.open(packed) as opened:
+        found = opened.extractfile("package/axe.min.js")
+        assert found is not None
+        return found.read().decode()
