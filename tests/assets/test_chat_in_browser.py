@@ -69,5 +69,6 @@ def _served_as_staged(run: Run, chat: Any) -> None:
 def _seen_by_operators(page: Any) -> None:
     page.open("/operator")
     page.until("document.querySelector('#sink-figures').children.length > 0")
-    page.until("/Dead letters\\s+0/.test(document.querySelector('#status').innerText)")
-    page.until("/Events read\\s+4/.test(document.querySelector('#status').innerText)")
+    said = "document.querySelector('#status').innerText"
+    for figure in ("Dead letters", "Messages to be read", "Reactions that wait for their response"):
+        page.until(f"/{figure}\\s+0/.test({said})")
