@@ -44,7 +44,7 @@ def test_what_a_person_types_reads_loves_and_takes_back_is_in_the_warehouse(
             assert violations(page, axe) == []
         (row,) = chat.stored("SELECT user_id, experiment, policy, response, conversation FROM responses")
         assert row[0] == page.visitor()
-        assert row[1] == f"ab-{tiny_run.facts('candidate')['name']}"
+        assert row[1] == f"ab-{tiny_run.recorded('candidate')['name']}"
         assert row[3] == said != ""
         assert [each["content"] for each in json.loads(row[4])] == ["How do I keep basil alive?"]
         assert chat.stored("SELECT count(*) FROM waiting_reactions") == [(0,)]

@@ -87,7 +87,7 @@ def test_the_candidates_folder_is_what_its_card_says_is_served(run: Run) -> None
     assert decoding.read(place) == decoding.EVALUATED
     assert list(place.glob("tokenizer*"))
     bundles.check_weights(place)
-    assert bundles.bundle(str(place)).policy == run.facts("candidate")["name"]
+    assert bundles.bundle(str(place)).policy == run.recorded("candidate")["name"]
 
 
 @pytest.mark.slow
