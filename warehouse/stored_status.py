@@ -83,7 +83,8 @@ def _lag(bootstrap: str, topic: str, stored: dict[int, int]) -> int | None:
             asked.close()
     except (KafkaError, OSError):
         return None
-    return sum(max(0, end - stored.get(part.partition, 0)) for part, end in ends.items())
+    behind: int = sum(max(0, end - stored.get(part.partition, 0)) for part, end in ends.items())
+    return behind
 
 
 @contextmanager
