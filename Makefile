@@ -7,7 +7,7 @@ CONVAI = $(firstword $(DATA) $(wildcard data/convai ../shared/data/convai) data/
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo live-demo chat run-convai ui vllm test retest test-fast lint types check clean
+.PHONY: help install demo live-demo chat run-convai ui vllm test retest test-fast lint types audit check clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ lint: $(READY)  ## style, format and the direction of imports
 
 types: $(READY)  ## mypy, strict
 	@$(BIN)/mypy
+
+audit: $(READY)  ## known vulnerabilities of the pinned packages; asks PyPI (docs/security.md)
+	@$(BIN)/uv tool run --quiet pip-audit@2.10.1 --strict --no-deps --disable-pip --requirement constraints.txt
 
 check: lint types test  ## what CI runs
 

@@ -25,6 +25,7 @@ from streams import children
 
 RECIPE = Path(__file__).resolve().parents[1] / "deploy" / "recipes" / "chat.toml"
 LOVELOOP = (sys.executable, "-m", "assets")
+_STATUS = "sink.json"
 _PAUSE = 0.2
 _LOOK_SECONDS = 2.0
 """Between two looks at the counts."""
@@ -157,15 +158,16 @@ def _begin_all(
 ) -> ChatPart:
     """Start every part, and hand back the gateway. The model servers come first: they take longest."""
     folder, warehouse = asked.folder, asked.warehouse
+    alike = served.decoding()
     models = {
-        place.resolve().name: begin(f"model {place.resolve().name}", "serve", place, "--port", "0")
+        place.resolve().name: begin(f"model {place.resolve().name}", "serve", place, "--port", "0", *alike)
         for place in served.places().values()
     }
     asked.say(experiment(warehouse, served))
     _write_routes(asked)
     guard_port = asked.guard_port or "0"
     guard = begin("live guard", "guard", "--bootstrap", bootstrap, "--web-port", str(guard_port))
-    begin("sink", "ingest", "--warehouse", warehouse, "--bootstrap", bootstrap)
+    begin("sink", "ingest", "--warehouse", warehouse, "--bootstrap", bootstrap, "--status", folder / _STATUS)
     backends = {name: f"{wait(part)}/v1" for name, part in models.items()}
     for name, place in zip(backends, served.places().values(), strict=True):
         asked.say(f"{name} answers on {backends[name]}, from {place}")
@@ -196,6 +198,7 @@ def _gateway_file(folder: Path, default: str, backends: dict[str, str], guard: s
         "[operator]",
         "open = true",
         f"guard = {json.dumps(guard)}",
+        f"sink = {json.dumps(str(folder / _STATUS))}",
     ]
     return "\n".join(lines) + "\n"
 

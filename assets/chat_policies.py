@@ -33,6 +33,13 @@ class ChatPolicies(NamedTuple):
         """Folder by arm."""
         return {"control": self.incumbent} | ({"treatment": self.candidate} if self.candidate else {})
 
+    def decoding(self) -> tuple[str, ...]:
+        """The options of `loveloop serve` by which both are served as they were compared offline: the candidate's."""
+        from training.policy import decoding
+
+        found = decoding.read(self.candidate) if self.candidate else None
+        return ("--temperature", str(found.temperature), "--max-tokens", str(found.max_tokens)) if found else ()
+
 
 def policies(run: Path) -> ChatPolicies | None:
     """The policies of a run; None where no run lies there, or it has made no incumbent yet.

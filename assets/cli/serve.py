@@ -21,11 +21,25 @@ from streams.http_server import LOOPBACK
     show_envvar=True,
     help="Requests must carry it: Authorization: Bearer TOKEN.",
 )
-def serve(policy: Path, name: str | None, *, host: str, port: int, token: str | None) -> None:
+@click.option(
+    "--temperature", type=options.Number(0, 10), help="Of requests that name none; the folder's own if left out."
+)
+@click.option("--max-tokens", type=options.Whole(1), help="Of their responses; the folder's own if left out.")
+def serve(
+    policy: Path,
+    name: str | None,
+    *,
+    host: str,
+    port: int,
+    token: str | None,
+    temperature: float | None,
+    max_tokens: int | None,
+) -> None:
     r"""Serve the policy in DIR by OpenAI's API: a staged candidate, an incumbent, any causal language model.
 
     The product's own decoder writes one response at a time: right for the small models of the demo. `loveloop vllm`
-    serves large ones. GET /v1/models tells the digest of the folder's files.
+    serves large ones. A staged candidate is served as it was evaluated, by its decoding.json, and only while the
+    weights that lie there are those that its card names. GET /v1/models tells the digest of the folder's files.
 
     \b
     Example:
@@ -35,9 +49,16 @@ def serve(policy: Path, name: str | None, *, host: str, port: int, token: str | 
         raise click.UsageError(f"everybody who reaches {host} could use the model: set --token, or keep 127.0.0.1")
     from assets.experiment import bundles
     from streams.gateway import app as gateway
+    from training.policy import decoding
     from training.rollout import chat_server
     from training.rollout.speech import PolicyVoice
 
-    served = chat_server.ServedPolicy(name or policy.resolve().name, PolicyVoice(policy), bundles.digest(policy))
+    bundles.check_weights(policy)
+    own = decoding.read(policy) or chat_server.PLAIN
+    how = decoding.DecodingSettings(
+        own.temperature if temperature is None else temperature, own.max_tokens if max_tokens is None else max_tokens
+    )
+    called, digest = name or policy.resolve().name, bundles.digest(policy)
+    served = chat_server.ServedPolicy(called, PolicyVoice(policy), digest, how)
     made = chat_server.app(served, token)
     gateway.run(made, host, port, lambda url: click.echo(f"serving {served.name} on {url}/v1"))

@@ -189,17 +189,27 @@ def _say_refused(refused: tuple[int, ...]) -> None:
 @options.warehouse
 @options.bootstrap
 @click.option("--until-caught-up", is_flag=True, help="Stop when everything sent so far is in the warehouse.")
-def ingest(warehouse: options.Target, bootstrap: str, until_caught_up: bool) -> None:
+@click.option(
+    "--status",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep dead letters, waiting reactions and lag in this file, for the gateway's operator page.",
+)
+def ingest(warehouse: options.Target, bootstrap: str, until_caught_up: bool, status: Path | None) -> None:
     """Move events from the broker into the warehouse, each exactly once.
 
     Positions are stored in the same transaction as the rows: stop it, kill it, start it again at any moment. Ctrl-C and
     SIGTERM store what has been read, and leave the group; a second Ctrl-C ends at once. While the broker is away it
     waits (with --until-caught-up for a minute). Without a terminal it logs one line every ten seconds.
     """
-    from warehouse import sink
+    from contextlib import nullcontext
+
+    from warehouse import connection, sink, stored_status
 
     service.log_to_stderr()
-    with service.stop_on_signals() as stop:
+    if status is not None:
+        connection.open(warehouse).migrate()  # there are tables to look at, then
+    told = nullcontext() if status is None else stored_status.published(warehouse, bootstrap, status)
+    with service.stop_on_signals() as stop, told:
         report = sink.ingest(warehouse, bootstrap, until_caught_up=until_caught_up, stop=stop)
     click.echo(_account(report))
     for rule, count in report.told.most_common():

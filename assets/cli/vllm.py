@@ -11,6 +11,7 @@ import click
 from assets.cli import options
 
 if TYPE_CHECKING:
+    from training.policy.decoding import DecodingSettings
     from training.rollout.launch import ServerShape
     from training.rollout.server import VllmServer
 
@@ -141,7 +142,8 @@ def staged(  # noqa: PLR0917  (click passes by name)
 
     RUN is a run's directory. The incumbent is called `incumbent`, the candidate by the name under which it was staged,
     which is what an experiment calls its arm. A candidate that is an adapter shares the incumbent's server; one whose
-    weights were all trained has a server of its own behind the same address. Before a candidate is staged, the
+    weights were all trained has a server of its own behind the same address. Both answer by the decoding settings of
+    the candidate's folder, and its weights must be those that its card names. Before a candidate is staged, the
     incumbent is served alone: start again when there is one.
 
     \b
@@ -151,9 +153,11 @@ def staged(  # noqa: PLR0917  (click passes by name)
     """
     from contextlib import ExitStack
 
+    from assets.experiment import bundles
     from assets.facts.launch import CandidateFacts
     from assets.pipeline import reopen
     from assets.stages import models
+    from training.policy import decoding
     from training.policy.load import ADAPTER, base_of
     from training.rollout.launch import ServerShape
 
@@ -161,7 +165,9 @@ def staged(  # noqa: PLR0917  (click passes by name)
     incumbent, shape = models.incumbent(opened), ServerShape(dtype, context, rank)
     facts = opened.facts_or_none(CandidateFacts)
     name, place = (facts.name, opened.place("candidate")) if facts else ("", None)
-    if place is None:
+    if place is not None:
+        bundles.check_weights(place)
+    else:
         click.echo(f"no candidate is staged in {run} yet: the incumbent is served alone")
     adapters = {name: place} if place and (place / ADAPTER).is_file() else {}
     wanted = str(Path(incumbent).resolve() if Path(incumbent).is_dir() else incumbent)
@@ -178,7 +184,7 @@ def staged(  # noqa: PLR0917  (click passes by name)
             )
             servers.append(stack.enter_context(started))
         routes = {each: server.client.url for server in servers for each in server.client.models()}
-        _route(routes, servers, host, port)
+        _route(routes, servers, host, port, decoding.read(place) if place else None)
 
 
 @contextmanager
@@ -205,7 +211,9 @@ def _started(
         yield server
 
 
-def _route(routes: dict[str, str], servers: "list[VllmServer]", host: str, port: int) -> None:
+def _route(
+    routes: dict[str, str], servers: "list[VllmServer]", host: str, port: int, decoding: "DecodingSettings | None"
+) -> None:
     """Pass requests on to the servers until SIGINT or SIGTERM, or until one of the servers dies."""
     import asyncio
     import signal
@@ -224,7 +232,7 @@ def _route(routes: dict[str, str], servers: "list[VllmServer]", host: str, port:
         await running
 
     with socket.create_server((host, port)) as listening:
-        web = uvicorn.Server(uvicorn.Config(app(routes), log_level="warning", access_log=False))
+        web = uvicorn.Server(uvicorn.Config(app(routes, decoding), log_level="warning", access_log=False))
         click.echo(
             f"serving on http://{host}:{listening.getsockname()[1]}: {', '.join(sorted(routes))}; Ctrl-C stops it"
         )

@@ -1,12 +1,15 @@
 """What an arm serves: a staged candidate's folder as it was when the arm was started, known again by its digest."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 _AT_ONCE: Final = 1 << 20
+_ADAPTER: Final = "adapter_config.json"
+"""peft's; beside it lie no whole weights."""
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,11 +68,42 @@ def bundle(place: str) -> Bundle:
     return Bundle(policy=place)
 
 
+def check_weights(folder: Path) -> None:
+    """Hold the weights of a staged candidate, and of an adapter its base, against what its lineage names.
+
+    A folder without a lineage was never staged, and passes.
+
+    Raises:
+        ValueError: Others lie there; says which, and what to do.
+    """
+    from training.policy.load import base_fingerprint, fingerprint
+
+    file = folder / "lineage.json"
+    if not file.is_file():
+        return
+    try:
+        lineage = json.loads(file.read_text())
+        named, base = str(lineage["policy"]), lineage["base"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{file} names no weights ({type(error).__name__}: {error}): stage the candidate again"
+        ) from None
+    seen = {"base": base_fingerprint(folder), "policy": fingerprint(folder)}
+    for what, wanted in (("base", base), ("policy", named.rpartition("@")[2])):
+        if seen[what] != wanted:
+            raise ValueError(
+                f"{folder} was staged with the {what} {wanted}, and what lies there is {seen[what]}: bring those "
+                "weights back, or stage the candidate again"
+            )
+
+
 def digest(folder: Path) -> str:
     """SHA-256 over the names and contents of all files below a folder, in the order of their names.
 
+    An adapter is nobody without its base, which lies elsewhere: the fingerprint of that ends what is digested.
+
     Raises:
-        ValueError: There is none.
+        ValueError: There is no file, or no base of the adapter.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     if not files:
@@ -82,4 +116,15 @@ def digest(folder: Path) -> str:
         with file.open("rb") as content:
             while block := content.read(_AT_ONCE):
                 whole.update(block)
+    if (folder / _ADAPTER).is_file():
+        whole.update(f"base {_base(folder)}".encode())
     return whole.hexdigest()
+
+
+def _base(folder: Path) -> str | None:
+    from training.policy.load import base_fingerprint
+
+    try:
+        return base_fingerprint(folder)
+    except FileNotFoundError as error:
+        raise ValueError(f"{folder} is an adapter without its base: {error}") from None

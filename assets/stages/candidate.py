@@ -119,10 +119,13 @@ def _obeyed(run: Run) -> dict[str, Any]:
 
 
 def _stage(policy: Path, place: Path, card: str, lineage: dict[str, Any]) -> None:
+    from training.policy import decoding
+
     part = place.with_name(f"{place.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(policy, part)
     _keep_base(policy, part, place)
+    decoding.write(part, decoding.EVALUATED)
     (part / "lineage.json").write_text(json.dumps(lineage, indent=1))
     (part / "README.md").write_text(card)
     shutil.rmtree(place, ignore_errors=True)
@@ -156,6 +159,14 @@ A policy staged for an A/B test. It {choice.verdict}. Chosen because {choice.why
 
 Not chosen: {"; ".join(choice.reasons) or "no other policy was trained"}.
 {unranked}
+## How it is served
+
+From this folder, by `loveloop serve`, as it was evaluated:
+
+- policy: the weights {lineage["policy"]}{_based(lineage)}; the server holds them against this name when it starts
+- prompt: the chat template of the tokenizer in this folder; nothing stands before the conversation
+- decoding: `decoding.json`, {_decoded()}, where a request does not say
+
 ## Where it came from
 
 {origins}
@@ -166,6 +177,16 @@ Not chosen: {"; ".join(choice.reasons) or "no other policy was trained"}.
 {json.dumps(lineage, indent=1)}
 ```
 """
+
+
+def _based(lineage: dict[str, Any]) -> str:
+    return "" if lineage["base"] is None else f", an adapter on the weights {lineage['base']}"
+
+
+def _decoded() -> str:
+    from training.policy.decoding import EVALUATED
+
+    return f"temperature {EVALUATED.temperature:g} and at most {EVALUATED.max_tokens} tokens"
 
 
 _VERDICTS = {True: "pass", False: "FAIL", None: "not measured"}

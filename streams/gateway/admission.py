@@ -97,6 +97,8 @@ def user_of(state: GatewayState, request: "Request", caller: Caller, named: Any)
         RefusedError: 400: nobody is named, or not by a text. 429: too many requests of this user.
     """
     header = _header(request, "x-loveloop-user")
+    if header is not None:
+        checked(header, "X-Loveloop-User")  # a client that sends a bad one is told, whoever counts
     user = next((each for each in (caller.visitor, named, header, caller.user) if each is not None), None)
     if user is None:
         raise RefusedError(400, "no_user", "no user is named; send the field user, or the header X-Loveloop-User")

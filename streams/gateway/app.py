@@ -64,11 +64,13 @@ def app(shared: state.GatewayState) -> Starlette:
         shared.commit.start()
         shared.switch.start()
         await shared.upstream.start()
-        following = asyncio.create_task(shared.routes.follow())
+        await shared.bundles.look()
+        following = [asyncio.create_task(each.follow()) for each in (shared.routes, shared.bundles)]
         yield
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
+        for each in following:
+            each.cancel()
+            with suppress(asyncio.CancelledError):
+                await each
         await shared.upstream.close()
         await shared.commit.close()  # the requests under way have been answered
         await asyncio.to_thread(shared.switch.close)

@@ -12,8 +12,12 @@ if TYPE_CHECKING:
 
 
 def models(state: GatewayState) -> dict[str, Any]:
-    """The routed default and every policy, as OpenAI lists models; beside each, what it is served for."""
+    """The routed default and every policy, as OpenAI lists models.
+
+    Beside each: what it is served for, the `digest` that it is to have, and the one that its server tells (`served`).
+    """
     nothing = {"digest": None, "experiment": None, "arm": None, "revision": None}
+    digests = state.bundles.digests
     known = {
         bundle.policy: {
             "digest": bundle.digest or None,
@@ -27,7 +31,13 @@ def models(state: GatewayState) -> dict[str, Any]:
     }
     names = (ROUTED, *state.settings.backends)
     listed = [
-        {"id": name, "object": "model", "created": 0, "owned_by": "loveloop", "loveloop": known.get(name, nothing)}
+        {
+            "id": name,
+            "object": "model",
+            "created": 0,
+            "owned_by": "loveloop",
+            "loveloop": known.get(name, nothing) | {"served": digests.get(name)},
+        }
         for name in names
     ]
     return {"object": "list", "data": listed}
@@ -44,6 +54,7 @@ def health(state: GatewayState) -> "Response":
             "made_at": table.made_at,
             "experiments": [each.written.name for each in table.experiments],
         },
+        "held_back": state.bundles.wrong,
         "kill_switch": "read" if state.switch.ready else "not read yet: no arm is served",
     }
     return json_response(503 if broker["broker"] == "away" else 200, told)
@@ -66,6 +77,7 @@ def exposition(state: GatewayState) -> "Response":
         "broker_commits": broker["commits"],
         "routes_good": state.routes.error is None,
         "experiments": len(state.routes.table.experiments),
+        "experiments_held_back": len(state.bundles.wrong),
         "kill_switch_read": state.switch.ready,
     }
     return Response(state.metrics.exposition(gauges), 200, {"Content-Type": metrics.CONTENT_TYPE})

@@ -130,7 +130,7 @@ def _messages(body: Mapping[str, Any]) -> list[Any]:
         raise invalid("messages must be a list of at least one object with role and content")
     if messages[-1].get("role") not in _SPOKEN_LAST:
         raise invalid("the last message must be the user's or a tool's; a response follows it")
-    if body.get("n") not in (None, 1):
+    if body.get("n") not in (None, 1) or body.get("n") is True:
         raise invalid("n must be 1: one response is shown, and one is recorded")
     if not isinstance(body.get("metadata"), dict | None):
         raise invalid("metadata must be an object")
@@ -142,7 +142,7 @@ def _messages(body: Mapping[str, Any]) -> list[Any]:
 def _route(state: GatewayState, user: str, model: Any) -> Route:
     settings = state.settings
     if model in (None, ROUTED):
-        return state.routes.table.route(user, settings.told.default, state.switch.is_off)
+        return state.routes.table.route(user, settings.told.default, state.is_off)
     if not isinstance(model, str) or model not in settings.backends:
         raise RefusedError(404, "model_not_found", f"there is no such model; GET /v1/models lists them, {ROUTED} first")
     return Route(model)
@@ -151,13 +151,12 @@ def _route(state: GatewayState, user: str, model: Any) -> Route:
 def _conversation_id(request: "Request", body: Mapping[str, Any]) -> str:
     metadata = body.get("metadata")
     inner = metadata.get("conversation_id") if isinstance(metadata, dict) else None
-    named = request.headers.get("x-loveloop-conversation") or inner
-    if named is None:
-        return f"c-{uuid4().hex}"
-    name = admission.checked(named, "conversation_id")
-    if not (name.isascii() and name.isprintable()):  # it goes back in a header
-        raise invalid("conversation_id must consist of printable ASCII characters")
-    return name
+    named = [each for each in (request.headers.get("x-loveloop-conversation"), inner) if each is not None]
+    for each in named:
+        name = admission.checked(each, "conversation_id")
+        if not (name.isascii() and name.isprintable()):  # it goes back in a header
+            raise invalid("conversation_id must consist of printable ASCII characters")
+    return str(named[0]) if named else f"c-{uuid4().hex}"
 
 
 def turn(messages: list[Any]) -> int:

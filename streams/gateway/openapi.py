@@ -3,9 +3,11 @@
 from typing import Any
 
 Schema = dict[str, Any]
-_TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 256}
+_TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[^\\u0000]*$"}
+_PRINTABLE: Schema = _TEXT | {"pattern": "^[ -~]*$"}
 _NAME: Schema = _TEXT | {"type": ["string", "null"]}
 _OPTIONAL: Schema = {"type": ["string", "null"]}
+_NOT_THE_USER = ("system", "developer", "assistant", "tool", "function")
 _TOLD = {
     200: "As asked.",
     202: "Taken; the broker has it.",
@@ -35,8 +37,8 @@ def _json(schema: Schema) -> Schema:
     return {"application/json": {"schema": schema}}
 
 
-def _parameter(name: str, about: str, required: bool = False) -> Schema:
-    return {"name": name, "in": "header", "required": required, "description": about, "schema": _TEXT}
+def _parameter(name: str, about: str, required: bool = False, schema: Schema = _TEXT) -> Schema:
+    return {"name": name, "in": "header", "required": required, "description": about, "schema": schema}
 
 
 _ERROR = _object(
@@ -67,15 +69,39 @@ _COMPLETION = _object(
     },
     more=True,
 )
-_MESSAGE = _object({"role": {"type": "string"}, "content": {}}, optional=("content",), more=True)
+_CHUNK = _object(
+    {"id": {"type": "string"}, "model": {"type": "string"}, "choices": {"type": "array"}, "loveloop": _SERVED},
+    optional=("loveloop",),
+    more=True,
+)
+_PIECE = {"type": "string", "contentMediaType": "application/json", "contentSchema": {"anyOf": [_CHUNK, _ERROR]}}
+_STREAMED = _object({"data": {"anyOf": [{"const": "[DONE]"}, _PIECE]}}, more=True)
+"""Each event of a stream; the last chunk has `loveloop`."""
+_SAID = ["string", "array", "object"]
+_MESSAGE: Schema = {
+    "anyOf": [
+        _object({"role": {"const": "user"}, "content": {"type": _SAID}}, more=True),
+        _object({"role": {"enum": [*_NOT_THE_USER]}, "content": {"type": [*_SAID, "null"]}}, more=True),
+        _object({"role": {"const": "assistant"}, "tool_calls": {"type": "array", "minItems": 1}}, more=True),
+    ]
+}
 _CHAT = _object(
     {
-        "messages": {"type": "array", "minItems": 1, "items": _MESSAGE},
+        "messages": {
+            "type": "array",
+            "minItems": 1,
+            "items": _MESSAGE,
+            "description": "The last one is the user's, or a tool's.",
+        },
         "model": {"type": ["string", "null"], "description": "`loveloop`, or a policy by its name."},
         "stream": {"type": ["boolean", "null"]},
         "n": {"enum": [1, None]},
         "user": _NAME,
-        "metadata": {"type": ["object", "null"], "description": "conversation_id in it names the conversation."},
+        "metadata": {
+            "type": ["object", "null"],
+            "properties": {"conversation_id": _PRINTABLE | {"type": ["string", "null"]}},
+            "description": "conversation_id in it names the conversation.",
+        },
     },
     optional=("model", "stream", "n", "user", "metadata"),
     more=True,
@@ -83,10 +109,10 @@ _CHAT = _object(
 _REACTION = _object(
     {
         "response_id": _TEXT | {"description": "As the gateway gave it; any other one needs a key that may."},
-        "reaction": {"type": "string", "minLength": 1, "description": "love, like, dislike, or the product's own."},
+        "reaction": _TEXT | {"maxLength": 64, "description": "love, like, dislike, or the product's own."},
         "action": {"enum": ["added", "removed"]},
         "user": _NAME,
-        "dwell_ms": {"type": ["integer", "null"], "minimum": 0},
+        "dwell_ms": {"type": ["integer", "null"], "minimum": 0, "maximum": 2**63 - 1},
     },
     optional=("user", "dwell_ms"),
 )
@@ -103,15 +129,17 @@ _MODEL = _object(
                 "experiment": _OPTIONAL,
                 "arm": _OPTIONAL,
                 "revision": {"type": ["integer", "string", "null"]},
+                "served": _OPTIONAL | {"description": "The digest that its server tells."},
             }
         ),
     }
 )
+_SPANS: Schema = {"type": ["array", "null"], "items": {"type": "object"}}
 _REJECTED = _object({"rejectedSpans": {"type": "string", "pattern": "^[0-9]+$"}, "errorMessage": {"type": "string"}})
 _TAKEN = _object({"partialSuccess": _REJECTED}, optional=("partialSuccess",))
 _USER = _parameter("X-Loveloop-User", "Whose request this is, where the body has no user.")
 _SESSION = _parameter("X-Loveloop-Session", "The user's visit; one for a user and a day when left out.")
-_CONVERSATION = _parameter("X-Loveloop-Conversation", "The conversation; a new one when left out.")
+_CONVERSATION = _parameter("X-Loveloop-Conversation", "The conversation; a new one when left out.", schema=_PRINTABLE)
 _KEY = _parameter("Idempotency-Key", "A new one for each reaction; the same when it is sent again.", required=True)
 
 
@@ -145,7 +173,7 @@ PATHS: dict[str, Schema] = {
     "/v1/chat/completions": {
         "post": _operation(
             "Serve a response, and record it.",
-            {200: _json(_COMPLETION) | {"text/event-stream": {"schema": {"type": "string"}}}},
+            {200: _json(_COMPLETION) | {"text/event-stream": {"schema": _STREAMED}}},
             *_REFUSALS, 404, 502, 504,
             body=_CHAT,
             parameters=(_USER, _SESSION, _CONVERSATION),
@@ -181,7 +209,7 @@ PATHS: dict[str, Schema] = {
             "Take OpenTelemetry's spans of responses (OTLP/HTTP, JSON), each once however often it is sent.",
             {200: _json(_TAKEN)},
             *_REFUSALS, 403, 404, 415,
-            body=_object({"resourceSpans": {"type": ["array", "null"]}}, optional=("resourceSpans",), more=True),
+            body=_object({"resourceSpans": _SPANS}, optional=("resourceSpans",), more=True),
             error=_object({"message": {"type": "string"}}),
         )
     },
@@ -204,6 +232,13 @@ PATHS: dict[str, Schema] = {
     "/": {"get": _operation("The chat page.", {200: _PAGE}, 404, open_to_all=True)},
 }  # fmt: skip
 """Every path and what it may be answered."""
+PATHS["/v1/chat/completions"]["post"]["responses"]["200"]["links"] = {
+    "react": {
+        "operationRef": "#/paths/~1v1~1reactions/post",
+        "requestBody": {"response_id": "$response.body#/id", "user": "$request.body#/user"},
+        "description": "What a reaction to this response says.",
+    }
+}
 DOCUMENT: Schema = {
     "openapi": "3.1.0",
     "info": {

@@ -4,7 +4,9 @@ No text of a message and no user is in it: of the guard it asks for counts of ar
 """
 
 import asyncio
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streams.gateway import admission
@@ -22,6 +24,7 @@ _GUARD_SECONDS = 2.0
 """For the guard's answers; the page asks again soon."""
 _MOST_ARMS = 200
 _HEALTH = ("healthy", "reason", "lag", "newest_event")
+_STORED = ("made_at", "events", "dead_letters", "dead_letters_by_reason", "waiting", "waiting_too_long", "lag")
 _COUNTS = ("experiment", "arm", "policy", "served", "loves", "closings", "tripped")
 
 
@@ -58,6 +61,7 @@ async def status(state: GatewayState) -> dict[str, Any]:
         "kill_switch_read": state.switch.ready,
         "experiments": [_experiment(state, each) for each in state.routes.table.experiments],
         "guard": await _guard(wanted.guard) if wanted.guard else None,
+        "sink": await asyncio.to_thread(_sink, Path(wanted.sink)) if wanted.sink else None,
         "dagster": wanted.dagster,
     }
 
@@ -67,7 +71,11 @@ def _rows(counts: dict[tuple[str, ...], int], *names: str) -> list[dict[str, Any
 
 
 def _experiment(state: GatewayState, routed: RoutedExperiment) -> dict[str, Any]:
-    """An experiment of the routes with its arms; an arm is `off` when the kill switch has it, or is not read yet."""
+    """An experiment of the routes with its arms.
+
+    An arm is `off` when the kill switch has it, or is not read yet; all are while one is served by other files than
+    those that it was started with.
+    """
     written, layout = routed
     arms = [
         {
@@ -75,12 +83,28 @@ def _experiment(state: GatewayState, routed: RoutedExperiment) -> dict[str, Any]
             "share": share,
             "policy": written.bundles[arm].policy,
             "digest": written.bundles[arm].digest,
-            "off": state.switch.is_off(written.name, arm),
+            "off": state.is_off(written.name, arm),
         }
         for arm, share in layout.arms.items()
     ]
     told = {name: getattr(written, name) for name in ("name", "revision", "coverage", "control", "namespace")}
-    return told | {"range": [written.start, written.end], "holdout": written.holdout, "arms": arms}
+    more = {"range": [written.start, written.end], "holdout": written.holdout, "arms": arms}
+    return told | more | {"held_back": state.bundles.wrong.get(written.name)}
+
+
+def _sink(file: Path) -> dict[str, Any]:
+    """How ingest stands, by its own file; `error` says why that is not known."""
+    nothing: dict[str, Any] = dict.fromkeys(_STORED)
+    try:
+        told = json.loads(file.read_bytes())
+        return {name: told[name] for name in _STORED} | {"error": None}
+    except FileNotFoundError:
+        why = f"{file} is not there: loveloop ingest --status {file} writes it"
+    except OSError as error:
+        why = f"{file} cannot be read: {error.strerror}"
+    except (ValueError, TypeError, KeyError):
+        why = f"{file} is none that loveloop ingest --status writes"
+    return nothing | {"error": why}
 
 
 async def _guard(url: str) -> dict[str, Any]:

@@ -57,6 +57,15 @@ def session(state: GatewayState, request: "Request") -> "Response":
         return json_response(200, {"user": user})
     user, cookie = signatures.new_cookie(state.secret)
     answer = json_response(200, {"user": user}, {"Cache-Control": "no-store"})
-    secure = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
-    answer.set_cookie(admission.COOKIE, cookie, max_age=_YEAR, httponly=True, samesite="strict", secure=secure)
+    _set_cookie(answer, request, cookie, _YEAR)
     return answer
+
+
+def forget(answer: "Response", request: "Request") -> None:
+    """Take the cookie back: who asked to be forgotten is a new visitor from then on."""
+    _set_cookie(answer, request, "", 0)
+
+
+def _set_cookie(answer: "Response", request: "Request", value: str, seconds: int) -> None:
+    secure = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
+    answer.set_cookie(admission.COOKIE, value, max_age=seconds, httponly=True, samesite="strict", secure=secure)

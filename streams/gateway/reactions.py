@@ -9,7 +9,7 @@ import msgspec
 
 from streams import drafts
 from streams.events import EARLIEST, ContractError, new_event_id
-from streams.gateway import admission, signatures
+from streams.gateway import admission, page_files, signatures
 from streams.gateway.reaction_keys import RememberedKey
 from streams.gateway.refusals import RefusedError, invalid, json_response
 from streams.gateway.state import GatewayState
@@ -114,8 +114,13 @@ def _draft(body: dict[str, Any], served_at: datetime, name: str, user: str, give
         "type": "reaction_changed", "event_id": new_event_id(served_at, int(name, 16) >> 182),
         "user_id": user, "reacted_at": datetime.fromtimestamp(given.reacted_at, UTC),
         "response_id": body["response_id"], "reaction": body.get("reaction"), "action": body.get("action"),
-        "session_id": given.session, "dwell_ms": body.get("dwell_ms"),
+        "session_id": given.session, "dwell_ms": _whole(body.get("dwell_ms")),
     }  # fmt: skip
+
+
+def _whole(value: Any) -> Any:
+    """154.0 as 154, which is the same number in JSON: some languages write every number with a point."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _line(draft: dict[str, Any], now: datetime) -> bytes:
@@ -126,7 +131,7 @@ def _line(draft: dict[str, Any], now: datetime) -> bytes:
 
 
 async def erase(state: GatewayState, request: "Request") -> "Response":
-    """Take a user's wish to be forgotten; the page's visitor speaks for nobody else.
+    """Take a user's wish to be forgotten; the page's visitor speaks for nobody else, and loses the cookie.
 
     Raises:
         RefusedError: 400, 401, 429: as for every request. 503: the broker did not acknowledge it.
@@ -137,4 +142,7 @@ async def erase(state: GatewayState, request: "Request") -> "Response":
     now = datetime.now(UTC)
     made = drafts.to_line({"type": "erasure_requested", "user_id": user, "requested_at": now}, now)
     await state.store(made.line)
-    return json_response(202, {"event_id": made.event_id, "user": user})
+    answer = json_response(202, {"event_id": made.event_id, "user": user})
+    if caller.visitor is not None:
+        page_files.forget(answer, request)
+    return answer

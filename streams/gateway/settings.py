@@ -82,12 +82,14 @@ class OperatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         open: The chat page's visitors may look, too, and not only holders of a key.
         guard: The web port of the live guard, whose counts are shown.
-        dagster: Where Dagster's pages are; shown as a link.
+        dagster: Where Dagster's pages are; shown as links.
+        sink: The file in which `loveloop ingest --status` tells how it stands.
     """
 
     open: bool = False
     guard: Annotated[str, Meta(pattern="^https?://[^/]")] | None = None
     dagster: Annotated[str, Meta(pattern="^https?://[^/]")] | None = None
+    sink: str | None = None
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

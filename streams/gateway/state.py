@@ -13,6 +13,7 @@ from streams.gateway.metrics import GatewayMetrics
 from streams.gateway.rate_limits import TokenBuckets
 from streams.gateway.reaction_keys import ReactionKeys
 from streams.gateway.refusals import not_stored
+from streams.gateway.served_bundles import ServedBundles
 from streams.gateway.upstream import Upstream
 from streams.group_commit import BusyError
 
@@ -27,6 +28,7 @@ class GatewayState:
         commit: Where events go.
         routes: Who gets which policy.
         switch: Which arms are off.
+        bundles: Which experiments are served by other files than they were started with.
         upstream: The servers of the policies.
         reaction_keys: The memory of `Idempotency-Key`.
         metrics: What is counted.
@@ -39,11 +41,16 @@ class GatewayState:
     commit: LoopCommit
     routes: routes.RouteFile
     switch: ArmSwitch
+    bundles: ServedBundles
     upstream: Upstream
     reaction_keys: ReactionKeys
     metrics: GatewayMetrics
     key_limits: TokenBuckets
     user_limits: TokenBuckets
+
+    def is_off(self, experiment: str, arm: str) -> bool:
+        """Whether an arm must not be served."""
+        return self.switch.is_off(experiment, arm) or self.bundles.is_wrong(experiment)
 
     async def store(self, *lines: bytes) -> None:
         """Return when the broker has acknowledged the lines.
@@ -82,12 +89,14 @@ def make(read: settings.ReadSettings, bootstrap: str, route_file: Path | None) -
     """
     folder = Path(read.told.folder)
     limits = read.told.limits
+    followed = routes.RouteFile(route_file, read.backends)
     return GatewayState(
         settings=read,
         secret=signatures.secret(folder, os.environ.get(signatures.VARIABLE)),
         commit=LoopCommit(bootstrap, read.names.events),
-        routes=routes.RouteFile(route_file, read.backends),
+        routes=followed,
         switch=ArmSwitch(bootstrap, read.names),
+        bundles=ServedBundles(read.backends, followed),
         upstream=Upstream(read.backends, limits.seconds),
         reaction_keys=ReactionKeys(folder / "reactions.sqlite", time.time),
         metrics=GatewayMetrics(),

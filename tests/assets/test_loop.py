@@ -73,6 +73,24 @@ def test_the_candidate_says_where_it_came_from(run: Run) -> None:
 
 
 @pytest.mark.slow
+def test_the_candidates_folder_is_what_its_card_says_is_served(run: Run) -> None:
+    from assets.experiment import bundles
+    from training.policy import decoding
+    from training.policy.load import fingerprint
+
+    place = run.place("candidate")
+    card, lineage = (place / "README.md").read_text(), json.loads((place / "lineage.json").read_text())
+    assert card.startswith(f"# {place.name}\n")
+    assert lineage["policy"].endswith(f"@{fingerprint(place)}")
+    assert f"policy: the weights {lineage['policy']}" in card
+    assert "temperature 1 and at most 48 tokens" in card
+    assert decoding.read(place) == decoding.EVALUATED
+    assert list(place.glob("tokenizer*"))
+    bundles.check_weights(place)
+    assert bundles.bundle(str(place)).policy == run.recorded("candidate")["name"]
+
+
+@pytest.mark.slow
 def test_a_candidate_that_failed_is_not_tested_unless_it_is_forced_and_the_report_says_why(
     run: Run, tmp_path: Path
 ) -> None:

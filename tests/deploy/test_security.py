@@ -4,7 +4,9 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import click
 import pytest
 import yaml
 from click.testing import CliRunner
+from packaging.utils import canonicalize_name
 
 from assets.cli import COMMANDS, group
 from streams.gateway import settings, signatures
@@ -156,6 +159,26 @@ def test_pickles_are_read_where_the_page_says_and_nowhere_else() -> None:
                 if any(each.arg == "allow_pickle" and ast.unparse(each.value) == "True" for each in node.keywords):
                     reading.add(file)
     assert reading == {name for name in re.findall(r"`([\w/]+\.py)`", PAGE) if name in SOURCES}
+
+
+def test_what_is_audited_is_what_runs() -> None:
+    """An audit asks about constraints.txt: each line is one version, each requirement is there, and it is installed."""
+    lines = [line.split(";")[0].strip() for line in (ROOT / "constraints.txt").read_text().splitlines() if line.strip()]
+    pins = {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines)}
+    assert all(re.fullmatch(r"[\w.]+(\+\w+)?", version) for version in pins.values())
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*told["dependencies"], *(each for extra in told["optional-dependencies"].values() for each in extra)]
+    names = {canonicalize_name(re.match(r"[\w.-]+", each)[0]) for each in wanted}  # type: ignore[index]
+    assert names - pins.keys() - {"loveloop"} == set()
+    installed = {canonicalize_name(each.metadata["Name"]): each.version for each in distributions()}
+    assert {name: version for name, version in installed.items() if pins.get(name, version) != version} == {}
+
+
+def test_an_audit_fails_on_what_it_cannot_look_up() -> None:
+    command = re.search(r"^audit:.*\n\t(.+)$", (ROOT / "Makefile").read_text(), re.M)
+    assert command is not None
+    assert "--strict" in command[1]
+    assert "--requirement constraints.txt" in command[1]
 
 
 def test_the_installed_packages_agree_with_each_other() -> None:

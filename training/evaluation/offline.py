@@ -18,6 +18,7 @@ from stats.shares import difference, share
 from streams.record_fields import fields_of
 from training.cgpo.tasks import TaskReward
 from training.judges.verdict import Judge, judge_all
+from training.policy.decoding import EVALUATED
 from training.policy.load import check_place
 from training.rollout.generator import Draw, Drawing, Generator, Sample, TransformersGenerator, version_of
 from training.rollout.store import Rollouts, RolloutStore
@@ -114,8 +115,8 @@ def evaluate(
     scored: int | None = None,
     kept: Kept | None = None,
     seed: int = 0,
-    temperature: float = 1.0,
-    max_new_tokens: int = 48,
+    temperature: float = EVALUATED.temperature,
+    max_new_tokens: int = EVALUATED.max_tokens,
 ) -> Evaluation:
     """Let each policy answer the prompts once, and score the answers.
 
@@ -162,7 +163,12 @@ def evaluate(
 
 
 def answer(
-    place: str | Path, prompts: Sequence[Conversation], *, seed: int, temperature: float = 1.0, max_new_tokens: int = 48
+    place: str | Path,
+    prompts: Sequence[Conversation],
+    *,
+    seed: int,
+    temperature: float = EVALUATED.temperature,
+    max_new_tokens: int = EVALUATED.max_tokens,
 ) -> list[str]:
     """A policy's answers to prompts, one each, in order."""
     who = TransformersGenerator(place)

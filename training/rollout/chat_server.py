@@ -16,6 +16,7 @@ from uuid import uuid4
 import msgspec
 
 from streams import conversations
+from training.policy.decoding import DecodingSettings
 from training.rollout.speech import PolicyVoice, SpokenPiece
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 _LONGEST_BODY = 4 * 1_048_576
-_TOKENS = 256
-"""Of a response whose request says no other number."""
+PLAIN = DecodingSettings(1.0, 256)
+"""Of responses of a policy that names no settings of its own."""
 _PLAIN = {"top_p": 1, "n": 1, "stop": None, "tools": None, "logprobs": False, "frequency_penalty": 0,
           "presence_penalty": 0}  # fmt: skip
 """What would change a response, and is not known here: only these values pass."""
@@ -38,11 +39,13 @@ class ServedPolicy(NamedTuple):
         name: What clients ask for.
         voice: Who speaks.
         digest: Of the folder's files; None of a hub name.
+        decoding: How a response is drawn whose request does not say.
     """
 
     name: str
     voice: PolicyVoice
     digest: str | None
+    decoding: DecodingSettings = PLAIN
 
 
 class _Wanted(NamedTuple):
@@ -92,7 +95,7 @@ def app(policy: ServedPolicy, token: str | None = None) -> "Starlette":
     async def models(request: "Request") -> "Response":
         if not _may(request, token):
             return _refusal(401, "no valid token; send the header Authorization: Bearer TOKEN")
-        told = {"digest": policy.digest, "experiment": None, "arm": None, "revision": None}
+        told = {"digest": policy.digest, "decoding": policy.decoding._asdict()}
         listed = {"id": policy.name, "object": "model", "created": 0, "owned_by": "loveloop", "loveloop": told}
         return _json(200, {"object": "list", "data": [listed | {"max_model_len": policy.voice.context}]})
 
@@ -182,8 +185,9 @@ def _wanted(policy: ServedPolicy, body: bytes) -> _Wanted:
     for field, value in _PLAIN.items():
         if asked.get(field) not in (None, value, []):
             raise ValueError(f"{field} == {asked[field]!r} is not known here: leave it out")
-    tokens = asked.get("max_completion_tokens") or asked.get("max_tokens") or min(_TOKENS, policy.voice.context // 2)
-    temperature = 1.0 if asked.get("temperature") is None else asked["temperature"]
+    usual = min(policy.decoding.max_tokens, policy.voice.context // 2)
+    tokens = asked.get("max_completion_tokens") or asked.get("max_tokens") or usual
+    temperature = policy.decoding.temperature if asked.get("temperature") is None else asked["temperature"]
     seed = secrets.randbits(31) if asked.get("seed") is None else asked["seed"]
     _check(tokens, temperature, seed)
     how = {"seed": seed, "temperature": float(temperature), "max_new_tokens": tokens}

@@ -16,12 +16,15 @@ from starlette.requests import Request as Incoming
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from training.policy.decoding import DecodingSettings
 
-def app(servers: Mapping[str, str]) -> Starlette:
+
+def app(servers: Mapping[str, str], decoding: DecodingSettings | None = None) -> Starlette:
     """The application.
 
     Args:
         servers: The address of the server of each model name.
+        decoding: What a chat is drawn by where it does not say; None leaves that to the servers.
     """
     client = httpx.AsyncClient(timeout=None, trust_env=False, limits=httpx.Limits(max_connections=None))
 
@@ -35,6 +38,8 @@ def app(servers: Mapping[str, str]) -> Starlette:
 
     async def forward(incoming: Incoming) -> Response:
         body = await incoming.body()
+        if decoding is not None and incoming.url.path == "/v1/chat/completions":
+            body = _decoded(body, decoding)
         name = _model(body)
         if name not in servers:
             return _refusal(404, f"model == {name!r}, must be one of {', '.join(sorted(servers))}")
@@ -68,6 +73,21 @@ def _model(body: bytes) -> Any:
         return json.loads(body).get("model")
     except (ValueError, AttributeError):
         return None
+
+
+def _decoded(body: bytes, decoding: DecodingSettings) -> bytes:
+    """The request with what it leaves out of temperature and length; what is no object is the server's to refuse."""
+    try:
+        asked = json.loads(body)
+    except ValueError:
+        return body
+    if not isinstance(asked, dict):
+        return body
+    if asked.get("temperature") is None:
+        asked["temperature"] = decoding.temperature
+    if asked.get("max_tokens") is None and asked.get("max_completion_tokens") is None:
+        asked["max_tokens"] = decoding.max_tokens
+    return json.dumps(asked).encode()
 
 
 def _refusal(status: int, told: str) -> Response:

@@ -37,7 +37,7 @@ export function save(memory) {
   attempt(() => sessionStorage.setItem(NAME, JSON.stringify(memory)));
 }
 
-/** Remove everything that this site has stored in the browser, but for the cookie, which scripts cannot see. */
+/** Remove everything that this site has stored in the browser, but for the cookie: the gateway takes it back itself. */
 export function forget() {
   attempt(() => sessionStorage.clear());
   attempt(() => localStorage.clear());

@@ -84,9 +84,33 @@ function figures(status) {
     ["Acknowledged in (median)", seconds(lag.median_seconds)],
     [`Slowest of ${lag.measured}`, seconds(lag.slowest_seconds)],
     ["Arms that are off", status.kill_switch_read ? off : "switch not read yet"],
-  ].map(([name, value]) =>
-    element("div", "", element("dt", "", name),
-      element("dd", "", typeof value === "number" ? value.toLocaleString() : value)));
+  ].map(figure);
+}
+
+function figure([name, value]) {
+  const shown = typeof value === "number" ? value.toLocaleString() : value ?? "–";
+  return element("div", "", element("dt", "", name), element("dd", "", shown));
+}
+
+function stored(told) {
+  if (told === null) return "Not configured: [operator] sink names the file of loveloop ingest --status.";
+  return told.error ?? `as of ${new Date(told.made_at).toLocaleTimeString()}`;
+}
+
+/** What the sink says of itself; nothing where it says nothing. */
+function showSink(told) {
+  place("sink").textContent = stored(told);
+  const known = told !== null && told.error === null;
+  place("sink-figures").replaceChildren(...(known ? [
+    ["Events read", told.events],
+    ["Messages to be read", told.lag],
+    ["Dead letters", told.dead_letters],
+    ["Reactions that wait for their response", told.waiting],
+    ["Of them for too long", told.waiting_too_long],
+  ].map(figure) : []));
+  const reasons = known ? Object.entries(told.dead_letters_by_reason) : [];
+  place("dead-letters").replaceChildren(
+    ...(reasons.length > 0 ? [table("Dead letters by reason", ["reason", "count"], reasons)] : []));
 }
 
 function experiment(each) {
@@ -98,6 +122,7 @@ function experiment(each) {
     "div", "", element("h3", "", each.name),
     element("p", "quiet", `revision ${each.revision ?? "–"}, coverage ${share(each.coverage)}, ` +
       `holdout ${share(each.holdout)}, compared with ${each.control}${where}`),
+    ...(each.held_back === null ? [] : [element("p", "problem", `Nobody is in it: ${each.held_back}`)]),
     table("Arms", ["arm", "share", "policy", "bundle", "now"], rows),
   );
 }
@@ -118,6 +143,7 @@ function show(status) {
   const counted = TABLES.filter(([name]) => status[name].length > 0);
   place("counts").replaceChildren(...counted.map(([name, caption, heads]) =>
     table(caption, [...heads, "count"], status[name].map((row) => [...heads.map((head) => row[head]), row.count]))));
+  showSink(status.sink);
   place("guard").textContent = guard(status.guard);
   const arms = (status.guard?.arms ?? []).map((arm) => [
     arm.experiment, arm.arm, arm.served, arm.loves, arm.closings, arm.tripped ? "off" : "served",
@@ -125,7 +151,8 @@ function show(status) {
   const heads = ["experiment", "arm", "served", "loves", "closings", "now"];
   place("guard-arms").replaceChildren(...(arms.length > 0 ? [table("Counted by the guard", heads, arms)] : []));
   place("dagster").hidden = status.dagster === null;
-  if (status.dagster !== null) place("dagster").firstElementChild.href = status.dagster;
+  for (const link of place("dagster").querySelectorAll("a"))
+    if (status.dagster !== null) link.href = `${status.dagster.replace(/\/$/, "")}/${link.dataset.path}`;
   place("told").textContent = `as of ${new Date(status.made_at).toLocaleTimeString()}`;
 }
 

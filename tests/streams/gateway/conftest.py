@@ -4,7 +4,11 @@ import asyncio
 import hashlib
 import http.client
 import json
+import os
+import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -98,6 +102,7 @@ class Model:
         left: Streams whose client went before their end.
         words: What a stream says, piece by piece.
         pause: Seconds between two pieces.
+        digests: What it tells of its models in /v1/models; none of those that it does not name.
     """
 
     asked: list[dict[str, Any]] = field(default_factory=list)
@@ -105,6 +110,7 @@ class Model:
     left: list[str] = field(default_factory=list)
     words: tuple[str, ...] = ("Water ", "it ", "from ", "below.")
     pause: float = 0.0
+    digests: dict[str, str] = field(default_factory=dict)
 
     def app(self) -> Any:
         from starlette.applications import Starlette
@@ -130,7 +136,12 @@ class Model:
                 return StreamingResponse(self._stream(said), media_type="text/event-stream")
             return JSONResponse(_whole(said, "".join(self.words)))
 
-        return Starlette(routes=[Route("/v1/chat/completions", answer, methods=["POST"])])
+        async def models(_: Any) -> Any:
+            listed = [{"id": name, "loveloop": {"digest": digest}} for name, digest in self.digests.items()]
+            return JSONResponse({"data": listed})
+
+        chat = Route("/v1/chat/completions", answer, methods=["POST"])
+        return Starlette(routes=[chat, Route("/v1/models", models)])
 
     async def _stream(self, said: str) -> AsyncIterator[bytes]:
         whole = False
@@ -306,3 +317,35 @@ def desk(running: Desk) -> Desk:
 @pytest.fixture
 def key_config() -> str:
     return f'[keys]\nproduct = "{hashlib.sha256(KEY.encode()).hexdigest()}"\n'
+
+
+@pytest.fixture(scope="session")
+def kept() -> Callable[[str], Path]:
+    """Makes a folder that stays from one run of the tests to the next, for what they fetch."""
+
+    def made(name: str) -> Path:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "loveloop" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def fetch() -> Callable[..., None]:
+    """Runs a command that fetches something, and skips the test where that cannot be done."""
+
+    def run(program: str, *words: str | Path, folder: Path) -> None:
+        found = shutil.which(program, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+        if found is None:
+            pytest.skip(f"{program}, which fetches what this test needs, is not installed")
+        asked = [found, *map(str, words)]
+        soon = os.environ | {"npm_config_fetch_retries": "1", "npm_config_fetch_retry_mintimeout": "500"}
+        try:
+            done = subprocess.run(asked, cwd=folder, env=soon, capture_output=True, text=True, timeout=90, check=False)
+        except subprocess.TimeoutExpired:
+            pytest.skip(f"{program} did not come to an end within 90 s")
+        if done.returncode:
+            pytest.skip(f"{program} cannot fetch what this test needs: {(done.stderr or done.stdout).strip()[-200:]}")
+
+    return run

@@ -64,7 +64,11 @@ def test_the_pages_visitor_is_who_the_cookie_says_whatever_the_body_says(keyed: 
     assert keyed.ask("/v1/reactions", body, Cookie=cookie, Idempotency_Key="k").status == 200
     other = cookie_of(keyed.ask("/v1/session"))
     assert keyed.ask("/v1/reactions", body, Cookie=other, Idempotency_Key="k").status == 403
-    assert keyed.ask("/v1/erasures", {"user": "somebody else"}, Cookie=cookie).json["user"] == visitor
+    erased = keyed.ask("/v1/erasures", {"user": "somebody else"}, Cookie=cookie)
+    assert erased.json["user"] == visitor
+    assert re.search(r'loveloop_session="?"?;.*Max-Age=0', erased.headers["set-cookie"])
+    by_key = keyed.ask("/v1/erasures", {"user": visitor}, Authorization=f"Bearer {KEY}")
+    assert (by_key.status, "set-cookie" in by_key.headers) == (202, False)
 
 
 def test_a_cookie_that_was_changed_or_comes_from_another_site_lets_nobody_in(keyed: Desk) -> None:

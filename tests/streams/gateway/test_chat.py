@@ -124,6 +124,7 @@ def test_the_conversation_may_stand_in_the_metadata_which_the_server_does_not_se
         ({"messages": [{"role": "wizard", "content": "x"}, {"role": "user", "content": "x"}]}, 400, "invalid_request"),
         ({"messages": [{"role": "user"}]}, 400, "invalid_request"),
         ({"n": 2}, 400, "invalid_request"),
+        ({"n": True}, 400, "invalid_request"),
         ({"stream": "yes"}, 400, "invalid_request"),
         ({"loveloop": {"arm": "treatment"}}, 400, "forged_fields"),
         ({"metadata": {"conversation_id": "a\r\nSet-Cookie: x"}}, 400, "invalid_request"),
@@ -138,6 +139,16 @@ def test_a_bad_request_is_refused_before_a_model_is_asked(
     reply = desk.ask("/v1/chat/completions", body)
     assert (reply.status, reply.json["error"]["code"]) == (status, code)
     assert reply.json["error"]["message"]
+    assert desk.model.asked == []
+
+
+@pytest.mark.parametrize(
+    "header",
+    [{"X_Loveloop_User": "a" * 257}, {"X_Loveloop_Conversation": ""}, {"X_Loveloop_Conversation": "Jos\u00e9"}],
+)
+def test_a_bad_header_is_told_even_where_the_body_says_it_better(desk: Desk, header: dict[str, str]) -> None:
+    reply = desk.chat(metadata={"conversation_id": "c9"}, headers=header)
+    assert (reply.status, reply.json["error"]["code"]) == (400, "invalid_request")
     assert desk.model.asked == []
 
 

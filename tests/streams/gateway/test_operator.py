@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,7 +75,7 @@ def test_it_says_who_is_served_what_and_which_arm_is_off(desk: Desk) -> None:
     found = until(lambda: status(desk)["experiments"])
     assert found[0] | {"arms": None} == {
         "name": name, "revision": 3, "coverage": 0.5, "control": "control", "namespace": "tone", "range": [0.25, 1.0],
-        "holdout": 0.0, "arms": None,
+        "holdout": 0.0, "arms": None, "held_back": None,
     }  # fmt: skip
     assert [(arm["arm"], arm["share"], arm["policy"], arm["digest"], arm["off"]) for arm in found[0]["arms"]] == [
         ("control", 0.5, "v7", "digest of v7", False),
@@ -121,6 +122,27 @@ def test_a_guard_that_is_none_is_said_to_be_none(opened: Opened, server: int, ur
         found = status(desk)
     assert why in found["guard"]["error"]
     assert found["guard"]["arms"] == []
+
+
+STORED = {
+    "made_at": "2026-03-01T12:00:00+00:00", "events": 40, "dead_letters": 3, "dead_letters_by_reason": {"not_json": 3},
+    "waiting": 2, "waiting_too_long": 1, "lag": 7,
+}  # fmt: skip
+
+
+def test_what_the_sink_tells_is_shown_and_nothing_else_of_its_file(opened: Opened, tmp_path: Path) -> None:
+    file = tmp_path / "sink.json"
+    with opened(f'[operator]\nsink = "{file}"\n') as desk:
+        assert "loveloop ingest --status" in status(desk)["sink"]["error"]
+        file.write_text(json.dumps(STORED | {"users": ["ada"]}))
+        assert status(desk)["sink"] == STORED | {"error": None}
+        for broken in ("{", "[]", '{"events": 1}'):
+            file.write_text(broken)
+            assert "is none that loveloop ingest --status writes" in status(desk)["sink"]["error"]
+
+
+def test_without_a_sinks_file_it_says_nothing_of_the_sink(desk: Desk) -> None:
+    assert status(desk)["sink"] is None
 
 
 def test_a_key_opens_it_and_a_visitors_cookie_only_where_that_is_said(opened: Opened) -> None:

@@ -106,6 +106,12 @@ def test_a_bad_reaction_is_refused(desk: Desk, change: dict[str, Any], code: str
     assert reactions(desk) == []
 
 
+def test_a_whole_number_with_a_point_is_one(desk: Desk) -> None:
+    assert desk.react(desk.chat().json["id"], dwell_ms=154.0).status == 200
+    assert desk.react(desk.chat().json["id"], key="k2", dwell_ms=154.5).status == 400
+    assert [each["dwell_ms"] for each in reactions(desk)] == [154]
+
+
 @pytest.mark.parametrize("key", ["", "k" * 257])
 def test_a_reaction_without_a_key_is_refused(desk: Desk, key: str) -> None:
     reply = desk.react(desk.chat().json["id"], key=key)

@@ -13,7 +13,7 @@ from streams.assignment import Layout
 from streams.gateway import routes
 from streams.gateway.arm_switch import ArmSwitch
 from streams.live.messages import Trip, pack
-from tests.streams.gateway.conftest import Desk, Opened, route, until
+from tests.streams.gateway.conftest import Desk, Model, Opened, gateway, route, serving, until
 
 HALF = {"control": 0.5, "treatment": 0.5}
 LAYOUT = Layout("warmer", "2026", HALF)
@@ -101,9 +101,38 @@ def test_the_models_tell_digest_experiment_and_revision(desk: Desk) -> None:
     until(lambda: desk.ask("/health").json["routes"]["experiments"], 5)
     listed = desk.ask("/v1/models").json
     assert [each["id"] for each in listed["data"]] == ["loveloop", "v7", "v8"]
-    told = {"digest": "digest of v8", "experiment": "warmer", "arm": "treatment", "revision": 3}
+    told = {"digest": "digest of v8", "experiment": "warmer", "arm": "treatment", "revision": 3, "served": None}
     assert listed["data"][2]["loveloop"] == told
     assert listed["data"][0]["loveloop"] == dict.fromkeys(told)
+
+
+def test_an_experiment_is_held_back_while_an_arm_is_served_by_other_files(
+    tansu: str, stream: topics.Topics, tmp_path: Path
+) -> None:
+    model, user = Model(), user_in("treatment")
+    model.digests = {"v7": "digest of v7", "adapter-8": "digest of v8"}
+    (tmp_path / "routes.json").write_bytes(text(route()))
+    with serving(model.app()) as server:
+        with gateway(tmp_path, tansu, stream, model, server) as desk:
+            until(lambda: desk.ask("/ready").status == 200)
+            assert served(desk, user) == ("v8", "warmer", "treatment")
+            assert desk.ask("/v1/models").json["data"][2]["loveloop"]["served"] == "digest of v8"
+            model.digests["adapter-8"] = "of changed files"
+            told = until(lambda: desk.ask("/health").json["held_back"].get("warmer"), 8)
+            assert "was started with v8 of digest digest of v8"[:45] in told
+            assert "its server serves of changed f" in told
+            assert b"loveloop_gateway_experiments_held_back 1.0" in desk.ask("/metrics").body
+            assert served(desk, user) == ("v7", None, None)
+            assert served(desk, user_in("control")) == ("v7", None, None)
+            (shown,) = desk.ask("/operator/status").json["experiments"]
+            assert shown["held_back"] == told
+            assert all(arm["off"] for arm in shown["arms"])
+            model.digests["adapter-8"] = "digest of v8"
+            until(lambda: served(desk, user) == ("v8", "warmer", "treatment"), 8)
+        model.digests["v7"] = "of other files"
+        with gateway(tmp_path, tansu, stream, model, server) as again:  # held back from the first request on
+            until(lambda: again.ask("/ready").status == 200)
+            assert served(again, user) == ("v7", None, None)
 
 
 def test_the_kill_switch_takes_an_arm_out_within_seconds(opened: Opened) -> None:

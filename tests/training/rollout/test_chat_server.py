@@ -68,6 +68,23 @@ def test_the_models_tell_the_digest(server: Served) -> None:
 
 
 @pytest.mark.slow
+def test_a_request_that_does_not_say_how_is_answered_by_the_settings_of_the_folder(policy: Path) -> None:
+    from training.evaluation.offline import answer
+    from training.policy.decoding import DecodingSettings
+    from training.rollout import chat_server
+    from training.rollout.speech import PolicyVoice
+
+    settings = DecodingSettings(temperature=0.0, max_tokens=3)
+    (expected,) = answer(policy, [ASKED], seed=1, temperature=0.0, max_new_tokens=3)
+    with serving(chat_server.app(chat_server.ServedPolicy("tiny", PolicyVoice(policy), None, settings))) as port:
+        served = Served(port)
+        said = served.ask("/v1/chat/completions", {"messages": ASKED}).json
+        assert (said["choices"][0]["message"]["content"], said["usage"]["completion_tokens"]) == (expected, 3)
+        (model,) = served.ask("/v1/models").json["data"]
+        assert model["loveloop"]["decoding"] == {"temperature": 0.0, "max_tokens": 3}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "status", "told"),
     [

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from training.policy.decoding import DecodingSettings
 from training.rollout.router import app
 
 
@@ -24,6 +25,23 @@ def test_a_request_goes_to_the_server_of_the_model_that_it_names(serve: Any) -> 
             reply = client.post("/v1/completions", json={"model": name, "prompt": "hi"})
             assert reply.json() == {"model": name, "asked": name, "path": "/v1/completions"}
         assert client.get("/health").status_code == 200
+
+
+@pytest.mark.slow
+def test_a_chat_that_does_not_say_how_is_drawn_by_the_settings_of_the_bundle(serve: Any) -> None:
+    def answer(_: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        return 200, body
+
+    def asked(**more: Any) -> Any:
+        return client.post("/v1/chat/completions", json={"model": "candidate"} | more).json()
+
+    with TestClient(app({"candidate": serve(answer)}, DecodingSettings(0.5, 48))) as client:
+        assert asked() == {"model": "candidate", "temperature": 0.5, "max_tokens": 48}
+        assert asked(temperature=0, max_completion_tokens=9) == {
+            "model": "candidate", "temperature": 0, "max_completion_tokens": 9,
+        }  # fmt: skip
+        plain = client.post("/v1/completions", json={"model": "candidate", "prompt": "hi"}).json()
+        assert plain == {"model": "candidate", "prompt": "hi"}
 
 
 @pytest.mark.slow

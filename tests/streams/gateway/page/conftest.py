@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ OPTIONS = (
     "--disable-extensions", "--disable-background-networking", "--disable-component-update",
     "--remote-debugging-port=0",
 )  # fmt: skip
+AXE = "4.14.1"
 KEYS = {"Enter": 13, "Tab": 9, "Escape": 27, " ": 32}
 
 
@@ -239,38 +240,6 @@ def _fault(event: dict[str, Any]) -> str | None:
     return str(entry) if entry.get("level") == "error" and entry.get("source") != "network" else None
 
 
-@pytest.fixture(scope="session")
-def kept() -> Callable[[str], Path]:
-    """Makes a folder that stays from one run of the tests to the next, for what they fetch."""
-
-    def made(name: str) -> Path:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "loveloop" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-    return made
-
-
-@pytest.fixture(scope="session")
-def fetch() -> Callable[..., None]:
-    """Runs a command that fetches something, and skips the test where that cannot be done."""
-
-    def run(program: str, *words: str | Path, folder: Path) -> None:
-        found = shutil.which(program, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-        if found is None:
-            pytest.skip(f"{program}, which fetches what this test needs, is not installed")
-        asked = [found, *map(str, words)]
-        soon = os.environ | {"npm_config_fetch_retries": "1", "npm_config_fetch_retry_mintimeout": "500"}
-        try:
-            done = subprocess.run(asked, cwd=folder, env=soon, capture_output=True, text=True, timeout=90, check=False)
-        except subprocess.TimeoutExpired:
-            pytest.skip(f"{program} did not come to an end within 90 s")
-        if done.returncode:
-            pytest.skip(f"{program} cannot fetch what this test needs: {(done.stderr or done.stdout).strip()[-200:]}")
-
-    return run
-
-
 @pytest.fixture
 def reacted(desk: Any) -> Callable[..., list[tuple[str, str]]]:
     """Tells the visitor's reactions that the broker has, once there are so many."""
@@ -292,3 +261,16 @@ def page(tab: Callable[[str], Page], desk: Any) -> Page:
     found = tab(f"http://127.0.0.1:{desk.port}")
     found.open()
     return found
+
+
+@pytest.fixture(scope="module")
+def axe(kept: Callable[[str], Path], fetch: Callable[..., None]) -> str:
+    """The script of axe-core (MPL-2.0), fetched once and kept outside of the repository."""
+    folder = kept("axe")
+    packed = folder / f"axe-core-{AXE}.tgz"
+    if not packed.exists():
+        fetch("npm", "pack", f"axe-core@{AXE}", "--silent", folder=folder)
+    with tarfile.open(packed) as opened:
+        found = opened.extractfile("package/axe.min.js")
+        assert found is not None
+        return found.read().decode()

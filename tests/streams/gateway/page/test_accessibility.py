@@ -1,8 +1,6 @@
 """Everybody can use the page: contrast, names, focus, small windows, calm, and what axe-core finds."""
 
 import re
-import tarfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,6 @@ import pytest
 from streams.gateway import page_files
 
 pytestmark = pytest.mark.slow
-AXE = "4.14.1"
 HELPERS = """
 const rgba = (text) => { const parts = text.match(/[\\d.]+/g).map(Number);
   return [parts[0], parts[1], parts[2], parts[3] ?? 1] };
@@ -155,33 +152,20 @@ def test_a_reply_is_said_once_and_whole(page: Any, desk: Any) -> None:
     assert page.run("document.querySelector('#talk').closest('[aria-live]')") is None
 
 
-@pytest.fixture(scope="module")
-def axe(kept: Callable[[str], Path], fetch: Callable[..., None]) -> str:
-    """The script of axe-core (MPL-2.0), fetched once and kept outside of the repository."""
-    folder = kept("axe")
-    packed = folder / f"axe-core-{AXE}.tgz"
-    if not packed.exists():
-        fetch("npm", "pack", f"axe-core@{AXE}", "--silent", folder=folder)
-    with tarfile.open(packed) as opened:
-        found = opened.extractfile("package/axe.min.js")
-        assert found is not None
-        return found.read().decode()
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing(theme: str, page: Any, axe: str) -> None:
     page.media(prefers_color_scheme=theme)
     everything(page)
-    assert _violations(page, axe) == []
+    assert violations(page, axe) == []
     page.click("#forget")
-    assert _violations(page, axe) == []
+    assert violations(page, axe) == []
     page.open("/heart.html")
     page.click("#ask button")
     page.until("document.querySelector('loveloop-heart')")
-    assert _violations(page, axe) == []
+    assert violations(page, axe) == []
 
 
-def _violations(page: Any, axe: str) -> Any:
+def violations(page: Any, axe: str) -> Any:
     page.run(axe + "; 0")
     return page.run(
         "axe.run(document).then((told) => told.violations.map((each) =>"

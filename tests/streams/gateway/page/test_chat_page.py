@@ -158,6 +158,11 @@ def test_who_wants_to_be_forgotten_is_asked_first(page: Any, desk: Any) -> None:
     assert page.run("document.querySelectorAll('.turn').length") == 0
     assert page.text("#empty").startswith("You have asked to be forgotten")
     assert "basil" not in page.run("JSON.stringify(sessionStorage) + JSON.stringify(localStorage)")
+    assert page.call("Network.getCookies")["cookies"] == []
+    page.ask("And mint?")
+    (served,) = [event for event in desk.events(page.visitor()) if event["type"] == "response_served"]
+    assert served["user_id"] != user
+    assert len(desk.events(user)) == 2
 
 
 def test_what_was_shown_before_a_wish_to_be_forgotten_is_stored_before_it(page: Any, desk: Any) -> None:

@@ -1,12 +1,15 @@
 """The operator page in a real browser: what it shows, on a phone too, and that a key opens it."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.streams.gateway.conftest import KEY, Desk, Opened, route, until
-from tests.streams.gateway.page.test_accessibility import TEXTS, WIDE
+from tests.streams.gateway.page.test_accessibility import TEXTS, WIDE, violations
 from tests.streams.gateway.test_admission import HASH
+from tests.streams.gateway.test_operator import STORED
 
 pytestmark = pytest.mark.slow
 SHOWN = "!document.querySelector('#status').hidden"
@@ -39,6 +42,36 @@ def test_its_figures_follow_what_happens(tab: Any, desk: Desk) -> None:
     before = int(page.run(f"{served}.querySelector('dd').innerText"))
     desk.chat()
     page.until(f"{served}.querySelector('dd').innerText === '{before + 1}'")
+
+
+def test_what_the_sink_tells_and_the_way_to_dagster_are_shown_on_a_phone(
+    tab: Any, opened: Opened, axe: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "sink.json"
+    file.write_text(json.dumps(STORED))
+    with opened(f'[operator]\nsink = "{file}"\ndagster = "http://127.0.0.1:3000/"\n') as desk:
+        desk.write_routes(route())
+        until(lambda: desk.ask("/operator/status").json["experiments"])
+        desk.react(desk.chat().json["id"])
+        page = tab(f"http://127.0.0.1:{desk.port}")
+        page.size(320, 640)
+        page.open("/operator")
+        page.until("document.querySelector('#sink-figures').children.length > 0")
+        said = " ".join(page.text("#status").split())
+        for words in (
+            "Dead letters 3",
+            "Reactions that wait for their response 2",
+            "Messages to be read 7",
+            "not_json 3",
+        ):
+            assert words in said
+        assert page.run("[...document.querySelectorAll('#dagster a')].map((each) => each.href)") == [
+            f"http://127.0.0.1:3000/{path}" for path in ("runs", "assets", "automation")
+        ]
+        assert page.run("document.scrollingElement.scrollWidth <= innerWidth")
+        for theme in ("light", "dark"):
+            page.media(prefers_color_scheme=theme)
+            assert violations(page, axe) == []
 
 
 def test_a_key_opens_it(tab: Any, opened: Opened) -> None:
