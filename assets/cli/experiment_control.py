@@ -229,9 +229,9 @@ def _told(warehouse: options.Target, found: Any, routes: Path | None) -> None:
 
 
 def _write(warehouse: options.Target, routes: Path) -> None:
-    from assets.experiment import control
+    from assets.experiment.routes import write_routes
 
-    left_out = control.write_routes(warehouse, routes)
+    left_out = write_routes(warehouse, routes)
     click.echo("\n".join([f"routes written to {routes}", *left_out]), err=True)
 
 

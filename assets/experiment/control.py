@@ -1,13 +1,12 @@
 """Plan, start, ramp, roll back and archive an experiment: every change is one row of the warehouse's audit trail.
 
-Nothing is served from here. A change says who is to be served what (`routes`); whoever serves follows it, and names
-the experiment and the arm in the events.
+Nothing is served from here. A change says who is to be served what (`assets.experiment.routes`); whoever serves follows
+it, and names the experiment and the arm in the events.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -257,40 +256,6 @@ def archive(target: "Target", name: str, *, by: str, why: str) -> Registered:
         raise ValueError(f"experiment {name!r} is archived already")
     changed = msgspec.structs.replace(before.definition, coverage=0.0, ended=before.action != "planned")
     return _noted(target, changed, _change(name, "archived", changed, by, why), before)
-
-
-def routes(target: "Target") -> dict[str, Any]:
-    """What a gateway needs to serve by: of every running experiment its layout and each arm's bundle, as JSON values.
-
-    An experiment of which an arm's folder is not what was started stands in `left_out`, with the reason, and is served
-    to nobody: it must not keep another one's rollback from being served.
-    """
-    told, left_out = [], []
-    for each in (each for each in every(target) if each.running):
-        try:
-            for served in each.definition.bundles.values():
-                served.unchanged()
-        except ValueError as error:
-            left_out.append({"name": each.name, "why": str(error)})
-        else:
-            told.append({"name": each.name, "revision": len(each.changes), **values(each.definition)})
-    return {"made_at": datetime.now(UTC).isoformat(), "experiments": told, "left_out": left_out}
-
-
-def write_routes(target: "Target", file: Path) -> list[str]:
-    """Write `routes` whole or not at all, so that a gateway never reads half of it.
-
-    Returns:
-        A sentence on each experiment that was left out.
-    """
-    import json
-
-    from streams.whole_file import whole
-
-    told = routes(target)
-    with whole(file) as part:
-        part.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return [f"{each['name']} is left out, nobody is in it: {each['why']}" for each in told["left_out"]]
 
 
 def bundles(of: Definition) -> Sequence[tuple[str, Bundle]]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assets.experiment import control, reading, standing
+from assets.experiment import control, reading, routes, standing
 
 if TYPE_CHECKING:
     from assets.experiment.control import Registered
@@ -79,7 +79,7 @@ def advance(
 def follow(target: "Target") -> None:
     """Write the routes, where LOVELOOP_ROUTES names their file, so that whoever serves follows what was decided."""
     if file := os.environ.get("LOVELOOP_ROUTES"):
-        control.write_routes(target, Path(file))
+        routes.write_routes(target, Path(file))
 
 
 def _refuse_several(before: "Registered") -> None:
