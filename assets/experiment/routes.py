@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 def routes(target: "Target") -> dict[str, Any]:
     """What a gateway needs to serve by: of every running experiment its layout and each arm's bundle, as JSON values.
 
-    An experiment of which an arm's folder is not what was started stands in `left_out`, with the reason, and is served
-    to nobody: it must not keep another one's rollback from being served.
+    An experiment of which an arm's folder is not what was started, or whose definition this version cannot read, stands
+    in `left_out`, with the reason, and is served to nobody: it must not keep another one's rollback from being served.
     """
-    told, left_out = [], []
-    for each in (each for each in control.every(target) if each.running):
+    readable, unreadable = control.all_planned(target)
+    told: list[dict[str, Any]] = []
+    left_out = [{"name": each.name, "why": each.why} for each in unreadable if each.running]
+    for each in (each for each in readable if each.running):
         try:
             for served in each.definition.bundles.values():
                 served.unchanged()
