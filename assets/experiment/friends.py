@@ -120,18 +120,17 @@ def _users(target: "Target", days: int, name: str | None) -> "tuple[pa.Table, fl
 def _edges(file: Path, users: list[str]) -> "NDArray[np.int64]":
     """Friendships between these users as their places, each once."""
     import duckdb
+    import numpy as np
     import pyarrow as pa
+
+    from assets.experiment.own_metrics import rows_of
 
     if not file.is_file():
         raise ValueError(f"{file}: no such file")
+    rows = rows_of(file)
+    if not {"user_id", "friend_id"} <= {*rows.column_names}:
+        raise ValueError(f"{file} has the columns {', '.join(rows.column_names)}, must have user_id and friend_id")
     with duckdb.connect() as reader:
-        try:
-            read = {".parquet": reader.read_parquet, ".ndjson": reader.read_json, ".jsonl": reader.read_json}
-            rows = read.get(file.suffix, reader.read_csv)(str(file)).to_arrow_table()
-        except duckdb.Error as error:
-            raise ValueError(f"{file} cannot be read as {file.suffix or 'CSV'}: {error}") from None
-        if not {"user_id", "friend_id"} <= {*rows.column_names}:
-            raise ValueError(f"{file} has the columns {', '.join(rows.column_names)}, must have user_id and friend_id")
         reader.register("told", rows)
         reader.register("users", pa.table({"name": users, "place": pa.array(range(len(users)), pa.int64())}))
         found = reader.execute(
@@ -144,8 +143,6 @@ def _edges(file: Path, users: list[str]) -> "NDArray[np.int64]":
         raise ValueError(
             f"{file} names no friendship between two of these {len(users):,} users: are its ids those of the events?"
         )
-    import numpy as np
-
     return np.column_stack([found["one"].to_numpy(), found["other"].to_numpy()]).astype(np.int64)
 
 

@@ -21,11 +21,11 @@ def circles(file: Path, users: int, size: int) -> Path:
 def test_the_users_of_the_last_days_are_divided_and_the_cost_of_a_test_by_community_is_told(empty: Path) -> None:
     begin = datetime.now(UTC) - timedelta(days=2)
     for name, circle, rate in (("fond", 0, 0.6), ("cool", 1, 0.05)):
-        of_them = [user for user in range(200) if user // 5 % 2 == circle]
+        of_them = [user for user in range(300) if user // 5 % 2 == circle]
         store(empty, events(lambda _: None, of_them, name=name, begin=begin, visits=4, loved={"": rate}))
-    file = circles(empty.with_name("friends.csv"), 200, 5)
+    file = circles(empty.with_name("friends.csv"), 300, 5)
     made = json.loads(said(loveloop("experiment", "friends", file, "--json", warehouse=empty)))
-    assert (made["users"], made["friendships"], made["communities"], made["within"]) == (200, 400, 40, 1.0)
+    assert (made["users"], made["friendships"], made["communities"], made["within"]) == (300, 600, 60, 1.0)
     assert 2 < made["cost"] < 5, "of a circle all are alike: at most five times"
     page = said(loveloop("experiment", "friends", file, warehouse=empty))
     assert f"a test by community takes {made['cost']:.2f} times the exposures of one by user" in page

@@ -112,7 +112,7 @@ def test_what_the_plan_takes_from_here_is_told_from_both_arms_together_and_never
     begin = NOON - timedelta(days=2)
     store(empty, events(lambda _: None, range(2_000), name="before", begin=begin, loved={"": 0.1}))
     begun(empty, CANDIDATE, "--lift", 0.2, "--maturity-hours", 0)
-    store(empty, events(in_turn, range(400), loved={"control": 0.04, "treatment": 0.06}))
+    store(empty, events(in_turn, range(400), loved={"control": 0.06, "treatment": 0.09}))
     facts = reading.read(empty, "warmer")
     found = facts["reestimate"]
     pooled = sum(arm["loves"] for arm in facts["arms"]) / facts["rows"]
