@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from assets.experiment.definition import Definition
-from assets.experiment.lookup import Registered, Unreadable, all_planned, layout
+from assets.experiment.lookup import Registered, UnreadableExperiment, all_planned, layout
 
 if TYPE_CHECKING:
     from warehouse.connection import Target
@@ -49,7 +49,7 @@ def apart(target: "Target", name: str, wanted: Definition) -> int:
     return sum(len(each.changes) for each in there) + sum(each.changes for each in unreadable)
 
 
-def _apart_from_unreadable(name: str, wanted: Definition, unreadable: Sequence[Unreadable]) -> None:
+def _apart_from_unreadable(name: str, wanted: Definition, unreadable: Sequence[UnreadableExperiment]) -> None:
     """Refuse a namespace of which a running experiment cannot be read: nobody knows whose users it holds."""
     for each in unreadable:
         if each.running and each.name != name and wanted.namespace is not None and each.namespace == wanted.namespace:

@@ -17,7 +17,7 @@ RUNNING: Final = ("started", "ramped")
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableExperiment:
     """An experiment whose newest definition this version cannot read.
 
     Attributes:
@@ -91,7 +91,7 @@ def every(target: "Target") -> list[Registered]:
     return all_planned(target)[0]
 
 
-def all_planned(target: "Target") -> tuple[list[Registered], list[Unreadable]]:
+def all_planned(target: "Target") -> tuple[list[Registered], list[UnreadableExperiment]]:
     """As `every`, and those whose definition this version cannot read: one of them must not hide the others."""
     from warehouse import experiment_registry
 
@@ -99,7 +99,7 @@ def all_planned(target: "Target") -> tuple[list[Registered], list[Unreadable]]:
     for change in experiment_registry.changes(target):
         by_name.setdefault(change.experiment, []).append(change)
     found: list[Registered] = []
-    unreadable: list[Unreadable] = []
+    unreadable: list[UnreadableExperiment] = []
     for name, history in by_name.items():
         try:
             found.append(_registered(name, history))
@@ -107,7 +107,7 @@ def all_planned(target: "Target") -> tuple[list[Registered], list[Unreadable]]:
             last = history[-1]
             space = last.definition.get("namespace")
             named = space if isinstance(space, str) else None
-            unreadable.append(Unreadable(name, last.action, last.changed_at, str(error), named, len(history)))
+            unreadable.append(UnreadableExperiment(name, last.action, last.changed_at, str(error), named, len(history)))
     return sorted(found, key=lambda each: each.changes[-1].changed_at), unreadable
 
 

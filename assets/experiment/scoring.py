@@ -21,7 +21,7 @@ AT_ONCE: Final = 512
 Score = Callable[["Sequence[Conversation]", Sequence[str]], Sequence[float]]
 
 
-class Scorer(NamedTuple):
+class MetricScorer(NamedTuple):
     """Who scores: a name for the metric, what is the same for the same scores (weights, rules), and how."""
 
     metric: str
@@ -29,7 +29,7 @@ class Scorer(NamedTuple):
     score: Score
 
 
-class Scored(NamedTuple):
+class ScoredFile(NamedTuple):
     """A metric file: where it lies, the metric, how many responses are in it, and how many were scored just now."""
 
     file: Path
@@ -38,7 +38,7 @@ class Scored(NamedTuple):
     new: int
 
 
-def by_model(directory: Path) -> Scorer:
+def by_model(directory: Path) -> MetricScorer:
     """A saved reward model: its probability for each response, as P[Love], helpfulness or safety.
 
     Raises:
@@ -55,10 +55,10 @@ def by_model(directory: Path) -> Scorer:
         chances: list[float] = sigmoid(model.logits(conversations, responses)).tolist()
         return chances
 
-    return Scorer(f"mean_{_column(name)}", f"{name} {model.version}", score)
+    return MetricScorer(f"mean_{_column(name)}", f"{name} {model.version}", score)
 
 
-def by_judge(name: str) -> Scorer:
+def by_judge(name: str) -> MetricScorer:
     """A judge of the product that needs no settings: 1 where it objects to a response.
 
     Raises:
@@ -72,10 +72,10 @@ def by_judge(name: str) -> Scorer:
     def score(conversations: "Sequence[Conversation]", responses: Sequence[str]) -> Sequence[float]:
         return [float(each.violates) for each in verdicts_of(name, judge, conversations, responses)]
 
-    return Scorer(f"share_{_column(name)}", f"{name} {library.version(name)}", score)
+    return MetricScorer(f"share_{_column(name)}", f"{name} {library.version(name)}", score)
 
 
-def score(target: "Target", name: str, scorer: Scorer, file: Path) -> Scored:
+def score(target: "Target", name: str, scorer: MetricScorer, file: Path) -> ScoredFile:
     """Score what is not scored yet, and write the metric file anew: of each user the mean over their responses.
 
     Args:
@@ -102,7 +102,7 @@ def score(target: "Target", name: str, scorer: Scorer, file: Path) -> Scored:
         _append(kept, part, scorer, known)
     users = experiment_texts.users(target, name)
     _write(file, scorer.metric, users, known)
-    return Scored(file, scorer.metric, len(users), len(known) - before)
+    return ScoredFile(file, scorer.metric, len(users), len(known) - before)
 
 
 def _unread(target: "Target", name: str, known: dict[str, float], whole: int) -> "Iterator[pa.Table]":
@@ -122,7 +122,7 @@ def _unread(target: "Target", name: str, known: dict[str, float], whole: int) ->
             bar.update(len(part))
 
 
-def _append(kept: Path, part: "pa.Table", scorer: Scorer, known: dict[str, float]) -> None:
+def _append(kept: Path, part: "pa.Table", scorer: MetricScorer, known: dict[str, float]) -> None:
     from training.text import parse
 
     responses = [str(each) for each in part["response"].to_pylist()]
@@ -181,7 +181,7 @@ def _column(name: str) -> str:
     return "_".join(joined.split())
 
 
-def page(made: Scored, name: str) -> Iterator[str]:
+def page(made: ScoredFile, name: str) -> Iterator[str]:
     """It line by line."""
     yield f"{made.file}: {made.metric} of each user, over {made.responses:,} responses ({made.new:,} scored just now)"
     yield f"next         loveloop experiment read {name} --metric {made.metric}={made.file}"

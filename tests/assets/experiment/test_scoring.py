@@ -54,21 +54,21 @@ def test_what_was_interrupted_goes_on_where_it_was_and_what_came_since_is_scored
 
     out = started.with_name("words.csv")
     with pytest.raises(KeyboardInterrupt):
-        scoring.score(started, "warmer", scoring.Scorer("words", "1", tired), out)
+        scoring.score(started, "warmer", scoring.MetricScorer("words", "1", tired), out)
     assert not out.exists()
     kept = out.with_name("words.csv.scores.ndjson")
     kept.write_text(kept.read_text() + '["cut o')
-    made = scoring.score(started, "warmer", scoring.Scorer("words", "1", words), out)
+    made = scoring.score(started, "warmer", scoring.MetricScorer("words", "1", words), out)
     assert (made.responses, made.new) == (80, 50)
     store(started, events(in_turn, range(40, 50), begin=NOON + timedelta(hours=30)))
-    made = scoring.score(started, "warmer", scoring.Scorer("words", "1", words), out)
+    made = scoring.score(started, "warmer", scoring.MetricScorer("words", "1", words), out)
     assert (made.responses, made.new, len(rows(out))) == (100, 20, 50)
     with pytest.raises(ValueError, match=r"holds scores of warmer by 1, must be of warmer by 2: scores of two models"):
-        scoring.score(started, "warmer", scoring.Scorer("words", "2", words), out)
+        scoring.score(started, "warmer", scoring.MetricScorer("words", "2", words), out)
 
 
 def test_nothing_is_scored_where_nothing_was_served_or_nobody_is_named(started: Path) -> None:
     with pytest.raises(ValueError, match="experiment 'warmer' has no exposure yet: there is nothing to score"):
-        scoring.score(started, "warmer", scoring.Scorer("words", "1", words), started.with_name("words.csv"))
+        scoring.score(started, "warmer", scoring.MetricScorer("words", "1", words), started.with_name("words.csv"))
     done = loveloop("experiment", "score", "warmer", "--out", started.with_name("x.csv"), warehouse=started)
     assert (done.exit_code, "--model DIRECTORY or --judge NAME, one of them" in done.output) == (2, True)
