@@ -89,7 +89,7 @@ def forecast(
     >>> from experiments.traffic import window
     >>> found = forecast(window([1] * 20 + [0] * 9_980, [2] * 10_000, [1_000] * 10), lifts=[0.5])
     >>> found.table()[0]
-    ('+50%', 'first lovers *', '269', '54,025', '108,050', '216,099', '109')
+    ('+50%', 'first lovers *', '275', '55,224', '110,448', '220,896', '111')
 
     Args:
         traffic: The past window (`traffic.window`).

@@ -51,7 +51,7 @@ def lovers_about(
     by which a walk passes a boundary.
 
     >>> lovers_about([0.28, 0.097]).round().tolist()
-    [696.0, 4892.0]
+    [698.0, 4896.0]
 
     Args:
         lift: Relative, of users who love, each above -1 and not 0; shape [...].
