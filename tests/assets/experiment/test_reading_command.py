@@ -32,14 +32,14 @@ def test_a_warehouse_without_experiments_says_how_one_begins(empty: Path) -> Non
     assert command("experiment", "list", "--warehouse", empty).output.startswith("no experiment yet: name `experiment`")
 
 
-def test_the_list_shows_every_arm(target: Path) -> None:
-    heads, *rows = command("experiment", "list", "--warehouse", target).output.splitlines()
+def test_the_list_shows_every_arm(filled: Path) -> None:
+    heads, *rows = command("experiment", "list", "--warehouse", filled).output.splitlines()
     assert heads.split()[:3] == ["experiment", "arm", "policy"]
     assert [row.split()[:6] for row in rows] == [
         ["tone", "control", "incumbent", "500", "2,000", "2,000"],
         ["tone", "treatment", STAGED, "500", "2,000", "2,000"],
     ]
-    (test,) = json.loads(command("experiment", "list", "--warehouse", target, "--json").stdout)
+    (test,) = json.loads(command("experiment", "list", "--warehouse", filled, "--json").stdout)
     assert [arm["loves"] for arm in test["arms"]] == [int(row.split()[6]) for row in rows]
 
 
@@ -65,8 +65,8 @@ def test_the_page_has_arms_effect_decision_and_next_step_and_json_the_same_figur
         (["--planned", "0"], "0 is not in the range x>=1"),
     ],
 )
-def test_an_option_that_cannot_be_read_says_what_to_write(target: Path, option: list[str], said: str) -> None:
-    done = command("experiment", "read", "tone", "--warehouse", target, *option)
+def test_an_option_that_cannot_be_read_says_what_to_write(filled: Path, option: list[str], said: str) -> None:
+    done = command("experiment", "read", "tone", "--warehouse", filled, *option)
     assert done.exit_code == 2
     assert said in done.output
 

@@ -1,5 +1,6 @@
 """An experiment that nobody planned: its arms, its shares, and the plan that it is read by."""
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,16 @@ import pytest
 
 from assets.experiment import reading
 from tests.assets.experiment.conftest import FIRST_DAY, Product, stored
-from warehouse import experiments, queries
+from warehouse import connection, experiments, queries
+
+
+@pytest.fixture(scope="module")
+def three_arms(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The filled warehouse with a user in a third arm. What writes takes a copy."""
+    made = Path(shutil.copy(filled, tmp_path_factory.mktemp("three") / "w.duckdb"))
+    stored(made, *Product(6, name="tone").served("zoe", "third", response_id="third"))
+    connection.open(made).checkpoint()
+    return made
 
 
 @pytest.mark.slow
@@ -45,17 +55,16 @@ def test_a_plan_that_nobody_made_is_told_and_does_not_move_with_the_data(target:
         ({"treatment": "third", "planned_exposures": 0}, "planned exposures == 0, must be positive"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_the_way_out(target: Path, asked: dict[str, Any], said: str) -> None:
-    stored(target, *Product(6, name="tone").served("zoe", "third", response_id="third"))
+def test_what_does_not_fit_is_refused_with_the_way_out(three_arms: Path, asked: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=r"experiment|--|planned") as refused:
-        reading.read(target, **({"name": "tone"} | asked))
+        reading.read(three_arms, **({"name": "tone"} | asked))
     assert said in str(refused.value)
-    assert experiments.readouts(target) == []
+    assert experiments.readouts(three_arms) == []
 
 
 @pytest.mark.slow
-def test_one_pair_of_three_arms_is_read_with_shares_in_proportion(target: Path) -> None:
-    stored(target, *Product(6, name="tone").served("zoe", "third", response_id="third"))
+def test_one_pair_of_three_arms_is_read_with_shares_in_proportion(three_arms: Path, tmp_path: Path) -> None:
+    target = Path(shutil.copy(three_arms, tmp_path / "w.duckdb"))
     facts = reading.read(target, "tone", treatment="treatment", shares={"control": 0.25, "treatment": 0.25})
     assert (facts["shares"], facts["rows"]) == ({"control": 0.5, "treatment": 0.5}, 4_000)
 
