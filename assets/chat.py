@@ -181,9 +181,9 @@ def _begin_all(
 
 
 def _write_routes(asked: ChatSettings) -> None:
-    from assets.experiment import control
+    from assets.experiment import routes
 
-    for told in control.write_routes(asked.warehouse, asked.folder / "routes.json"):
+    for told in routes.write_routes(asked.warehouse, asked.folder / "routes.json"):
         asked.say(told)
 
 

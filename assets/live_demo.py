@@ -209,8 +209,9 @@ def _cycle(product: _Product) -> None:
 
 
 def _start(product: _Product) -> None:
-    """The test is planned from the first days' traffic, and started for everybody at once."""
-    name, where = _experiment(product), ("--warehouse", product.asked.warehouse)
+    """The test is planned from the first days' traffic, and started for everybody at once, by the product's clock."""
+    name = _experiment(product)
+    where = ("--warehouse", product.asked.warehouse, "--at", product.half_time.isoformat())
     candidate = product.run.looking_at(1).place("candidate")
     bundles = ("--bundle", "control=incumbent", "--bundle", f"treatment={candidate}")
     product.loveloop("experiment", "plan", name, "--lift", "0.5", *where)

@@ -14,6 +14,7 @@ from scipy.special import ndtr
 
 from experiments.columns import amounts, same_length
 from stats import limits
+from stats.heterogeneity import spared_weight
 from stats.intervals import CONFIDENCE, Interval, normal_quantile
 
 FEWEST_EXPERIMENTS: Final = 3
@@ -97,8 +98,7 @@ def prior_from(log_lifts: Sequence[float] | Any, errors: Sequence[float] | Any) 
         return LiftPrior(0.0, WIDE, 0, f"assumed, {few}: {_most(0.0, WIDE)}")
     weight = known**-2
     scattered = float(weight @ (seen - np.average(seen, weights=weight)) ** 2) - (count - 1)
-    room = float(weight.sum() - (weight @ weight) / weight.sum())
-    between = max(scattered, math.sqrt(2 * (count - 1))) / room
+    between = max(scattered, math.sqrt(2 * (count - 1))) / spared_weight(weight)
     weight = 1 / (known**2 + between)
     mean, deviation = float(np.average(seen, weights=weight)), math.sqrt(between + 1 / float(weight.sum()))
     return LiftPrior(mean, deviation, count, f"learnt from {count} earlier experiments: {_most(mean, deviation)}")

@@ -132,22 +132,6 @@ def spent_p(z: float, information: float) -> float:
     return min(1.0, chance_of_reaching(math.exp(log)) / (1 - KEPT))
 
 
-def reflection_width(information: float, alpha: float) -> float:
-    """O'Brien and Fleming's width, looked at without a pause: `c / sqrt(information)`, `c = Phi^-1(1 - alpha/4)`.
-
-    Levy's reflection: `max |W|` until the end exceeds `c` with a chance of at most `2 * 2 * alpha / 4`. Nothing is left
-    after the end, where the width is infinite.
-
-    >>> round(reflection_width(1.0, 0.05), 4), round(reflection_width(0.25, 0.05), 2), reflection_width(1.01, 0.05)
-    (2.2414, 4.48, inf)
-
-    Raises:
-        ValueError: No information yet, or alpha outside (0, 0.5).
-    """
-    line = -float(ndtri(_alpha(alpha) / 4))
-    return math.inf if _checked(information) > 1 else line / math.sqrt(information)
-
-
 def stops(drift: float, alpha: float = 0.05) -> Stops:
     """When a test by `spent_width` stops, until `LATEST`.
 
@@ -188,11 +172,6 @@ def power(drift: float, alpha: float = 0.05) -> float:
     """
     law = stops(abs(drift), alpha)
     return float(np.interp(1.0, law.information, law.more))
-
-
-def median_stop(drift: float, alpha: float = 0.05) -> float:
-    """Information, 1 at the planned end, at which half of the tests have stopped; infinite when half never do."""
-    return stops(drift, alpha).median()
 
 
 @lru_cache(maxsize=256)

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from experiments.requirement import LONGEST, Design, Requirement, Terms, required, risen
+from experiments.requirement import LONGEST, Design, Requirement, Terms, capped, required, risen
 from experiments.traffic import Traffic, repeats_by
 from stats import limits
 
@@ -39,6 +39,9 @@ class Forecast:
         coverage: Share of all users in the test.
         treatment_share: Of the users in the test.
         variance_left: By adjusting for history; None where there is none.
+        cap: Most loves of one user that count in the ratios; None for all.
+        power: Chance of showing a lift.
+        alpha: Chance of a false alarm at any look.
     """
 
     rows: tuple[Requirement, ...]
@@ -51,6 +54,9 @@ class Forecast:
     coverage: float
     treatment_share: float
     variance_left: float | None
+    cap: float | None = None
+    power: float = 0.8
+    alpha: float = 0.05
 
     @property
     def recommended(self) -> tuple[Requirement, ...]:
@@ -74,13 +80,16 @@ def forecast(
     variance_left: float | None = None,
     decides: Design | None = None,
     planned: float | None = None,
+    cap: float | None = None,
+    power: float = 0.8,
+    alpha: float = 0.05,
 ) -> Forecast:
     """What a test needs, for each lift and design.
 
     >>> from experiments.traffic import window
     >>> found = forecast(window([1] * 20 + [0] * 9_980, [2] * 10_000, [1_000] * 10), lifts=[0.5])
     >>> found.table()[0]
-    ('+50%', 'first lovers *', '269', '54,025', '108,050', '216,099', '109')
+    ('+50%', 'first lovers *', '275', '55,224', '110,448', '220,896', '111')
 
     Args:
         traffic: The past window (`traffic.window`).
@@ -92,15 +101,20 @@ def forecast(
         decides: The design that was asked for; chosen by the traffic if left out.
         planned: The lift, one of `lifts`, that the test is for: where first lovers cannot show it in time and a ratio
             can, the fastest ratio decides.
+        cap: Most loves of one user that count in the ratios; None for all.
+        power: Chance of showing a lift.
+        alpha: Chance of a false alarm at any look.
 
     Raises:
-        ValueError: A share, lift or variance that cannot be.
+        ValueError: A share, lift, variance, cap, power or level that cannot be.
     """
     if not 0 < coverage <= 1:
         raise ValueError(f"coverage == {coverage}, must be in (0, 1]: 0.1 for a tenth of all users in the test")
     limits.level("treatment_share", treatment_share, "0.5 for arms of one size")
     if variance_left is not None and not 0 < variance_left <= 1:
         raise ValueError(f"variance_left == {variance_left}, must be in (0, 1]: 1 where history explains nothing")
+    if cap is not None:
+        limits.positive("cap", cap, "see metrics.cap_from, or None for no cap")
     chosen, why = _deciding(traffic, adjusted=variance_left is not None)
     effect = traffic.design_effect
     bare = Forecast(
@@ -114,6 +128,9 @@ def forecast(
         coverage=coverage,
         treatment_share=treatment_share,
         variance_left=variance_left,
+        cap=cap,
+        power=power,
+        alpha=alpha,
     )
     rates = {risen(lift): traffic.base_rate for lift in lifts}
     found = _filled(bare, rates, effect - 1)
@@ -171,8 +188,17 @@ def _filled(bare: Forecast, rates: Mapping[float, float], excess: float) -> Fore
     designs: list[Design] = ["first lovers", "clustered ratio"]
     if bare.variance_left is not None:
         designs.append("adjusted ratio")
-    terms = {lift: Terms(rate, excess, bare.coverage, bare.treatment_share) for lift, rate in rates.items()}
-    terms = {lift: replace(each, variance_left=bare.variance_left or 1.0) for lift, each in terms.items()}
+    common = Terms(
+        rate=bare.base_rate,
+        excess=excess,
+        coverage=bare.coverage,
+        treatment_share=bare.treatment_share,
+        variance_left=bare.variance_left or 1.0,
+        power=bare.power,
+        alpha=bare.alpha,
+        capped=capped(bare.traffic, bare.cap),
+    )
+    terms = {lift: replace(common, rate=rate) for lift, rate in rates.items()}
     rows = tuple(required(bare.traffic, design, lift, terms[lift]) for lift in rates for design in designs)
     full = replace(bare, rows=rows)
     short = [f"{_lift(row.lift)} in {_days(row.days)}" for row in full.recommended if _brief(row)]
@@ -209,10 +235,9 @@ def _cures(plan: Forecast, row: Requirement, terms: Terms) -> list[str]:
         best = required(traffic, "adjusted ratio", lift, replace(terms, variance_left=1e-9))
         found.append(_cure(best, "adjusting for each user's history (CUPED)", " at best"))
     most = max(1.0, float(np.ceil(np.quantile(traffic.loves, CAP))))
-    calm = traffic.capped(most)
-    if most < traffic.loves.max():
-        shrunk = replace(terms, rate=terms.rate * calm.base_rate / traffic.base_rate, excess=calm.design_effect - 1)
-        found.append(_cure(required(calm, "clustered ratio", lift, shrunk), f"a cap of {most:g} loves a user"))
+    if most < min(traffic.loves.max(), plan.cap or math.inf):
+        calm = replace(terms, capped=capped(traffic, most))
+        found.append(_cure(required(traffic, "clustered ratio", lift, calm), f"a cap of {most:g} loves a user"))
     least = _least_lift(plan, row.design, terms, lift)
     return [*found, f"the least lift within {LONGEST} days is {_lift(least)}" if least else ""]
 

@@ -7,6 +7,7 @@ that the rest of the plan cannot show it, and to let the test run would be wrong
 
 import math
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal
 
 from scipy.special import log_ndtr, ndtr
@@ -40,6 +41,7 @@ class GuardrailState:
         conditional_power: Chance that it is shown by the planned end, if the ratio seen so far is the true one; None
             while too few users of an arm have an event to tell.
         words: All of it as a sentence, with the next step.
+        broken_at: The reading at which it was found broken before this one; None where it was not.
     """
 
     name: str
@@ -52,6 +54,7 @@ class GuardrailState:
     counts: str
     conditional_power: float | None
     words: str
+    broken_at: datetime | None = None
 
 
 def guard(
@@ -65,6 +68,7 @@ def guard(
     among: int = 1,
     name: str = "the guardrail",
     required: bool = True,
+    broken_at: datetime | None = None,
 ) -> GuardrailState:
     """Judge one guardrail.
 
@@ -93,6 +97,8 @@ def guard(
         among: How many guardrails are judged in the test.
         name: What people call it.
         required: It must hold before anything ships; else nothing needs to be done where it cannot be shown.
+        broken_at: The reading that found it broken before: then it stays so, whatever this look alone would say. The
+            tripwire's level is spent on the first crossing of its boundary, and after a stop only late events come in.
 
     Raises:
         ValueError: A margin on the wrong side of 1, a direction, a level or a number that cannot be.
@@ -112,13 +118,18 @@ def guard(
         state = "broken"
     elif _hopeless(found, margin, better, alpha):
         state = "hopeless"
+    alone, state = state, state if broken_at is None else "broken"
     seen = f"{_shown(treatment.rate)} against {_shown(control.rate)}"
     counts = f"{treatment.counts} against {control.counts}"
     span = ratio.shown(ci, counts, margin)
     rule = f"may be at {'most' if better == 'fewer' else 'least'} {margin:g} times"
-    words = f"guardrail on {name} {_verdict(state, power, better, name if required else None)}: {seen}, {span}, {rule}"
+    verdict = _verdict(alone, power, better, name if required else None)
+    if broken_at is not None:
+        verdict = f"was found broken on {broken_at:%Y-%m-%d %H:%M} UTC and stays so, stop at once"
+        verdict += "" if alone == "broken" else f" (by this look alone it is {alone})"
+    words = f"guardrail on {name} {verdict}: {seen}, {span}, {rule}"
     rates = (control.rate, treatment.rate)
-    return GuardrailState(name, state, margin, better, found, ci, rates, counts, power, words)
+    return GuardrailState(name, state, margin, better, found, ci, rates, counts, power, words, broken_at)
 
 
 def tripwire(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.lifts import known_errors
 from stats import correlation, heterogeneity
 from stats.correlation import Correlation
 from stats.intervals import CONFIDENCE, Interval, normal_quantile
@@ -177,7 +178,7 @@ def _known(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], NDArray[np.flo
     """Experiment, lift and standard error of each row that was measured with a known error."""
     fields = ("measured_lift", "measured_error")
     every = np.array([[each.get(name) for name in fields] for each in rows], dtype=float).reshape(-1, 2)
-    kept = np.isfinite(every).all(axis=1) & (every[:, 0] > -1) & (every[:, 1] > 0)
+    kept = np.isfinite(every).all(axis=1) & (every[:, 0] > -1) & known_errors(every[:, 1])
     names = [str(each.get("experiment", "")) for each, keep in zip(rows, kept, strict=True) if keep]
     lifts, errors = every[kept].T
     return names, lifts, errors
@@ -197,7 +198,7 @@ def agreement(rows: Sequence[Mapping[str, Any]]) -> Agreement:
     every = np.array([[each.get(name) for name in fields] for each in rows], dtype=float).reshape(-1, 3)
     predicted, measured, errors = every[np.isfinite(every[:, :2]).all(axis=1)].T
     # nothing is measured without an error: one row that says so must not keep the others from being read
-    errors = np.where(errors > 0, errors, np.nan)
+    errors = np.where(known_errors(errors), errors, np.nan)
     count = len(predicted)
     if count < 3:
         plural = "" if count == 1 else "s"

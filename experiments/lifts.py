@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 from stats.intervals import Interval
@@ -10,6 +12,8 @@ _FARTHEST = 700.0
 """The largest logarithm whose exponential a double holds."""
 NOTHING = Interval(-1.0, math.inf)
 """The interval of a lift of which nothing is known."""
+LARGEST_ERROR = 1e6
+"""Of a lift: with a larger standard error nothing was measured."""
 
 
 def lift_interval(log_ratio: float, half: float) -> Interval:
@@ -48,3 +52,13 @@ def span(lift: float | None, ci: Interval) -> str:
         return f"at least {ci.low:+.1%}" if ci.low > -1 else "not known"
     end = f"to {ci.high:+.1%}" if math.isfinite(ci.high) else "or more"
     return f"{lift:+.1%} ({ci.low:+.1%} {end})"
+
+
+def known_errors(errors: ArrayLike) -> NDArray[np.bool_]:
+    """Which standard errors of lifts say something: those above 0 and up to `LARGEST_ERROR`.
+
+    >>> known_errors([0.1, 0.0, 1e9, math.nan]).tolist()
+    [True, False, False, False]
+    """
+    seen = np.asarray(errors, np.float64)
+    return np.asarray((seen > 0) & (seen <= LARGEST_ERROR))

@@ -1,14 +1,15 @@
-"""How many first lovers a test needs: planned for every look, or for a single one."""
+"""How many first lovers a test needs that is looked at after each of them."""
 
 import math
 from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from experiments.boundaries import planned_drift
-from experiments.walk import chance, stopping_law
+from experiments.walk import stopping_law
 from stats import limits
-from stats.intervals import normal_quantile
 
 _EXACT = 1000
 """Lovers up to which a plan is computed on the walk itself; beyond it Brownian motion is as good (within 1 %)."""
@@ -26,17 +27,9 @@ def planned_lovers(lift: float, *, treatment_share: float = 0.5, power: float = 
         ValueError: A lift of nothing or at most -1, a share outside (0, 1), power outside (alpha, 1), or alpha outside
             (0, 0.5).
     """
-    share, odds = (
-        limits.level("treatment_share", treatment_share, "0.5 for half of the users"),
-        math.log1p(_effect(lift)),
-    )
-    up = chance(lift, share)
-    # The signed root of twice the log likelihood ratio is about normal; here its growth and spread a first lover.
-    growth = 2 * (up * odds - math.log1p(share * lift))
-    spread = math.sqrt(up * (1 - up) / growth) * abs(odds)
-    wanted = float(ndtri(power))
-    drift = planned_drift(power, alpha) + (spread - 1) * wanted
-    guess = math.ceil(drift**2 / growth + 2 * _OVERSHOOT / math.sqrt(growth))
+    share = limits.level("treatment_share", treatment_share, "0.5 for half of the users")
+    near = lovers_about(_effect(lift), treatment_share=share, power=power, alpha=alpha)
+    guess = math.ceil(float(near))
     if guess > _EXACT:
         return guess
 
@@ -48,23 +41,34 @@ def planned_lovers(lift: float, *, treatment_share: float = 0.5, power: float = 
     return _least(reaches, guess)
 
 
-def one_look_lovers(lift: float, *, treatment_share: float = 0.5, power: float = 0.8, alpha: float = 0.05) -> int:
-    """First lovers that a single look, and no other, needs: independent of how rare loves are.
+def lovers_about(
+    lift: ArrayLike, *, treatment_share: float = 0.5, power: float = 0.8, alpha: float = 0.05
+) -> NDArray[np.float64]:
+    """As `planned_lovers` for many lifts at once, by Brownian motion: within 1 % of it, and no whole numbers.
 
-    `((z_alpha sqrt(s (1 - s)) + z_power sqrt(p (1 - p))) / (p - s))^2`, `s` the share and `p` the chance of a first
-    lover to come from the treatment.
+    The signed root of twice the log likelihood ratio is about normal. With `d` its planned drift, `g` its growth and
+    `sigma` its spread a first lover, `((d + (sigma - 1) z_power)^2 / g + 2 x 0.583 / sqrt(g))`, the last for the steps
+    by which a walk passes a boundary.
 
-    >>> one_look_lovers(0.28), one_look_lovers(0.097)
-    (519, 3666)
+    >>> lovers_about([0.28, 0.097]).round().tolist()
+    [698.0, 4896.0]
+
+    Args:
+        lift: Relative, of users who love, each above -1 and not 0; shape [...].
+        treatment_share: Of the users in the test.
+        power: Chance of showing the lift.
+        alpha: Of a false alarm at any look.
 
     Raises:
-        ValueError: As `planned_lovers`.
+        ValueError: Power or alpha as in `boundaries.planned_drift`.
     """
-    share = limits.level("treatment_share", treatment_share, "0.5 for half of the users")
-    up = chance(_effect(lift), share)
-    once = normal_quantile(1 - limits.level("alpha", alpha, "0.05 for 5 %")) * math.sqrt(share * (1 - share))
-    beyond = float(ndtri(limits.level("power", power, "0.8 for 80 %"))) * math.sqrt(up * (1 - up))
-    return math.ceil(((once + beyond) / (up - share)) ** 2)
+    seen = np.asarray(lift, np.float64)
+    odds, share = np.log1p(seen), treatment_share
+    up = share * (1 + seen) / (1 + share * seen)
+    growth = 2 * (up * odds - np.log1p(share * seen))
+    spread = np.sqrt(up * (1 - up) / growth) * np.abs(odds)
+    drift = planned_drift(power, alpha) + (spread - 1) * float(ndtri(power))
+    return np.asarray(drift**2 / growth + 2 * _OVERSHOOT / np.sqrt(growth))
 
 
 def _least(reaches: Callable[[int], bool], guess: int) -> int:

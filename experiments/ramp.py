@@ -13,7 +13,7 @@ from experiments.plan import Word
 from stats import limits
 
 STAGES: Final = (0.01, 0.05, 0.1, 0.25, 0.5)
-"""Shares of all users who are served the treatment."""
+"""Shares of the users whom an experiment may have, who are served the treatment."""
 Move = Literal["advance", "hold", "stop", "rollback"]
 _HAIR: Final = 1e-9
 
@@ -23,12 +23,14 @@ class Ramp:
     """Where a ramp stands, and the rule it goes by.
 
     Attributes:
-        stages: Shares of all users who are served the treatment, rising; the last one at most `treatment_share`.
+        stages: Shares of the users whom the experiment may have, who are served the treatment, rising; the last one at
+            most `treatment_share`.
         at: How many stages were reached; 0 serves nobody.
         treatment_share: The treatment's share of the users in the test.
         least_hours: That a stage lasts at least: a day has every hour of the users' rhythm.
         least_exposures: That a stage has at least, both arms together.
         ended: It was stopped or rolled back, and does not go on by itself.
+        reach: Share of all users whom the experiment may have: its range of a namespace, without the holdout.
     """
 
     stages: tuple[float, ...] = STAGES
@@ -37,6 +39,7 @@ class Ramp:
     least_hours: float = 24.0
     least_exposures: int = 1_000
     ended: bool = False
+    reach: float = 1.0
 
     def __post_init__(self) -> None:
         limits.level("treatment_share", self.treatment_share, "0.5 for arms of one size")
@@ -45,8 +48,10 @@ class Ramp:
         if not (rising and self.stages[0] > 0 and self.stages[-1] <= self.treatment_share + _HAIR):
             raise ValueError(
                 f"stages == {self.stages}, must rise from above 0 to at most the treatment's share "
-                f"{self.treatment_share:g}: they are shares of all users"
+                f"{self.treatment_share:g}: they are shares of the users whom the experiment may have"
             )
+        if not 0 < self.reach <= 1:
+            raise ValueError(f"reach == {self.reach}, must be in (0, 1]: 1 where the experiment may have every user")
         if self.at not in range(len(self.stages) + 1):
             raise ValueError(f"at == {self.at!r}, must be a whole number from 0 to {len(self.stages)}, the last stage")
         if not (self.least_hours >= 0 and self.least_exposures >= 0):
@@ -55,12 +60,12 @@ class Ramp:
 
     @property
     def share(self) -> float:
-        """Of all users, served the treatment."""
+        """Of the users whom the experiment may have, served the treatment."""
         return self.stages[self.at - 1] if self.at else 0.0
 
     @property
     def coverage(self) -> float:
-        """Of all users, in the test: `share / treatment_share`.
+        """Of the users whom the experiment may have, in the test: `share / treatment_share`.
 
         >>> [Ramp(at=at).coverage for at in (0, 1, 5)]
         [0.0, 0.02, 1.0]
@@ -79,6 +84,7 @@ class Checks:
         tripped: Names of the live alarms that fired: the kill switch, a tripwire.
         guardrails: How each stands: `held`, `open`, `broken` or `hopeless`.
         decision: The readout's word; None before there is one.
+        reason: The readout's first reason, which names the guardrail or the effect that decided.
     """
 
     hours: float
@@ -87,6 +93,7 @@ class Checks:
     tripped: tuple[str, ...] = ()
     guardrails: Mapping[str, Literal["held", "open", "broken", "hopeless"]] | None = None
     decision: Word | None = None
+    reason: str = ""
 
     def __post_init__(self) -> None:
         if not (self.hours >= 0 and self.exposures >= 0):
@@ -112,7 +119,7 @@ class RampStep(NamedTuple):
 
     @property
     def coverage(self) -> float:
-        """Of all users, in the test from now on."""
+        """Of the users whom the experiment may have, in the test from now on."""
         return self.ramp.coverage
 
 
@@ -152,7 +159,8 @@ def _void(state: Ramp, checks: Checks) -> RampStep | None:
     if not checks.srm_passed:
         return _ended(state, "stop", "sample ratio: the arms are not the users that were dealt, nothing can be read")
     if checks.decision in ("stop", "invalid"):
-        return _ended(state, "stop", f"the readout says {checks.decision}")
+        because = f" ({checks.reason})" if checks.reason else ""
+        return _ended(state, "stop", f"the readout says {checks.decision}{because}")
     return None
 
 
@@ -181,7 +189,21 @@ def _advance(state: Ramp, checks: Checks) -> RampStep:
 
 def _advanced(state: Ramp, why: str) -> RampStep:
     after = replace(state, at=state.at + 1)
-    return RampStep("advance", after, f"{why}: on to {100 * after.share:.3g}% of all users")
+    return RampStep("advance", after, f"{why}: on to {of_users(after.share, state.reach)}")
+
+
+def of_users(share: float, reach: float = 1.0) -> str:
+    """A share of the users whom an experiment may have, in words; and of all users, where it may not have all.
+
+    >>> of_users(0.05), of_users(0.05, 0.76)
+    ('5% of all users', "5% of the experiment's users, 3.8% of all")
+    """
+    whole = f"{100 * share:.3g}%"
+    return (
+        f"{whole} of all users"
+        if reach == 1
+        else f"{whole} of the experiment's users, {100 * share * reach:.3g}% of all"
+    )
 
 
 def _ended(state: Ramp, action: Move, why: str) -> RampStep:

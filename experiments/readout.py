@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -109,6 +110,7 @@ def read(
     metrics: Sequence[Metric] = (),
     ended: bool = False,
     unique: bool = False,
+    broken: Mapping[str, datetime] | None = None,
 ) -> Readout:
     """Read an A/B test of two arms.
 
@@ -132,6 +134,7 @@ def read(
         metrics: Of the user's own, beside the standard ones.
         ended: Nobody is served any more.
         unique: The tables hold each user once, as those of the warehouse do; nothing is searched for then.
+        broken: When an earlier reading found a guardrail broken, by `GuardrailState.name`: it stays so.
 
     Raises:
         ValueError: Not two arms, a plan that cannot be, a missing column, or a row that cannot be: no user, another
@@ -151,7 +154,8 @@ def read(
         others[WORST] = weigh(counted, plan, missed)
     loose = [each for each in plan.watched if each not in plan.must_hold]
     held, watched = (
-        _guarded(counted, each, plan, main, required=must) for each, must in ((plan.must_hold, True), (loose, False))
+        _guarded(counted, each, plan, main, broken or {}, required=must)
+        for each, must in ((plan.must_hold, True), (loose, False))
     )
     word, reasons = decide(balance, main, plan, beside=others, held=held, watched=watched, ended=ended)
     effect = ratio_effect(counted, plan)
@@ -189,20 +193,34 @@ def _balance(cohorts: Sequence[Cohort], plan: Plan, arrivals: NDArray[np.int64] 
 
 
 def _guarded(
-    users: Cohort, metrics: Sequence[Metric], plan: Plan, main: LiftEvidence, *, required: bool
+    users: Cohort,
+    metrics: Sequence[Metric],
+    plan: Plan,
+    main: LiftEvidence,
+    broken: Mapping[str, datetime],
+    *,
+    required: bool,
 ) -> tuple[GuardrailState, ...]:
     """How each guardrail stands; of the watched, those that the table has columns for."""
     there = [each for each in metrics if each.column in users.columns and (each.per or each.column) in users.columns]
-    return tuple(_guard(users, each, plan, main, len(there), required=required) for each in there)
+    share = max(main.information or 0.0, 0.01)
+    return tuple(_guard(users, each, plan, share, among=len(there), broken=broken, required=required) for each in there)
 
 
 def _guard(
-    users: Cohort, metric: Metric, plan: Plan, main: LiftEvidence, among: int, *, required: bool
+    users: Cohort,
+    metric: Metric,
+    plan: Plan,
+    share: float,
+    *,
+    among: int,
+    broken: Mapping[str, datetime],
+    required: bool,
 ) -> GuardrailState:
     """The guardrail's own evidence at the end of the plan is what it has now over the share of the plan that is in."""
     control, treatment = _sums(users, metric)
-    share = max(main.information or 0.0, 0.01)
     most = max(control.exposures, treatment.exposures, 1) / share
+    name = metric.title or metric.name
     assert metric.margin is not None
     return guardrails.guard(
         control,
@@ -212,8 +230,9 @@ def _guard(
         planned_information=expected_information(control, treatment, most),
         alpha=plan.alpha,
         among=among,
-        name=metric.title or metric.name,
+        name=name,
         required=required,
+        broken_at=broken.get(name),
     )
 
 

@@ -1,17 +1,15 @@
 """What one design needs to show one lift: lovers or information, and from the traffic the users, exposures and days.
 
-Both designs are planned with the boundary that spends its level by the end of the plan, at 5 % and 80 % power.
+Both designs are planned with the boundary that spends its level by the end of the plan.
 """
 
-import math
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import ndtri
 
-from experiments.boundaries import planned_drift, planned_information
+from experiments.boundaries import planned_information
+from experiments.lover_counts import lovers_about
 from experiments.traffic import Floats, Traffic, exposures_by, lovers_by, repeats_by, users_by
 from stats import limits
 
@@ -25,7 +23,7 @@ _HORIZON: Final = 728
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What one design needs to show one lift in four tests of five, at 5 %. None where it never comes to that.
+    """What one design needs to show one lift by the planned power. None where it never comes to that.
 
     Attributes:
         design: Which test.
@@ -78,6 +76,9 @@ class Terms:
         coverage: Share of all users in the test.
         treatment_share: Of the users in the test.
         variance_left: By adjusting for history, 1 for nothing; read by the adjusted ratio alone.
+        power: Chance of showing the lift.
+        alpha: Chance of a false alarm at any look.
+        capped: What the ratios count, where each user's loves are counted up to a cap; None where all are.
     """
 
     rate: float
@@ -85,27 +86,29 @@ class Terms:
     coverage: float = 1.0
     treatment_share: float = 0.5
     variance_left: float = 1.0
+    power: float = 0.8
+    alpha: float = 0.05
+    capped: "Capped | None" = None
 
 
-def lovers_needed(lift: float, treatment_share: float = 0.5) -> float:
-    """Lovers of both arms at the end of the walk's plan, whatever the base rate.
+class Capped(NamedTuple):
+    """What a cap on each user's loves leaves, over what there is without it: of the rate, and of the excess."""
 
-    The spent boundary's share of one look, `planned_drift^2 / 2.802^2`, times one look's
-    `((1.960 sqrt(s (1 - s)) + 0.842 sqrt(p (1 - p))) / (p - s))^2`, with `s` the treatment's share of the users and
-    `p = s (1 + lift) / (1 + s lift)` that of the lovers. One look takes 519 at +28 % and 3,666 at +9.7 %:
+    rate: float
+    excess: float
 
-    >>> round(lovers_needed(0.28)), round(lovers_needed(0.097))
-    (688, 4870)
 
-    Args:
-        lift: Of users who love; less than that of loves, where some love anyway.
-        treatment_share: Of the users in the test.
+def capped(traffic: Traffic, cap: float | None) -> Capped | None:
+    """What a cap leaves of a past window's rate and of its design effect's excess; None where it cuts nothing.
 
-    Raises:
-        ValueError: The lift is not above 0, or the share not inside (0, 1).
+    >>> from experiments.traffic import window
+    >>> capped(window([9, 1, 0, 0], [9, 5, 5, 5], [4]), 4).rate
+    0.5
     """
-    share = limits.level("treatment_share", treatment_share, "0.5 for arms of one size")
-    return float(_walk_plan(np.array(risen(lift)), share))
+    if cap is None or cap >= traffic.loves.max():
+        return None
+    calm, excess = traffic.capped(cap), traffic.design_effect - 1
+    return Capped(calm.base_rate / traffic.base_rate, (calm.design_effect - 1) / excess if excess > 0 else 1.0)
 
 
 def risen(lift: float) -> float:
@@ -167,7 +170,9 @@ def _walk(traffic: Traffic, day: Floats, lift: float, terms: Terms, _: float) ->
     odds = terms.treatment_share / (1 - terms.treatment_share)
     theirs = np.divide(treatment, control * odds, out=np.ones_like(control), where=control > 0) - 1
     fading = theirs > 1e-9
-    needed = _walk_plan(np.where(fading, theirs, 1.0), terms.treatment_share)
+    needed = lovers_about(
+        np.where(fading, theirs, 1.0), treatment_share=terms.treatment_share, power=terms.power, alpha=terms.alpha
+    )
     return np.where(fading, (control + treatment) / needed, 0.0)
 
 
@@ -177,17 +182,12 @@ def _ratio(traffic: Traffic, day: Floats, lift: float, terms: Terms, variance_le
     The design effect grows as the same users come again. Adjusting takes away what users differ by, not the chance in
     every single love: the effect stays at least 1.
     """
-    effect = np.maximum(1.0, (1 + terms.excess * repeats_by(traffic, day)) * variance_left)
+    kept = terms.capped or Capped(1.0, 1.0)
+    rate, excess = terms.rate * kept.rate, terms.excess * kept.excess
+    effect = np.maximum(1.0, (1 + excess * repeats_by(traffic, day)) * variance_left)
     shares = (1 - terms.treatment_share, terms.treatment_share)
-    rates = (terms.rate, min(terms.rate * (1 + lift), 1.0))
+    rates = (rate, min(rate * (1 + lift), 1.0))
     spread = sum((1 - rate) / (rate * share) for rate, share in zip(rates, shares, strict=True))
     information = terms.coverage * exposures_by(traffic, day) / (effect * max(spread, 1e-12))
     fewest = np.minimum(*_lovers(traffic, day, lift, terms)) / FEWEST_LOVERS
-    return np.minimum(information / planned_information(lift), fewest)
-
-
-def _walk_plan(lift: Floats, share: float) -> NDArray[Any]:
-    p = share * (1 + lift) / (1 + share * lift)
-    alpha_z, power_z = (float(ndtri(level)) for level in (0.975, 0.8))
-    once = ((alpha_z * math.sqrt(share * (1 - share)) + power_z * np.sqrt(p * (1 - p))) / (p - share)) ** 2
-    return np.asarray((planned_drift() / (alpha_z + power_z)) ** 2 * once)
+    return np.minimum(information / planned_information(lift, power=terms.power, alpha=terms.alpha), fewest)

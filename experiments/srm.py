@@ -157,15 +157,6 @@ def sequential_p(
     return math.exp(min(0.0, -float(dirichlet.evidence(_looks(history, counts, shares), shares).max())))
 
 
-def bayes_factor(counts: Mapping[str, int], shares: Mapping[str, float]) -> float:
-    """Evidence against the promised shares: `dirichlet.log_factor` of 1,000 users, as a number.
-
-    >>> bayes_factor({"a": 600, "b": 400}, {"a": 0.5, "b": 0.5}) > 1_000
-    True
-    """
-    return math.exp(min(_MOST, _log_bayes_factor(counts, shares)))
-
-
 def _log_bayes_factor(counts: Mapping[str, int], shares: Mapping[str, float]) -> float:
     seen = np.array([counts[arm] for arm in shares], np.int64)
     return float(dirichlet.log_factor(seen, np.array([*shares.values()], np.float64), _PRIOR_USERS))

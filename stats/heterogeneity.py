@@ -63,11 +63,22 @@ def pooled(values: ArrayLike, errors: ArrayLike) -> Pooled:
     y, s = _checked(values, errors)
     weight = s**-2
     about = y - np.average(y, weights=weight)
-    scale = float(weight.sum() - (weight @ weight) / weight.sum())
-    excess = float(weight @ about**2) - (len(y) - 1)
-    variance = max(0.0, excess / scale) if len(y) > 1 else 0.0
+    scale, excess = spared_weight(weight), float(weight @ about**2) - (len(y) - 1)
+    variance = max(0.0, excess / scale) if scale > 0 else 0.0
     weight = 1 / (s**2 + variance)
     return Pooled(float(np.average(y, weights=weight)), float(weight.sum() ** -0.5), variance)
+
+
+def spared_weight(weights: NDArray[np.float64]) -> float:
+    """`sum w - sum w^2 / sum w`, as `2 sum_{i<j} w_i w_j / sum w`: 0 of one weight alone.
+
+    Written as a difference it is lost, and 0, where one weight is 1e16 times the others.
+
+    >>> spared_weight(np.array([1.0, 1.0])), spared_weight(np.array([1e18, 1.0]))
+    (1.0, 2.0)
+    """
+    before = np.concatenate([[0.0], np.cumsum(weights)[:-1]])
+    return float(2 * (weights / weights.sum()) @ before)
 
 
 def shrunk(values: ArrayLike, errors: ArrayLike) -> Shrunk:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from assets.cli import experiment_control, options
+from assets.cli import experiment_control, experiment_side, options
 from assets.cli.parameters import ARM_SHARE, METRIC_FILE, Every
 from streams.record_fields import fields_of
 
@@ -32,7 +32,7 @@ def experiment() -> None:
     """
 
 
-for _command in experiment_control.COMMANDS:
+for _command in (*experiment_control.COMMANDS, *experiment_side.COMMANDS):
     experiment.add_command(_command)
 
 

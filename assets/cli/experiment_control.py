@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from assets.cli import options
-from assets.cli.parameters import ARM_PLACE, ARM_SHARE, METRIC_MARGIN
+from assets.cli.parameters import ARM_PLACE, ARM_SHARE, METRIC_MARGIN, Moment
 
 _name = click.argument("name")
 _by = click.option(
@@ -27,6 +27,11 @@ _routes = click.option(
     help="Write who is to be served what into this JSON file, whole or not at all; a gateway follows it.",
 )
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+_at = click.option(
+    "--at",
+    type=Moment(),
+    help="When, by the clock of a product that is played; it must come before every exposure. Now if left out.",
+)
 
 
 def _why(*, required: bool = False) -> Callable[[Any], Any]:
@@ -58,13 +63,15 @@ def _why(*, required: bool = False) -> Callable[[Any], Any]:
               help="Share of all users who are in no experiment of this salt.")  # fmt: skip
 @click.option("--salt", help="Keeps outsiders from choosing their arm; drawn if left out.")
 @click.option("--stage", "stages", type=options.Number(0, 1, min_open=True), multiple=True,
-              help="A share of all users for the ramp; 0.01 0.05 0.1 0.25 0.5 if left out.")  # fmt: skip
+              help="A share for the ramp, of the users whom it may have (its range, without the holdout), for its "
+                   "treatments together; 0.01 0.05 0.1 0.25 0.5 if left out.")  # fmt: skip
 @click.option("--stage-hours", type=options.HOURS, default=24.0, show_default=True, help="Least hours at a stage.")
 @click.option("--maturity-hours", type=options.HOURS, default=24.0, show_default=True,
               help="Younger responses are not counted yet.")  # fmt: skip
 @click.option("--history-days", type=options.Whole(1, 3650), default=28, show_default=True,
               help="Days of your own traffic that the plan is made from.")  # fmt: skip
 @click.option("--automatic", is_flag=True, help="Let Dagster's hourly reading take the ramp's next step.")
+@_at
 @_by
 @_why()
 @_as_json
@@ -91,12 +98,14 @@ def plan(name: str, warehouse: options.Target, *, as_json: bool, **asked: Any) -
 @click.option("--bundle", "bundles", type=ARM_PLACE, multiple=True, required=True,
               help="What an arm serves: a staged candidate's folder, or a policy's name.")  # fmt: skip
 @click.option("--coverage", type=options.Number(0, 1, min_open=True),
-              help="Share of the users in the test; that of the ramp's first stage if left out.")  # fmt: skip
+              help="Share in the test, of those whom it may have; that of the first stage if left out.")  # fmt: skip
+@_at
 @_by
 @_why()
 @_routes
-def start(name: str, warehouse: options.Target, *, bundles: tuple[tuple[str, str], ...], coverage: float | None,
-          by: str, why: str, routes: Path | None) -> None:  # fmt: skip
+@_as_json
+def start(name: str, warehouse: options.Target, *, bundles: tuple[tuple[str, str], ...], routes: Path | None,
+          as_json: bool, **asked: Any) -> None:  # fmt: skip
     r"""Begin to serve a planned experiment, at the first stage of its ramp.
 
     \b
@@ -108,8 +117,7 @@ def start(name: str, warehouse: options.Target, *, bundles: tuple[tuple[str, str
     from assets.experiment.bundles import bundle
 
     served = {arm: bundle(place) for arm, place in bundles}
-    found = control.start(warehouse, name, served, by=by, why=why, coverage=coverage)
-    _told(warehouse, found, routes)
+    _told(warehouse, control.start(warehouse, name, served, **asked), routes, as_json=as_json)
 
 
 @click.command()
@@ -117,8 +125,12 @@ def start(name: str, warehouse: options.Target, *, bundles: tuple[tuple[str, str
 @options.warehouse
 @_routes
 @_as_json
-def status(name: str | None, warehouse: options.Target, *, routes: Path | None, as_json: bool) -> None:
+@click.pass_context
+def status(ctx: click.Context, name: str | None, warehouse: options.Target, *, routes: Path | None,
+           as_json: bool) -> None:  # fmt: skip
     r"""Show planned and running experiments: who is served what, what the last reading said, who changed what and why.
+
+    Exit code 1 where the definition of one cannot be read; the others are shown.
 
     \b
     Example:
@@ -131,13 +143,15 @@ def status(name: str | None, warehouse: options.Target, *, routes: Path | None, 
     if routes is not None:
         _write(warehouse, routes)
     _print(found, standing.page(found), as_json=as_json)
+    if found["unreadable"]:
+        ctx.exit(1)
 
 
 @click.command()
 @_name
 @options.warehouse
 @click.option("--to", "share", type=options.Number(0, 1, min_open=True),
-              help="Treat this share of all users now; a check that failed still stops it.")  # fmt: skip
+              help="Treat this share now, of those whom it may have; a check that failed still stops it.")  # fmt: skip
 @_by
 @_why()
 @_routes
@@ -147,7 +161,8 @@ def ramp(name: str, warehouse: options.Target, *, share: float | None, by: str, 
     r"""Read an experiment out and take the ramp's next step: more users, wait, or stop.
 
     Stops by itself on a sample-ratio mismatch, a tripped arm or a broken guardrail: everybody gets the control. Who is
-    in the test stays in it, in the same arm, while it grows.
+    in the test stays in it, in the same arm, while it grows. Where somebody else has changed it since it was looked at,
+    theirs stands and this step is refused.
 
     \b
     Example:
@@ -168,7 +183,9 @@ def ramp(name: str, warehouse: options.Target, *, share: float | None, by: str, 
 @_by
 @_why(required=True)
 @_routes
-def rollback(name: str, warehouse: options.Target, *, by: str, why: str, routes: Path | None) -> None:
+@_as_json
+def rollback(name: str, warehouse: options.Target, *, by: str, why: str, routes: Path | None,
+             as_json: bool) -> None:  # fmt: skip
     r"""Serve everybody what the control serves, byte for byte what it was when the experiment was started.
 
     \b
@@ -177,7 +194,7 @@ def rollback(name: str, warehouse: options.Target, *, by: str, why: str, routes:
     """
     from assets.experiment import control
 
-    _told(warehouse, control.roll_back(warehouse, name, by=by, why=why), routes)
+    _told(warehouse, control.roll_back(warehouse, name, by=by, why=why), routes, as_json=as_json)
 
 
 @click.command()
@@ -186,7 +203,9 @@ def rollback(name: str, warehouse: options.Target, *, by: str, why: str, routes:
 @_by
 @_why(required=True)
 @_routes
-def archive(name: str, warehouse: options.Target, *, by: str, why: str, routes: Path | None) -> None:
+@_as_json
+def archive(name: str, warehouse: options.Target, *, by: str, why: str, routes: Path | None,
+            as_json: bool) -> None:  # fmt: skip
     r"""Close an experiment for good: served to nobody, its range of the namespace free, its readings kept.
 
     \b
@@ -195,43 +214,24 @@ def archive(name: str, warehouse: options.Target, *, by: str, why: str, routes: 
     """
     from assets.experiment import control
 
-    _told(warehouse, control.archive(warehouse, name, by=by, why=why), routes)
+    _told(warehouse, control.archive(warehouse, name, by=by, why=why), routes, as_json=as_json)
 
 
-@click.command()
-@options.warehouse
-@click.option("--days", type=options.Whole(1, 3650), default=28, show_default=True, help="Of all traffic.")
-@click.option("--deals", type=options.Whole(20, 100_000), default=500, show_default=True, help="How often.")
-@click.option("--share", type=options.SHARE, default=0.5, show_default=True, help="Of the users, for the treatment.")
-@_as_json
-def placebo(warehouse: options.Target, *, days: int, deals: int, share: float, as_json: bool) -> None:
-    r"""Deal your own users anew many times and count false alarms: an A/A test of the tests.
-
-    \b
-    Example:
-      loveloop experiment placebo --days 14
-    """
-    from assets.experiment import placebos
-
-    found = placebos.placebos(warehouse, days=days, deals=deals, share=share)
-    _print(found, placebos.page(found), as_json=as_json)
+COMMANDS = (plan, start, status, ramp, rollback, archive)
 
 
-COMMANDS = (plan, start, status, ramp, rollback, archive, placebo)
-
-
-def _told(warehouse: options.Target, found: Any, routes: Path | None) -> None:
-    from assets.experiment.standing import line
+def _told(warehouse: options.Target, found: Any, routes: Path | None, *, as_json: bool) -> None:
+    from assets.experiment import standing
 
     if routes is not None:
         _write(warehouse, routes)
-    click.echo(line(found))
+    _print(standing.changed(found), [standing.line(found)], as_json=as_json)
 
 
 def _write(warehouse: options.Target, routes: Path) -> None:
-    from assets.experiment import control
+    from assets.experiment.routes import write_routes
 
-    left_out = control.write_routes(warehouse, routes)
+    left_out = write_routes(warehouse, routes)
     click.echo("\n".join([f"routes written to {routes}", *left_out]), err=True)
 
 

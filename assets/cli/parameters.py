@@ -1,6 +1,7 @@
 """Kinds of option values that are pairs or lengths of time."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,25 @@ class Every(click.ParamType):
         if not 0 < seconds <= _LONGEST:
             self.fail(f"{value!r} is no length of time: write 30s, 15m, 1h or 1d, at most 365d", param, ctx)
         return seconds
+
+
+class Moment(click.ParamType):
+    """A moment that has been: 2026-03-02T12:00 is UTC, 2026-03-02T12:00+01:00 is not."""
+
+    name = "MOMENT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """With a time zone."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            found = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no moment: write 2026-03-02T12:00, which is UTC, or with a zone", param, ctx)
+        found = found if found.tzinfo else found.replace(tzinfo=UTC)
+        if found > datetime.now(UTC):
+            self.fail(f"{value!r} lies ahead: what is noted here has been done", param, ctx)
+        return found
 
 
 class _NamedNumber(click.ParamType):

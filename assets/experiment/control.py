@@ -1,101 +1,28 @@
 """Plan, start, ramp, roll back and archive an experiment: every change is one row of the warehouse's audit trail.
 
-Nothing is served from here. A change says who is to be served what (`routes`); whoever serves follows it, and names
-the experiment and the arm in the events.
+Nothing is served from here. A change says who is to be served what (`assets.experiment.routes`); whoever serves follows
+it, and names the experiment and the arm in the events.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from assets.experiment import admission
 from assets.experiment.bundles import Bundle
-from assets.experiment.definition import Definition, definition, values
+from assets.experiment.definition import Definition, values
+from assets.experiment.lookup import Registered, all_planned, every, find, layout, registered
 
 if TYPE_CHECKING:
-    from streams.assignment import Layout
     from warehouse.connection import Target
     from warehouse.experiment_registry import Action, Change
 
-RUNNING: Final = ("started", "ramped")
-"""Actions after which users are served."""
-
-
-class Registered(NamedTuple):
-    """An experiment as its last change left it, with all changes, oldest first."""
-
-    name: str
-    action: str
-    definition: Definition
-    changes: "tuple[Change, ...]"
-
-    @property
-    def running(self) -> bool:
-        """Whether users are served by it."""
-        return self.action in RUNNING
-
-    @property
-    def served(self) -> Definition:
-        """The definition by which users were served last; the present one where nobody was."""
-        running = [each for each in self.changes if each.action in RUNNING]
-        return definition(running[-1].definition) if running else self.definition
-
-
-def registered(target: "Target", name: str) -> Registered:
-    """An experiment's state.
-
-    Raises:
-        ValueError: It was never planned here; says which were.
-    """
-    found = find(target, name)
-    if found is None:
-        names = ", ".join(each.name for each in every(target)) or "none yet"
-        raise ValueError(
-            f"experiment {name!r} was never planned in this warehouse (planned: {names}): loveloop experiment plan "
-            f"{name} begins it"
-        )
-    return found
-
-
-def find(target: "Target", name: str) -> Registered | None:
-    """An experiment's state; None where it was never planned here."""
-    from warehouse import experiment_registry
-
-    history = experiment_registry.changes(target, name)
-    return _after(name, history) if history else None
-
-
-def every(target: "Target") -> list[Registered]:
-    """Every experiment that was planned, the one that was changed last at the end."""
-    from warehouse import experiment_registry
-
-    by_name: dict[str, list[Change]] = {}
-    for change in experiment_registry.changes(target):
-        by_name.setdefault(change.experiment, []).append(change)
-    found = [_after(name, history) for name, history in by_name.items()]
-    return sorted(found, key=lambda each: each.changes[-1].changed_at)
-
-
-def _after(name: str, history: "Sequence[Change]") -> Registered:
-    return Registered(name, history[-1].action, definition(history[-1].definition), tuple(history))
-
-
-def layout(name: str, of: Definition) -> "Layout":
-    """Who is in an experiment, and in which arm."""
-    from streams.assignment import Layout
-
-    return Layout(
-        experiment=name,
-        salt=of.salt,
-        arms=of.arms,
-        coverage=of.coverage,
-        namespace=of.namespace,
-        start=of.start,
-        end=of.end,
-        holdout=of.holdout,
-    )
+__all__ = [
+    "Registered", "all_planned", "archive", "bundles", "cover", "covering", "every", "find", "layout", "plan",
+    "registered", "roll_back", "start", "stop",
+]  # fmt: skip
 
 
 def plan(
@@ -115,51 +42,15 @@ def plan(
         ValueError: It was started already, its layout cannot be, it would share users with another of its namespace, or
             no reading could be held against it.
     """
-    _readable(wanted)
+    admission.readable(wanted)
     before = find(target, name)
     if before is not None and before.action != "planned":
         raise ValueError(
             f"experiment {name!r} is {before.action} since {before.changes[-1].changed_at:%Y-%m-%d %H:%M}: what was "
             "planned before the first exposure cannot be changed after it; plan another name"
         )
-    _apart(target, name, wanted)
+    admission.apart(target, name, wanted)
     return _noted(target, wanted, _change(name, "planned", wanted, by, why, at=at), before)
-
-
-def _readable(wanted: Definition) -> None:
-    """Refuse what no reading and no ramp could go by: after the start it would be too late."""
-    from assets.experiment.plans import as_registered
-    from experiments.boundaries import planned_drift
-    from experiments.ramp import Ramp
-
-    if wanted.control not in wanted.arms or not wanted.treatments:
-        raise ValueError(f"arms are {', '.join(wanted.arms) or 'none'}, must be {wanted.control!r} and one more")
-    for treatment in wanted.treatments:
-        plan = as_registered(wanted, (wanted.control, treatment)).plan.checked()
-        planned_drift(plan.power, plan.alpha)
-    share = 1 - wanted.arms[wanted.control]
-    Ramp(wanted.stages, at=1, treatment_share=share, least_hours=wanted.stage_hours)
-
-
-def _apart(target: "Target", name: str, wanted: Definition) -> int:
-    """Refuse a range of a namespace that a running experiment holds; a layout that cannot be is refused by itself.
-
-    Returns:
-        How many changes of all experiments this was judged by.
-    """
-    from streams.assignment import overlaps
-
-    mine = layout(name, wanted)
-    there = every(target)
-    others = [layout(each.name, each.definition) for each in there if each.running and each.name != name]
-    met = [pair for pair in overlaps([mine, *others]) if name in pair]
-    if met:
-        other = next(each for each in met[0] if each != name)
-        raise ValueError(
-            f"experiment {name!r} takes {wanted.start:g} to {wanted.end:g} of namespace {wanted.namespace!r}, which "
-            f"{other!r} holds in part: give it another range (--range), or archive {other!r} first"
-        )
-    return sum(len(each.changes) for each in there)
 
 
 def start(
@@ -196,11 +87,11 @@ def start(
             f"--bundle names {', '.join(sorted(places)) or 'no arm'}, must name what each of "
             f"{', '.join(wanted.arms)} serves: --bundle {(missing or [*wanted.arms])[0]}=FOLDER (or a policy's name)"
         )
-    seen = _apart(target, name, wanted)
+    seen = admission.apart(target, name, wanted)
     share = covering(wanted, wanted.stages[0]) if coverage is None else coverage
     changed = msgspec.structs.replace(wanted, coverage=share, bundles={arm: places[arm] for arm in wanted.arms})
-    # another of the namespace may be started at this moment: then neither has seen the other
-    of_all = seen if wanted.namespace is not None else None
+    # another of the namespace, or of the holdout, may be started at this moment: then neither has seen the other
+    of_all = seen if wanted.namespace is not None or wanted.holdout else None
     return _noted(target, changed, _change(name, "started", changed, by, why, at=at), before, of_all)
 
 
@@ -213,16 +104,26 @@ def covering(of: Definition, treated: float) -> float:
     return min(1.0, treated / (1 - of.arms[of.control]))
 
 
-def cover(target: "Target", name: str, coverage: float, *, by: str, why: str) -> Registered:
-    """Change the share of the users in the test; who was in it stays in it, in the same arm, while it grows.
+def cover(target: "Target", before: Registered, coverage: float, *, by: str, why: str) -> Registered:
+    """Widen the test; who was in it stays in it, in the same arm.
+
+    Args:
+        target: The warehouse.
+        before: The experiment as it was when this was decided on. Of two who widen it at once the first one wins, and
+            the second is told: what it saw is not what stands.
+        coverage: Share of the users whom the experiment may have, from now on in the test.
+        by: Who widens it.
+        why: In their words.
 
     Raises:
-        ValueError: It is not running, or the coverage is not in (0, 1].
+        ValueError: It is not running, or the coverage is above 1 or below what it was.
+        ExperimentChangedError: Somebody else has changed it since.
     """
-    before = _running(target, name)
-    if not 0 < coverage <= 1:
+    name = before.name
+    _refuse_idle(before)
+    if not before.definition.coverage - 1e-9 <= coverage <= 1:
         out = f"loveloop experiment rollback {name} takes everybody out"
-        raise ValueError(f"coverage == {coverage:g}, must be in (0, 1]: {out}")
+        raise ValueError(f"coverage == {coverage:g}, must be in [{before.definition.coverage:g}, 1]: {out}")
     changed = msgspec.structs.replace(before.definition, coverage=coverage)
     return _noted(target, changed, _change(name, "ramped", changed, by, why), before)
 
@@ -237,6 +138,8 @@ def stop(target: "Target", name: str, *, by: str, why: str, at: datetime | None 
 def roll_back(target: "Target", name: str, *, by: str, why: str) -> Registered:
     """Serve everybody what the control serves, byte for byte what it was when the experiment was started.
 
+    Rolled back once more it stays as it is, and nothing is noted; the control's bundle is looked at again.
+
     Raises:
         ValueError: It never served anybody, it is archived, or the control's bundle is not what it was.
     """
@@ -246,6 +149,8 @@ def roll_back(target: "Target", name: str, *, by: str, why: str) -> Registered:
     if before.action == "archived":
         raise ValueError(f"experiment {name!r} is archived, nobody is served by it any more: nothing to roll back")
     before.definition.bundles[before.definition.control].unchanged()
+    if before.action == "rolled_back":
+        return before
     changed = msgspec.structs.replace(before.definition, coverage=0.0, ended=True)
     return _noted(target, changed, _change(name, "rolled_back", changed, by, why), before)
 
@@ -259,40 +164,6 @@ def archive(target: "Target", name: str, *, by: str, why: str) -> Registered:
     return _noted(target, changed, _change(name, "archived", changed, by, why), before)
 
 
-def routes(target: "Target") -> dict[str, Any]:
-    """What a gateway needs to serve by: of every running experiment its layout and each arm's bundle, as JSON values.
-
-    An experiment of which an arm's folder is not what was started stands in `left_out`, with the reason, and is served
-    to nobody: it must not keep another one's rollback from being served.
-    """
-    told, left_out = [], []
-    for each in (each for each in every(target) if each.running):
-        try:
-            for served in each.definition.bundles.values():
-                served.unchanged()
-        except ValueError as error:
-            left_out.append({"name": each.name, "why": str(error)})
-        else:
-            told.append({"name": each.name, "revision": len(each.changes), **values(each.definition)})
-    return {"made_at": datetime.now(UTC).isoformat(), "experiments": told, "left_out": left_out}
-
-
-def write_routes(target: "Target", file: Path) -> list[str]:
-    """Write `routes` whole or not at all, so that a gateway never reads half of it.
-
-    Returns:
-        A sentence on each experiment that was left out.
-    """
-    import json
-
-    from streams.whole_file import whole
-
-    told = routes(target)
-    with whole(file) as part:
-        part.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return [f"{each['name']} is left out, nobody is in it: {each['why']}" for each in told["left_out"]]
-
-
 def bundles(of: Definition) -> Sequence[tuple[str, Bundle]]:
     """What each arm serves, in the order of the arms."""
     return [(arm, of.bundles[arm]) for arm in of.arms if arm in of.bundles]
@@ -300,10 +171,14 @@ def bundles(of: Definition) -> Sequence[tuple[str, Bundle]]:
 
 def _running(target: "Target", name: str) -> Registered:
     found = registered(target, name)
-    if found.running:
-        return found
-    how = "loveloop experiment start serves it" if found.action == "planned" else "plan another name to test again"
-    raise ValueError(f"experiment {name!r} is {found.action}, must be running: {how}")
+    _refuse_idle(found)
+    return found
+
+
+def _refuse_idle(found: Registered) -> None:
+    if not found.running:
+        how = "loveloop experiment start serves it" if found.action == "planned" else "plan another name to test again"
+        raise ValueError(f"experiment {found.name!r} is {found.action}, must be running: {how}")
 
 
 def _noted(

@@ -10,7 +10,7 @@ from assets.experiment.bundles import Bundle
 Decides = Literal["lovers", "ratio", "adjusted"]
 """Which test decides, as in `experiments.plan.Decides`, which would bring scipy with it."""
 STAGES = (0.01, 0.05, 0.1, 0.25, 0.5)
-"""Shares of all users that the treatment is served to, step by step."""
+"""Shares of the users whom an experiment may have that the treatment is served to, step by step."""
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -20,7 +20,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         salt: Keeps outsiders from choosing their arm; of the namespace, where it has one.
         arms: Share of the users in the test, by arm.
         control: The arm to compare with.
-        coverage: Share of the namespace's users who are in the test; grows with the ramp.
+        coverage: Share of the users whom it may have (`reach`) who are in the test; grows with the ramp.
         namespace: Experiments of one namespace with ranges that do not meet share no user; None for one of its own.
         start: Where its range of the namespace begins, in [0, 1).
         end: Where it ends.
@@ -67,9 +67,18 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """Every arm but the control."""
         return tuple(arm for arm in self.arms if arm != self.control)
 
+    @property
+    def reach(self) -> float:
+        """The share of all users whom it may have: those of its range who are not held out.
+
+        >>> Definition(salt="s", arms={"control": 0.5, "warmer": 0.5}, end=0.8, namespace="n", holdout=0.05).reach
+        0.76
+        """
+        return (self.end - self.start) * (1 - self.holdout)
+
     def treated(self) -> float:
         """The share of all users who are served a treatment now."""
-        return self.coverage * (self.end - self.start) * (1 - self.holdout) * (1 - self.arms[self.control])
+        return self.coverage * self.reach * (1 - self.arms[self.control])
 
 
 def definition(values: Mapping[str, Any]) -> Definition:

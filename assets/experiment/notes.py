@@ -35,15 +35,17 @@ def _error(facts: Mapping[str, Any]) -> float | None:
 def _believed(target: "Target", facts: Mapping[str, Any]) -> Iterator[str]:
     """The lift after all experiments of the ledger but this one."""
     from experiments.bayes import posterior, prior_from
+    from experiments.lifts import known_errors
     from warehouse import queries
 
     error = _error(facts)
     if error is None or facts["lift"] is None or facts["lift"] <= -1 or facts["decision"] == "invalid":
         return
     rows = [each for each in queries.ledger(target) if each["experiment"] != facts["name"]]
-    known = [each for each in rows if each["measured_lift"] is not None and each.get("measured_error")]
-    lifts = [math.log1p(each["measured_lift"]) for each in known if each["measured_lift"] > -1]
-    errors = [each["measured_error"] / (1 + each["measured_lift"]) for each in known if each["measured_lift"] > -1]
+    measured = [each for each in rows if each["measured_lift"] is not None and each["measured_lift"] > -1]
+    known = [each for each in measured if known_errors(each.get("measured_error") or 0.0)]
+    lifts = [math.log1p(each["measured_lift"]) for each in known]
+    errors = [each["measured_error"] / (1 + each["measured_lift"]) for each in known]
     prior = prior_from(lifts, errors)
     yield f"loves per response, {posterior(math.log1p(facts['lift']), error, prior).words} (prior {prior.words})"
 

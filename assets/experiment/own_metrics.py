@@ -49,12 +49,7 @@ def _joined(users: "pa.Table", name: str, file: Path) -> "tuple[pa.Table, int]":
         raise ValueError(f"metric {name!r} is a column of every reading already: give yours another name")
     if not file.is_file():
         raise ValueError(f"--metric {name}={file}: no such file")
-    with duckdb.connect() as reader:
-        try:
-            table = reader.read_parquet(str(file)) if file.suffix == ".parquet" else _text(reader, file)
-            rows = table.to_arrow_table()
-        except duckdb.Error as error:
-            raise ValueError(f"{file} cannot be read as {file.suffix or 'CSV'}: {error}") from None
+    rows = rows_of(file)
     column = _column(name, file, rows.column_names)
     with duckdb.connect() as joiner:
         joiner.register("users", users.append_column("place", pa.array(range(len(users)))))
@@ -84,10 +79,23 @@ def _refuse_no_numbers(joiner: "duckdb.DuckDBPyConnection", name: str, file: Pat
         )
 
 
-def _text(reader: "duckdb.DuckDBPyConnection", file: Path) -> "duckdb.DuckDBPyRelation":
-    if file.suffix in (".ndjson", ".jsonl", ".json"):
-        return reader.read_json(str(file))
-    return reader.read_csv(str(file))
+def rows_of(file: Path) -> "pa.Table":
+    """The rows of a CSV, NDJSON or Parquet file, known by its suffix.
+
+    Raises:
+        ValueError: It cannot be read as that.
+    """
+    import duckdb
+
+    with duckdb.connect() as reader:
+        try:
+            if file.suffix == ".parquet":
+                return reader.read_parquet(str(file)).to_arrow_table()
+            if file.suffix in (".ndjson", ".jsonl", ".json"):
+                return reader.read_json(str(file)).to_arrow_table()
+            return reader.read_csv(str(file)).to_arrow_table()
+        except duckdb.Error as error:
+            raise ValueError(f"{file} cannot be read as {file.suffix or 'CSV'}: {error}") from None
 
 
 def _column(name: str, file: Path, columns: list[str]) -> str:

@@ -2,24 +2,17 @@
 
 import secrets
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from assets.experiment import control, standing, words
+import msgspec
+
+from assets.experiment import control, forecasting, standing, words
 from assets.experiment.definition import STAGES, Decides, Definition, values
 
 if TYPE_CHECKING:
-    from experiments.forecast import Forecast
-    from experiments.requirement import Design
-    from experiments.traffic import Traffic
     from warehouse.connection import Target
 
-DESIGNS: Final[dict[str, Decides]] = {
-    "first lovers": "lovers",
-    "clustered ratio": "ratio",
-    "adjusted ratio": "adjusted",
-}
-"""The forecast's designs, and the tests that they are."""
 COUNTED: Final = ("loves", "exposures", "returned", "closings")
 """What the log counts of a user in an experiment."""
 ARMS: Final = {"control": 0.5, "treatment": 0.5}
@@ -46,26 +39,28 @@ def plan(
     maturity_hours: float = 24.0,
     history_days: int = 28,
     automatic: bool = False,
+    at: datetime | None = None,
     by: str,
     why: str = "",
 ) -> dict[str, Any]:
     """Forecast an experiment from the log's last days, and note its plan.
+
+    With `at` the plan is dated by the clock of a product that is played, from the days before. The log must not hold
+    an exposure of it yet: a plan that is dated back behind its data promises nothing.
 
     Returns:
         `name`, `definition` (as it was noted), `forecast` (rows as `experiments.forecast.HEADS`), `decides` and why,
         `warnings`, `told`, and `line`, one sentence on what was done.
 
     Raises:
-        ValueError: Shares, stages or guardrails that cannot be, or as `control.plan`.
+        ValueError: Shares, stages or guardrails that cannot be, a plan that is dated back, or as `control.plan`.
         WarehouseError: As `Warehouse.read` and `Warehouse.transaction`.
     """
     from assets.experiment import control as controls
 
+    if at is not None:
+        _refuse_data_before(target, name, at)
     arms = _arms(shares, control)
-    reach = (span[1] - span[0]) * (1 - holdout)
-    forecast, told = _forecast(target, lift, 1 - arms[control], history_days, reach, decides=decides)
-    fastest = DESIGNS[forecast.decides] if forecast else "lovers"
-    test = fastest if decides == "auto" else cast(Decides, decides)
     wanted = Definition(
         salt=salt or _salt(target, namespace),
         arms=arms,
@@ -77,8 +72,7 @@ def plan(
         lift=lift,
         least_lift=least_lift,
         power=power,
-        decides=test,
-        cap=cap if cap is not None else _cap(forecast),
+        cap=cap,
         history_days=history_days,
         guardrails=dict(guardrails) or {"closings_per_exposure": 1.25},
         maturity_hours=maturity_hours,
@@ -87,18 +81,46 @@ def plan(
         automatic=automatic,
     )
     _check_guardrails(wanted)
-    found = controls.plan(target, name, wanted, by=by, why=why)
+    forecast, cap, told = forecasting.forecast(target, wanted, decides=decides, before=at)
+    fastest = forecasting.DESIGNS[forecast.decides] if forecast else "lovers"
+    test = fastest if decides == "auto" else cast(Decides, decides)
+    wanted = msgspec.structs.replace(wanted, decides=test, cap=cap)
+    found = controls.plan(target, name, wanted, by=by, why=why, at=at)
     return {
         "name": name,
         "definition": values(wanted),
+        "reach": wanted.reach,
         "heads": _heads(),
         "forecast": forecast.table() if forecast else [],
         "decides": test,
         "why": forecast.why if forecast else "nothing is known of your traffic: first lovers are exact at any rate",
         "warnings": list(forecast.warnings) if forecast else [],
-        "told": told,
+        "told": [*told, *_held_out_together(target, name, wanted)],
         "line": standing.line(found),
     }
+
+
+def _refuse_data_before(target: "Target", name: str, at: datetime) -> None:
+    from warehouse.experiments import experiments
+
+    there = experiments(target, name=name)
+    if there:
+        raise ValueError(
+            f"--at {at:%Y-%m-%dT%H:%M}: the log holds exposures of {name!r} already, since "
+            f"{there[0].first:%Y-%m-%d %H:%M}, and a plan is not dated back behind its data: leave --at out, and every "
+            "reading will say so, or plan another name"
+        )
+
+
+def _held_out_together(target: "Target", name: str, wanted: Definition) -> Iterator[str]:
+    """That others hold out the same users: what one salt holds out takes part in none of its experiments."""
+    same = [
+        each.name
+        for each in control.every(target)
+        if each.running and each.name != name and each.definition.salt == wanted.salt
+    ]
+    if wanted.holdout and same:
+        yield f"{', '.join(same)} under the same salt holds out the same users: they are in no experiment of that salt"
 
 
 def _arms(shares: tuple[tuple[str, float], ...], control: str) -> dict[str, float]:
@@ -155,58 +177,6 @@ def _heads() -> list[str]:
     return list(HEADS)
 
 
-def _cap(forecast: "Forecast | None") -> int | None:
-    from experiments.metrics import cap_from
-
-    return int(cap_from(forecast.traffic.loves)) if forecast else None
-
-
-def _forecast(
-    target: "Target", lift: float, treated: float, days: int, reach: float, *, decides: str
-) -> tuple["Forecast | None", list[str]]:
-    """What each lift needs of the users whom the experiment may have; None, and why, where the log has too little."""
-    from experiments.forecast import LIFTS, forecast
-
-    try:
-        traffic, left = _traffic(target, days)
-    except ValueError as error:
-        return None, [f"no forecast from the last {days} days: {error}"]
-    lifts = sorted({*LIFTS, lift})
-    # a range that holds nobody is refused with the layout
-    covered = reach if 0 < reach <= 1 else 1.0
-    told = [f"the log holds {traffic.days} of the last {days} days: they are counted on"] if traffic.days < days else []
-    asked = next((cast("Design", design) for design, test in DESIGNS.items() if test == decides), None)
-    found = forecast(
-        traffic, lifts=lifts, coverage=covered, treatment_share=treated, variance_left=left, decides=asked, planned=lift
-    )
-    return found, told
-
-
-def _traffic(target: "Target", days: int) -> tuple["Traffic", float | None]:
-    """The past window, and what each user's first half of it leaves of the variance of the second."""
-    import numpy as np
-
-    from experiments.traffic import estimated_variance_left, window
-    from warehouse import experiment_series
-
-    now = datetime.now(UTC)
-    users = experiment_series.history(target, days=days, before=now)
-    arrivals = experiment_series.daily_arrivals(users, days)["users"].to_numpy()
-    # a log that is younger than what was asked for: the days before it are no days without traffic
-    seen = window(users["loves"].to_numpy(), users["exposures"].to_numpy(), np.trim_zeros(arrivals, "f"))
-    half = seen.days // 2
-    if half < 1:
-        return seen, None
-    later, earlier = (
-        experiment_series.history(target, days=half, before=now - timedelta(days=back)) for back in (0, half)
-    )
-    if not len(later) or not len(earlier):
-        return seen, None
-    joined = later.join(earlier, "user_id", right_suffix="_past", join_type="left outer")
-    columns = [joined[name].fill_null(0).to_numpy() for name in ("loves", "exposures", "loves_past", "exposures_past")]
-    return seen, estimated_variance_left(*columns)
-
-
 def page(made: Mapping[str, Any]) -> Iterator[str]:
     """It line by line."""
     yield f"experiment {made['name']}"
@@ -218,10 +188,18 @@ def page(made: Mapping[str, Any]) -> Iterator[str]:
     yield f"decides      {made['decides']}: {made['why']}"
     yield f"shows        {of['lift']:+.0%} with a chance of {of['power']:.0%}"
     yield f"guardrails   {', '.join(f'{name} at {margin:g} times' for name, margin in of['guardrails'].items())}"
-    stages = ", ".join(f"{stage:.3g}" for stage in of["stages"])
-    yield f"ramp         {stages} of all users, {of['stage_hours']:g} h each"
+    yield f"ramp         {_ramp(of, made['reach'])}, {of['stage_hours']:g} h each"
     yield from (f"warning      {each}" for each in made["warnings"])
     yield from (f"note         {each}" for each in made["told"])
     yield f"next         loveloop experiment start {made['name']} " + " ".join(
         f"--bundle {arm}=FOLDER" for arm in of["arms"]
     )
+
+
+def _ramp(of: Mapping[str, Any], reach: float) -> str:
+    """The stages, of the users whom the experiment may have; and of all, where it may not have all."""
+    stages = ", ".join(f"{stage:.3g}" for stage in of["stages"])
+    if reach == 1:
+        return f"{stages} of all users"
+    of_all = ", ".join(f"{stage * reach:.3g}" for stage in of["stages"])
+    return f"{stages} of the experiment's users ({of_all} of all: it may have {reach:.3g} of them)"

@@ -162,13 +162,25 @@ def _split(
     arms: tuple[str, str], given: Mapping[str, float] | None, before: Mapping[str, Any]
 ) -> tuple[dict[str, float], str, tuple[str, ...]]:
     if given:
-        return _whole(arms, given), "given", ()
+        whole = _whole(arms, given)
+        return whole, "given", _moved(whole, before.get("shares"))
     if before.get("shares_from") == "given":
         kept = {arm: float(before["shares"][arm]) for arm in arms}
         words = ", ".join(f"{arm} {share:.0%}" for arm, share in kept.items())
         return kept, "given", (f"shares as an earlier reading was told: {words}",)
     told = f"shares taken as equal: say --share {arms[0]}=0.9 if they were not"
     return dict.fromkeys(arms, 0.5), "default", (told,)
+
+
+def _moved(now: Mapping[str, float], before: Mapping[str, float] | None) -> tuple[str, ...]:
+    """That shares are others than an earlier reading was made with: both cannot be those that users were dealt by."""
+    if not before or all(abs(now[arm] - before[arm]) < 1e-9 for arm in now):
+        return ()
+    was, is_now = (", ".join(f"{arm} {share:.3g}" for arm, share in each.items()) for each in (before, now))
+    return (
+        f"WARNING, shares are {is_now} as of this reading, and an earlier one was made with {was}: say those by which "
+        "users were dealt, or plan the test (loveloop experiment plan), which keeps them",
+    )
 
 
 def _whole(arms: tuple[str, str], given: Mapping[str, float]) -> dict[str, float]:

@@ -5,10 +5,10 @@ One home for the command line, the A/B stage of a run and Dagster. The statistic
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from assets.experiment import booking, notes, own_metrics
+from assets.experiment import booking, forecasting, notes, own_metrics, tripped
 from assets.experiment.control import find
 from assets.experiment.plans import Settled, pair, settle
 from assets.experiment.side_checks import side_checks
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Facts = dict[str, Any]
 """As `assets.run.Facts`, which would bring the recipes and all that they import."""
-_PASSING: Final = ("read_at", "summary", "told", "ledger_words", "notes")
+_PASSING: Final = ("read_at", "summary", "told", "ledger_words", "notes", "reestimate")
 """What may differ between two readings that say the same."""
 
 
@@ -50,7 +50,9 @@ def read(
     5. Find the staged candidate that the treatment arm serves, by its policy, and write the ledger's row.
     6. Append the reading to the experiment's history, unless it says what the last one said.
 
-    A reading as of a moment before an earlier reading's writes nothing.
+    Readings are kept in the order in which they were made. One as of now is always the newest, even where the last one
+    is dated ahead, by a machine whose clock is: it is then dated right after it, and that is told. One as of an earlier
+    moment writes nothing. A guardrail that an earlier reading of the same arms found broken stays broken.
 
     Args:
         target: The warehouse.
@@ -62,7 +64,7 @@ def read(
         treatment: The other arm; may be left out where there is only one.
         maturity_hours: Younger responses are not counted yet; the plan's, or 24.
         metrics: Files with a number for each user, by the metric's name: see `own_metrics`.
-        as_of: Judge states and maturity at this moment; now if left out.
+        as_of: Judge states and maturity at this moment, which must not lie ahead; now if left out.
 
     Returns:
         The report's `experiment`, and: `summary`; `rows`; `control`, `treatment` and `policies` by arm; `shares`,
@@ -71,16 +73,18 @@ def read(
         `aside` (exposures that the filter left out); `told`, sentences about what was assumed or left out;
         `candidate`, `predicted_lift`, `predicted_ci`, the `ledger` row that was written or None, and `ledger_words`;
         `failed_gates`, those that the candidate failed before it was served, and `verdict`, the decision with them;
-        `next`, what to do now.
+        `next`, what to do now; of a planned test that goes on `reestimate`, what its plan takes from here
+        (`forecasting.reestimated`), else None.
 
     Raises:
-        ValueError: No such experiment, or arms, shares or a plan that do not fit; the text says what is there.
+        ValueError: No such experiment, a moment that is not there yet, or arms, shares or a plan that do not fit; the
+            text says what is there.
         WarehouseError: As `Warehouse.read` and `Warehouse.transaction`.
     """
     from warehouse import candidates, experiments
     from warehouse.experiment_users import experiment_users
 
-    moment, registered = as_of or datetime.now(UTC), find(target, name)
+    moment, registered = _moment(as_of), find(target, name)
     plan = registered.definition if registered else None
     hours = maturity_hours if maturity_hours is not None else (plan.maturity_hours if plan else 24.0)
     test = _find(target, name, moment, hours, registered)
@@ -90,17 +94,57 @@ def read(
     history = experiments.readouts(target, name)
     settled = settle(sums.users, arms, history, registered=plan, planned=planned_exposures, lift=lift, shares=shares)
     own = own_metrics.join(sums.users, metrics or {})
-    facts = _facts(test, settled, replace(sums, users=own.users), own, ended=_ended(registered, moment))
+    # what was read of a moment is told by what was known then; a reading of now knows of all of them
+    earlier = history if as_of is None else [each for each in history if each.read_at <= moment]
+    facts = _facts(
+        test,
+        settled,
+        replace(sums, users=own.users),
+        own,
+        ended=_ended(registered, moment),
+        broken=tripped.broken(earlier, settled.plan),
+    )
+    tripped.date(facts, moment)
     facts |= {"maturity_hours": hours, "read_at": moment.isoformat(), "changes": _changes(registered)}
-    news = not history or moment >= history[-1].read_at
+    news, dated = _order(history, moment, now=as_of is None)
     facts |= booking.book(target, facts, candidates.staged_candidates(target), write=news)
-    facts |= _words(facts, settled, (*own.told, *_unplanned(test, registered)))
+    facts |= _words(facts, settled, (*own.told, *_unplanned(test, registered), *_ahead(moment, dated)))
     last = history[-1].readout if history else {}
+    going = plan is not None and registered is not None and registered.running and facts["decision"] == "continue"
+    columns = (own.users[name].to_numpy().astype(float) for name in ("loves", "exposures"))
+    facts["reestimate"] = forecasting.reestimated(target, plan, facts, *columns) if going and plan else None
     aside = side_checks(target, facts, own.users, as_of=moment)
     facts["notes"] = [*aside, *notes.notes(target, facts, last, as_of=moment)]
     if news and not _repeats(facts, history):
-        experiments.append_readout(target, name, moment, facts)
+        experiments.append_readout(target, name, dated, facts)
     return facts
+
+
+def _moment(as_of: datetime | None) -> datetime:
+    now = datetime.now(UTC)
+    if as_of is not None and as_of > now:
+        raise ValueError(
+            f"as_of == {as_of.isoformat()}, must not be after now, {now.isoformat()}: what is not served yet cannot be "
+            "read; leave it out to read what there is"
+        )
+    return as_of or now
+
+
+def _order(history: "list[StoredReadout]", moment: datetime, *, now: bool) -> tuple[bool, datetime]:
+    """Whether a reading is the newest, and the moment that it is kept under: after the last one, whatever its clock."""
+    last = history[-1].read_at if history else None
+    if last is None or moment > last:
+        return True, moment
+    return (True, last + timedelta(microseconds=1)) if now else (moment == last, moment)
+
+
+def _ahead(moment: datetime, dated: datetime) -> Iterator[str]:
+    """That the last reading is dated ahead of this one."""
+    if dated > moment:
+        yield (
+            f"the reading before this one is dated {dated:%Y-%m-%d %H:%M} UTC, ahead of this machine's clock: this one "
+            "is kept right after it; set the clock of the machine that made it"
+        )
 
 
 def _ended(registered: "Registered | None", moment: datetime) -> bool:
@@ -133,7 +177,13 @@ def _find(
 
 
 def _facts(
-    test: "LoggedExperiment", settled: Settled, sums: "UserSums", own: own_metrics.OwnMetrics, *, ended: bool
+    test: "LoggedExperiment",
+    settled: Settled,
+    sums: "UserSums",
+    own: own_metrics.OwnMetrics,
+    *,
+    ended: bool,
+    broken: Mapping[str, datetime],
 ) -> Facts:
     import pyarrow.compute as pc
 
@@ -145,7 +195,15 @@ def _facts(
     shown, counts = convert.arrivals(sums.raw, (plan.control, plan.treatment))
     missed = attacked.missed(sums.quarantined)
     found = read_users(
-        sums.users, plan, raw=sums.raw, missed=missed, arrivals=counts, metrics=own.metrics, ended=ended, unique=True
+        sums.users,
+        plan,
+        raw=sums.raw,
+        missed=missed,
+        arrivals=counts,
+        metrics=own.metrics,
+        ended=ended,
+        unique=True,
+        broken=broken,
     )
     both = [arm for arm in test.arms if arm.name in plan.shares]
     counted = pc.sum(sums.raw["exposures"]).as_py() or 0

@@ -109,6 +109,8 @@ def page(facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"decision     {verdict(facts)}"
     yield from (f"  - {reason}" for reason in facts["reasons"])
     yield f"next         {facts['next']}"
+    if facts.get("reestimate"):
+        yield f"from here    {facts['reestimate']['words']}"
     yield from (f"also         {each}" for each in facts.get("notes", ()))
     if facts["told"]:
         yield "note"

@@ -22,7 +22,8 @@ class Arm(msgspec.Struct, kw_only=True, frozen=True):
 class ReportGuardrail(msgspec.Struct, kw_only=True, frozen=True):
     """One guardrail: rates per arm, their ratio with its interval, how large it may be, and how it stands.
 
-    Readings of earlier versions held a difference against a margin; they have neither `ratio_ci` nor `most`.
+    `broken_at` is the moment of the reading that first found it broken: from then on it stays so. Readings of earlier
+    versions held a difference against a margin; they have neither `ratio_ci` nor `most`.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ReportGuardrail(msgspec.Struct, kw_only=True, frozen=True):
     ratio_ci: Pair | None = None
     counts: str = ""
     most: float | None = None
+    broken_at: str | None = None
 
 
 class ReportEvidence(msgspec.Struct, kw_only=True, frozen=True):

@@ -166,6 +166,7 @@ class ReadoutFacts(ReportExperiment, kw_only=True, frozen=True, omit_defaults=Tr
         told: Sentences about what was assumed or left out; `next` says what to do now.
         ledger: The row that was written, or None; `ledger_words` says why.
         rows: Exposures that were read.
+        reestimate: What is still needed, from base rate and design effect alone; None of a test that is not going on.
     """
 
     stage: ClassVar[str] = "experiment_readout"
@@ -193,6 +194,7 @@ class ReadoutFacts(ReportExperiment, kw_only=True, frozen=True, omit_defaults=Tr
     immature: int | None = None
     in_several_arms: int | None = None
     aside: int | None = None
+    reestimate: dict[str, Any] | None = None
 
     @property
     def content_version(self) -> str | None:

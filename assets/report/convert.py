@@ -91,6 +91,7 @@ def _guardrail(found: GuardrailState, of: Readout) -> dict[str, Any]:
         "ratio_ci": found.ci,
         "counts": found.counts,
         "most": found.margin,
+        "broken_at": found.broken_at and found.broken_at.isoformat(),
     }
 
 

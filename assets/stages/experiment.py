@@ -49,8 +49,8 @@ def _readout_live(run: Run) -> ReadoutFacts:
     if test is None:
         return _waiting(run.facts(CandidateFacts), wanted, there)
     treatment = wanted.treatment or _treatment(test, wanted.control, staged)
-    planned = control.find(run.warehouse, test.name)
     try:
+        planned = control.find(run.warehouse, test.name)
         facts, done = _read(run, test.name, treatment, planned)
     except WarehouseError:
         raise
@@ -62,6 +62,7 @@ def _readout_live(run: Run) -> ReadoutFacts:
 def _read(run: Run, name: str, treatment: str | None, planned: "Registered | None") -> tuple[ReadoutFacts, list[str]]:
     """A reading; of an experiment that runs by its plan also the ramp's next step, and what it did."""
     from assets.experiment import ramping, reading
+    from warehouse.experiment_registry import ExperimentChangedError
 
     wanted = _settings(run.recipe)
     if planned is None:
@@ -75,11 +76,18 @@ def _read(run: Run, name: str, treatment: str | None, planned: "Registered | Non
             maturity_hours=wanted.maturity_hours,
         )
         return _struct(facts), []
-    if not planned.running or len(planned.definition.treatments) > 1:
+    if not planned.running:
         return _struct(reading.read(run.warehouse, name, treatment=treatment)), []
-    taken = ramping.advance(run.warehouse, name, by="loveloop run", grow=planned.definition.automatic)
+    try:
+        taken = ramping.advance(run.warehouse, name, by="loveloop run", grow=planned.definition.automatic)
+    except ExperimentChangedError as error:
+        # who changed it meanwhile decided later than this step, and knew more
+        facts, done = reading.read(run.warehouse, name, treatment=treatment), f"ramp: hold, {error}"
+    else:
+        facts = next((each for each in taken["readings"] if each["treatment"] == treatment), taken["reading"])
+        done = f"ramp: {taken['action']}, {taken['why']}"
     ramping.follow(run.warehouse)
-    return _struct(taken["reading"]), [f"ramp: {taken['action']}, {taken['why']}"]
+    return _struct(facts), [done]
 
 
 def _live(

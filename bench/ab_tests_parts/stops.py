@@ -13,7 +13,7 @@ from ab_tests_parts import ours, pool, rivals
 from ab_tests_parts.false_alarms import share
 from ab_tests_parts.worlds import WORLDS, Course, Walk, walk
 from experiments.boundaries import LATEST, planned_information
-from experiments.lover_counts import one_look_lovers, planned_lovers
+from experiments.lover_counts import planned_lovers
 from experiments.lovers import first_lovers
 from experiments.shrinkage import shrunk
 from experiments.walk import stopping_law
@@ -87,6 +87,15 @@ def one_look(lift: float, rate: float = RATE) -> float:
     treated = rate * (1 + lift)
     z = normal_quantile(0.95) + 0.841621
     return z**2 * (rate * (1 - rate) + treated * (1 - treated)) / (treated - rate) ** 2
+
+
+def one_look_lovers(lift: float) -> int:
+    """First lovers that a single look needs for 80 % power at 5 % in equal arms, however rare loves are.
+
+    `((z_alpha / 2 + z_power sqrt(p (1 - p))) / (p - 1/2))^2`, `p` the chance of a first lover to be treated.
+    """
+    up = (1 + lift) / (2 + lift)
+    return math.ceil(((normal_quantile(0.95) / 2 + 0.841621 * math.sqrt(up * (1 - up))) / (up - 0.5)) ** 2)
 
 
 def run(task: Task) -> Seen:

@@ -21,7 +21,7 @@ import pytest
 from assets import chat, chat_policies
 from assets.chat_part import ChatPart, PartEndedError
 from assets.cli import chat as command
-from assets.experiment import control
+from assets.experiment import control, routes
 from assets.pipeline import read_recipe
 from assets.run import Run
 from streams import topics
@@ -275,7 +275,7 @@ def made(tmp_path: Path) -> Policies:
 
 
 def routed(made: Policies) -> list[str]:
-    return [each["name"] for each in control.routes(made.warehouse)["experiments"]]
+    return [each["name"] for each in routes.routes(made.warehouse)["experiments"]]
 
 
 @pytest.mark.slow

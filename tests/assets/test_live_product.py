@@ -95,6 +95,7 @@ def test_the_live_experiment_was_read_out_and_the_ledger_filled(played: Play, ru
     assert (row["candidate"], row["experiment"]) == (first, f"ab-{first}")
     readings = experiments.readouts(run.warehouse, f"ab-{first}")
     assert readings[-1].decision in ("ship", "stop"), "closed, it is decided on what there is"
+    assert not any("after the first exposure" in told for told in readings[-1].readout["told"])
     (test,) = experiments.experiments(run.warehouse)
     assert sum(arm.exposures for arm in test.arms) == played.exposures
     assert run.recorded("experiment_readout")["name"] == f"ab-{first}"

@@ -97,3 +97,9 @@ def test_what_cannot_be_is_refused() -> None:
         posterior(math.nan, 0.1, prior)
     with pytest.raises(ValueError, match=r"prior\.deviation == 0\.0, must be a positive number"):
         posterior(0.1, 0.1, LiftPrior(0.0, 0.0, 3, ""))
+
+
+def test_one_experiment_of_no_error_beside_others_of_a_large_one_still_gives_a_prior() -> None:
+    found = prior_from([0.1, 0.2, -0.1], [1e-9, 1.0, 1.0])
+    assert math.isfinite(found.mean)
+    assert 0 < found.deviation < math.inf

@@ -9,13 +9,11 @@ from experiments.boundaries import (
     LATEST,
     chance_of_reaching,
     going_on,
-    median_stop,
     one_look_information,
     open_width,
     planned_drift,
     planned_information,
     power,
-    reflection_width,
     spent_p,
     spent_threshold,
     spent_width,
@@ -95,7 +93,7 @@ def test_the_law_agrees_with_simulated_paths() -> None:
     out = paths(3.2, times, 4000, 2) >= widths
     assert power(3.2) == pytest.approx(out.any(axis=1).mean(), abs=0.03)
     when = np.where(out.any(axis=1), times[out.argmax(axis=1)], np.inf)
-    assert median_stop(3.2) == pytest.approx(np.median(when), abs=0.03)
+    assert stops(3.2).median() == pytest.approx(np.median(when), abs=0.03)
 
 
 def test_a_planned_drift_has_its_power_and_needs_a_third_more_than_one_look() -> None:
@@ -108,7 +106,7 @@ def test_a_planned_drift_has_its_power_and_needs_a_third_more_than_one_look() ->
 def test_half_of_the_planned_tests_have_stopped_at_three_quarters_of_one_look() -> None:
     drift = planned_drift()
     once = (norm.ppf(0.975) + norm.ppf(0.8)) ** 2
-    assert 0.71 < median_stop(drift) * drift**2 / once < 0.75
+    assert 0.71 < stops(drift).median() * drift**2 / once < 0.75
 
 
 @pytest.mark.parametrize("lift", [0.28, 0.097, -0.2])
@@ -117,7 +115,7 @@ def test_the_planned_information_is_near_the_rule_of_thumb(lift: float) -> None:
 
 
 def test_a_test_that_seldom_stops_has_no_median() -> None:
-    assert median_stop(1.0) == math.inf
+    assert stops(1.0).median() == math.inf
 
 
 @pytest.mark.parametrize("information", [0.02, 0.5, 1.0, LATEST, 1.5, 30.0])
@@ -133,22 +131,16 @@ def test_p_falls_from_one_as_the_effect_grows_and_takes_any_size() -> None:
     assert found[-1] >= 0
 
 
-def test_reflection_has_a_constant_line_and_nothing_left_after_the_end() -> None:
-    line = norm.ppf(1 - 0.05 / 4)
-    assert [reflection_width(tau, 0.05) * math.sqrt(tau) for tau in (0.1, 1.0)] == pytest.approx([line, line])
-    assert reflection_width(1.001, 0.05) == math.inf
-
-
 @pytest.mark.parametrize("information", [0, -1, math.nan, math.inf])
 def test_without_information_there_is_no_width(information: float) -> None:
-    for width in (lambda x: open_width(x, 0.95), lambda x: spent_width(x, 0.05), lambda x: reflection_width(x, 0.05)):
+    for width in (lambda x: open_width(x, 0.95), lambda x: spent_width(x, 0.05)):
         with pytest.raises(ValueError, match=r"information == .*, must be a positive number"):
             width(information)
 
 
 @pytest.mark.parametrize("alpha", [0, 0.5, 5, math.nan])
 def test_alpha_is_a_chance_below_a_half(alpha: float) -> None:
-    for boundary in (spent_threshold, lambda x: spent_width(0.5, x), lambda x: reflection_width(0.5, x)):
+    for boundary in (spent_threshold, lambda x: spent_width(0.5, x)):
         with pytest.raises(ValueError, match="alpha == "):
             boundary(alpha)
 

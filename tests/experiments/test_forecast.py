@@ -6,7 +6,8 @@ import pytest
 
 from experiments.boundaries import planned_information
 from experiments.forecast import HEADS, Forecast, forecast, reestimate
-from experiments.requirement import LONGEST, Requirement, Terms, lovers_needed, required
+from experiments.lover_counts import lovers_about
+from experiments.requirement import LONGEST, Requirement, Terms, required
 from experiments.traffic import Traffic, window
 
 
@@ -29,17 +30,17 @@ def row(found: Forecast, design: str, lift: float) -> Requirement:
 
 @pytest.mark.parametrize(("lift", "lovers"), [(0.28, 519), (0.097, 3_666)])
 def test_the_walks_plan_is_the_published_number_of_lovers_for_looking_at_any_time(lift: float, lovers: int) -> None:
-    assert lovers_needed(lift) == pytest.approx(1.33 * lovers, rel=0.005)
+    assert lovers_about(lift) == pytest.approx(1.33 * lovers, rel=0.015)
 
 
 def test_an_uneven_split_takes_more_lovers() -> None:
-    assert lovers_needed(0.28, 0.1) > 2 * lovers_needed(0.28)
-    assert lovers_needed(0.28, 0.1) * 0.9 * 0.1 == pytest.approx(lovers_needed(0.28) / 4, rel=0.2)
+    assert lovers_about(0.28, treatment_share=0.1) > 2 * lovers_about(0.28)
+    assert lovers_about(0.28, treatment_share=0.1) * 0.9 * 0.1 == pytest.approx(lovers_about(0.28) / 4, rel=0.2)
 
 
 def test_both_plans_ask_for_the_same_information() -> None:
     """Of a walk of m lovers in equal arms the log ratio has information m / 4."""
-    assert planned_information(0.1) == pytest.approx(lovers_needed(0.1) / 4, rel=0.01)
+    assert planned_information(0.1) == pytest.approx(lovers_about(0.1) / 4, rel=0.01)
 
 
 def test_where_users_come_once_both_designs_need_the_exposures_of_the_textbook() -> None:
@@ -50,7 +51,7 @@ def test_where_users_come_once_both_designs_need_the_exposures_of_the_textbook()
         assert needed.exposures == pytest.approx(2 * 227_995 * 1.25 * 1.057, rel=0.03)
         assert needed.users == pytest.approx(needed.exposures)
         assert needed.days == pytest.approx(needed.exposures / 50_000)
-        assert needed.lovers == pytest.approx(lovers_needed(0.28), rel=0.03)
+        assert needed.lovers == pytest.approx(lovers_about(0.28), rel=0.03)
 
 
 def test_few_repeats_let_first_lovers_decide_and_many_the_ratio() -> None:
@@ -259,3 +260,27 @@ def test_the_star_stands_at_the_test_that_was_asked_for() -> None:
     asked = forecast(one_each(), lifts=[0.5], decides="clustered ratio", planned=0.5)
     assert [row[1] for row in asked.table()] == ["first lovers", "clustered ratio *"]
     assert asked.why == "asked for"
+
+
+def test_more_power_and_a_smaller_level_take_longer_by_each_design() -> None:
+    traffic = heavy()
+    usual, sure, strict = (
+        forecast(traffic, lifts=[0.5], **settings) for settings in ({}, {"power": 0.95}, {"alpha": 0.01})
+    )
+    for plain, more, less in zip(usual.rows, sure.rows, strict.rows, strict=True):
+        assert (plain.days or 0) < (more.days or 0)
+        assert (plain.days or 0) < (less.days or 0)
+    once = planned_information(0.5, power=0.95) / planned_information(0.5)
+    ratio = row(forecast(one_each(), lifts=[0.5], power=0.95), "clustered ratio", 0.5).days
+    assert ratio == pytest.approx(once * (row(forecast(one_each(), lifts=[0.5]), "clustered ratio", 0.5).days or 0))
+
+
+def test_a_planned_cap_is_counted_on_by_the_ratio_and_not_by_the_walk() -> None:
+    traffic = heavy()
+    free, bound = forecast(traffic, lifts=[0.5]), forecast(traffic, lifts=[0.5], cap=5)
+    assert row(free, "first lovers", 0.5) == row(bound, "first lovers", 0.5)
+    calm = traffic.capped(5)
+    found = row(bound, "clustered ratio", 0.5).days
+    assert found == pytest.approx(row(forecast(calm, lifts=[0.5]), "clustered ratio", 0.5).days, rel=0.01)
+    assert found != row(free, "clustered ratio", 0.5).days
+    assert forecast(traffic, lifts=[0.5], cap=traffic.loves.max()).rows == free.rows

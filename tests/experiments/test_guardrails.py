@@ -1,4 +1,5 @@
 import math
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -191,3 +192,16 @@ def test_where_nothing_must_hold_no_step_is_asked_for() -> None:
     assert found.state == asked.state == "hopeless"
     assert ("train" in found.words, "train" in asked.words) == (False, True)
     assert "cannot be within the plan, which keeps nothing from shipping" in found.words
+
+
+def test_what_was_found_broken_once_stays_broken_and_says_since_when() -> None:
+    same = sums(np.arange(90_000) < 4_500, np.full(90_000, 5))
+    plan: dict[str, Any] = {"margin": 1.25, "better": "fewer", "planned_information": 300, "name": "closings"}
+    assert guard(same, same, **plan).state == "held"
+    since = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    found = guard(same, same, **plan, broken_at=since)
+    assert (found.state, found.broken_at) == ("broken", since)
+    assert found.words.startswith(
+        "guardrail on closings was found broken on 2026-03-02 12:00 UTC and stays so, stop at once "
+        "(by this look alone it is held): 1.00% against 1.00%"
+    )

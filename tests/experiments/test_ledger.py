@@ -169,3 +169,19 @@ def test_a_row_whose_error_cannot_be_is_one_whose_error_is_not_known(error: floa
     found = agreement([*rows[1:], rows[0] | {"measured_error": error}])
     assert found.r is not None
     assert any("of 1 of 4 measured lifts it is not known" in each for each in found.details)
+
+
+@pytest.mark.parametrize("errors", [[1e9] * 4, [1e160, 0.05, 0.05, 0.05], [1e-3, 1e9, 1e9, 1e9], [1e-9, 1.0, 1.0, 1.0]])
+def test_errors_that_leave_nothing_of_the_other_weights_are_no_reason_to_fail(errors: list[float]) -> None:
+    pairs = zip([0.1, 0.2, 0.3, 0.5], [0.12, 0.19, 0.35, 0.44], errors, strict=True)
+    rows = [
+        {"experiment": str(place), "predicted_lift": predicted, "measured_lift": measured, "measured_error": error}
+        for place, (predicted, measured, error) in enumerate(pairs)
+    ]
+    found = agreement(rows)
+    assert (found.experiments, found.r) == (4, pytest.approx(0.968, abs=0.001))
+    if max(errors) > 1e6:
+        assert found.latent_r is None
+        assert f"of {sum(error > 1e6 for error in errors)} of 4 measured lifts it is not known" in " ".join(
+            found.details
+        )

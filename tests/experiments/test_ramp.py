@@ -140,3 +140,20 @@ def test_a_ramp_that_cannot_be_is_refused(change: dict[str, Any], message: str) 
 def test_checks_that_cannot_be_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(FINE, **change)
+
+
+def test_where_an_experiment_may_not_have_all_users_its_share_and_that_of_all_are_told() -> None:
+    ripe = Checks(hours=30, exposures=4_000, srm_passed=True)
+    assert next_step(Ramp(at=1), ripe).why.endswith("on to 5% of all users")
+    part = next_step(Ramp(at=1, reach=0.38), ripe)
+    assert part.why.endswith("on to 5% of the experiment's users, 1.9% of all")
+    assert part.coverage == 0.1, "coverage is of the experiment's users in any case"
+    with pytest.raises(ValueError, match=r"reach == 0, must be in \(0, 1\]"):
+        Ramp(reach=0)
+
+
+def test_a_stop_says_which_guardrail_or_effect_the_readout_stopped_for() -> None:
+    checks = Checks(hours=1, exposures=9, srm_passed=True, decision="stop", reason="guardrail on needless closings ...")
+    assert next_step(Ramp(at=1), checks).why == (
+        "the readout says stop (guardrail on needless closings ...): nobody is in the test any more"
+    )
