@@ -145,7 +145,7 @@ def test_arms_that_do_not_fit_do_not_keep_back_the_rest_of_the_cycle(target: Pat
     shown = report_facts.experiment(run)
     assert shown is not None
     assert shown.unread
-    assert perform(run, experiment.LEDGER).facts["summary"].startswith("nothing measured yet")
+    assert perform(run, experiment.LEDGER).recorded["summary"].startswith("nothing measured yet")
 
 
 @pytest.mark.slow
