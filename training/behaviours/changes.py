@@ -12,11 +12,11 @@ from training.behaviours.config import BehaviourConfig
 from training.behaviours.corpus import CorpusPair
 from training.behaviours.discovery import q_values
 from training.behaviours.features import FeatureTable, Kind
-from training.behaviours.known import FAULTS
 from training.behaviours.prevalence import Prevalence, prevalence
 
 _OVERLAP = 0.7
 """Share of the smaller feature's responses that are the larger one's, from which on both are told as one."""
+_EACH_WORD = 0.2
 _LEAST_SEGMENT = 50
 """Responses of either side that a kind of prompt must have to be looked at by itself."""
 
@@ -77,7 +77,7 @@ def found_changes(pair: CorpusPair, table: FeatureTable, config: BehaviourConfig
     q = q_values(measured.log_evidence, table.weights)
     told = np.flatnonzero((q <= config.level) & matters(measured, config.change, config.odds))
     faults = table.kinds[told] == "fault"
-    order = told[np.lexsort((-measured.log_evidence[told], ~faults))]
+    order = told[np.lexsort((-measured.log_evidence[told] * _telling(table, told), ~faults))]
     leads: list[tuple[int, list[str]]] = []
     for feature in order.tolist():
         lead = next((each for each in leads if _same(measured, table, each[0], feature)), None)
@@ -88,9 +88,16 @@ def found_changes(pair: CorpusPair, table: FeatureTable, config: BehaviourConfig
     return [_told(measured, table, feature, float(q[feature]), also) for feature, also in leads]
 
 
+def _telling(table: FeatureTable, features: npt.NDArray[np.int64]) -> Floats:
+    """How much more of a finding's name a longer phrase is worth: of nearly equal ones it is told."""
+    words = [table.names[place].count(" ") if table.kinds[place] == "phrase" else 0 for place in features]
+    return 1 + _EACH_WORD * np.array(words, np.float64)
+
+
 def matters(measured: Prevalence, change: float, odds: float) -> npt.NDArray[np.bool_]:
     """Which features moved by as much as matters, bool [features]."""
-    return (np.abs(measured.after - measured.before) >= change) & (np.abs(measured.log_odds) >= np.log(odds))
+    moved, shrunk = np.abs(measured.after - measured.before), np.abs(measured.log_odds)
+    return np.asarray((moved >= change) & (shrunk >= np.log(odds)))
 
 
 def segment_changes(
@@ -115,11 +122,6 @@ def segment_changes(
         before, after = measured[kind].shares(place)
         found[name].append(SegmentChange(kind, before, after, measured[kind].change(place), float(level)))
     return {name: sorted(several, key=lambda each: -each.change.value) for name, several in found.items()}
-
-
-def fault_columns(table: FeatureTable) -> list[int]:
-    """The places of the faults among the features, in the order of `FAULTS`."""
-    return [table.names.index(name) for name in FAULTS]
 
 
 def _within(

@@ -59,9 +59,8 @@ def feature_table(pair: CorpusPair, config: BehaviourConfig, embed: Embed | None
     frequent = np.asarray(grouped.sum(axis=0)).ravel() / len(responses)
     kept = np.flatnonzero((frequent >= least) & (frequent <= 1 - least))
     names = [*(each.name for each in BEHAVIOURS), *said, *(groups[place] for place in kept)]
-    kinds: list[Kind] = ["fault" if each.fault else "style" for each in BEHAVIOURS]
-    kinds += ["phrase"] * len(said) + ["cluster"] * len(kept)
-    told = np.array(kinds, dtype=object)
+    kinds: list[str] = ["fault" if each.fault else "style" for each in BEHAVIOURS]
+    told = np.array([*kinds, *["phrase"] * len(said), *["cluster"] * len(kept)], dtype=object)
     every = csr_array(hstack([known, held, grouped[:, kept]], format="csr"))
     return FeatureTable(names, told, every, _weights(told))
 

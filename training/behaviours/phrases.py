@@ -12,9 +12,7 @@ _FEWEST = 5
 """Responses that a phrase must occur in."""
 
 
-def phrases(
-    responses: Sequence[str], *, longest: int, least: float, most: int
-) -> tuple[list[str], csr_array]:
+def phrases(responses: Sequence[str], *, longest: int, least: float, most: int) -> tuple[list[str], csr_array]:
     """The phrases of one to `longest` words, and which response holds which.
 
     Args:

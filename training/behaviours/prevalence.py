@@ -1,14 +1,15 @@
 """How often each side does what: shares, their change over clusters, shrunken log-odds and evidence.
 
-Rows of one cluster (a user, a prompt) are not independent, on whichever side they stand. A row's influence on the change
-`p_b - p_a` is `u_i (x_i - p)` with `u_i` its share of its side's weight, taken negative for the baseline; influences are
-added up by cluster, and the variance is the sum of the clusters' squares (the sandwich estimator). A prompt that both
-sides answered is one cluster, so that what the prompt causes cancels out.
+Rows of one cluster (a user, a prompt) are not independent, on whichever side they stand. A row's influence on the
+change `p_b - p_a` is `u_i (x_i - p)` with `u_i` its share of its side's weight, taken negative for the baseline;
+influences are added up by cluster, and the variance is the sum of the clusters' squares (the sandwich estimator). A
+prompt that both sides answered is one cluster, so that what the prompt causes cancels out.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from stats.estimate import Estimate, Floats
@@ -64,51 +65,36 @@ class Prevalence:
 def prevalence(pair: CorpusPair, held: csr_array, *, prior: float, scale: float) -> Prevalence:
     """Measure each feature on both sides.
 
+    The error of the change is the sandwich's; where either side has fewer than `RARE` responses with a feature, it is
+    at least that of independent responses with the pooled share, since squares of nothing are nothing. Evidence is
+    taken with residuals from the pooled share, which "no change" implies.
+
     Args:
         pair: The texts.
         held: [rows, features] of 1 and 0.
         prior: Responses that the Dirichlet prior is worth.
         scale: Standard deviation of the changes that the evidence is tuned to.
     """
-    side = pair.candidate.astype(np.float64)
-    sums_a, sums_b = (_by_cluster(pair, held, pair.shares * each) for each in (1 - side, side))
-    weight_a, weight_b = (np.bincount(pair.clusters, pair.shares * each, pair.units) for each in (1 - side, side))
-    p_a, p_b = (np.asarray(each.sum(axis=0)).ravel() for each in (sums_a, sums_b))
-    squares = [
-        float((np.square(pair.shares) * each).sum()) for each in (1 - side, side)
-    ]  # one over the effective number of responses
-    sizes = 1 / squares[0], 1 / squares[1]
-    pooled = (sizes[0] * p_a + sizes[1] * p_b) / sum(sizes)
-    small = pair.units / max(1, pair.units - 1)
-    moved = sums_b - sums_a
-
-    def variance(sums: csr_array, one: Floats, other: Floats, plus: Floats, minus: Floats) -> Floats:
-        """Sum over clusters of (sums - plus one + minus other)^2, without making the sums dense."""
-        square = np.asarray(sums.multiply(sums).sum(axis=0)).ravel()
-        cross = -2 * one * (sums.T @ plus) + 2 * other * (sums.T @ minus)
-        rest = one**2 * (plus @ plus) + other**2 * (minus @ minus) - 2 * one * other * (plus @ minus)
-        return np.maximum(small * (square + cross + rest), 0.0)
-
-    nothing = np.zeros(pair.units)
-    error_a = np.sqrt(variance(sums_a, p_a, p_a, weight_a, nothing))
-    error_b = np.sqrt(variance(sums_b, p_b, p_b, weight_b, nothing))
-    independent = pooled * (1 - pooled) * sum(squares)
-    counts = np.minimum(*(np.asarray(held[rows].sum(axis=0)).ravel() for rows in (~pair.candidate, pair.candidate)))
-    rare = np.where(counts < RARE, independent, 0.0)
-    null = np.maximum(variance(moved, pooled, pooled, weight_b, weight_a), rare)
-    error = np.sqrt(np.maximum(variance(moved, p_b, p_a, weight_b, weight_a), rare))
-    log_odds, spread = dirichlet_log_odds((p_a, p_b), sizes, prior=prior)
-    inflated = spread * np.sqrt(np.divide(error**2, independent, out=np.ones_like(error), where=independent > 0))
+    one, other = (_side(pair, held, rows) for rows in (~pair.candidate, pair.candidate))
+    pooled = (one.size * one.share + other.size * other.share) / (one.size + other.size)
+    independent = pooled * (1 - pooled) * (1 / one.size + 1 / other.size)
+    rare = np.where(np.minimum(one.counts, other.counts) < RARE, independent, 0.0)
+    moved = csr_array(other.sums - one.sums)
+    squares = _squares(moved, other, other.share, one, one.share)
+    null = np.maximum(_squares(moved, other, pooled, one, pooled), rare)
+    error = np.sqrt(np.maximum(squares, rare))
+    log_odds, spread = dirichlet_log_odds((one.share, other.share), (one.size, other.size), prior=prior)
+    design = np.divide(error**2, independent, out=np.ones_like(error), where=independent > 0)
     return Prevalence(
-        before=p_a,
-        after=p_b,
-        before_error=error_a,
-        after_error=error_b,
+        before=one.share,
+        after=other.share,
+        before_error=np.sqrt(_squares(one.sums, one, one.share)),
+        after_error=np.sqrt(_squares(other.sums, other, other.share)),
         error=error,
         log_odds=log_odds,
-        log_odds_error=inflated,
-        log_evidence=log_evidence(p_b - p_a, null, scale),
-        sizes=sizes,
+        log_odds_error=spread * np.sqrt(design),
+        log_evidence=log_evidence(other.share - one.share, null, scale),
+        sizes=(one.size, other.size),
     )
 
 
@@ -160,11 +146,52 @@ def log_evidence(change: Floats, variance: Floats, scale: float) -> Floats:
     return np.where(certain, 0.0, found)
 
 
-def _by_cluster(pair: CorpusPair, held: csr_array, weights: Floats) -> csr_array:
-    """Sums over each cluster's rows, [clusters, features]."""
-    rows = np.flatnonzero(weights)
-    shape = (pair.units, len(weights))
-    return csr_array(csr_array((weights[rows], (pair.clusters[rows], rows)), shape=shape) @ held)
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One side's sums.
+
+    Attributes:
+        sums: [clusters, features], weighted responses with each feature.
+        weights: [clusters], their weight, summing to 1.
+        share: [features].
+        counts: [features], responses with each feature.
+        size: Effective number of responses, `1 / sum u_i^2`.
+    """
+
+    sums: csr_array
+    weights: Floats
+    share: Floats
+    counts: Floats
+    size: float
+
+
+def _side(pair: CorpusPair, held: csr_array, rows: npt.NDArray[np.bool_]) -> _Side:
+    places, weights = np.flatnonzero(rows), pair.shares * rows
+    shape = (pair.units, len(rows))
+    sums = csr_array(csr_array((weights[places], (pair.clusters[places], places)), shape=shape) @ held)
+    return _Side(
+        sums=sums,
+        weights=np.bincount(pair.clusters, weights, pair.units),
+        share=_total(sums),
+        counts=_total(held[places]),
+        size=float(1 / (weights @ weights)),
+    )
+
+
+def _squares(sums: csr_array, plus: _Side, p: Floats, minus: _Side | None = None, q: Floats | None = None) -> Floats:
+    """`G / (G - 1) sum_c (sums_c - p plus_c + q minus_c)^2` over G clusters, without making the sums dense."""
+    count = sums.shape[0]
+    found = _total(csr_array(sums.multiply(sums))) - 2 * p * (sums.T @ plus.weights)
+    found = found + p**2 * (plus.weights @ plus.weights)
+    if minus is not None and q is not None:
+        found = found + 2 * q * (sums.T @ minus.weights) + q**2 * (minus.weights @ minus.weights)
+        found = found - 2 * p * q * (plus.weights @ minus.weights)
+    return np.asarray(np.maximum(found * count / max(1, count - 1), 0.0))
+
+
+def _total(matrix: csr_array) -> Floats:
+    """The sum of each column."""
+    return np.asarray(matrix.sum(axis=0), np.float64).ravel()
 
 
 def _score(share: float, error: float, size: float) -> Estimate:

@@ -11,9 +11,7 @@ from training.behaviours.sentence_clusters import Embed, clustered
 _SHOWN = 60
 
 
-def segments_of(
-    pair: CorpusPair, *, most: int, seed: int, embed: Embed | None = None
-) -> npt.NDArray[Any]:
+def segments_of(pair: CorpusPair, *, most: int, seed: int, embed: Embed | None = None) -> npt.NDArray[Any]:
     """The kind of each row's prompt, object [rows]; a kind that is found is named by its most typical message.
 
     Args:
