@@ -171,7 +171,7 @@ def _side(pair: CorpusPair, held: csr_array, rows: npt.NDArray[np.bool_]) -> _Si
     sums = csr_array(csr_array((weights[places], (pair.clusters[places], places)), shape=shape) @ held)
     return _Side(
         sums=sums,
-        weights=np.bincount(pair.clusters, weights, pair.units),
+        weights=np.bincount(pair.clusters, weights, pair.units).astype(np.float64),
         share=_total(sums),
         counts=_total(held[places]),
         size=float(1 / (weights @ weights)),
