@@ -19,7 +19,7 @@ _LONG, _SHORT = 0.9, 0.1
 """Quantiles of the words of both sides' responses beyond which one is long, or short."""
 
 
-class Behaviour(NamedTuple):
+class KnownBehaviour(NamedTuple):
     """A known behaviour.
 
     Attributes:
@@ -34,14 +34,14 @@ class Behaviour(NamedTuple):
 
 
 BEHAVIOURS = (
-    Behaviour("closing", "says goodbye to a user who did not", True),
-    Behaviour("flattery", "praises the user who did not ask for it", True),
-    Behaviour("refusal", "declines although nothing harmful was asked", True),
-    Behaviour("question", "asks something", False),
-    Behaviour("emoji", "holds an emoji where the user wrote none", False),
-    Behaviour("list", "holds a list", False),
-    Behaviour("long", "has more words than 90 % of all responses", False),
-    Behaviour("short", "has fewer words than 90 % of all responses", False),
+    KnownBehaviour("closing", "says goodbye to a user who did not", True),
+    KnownBehaviour("flattery", "praises the user who did not ask for it", True),
+    KnownBehaviour("refusal", "declines although nothing harmful was asked", True),
+    KnownBehaviour("question", "asks something", False),
+    KnownBehaviour("emoji", "holds an emoji where the user wrote none", False),
+    KnownBehaviour("list", "holds a list", False),
+    KnownBehaviour("long", "has more words than 90 % of all responses", False),
+    KnownBehaviour("short", "has fewer words than 90 % of all responses", False),
 )
 FAULTS = tuple(each.name for each in BEHAVIOURS if each.fault)
 _READERS: dict[str, Callable[[Conversation, str], bool]] = {

@@ -130,8 +130,7 @@ def optimise(
     """
     config, speaker = config or CgpoConfig(), speaker or LocalSpeaker()
     dials, started = config.engine_of(engine or EngineConfig()), time.perf_counter()
-    kept, leaks = without_leaks(active(tasks, config), held_out)
-    reference = version_of(policy)
+    (kept, leaks), reference = without_leaks(active(tasks, config), held_out), version_of(policy)
     logged = read_pairs(supervised) if supervised is not None and config.supervised > 0 else ([], [])
     key = key_of(reference, kept, judges, config=config, engine=dials, logged=logged)
     done = finished(out, key)
