@@ -13,6 +13,7 @@ from training.behaviours.corpus import CorpusPair
 from training.behaviours.discovery import q_values
 from training.behaviours.features import FeatureTable, Kind
 from training.behaviours.prevalence import Prevalence, prevalence
+from training.judges.repair import WORD
 
 _OVERLAP = 0.7
 """Share of the smaller feature's responses that are the larger one's, from which on both are told as one."""
@@ -90,7 +91,7 @@ def found_changes(pair: CorpusPair, table: FeatureTable, config: BehaviourConfig
 
 def _telling(table: FeatureTable, features: npt.NDArray[np.int64]) -> Floats:
     """How much more of a finding's name a longer phrase is worth: of nearly equal ones it is told."""
-    words = [table.names[place].count(" ") if table.kinds[place] == "phrase" else 0 for place in features]
+    words = [len(WORD.findall(table.names[place])) if table.kinds[place] == "phrase" else 1 for place in features]
     return 1 + _EACH_WORD * np.array(words, np.float64)
 
 

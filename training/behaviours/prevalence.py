@@ -198,7 +198,8 @@ def _score(share: float, error: float, size: float) -> Estimate:
     trials = share * (1 - share) / error**2 if error > 0 and 0 < share < 1 else size
     middle, scale = share + _Z**2 / (2 * trials), 1 + _Z**2 / trials
     half = _Z * np.sqrt(share * (1 - share) / trials + _Z**2 / (4 * trials**2))
-    return Estimate(float(share), max(0.0, float((middle - half) / scale)), min(1.0, float((middle + half) / scale)))
+    low, high = float((middle - half) / scale), float((middle + half) / scale)
+    return Estimate(float(share), low if share > 0 else 0.0, high if share < 1 else 1.0)
 
 
 def _normal(value: float, error: float) -> Estimate:
