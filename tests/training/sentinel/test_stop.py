@@ -50,7 +50,7 @@ def test_a_run_that_learns_to_say_goodbye_stops_in_its_second_round(policy: Path
         [{"role": role, "content": text} for role, text in zip(("user", "assistant", "user"), turns, strict=True)]
         for turns in itertools.product(questions, questions, questions)
     ]
-    config = CgpoConfig(rounds=2, prompts=32, samples=8, max_new_tokens=16, batch=8, lr=3e-3, supervised=0)
+    config = CgpoConfig(rounds=2, prompts=32, samples=8, max_new_tokens=16, batch=4, lr=1e-2, supervised=0)
     task = Task("love", asked, _Goodbye(), 1.0, mixed=False, reward_version="goodbye")
     how = {"tasks": [task], "judges": {}, "config": config}
     with pytest.raises(BehaviourBoundError, match=r"closing rose from .* of task love, round 2"):
