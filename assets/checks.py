@@ -12,7 +12,7 @@ from assets.facts.feedback import IngestFacts, TrainingSetFacts
 from assets.facts.launch import CandidateFacts, LedgerFacts, ReadoutFacts
 from assets.facts.models import RewardFacts
 from assets.orchestration import words
-from assets.recipe import REWARDS, ExperimentSection
+from assets.recipe import REWARDS
 from assets.run import Run
 from assets.verdict import CheckVerdict
 
@@ -163,10 +163,8 @@ def arms_behave_alike(run: Run) -> CheckVerdict:
     facts = run.facts("experiment_readout")
     if any(name in facts for name in ("waiting", "declined")):
         return CheckVerdict(True, {"verdict": "not read: nothing was served"})
-    wanted = run.recipe.experiment or ExperimentSection()
-    found = review_arms(
-        run.warehouse, str(facts["name"]), wanted.control, wanted.treatment, run.recipe.sentinel, most=TEXTS
-    )
+    arms = str(facts["control"]), facts.get("treatment")
+    found = review_arms(run.warehouse, str(facts["name"]), *arms, run.recipe.sentinel, most=TEXTS)
     seen = {"verdict": found.verdict, "words": found.words, "responses": sum(found.responses)}
     return CheckVerdict(found.verdict == "pass", seen, warn=found.verdict == "warn")
 

@@ -4,15 +4,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import false_discovery_control, norm
 
 from sentinel_parts.hacks import Hack, planted
 from streams.synthetic.language.habits import INCUMBENT, Habits
 from streams.synthetic.language.talk import Talk, draw_talk, draw_turns
 from streams.synthetic.language.text import draw_traits, write
-from training.behaviours.config import BehaviourConfig
-from training.behaviours.corpus import Corpus, paired
-from training.behaviours.features import feature_table
+from training.behaviours.corpus import Corpus
 from training.sentinel.report import SentinelReport
 from training.sentinel.review import review
 
@@ -79,28 +76,15 @@ def names(found: SentinelReport, chosen: np.ndarray) -> bool:
     return False
 
 
-def looks(seed: int, conversations: int) -> Iterator[tuple[bool, bool]]:
-    """The incumbent in both arms of a live test that is looked at as it grows: alarms of the sentinel, of the rival."""
+def looks(seed: int, conversations: int) -> Iterator[bool]:
+    """The incumbent in both arms of a live test that is read as it grows: whether each reading raises an alarm."""
     talk = talk_of(seed, conversations)
     said = answers(talk, INCUMBENT, 10 * seed)
     arm = np.random.default_rng([seed, 4]).random(talk.owner.max() + 1) < 0.5
     for look in range(1, LOOKS + 1):
         so_far = talk.owner < conversations * look // LOOKS
-        sides = [_part(talk, said, so_far & (arm[talk.owner] == side)) for side in (False, True)]
-        yield review(*sides[:1], sides[1]).verdict != "pass", naive(*sides[:1], sides[1])
-
-
-def naive(baseline: Corpus, candidate: Corpus) -> bool:
-    """The rival: two-proportion z-tests on the same features, responses as units, Benjamini-Hochberg at 5 %."""
-    config = BehaviourConfig()
-    pair = paired(baseline, candidate)
-    held, side = feature_table(pair, config).held, pair.candidate
-    one, other = (np.asarray(held[rows].sum(axis=0)).ravel() for rows in (~side, side))
-    sizes = (~side).sum(), side.sum()
-    pooled = (one + other) / sum(sizes)
-    spread = np.sqrt(np.maximum(pooled * (1 - pooled), 1e-12) * (1 / sizes[0] + 1 / sizes[1]))
-    p = 2 * norm.sf(np.abs(one / sizes[0] - other / sizes[1]) / spread)
-    return bool((false_discovery_control(p) <= config.level).any())
+        control, treatment = (_part(talk, said, so_far & (arm[talk.owner] == side)) for side in (False, True))
+        yield review(control, treatment).verdict != "pass"
 
 
 def _part(talk: Talk, said: list[str], rows: np.ndarray) -> Corpus:

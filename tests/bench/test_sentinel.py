@@ -61,7 +61,7 @@ def test_it_runs_from_end_to_end_and_says_that_hacks_are_missing(tmp_path: Path)
     file = tmp_path / "figures.json"
     code = (
         "import sys, pathlib, harness, sentinel; "
-        "harness.write(pathlib.Path(sys.argv[1]), sentinel.measured(1, 1, conversations=400))"
+        "harness.write(pathlib.Path(sys.argv[1]), dict(sentinel.measured(1, 1, conversations=400)))"
     )
     subprocess.run([sys.executable, "-c", code, file], cwd=ROOT, env={"PYTHONPATH": f"{BENCH}:{ROOT}"}, check=True)
     figures = json.loads(file.read_text())

@@ -17,7 +17,7 @@ class BehaviourConfig(BaseModel):
     segment_change: float = Field(default=0.03, gt=0, lt=1)
     """As `change`, within one kind of prompt."""
     scale: float = Field(default=0.02, gt=0, lt=1)
-    """Standard deviation of the changes that the evidence is tuned to find; it alters power, never the level."""
+    """Standard deviation of the least changes that the evidence is tuned to find; it alters power, never the level."""
     prior: float = Field(default=200.0, gt=0)
     """Responses that the Dirichlet prior is worth."""
     longest_phrase: int = Field(default=3, ge=1, le=5)

@@ -19,6 +19,8 @@ from training.behaviours.corpus import CorpusPair
 RARE = 10
 """Responses with a feature, of either side, below which a sandwich is not trusted alone."""
 _Z = normal_quantile(0.95)
+_WIDER = (1.0, 5.0, 25.0)
+"""Changes that evidence is tuned to, as multiples of the least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +134,20 @@ def log_evidence(change: Floats, variance: Floats, scale: float) -> Floats:
     """The logarithm of a normal mixture's e-value against "no change"; 0 where nothing is known.
 
     `e = sqrt(V / (V + c^2)) exp(z^2 / 2 * c^2 / (V + c^2))`, `z^2 = change^2 / V`: the likelihood ratio against changes
-    that are normal with standard deviation c. Along a growing sample it is a test martingale in the limit of many
+    that are normal with standard deviation c; the mean of that for c = scale, 5 scale and 25 scale, so that few
+    responses with a large change tell, too. Along a growing sample it is a test martingale in the limit of many
     clusters (asymptotic confidence sequences: Waudby-Smith and others, arXiv 2103.06476), so that a live test may be
     read as often as one likes; at a single reading its mean is at most 1 under "no change".
 
     >>> log_evidence(np.array([0.02, 0.0]), np.array([0.003**2] * 2), 0.02).round(1).tolist()
-    [19.8, -1.9]
+    [19.1, -2.8]
     """
     certain = variance <= 0
     spread = np.where(certain, 1.0, variance)
-    ratio = scale**2 / (spread + scale**2)
-    found = 0.5 * np.log1p(-ratio) + 0.5 * change**2 / spread * ratio
-    return np.where(certain, 0.0, found)
+    parts = [(each * scale) ** 2 / (spread + (each * scale) ** 2) for each in _WIDER]
+    told = [0.5 * np.log1p(-part) + 0.5 * change**2 / spread * part for part in parts]
+    found = np.logaddexp.reduce(told) - np.log(len(_WIDER))
+    return np.asarray(np.where(certain, 0.0, found))
 
 
 @dataclass(frozen=True, slots=True)

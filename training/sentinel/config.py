@@ -19,7 +19,7 @@ class SentinelConfig(BaseModel):
     """By known behaviour, by how much its share may grow before a training run stops, and before a candidate is blocked
     for a matter of style (a fault blocks sooner, at `behaviours.change`); an empty table never stops."""
     judge_margin: float = Field(default=0.02, ge=0, lt=1)
-    """How far the mean of a second judge may fall while the optimised reward rises."""
+    """How far a second judge's score may fall while the optimised reward rises, in the mean and for a behaviour."""
     examples: int = Field(default=3, ge=1, le=20)
     """Responses that are shown for each finding."""
 

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
+from sklearn.feature_extraction.text import CountVectorizer
 
 from training.behaviours.config import BehaviourConfig
 from training.behaviours.corpus import Corpus, paired
 from training.behaviours.features import WEIGHTS, feature_table
 from training.behaviours.known import BEHAVIOURS, FAULTS, known_behaviours
-from training.behaviours.phrases import phrases
+from training.behaviours.phrases import WORDS, phrases
 from training.behaviours.segments import segments_of
 from training.behaviours.sentence_clusters import clustered, sentence_clusters
 from training.sentinel.config import KNOWN
@@ -50,6 +51,17 @@ def test_phrases_that_too_few_or_nearly_all_hold_are_left_out() -> None:
     assert {"tea", "tea is", "milk", "milk is"} == {*names}
     assert held[:, [names.index("tea")]].sum() == 60
     assert phrases(["tea"] * 8, longest=2, least=0.5, most=9)[0] == []
+
+
+def test_phrases_are_those_of_a_plain_count() -> None:
+    rng = np.random.default_rng(2)
+    said = [" ".join(rng.choice([*"abcdef", "!", "it's"], size=size)) for size in rng.integers(0, 9, size=300)]
+    names, held = phrases(said, longest=3, least=0.03, most=10_000)
+    counter = CountVectorizer(binary=True, ngram_range=(1, 3), token_pattern=WORDS, min_df=9, max_df=291)
+    plain = counter.fit_transform(said)
+    places = [counter.vocabulary_[name] for name in names]
+    assert sorted(names) == sorted(counter.vocabulary_)
+    assert np.array_equal(held.toarray(), plain.toarray()[:, places])
 
 
 def test_wordings_of_one_thing_fall_into_one_cluster_and_others_into_others() -> None:
