@@ -1,7 +1,7 @@
 """What changed from one policy to the other: features that moved beyond chance and by as much as matters."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from training.judges.repair import WORD
 _OVERLAP = 0.7
 """Share of the smaller feature's responses that are the larger one's, from which on both are told as one."""
 _EACH_WORD = 0.2
+_TELLING = 0.1
 _LEAST_SEGMENT = 50
 """Responses of either side that a kind of prompt must have to be looked at by itself."""
 
@@ -47,6 +48,7 @@ class BehaviourChange:
         q: The least level of false discoveries at which it is told.
         carriers: Rows of the pair that show it, ascending.
         also: Further features of nearly the same responses, the strongest first.
+        telling: Those phrases of these that the side with less of it says at most a tenth as often.
         worst: The kind of prompt in which it grew most; None where kinds were not looked at.
     """
 
@@ -58,7 +60,8 @@ class BehaviourChange:
     odds: Estimate
     q: float
     carriers: npt.NDArray[np.int64]
-    also: tuple[str, ...] = field(default=())
+    also: tuple[str, ...] = ()
+    telling: tuple[str, ...] = ()
     worst: SegmentChange | None = None
 
     @property
@@ -79,13 +82,13 @@ def found_changes(pair: CorpusPair, table: FeatureTable, config: BehaviourConfig
     told = np.flatnonzero((q <= config.level) & matters(measured, config.change, config.odds))
     faults = table.kinds[told] == "fault"
     order = told[np.lexsort((-measured.log_evidence[told] * _telling(table, told), ~faults))]
-    leads: list[tuple[int, list[str]]] = []
+    leads: list[tuple[int, list[int]]] = []
     for feature in order.tolist():
         lead = next((each for each in leads if _same(measured, table, each[0], feature)), None)
         if lead is None or table.kinds[feature] in ("fault", "style"):
             leads.append((feature, []))
         else:
-            lead[1].append(table.names[feature])
+            lead[1].append(feature)
     return [_told(measured, table, feature, float(q[feature]), also) for feature, also in leads]
 
 
@@ -147,8 +150,10 @@ def _same(measured: Prevalence, table: FeatureTable, lead: int, feature: int) ->
     return bool((one & other).sum() >= _OVERLAP * min(one.sum(), other.sum()))
 
 
-def _told(measured: Prevalence, table: FeatureTable, feature: int, q: float, also: list[str]) -> BehaviourChange:
+def _told(measured: Prevalence, table: FeatureTable, feature: int, q: float, also: list[int]) -> BehaviourChange:
     before, after = measured.shares(feature)
+    shares = np.sort([measured.before, measured.after], axis=0)
+    said = (place for place in (feature, *also) if table.kinds[place] == "phrase")
     return BehaviourChange(
         name=table.names[feature],
         kind=table.kinds[feature],
@@ -158,5 +163,6 @@ def _told(measured: Prevalence, table: FeatureTable, feature: int, q: float, als
         odds=measured.odds(feature),
         q=q,
         carriers=np.flatnonzero(table.carriers(feature)),
-        also=tuple(also),
+        also=tuple(table.names[place] for place in also),
+        telling=tuple(table.names[place] for place in said if shares[0, place] <= _TELLING * shares[1, place]),
     )

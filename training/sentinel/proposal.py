@@ -69,14 +69,17 @@ def _proposal(found: Finding) -> Proposal | None:
 
 
 def _phrases(found: Finding) -> list[str]:
-    """What is said: of a phrase its longest wordings, none of which holds another; of a cluster its sentences."""
+    """What the candidate says and the baseline hardly: the longest wordings, none of which holds another.
+
+    Of a cluster, whose sentences differ, those of the examples.
+    """
     change = found.change
     if change.kind == "cluster":
         said = [each.response[slice(*span)] for each in found.examples for span in sentences(each.response)]
-        wanted = [change.name, *(each.lower() for each in said if _shares_words(each, change.name))]
+        wanted = [each.lower() for each in said if _shares_words(each, change.name)]
     else:
-        wanted = sorted({change.name, *change.also}, key=lambda each: (-len(WORD.findall(each)), each != change.name))
-        wanted = [each for each in wanted if WORD.search(each)]
+        wanted = sorted(change.telling, key=lambda each: -len(WORD.findall(each)))
+        wanted = [each for each in wanted if len(WORD.findall(each)) == len(each.split())]
     kept: list[str] = []
     for each in dict.fromkeys(each.strip(" .!?,") for each in wanted):
         if each and not any(f" {each} " in f" {other} " or f" {other} " in f" {each} " for other in kept):

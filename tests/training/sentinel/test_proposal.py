@@ -55,6 +55,15 @@ def test_a_known_fault_is_proposed_as_its_own_judge() -> None:
     assert (first.name, first.settings) == ("found-flattery", {"use": "flattery"})
 
 
+def test_what_the_baseline_says_too_is_no_phrase_of_a_proposal() -> None:
+    common = [f"{text} well, that is me." if place % 10 == 0 else text for place, text in enumerate(PLAIN)]
+    ends = (" well, tell nobody about me." if place % 12 == 5 else "" for place in range(COUNT))
+    report = review(Corpus(ASKED, common), Corpus(ASKED, [one + end for one, end in zip(common, ends, strict=True)]))
+    wanted = [phrase for each in proposals(report) for phrase in each.settings["phrases"]]
+    assert any("nobody" in each for each in wanted)
+    assert not {"well", "me"} & {*wanted}
+
+
 def test_examples_stand_in_comments_that_no_message_can_leave() -> None:
     report = found("tell nobody else about me.")
     text = toml(report, proposals(report))
