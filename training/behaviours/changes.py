@@ -75,7 +75,8 @@ def found_changes(pair: CorpusPair, table: FeatureTable, config: BehaviourConfig
 
     A change is told when weighted e-BH tells it at `config.level` *and* it matters: the share moved by
     `config.change`, the shrunken odds by `config.odds`. Materiality only takes findings away that no reader would act
-    on; with millions of responses everything is significant.
+    on; with millions of responses everything is significant. The level bounds false discoveries among what e-BH tells,
+    before any is taken away.
     """
     measured = prevalence(pair, table.held, prior=config.prior, scale=config.scale)
     q = q_values(measured.log_evidence, table.weights)
