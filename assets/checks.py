@@ -16,6 +16,8 @@ from assets.recipe import REWARDS
 from assets.run import Run
 from assets.verdict import CheckVerdict
 
+TEXTS = 10_000
+"""Responses of each arm that the sentinel reads."""
 LEAST_SRM = 0.001
 """A sample ratio less likely than this by chance means that the assignment is broken."""
 
@@ -154,6 +156,19 @@ def guardrails_hold(run: Run) -> CheckVerdict:
     return CheckVerdict(not broken, {**states, "broken": ", ".join(broken) or "none"}, warn=True)
 
 
+def arms_behave_alike(run: Run) -> CheckVerdict:
+    """The sentinel on the texts that the test's arms served: an error where it blocks, a warning where much changed."""
+    from assets.stages.sentinel import review_arms
+
+    facts = run.facts(ReadoutFacts)
+    if facts.waiting or facts.declined or facts.control is None:
+        return CheckVerdict(True, {"verdict": "not read: nothing was served"})
+    arms = facts.control, facts.treatment
+    found = review_arms(run.warehouse, facts.name, *arms, run.recipe.sentinel, most=TEXTS)
+    seen = {"verdict": found.verdict, "words": found.words, "responses": sum(found.responses)}
+    return CheckVerdict(found.verdict == "pass", seen, warn=found.verdict == "warn")
+
+
 def sample_is_complete(run: Run) -> CheckVerdict:
     """The evidence that the plan needs is in, or enough of it to decide."""
     facts = run.facts(ReadoutFacts)
@@ -232,6 +247,7 @@ EVERY = (
     CheckRule("candidate", "real events, and nothing simulated", nothing_simulated_beside_real_events, blocking=True),
     CheckRule("experiment_readout", "users fell to the arms as planned", sample_ratio_holds),
     CheckRule("experiment_readout", "no guardrail is broken", guardrails_hold),
+    CheckRule("experiment_readout", "the sentinel lets the treatment's texts pass", arms_behave_alike, at_once=True),
     CheckRule("experiment_readout", "the planned evidence is in, or the test is decided", sample_is_complete),
     CheckRule("lift_ledger", "predicted lifts agree with measured ones beyond chance", p_love_may_gate_launches),
 )

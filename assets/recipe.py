@@ -10,13 +10,13 @@ from training.engine.config import EngineConfig
 from training.labels.config import JudgeConfig
 from training.reward.config import RewardConfig
 from training.rollout.config import RolloutsConfig
+from training.sentinel.config import SentinelConfig
 
 Count = Annotated[int, Field(gt=0, le=2**31 - 1)]
 Weight = Annotated[float, Field(ge=0)]
 Hours = Annotated[float, Field(ge=0, le=87_600)]
 """A wait for late loves, as `warehouse.maturity` has it."""
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-
 
 JUDGES = ("closing", "unsafe", "flattery", "repetition", "refusal", "dictation")
 """The judges of `policy.judges = true`: those that need no settings and whose rule holds for any product."""
@@ -121,19 +121,18 @@ class PolicySection(Section):
     """What no winner may break, by name: `["closing", "unsafe"]`; `true` for those of `JUDGES`, `false` for none. One
     of your own is `"package.module:function"`; see docs/judges.md."""
     judge: dict[str, dict[str, Any]] = {}
-    """Settings of a judge, by its name; `use` names the judge where one stands in the list under a name of yours."""
+    """Settings of a judge, by its name; `use` names the judge, `accepted = true` takes it in without the list."""
     most_trips: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Share of a task's samples in a round above which a judge that trips on them stops the run; 1 never does."""
-
     unproven: Literal["leave_out", "stop"] = "leave_out"
     """What happens with a helpfulness or safety model that is no better than chance, or that its audit blocks: it is
     left out, which transcript, report and card say, or the run stops. At such a P[Love] it always stops."""
 
     def judge_names(self) -> tuple[str, ...]:
-        """The judges by name; empty where the recipe switches them off."""
-        if isinstance(self.judges, bool):
-            return JUDGES if self.judges else ()
-        return self.judges
+        """The judges by name, accepted proposals last; empty where the recipe wants none."""
+        listed = (JUDGES if self.judges else ()) if isinstance(self.judges, bool) else self.judges
+        accepted = (name for name, each in self.judge.items() if each.get("accepted") is True and name not in listed)
+        return (*listed, *accepted)
 
     @field_validator("love_weights")
     @classmethod
@@ -230,6 +229,8 @@ class Recipe(Section):
     """By default the simulated annotators of a simulated world; elsewhere left out (`false`)."""
     policy: PolicySection = PolicySection()
     evaluation: EvaluationSection = EvaluationSection()
+    sentinel: SentinelConfig = SentinelConfig()
+    """When changed behaviour warns, blocks and stops; see docs/sentinel.md."""
     experiment: ExperimentSection | None = None
     triggers: Triggers = Triggers()
     engine: EngineConfig = EngineConfig()

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "signals": ("signals:signals", "Rank feedback signals by how well they foretell that users stay."),
     "models": ("models:models", "List reward models, show one with its card's figures, compare two."),
     "evaluate": ("evaluate:evaluate", "Compare policies offline: mean P[Love] on fixed prompts, paired."),
+    "sentinel": ("sentinel:sentinel", "Say what one policy's texts do that another's do not, and whether that blocks."),
     "experiment": ("experiment:experiment", "List the experiments in the log, or read one out."),
     "ledger": ("warehouse:ledger", "Show predicted beside measured lift, experiment by experiment."),
     "serve": ("serve:serve", "Serve one policy by OpenAI's API, without vLLM."),

@@ -19,6 +19,7 @@ _WAREHOUSE = "warehouse.duckdb"
 _CACHES = ("rollouts", "broker")
 _MADE_BY = {
     "answers.json": "offline_evaluation",
+    "sentinel.json": "offline_evaluation",
     "report.html": "report",
     "report.json": "report",
     "candidates": "candidate",
@@ -156,7 +157,7 @@ def _drop_caches(run: Path, trace: Trace, journal: Journal) -> None:
 
 
 def _scrub_derived(run: Path, trace: Trace, journal: Journal) -> None:
-    for answers in sorted(run.glob("cycles/*/answers.json")):
+    for answers in sorted([*run.glob("cycles/*/answers.json"), *run.glob("cycles/*/sentinel.json")]):
         gone = files.scrub_answers(answers, trace)
         if gone:
             journal.note("file", list(trace.found), path=answers, did=f"{gone:,} answers taken out")

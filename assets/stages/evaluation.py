@@ -6,7 +6,7 @@ Judges read all of the prompts, reward models the first `evaluation.prompts` of 
 
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,22 +15,24 @@ from assets.facts.models import RewardFacts
 from assets.recipe import Labelled, Recipe
 from assets.run import Run
 from assets.stage import Stage
-from assets.stages import models, panel, policy, prompts, standing
+from assets.stages import models, panel, policy, prompts, sentinel, standing
 from assets.stages.feedback import TRAINING_SET
 
+if TYPE_CHECKING:
+    from training.evaluation.offline import Evaluation
 
-def _evaluate(run: Run) -> EvaluationFacts:
+
+def answered(run: Run, drawn: prompts.Prompts) -> "Evaluation":
+    """The answers of the incumbent and of every policy, read by models and judges; what was kept is not done again."""
     from training.evaluation.offline import evaluate
     from training.judges import CONDITIONAL_CLOSING, UNSAFE
 
     places = {"incumbent": models.incumbent(run)} | {
         policy.name_of(w): run.place(f"policy-{w:g}") for w in run.recipe.policy.love_weights
     }
-    drawn = prompts.held_out(run)
-    asked = drawn.conversations
-    found = evaluate(
+    return evaluate(
         places,
-        asked,
+        drawn.conversations,
         love=policy.reward(run, "p_love"),
         helpfulness=_reader(run, "helpfulness"),
         safety=_reader(run, "safety"),
@@ -40,13 +42,23 @@ def _evaluate(run: Run) -> EvaluationFacts:
         kept=_kept(run),
         seed=run.recipe.seed,
     )
+
+
+def _evaluate(run: Run) -> EvaluationFacts:
+    drawn = prompts.held_out(run)
+    asked, found = drawn.conversations, answered(run, drawn)
     answers = [
         {"prompt": prompt} | {name: texts[place] for name, texts in found.answers.items()}
         for place, prompt in enumerate(asked)
     ]
     (run.cycle_directory / "answers.json").write_text(json.dumps(answers, indent=1, ensure_ascii=False))
     standing = _front(found, run.recipe.seed)
-    figures = [_row(run, each) | _closings(found, each.policy) | standing[each.policy] for each in found.scores]
+    told = sentinel.reviews(found, drawn, run.recipe.sentinel)
+    sentinel.keep_examples(run, told)
+    figures = [
+        _row(run, each) | _closings(found, each.policy) | standing[each.policy] | _behaviours(told.get(each.policy))
+        for each in found.scores
+    ]
     if run.recipe.source == "world":
         _beside_the_truth(figures, asked, found.answers, run.recipe.world.base_love_rate)
     rows = [PolicyFigures(**each) for each in figures]
@@ -78,6 +90,11 @@ def _closings(found: Any, name: str) -> dict[str, Any]:
         "closing_ratio_ci": [low, None if math.isinf(high) else high],
         "closing_counts": seen.counts,
     }
+
+
+def _behaviours(told: Any) -> dict[str, Any]:
+    """What the sentinel says of a policy beside the incumbent; nothing of the incumbent itself."""
+    return {} if told is None else {"sentinel": told.facts()}
 
 
 def _kept(run: Run) -> Any:
@@ -156,7 +173,7 @@ def stage(sweep: tuple[str, ...]) -> Stage:
     """The evaluation of a sweep, which is named by its stages."""
 
     def settings(recipe: Recipe) -> Any:
-        return [recipe.evaluation, panel.versions(recipe)]
+        return [recipe.evaluation, panel.versions(recipe), recipe.sentinel]
 
     return Stage(
         "offline_evaluation",

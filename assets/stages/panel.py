@@ -30,6 +30,7 @@ def wanted(recipe: Recipe) -> dict[str, Wanted]:
     found = {}
     for name in recipe.policy.judge_names():
         settings = dict(recipe.policy.judge.get(name, {}))
+        settings.pop("accepted", None)
         found[name] = Wanted(str(settings.pop("use", name)), settings)
     return found
 

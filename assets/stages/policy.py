@@ -136,6 +136,7 @@ def optimised(run: Run, love_weight: float, tell: Callable[[str], None]) -> "Pol
             held_out=prompts.kept_out(run),
             speaker=speaker,
             engine=run.recipe.engine,
+            sentinel=run.recipe.sentinel,
             tell=tell,
             follow=run.follow,
         )

@@ -108,6 +108,7 @@ def run(tmp_path: Path) -> Run:
     prompts = [[{"content": f"{text} 1", "role": "user"}] for text in (SECRET, "how do I grow roses")]
     answers = [{"prompt": prompt, "incumbent": "Fine."} for prompt in prompts]
     (made.cycle_directory / "answers.json").write_text(json.dumps(answers))
+    (made.cycle_directory / "sentinel.json").write_text(json.dumps([each | {"response": "Bye."} for each in answers]))
     (made.directory / "rollouts").mkdir()
     pq.write_table(pa.table({"text": [f"Oh, {SECRET}!"]}), made.directory / "rollouts" / "rollouts-1.parquet")
     (made.cycle_directory / "report.html").write_text(f"<p>{SECRET} 3</p>")
@@ -167,9 +168,9 @@ def test_everybody_else_stays_where_they_were(target: Path, run: Run) -> None:
     assert training_set.Manifest.read(directory).rows == training_set.load(directory).num_rows == 12
     assert len((run.world / "events.ndjson").read_bytes().splitlines()) == 24
     assert pq.read_table(run.world / "truth" / "users.parquet").num_rows == 3
-    assert [
-        each["prompt"][0]["content"] for each in json.loads((run.cycle_directory / "answers.json").read_text())
-    ] == ["how do I grow roses 1"]
+    for file in ("answers.json", "sentinel.json"):
+        rows = json.loads((run.cycle_directory / file).read_text())
+        assert [each["prompt"][0]["content"] for each in rows] == ["how do I grow roses 1"]
     vocabulary = json.loads((run.models / "incumbent" / "tokenizer.json").read_text())["model"]["vocab"]
     assert (vocabulary[" roses"], vocabulary["<|erased-5|>"], len(vocabulary)) == (6, 5, 7)
 

@@ -45,6 +45,7 @@ PARSED = {
     "train": "reads models of one's own; tests/assets/test_train.py",
     "models": "reads models of one's own; tests/assets/test_models.py",
     "evaluate": "reads models of one's own; tests/assets/test_evaluate.py",
+    "sentinel": "reads texts of one's own; tests/assets/test_sentinel.py",
     "vllm": "needs vLLM's environment; tests/training/rollout",
     "ui": "serves until it is ended; tests/assets/test_dagster_ui.py",
     "broker": "serves until it is ended; the desk has one",

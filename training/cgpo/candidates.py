@@ -18,6 +18,7 @@ from training.policy.load import Policy, ends_of
 from training.rollout.generator import Draw, Generator, InPieces, Sample
 from training.rollout.policy_source import Speaker
 from training.rollout.store import Rollouts, RolloutStore
+from training.sentinel.config import SentinelConfig
 from training.text import Conversation
 
 A0 = -1
@@ -34,6 +35,7 @@ class RoundContext:
         store: Where rollouts and scores are kept.
         room: Tokens of a prompt, in drawing, scoring and training.
         speaker: Gives who draws from the policy as it is in a round.
+        sentinel: Stops the run where samples come to do what is bounded; None never does.
     """
 
     reference: Generator
@@ -43,6 +45,7 @@ class RoundContext:
     config: CgpoConfig
     room: int
     speaker: Speaker
+    sentinel: SentinelConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)

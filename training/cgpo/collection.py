@@ -23,6 +23,8 @@ from training.judges.panel import Panel
 from training.policy.likelihood import each_logprobs
 from training.policy.load import Policy
 from training.rollout.generator import Generator
+from training.sentinel.config import SentinelConfig
+from training.sentinel.stop import check_samples
 
 
 class Taught(NamedTuple):
@@ -129,7 +131,7 @@ def collect(
         context: What stays the same over all rounds.
 
     Raises:
-        ValueError: A reward is not finite, or a judge raised.
+        ValueError: A reward is not finite, a judge raised, or samples passed a bound of the sentinel.
     """
     config = context.config.for_task(task.name)
     hearing = Hearing(
@@ -146,10 +148,20 @@ def collect(
     choice = {"crraft": _crraft, "crpg": _crpg, "codpo": _codpo}[config.optimiser](these)
     if isinstance(context.judges, Panel):
         context.judges.check(hearing.said(found.texts()), f"task {task.name}, round {number + 1}")
+    _watch(these, context.sentinel, f"task {task.name}, round {number + 1}")
     minimal = minimal_pairs(found, hearing, config, context.frozen) if config.pairs else MinimalPairs([], 0, 0)
     return Taught(
         choice.lesson, minimal.pairs, _report(task.name, [each.name for each in rankers], these, choice, minimal)
     )
+
+
+def _watch(these: _Scored, sentinel: SentinelConfig | None, where: str) -> None:
+    """Stop where the samples of a policy that has learnt do what is bounded more often than the reference does."""
+    found = these.found
+    if sentinel is None or found.samples[0][0].policy_version == these.reference:
+        return  # the reference's own
+    texts = [[sample.text for sample in several] for several in found.samples]
+    check_samples(found.conversations, texts, [each.text for each in found.a0], sentinel, where)
 
 
 def _ranking(found: Candidates, rankers: Sequence[Task]) -> tuple[torch.Tensor, torch.Tensor]:

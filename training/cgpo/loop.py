@@ -41,10 +41,11 @@ from training.progress import Advance, Follow, nobody
 from training.rollout.generator import version_of
 from training.rollout.policy_source import LocalSpeaker, Speaker
 from training.rollout.store import RolloutStore
+from training.sentinel.config import SentinelConfig
 from training.text import Conversation
 
 _MOSTLY = 0.5
-"""Share of samples that were cut off above which the token limit, not the judges, left nothing."""
+"""Share of samples cut off above which the token limit, not the judges, left nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ def optimise(
     held_out: Sequence[Conversation] = (),
     speaker: Speaker | None = None,
     engine: EngineConfig | None = None,
+    sentinel: SentinelConfig | None = None,
     tell: Callable[[str], None] = silent,
     follow: Follow = nobody,
 ) -> PolicyReport:
@@ -115,6 +117,7 @@ def optimise(
         held_out: Prompts of evaluations and A/B pools; none of them is learnt from.
         speaker: Who draws the samples; without it, this process does.
         engine: Which engine, ranks, precision; plain torch in float32 by default.
+        sentinel: Stops the run where samples pass a bound of behaviour.
         tell: Takes each line for the user, on every rank: the memory plan, and how rounds go.
         follow: Told the figures of every round's samples and the loss of every step.
 
@@ -127,8 +130,7 @@ def optimise(
     """
     config, speaker = config or CgpoConfig(), speaker or LocalSpeaker()
     dials, started = config.engine_of(engine or EngineConfig()), time.perf_counter()
-    kept, leaks = without_leaks(active(tasks, config), held_out)
-    reference = version_of(policy)
+    (kept, leaks), reference = without_leaks(active(tasks, config), held_out), version_of(policy)
     logged = read_pairs(supervised) if supervised is not None and config.supervised > 0 else ([], [])
     key = key_of(reference, kept, judges, config=config, engine=dials, logged=logged)
     done = finished(out, key)
@@ -149,8 +151,8 @@ def optimise(
         @cache
         def context() -> RoundContext:
             frozen = Policy(read_only(read_policy(policy).model, runner.device), tokenizer)
-            store = RolloutStore(rollouts or work / "rollouts")
-            return RoundContext(speaker.reference(frozen, reference), frozen, judges, store, config, room, speaker)
+            store, draws = RolloutStore(rollouts or work / "rollouts"), speaker.reference(frozen, reference)
+            return RoundContext(draws, frozen, judges, store, config, room, speaker, sentinel)
 
         passed = runner.shared(partial(_satisfied, logged, judges))
         texts = encode_pairs(tokenizer, *passed, room + config.max_new_tokens)
