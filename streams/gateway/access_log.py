@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
 from streams.gateway.metrics import GatewayMetrics
 
 _log = logging.getLogger(__name__)
@@ -38,10 +36,7 @@ class JsonLines(logging.Formatter):
                 trace = trace.tb_next
             told["error"] = getattr(kind, "__name__", "unknown")
             told["place"] = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
-        try:
-            return msgspec.json.encode(told).decode()
-        except UnicodeEncodeError:  # half a character, such as of a file's name
-            return json.dumps(told)
+        return json.dumps(told)
 
 
 class AccessLog:
