@@ -83,7 +83,8 @@ class Batch:
 
     def received(self, where: Coordinates) -> tuple[bytes, datetime]:
         """The bytes of a line of this batch, and when it was received."""
-        record = next(each for each in self.records if each[:3] == where[:3])
+        place = where.topic, where.partition, where.offset
+        record = next(each for each in self.records if (each.topic, each.partition, each.offset) == place)
         return lines_of(record)[where.line], received_at(record)
 
 
@@ -194,7 +195,13 @@ def _nothing_to_read(record: Record) -> DeadLetter:
     size = "no value" if record.value is None else f"{len(record.value):,} bytes, all of them white space"
     empty = f"a message of {size}, must hold one JSON object a line: send no empty ones"
     detail = record.why if isinstance(record, Unreadable) else empty
-    return DeadLetter(Coordinates(*record[:3], 0), reason, detail, record.value or b"", received_at(record))
+    return DeadLetter(
+        Coordinates(record.topic, record.partition, record.offset, 0),
+        reason,
+        detail,
+        record.value or b"",
+        received_at(record),
+    )
 
 
 def _keep_live(kept: list[Any], kind: type[Any], line: bytes) -> None:

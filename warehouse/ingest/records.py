@@ -19,6 +19,8 @@ class TopicPartition(NamedTuple):
     partition: int
 
 
+# A tuple, though it has five fields: one is made for every message of the stream, and columns are made of them by one
+# `zip`. A frozen dataclass takes .8 us to make, where this takes .35.
 class Record(NamedTuple):
     """A Kafka message: coordinates, when it was received (ms since 1970, see `streams.receipt`), bytes or None."""
 
