@@ -160,11 +160,11 @@ def arms_behave_alike(run: Run) -> CheckVerdict:
     """The sentinel on the texts that the test's arms served: an error where it blocks, a warning where much changed."""
     from assets.stages.sentinel import review_arms
 
-    facts = run.facts("experiment_readout")
-    if any(name in facts for name in ("waiting", "declined")):
+    facts = run.facts(ReadoutFacts)
+    if facts.declined or facts.control is None:
         return CheckVerdict(True, {"verdict": "not read: nothing was served"})
-    arms = str(facts["control"]), facts.get("treatment")
-    found = review_arms(run.warehouse, str(facts["name"]), *arms, run.recipe.sentinel, most=TEXTS)
+    arms = facts.control, facts.treatment
+    found = review_arms(run.warehouse, str(facts.name), *arms, run.recipe.sentinel, most=TEXTS)
     seen = {"verdict": found.verdict, "words": found.words, "responses": sum(found.responses)}
     return CheckVerdict(found.verdict == "pass", seen, warn=found.verdict == "warn")
 
