@@ -1,5 +1,6 @@
 """What changed between two policies' texts: from files, from a run, or from the arms of a live test."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ import click
 from assets.cli import options
 
 if TYPE_CHECKING:
+    from assets.run import Run
     from training.behaviours.corpus import Corpus
     from training.sentinel.config import SentinelConfig
     from training.sentinel.report import SentinelReport
@@ -112,14 +114,13 @@ def _of_texts(baseline: str, candidate: str | None, config: "SentinelConfig") ->
 
 def _texts(place: str) -> "Corpus":
     """A file's texts; of a run's directory the answers of its candidate in the last evaluation."""
-    from assets.facts.launch import CandidateFacts
     from assets.pipeline import reopen
     from training.behaviours.corpus import Corpus
     from training.sentinel.text_file import read_texts
 
     if Path(place).is_dir():
         run = reopen(Path(place))
-        policy = f"love-{run.facts(CandidateFacts).love_weight:g}"
+        policy = _candidate(run)
         rows: list[dict[str, Any]] = json.loads((run.cycle_directory / "answers.json").read_text())
         return Corpus([row["prompt"] for row in rows], [row[policy] for row in rows])
     if not Path(place).is_file():
@@ -129,9 +130,6 @@ def _texts(place: str) -> "Corpus":
 
 def _of_run(place: Path, baseline: str | None, candidate: str | None, config: "SentinelConfig") -> "SentinelReport":
     """Two policies of a run's last evaluation, with users and rewards; what the run kept is read back."""
-    from dataclasses import replace
-
-    from assets.facts.launch import CandidateFacts
     from assets.pipeline import reopen
     from assets.stages import evaluation, prompts
     from assets.stages.sentinel import reviews
@@ -139,12 +137,19 @@ def _of_run(place: Path, baseline: str | None, candidate: str | None, config: "S
     run = reopen(place)
     drawn = prompts.held_out(run)
     found = evaluation.answered(run, drawn)
-    names = baseline or "incumbent", candidate or f"love-{run.facts(CandidateFacts).love_weight:g}"
+    names = baseline or "incumbent", candidate or _candidate(run)
     for name in names:
         if name not in found.answers:
             raise click.UsageError(f"{name!r} is no policy of {place}: there are {', '.join(found.answers)}")
-    two = replace(found, answers={name: found.answers[name] for name in names})
+    two = dataclasses.replace(found, answers={name: found.answers[name] for name in names})
     return reviews(two, drawn, config, base=names[0])[names[1]]
+
+
+def _candidate(run: "Run") -> str:
+    """The policy that a run's candidate is."""
+    from assets.facts.launch import CandidateFacts
+
+    return f"love-{run.facts(CandidateFacts).love_weight:g}"
 
 
 def _say(report: "SentinelReport", *, as_json: bool) -> None:

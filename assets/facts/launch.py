@@ -28,7 +28,6 @@ class PolicyFigures(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=Tru
         beaten_by: Other policies that are at least as good in everything and better in one beyond chance.
         front_share: Share of resampled prompts on which its means are on the Pareto front.
         sentinel: What the sentinel says of its answers beside the incumbent's (`SentinelReport.facts`).
-        sentinel: What the sentinel says of its texts beside the incumbent's; None of the incumbent.
         true_love: And the others: by the hidden truth, synthetic only.
     """
 

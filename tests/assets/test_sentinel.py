@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from assets import checks
 from assets.cli import group
+from assets.facts.launch import CandidateFacts, EvaluationFacts, ReadoutFacts
 from assets.recipe import Recipe
 from assets.run import Run
 from experiments.gates import check
@@ -96,19 +97,20 @@ def test_a_block_fails_a_gate_by_name_and_an_older_evaluation_has_none() -> None
 
 @pytest.mark.slow
 def test_a_run_s_policies_are_reviewed_gated_and_read_again(tiny_run: Run) -> None:
-    rows = {each["policy"]: each for each in tiny_run.recorded("offline_evaluation")["policies"]}
-    assert "sentinel" not in rows["incumbent"]
-    facts = rows["love-0.3"]["sentinel"]
+    told = {each.policy: each.sentinel for each in tiny_run.facts(EvaluationFacts).policies}
+    facts, candidate = told["love-0.3"], tiny_run.facts(CandidateFacts)
+    assert told["incumbent"] is None
+    assert facts is not None
     assert facts["responses"] == [300, 300]
-    gates = {each["name"]: each for each in tiny_run.recorded("candidate")["gates"]}
-    chosen = f"love-{tiny_run.recorded('candidate')['love_weight']:g}"
-    assert gates["behaviours"]["seen"] == rows[chosen]["sentinel"]["words"]
+    chosen = told[f"love-{candidate.love_weight:g}"]
+    assert chosen is not None
+    assert next(each.seen for each in candidate.gates if each.name == "behaviours") == chosen["words"]
     examples = json.loads((tiny_run.cycle_directory / "sentinel.json").read_text())
     assert all({"policy", "prompt", "response"} <= each.keys() for each in examples)
-    told = sentinel(
+    shown = sentinel(
         "incumbent", "love-0.3", "--run", tiny_run.directory.name, "--home", tiny_run.directory.parent, "--json"
     )
-    again = json.loads(told.output)
+    again = json.loads(shown.output)
     assert {name: again[name] for name in ("verdict", "words", "rules", "proxy", "judge")} == {
         name: facts[name] for name in ("verdict", "words", "rules", "proxy", "judge")
     }
@@ -116,7 +118,7 @@ def test_a_run_s_policies_are_reviewed_gated_and_read_again(tiny_run: Run) -> No
 
 @pytest.mark.slow
 def test_the_arms_of_a_test_are_reviewed_and_checked(tiny_run: Run) -> None:
-    name = tiny_run.recorded("experiment_readout")["name"]
+    name = str(tiny_run.facts(ReadoutFacts).name)
     told = sentinel("--experiment", name, "--warehouse", tiny_run.warehouse, "--json")
     facts = json.loads(told.output)
     assert facts["units"][1] == "user"
