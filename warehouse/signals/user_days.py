@@ -46,7 +46,8 @@ def user_days(path: str | Path, *, as_of: datetime | None = None, days: int = DA
     """
     if days < 9:
         raise ValueError(f"days == {days}, must be at least 9: the outcome's week must not reach the next day")
-    query = files(__package__).joinpath("user_days.sql").read_text()
+    folder = files(__package__)
+    query = "".join(folder.joinpath(name).read_text() for name in ("daily.sql", "user_days.sql"))
     moment = as_of or datetime.now(UTC)
     with connection.open(path).read() as reader:
         found = reader.execute(query, {"moment": moment, "first": days - 6, "last": days}).to_arrow_table()
