@@ -12,7 +12,19 @@ from assets.cycle import LAST, cycle, read_json, write_json
 from assets.lock import alone
 from assets.recipe import Recipe, RewardSection
 from assets.run import Performed, Run, Stage, perform
-from assets.stages import adversary, candidate, evaluation, experiment, feedback, ingest, models, policy, report, source
+from assets.stages import (
+    adversary,
+    candidate,
+    evaluation,
+    experiment,
+    feedback,
+    ingest,
+    models,
+    policy,
+    report,
+    retention,
+    source,
+)
 
 RECORD = "run.json"
 """In a run's directory: what it follows."""
@@ -31,6 +43,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
         models.INCUMBENT,
         *(models.labelled(name) for name in recipe.labelled()),
         models.P_LOVE,
+        *([retention.STAGE] if recipe.policy.retention else []),
         *sweep,
         evaluation.stage(tuple(each.name for each in sweep)),
         candidate.STAGE,

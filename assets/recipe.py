@@ -17,7 +17,6 @@ Hours = Annotated[float, Field(ge=0, le=87_600)]
 """A wait for late loves, as `warehouse.maturity` has it."""
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
-
 JUDGES = ("closing", "unsafe", "flattery", "repetition", "refusal", "dictation")
 """The judges of `policy.judges = true`: those that need no settings and whose rule holds for any product."""
 
@@ -111,6 +110,8 @@ class PolicySection(Section):
     love_weights: Annotated[tuple[Weight, ...], Field(min_length=1)] = (0.0, 0.1, 0.3)
     helpfulness: Weight = 0.7
     safety: Weight = 0.3
+    retention: Weight = 0.0
+    """Above 0 a retention model is trained from the warehouse and ranks beside P[Love]; see docs/retention.md."""
     config: CgpoConfig = CgpoConfig()
     """How it is optimised; see training/cgpo/config.py."""
     rollouts: RolloutsConfig = RolloutsConfig()

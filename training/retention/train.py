@@ -131,7 +131,8 @@ def train_retention(
         ValueError: Too few user-days whose first week is over, or as `train_reward_model`.
         FileNotFoundError: `base` is a path without a model.
     """
-    dials = (config or RewardConfig()).model_copy(update={"model": "views"})
+    given = config or RewardConfig()
+    dials = given.model_copy(update={"model": "views", "views": dials_of(given)})
     days = sampled(read_user_days(visits), most_rows, dials.seed)
     week = returns(days, DELAYS[0])
     over = week.complete
@@ -172,7 +173,7 @@ class _Texts:
     fitted: FittedReward
 
     def __init__(self, days: UserDays, last: LastResponses, config: RewardConfig, base: str | Path) -> None:
-        self._days, self._last, self._config = days, last, dials_of(config)
+        self._days, self._last, self._config = days, last, config.views
         self._encoder = MessageEncoder(base, max_tokens=self._config.max_tokens)
         self._views = views(
             self._encoder, last.conversations, last.texts, self._config, progress="retention: responses"
