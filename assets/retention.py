@@ -61,7 +61,15 @@ class RankedReturns:
 
 
 def train(
-    warehouse: Target, out: Path, *, base: str | Path, as_of: datetime | None, rows: int, seed: int, name: str, command: str
+    warehouse: Target,
+    out: Path,
+    *,
+    base: str | Path,
+    as_of: datetime | None,
+    rows: int,
+    seed: int,
+    name: str,
+    command: str,
 ) -> "RetentionReport":
     """Train a retention model from a warehouse; errors as `train_retention`.
 
@@ -205,18 +213,18 @@ def effect_words(found: list[ForetoldArm]) -> Iterator[str]:
     yield from _table(cells)
     yield ""
     yield (
-        "In points of the share of users who return 14 to 20 days after their first day in the test. Foretold from their "
-        "first week; the interval is of the users and takes the index as right. If the first week carried nothing of an "
-        f"arm's effect, it could be off by up to {100 * max(each.effect.bound for each in found):.0f} points: hold it "
-        "against tests that are over (seen less foretold)."
+        "In points of the share of users who return 14 to 20 days after their first day in the test. Foretold from "
+        "their first week; the interval is of the users and takes the index as right. If the first week carried "
+        f"nothing of an arm's effect, it could be off by up to {100 * max(each.effect.bound for each in found):.0f} "
+        "points: hold it against tests that are over (seen less foretold)."
     )
 
 
 def ranking_words(found: RankedReturns) -> Iterator[str]:
     """The ranking and the composite, as lines of text."""
     yield (
-        f"{found.rows:,} user-days, counted as far as the log follows them; {found.share:.1%} of those followed to the end "
-        f"returned {found.delay} to {found.delay + 6} days later"
+        f"{found.rows:,} user-days, counted as far as the log follows them; {found.share:.1%} of those followed to the "
+        f"end returned {found.delay} to {found.delay + 6} days later"
     )
     yield ""
     joint = {one.name: one for one in found.joint}
@@ -232,8 +240,8 @@ def ranking_words(found: RankedReturns) -> Iterator[str]:
     gain = found.beside.gain
     better = "better than Love alone" if gain.low > 0 else "not shown to be better than Love alone"
     yield (
-        f"The composite, {_sum(weights)}, is {better}: on users that neither was learnt from, its Brier score is lower by "
-        f"{1e4 * gain.value:.2f} in ten thousand (95 % interval {1e4 * gain.low:.2f} to {1e4 * gain.high:.2f})."
+        f"The composite, {_sum(weights)}, is {better}: on users that neither was learnt from, its Brier score is lower "
+        f"by {1e4 * gain.value:.2f} in ten thousand (95 % interval {1e4 * gain.low:.2f} to {1e4 * gain.high:.2f})."
     )
 
 

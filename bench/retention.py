@@ -7,7 +7,7 @@ by the surrogate index from their first week. True is the same people's lived re
 hidden formulas; no model reads those.
 
 Keys of the JSON:
-    r, r_low       Pearson's between foretold and true effect over all tests, and the lower end of Fisher's 95 % interval
+    r, r_low       Pearson's between foretold and true effect over all tests, and the lower end of its interval (Fisher)
     slope          of the true effect on the foretold one, with its interval: 1 where effects come out as foretold
     r_corrected    the same as if the index had no sampling error of its own (Spearman, 1904)
     by_seed        r of each seed
@@ -72,26 +72,42 @@ class Size(NamedTuple):
     prompts: int
 
 
-FULL = Size(60_000, 10_000, 10_000, 25_000, 24, 40_000, 6_000, 300)
+FULL = Size(60_000, 10_000, 12_000, 25_000, 20, 24_000, 4_000, 200)
 QUICK = Size(15_000, 2_500, 1_500, 5_000, 6, 4_000, 1_500, 60)
+
+
+class Prepared(NamedTuple):
+    """What all of a seed rests on."""
+
+    world: WorldConfig
+    place: Path
+    log: Path
+    encoder: Path
+    model: Path
+
+
+def prepared(seed: int, work: Path, size: Size) -> Prepared:
+    """World, log, encoder and retention model of a seed, each made once."""
+    world = WorldConfig.long(seed=seed, responses=size.responses, users=size.users)
+    place = work / f"seed-{seed}-{size.responses}"
+    place.mkdir(parents=True, exist_ok=True)
+    log = once(place / "log.duckdb", partial(_log, world))
+    encoder = once(place / "encoder", partial(_encoder, log, size, seed))
+    model = once(place / "model", partial(_model, log, encoder, world, size))
+    return Prepared(world, place, log, encoder, model)
 
 
 def measured(seed: int, work: Path, size: Size) -> dict[str, Any]:
     """One seed's tests and accuracy, kept part by part."""
-    world = WorldConfig.long(seed=seed, responses=size.responses, users=size.users)
-    place = work / f"seed-{seed}-{size.responses}"
-    place.mkdir(parents=True, exist_ok=True)
-    log = _once(place / "log.duckdb", partial(_log, world))
-    encoder = _once(place / "encoder", partial(_encoder, log, size, seed))
-    model = _once(place / "model", partial(_model, log, encoder, world, size, seed))
+    world, place, log, _, model = prepared(seed, work, size)
     opened = RetentionModel(model)
     composite = _composite(log, world, seed)
-    tests = _once(place / "tests.json", partial(_tests, opened, world, size, seed, composite["weights"]))
+    tests = once(place / "tests.json", partial(_tests, opened, world, size, composite["weights"]))
     told = json.loads(tests.read_text())
     return {"seed": seed, "tests": told, "accuracy": opened.facts["accuracy"], "composite": composite}
 
 
-def _once(target: Path, make: Callable[[Path], object]) -> Path:
+def once(target: Path, make: Callable[[Path], object]) -> Path:
     """Make a file or folder once, in one rename."""
     if not target.exists():
         part = target.with_name(f"{target.name}.part")
@@ -119,10 +135,10 @@ def _encoder(log: Path, size: Size, seed: int, target: Path) -> None:
     pretrain_policy(rows, target, config=PretrainConfig(), seed=seed)
 
 
-def _model(log: Path, encoder: Path, world: WorldConfig, size: Size, seed: int, target: Path) -> None:
+def _model(log: Path, encoder: Path, world: WorldConfig, size: Size, target: Path) -> None:
     from warehouse.retention import responses, visits
 
-    config = RewardConfig(model="views", seed=seed, evaluation_rows=1_500)
+    config = RewardConfig(model="views", seed=world.seed, evaluation_rows=1_500)
     found, shown = (read(log, as_of=world.ends_at) for read in (visits, responses))
     train_retention(found, shown, target, base=encoder, config=config, most_rows=size.rows, tell=say)
 
@@ -139,9 +155,8 @@ def _composite(log: Path, world: WorldConfig, seed: int) -> dict[str, Any]:
     return {"names": fitted.names, "weights": fitted.weights.tolist(), "gain": {d: [*g] for d, g in gains.items()}}
 
 
-def _tests(
-    model: RetentionModel, world: WorldConfig, size: Size, seed: int, weights: Sequence[float], target: Path
-) -> None:
+def _tests(model: RetentionModel, world: WorldConfig, size: Size, weights: Sequence[float], target: Path) -> None:
+    seed = world.seed
     drawn = random_habits(np.random.default_rng([seed, 7]), size.tests)
     habits = {"control": INCUMBENT} | {f"arm-{number:02}": each for number, each in enumerate(drawn, 1)}
     pool = pool_of(habits, size.prompts, seed, samples=1)
@@ -178,7 +193,9 @@ def summary(seeds: list[dict[str, Any]]) -> dict[str, Any]:
         known = np.isfinite(values)
         r = pearson(values[known], true[known]) if known.sum() > 3 else None
         rivals[name] = {"title": title, "r": r and r.r, "low": r and r.ci.low, "high": r and r.ci.high}
-    by_seed = [pearson([each["index"][0] for each in one["tests"]], [each["true"] for each in one["tests"]]) for one in seeds]
+    by_seed = [
+        pearson([each["index"][0] for each in one["tests"]], [each["true"] for each in one["tests"]]) for one in seeds
+    ]
     return {
         "r": found.r,
         "r_low": found.ci.low,
@@ -190,7 +207,8 @@ def summary(seeds: list[dict[str, Any]]) -> dict[str, Any]:
         "true_sd": float(true.std(ddof=1)),
         "slope": line and [line.value, *line.ci],
         "rivals": rivals,
-        "validity": together and {
+        "validity": together
+        and {
             **together._asdict(),
             "tests": len(gaps),
             "outside": int((abs(gaps[:, 0]) > 1.96 * gaps[:, 1]).sum()),
@@ -207,7 +225,7 @@ def lines(found: dict[str, Any]) -> list[str]:
     for each in sorted(found["tests"], key=lambda one: float(one["true"])):
         figures = (each["true"], *each["index"], each["seen"][0], each["love"])
         told.append(f"{each['arm']:8}" + " ".join(f"{100 * value:+8.2f}" for value in figures))
-    told.append(f"true effects: standard deviation {100 * found['true_sd']:.2f} points over {found['tests_in_all']} tests")
+    told.append(f"true effects: standard deviation {100 * found['true_sd']:.2f} points, {found['tests_in_all']} tests")
     for each in found["rivals"].values():
         if each["r"] is not None:
             told.append(f"  r of {each['title']:36} {each['r']:+.3f} [{each['low']:+.3f}, {each['high']:+.3f}]")

@@ -10,7 +10,7 @@ import click
 from assets.cli import options
 
 _AS_OF = click.option("--as-of", type=click.DateTime(), help="Judge the log at this moment (UTC); now if left out.")
-_JSON = click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write figures here too.")
+_JSON = click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write figures too.")
 
 
 @click.group()
@@ -30,7 +30,11 @@ def retention() -> None:
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Where the model goes.")
 @click.option("--name", default="retention", show_default=True, help="What the model is called in its card.")
 @click.option(
-    "--rows", type=options.Whole(200), default=40_000, show_default=True, help="User-days to learn from, of whole users."
+    "--rows",
+    type=options.Whole(200),
+    default=40_000,
+    show_default=True,
+    help="User-days to learn from, of whole users.",
 )
 @click.option("--seed", type=options.SEED, default=1, show_default=True, help="Of the users that the test keeps.")
 @_AS_OF
@@ -38,6 +42,7 @@ def retention() -> None:
 def train(
     warehouse: options.Target,
     base: str,
+    *,
     out: Path,
     name: str,
     rows: int,
@@ -51,10 +56,17 @@ def train(
     [retention] optimises against it beside P[Love]. See docs/retention.md.
     """
     from assets import retention as made
-    from assets.cli.train_reward import _local, _typed
+    from assets.cli.train_reward import local_base, typed_command
 
     report = made.train(
-        warehouse, out, base=_local(base), as_of=_utc(as_of), rows=rows, seed=seed, name=name, command=_typed(sys.argv[1:])
+        warehouse,
+        out,
+        base=local_base(base),
+        as_of=_utc(as_of),
+        rows=rows,
+        seed=seed,
+        name=name,
+        command=typed_command(sys.argv[1:]),
     )
     click.echo("\n".join(made.accuracy_words(report)))
     _write(json_file, report.as_dict())
@@ -76,6 +88,7 @@ def effect(
     experiment: str,
     warehouse: options.Target,
     model: Path,
+    *,
     control: str,
     as_of: datetime | None,
     json_file: Path | None,

@@ -31,6 +31,7 @@ def signals(
     warehouse: Path,
     as_of: datetime | None,
     days: int,
+    *,
     json_file: Path | None,
     plot: Path | None,
     return_after: str | None,
@@ -57,9 +58,7 @@ def signals(
         plot.write_bytes(association_forest(found))
 
 
-def _by_returns(
-    warehouse: Path, as_of: datetime | None, delay: int, json_file: Path | None, plot: Path | None
-) -> None:
+def _by_returns(warehouse: Path, as_of: datetime | None, delay: int, json_file: Path | None, plot: Path | None) -> None:
     if plot:
         raise click.UsageError("--plot draws the ranking by --days; leave it or --return-after out")
     import json

@@ -23,8 +23,8 @@ def _work(run: Run) -> Facts:
     missing = "".join(f"; no {what}" for what in report.missing)
     words = f"{report.rows:,} user-days of {report.users:,} users"
     return {
-        "summary": f"{words}, AUROC {measured['auroc']:.3f} ({low:.3f} to {high:.3f}) on unseen users; odds of a return by "
-        f"one standard deviation of an answer's score: {lasting}{missing}",
+        "summary": f"{words}, AUROC {measured['auroc']:.3f} ({low:.3f} to {high:.3f}) on unseen users; odds of a "
+        f"return by one standard deviation of an answer's score: {lasting}{missing}",
         "place": run.relative(out),
         "fingerprint": fingerprint(out),
         "findings": [each._asdict() for each in report.reward.audit.results],

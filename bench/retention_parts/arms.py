@@ -1,4 +1,4 @@
-"""Policies that a simulated A/B test compares: random habits around the incumbent's, speaking the world's own grammar."""
+"""Policies that a simulated A/B test compares: random habits around the incumbent's, in the world's own grammar."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

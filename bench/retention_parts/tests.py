@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from retention_parts.arms import AnswerPool
 from stored import store
 
+from retention_parts.arms import AnswerPool
 from streams.assignment import assign
 from streams.synthetic import WorldConfig
 from streams.synthetic.studies.serving import ServedTrial
@@ -21,7 +21,7 @@ from streams.synthetic.studies.trial_world import TrialWorld
 from streams.synthetic.truth import formulas
 from training.retention.entries import Entries, entries
 from training.retention.last_responses import LastResponses, last_responses
-from training.retention.returns import WEEK, returns, read_user_days
+from training.retention.returns import WEEK, read_user_days, returns
 from training.retention.saved_model import RetentionModel
 from training.retention.surrogate import Effect, difference, foretell
 

@@ -13,7 +13,7 @@ what the past foretells, to the last response of {rows:,} user-days of {users:,}
 adds {gain:+.5f} nats a row. Survival models and a surrogate index (`retention.json`) were fitted to the users that the
 test does not hold ({held:,} users), and measured on these, over all days.
 
-| return after | model | rows | returned | Brier | better than the line above by | AUROC | odds that come true, of those said | ECE |
+| return after | model | rows | returned | Brier | better than the line above by | AUROC | calibration slope | ECE |
 |---|---|---|---|---|---|---|---|---|
 {accuracy}
 
@@ -43,7 +43,7 @@ def section(made: "RetentionReport") -> str:
 
 def _row(each: "Accuracy") -> str:
     gain = "" if each.gain is None else f"{each.gain.value:+.4f} [{each.gain.low:+.4f}, {each.gain.high:+.4f}]"
-    slope = "-" if each.slope.value != each.slope.value else str(each.slope)  # noqa: PLR0124 (NaN)
+    slope = "-" if each.slope.value != each.slope.value else str(each.slope)
     return (
         f"| {each.delay} days | {each.model} | {each.rows:,} | {each.returned:.1%} | {each.brier.value:.4f} | {gain} | "
         f"{each.auroc} | {slope} | {each.ece:.4f} |"

@@ -54,9 +54,7 @@ class Entries:
 
     def take(self, rows: Ints | Bools) -> "Entries":
         """These rows, in this order."""
-        return Entries(
-            self.days.take(rows), self.arms[rows], self.early[rows], self.loves[rows], self.shown[rows]
-        )
+        return Entries(self.days.take(rows), self.arms[rows], self.early[rows], self.loves[rows], self.shown[rows])
 
 
 def entries(days: UserDays, scores: Floats, *, since: Sequence[int] = (0,)) -> Entries:

@@ -51,8 +51,8 @@ def last_responses(days: UserDays, shown: "pa.Table") -> LastResponses:
     except KeyError as error:
         user, day = error.args[0]
         raise ValueError(
-            f"user {user} has a day ({np.datetime64(day, 'D')}) without a response: read days and responses of the same "
-            "warehouse at the same moment"
+            f"user {user} has a day ({np.datetime64(day, 'D')}) without a response: read days and responses of the "
+            "same warehouse at the same moment"
         ) from None
     chosen = shown.take(rows)
     times = chosen["served_at"].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()

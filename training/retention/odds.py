@@ -50,7 +50,7 @@ def ranked(
     users = np.unique(days.users[entries.row], return_inverse=True)[1]
     daily = (entries.period[:, None] == np.arange(1, WEEK)).astype(np.float64)
     fixed = np.column_stack([controls[entries.row], daily])
-    fixed = fixed[:, fixed.std(axis=0) > 0]
+    fixed = fixed[:, np.ptp(fixed, axis=0) > 0]
     groups = [[*range(len(names))]] if jointly else [[place] for place in range(len(names))]
     found = []
     for group in groups:

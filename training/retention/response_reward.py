@@ -104,8 +104,7 @@ def _halves(users: npt.NDArray[np.str_]) -> Rows:
 
 
 def _poisson(rows: Floats, examples: Examples, places: Rows, offsets: Floats, strength: float) -> Linear:
-    """`minimise sum_i w_i (H_i exp(x_i b) - y_i x_i b) + strength |b|^2 / 2` on standardised columns; the penalty is by
-    a hundred rows, so that a strength means the same for more of them.
+    """Minimise `sum_i w_i (H_i exp(x_i b) - y_i x_i b) + strength n / 100 |b|^2 / 2` on n rows, columns standardised.
 
     The constant that is added puts the mean score at the log-odds of the mean label: the scale of the calibration.
     """

@@ -4,7 +4,8 @@ With S what was seen in the first week, X what was known before and Y the return
 `h(S, X) = E[Y | S, X]`, learnt on past users. An experiment's effect on Y is foretold by the difference of the arms'
 mean h, a fortnight before Y is known. That is right when (1) the arm is random, (2) S carries the whole effect of the
 arm on Y given X (surrogacy) and (3) past users with the same S and X return as the experiment's do (comparability).
-Neither (2) nor (3) can be seen from an experiment's first week; `validity` holds both against experiments that are over.
+Neither (2) nor (3) can be seen from an experiment's first week; `validity` holds both against experiments that are
+over.
 """
 
 from collections.abc import Sequence
@@ -59,8 +60,9 @@ class Foretold(NamedTuple):
 
 
 def fit_index(rows: Entries) -> Hazard:
-    """Learn the index: a survival model of the late return on first week and past; entries that the log's end cuts off
-    count as far as they are known.
+    """Learn the index: a survival model of the late return on first week and past.
+
+    Entries that the log's end cuts off count as far as they are known.
 
     Raises:
         ValueError: As `hazard.fit_hazard`: mostly that the log is too short.

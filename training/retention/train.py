@@ -138,8 +138,8 @@ def train_retention(
     over = week.complete
     if int(over.sum()) < LEAST_ROWS:
         raise ValueError(
-            f"{int(over.sum()):,} of {len(days):,} user-days lie a week before the log's end, need {LEAST_ROWS}: ingest "
-            "more, or give a later --as-of"
+            f"{int(over.sum()):,} of {len(days):,} user-days lie a week before the log's end, need {LEAST_ROWS}: "
+            "ingest more, or give a later --as-of"
         )
     last = last_responses(days, shown)
     texts = _Texts(days, last, dials, base)

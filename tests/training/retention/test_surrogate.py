@@ -119,7 +119,9 @@ def test_too_few_users_are_refused_and_a_young_test_has_no_direct_effect() -> No
     found = foretell(index, rows, rows.arms == "tone: warm")
     assert found.direct is None
     assert found.gap is None
-    with pytest.raises(ValueError, match="control and treatment have .* and 10 users whose first week is over, need 50"):
+    with pytest.raises(
+        ValueError, match=r"control and treatment have .* and 10 users whose first week is over, need 50"
+    ):
         foretell(index, rows, np.arange(len(rows)) < 10)
     with pytest.raises(ValueError, match="of no experiment is the late return known"):
         validity([found])

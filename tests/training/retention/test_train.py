@@ -1,4 +1,4 @@
-"""A log in which a warm last answer brings people back: what the reward, the survival models and the card make of it."""
+"""A log in which a warm last answer brings people back: what reward, survival models and card make of it."""
 
 import json
 from datetime import UTC, date, datetime, timedelta
