@@ -56,6 +56,7 @@ PARSED = {
     "import --from": "reads an export of another product; tests/warehouse/transfer makes one of each",
     "import undo": "takes back an import of one's own; tests/warehouse/transfer",
     "signals": "needs weeks of log; executed with the long world of its page",
+    "retention": "needs weeks of log and an encoder; tests/assets/test_retention.py",
     "experiment read --every": "follows the experiment until it is ended; executed without",
 }
 """Commands of loveloop that are read by their parser and not executed, with the reason."""
