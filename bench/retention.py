@@ -31,14 +31,15 @@ from typing import Any, NamedTuple
 
 import harness
 import numpy as np
-from retention_parts.arms import INCUMBENT, pool_of, random_habits
-from retention_parts.tests import TestResult, offline_scores, results, served, true_loves, true_returns
+from retention_parts.arms import INCUMBENT, AnswerPool, pool_of, random_habits
+from retention_parts.tests import offline_scores, results, served, true_loves, true_returns
 from rluf_parts.table import span
 from stored import store
 
 from stats.correlation import corrected, pearson, reliability, slope
 from stats.heterogeneity import pooled
 from streams.synthetic import WorldConfig, simulate
+from streams.synthetic.studies.serving import ServedTrial
 from training.retention.composite import beside_love, fit_composite
 from training.retention.returns import DELAYS, read_user_days
 from training.retention.saved_model import RetentionModel
@@ -72,7 +73,9 @@ class Size(NamedTuple):
     prompts: int
 
 
-FULL = Size(60_000, 10_000, 12_000, 25_000, 20, 24_000, 4_000, 200)
+FULL = Size(60_000, 10_000, 12_000, 25_000, 20, 24_000, 12_000, 200)
+_DAYS = 21
+"""Over which users enter a test."""
 QUICK = Size(15_000, 2_500, 1_500, 5_000, 6, 4_000, 1_500, 60)
 
 
@@ -102,9 +105,11 @@ def measured(seed: int, work: Path, size: Size) -> dict[str, Any]:
     world, place, log, _, model = prepared(seed, work, size)
     opened = RetentionModel(model)
     composite = _composite(log, world, seed)
-    tests = once(place / "tests.json", partial(_tests, opened, world, size, composite["weights"]))
-    told = json.loads(tests.read_text())
-    return {"seed": seed, "tests": told, "accuracy": opened.facts["accuracy"], "composite": composite}
+    pool = _pool(world, size)
+    lived = json.loads(once(place / "lived.json", partial(_lived, pool, world, size)).read_text())
+    file = once(place / "tests.json", partial(_tests, opened, pool, world, size, weights=composite["weights"]))
+    tests = [each | {"true": lived[each["arm"]] - lived["control"]} for each in json.loads(file.read_text())]
+    return {"seed": seed, "tests": tests, "accuracy": opened.facts["accuracy"], "composite": composite}
 
 
 def once(target: Path, make: Callable[[Path], object]) -> Path:
@@ -155,41 +160,53 @@ def _composite(log: Path, world: WorldConfig, seed: int) -> dict[str, Any]:
     return {"names": fitted.names, "weights": fitted.weights.tolist(), "gain": {d: [*g] for d, g in gains.items()}}
 
 
-def _tests(model: RetentionModel, world: WorldConfig, size: Size, weights: Sequence[float], target: Path) -> None:
+def _pool(world: WorldConfig, size: Size) -> AnswerPool:
     seed = world.seed
     drawn = random_habits(np.random.default_rng([seed, 7]), size.tests)
     habits = {"control": INCUMBENT} | {f"arm-{number:02}": each for number, each in enumerate(drawn, 1)}
-    pool = pool_of(habits, size.prompts, seed, samples=1)
-    a_user = world.responses / world.users / world.days
-    told = partial(served, pool, world, days=21)
-    lived = told(users=size.lived_users, exposures=int(size.lived_users * a_user * 21), seed=seed + 100)
-    found = results(
-        told(users=size.trial_users, exposures=int(size.trial_users * a_user * 21), seed=seed + 200),
-        model,
-        target.parent,
-        true=true_returns(lived),
-        loves=true_loves(pool, world.base_love_rate),
-        offline=offline_scores(model, pool),
-        weights=np.array(weights),
-        ends=world.ends_at + timedelta(days=60),
-    )
+    return pool_of(habits, size.prompts, seed, samples=1)
+
+
+def _served(pool: AnswerPool, world: WorldConfig, users: int, seed: int) -> ServedTrial:
+    """As many exposures to a user and day as the log has."""
+    exposures = int(users * _DAYS * world.responses / world.users / world.days)
+    return served(pool, world, users=users, exposures=exposures, days=_DAYS, seed=seed)
+
+
+def _lived(pool: AnswerPool, world: WorldConfig, size: Size, target: Path) -> None:
+    target.write_text(json.dumps(true_returns(_served(pool, world, size.lived_users, world.seed + 100))))
+
+
+def _tests(
+    model: RetentionModel, pool: AnswerPool, world: WorldConfig, size: Size, target: Path, *, weights: Sequence[float]
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="loveloop-retention-") as folder:
+        found = results(
+            _served(pool, world, size.trial_users, world.seed + 200),
+            model,
+            Path(folder),
+            loves=true_loves(pool, world.base_love_rate),
+            offline=offline_scores(model, pool),
+            weights=np.array(weights),
+            ends=world.ends_at + timedelta(days=60),
+        )
     target.write_text(json.dumps([each.as_dict() for each in found]))
 
 
 def summary(seeds: list[dict[str, Any]]) -> dict[str, Any]:
     """All seeds together; effects are differences within a seed, so that tests of several seeds go into one r."""
-    tests = [TestResult(**each) for one in seeds for each in one["tests"]]
-    true, index = np.array([each.true for each in tests]), np.array([each.index for each in tests])
+    tests = [each for one in seeds for each in one["tests"]]
+    true, index = (np.array([each[name] for each in tests]) for name in ("true", "index"))
     found = pearson(index[:, 0], true)
     assert found is not None
     share = reliability(index[:, 0], index[:, 1])
     clean = None if share is None else corrected(found, share)
     line = slope(index[:, 0], true)
-    gaps = np.array([each.gap for each in tests if np.isfinite(each.gap).all()]).reshape(-1, 2)
+    gaps = np.array([each["gap"] for each in tests if np.isfinite(each["gap"]).all()]).reshape(-1, 2)
     together = pooled(gaps[:, 0], gaps[:, 1]) if len(gaps) else None
     rivals = {}
     for name, title in RIVALS.items():
-        values = np.array([np.atleast_1d(getattr(each, name))[0] for each in tests])
+        values = np.array([np.atleast_1d(each[name])[0] for each in tests])
         known = np.isfinite(values)
         r = pearson(values[known], true[known]) if known.sum() > 3 else None
         rivals[name] = {"title": title, "r": r and r.r, "low": r and r.ci.low, "high": r and r.ci.high}

@@ -26,7 +26,7 @@ from rluf_parts.table import span
 from scipy.stats import t as student
 
 WORLD_SEED = 1
-SIZES = Sizes(12_000, 2, 120, 600, 5_000)
+SIZES = Sizes(6_000, 2, 100, 400, 6_000)
 SMALL = Sizes(3_000, 1, 24, 60, 800)
 FIGURES = ("love", "pleases", "returns", "words", *TRAITS)
 

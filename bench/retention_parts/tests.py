@@ -37,7 +37,6 @@ class TestResult:
 
     Attributes:
         arm: Its treatment.
-        true: Difference of the shares that return 14 to 20 days after their first day, lived.
         index: Foretold by the surrogate index: value and standard error.
         seen: The same difference as it was seen in the test.
         gap: Seen less foretold.
@@ -48,7 +47,6 @@ class TestResult:
     """
 
     arm: str
-    true: float
     index: tuple[float, float]
     seen: tuple[float, float]
     gap: tuple[float, float]
@@ -85,7 +83,10 @@ def served(pool: AnswerPool, world: WorldConfig, *, users: int, exposures: int, 
 
 
 def true_returns(trial: ServedTrial) -> dict[str, float]:
-    """Share of users who return 14 to 20 days after their first day, by arm, as they truly live."""
+    """Share of users who return 14 to 20 days after their first day, by arm, as they truly live.
+
+    The same people with the same chances live under every arm; what is left of chance shrinks with their number.
+    """
     found = {}
     for arm, came in trial.lived_visits(ENTRY_DAYS + LATE + WEEK - 1).items():
         first = came.argmax(axis=1)
@@ -106,11 +107,11 @@ def true_loves(pool: AnswerPool, base_love_rate: float) -> dict[str, float]:
     return found
 
 
-def offline_scores(model: RetentionModel, pool: AnswerPool, every: int = 4) -> dict[str, float]:
-    """Mean score of each arm's answers, of every fourth prompt: what is known before any test."""
+def offline_scores(model: RetentionModel, pool: AnswerPool) -> dict[str, float]:
+    """Mean score of each arm's first answers: what is known before any test."""
     found = {}
     for arm, played in pool.answers.items():
-        asked, said = zip(*_answered(pool, played)[::every], strict=True)
+        asked, said = zip(*_answered(pool, played), strict=True)
         last = LastResponses([*asked], [*said], np.zeros(len(said), np.int64))
         found[arm] = float(model.scores(last).mean())
     return found
@@ -126,7 +127,6 @@ def results(
     model: RetentionModel,
     place: Path,
     *,
-    true: Mapping[str, float],
     loves: Mapping[str, float],
     offline: Mapping[str, float],
     weights: Any,
@@ -138,7 +138,6 @@ def results(
         trial: The tests.
         model: Learnt from another log.
         place: A folder for events and warehouse.
-        true: Returns by arm.
         loves: Expected loves by arm.
         offline: Scores by arm.
         weights: Of the composite of signals.
@@ -152,7 +151,7 @@ def results(
     store(events, warehouse, ends)
     days = read_user_days(visits(warehouse, as_of=ends))
     rows = entries(days, model.scores(last_responses(days, responses(warehouse, as_of=ends))))
-    treatments = [arm for arm in true if arm != "control"]
+    treatments = [arm for arm in loves if arm != "control"]
     controls = np.flatnonzero(rows.arms == f"{NAME}: control")
     groups = np.random.default_rng(1).permutation(len(controls)) % len(treatments)
     found = []
@@ -160,7 +159,6 @@ def results(
         own = np.flatnonzero(rows.arms == f"{NAME}: {arm}")
         both = rows.take(np.concatenate([own, controls[groups == number]]))
         treated = np.arange(len(both)) < len(own)
-        moved = {name: base - true["control"] for name, base in true.items()}
         found.append(
             _result(
                 arm,
@@ -168,24 +166,23 @@ def results(
                 both,
                 treated,
                 weights,
-                known=(moved[arm], offline[arm] - offline["control"], loves[arm] - loves["control"]),
+                known=(offline[arm] - offline["control"], loves[arm] - loves["control"]),
             )
         )
     return found
 
 
 def _result(
-    arm: str, model: RetentionModel, both: Entries, treated: Any, weights: Any, *, known: tuple[float, float, float]
+    arm: str, model: RetentionModel, both: Entries, treated: Any, weights: Any, *, known: tuple[float, float]
 ) -> TestResult:
     effect = foretell(model.index, both, treated)
-    true, offline, true_love = known
+    offline, true_love = known
     week = returns(both.days, 1)
     soon = both.days.seen[:, 1:4].any(axis=1).astype(np.float64)
     early = both.early[:, : len(weights)] @ weights
     nothing = Effect(float("nan"), float("nan"))
     return TestResult(
         arm=arm,
-        true=true,
         index=tuple(effect.index),
         seen=tuple(effect.direct or nothing),
         gap=tuple(effect.gap or nothing),

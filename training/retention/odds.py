@@ -74,4 +74,4 @@ def _moved(model: LogisticFit, place: int, days: UserDays, delay: int) -> float:
     """The change of `1 - S` at the mean survival S: `S^1 - S^odds`, the daily chances being small (in points)."""
     found = returns(days, delay)
     stayed_away = 1 - float(found.returned[found.complete].mean()) if found.complete.any() else float("nan")
-    return 100 * (stayed_away - stayed_away ** float(np.exp(model.coefficients[place])))
+    return float(100 * (stayed_away - stayed_away ** np.exp(model.coefficients[place])))

@@ -72,7 +72,7 @@ class UserDays:
     @property
     def horizon(self) -> int:
         """Later days that were looked at."""
-        return self.seen.shape[1] - 1
+        return int(self.seen.shape[1]) - 1
 
     def take(self, rows: Ints | Bools) -> "UserDays":
         """These rows, in this order."""
@@ -170,7 +170,7 @@ def returns(days: UserDays, delay: int) -> Returns:
             f"{days.horizon} later days; read more of them (horizon)"
         )
     window = days.seen[:, delay : last + 1]
-    came = window.any(axis=1)
+    came = np.asarray(window.any(axis=1), bool)
     known = np.clip(days.followed - delay + 1, 0, WEEK)
     periods = np.where(came, window.argmax(axis=1) + 1, known)
     return Returns(periods, came, days.followed >= last)
