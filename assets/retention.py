@@ -12,7 +12,7 @@ from warehouse.connection import Target
 if TYPE_CHECKING:
     from training.retention.composite import BesideLove, Composite
     from training.retention.odds import ReturnOdds
-    from training.retention.surrogate import Effect, Foretold
+    from training.retention.surrogate import ReturnEffect, Foretold
     from training.retention.train import RetentionReport
 
 CONTROL = "control"
@@ -34,7 +34,7 @@ class ForetoldArm:
     users: int
     control_users: int
     effect: "Foretold"
-    love: "Effect"
+    love: "ReturnEffect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +264,7 @@ def _sum(weights: dict[str, float]) -> str:
     return " ".join(f"{weight:+.2f} {name}" for name, weight in weights.items())
 
 
-def _points(effect: "Effect | None") -> str:
+def _points(effect: "ReturnEffect | None") -> str:
     if effect is None:
         return "not yet"
     return f"{100 * effect.value:+.2f} (± {100 * 1.96 * effect.error:.2f})"

@@ -23,7 +23,7 @@ from training.retention.entries import Entries, entries
 from training.retention.last_responses import LastResponses, last_responses
 from training.retention.returns import WEEK, read_user_days, returns
 from training.retention.saved_model import RetentionModel
-from training.retention.surrogate import Effect, difference, foretell
+from training.retention.surrogate import ReturnEffect, difference, foretell
 
 NAME = "retention-tests"
 ENTRY_DAYS = 14
@@ -180,7 +180,7 @@ def _result(
     week = returns(both.days, 1)
     soon = both.days.seen[:, 1:4].any(axis=1).astype(np.float64)
     early = both.early[:, : len(weights)] @ weights
-    nothing = Effect(float("nan"), float("nan"))
+    nothing = ReturnEffect(float("nan"), float("nan"))
     return TestResult(
         arm=arm,
         index=tuple(effect.index),

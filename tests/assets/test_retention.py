@@ -19,7 +19,7 @@ from warehouse.ingest.commit import commit
 from warehouse.ingest.decoding import decode_batch
 from warehouse.ingest.records import Record, TopicPartition
 
-WORLD = WorldConfig.long(responses=5_000, users=900, experiment=Experiment())
+WORLD = WorldConfig.long(responses=4_000, users=700, experiment=Experiment())
 AS_OF = f"{WORLD.ends_at:%Y-%m-%d}"
 
 
@@ -61,7 +61,7 @@ def test_a_model_is_trained_from_a_warehouse_and_foretells_what_an_experiment_do
 ) -> None:
     out, file = tmp_path / "model", tmp_path / "figures.json"
     given = ("--warehouse", stored, "--as-of", AS_OF)
-    said = invoke("retention", "train", "--base", encoder, "--out", out, "--rows", "1500", *given, "--json", file)
+    said = invoke("retention", "train", "--base", encoder, "--out", out, "--rows", "1000", *given, "--json", file)
     assert "return after" in said
     assert "unseen by any model" in said
     assert {each["delay"] for each in json.loads(file.read_text())["accuracy"]} == {1, 7, 14}

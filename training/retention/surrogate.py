@@ -26,7 +26,7 @@ LATE: Final = DELAYS[-1]
 _Z: Final = 1.96
 
 
-class Effect(NamedTuple):
+class ReturnEffect(NamedTuple):
     """Treatment less control, as a difference of shares with its standard error.
 
     Attributes:
@@ -53,9 +53,9 @@ class Foretold(NamedTuple):
         bound: The most by which the index may be wrong if the first week carries nothing, see `bound`.
     """
 
-    index: Effect
-    direct: Effect | None
-    gap: Effect | None
+    index: ReturnEffect
+    direct: ReturnEffect | None
+    gap: ReturnEffect | None
     bound: float
 
 
@@ -97,11 +97,11 @@ def foretell(index: Hazard, rows: Entries, treated: Bools) -> Foretold:
     return Foretold(difference(chance, treated), direct, gap, bound(chance, rows.columns, treated))
 
 
-def difference(values: Floats, treated: Bools) -> Effect:
+def difference(values: Floats, treated: Bools) -> ReturnEffect:
     """Mean of the treated less that of the others, one value a user (Welch)."""
     parts = values[treated], values[~treated]
     error = float(np.sqrt(sum(each.var(ddof=1) / len(each) for each in parts)))
-    return Effect(float(parts[0].mean() - parts[1].mean()), error)
+    return ReturnEffect(float(parts[0].mean() - parts[1].mean()), error)
 
 
 def bound(chance: Floats, columns: Floats, treated: Bools) -> float:

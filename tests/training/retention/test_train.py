@@ -102,8 +102,8 @@ class Trained(NamedTuple):
 
 @pytest.fixture(scope="module")
 def trained(policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    log, place = log_of(400, 1), tmp_path_factory.mktemp("retention") / "model"
-    config = RewardConfig(evaluation_rows=400)
+    log, place = log_of(300, 1), tmp_path_factory.mktemp("retention") / "model"
+    config = RewardConfig(evaluation_rows=200)
     report = train_retention(log.visits, log.shown, place, base=policy, config=config, lineage={"log": "of a test"})
     return Trained(place, report, log)
 
@@ -159,9 +159,9 @@ def test_it_is_read_again_with_the_same_scores(trained: Trained) -> None:
 
 
 def test_a_text_that_does_nothing_is_blocked_by_the_audit(policy: Path, tmp_path: Path) -> None:
-    log = log_of(250, 2, lift=0.0)
+    log = log_of(150, 2, lift=0.0)
     report = train_retention(
-        log.visits, log.shown, tmp_path / "model", base=policy, config=RewardConfig(evaluation_rows=300)
+        log.visits, log.shown, tmp_path / "model", base=policy, config=RewardConfig(evaluation_rows=120)
     )
     assert [each.finding for each in report.reward.audit.blocking] == ["ranking"]
     odds = report.lasting[1].odds
@@ -171,7 +171,7 @@ def test_a_text_that_does_nothing_is_blocked_by_the_audit(policy: Path, tmp_path
 def test_a_log_that_is_too_short_says_what_is_left_out_and_one_far_too_short_is_refused(
     policy: Path, tmp_path: Path
 ) -> None:
-    log = log_of(300, 3)
+    log = log_of(200, 3)
     days = log.visits.to_pylist()
     for row in days:
         row["followed"] = max(0, min(20 - (row["day"] - BEGINS).days, 20))
@@ -179,7 +179,7 @@ def test_a_log_that_is_too_short_says_what_is_left_out_and_one_far_too_short_is_
     short = pa.Table.from_pylist([row for row in days if (row["day"] - BEGINS).days <= 20], log.visits.schema)
     told: list[str] = []
     report = train_retention(
-        short, log.shown, tmp_path / "model", base=policy, config=RewardConfig(evaluation_rows=300), tell=told.append
+        short, log.shown, tmp_path / "model", base=policy, config=RewardConfig(evaluation_rows=120), tell=told.append
     )
     assert 1 in report.lasting
     assert "index" in report.missing or 14 in report.lasting
