@@ -12,7 +12,7 @@ from warehouse.connection import Target
 if TYPE_CHECKING:
     from training.retention.composite import BesideLove, Composite
     from training.retention.odds import ReturnOdds
-    from training.retention.surrogate import ReturnEffect, Foretold
+    from training.retention.surrogate import Foretold, ReturnEffect
     from training.retention.train import RetentionReport
 
 CONTROL = "control"
@@ -206,7 +206,7 @@ def effect_words(found: list[ForetoldArm]) -> Iterator[str]:
     heads = ("arm", "users", "foretold", "95 % interval", "seen", "seen less foretold", "days with a love")
     cells: list[tuple[str, ...]] = [heads]
     for each in found:
-        index = each.effect.index.estimate
+        index = each.effect.by_index.estimate
         seen = (_points(one) for one in (each.effect.direct, each.effect.gap, each.love))
         span = f"{100 * index.low:+.2f} to {100 * index.high:+.2f}"
         cells.append((each.arm, f"{each.users:,} + {each.control_users:,}", f"{100 * index.value:+.2f}", span, *seen))

@@ -183,7 +183,7 @@ def _result(
     nothing = ReturnEffect(float("nan"), float("nan"))
     return TestResult(
         arm=arm,
-        index=tuple(effect.index),
+        index=tuple(effect.by_index),
         seen=tuple(effect.direct or nothing),
         gap=tuple(effect.gap or nothing),
         offline=offline,

@@ -71,8 +71,8 @@ def test_a_model_is_trained_from_a_warehouse_and_foretells_what_an_experiment_do
     (arm,) = json.loads(file.read_text())
     assert arm["arm"] == "treatment"
     assert min(arm["users"], arm["control_users"]) > 100
-    assert abs(arm["effect"]["index"]["value"]) < 0.2
-    assert arm["effect"]["direct"]["error"] > arm["effect"]["index"]["error"] > 0
+    assert abs(arm["effect"]["by_index"]["value"]) < 0.2
+    assert arm["effect"]["direct"]["error"] > arm["effect"]["by_index"]["error"] > 0
     again = CliRunner().invoke(group, ["retention", "train", "--base", str(encoder), "--out", str(out)])
     assert "holds a model already" in str(again.exception)
     other = CliRunner().invoke(group, [str(each) for each in ("retention", "effect", "colder", "--model", out, *given)])

@@ -47,13 +47,13 @@ class Foretold(NamedTuple):
     """What an experiment does to the late return.
 
     Attributes:
-        index: By the surrogate index; the index is taken as known, so the error is that of the users alone.
+        by_index: By the surrogate index; the index is taken as known, so the error is that of the users alone.
         direct: As it was seen, of users whose late week is over; None where no arm has enough of them.
         gap: Direct less index, of the same users; None likewise.
         bound: The most by which the index may be wrong if the first week carries nothing, see `bound`.
     """
 
-    index: ReturnEffect
+    by_index: ReturnEffect
     direct: ReturnEffect | None
     gap: ReturnEffect | None
     bound: float

@@ -83,11 +83,11 @@ def test_days_out_of_order_are_refused() -> None:
 
 def test_the_index_foretells_an_effect_that_the_first_week_carries() -> None:
     found = foretold(2, lift=0.6)
-    assert found.index.estimate.low > 0
+    assert found.by_index.estimate.low > 0
     assert found.direct is not None
     assert found.gap is not None
     assert abs(found.gap.value) < 2.5 * found.gap.error
-    assert found.index.error < 0.7 * found.direct.error
+    assert found.by_index.error < 0.7 * found.direct.error
 
 
 def test_an_effect_that_begins_later_is_missed_and_the_validity_check_says_so() -> None:
