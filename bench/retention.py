@@ -4,7 +4,7 @@ For each seed: a world of six weeks (`WorldConfig.long`), its log through the si
 log, and a retention model trained from it (`training/retention`). Then many A/B tests in one warehouse, their arms
 random habits around the incumbent's. Predicted is the difference in the return 14 to 20 days after a user's first day,
 by the surrogate index from their first week. True is the same people's lived return under either arm, by the world's
-hidden formulas; no model reads those.
+hidden formulas; no model reads those. Tests come in sets, each with arms, prompts and people of its own.
 
 Keys of the JSON:
     r, r_low       Pearson's between foretold and true effect over all tests, and the lower end of its interval (Fisher)
@@ -71,12 +71,13 @@ class Size(NamedTuple):
     trial_users: int
     lived_users: int
     prompts: int
+    sets: int
 
 
-FULL = Size(60_000, 10_000, 12_000, 25_000, 20, 24_000, 12_000, 200)
+FULL = Size(60_000, 10_000, 12_000, 25_000, 20, 24_000, 12_000, 200, 3)
 _DAYS = 21
 """Over which users enter a test."""
-QUICK = Size(15_000, 2_500, 1_500, 5_000, 6, 4_000, 1_500, 60)
+QUICK = Size(15_000, 2_500, 1_500, 5_000, 6, 4_000, 1_500, 60, 1)
 
 
 class Prepared(NamedTuple):
@@ -105,10 +106,16 @@ def measured(seed: int, work: Path, size: Size) -> dict[str, Any]:
     world, place, log, _, model = prepared(seed, work, size)
     opened = RetentionModel(model)
     composite = _composite(log, world, seed)
-    pool = _pool(world, size)
-    lived = json.loads(once(place / "lived.json", partial(_lived, pool, world, size)).read_text())
-    file = once(place / "tests.json", partial(_tests, opened, pool, world, size, weights=composite["weights"]))
-    tests = [each | {"true": lived[each["arm"]] - lived["control"]} for each in json.loads(file.read_text())]
+    tests: list[dict[str, Any]] = []
+    for number in range(size.sets):
+        drawn = seed + 1_000 * number
+        pool = _pool(drawn, size)
+        lived_by = once(place / f"lived-{number}.json", partial(_lived, pool, world, size, drawn))
+        work_on = partial(_tests, opened, pool, world, size, seed=drawn, weights=composite["weights"])
+        lived, seen = (
+            json.loads(file.read_text()) for file in (lived_by, once(place / f"tests-{number}.json", work_on))
+        )
+        tests += [each | {"set": number, "true": lived[each["arm"]] - lived["control"]} for each in seen]
     return {"seed": seed, "tests": tests, "accuracy": opened.facts["accuracy"], "composite": composite}
 
 
@@ -160,8 +167,7 @@ def _composite(log: Path, world: WorldConfig, seed: int) -> dict[str, Any]:
     return {"names": fitted.names, "weights": fitted.weights.tolist(), "gain": {d: [*g] for d, g in gains.items()}}
 
 
-def _pool(world: WorldConfig, size: Size) -> AnswerPool:
-    seed = world.seed
+def _pool(seed: int, size: Size) -> AnswerPool:
     drawn = random_habits(np.random.default_rng([seed, 7]), size.tests)
     habits = {"control": INCUMBENT} | {f"arm-{number:02}": each for number, each in enumerate(drawn, 1)}
     return pool_of(habits, size.prompts, seed, samples=1)
@@ -173,16 +179,23 @@ def _served(pool: AnswerPool, world: WorldConfig, users: int, seed: int) -> Serv
     return served(pool, world, users=users, exposures=exposures, days=_DAYS, seed=seed)
 
 
-def _lived(pool: AnswerPool, world: WorldConfig, size: Size, target: Path) -> None:
-    target.write_text(json.dumps(true_returns(_served(pool, world, size.lived_users, world.seed + 100))))
+def _lived(pool: AnswerPool, world: WorldConfig, size: Size, seed: int, target: Path) -> None:
+    target.write_text(json.dumps(true_returns(_served(pool, world, size.lived_users, seed + 100))))
 
 
 def _tests(
-    model: RetentionModel, pool: AnswerPool, world: WorldConfig, size: Size, target: Path, *, weights: Sequence[float]
+    model: RetentionModel,
+    pool: AnswerPool,
+    world: WorldConfig,
+    size: Size,
+    target: Path,
+    *,
+    seed: int,
+    weights: Sequence[float],
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="loveloop-retention-") as folder:
         found = results(
-            _served(pool, world, size.trial_users, world.seed + 200),
+            _served(pool, world, size.trial_users, seed + 200),
             model,
             Path(folder),
             loves=true_loves(pool, world.base_love_rate),
