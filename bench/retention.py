@@ -138,13 +138,11 @@ def _log(world: WorldConfig, target: Path) -> None:
 
 
 def _encoder(log: Path, size: Size, seed: int, target: Path) -> None:
-    from training.policy.pretrain import PretrainConfig, pretrain_policy
-    from warehouse import connection
+    from retention_parts.policies import logged_rows
 
-    query = "SELECT conversation, response FROM served ORDER BY hash(response_id), response_id LIMIT ?"
-    with connection.open(log).read() as reader:
-        rows = reader.execute(query, [size.examples]).to_arrow_table()
-    pretrain_policy(rows, target, config=PretrainConfig(), seed=seed)
+    from training.policy.pretrain import PretrainConfig, pretrain_policy
+
+    pretrain_policy(logged_rows(log, size.examples), target, config=PretrainConfig(), seed=seed)
 
 
 def _model(log: Path, encoder: Path, world: WorldConfig, size: Size, target: Path) -> None:

@@ -27,8 +27,19 @@ WEIGHTS: Mapping[str, Mapping[str, float]] = {
     "retention": {"love": 0.0, "retention": 1.0},
 }
 """Of the two rewards; at weight 0 a task's prompts stay, so that all three learn from as many samples."""
+_SUPERVISED = 4_000
+"""Logged conversations from which those are drawn that keep the language."""
 TRAITS = ("right", "warm", "apt", "asks_back", "emoji", "flatters", "false_refusal", "closes_needlessly", "fluent")
 ANSWERS = 2
+
+
+def logged_rows(log: Path, most: int) -> pa.Table:
+    """So many logged conversations with their responses, always the same."""
+    from warehouse import connection
+
+    query = "SELECT conversation, response FROM served ORDER BY hash(response_id), response_id LIMIT ?"
+    with connection.open(log).read() as reader:
+        return reader.execute(query, [most]).to_arrow_table()
 
 
 class Sizes(NamedTuple):
@@ -71,8 +82,9 @@ def optimised(place: Path, name: str, sizes: Sizes, seed: int, target: Path) -> 
         )
         for half, (each, weight) in enumerate(WEIGHTS[name].items())
     ]
-    config = CgpoConfig(rounds=sizes.rounds, prompts=sizes.prompts, supervised=0.0, seed=seed)
-    optimise(encoder, target, tasks=tasks, judges={}, config=config, rollouts=place / "rollouts")
+    config = CgpoConfig(rounds=sizes.rounds, prompts=sizes.prompts, seed=seed)
+    logged = logged_rows(place / "log.duckdb", _SUPERVISED)
+    optimise(encoder, target, tasks=tasks, judges={}, config=config, supervised=logged, rollouts=place / "rollouts")
 
 
 def effects(places: Mapping[str, Path], world: WorldConfig, sizes: Sizes, seed: int) -> dict[str, dict[str, float]]:
