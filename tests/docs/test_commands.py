@@ -112,7 +112,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 def _files(folder: Path, events: list[dict[str, Any]]) -> None:
     """The files that pages read, in the shapes that they speak of."""
     models = (f"runs/demo/cycles/0001/models/{name}" for name in ("p_love", "incumbent"))
-    own = ("models/chat", "models/love-r1", "old-p_love", "new-p_love", "my-policy")
+    own = ("models/chat", "models/love-r1", "models/retention", "old-p_love", "new-p_love", "my-policy")
     for name in ("deploy/recipes", "clients/python", *own, *models):
         (folder / name).mkdir(parents=True)
     for recipe in (ROOT / "deploy" / "recipes").glob("*.toml"):
