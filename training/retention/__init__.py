@@ -2,5 +2,5 @@
 
 `returns` reads user-days and what is known of later days; `hazard` models the return, `accuracy` holds it against
 simpler ones; `response_reward` gives a single response its part; `surrogate` foretells a late outcome from an early
-one; `composite` learns weights of signals. Nothing here reads a reaction's meaning from anything but the log.
+one; `composite` learns weights of signals. Everything is learnt from the log alone.
 """

@@ -13,7 +13,7 @@ from stats import clusters
 from stats.estimate import Estimate, Floats
 from training.retention.accuracy import weights_of
 from training.retention.hazard import Hazard, fit_hazard
-from training.retention.returns import AMOUNTS, PAST, SIGNALS, Bools, UserDays, returns
+from training.retention.returns import AMOUNTS, PAST, SIGNALS, UserDays, returns
 
 LOVE = ("love",)
 
@@ -84,11 +84,6 @@ def beside_love(composite: Composite, learnt: UserDays, held: UserDays) -> Besid
         losses.append((each.hazard.chance(columns) - labels) ** 2)
     ours, theirs = (clusters.mean(loss, weights, held.user_ids) for loss in losses)
     return BesideLove(ours, theirs, clusters.mean(losses[1] - losses[0], weights, held.user_ids))
-
-
-def known_for(days: UserDays, delay: int) -> Bools:
-    """Which rows say something of the return after so many days, bool[n]."""
-    return returns(days, delay).periods > 0
 
 
 def _signals(days: UserDays, names: Sequence[str]) -> Floats:
