@@ -6,8 +6,10 @@ on the same prompts with as many steps (CRRAFT, no judges); a seed has prompts, 
 the rewards in common, so that intervals do not speak of other worlds or rewards. The world's hidden truth then reads
 their answers, and people live under each.
 
-Keys of the JSON: `policies`, by name: true figures as means over seeds with t-intervals, each as a change against the
-incumbent on the same prompts (`love`, `pleases`, `returns`, traits); `apart`, by figure: retention's policy less
+Before that the best of eight answers by each reward (`retention_parts/selection.py`), which needs no training.
+
+Keys of the JSON: `selection`, by what chose; `policies`, by name: true figures as means over seeds with t-intervals, each
+as a change against the incumbent on the same prompts (`love`, `pleases`, `returns`, traits); `apart`, by figure: retention's policy less
 Love's; `seeds`.
 """
 
@@ -22,12 +24,13 @@ import harness
 import numpy as np
 from retention import FULL, QUICK, WORK, once, prepared, say
 from retention_parts.policies import TRAITS, WEIGHTS, Sizes, effects, love_model, optimised
+from retention_parts.selection import selected
 from rluf_parts.table import span
 from scipy.stats import t as student
 
 WORLD_SEED = 1
-SIZES = Sizes(6_000, 2, 100, 400, 6_000)
-SMALL = Sizes(3_000, 1, 24, 60, 800)
+SIZES = Sizes(6_000, 2, 100, 400, 6_000, 150)
+SMALL = Sizes(3_000, 1, 24, 60, 800, 20)
 FIGURES = ("love", "pleases", "returns", "words", *TRAITS)
 
 
@@ -41,6 +44,18 @@ def measured(seed: int, work: Path, *, quick: bool) -> dict[str, dict[str, float
         places[name] = once(place / f"policy-{name}-{seed}", partial(optimised, place, name, sizes, seed))
     file = once(
         place / f"policies-{seed}.json", lambda to: to.write_text(json.dumps(effects(places, world, sizes, seed)))
+    )
+    return dict(json.loads(file.read_text()))
+
+
+def chosen_from(work: Path, *, quick: bool) -> dict[str, Any]:
+    """What each reward chooses among eight answers; see `selection.selected`."""
+    sizes = SMALL if quick else SIZES
+    world, place, log, encoder, _ = prepared(WORLD_SEED, work, QUICK if quick else FULL)
+    once(place / "p_love", partial(love_model, log, encoder, world, sizes))
+    file = once(
+        place / "selection.json",
+        lambda to: to.write_text(json.dumps(selected(place, world, sizes.chosen, WORLD_SEED))),
     )
     return dict(json.loads(file.read_text()))
 
@@ -85,6 +100,15 @@ def _cell(span_: list[float | None], scale: int) -> str:
     return f"{value:+.2f}" + ("" if low is None else f" [{low:+.2f}, {high:+.2f}]")
 
 
+def selection_lines(found: dict[str, Any]) -> list[str]:
+    """The table of the best of eight, against a random one; changes in points (words as they are)."""
+    told = [f"{'best of eight':20} " + " ".join(f"{name:>26}" for name in found)]
+    for each in found["apart"]:
+        cells = (_cell(found[name][each], 1 if each == "words" else 100) for name in found)
+        told.append(f"{each:20} " + " ".join(f"{cell:>26}" for cell in cells))
+    return told
+
+
 def plot(found: dict[str, Any], file: Path) -> None:
     """True Love against true retention, a dot a seed and policy."""
     from matplotlib.figure import Figure
@@ -111,10 +135,13 @@ def _asked() -> argparse.Namespace:
 def main() -> None:
     """Measure, print, write."""
     asked = _asked()
+    chosen = chosen_from(asked.work, quick=asked.quick)
+    say("\n".join(selection_lines(chosen)))
+    harness.write(asked.json, {"selection": chosen})
     seeds: dict[int, dict[str, dict[str, float]]] = {}
     for seed in (1,) if asked.quick else asked.seeds:
         seeds[seed] = measured(seed, asked.work, quick=asked.quick)
-        harness.write(asked.json, summary(seeds))
+        harness.write(asked.json, summary(seeds) | {"selection": chosen})
     found = summary(seeds)
     say("\n".join(lines(found)))
     if asked.plot:

@@ -50,6 +50,7 @@ class Sizes(NamedTuple):
     prompts: int
     asked: int
     users: int
+    chosen: int
 
 
 def love_model(log: Path, encoder: Path, world: WorldConfig, sizes: Sizes, target: Path) -> None:
