@@ -8,9 +8,9 @@ their answers, and people live under each.
 
 Before that the best of eight answers by each reward (`retention_parts/selection.py`), which needs no training.
 
-Keys of the JSON: `selection`, by what chose; `policies`, by name: true figures as means over seeds with t-intervals, each
-as a change against the incumbent on the same prompts (`love`, `pleases`, `returns`, traits); `apart`, by figure: retention's policy less
-Love's; `seeds`.
+Keys of the JSON: `selection`, by what chose; `policies`, by name: true figures as means over seeds with t-intervals,
+each as a change against the incumbent on the same prompts (`love`, `pleases`, `returns`, traits); `apart`, by figure:
+retention's policy less Love's; `seeds`.
 """
 
 import argparse
