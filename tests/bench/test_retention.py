@@ -70,3 +70,27 @@ def test_the_summary_correlates_over_the_tests_of_all_seeds_and_names_what_misse
     assert abs(found["rivals"]["love"]["r"]) < 0.6
     assert found["validity"]["tests"] == 24
     assert lines(found)[-1].startswith(f"surrogate index: r = {found['r']:.3f}")
+
+
+@pytest.mark.slow
+def test_choosing_by_a_reward_raises_what_the_reward_is_for() -> None:
+    from retention_parts import selection
+
+    class Right:
+        """Stands where a saved model does, and scores by the truth itself: what is chosen must then be the best."""
+
+        def __init__(self, place: Path) -> None:
+            self.love = place.name == "p_love"
+
+        def logits(self, asked: list[object], said: list[str]) -> np.ndarray:
+            true = selection._true(asked, said, WorldConfig.long())
+            return true[:, 0 if self.love else 1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(selection, "SavedReward", Right)
+        found = selection.selected(Path("models"), WorldConfig.long(), 40, 1)
+    assert found["love"]["love"][1] > 0
+    assert found["retention"]["pleases"][1] > 0
+    assert found["love"]["love"][0] >= found["retention"]["love"][0]
+    assert found["retention"]["pleases"][0] >= found["love"]["pleases"][0]
+    assert found["apart"]["pleases"][0] == pytest.approx(found["retention"]["pleases"][0] - found["love"]["pleases"][0])
