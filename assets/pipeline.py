@@ -13,7 +13,19 @@ from assets.lock import alone
 from assets.recipe import Recipe, RewardSection
 from assets.run import Run
 from assets.stage import Performed, Stage, perform
-from assets.stages import adversary, candidate, evaluation, experiment, feedback, ingest, models, policy, report, source
+from assets.stages import (
+    adversary,
+    candidate,
+    evaluation,
+    experiment,
+    feedback,
+    ingest,
+    models,
+    policy,
+    report,
+    retention,
+    source,
+)
 
 RECORD = "run.json"
 """In a run's directory: what it follows."""
@@ -32,6 +44,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
         models.INCUMBENT,
         *(models.labelled(name) for name in recipe.labelled()),
         models.P_LOVE,
+        *([retention.STAGE] if recipe.policy.retention else []),
         *sweep,
         evaluation.stage(tuple(each.name for each in sweep)),
         candidate.STAGE,

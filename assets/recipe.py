@@ -111,6 +111,8 @@ class PolicySection(Section):
     love_weights: Annotated[tuple[Weight, ...], Field(min_length=1)] = (0.0, 0.1, 0.3)
     helpfulness: Weight = 0.7
     safety: Weight = 0.3
+    retention: Weight = 0.0
+    """Above 0 a retention model is trained from the warehouse and ranks beside P[Love]; see docs/retention.md."""
     config: CgpoConfig = CgpoConfig()
     """How it is optimised; see training/cgpo/config.py."""
     rollouts: RolloutsConfig = RolloutsConfig()

@@ -23,6 +23,19 @@ def broken_rules(recipe: "Recipe") -> Iterator[str]:
     yield from _tasks(recipe)
     yield from _seeds(recipe)
     yield from _trial(recipe)
+    yield from _retention(recipe)
+
+
+_LEAST_DAYS = 15
+"""Of a simulated log: a week of history, and a week in which people may come back."""
+
+
+def _retention(recipe: "Recipe") -> Iterator[str]:
+    if recipe.policy.retention and recipe.source == "world" and recipe.world.days < _LEAST_DAYS:
+        yield (
+            f"policy.retention is {recipe.policy.retention:g} and world.days is {recipe.world.days}: a return within a "
+            f"week needs {_LEAST_DAYS} days of log at least; raise world.days, or leave policy.retention out"
+        )
 
 
 def _p_love(recipe: "Recipe") -> Iterator[str]:

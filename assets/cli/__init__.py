@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train:train", "Train a policy or a reward model from files, on one rank or many."),
     "erase": ("erase:erase", "Forget a user: warehouse, training sets, runs, bytes included; with a receipt."),
     "signals": ("signals:signals", "Rank feedback signals by how well they foretell that users stay."),
+    "retention": ("retention:retention", "Foretell who comes back, and what an experiment does to that."),
     "models": ("models:models", "List reward models, show one with its card's figures, compare two."),
     "evaluate": ("evaluate:evaluate", "Compare policies offline: mean P[Love] on fixed prompts, paired."),
     "sentinel": ("sentinel:sentinel", "Say what one policy's texts do that another's do not, and whether that blocks."),

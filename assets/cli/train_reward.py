@@ -152,7 +152,7 @@ def reward(
     lineage = {
         "data": f"{data.name} sha256 {sha256(data)}",
         "engine": engine.model_dump_json(),
-        "command": _typed(sys.argv[1:]),
+        "command": typed_command(sys.argv[1:]),
     }
     work = _work(out)
     state = work / _key(lineage["data"], lineage["engine"], str(base), config.model_dump_json())
@@ -160,7 +160,7 @@ def reward(
         report = train_reward_model(
             examples,
             out,
-            base=_local(base),
+            base=local_base(base),
             config=config,
             name=name,
             lineage=lineage,
@@ -208,7 +208,8 @@ def _work(out: Path) -> Path:
     return out.with_name(f"{out.name}.work")
 
 
-def _local(base: str) -> str | Path:
+def local_base(base: str) -> str | Path:
+    """A base as it was typed: `minilm` by its package, a directory as a path, anything else as a hub name."""
     if base == "minilm" and not Path(base).is_dir():
         from training.reward.bases import minilm
 
@@ -216,7 +217,7 @@ def _local(base: str) -> str | Path:
     return Path(base) if Path(base).is_dir() else base
 
 
-def _typed(words: list[str]) -> str:
+def typed_command(words: list[str]) -> str:
     """The command as it was typed, places that lie elsewhere by their names alone: a card may be read anywhere."""
     return shlex.join(["loveloop", *(Path(each).name if each.startswith(("/", "~")) else each for each in words)])
 

@@ -145,6 +145,19 @@ class RewardFacts(StageFacts, kw_only=True, frozen=True, omit_defaults=True):
         return self.fingerprint
 
 
+class RetentionFacts(RewardFacts, kw_only=True, frozen=True, omit_defaults=True):
+    """The retention model: a reward model whose labels are returns.
+
+    Attributes:
+        accuracy: Of the hazard model, by delay and beside its baselines.
+        missing: What the log could not show, in words.
+    """
+
+    stage: ClassVar[str] = "retention"
+    accuracy: Rows = msgspec.field(default_factory=list)
+    missing: list[str] = msgspec.field(default_factory=list)
+
+
 class PolicyFacts(StageFacts, kw_only=True, frozen=True, omit_defaults=True):
     """An optimised policy.
 

@@ -63,6 +63,9 @@ _SHOWN = {
     "p_love": _StageWords(
         "models", frozenset({"torch"}), "The chance that a response is loved, P[Love]: `models/p_love` of its cycle."
     ),
+    "retention": _StageWords(
+        "models", frozenset({"torch"}), "What an answer does to people coming back: `models/retention` of its cycle."
+    ),
     "offline_evaluation": _StageWords(
         "launch",
         frozenset({"torch"}),

@@ -55,7 +55,7 @@ def _training_set(run: Run) -> TrainingSetFacts:
     )
 
 
-def _erasures(run: Run) -> Any:
+def erasures(run: Run) -> Any:
     """Whoever asked to be erased since, and what people decided about flags, changes the clean feedback."""
     from warehouse.snapshot import filter_snapshot
 
@@ -68,7 +68,7 @@ CLEAN = Stage(
     _clean_feedback,
     (adversary.STAGE.name,),
     lambda recipe: recipe.training_set,
-    inputs=_erasures,
+    inputs=erasures,
     code=("warehouse",),
 )
 TRAINING_SET = Stage(

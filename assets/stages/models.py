@@ -85,7 +85,7 @@ def _reward(
     fit = train_on_ranks if engine.kind == "deepspeed" else train_reward_model
     config = wanted.config.model_copy(update={"seed": run.recipe.seed})
     base = _base(run, wanted.base)
-    lineage = lineage | {"command": _command(run)}
+    lineage = lineage | {"command": command(run)}
     told: dict[str, Any] = {"name": name, "lineage": lineage, "by": by, "engine": engine, "follow": run.follow}
     report = fit(examples, out, base=base, config=config, **told)
     measured = report.measured.as_dict()
@@ -128,7 +128,7 @@ def _finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: plain(value) for name, value in row.items()} for row in rows]
 
 
-def _command(run: Run) -> str:
+def command(run: Run) -> str:
     """What makes the model again, without this machine's folders; the recipe's content is kept in `run.json`."""
     recipe = Path(run.recipe_file).name if run.recipe_file else "RECIPE.toml"
     return shlex.join(["loveloop", "run", "--recipe", recipe, "--name", run.directory.name])

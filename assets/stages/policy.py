@@ -42,8 +42,10 @@ def weights(recipe: Recipe, love_weight: float) -> dict[Task, float]:
         "helpfulness": recipe.policy.helpfulness,
         "love": love_weight,
         "safety": recipe.policy.safety,
+        "retention": recipe.policy.retention,
     }
-    return {name: weight for name, weight in every.items() if name == "love" or name in recipe.labelled()}
+    there = {"love", *recipe.labelled()} | ({"retention"} if recipe.policy.retention else set())
+    return {name: weight for name, weight in every.items() if name in there}
 
 
 def model_of(task: Task) -> str:
@@ -175,7 +177,7 @@ def stage(love_weight: float, recipe: Recipe) -> Stage:
         f"policy-{love_weight:g}",
         f"policy with Love weight {love_weight:g}: {optimisers(recipe)} in rounds under judges",
         lambda run: _optimise(run, love_weight),
-        ("incumbent", *recipe.labelled(), "p_love"),
+        ("incumbent", *recipe.labelled(), "p_love", *(["retention"] if recipe.policy.retention else [])),
         settings,
         code=(*models.LEARNING, prompts.CODE),
         libraries=models.LIBRARIES,

@@ -21,7 +21,7 @@ from assets.stages import feedback, labels
 if TYPE_CHECKING:
     from assets.recipe import EvaluationSection
 
-Task = Literal["love", "helpfulness", "safety"]
+Task = Literal["love", "helpfulness", "safety", "retention"]
 Conversation = list[dict[str, str]]
 HELD_OUT = 0.2
 """The share of users whose prompts are kept for evaluation and A/B pools, and from whom no policy learns."""
@@ -113,7 +113,8 @@ def for_training(run: Run, task: Task, count: int) -> Prompts:
     if run.recipe.source == "world":
         from streams.synthetic.studies.sets import prompts
 
-        drawn = [list(prompt) for prompt in prompts(task, count, run.recipe.seed + 1)]
+        domain = "all" if task == "retention" else task  # whatever people ask, it decides whether they come again
+        drawn = [list(prompt) for prompt in prompts(domain, count, run.recipe.seed + 1)]
         return _named(drawn, "world", f"the simulated world's prompts for {task}")
     if task == "safety" and run.recipe.safety and run.recipe.safety.labels not in ("reactions", "judge"):
         asked = labels.read(run, "safety", run.recipe.safety).table["conversation"].to_pylist()

@@ -86,7 +86,7 @@ def with_ranking(findings: Iterable[AuditFinding], low: float, words: str) -> li
 def _cure(name: str) -> str:
     more = (
         "Wait for more feedback, or widen the window of the training set"
-        if name == "p_love"
+        if name in ("p_love", "retention")
         else f"Give more labels ({name}.labels), take the section [{name}] out of the recipe, or let it be left out "
         '(policy.unproven = "leave_out")'
     )

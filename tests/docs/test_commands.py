@@ -57,6 +57,7 @@ PARSED = {
     "import --from": "reads an export of another product; tests/warehouse/transfer makes one of each",
     "import undo": "takes back an import of one's own; tests/warehouse/transfer",
     "signals": "needs weeks of log; executed with the long world of its page",
+    "retention": "needs weeks of log and an encoder; tests/assets/test_retention.py",
     "experiment read --every": "follows the experiment until it is ended; executed without",
 }
 """Commands of loveloop that are read by their parser and not executed, with the reason."""
@@ -112,7 +113,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 def _files(folder: Path, events: list[dict[str, Any]]) -> None:
     """The files that pages read, in the shapes that they speak of."""
     models = (f"runs/demo/cycles/0001/models/{name}" for name in ("p_love", "incumbent"))
-    own = ("models/chat", "models/love-r1", "old-p_love", "new-p_love", "my-policy")
+    own = ("models/chat", "models/love-r1", "models/retention", "old-p_love", "new-p_love", "my-policy")
     for name in ("deploy/recipes", "clients/python", *own, *models):
         (folder / name).mkdir(parents=True)
     for recipe in (ROOT / "deploy" / "recipes").glob("*.toml"):

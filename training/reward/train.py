@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,6 +52,7 @@ def train_reward_model(
     state: Path | None = None,
     tell: Callable[[str], None] = silent,
     follow: Follow = nobody,
+    small: Callable[[Examples, Examples], ViewsReward] | None = None,
 ) -> RewardReport:
     """Fit, calibrate, measure and save one reward model.
 
@@ -81,6 +83,8 @@ def train_reward_model(
         state: A folder in which an interrupted training keeps its state, and from which it goes on; None keeps none.
         tell: Takes the memory plan and warnings, line by line.
         follow: Told the loss of every step.
+        small: Fits and calibrates the head of `config.model == "views"` from the training and the validation part;
+            `views_model` if left out.
 
     Raises:
         LeakageError: The test part holds what is trained on.
@@ -131,8 +135,8 @@ def train_reward_model(
         return report
 
     if config.model == "views":
-        small = views_model(train, validation, place, config, name=name, engine=engine)
-        return finish(small, [], lambda _: {})
+        fitted_head = small or partial(views_model, base=place, config=config, name=name, engine=engine)
+        return finish(fitted_head(train, validation), [], lambda _: {})
     fit, fitted = fit_classifier(
         train, validation, base=place, config=config, name=name, engine=engine, state=state, tell=tell, follow=follow
     )

@@ -46,11 +46,10 @@ def user_days(path: str | Path, *, as_of: datetime | None = None, days: int = DA
     """
     if days < 9:
         raise ValueError(f"days == {days}, must be at least 9: the outcome's week must not reach the next day")
+    days_of_signals = query(__file__, "daily") + query(__file__, "user_days")
     moment = as_of or datetime.now(UTC)
     with connection.open(path).read() as reader:
-        found = reader.execute(
-            query(__file__, "user_days"), {"moment": moment, "first": days - 6, "last": days}
-        ).to_arrow_table()
+        found = reader.execute(days_of_signals, {"moment": moment, "first": days - 6, "last": days}).to_arrow_table()
     return with_sentiment(found)
 
 

@@ -148,6 +148,26 @@ class ServedTrial:
             effects[arm] = sums.effect()
         return effects
 
+    def lived_visits(self, days: int) -> dict[str, NDArray[np.bool_]]:
+        """On which of the first days each of the test's users would come, had all been in an arm, and for so long.
+
+        A user's chance is the user's own (`chance`), so that two arms are compared person by person.
+
+        Args:
+            days: How many, from the test's first on; the test itself may end before.
+
+        Returns:
+            By arm, bool[users, days], of the users who are dealt to some arm.
+        """
+        inside, found = np.flatnonzero(self._arm != NO_ARM), {}
+        for number, arm in enumerate(self._setting.book.arms):
+            life = self._life(np.full(len(self._arm), number), self._rate)
+            came = np.zeros((len(self._arm), days), bool)
+            for day in range(days):
+                came[life.live(day).user, day] = True
+            found[arm] = came[inside]
+        return found
+
     @cached_property
     def _rate(self) -> float:
         """Conversations a day of somebody of activity 1, such that the exposures take about the days of the world.
