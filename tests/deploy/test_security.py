@@ -111,6 +111,7 @@ def test_no_secret_stands_in_a_compose_file() -> None:
     assert written == []
 
 
+@pytest.mark.slow
 def test_no_secret_stands_in_the_code() -> None:
     written = []
     for file, tree in sources().items():
@@ -150,6 +151,7 @@ def test_no_code_that_came_with_a_model_is_run() -> None:
     assert asking == []
 
 
+@pytest.mark.slow
 def test_pickles_are_read_where_the_page_says_and_nowhere_else() -> None:
     reading = set()
     for file, tree in sources().items():
