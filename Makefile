@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CONVAI = $(firstword $(DATA) $(wildcard data/convai ../shared/data/convai) data/convai)
 export DAGSTER_DISABLE_TELEMETRY := yes
+# Where a machine forbids it, each of hundreds of processes compiles the product anew, and each of the tests' the tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo live-demo chat run-convai ui vllm test retest test-fast lint types audit check clean

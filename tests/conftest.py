@@ -1,5 +1,6 @@
 """Brokers for the tests that need one, and the line at the end that says on which brokers they ran."""
 
+import gc
 import os
 import signal
 import uuid
@@ -20,6 +21,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell lets what it runs in the background ignore SIGINT, and children inherit that: the processes under test
     # would not hear Ctrl-C, and where Dagster copies that handler, no SIGTERM either.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+gc.disable()  # while modules are imported, which all stay: looking for garbage among them is a third of the collection
 
 settings.register_profile("thorough", max_examples=400)  # pytest --hypothesis-profile=thorough, for long searches
 
@@ -67,6 +70,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     named = brokers.bootstrap_from_environment()
     kinds = [named] if named else ["tansu", pytest.param("kafka", marks=pytest.mark.slow)]
     metafunc.parametrize("broker_kind", kinds)
+
+
+def pytest_collection_finish() -> None:
+    """From here on look for garbage, among what tests make: modules and tests themselves stay to the end."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

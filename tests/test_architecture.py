@@ -39,6 +39,7 @@ def modules() -> list[Path]:
     return [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
 
 
+@pytest.mark.slow
 def test_no_class_name_stands_twice_in_the_product() -> None:
     places = defaultdict(list)
     for file in modules():

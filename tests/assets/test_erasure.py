@@ -1,6 +1,7 @@
 """Forgetting a user, over every byte on disk: a warehouse, training sets, and a run with everything that runs hold."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from assets import erasure
 from assets.cli import group
 from assets.cycle import write_json
 from assets.erasure import runs
-from assets.pipeline import prepare
+from assets.pipeline import prepare, reopen
 from assets.run import Run
 from assets.stage import perform
 from assets.stages import feedback
@@ -83,20 +84,32 @@ def holding(place: Path) -> set[str]:
     }
 
 
+@pytest.fixture(scope="module")
+def first_target(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a warehouse that has read the log, and a training set of it elsewhere; to be copied."""
+    place = tmp_path_factory.mktemp("first") / "data"
+    connection.open(place / "warehouse.duckdb").migrate()
+    pour(place / "warehouse.duckdb", log())
+    training_set.build(place / "warehouse.duckdb", place / "sets", as_of=LATER)
+    return place
+
+
 @pytest.fixture
-def target(tmp_path: Path) -> Path:
+def target(first_target: Path, tmp_path: Path) -> Path:
     """A warehouse that has read the log, and a training set of it elsewhere."""
-    made = tmp_path / "data" / "warehouse.duckdb"
-    connection.open(made).migrate()
-    pour(made, log())
-    training_set.build(made, tmp_path / "data" / "sets", as_of=LATER)
-    return made
+    return shutil.copytree(first_target, tmp_path / "data") / "warehouse.duckdb"
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(first_run: Path, tmp_path: Path) -> Run:
     """A run as its stages leave it, but for the weights of its models."""
-    made = prepare(tmp_path / "runs" / "r1", RECIPE, None)
+    return reopen(shutil.copytree(first_run, tmp_path / "runs" / "r1", symlinks=True))
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of such a run; to be copied."""
+    made = prepare(tmp_path_factory.mktemp("first") / "runs" / "r1", RECIPE, None)
     (made.world / "truth").mkdir(parents=True)
     (made.world / "events.ndjson").write_bytes(b"".join(line + b"\n" for line in log()))
     users = [ANN, "bea", "cem", "dana"]
@@ -113,7 +126,7 @@ def run(tmp_path: Path) -> Run:
     pq.write_table(pa.table({"text": [f"Oh, {SECRET}!"]}), made.directory / "rollouts" / "rollouts-1.parquet")
     (made.cycle_directory / "report.html").write_text(f"<p>{SECRET} 3</p>")
     finish(made, "report", html="cycles/0001/report.html")
-    return made
+    return made.directory
 
 
 def finish(run: Run, stage: str, **facts: Any) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,15 @@ from streams.gateway import settings, signatures
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text()
 PACKAGES = ("assets", "experiments", "stats", "streams", "training", "warehouse", "clients")
-SOURCES = {
-    str(path.relative_to(ROOT)): ast.parse(path.read_text())
-    for package in PACKAGES
-    for path in sorted((ROOT / package).rglob("*.py"))
-}
 SECRET = re.compile(r"(?i)(^|_)(password|passwd|secret|token|api_?key|credentials?)$")
 LOOPBACK = "127.0.0.1"
+
+
+@cache
+def sources() -> dict[str, ast.Module]:
+    """The product's files, read once by the process that runs these tests: two seconds that no other one pays."""
+    files = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    return {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in files}
 
 
 def commands(found: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -108,9 +111,10 @@ def test_no_secret_stands_in_a_compose_file() -> None:
     assert written == []
 
 
+@pytest.mark.slow
 def test_no_secret_stands_in_the_code() -> None:
     written = []
-    for file, tree in SOURCES.items():
+    for file, tree in sources().items():
         for node in ast.walk(tree):
             for name, value in _named(node):
                 is_text = isinstance(value, ast.Constant) and isinstance(value.value, str) and len(value.value) > 0
@@ -143,13 +147,14 @@ def test_a_gateway_draws_a_secret_of_its_own_that_its_owner_alone_can_read(tmp_p
 
 def test_no_code_that_came_with_a_model_is_run() -> None:
     """transformers runs a folder's own Python where it is told to trust it; nothing here tells it so."""
-    asking = [file for file in SOURCES if "trust_remote_code" in (ROOT / file).read_text()]
+    asking = [file for file in sources() if "trust_remote_code" in (ROOT / file).read_text()]
     assert asking == []
 
 
+@pytest.mark.slow
 def test_pickles_are_read_where_the_page_says_and_nowhere_else() -> None:
     reading = set()
-    for file, tree in SOURCES.items():
+    for file, tree in sources().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 called = ast.unparse(node.func)
@@ -158,7 +163,7 @@ def test_pickles_are_read_where_the_page_says_and_nowhere_else() -> None:
                     reading.add(file)
                 if any(each.arg == "allow_pickle" and ast.unparse(each.value) == "True" for each in node.keywords):
                     reading.add(file)
-    assert reading == {name for name in re.findall(r"`([\w/]+\.py)`", PAGE) if name in SOURCES}
+    assert reading == {name for name in re.findall(r"`([\w/]+\.py)`", PAGE) if name in sources()}
 
 
 def test_what_is_audited_is_what_runs() -> None:

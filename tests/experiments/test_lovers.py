@@ -37,6 +37,7 @@ def test_nearly_all_of_alpha_is_used() -> None:
     assert stopping_law(1500, 0.5, 0.0).by(1.1) > 0.046
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lift", "share"), [(0.28, 0.5), (0.5, 0.1), (-0.3, 0.5), (1.0, 0.5), (0.2, 0.5)])
 def test_a_plan_has_its_power_and_takes_a_third_more_lovers_than_one_look(lift: float, share: float) -> None:
     planned = planned_lovers(lift, treatment_share=share)
@@ -53,12 +54,14 @@ def test_the_number_for_many_lifts_at_once_is_that_of_the_plan(settings: dict[st
     assert lovers_about(lifts, **settings) == pytest.approx(exact, rel=0.02)
 
 
+@pytest.mark.slow
 def test_half_of_the_planned_tests_stop_at_three_quarters_of_one_look() -> None:
     planned = planned_lovers(0.28)
     assert 0.7 < stopping_law(planned, 0.5, 0.28).median() * planned / one_look(0.28) < 0.75
     assert stopping_law(planned, 0.5, 0.56).median() * planned / one_look(0.28) < 0.3
 
 
+@pytest.mark.slow
 def test_every_walk_together_has_the_exact_law_and_an_e_value_of_one() -> None:
     planned, share = 8, 0.5
     crossed, value = 0.0, 0.0

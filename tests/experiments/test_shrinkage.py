@@ -30,6 +30,7 @@ def test_a_late_look_is_shrunk_by_what_came_until_the_end() -> None:
     assert shrunk(0.5, 0.1, 1.5, last_look=1.3) < 0.5
 
 
+@pytest.mark.slow
 def test_half_of_the_planned_tests_tell_more_than_is_true_where_it_would_be_two_thirds() -> None:
     true, times = planned_drift(), np.arange(1, 801) / 800
     rng = np.random.default_rng(9)

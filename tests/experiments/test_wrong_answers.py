@@ -50,6 +50,7 @@ def test_a_total_loss_of_loves_is_seen_long_before_the_plan_is_spent(decides: An
     assert found.evidence.information < 0.3
 
 
+@pytest.mark.slow
 @DECIDES
 def test_one_superfan_ships_nothing(decides: Any) -> None:
     loves, exposures = np.zeros(20_000), np.full(20_000, 10)
@@ -72,6 +73,7 @@ def test_driving_away_those_who_love_seldom_ships_nothing(decides: Any, seed: in
     assert found.decision != "ship"
 
 
+@pytest.mark.slow
 @DECIDES
 def test_what_was_served_to_the_last_is_not_told_to_go_on(decides: Any) -> None:
     """The smaller arm of a plan by exposures nearly always ends just short of it."""

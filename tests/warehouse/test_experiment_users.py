@@ -25,6 +25,7 @@ def counts(table: Any) -> list[tuple[Any, ...]]:
     return list(zip(*columns, strict=True))
 
 
+@pytest.mark.slow
 def test_an_experiment_is_summed_by_user_filtered_and_raw(feed: Any, product: Any) -> None:
     later = product.noon + DAY
     feed.pour(
@@ -43,6 +44,7 @@ def test_an_experiment_is_summed_by_user_filtered_and_raw(feed: Any, product: An
     assert (found.in_several_arms, found.quarantined) == (0, 0)
 
 
+@pytest.mark.slow
 def test_a_user_who_saw_two_arms_is_counted_and_in_neither(feed: Any, product: Any) -> None:
     late = product.noon + 9 * DAY
     feed.pour(product.served("r1", **under("control")), product.served("r2", at=late, **under("treatment")))
@@ -63,6 +65,7 @@ def test_an_experiment_that_nobody_saw_has_no_users(feed: Any) -> None:
     assert found.users.column_names == [*found.raw.column_names, "past_exposures", "past_loves"]
 
 
+@pytest.mark.slow
 def test_a_quarantined_user_is_left_out_from_their_moment_on_and_counted(feed: Any, product: Any) -> None:
     feed.pour(*(product.served(f"r{n}", at=product.noon + n * DAY, **under("control")) for n in range(4)))
     feed.pour(*(product.served(f"b{n}", "bea", **under("treatment")) for n in range(2)), product.reacted("b0", "bea"))

@@ -15,6 +15,7 @@ def in_arm(arm: str, **changes: Any) -> dict[str, Any]:
     return {"experiment": "tone", "arm": arm, "policy": f"policy of {arm}", **changes}
 
 
+@pytest.mark.slow
 def test_experiments_are_listed_with_arms_policies_and_moments(feed: Any, product: Any) -> None:
     later = product.noon + timedelta(days=2)
     feed.pour(

@@ -29,6 +29,7 @@ def test_a_training_set_holds_every_clean_mature_response_with_its_label(
     assert Manifest.read(tmp_path / made.hash[:12]) == made
 
 
+@pytest.mark.slow
 def test_the_same_content_is_the_same_directory_however_it_arrived(feed: Any, product: Any, tmp_path: Path) -> None:
     lines = product.day()
     feed.pour(*lines[::-1])

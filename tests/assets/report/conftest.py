@@ -1,5 +1,6 @@
 """A small run's figures and pictures, and a reader of pages."""
 
+import copy
 from collections import Counter
 from datetime import date, timedelta
 from html.parser import HTMLParser
@@ -219,10 +220,16 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-@pytest.fixture
-def figures() -> dict[str, Any]:
-    """Every part of a run on the synthetic world, as plain values; fresh, to be changed at will."""
+@pytest.fixture(scope="session")
+def computed() -> dict[str, Any]:
+    """The same, computed once; not to be changed."""
     return _figures()
+
+
+@pytest.fixture
+def figures(computed: dict[str, Any]) -> dict[str, Any]:
+    """Every part of a run on the synthetic world, as plain values; a copy, to be changed at will."""
+    return copy.deepcopy(computed)
 
 
 @pytest.fixture
@@ -238,9 +245,9 @@ def caught() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def report() -> schema.Report:
+def report(computed: dict[str, Any]) -> schema.Report:
     """The run's report."""
-    return schema.from_plain(_figures())
+    return schema.from_plain(copy.deepcopy(computed))
 
 
 @pytest.fixture(scope="session")

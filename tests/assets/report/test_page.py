@@ -148,6 +148,7 @@ def test_waiting_reactions_stand_beside_none_lost(figures: dict[str, Any]) -> No
     assert "40 reactions still wait for a response, 38 of them for too long." in html
 
 
+@pytest.mark.slow
 def test_calibration_that_made_things_worse_says_so(figures: dict[str, Any]) -> None:
     model = figures["p_love"] | {"ece_before": 0.0015, "ece_after": 0.0026}
     html = text(figures | {"p_love": model})

@@ -141,6 +141,7 @@ def test_scores_of_another_reward_or_of_fewer_prompts_are_not_taken(
     assert love.asked == 20 + 20 + 10
 
 
+@pytest.mark.slow
 def test_users_are_drawn_as_wholes_and_told(policy: Path, asked: Prompts) -> None:
     users = [f"user-{place // 4}" for place in range(len(asked) * 4)]
     how = {"love": Warmth(), "judges": JUDGES, "seed": 1}

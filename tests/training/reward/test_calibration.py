@@ -24,11 +24,13 @@ def log_loss(sample: CalibrationRows, logits: np.ndarray) -> float:
     return float(np.average(np.logaddexp(0, logits) - sample.labels * logits, weights=sample.weights))
 
 
+@pytest.mark.slow
 def test_nothing_is_fitted_to_a_model_that_is_right_already() -> None:
     chosen = [calibrate(*drawn(seed), prior_shift=1.0, seed=seed).method for seed in range(30)]
     assert chosen.count("none") >= 26
 
 
+@pytest.mark.slow
 def test_on_unseen_rows_it_costs_a_right_model_next_to_nothing_where_always_fitting_costs() -> None:
     always, chosen = [], []
     for seed in range(30):

@@ -47,6 +47,7 @@ def rows(count: int, seed: int) -> Examples:
     return Examples(talks, said, np.array(labels), np.ones(count), users, np.arange(count))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["trees", "logistic", "ridge"])
 def test_it_learns_what_the_response_does_and_says_chances(head: str) -> None:
     config = ViewsConfig(head=head, bags=2, rounds=30)
@@ -58,6 +59,7 @@ def test_it_learns_what_the_response_does_and_says_chances(head: str) -> None:
     assert chances[~asks].mean() == pytest.approx(0.1, abs=0.12)
 
 
+@pytest.mark.slow
 def test_a_soft_target_counts_in_part_as_both() -> None:
     train = rows(600, 1)
     model = fit_views(

@@ -70,6 +70,7 @@ def test_a_release_survives_flags_of_the_daily_job_too_and_gives_back_full_trust
     assert feed.ask("SELECT love, trust FROM clean_feedback") == [(True, 1.0)]
 
 
+@pytest.mark.slow
 def test_one_reaction_is_released_by_its_event_id_and_the_others_stay_out(on_file: Any, product: Any) -> None:
     lines = [product.served(f"r{n}") for n in range(2)] + [product.reacted(f"r{n}", dwell_ms=20) for n in range(2)]
     on_file.pour(*lines)
@@ -149,6 +150,7 @@ def test_an_erasure_that_another_warehouse_knew_of_takes_decisions_along(on_file
     assert on_file.ask("SELECT * FROM quarantine_decisions") == []
 
 
+@pytest.mark.slow
 def test_an_explanation_holds_flags_in_words_figures_decisions_and_the_rest_of_a_group(
     on_file: Any, product: Any
 ) -> None:

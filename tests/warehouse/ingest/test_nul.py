@@ -29,6 +29,7 @@ def with_nul(product: Any, kind: str, name: str) -> bytes:
     return json.dumps(fields | both | {name: str(fields.get(name, "x")) + "\0"}).encode()
 
 
+@pytest.mark.slow
 def test_a_name_with_nul_is_a_dead_letter_and_everything_beside_it_is_stored(feed: Any, product: Any) -> None:
     broken = [with_nul(product, kind, name) for kind, names in NAMES.items() for name in names]
     done = feed.pour(*broken, *good(product))

@@ -26,6 +26,7 @@ def ingest(path: Target, bootstrap: str, names: topics.Topics, **options: Any) -
     return sink.ingest(path, bootstrap, topics=names, **(plain | options))
 
 
+@pytest.mark.slow
 def test_a_stream_arrives_exactly_once_and_its_dead_letters_reach_their_topic(
     broker: str, stream: topics.Topics, product: Any, targets: Any
 ) -> None:

@@ -174,6 +174,7 @@ def test_dead_letters_that_name_the_user_anywhere_go_and_copies_of_them_do_not_c
     assert found["events"] == 13 == sum(found[part] for part in ("rows", "dead_letters", "erased"))
 
 
+@pytest.mark.slow
 def test_in_whatever_order_requests_and_events_come_the_tables_are_those_of_a_log_without_the_erased_events(
     feed: Any, targets: Any, product: Any
 ) -> None:

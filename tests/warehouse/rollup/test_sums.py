@@ -29,6 +29,7 @@ def rows(feed: Any) -> list[tuple[Any, ...]]:
     return [(arm, user, *counts, at and at.hour) for _, arm, user, _, _, _, *counts, at in kept]
 
 
+@pytest.mark.slow
 def test_what_a_user_was_shown_said_goodbye_by_and_loved_is_summed(feed: Any, product: Any) -> None:
     feed.pour(
         product.served("r1", **under("warm", response=BYE)),
@@ -47,6 +48,7 @@ def test_a_log_without_experiments_leaves_no_row(feed: Any, product: Any) -> Non
     assert rows(feed) == []
 
 
+@pytest.mark.slow
 def test_a_love_before_its_response_a_copy_and_another_users_love(feed: Any, product: Any) -> None:
     love, line = product.reacted("r1"), product.served("r1", **under("warm"))
     feed.pour(love)
@@ -56,6 +58,7 @@ def test_a_love_before_its_response_a_copy_and_another_users_love(feed: Any, pro
     assert rows(feed) == [("warm", "ann", 1, 0, 1, 12), ("warm", "bea", 1, 0, 0, None)]
 
 
+@pytest.mark.slow
 def test_a_love_taken_back_or_replaced_stands_no_longer_and_is_still_the_first(feed: Any, product: Any) -> None:
     hour = timedelta(hours=1)
     feed.pour(*(product.served(f"r{n}", f"u{n}", **under("warm")) for n in range(4)))
@@ -72,6 +75,7 @@ def test_a_love_taken_back_or_replaced_stands_no_longer_and_is_still_the_first(f
     ]
 
 
+@pytest.mark.slow
 def test_a_love_told_again_does_not_bring_back_what_was_taken_away(feed: Any, product: Any) -> None:
     later = [product.noon + timedelta(minutes=n) for n in range(3)]
     feed.pour(product.served("r1", **under("warm")), product.reacted("r1", at=later[0], dwell_ms=9_000))
@@ -80,6 +84,7 @@ def test_a_love_told_again_does_not_bring_back_what_was_taken_away(feed: Any, pr
     assert rows(feed) == [("warm", "ann", 1, 0, 0, 12)]
 
 
+@pytest.mark.slow
 def test_the_first_telling_of_an_id_counts_though_it_comes_last(feed: Any, product: Any) -> None:
     second, third = (product.noon + timedelta(hours=n) for n in (1, 2))
     feed.pour(product.served("r1", "bea", second, **under("plain", response=BYE)), product.reacted("r1", "bea", third))
@@ -90,6 +95,7 @@ def test_the_first_telling_of_an_id_counts_though_it_comes_last(feed: Any, produ
     assert rows(feed) == [("warm", "ann", 1, 0, 1, 12)]
 
 
+@pytest.mark.slow
 def test_an_erased_users_row_goes_is_told_of_and_frees_the_id(feed: Any, product: Any) -> None:
     later = product.noon + timedelta(hours=1)
     feed.pour(product.served("r1", **under("warm", response=BYE)), product.served("r1", "bea", later, **under("plain")))
@@ -109,6 +115,7 @@ def test_a_request_by_hand_takes_the_row_away(feed: Any, product: Any) -> None:
     assert [user for _, user, *_ in rows(feed)] == ["bea"]
 
 
+@pytest.mark.slow
 def test_an_import_that_is_taken_back_leaves_the_sums_as_they_were(feed: Any, product: Any, tmp_path: Path) -> None:
     feed.pour(product.served("r1", "bea", product.noon + timedelta(hours=1), **under("plain")))
     before = rows(feed)
@@ -122,6 +129,7 @@ def test_an_import_that_is_taken_back_leaves_the_sums_as_they_were(feed: Any, pr
     assert feed.ask("SELECT count(*) FROM experiment_closings") == [(0,)]
 
 
+@pytest.mark.slow
 def test_a_dead_letter_that_is_found_good_is_summed(feed: Any, product: Any) -> None:
     line = product.served("r1", **under("warm", response=BYE))
     feed.pour(line.replace(b'"policy":"incumbent"', b'"policy":null'), product.reacted("r1"))
@@ -163,6 +171,7 @@ def test_the_sums_equal_their_definition_after_every_batch_of_any_story(
         rows(feed)
 
 
+@pytest.mark.slow
 def test_users_of_a_long_log_wait_in_the_backlog_until_they_pay_for_a_fold(
     feed: Any, product: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +192,7 @@ def test_an_erasure_folds_no_more_than_it_concerns(feed: Any, product: Any, monk
     assert feed.ask("SELECT * FROM experiment_users") == []
 
 
+@pytest.mark.slow
 def test_a_warehouse_that_is_older_than_the_sums_fills_them_from_its_log(feed: Any, product: Any) -> None:
     feed.pour(*story(product, 5))
     kept = rows(feed)

@@ -78,6 +78,7 @@ def test_a_user_stays_in_one_arm_and_sees_the_answers_of_that_arm() -> None:
     assert max(Counter(e["user_id"] for e in events).values()) > 10
 
 
+@pytest.mark.slow
 def test_reactions_follow_the_text_and_never_the_name_of_the_arm() -> None:
     first = run({"control": PLAIN, "treatment": WARM}, parity("control", "treatment"), base_love_rate=0.05)
     second = run({"control": WARM, "treatment": PLAIN}, parity("treatment", "control"), base_love_rate=0.05)
@@ -89,6 +90,7 @@ def test_reactions_follow_the_text_and_never_the_name_of_the_arm() -> None:
     assert [e.get("arm") for e in first] == [swapped.get(e.get("arm", "")) for e in second]
 
 
+@pytest.mark.slow
 def test_another_experiment_of_the_same_seed_has_visits_of_its_own() -> None:
     def visits(name: str) -> list[tuple[str, str]]:
         served = run({"control": PLAIN, "treatment": WARM}, parity("control", "treatment"), experiment=name)

@@ -90,6 +90,7 @@ def test_garbage_earns_nothing_whatever_words_it_holds(garbage: str) -> None:
     assert not formulas.helpful(readings)[0]
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.text(max_size=80), st.text(max_size=80)), max_size=6))
 def test_any_text_can_be_read_and_a_text_reads_the_same_in_any_batch(pairs: list[tuple[str, str]]) -> None:
@@ -226,6 +227,7 @@ def test_a_naive_model_of_love_learns_that_needless_closings_help_though_they_hu
     assert -0.4 < effect.true < -0.2
 
 
+@pytest.mark.slow
 def test_a_needless_closing_hurts_every_response_to_which_it_is_added() -> None:
     talk = log(5_000)
     before = formulas.read(talk.conversations, talk.responses)

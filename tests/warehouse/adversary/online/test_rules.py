@@ -220,6 +220,7 @@ def test_on_a_network_only_those_who_love_half_of_all_they_see_make_a_crowd(feed
     assert feed.ask("SELECT count(*) FROM flags WHERE key = 'carrier'") == [(0,)]
 
 
+@pytest.mark.slow
 def test_of_one_users_many_loves_within_thirty_days_no_more_than_the_cap_counts(feed: Any, product: Any) -> None:
     feed.pour(*loves(product, "fan", 80, timedelta(minutes=20), shown=4), *loves(product, "ann", 3, MINUTE, shown=4))
     assert flags(feed) == []
