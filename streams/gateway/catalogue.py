@@ -25,7 +25,7 @@ def models(state: GatewayState) -> dict[str, Any]:
         for arm, bundle in written.bundles.items()
         if arm in written.arms
     }
-    names = (ROUTED, *state.settings.backends)
+    names = (ROUTED, *state.policies)
     listed = [
         {"id": name, "object": "model", "created": 0, "owned_by": "loveloop", "loveloop": known.get(name, nothing)}
         for name in names

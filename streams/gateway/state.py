@@ -44,6 +44,11 @@ class GatewayState:
     key_limits: TokenBuckets
     user_limits: TokenBuckets
 
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """What clients may ask for by name: the policies of `[backends]`, then those of experiments that run."""
+        return tuple(dict.fromkeys((*self.settings.backends, *self.routes.policies)))
+
     async def store(self, *lines: bytes) -> None:
         """Return when the broker has acknowledged the lines.
 
@@ -84,9 +89,9 @@ def make(read: settings.ReadSettings, bootstrap: str, route_file: Path | None) -
         settings=read,
         secret=signatures.secret(folder, os.environ.get(signatures.VARIABLE)),
         commit=GroupCommit(bootstrap, read.names.events),
-        routes=routes.RouteFile(route_file, read.backends),
+        routes=routes.RouteFile(route_file, None if read.told.others else read.backends),
         switch=ArmSwitch(bootstrap, read.names),
-        upstream=Upstream(read.backends, limits.seconds),
+        upstream=Upstream(read.backends, limits.seconds, read.told.others),
         reaction_keys=ReactionKeys(folder / "reactions.sqlite", time.time),
         metrics=GatewayMetrics(),
         key_limits=TokenBuckets(limits.requests_per_minute),

@@ -1,6 +1,5 @@
 """The health check of the containers, against real servers on loopback."""
 
-import importlib.util
 import subprocess
 import sys
 import threading
@@ -8,23 +7,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "healthy.py"
+from tests.deploy.scripts import DEPLOY, load
+
+SCRIPT = DEPLOY / "healthy.py"
 
 
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("healthy", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-healthy = _load()
+healthy = load("healthy")
 
 
 class _Page(BaseHTTPRequestHandler):
