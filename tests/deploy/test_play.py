@@ -1,6 +1,7 @@
 """The played people against a real broker, gateway and sink: what was accepted is stored, and the count tells what is not."""
 
 import copy
+import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +22,7 @@ def _loved() -> str:
     from streams.synthetic.truth import formulas, reading
 
     said = labels("helpfulness", 200, seed=1).to_pylist()
-    talks = [each["conversation"] for each in said]
+    talks = [json.loads(each["conversation"]) for each in said]
     chances = formulas.observable_love(talks, reading.read(talks, [each["response"] for each in said]))
     return str(said[chances.argmax()]["response"])
 
