@@ -20,15 +20,18 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
+
+from comparison import Accepted, Comparison, compare
 
 from streams.synthetic import prompts
 from streams.synthetic.truth import formulas, reading
-from warehouse import connection
 
+_READING = 1_200 / 60
+"""Words a second of a very fast reader: whoever loves sooner has not read, and the filter leaves such a love out."""
 _PAUSE = 1.0
 """Seconds between two tries of one request, and between two looks into the warehouse."""
 
@@ -45,6 +48,7 @@ class PlaySettings:
         responses: They ask for, in all.
         erased: Share of the people who ask to be forgotten at the end.
         taken_back: Share of the loves that are taken back.
+        twice: Share of the loves that an app sends a second time.
         love_rate: Loves per response that the simulated world's own policy would get.
         threads: People who are there at once.
         patience: Seconds until somebody gives up, and until what was accepted must be stored.
@@ -58,49 +62,11 @@ class PlaySettings:
     responses: int = 1_000
     erased: float = 0.05
     taken_back: float = 0.1
+    twice: float = 0.1
     love_rate: float = 0.2
-    threads: int = 4
+    threads: int = 8
     patience: float = 300.0
     seed: int = 1
-
-
-@dataclass(slots=True)
-class Accepted:
-    """What the gateway has accepted, and how often somebody had to try again.
-
-    Attributes:
-        users: User by response.
-        policies: Policy by response.
-        reactions: User by event.
-        loved: Responses whose love stands.
-        erased: Users who asked to be forgotten.
-        retries: Tries that were refused or not answered, by status; 0 is no answer.
-        copies: Reactions that were sent twice.
-    """
-
-    users: dict[str, str] = field(default_factory=dict)
-    policies: dict[str, str] = field(default_factory=dict)
-    reactions: dict[str, str] = field(default_factory=dict)
-    loved: set[str] = field(default_factory=set)
-    erased: set[str] = field(default_factory=set)
-    retries: Counter[int] = field(default_factory=Counter)
-    copies: int = 0
-
-
-class Shortfall(NamedTuple):
-    """What the warehouse does not say as it should; all zero is well.
-
-    Attributes:
-        missing: Responses and reactions that were accepted and are not stored.
-        doubled: Stored more than once.
-        wrong: Responses of which the clean tables say that they are loved and they are not, or the other way round.
-        left: Rows of users who asked to be forgotten.
-    """
-
-    missing: int
-    doubled: int
-    wrong: int
-    left: int
 
 
 class Player:
@@ -141,19 +107,24 @@ class Player:
         with self._held:
             self.accepted.users[response] = user
             self.accepted.policies[response] = str(answer["loveloop"]["policy"])
+        seconds = 0.2 + len(text.split()) / _READING
+        time.sleep(seconds)
+        how: dict[str, Any] = {"read_ms": round(1_000 * seconds)}
         read = reading.read([said], [text])
         happy = formulas.happy_chance([said]) > chance.random()
         if chance.random() < formulas.observable_love([said], read, base_love_rate=self.asked.love_rate)[0]:
-            self._react(user, response, "love", "added", twice=chance.random() < 0.1)
+            self._react(user, response, "love", "added", **how, twice=chance.random() < self.asked.twice)
             if chance.random() < self.asked.taken_back:
-                self._react(user, response, "love", "removed")
+                self._react(user, response, "love", "removed", **how)
         elif chance.random() < formulas.like_chance(read, happy)[0]:
-            self._react(user, response, "like", "added")
+            self._react(user, response, "like", "added", **how)
         elif chance.random() < formulas.dislike_chance(read, happy)[0]:
-            self._react(user, response, "dislike", "added")
+            self._react(user, response, "dislike", "added", **how)
 
-    def _react(self, user: str, response: str, reaction: str, action: str, *, twice: bool = False) -> None:
-        body = {"user": user, "response_id": response, "reaction": reaction, "action": action}
+    def _react(
+        self, user: str, response: str, reaction: str, action: str, *, read_ms: int, twice: bool = False
+    ) -> None:
+        body = {"user": user, "response_id": response, "reaction": reaction, "action": action, "dwell_ms": read_ms}
         key = uuid4().hex
         for _ in range(2 if twice else 1):  # an app that sends again has the same key, and it counts once
             event = str(self._post("reactions", body, {"Idempotency-Key": key})["event_id"])
@@ -197,61 +168,26 @@ class Player:
         time.sleep(_PAUSE)
 
 
-def compare(target: str, prefix: str, accepted: Accepted) -> tuple[Shortfall, int]:
-    """What the warehouse lacks of what was accepted, and how many responses it holds whose answer nobody got.
-
-    Those were at the broker when the gateway or the connection went, before the answer had ended.
-
-    Args:
-        target: The warehouse.
-        prefix: Of the users' names.
-        accepted: As the gateway told it.
-    """
-    like = [f"{prefix}%"]
-    with connection.open(target).read() as reader:
-        responses = reader.execute("SELECT response_id FROM responses WHERE user_id LIKE ?", like).fetchall()
-        reactions = reader.execute("SELECT event_id FROM reactions WHERE user_id LIKE ?", like).fetchall()
-        stored = [Counter(str(row[0]) for row in rows) for rows in (responses, reactions)]
-        clean = reader.execute(
-            "SELECT response_id, love FROM clean_feedback_at(now()::TIMESTAMPTZ, 0) WHERE user_id LIKE ?", like
-        ).fetchall()
-        left = [
-            reader.execute(f"SELECT count(*) FROM {table} WHERE user_id = ANY(?)", [[*accepted.erased]]).fetchone()
-            for table in ("responses", "reactions", "clean_feedback_at(now()::TIMESTAMPTZ, 0)")
-        ]
-    kept = [
-        {name for name, user in of.items() if user not in accepted.erased}
-        for of in (accepted.users, accepted.reactions)
-    ]
-    said = {str(name): bool(love) for name, love in clean}
-    shortfall = Shortfall(
-        missing=sum(len(wanted - set(there)) for wanted, there in zip(kept, stored, strict=True)),
-        doubled=sum(count - 1 for there in stored for count in there.values()),
-        wrong=sum(love != (name in accepted.loved) for name, love in said.items() if name in kept[0]),
-        left=sum(int(row[0]) for row in left if row),
-    )
-    return shortfall, len(set(stored[0]) - set(accepted.users))
-
-
-def settled(asked: PlaySettings, prefix: str, accepted: Accepted) -> tuple[Shortfall, int]:
+def settled(asked: PlaySettings, prefix: str, accepted: Accepted) -> Comparison:
     """The same as `compare`, once it is well, or when patience is at its end."""
     deadline = time.monotonic() + asked.patience
-    while any((found := compare(asked.warehouse, prefix, accepted))[0]) and time.monotonic() < deadline:
+    while any((found := compare(asked.warehouse, prefix, accepted)).shortfall) and time.monotonic() < deadline:
         time.sleep(_PAUSE)
     return found
 
 
-def page(accepted: Accepted, shortfall: Shortfall, unanswered: int) -> Iterator[str]:
+def page(accepted: Accepted, found: Comparison) -> Iterator[str]:
     """It line by line."""
     policies = ", ".join(f"{name} {count:,}" for name, count in sorted(Counter(accepted.policies.values()).items()))
     retries = ", ".join(f"{status or 'no answer'} {count:,}" for status, count in sorted(accepted.retries.items()))
     yield f"accepted     {len(accepted.users):,} responses ({policies}), {len(accepted.reactions):,} reactions"
     yield f"of them      {accepted.copies:,} reactions sent twice, {len(accepted.loved):,} loves that stand"
     yield f"tried again  {retries or 'never'}"
-    yield f"erased       {len(accepted.erased):,} users, {shortfall.left:,} rows of theirs are left"
-    missing, doubled, wrong, _ = shortfall
+    missing, doubled, wrong, left = found.shortfall
+    yield f"erased       {len(accepted.erased):,} users, {left:,} rows of theirs are left"
     yield f"missing      {missing:,}; stored twice {doubled:,}; loves told wrongly {wrong:,}"
-    yield f"unanswered   {unanswered:,} responses are stored whose answer did not arrive"
+    yield f"unanswered   {found.unanswered:,} responses are stored whose answer did not arrive"
+    yield f"put aside    {found.aside:,} responses whose reactions the adversary filter leaves out"
 
 
 def _settings(words: list[str]) -> PlaySettings:
@@ -273,9 +209,9 @@ def main(words: list[str]) -> int:
     began = time.monotonic()
     accepted = player.play()
     print(f"played in {time.monotonic() - began:.0f} s; looking into the warehouse", flush=True)
-    shortfall, unanswered = settled(asked, player.prefix, accepted)
-    print("\n".join(page(accepted, shortfall, unanswered)))
-    return 1 if any(shortfall) else 0
+    found = settled(asked, player.prefix, accepted)
+    print("\n".join(page(accepted, found)))
+    return 1 if any(found.shortfall) else 0
 
 
 if __name__ == "__main__":

@@ -15,5 +15,7 @@ def load(name: str) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
+    if str(DEPLOY) not in sys.path:
+        sys.path.append(str(DEPLOY))  # as for a script that is run: it finds those beside it
     spec.loader.exec_module(module)
     return module

@@ -222,7 +222,9 @@ def test_the_command_line_knows_the_commands_of_the_stack(name: str, tmp_path: P
     command.make_context(command.name, arguments, parent=context)
 
 
-@pytest.mark.parametrize(("name", "port"), [("live-guard", "6066"), ("gateway", "8080"), ("dagster-webserver", "3000"), ("vllm", "8000")])
+@pytest.mark.parametrize(
+    ("name", "port"), [("live-guard", "6066"), ("gateway", "8080"), ("dagster-webserver", "3000"), ("vllm", "8000")]
+)
 def test_the_published_port_is_the_one_that_is_served_and_watched(name: str, port: str) -> None:
     service = SERVICES[name]
     assert service["ports"][0].endswith(f":{port}")

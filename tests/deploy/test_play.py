@@ -1,4 +1,4 @@
-"""The played people against a real broker, gateway and sink: what was accepted is stored, and the count tells what is not."""
+"""People are played against a real broker, gateway and sink: what was accepted is stored; what is not is counted."""
 
 import copy
 import json
@@ -55,12 +55,13 @@ def played(desk: Desk) -> tuple[Any, Any]:
 
 def test_what_was_accepted_is_stored_once_and_who_left_is_gone(played: tuple[Any, Any]) -> None:
     asked, player = played
-    shortfall, unanswered = play.settled(asked, player.prefix, player.accepted)
+    found = play.settled(asked, player.prefix, player.accepted)
     assert len(player.accepted.users) == 40
     assert len(player.accepted.erased) == 2
     assert player.accepted.loved
     assert len(player.accepted.reactions) > len(player.accepted.loved)  # some were taken back
-    assert (tuple(shortfall), unanswered) == ((0, 0, 0, 0), 0)
+    assert (tuple(found.shortfall), found.unanswered) == ((0, 0, 0, 0), 0)
+    assert found.aside < len(player.accepted.loved)
 
 
 def test_each_way_of_losing_is_counted(played: tuple[Any, Any]) -> None:
@@ -70,10 +71,9 @@ def test_each_way_of_losing_is_counted(played: tuple[Any, Any]) -> None:
     unloved = next(name for name, user in claimed.users.items() if user == stays and name not in claimed.loved)
     claimed.loved.add(unloved)
     claimed.users["r-never-stored"] = stays
-    shortfall, _ = play.compare(asked.warehouse, player.prefix, claimed)
-    assert tuple(shortfall) == (1, 0, 1, 0)
+    assert tuple(play.compare(asked.warehouse, player.prefix, claimed).shortfall) == (1, 0, 1, 0)
     claimed.erased.add(stays)
-    assert play.compare(asked.warehouse, player.prefix, claimed)[0].left > 0
+    assert play.compare(asked.warehouse, player.prefix, claimed).shortfall.left > 0
 
 
 def test_a_response_whose_answer_nobody_got_is_told_and_is_no_loss(played: tuple[Any, Any]) -> None:
@@ -81,8 +81,8 @@ def test_a_response_whose_answer_nobody_got_is_told_and_is_no_loss(played: tuple
     claimed = copy.deepcopy(player.accepted)
     name = next(name for name, user in claimed.users.items() if user not in claimed.erased)
     del claimed.users[name]
-    shortfall, unanswered = play.compare(asked.warehouse, player.prefix, claimed)
-    assert (shortfall.missing, unanswered) == (0, 1)
+    found = play.compare(asked.warehouse, player.prefix, claimed)
+    assert (found.shortfall.missing, found.unanswered) == (0, 1)
 
 
 def test_people_try_again_while_the_model_fails_and_hear_why_a_request_is_wrong(desk: Desk) -> None:
