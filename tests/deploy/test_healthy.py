@@ -81,3 +81,13 @@ def test_nobody_there_is_not_healthy_and_the_exit_code_says_so(url: str) -> None
     ended = subprocess.run([sys.executable, str(SCRIPT), url], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert f"{url} does not answer" in ended.stderr
+
+
+@pytest.mark.slow
+def test_a_broker_that_answers_is_healthy_and_one_that_is_away_is_not(kafka: str, tmp_path: Path) -> None:
+    port = kafka.rpartition(":")[2]
+    script = (DEPLOY / "kafka" / "healthy.sh").read_text()
+    for at, code in ((port, 0), ("1", 1)):
+        (tmp_path / "healthy.sh").write_text(script.replace("localhost/9092", f"127.0.0.1/{at}"))
+        done = subprocess.run(["bash", str(tmp_path / "healthy.sh")], capture_output=True, timeout=20, check=False)
+        assert done.returncode == code

@@ -67,7 +67,7 @@ def test_a_servers_key_must_be_in_the_environment(tmp_path: Path, monkeypatch: p
         state.make(read, "127.0.0.1:1", None)
     monkeypatch.setenv("THEIR_KEY", "k")
     made = state.make(read, "127.0.0.1:1", None)
-    assert made.upstream._headers["v7"]["Authorization"] == "Bearer k"
+    assert made.upstream._asked["v7"][1]["Authorization"] == "Bearer k"
     made.reaction_keys.close()
 
 

@@ -1,4 +1,4 @@
-"""Policies in folders: found as they come, read once, read anew when another takes the place, and few kept in memory."""
+"""Policies in folders: found as they come, read once, anew when another takes the place, and few kept in memory."""
 
 import shutil
 from pathlib import Path
