@@ -19,6 +19,7 @@ class Accepted:
         erased: Users who asked to be forgotten.
         retries: Tries that were refused or not answered, by status; 0 is no answer.
         copies: Reactions that were sent twice.
+        given_up: Responses, reactions and erasures after which somebody gave up: they were accepted too late, or never.
     """
 
     users: dict[str, str] = field(default_factory=dict)
@@ -28,6 +29,7 @@ class Accepted:
     erased: set[str] = field(default_factory=set)
     retries: Counter[int] = field(default_factory=Counter)
     copies: int = 0
+    given_up: int = 0
 
 
 class Shortfall(NamedTuple):

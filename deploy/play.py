@@ -18,7 +18,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -91,12 +91,21 @@ class Player:
         users = [f"{self.prefix}{number:05}" for number in range(asked.users)]
         talks = zip(itertools.cycle(users), range(asked.responses), strict=False)
         with ThreadPoolExecutor(asked.threads) as people:
-            for done, _ in enumerate(people.map(lambda talk: self._talk(*talk), talks), start=1):
+            for done, _ in enumerate(people.map(lambda talk: self._patiently(self._talk, *talk), talks), start=1):
                 if done % 100 == 0:
                     self._say(f"{done:,} responses, {len(self.accepted.reactions):,} reactions")
             gone = users[: round(asked.erased * asked.users)]
-            list(people.map(self._leave, gone))
+            list(people.map(lambda user: self._patiently(self._leave, user), gone))
         return self.accepted
+
+    def _patiently(self, act: Callable[..., None], *how: Any) -> None:
+        """Somebody acts; one who waited too long gives up, and the others go on."""
+        try:
+            act(*how)
+        except TimeoutError as error:
+            with self._held:
+                self.accepted.given_up += 1
+            self._say(str(error))
 
     def _talk(self, user: str, number: int) -> None:
         """Ask for one response and react to it."""
@@ -182,7 +191,7 @@ def page(accepted: Accepted, found: Comparison) -> Iterator[str]:
     retries = ", ".join(f"{status or 'no answer'} {count:,}" for status, count in sorted(accepted.retries.items()))
     yield f"accepted     {len(accepted.users):,} responses ({policies}), {len(accepted.reactions):,} reactions"
     yield f"of them      {accepted.copies:,} reactions sent twice, {len(accepted.loved):,} loves that stand"
-    yield f"tried again  {retries or 'never'}"
+    yield f"tried again  {retries or 'never'}; gave up {accepted.given_up:,} times"
     missing, doubled, wrong, left = found.shortfall
     yield f"erased       {len(accepted.erased):,} users, {left:,} rows of theirs are left"
     yield f"missing      {missing:,}; stored twice {doubled:,}; loves told wrongly {wrong:,}"
