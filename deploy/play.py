@@ -84,6 +84,7 @@ class Player:
         started = datetime.now(UTC)
         self.prefix = f"played-{started:%Y%m%dT%H%M%S}-"  # nobody is played twice
         self._pool = prompts("all", asked.responses, seed=asked.seed)
+        reading.read(self._pool[:1], [""])  # learns the simulated product's language now, and not once in every thread
 
     def play(self) -> Accepted:
         """Let everybody chat, then let those go who want to be forgotten."""
