@@ -42,8 +42,8 @@ class ListedPolicy(NamedTuple):
     voice: PolicyVoice | None
 
 
-class _Known(NamedTuple):
-    """A folder of which something is known."""
+class _KnownFolder(NamedTuple):
+    """A folder of which something is known: which one it is, its digest, and who speaks once it was asked for."""
 
     stamp: tuple[int, int]
     digest: str | None
@@ -62,7 +62,7 @@ class PolicyFolders:
 
     def __init__(self, find: Find, digest: Callable[[Path], str | None]) -> None:
         self._find, self._digest = find, digest
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _KnownFolder] = {}
         self._turn = threading.Lock()
 
     def names(self) -> list[str]:
@@ -95,13 +95,13 @@ class PolicyFolders:
             self._make_room()
             return ServedPolicy(chosen, voice, known.digest)
 
-    def _look(self, name: str, place: Path) -> _Known | None:
+    def _look(self, name: str, place: Path) -> _KnownFolder | None:
         """What is known of a folder; None where it went away meanwhile."""
         try:
             stat = place.stat()
             stamp = (stat.st_ino, stat.st_mtime_ns)
             if name not in self._known or self._known[name].stamp != stamp:
-                self._known[name] = _Known(stamp, self._digest(place), None)
+                self._known[name] = _KnownFolder(stamp, self._digest(place), None)
         except OSError:
             self._known.pop(name, None)
             return None
