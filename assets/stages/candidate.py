@@ -17,10 +17,18 @@ from assets.run import Run
 from assets.stage import Stage
 from assets.stages import feedback, standing
 
+_UNFINISHED = ".part"
+"""Ends the name of a folder that is being written."""
+
 
 def directory(run: Run) -> Path:
     """The staged candidate."""
     return run.place("candidate")
+
+
+def staged(run: Path) -> dict[str, Path]:
+    """Every candidate that lies in a run's folder, by its name; nothing where there is no run yet."""
+    return {place.name: place for place in sorted(run.glob("cycles/*/candidates/*/")) if place.suffix != _UNFINISHED}
 
 
 def _candidate(run: Run) -> CandidateFacts:
@@ -121,7 +129,7 @@ def _obeyed(run: Run) -> dict[str, Any]:
 def _stage(policy: Path, place: Path, card: str, lineage: dict[str, Any]) -> None:
     from training.policy import decoding
 
-    part = place.with_name(f"{place.name}.part")
+    part = place.with_name(f"{place.name}{_UNFINISHED}")
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(policy, part)
     _keep_base(policy, part, place)

@@ -29,7 +29,7 @@ def models(state: GatewayState) -> dict[str, Any]:
         for arm, bundle in written.bundles.items()
         if arm in written.arms
     }
-    names = (ROUTED, *state.settings.backends)
+    names = (ROUTED, *state.policies)
     listed = [
         {
             "id": name,

@@ -143,7 +143,7 @@ def _route(state: GatewayState, user: str, model: Any) -> Route:
     settings = state.settings
     if model in (None, ROUTED):
         return state.routes.table.route(user, settings.told.default, state.is_off)
-    if not isinstance(model, str) or model not in settings.backends:
+    if not isinstance(model, str) or model not in state.policies:
         raise RefusedError(404, "model_not_found", f"there is no such model; GET /v1/models lists them, {ROUTED} first")
     return Route(model)
 

@@ -134,12 +134,12 @@ class RouteTable:
         return Route(default)
 
 
-def parse(text: bytes, policies: Mapping[str, object]) -> RouteTable:
+def parse(text: bytes, policies: Mapping[str, object] | None) -> RouteTable:
     """Read the text of a file of routes.
 
     Args:
         text: JSON.
-        policies: Those that a server answers for.
+        policies: Those that a server answers for; None where one answers for all.
 
     Raises:
         ValueError: It cannot be followed; the text says which experiment and why.
@@ -155,7 +155,7 @@ def parse(text: bytes, policies: Mapping[str, object]) -> RouteTable:
     return RouteTable(tuple(found), file.made_at)
 
 
-def _layout(written: WrittenRoute, policies: Mapping[str, object]) -> Layout:
+def _layout(written: WrittenRoute, policies: Mapping[str, object] | None) -> Layout:
     try:
         layout = Layout(
             experiment=written.name, salt=written.salt, arms=written.arms, coverage=written.coverage,
@@ -171,7 +171,7 @@ def _layout(written: WrittenRoute, policies: Mapping[str, object]) -> Layout:
             raise ValueError(
                 f"experiment {written.name!r}: arm {arm!r} has no bundle, so nobody could answer its users"
             )
-        if bundle.policy not in policies:
+        if policies is not None and bundle.policy not in policies:
             raise ValueError(
                 f"experiment {written.name!r}: no server answers for policy {bundle.policy!r} of arm {arm!r}; "
                 "add it to [backends] of the gateway's file and start the gateway again"
@@ -184,15 +184,21 @@ class RouteFile:
 
     Args:
         file: The file; None for no experiment at all.
-        policies: Those that a server answers for.
+        policies: Those that a server answers for; None where one answers for all.
     """
 
-    def __init__(self, file: Path | None, policies: Mapping[str, object]) -> None:
+    def __init__(self, file: Path | None, policies: Mapping[str, object] | None) -> None:
         self._file, self._policies = file, policies
         self._seen: tuple[int, int, int] | None = None
         self.table = RouteTable()
         self.error: str | None = None
         self.look()
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Those that the arms of running experiments are served, in the order of the experiments."""
+        arms = ((each.written, arm) for each in self.table.experiments for arm in each.layout.arms)
+        return tuple(dict.fromkeys(written.bundles[arm].policy for written, arm in arms))
 
     def look(self) -> None:
         """Read the file when it has changed since the last look."""

@@ -29,10 +29,13 @@ class ServedBundles:
     Args:
         backends: Server by policy.
         routes: What is to be served.
+        others: The server of every policy that `backends` does not name.
     """
 
-    def __init__(self, backends: Mapping[str, Backend], routes: RouteFile) -> None:
-        self._backends, self._routes = dict(backends), routes
+    def __init__(self, backends: Mapping[str, Backend], routes: RouteFile, others: Backend | None = None) -> None:
+        self._backends = dict(backends)
+        self._routes = routes
+        self._others = others
         self._judged: RouteTable | None = None
         self.digests: dict[str, str] = {}
         """Digest by policy, as its server told it last."""
@@ -57,14 +60,21 @@ class ServedBundles:
 
         timeout = aiohttp.ClientTimeout(total=_SECONDS)
         async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as session:
-            told = await asyncio.gather(*(_told(session, *each) for each in self._backends.items()))
-        for policy, said in zip(self._backends, told, strict=True):
+            asked = self._servers()
+            told = await asyncio.gather(*(_told(session, *each) for each in asked.items()))
+        for policy, said in zip(asked, told, strict=True):
             if said is None:
                 continue
             self.digests.pop(policy, None)
             if said:
                 self.digests[policy] = said
         self._judge()
+
+    def _servers(self) -> dict[str, Backend]:
+        """Whom to ask, by policy: the named servers, and the others' for what experiments serve besides."""
+        if self._others is None:
+            return self._backends
+        return dict.fromkeys(self._routes.policies, self._others) | self._backends
 
     def _judge(self) -> None:
         self._judged = self._routes.table

@@ -1,5 +1,7 @@
 """What a gateway is told by its file `gateway.toml`: models, keys, limits, names. Read once, at the start."""
 
+import hashlib
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -36,12 +38,14 @@ class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A key of a client, known by its hash alone.
 
     Attributes:
-        sha256: Of the key's UTF-8 bytes, in hexadecimal.
+        sha256: Of the key's UTF-8 bytes, in hexadecimal; left out where `key_env` is given.
+        key_env: The environment variable that holds the key itself, in place of its hash.
         user: Whose requests these are when they name nobody; None refuses them.
         reactions_for_others: Whether it may send reactions to responses that the gateway has not served.
     """
 
-    sha256: Annotated[str, Meta(pattern=_SHA256)]
+    sha256: Annotated[str, Meta(pattern=_SHA256)] = ""
+    key_env: str | None = None
     user: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
     reactions_for_others: bool = False
 
@@ -98,6 +102,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         default: The policy of users who are in no experiment.
         backends: Server by policy; a text is the server's URL.
+        others: The server of each policy that the routes name and `backends` does not; without it, such routes are
+            refused.
         keys: Key by name; a text is its hash. Without any, everybody is let in.
         page_key_name: Under which key's name and limits the chat page's visitors go, without a key; None closes it.
         origins: Other sites whose scripts may call.
@@ -110,6 +116,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     default: str
     backends: Annotated[dict[str, Backend | str], Meta(min_length=1)]
+    others: Backend | None = None
     keys: dict[str, ApiKey | str] = {}
     page_key_name: str | None = None
     origins: tuple[str, ...] = ()
@@ -157,7 +164,7 @@ def parse(text: str) -> ReadSettings:
     ('http://127.0.0.1:8000/v1', 120)
 
     Raises:
-        ValueError: As for `read`.
+        ValueError: As for `read`, or the environment lacks a client's key.
     """
     told = msgspec.convert(tomllib.loads(text), GatewaySettings)
     backends = {name: _backend(value) for name, value in told.backends.items()}
@@ -174,11 +181,22 @@ def _backend(value: Backend | str) -> Backend:
 
 
 def _key(name: str, value: ApiKey | str) -> ApiKey:
-    if not isinstance(value, str):
-        return value
-    if not re.fullmatch(_SHA256, value):
+    key = ApiKey(value) if isinstance(value, str) else value
+    if key.key_env is not None:
+        key = msgspec.structs.replace(key, sha256=_hash_of(name, key))
+    if not re.fullmatch(_SHA256, key.sha256):
         raise ValueError(f"keys.{name} is no SHA-256 in hexadecimal; write the hash, never the key: sha256sum makes it")
-    return ApiKey(value)
+    return key
+
+
+def _hash_of(name: str, key: ApiKey) -> str:
+    """The hash of a key that the environment holds."""
+    if key.sha256:
+        raise ValueError(f"keys.{name} has both sha256 and key_env: leave one out")
+    given = os.environ.get(str(key.key_env))
+    if not given:
+        raise ValueError(f"keys.{name}: the environment has no {key.key_env}; set it to the client's key")
+    return hashlib.sha256(given.encode()).hexdigest()
 
 
 def _check(told: GatewaySettings, backends: dict[str, Backend]) -> None:

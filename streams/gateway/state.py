@@ -52,6 +52,11 @@ class GatewayState:
         """Whether an arm must not be served."""
         return self.switch.is_off(experiment, arm) or self.bundles.is_wrong(experiment)
 
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """What clients may ask for by name: the policies of `[backends]`, then those of experiments that run."""
+        return tuple(dict.fromkeys((*self.settings.backends, *self.routes.policies)))
+
     async def store(self, *lines: bytes) -> None:
         """Return when the broker has acknowledged the lines.
 
@@ -89,15 +94,15 @@ def make(read: settings.ReadSettings, bootstrap: str, route_file: Path | None) -
     """
     folder = Path(read.told.folder)
     limits = read.told.limits
-    followed = routes.RouteFile(route_file, read.backends)
+    followed = routes.RouteFile(route_file, None if read.told.others else read.backends)
     return GatewayState(
         settings=read,
         secret=signatures.secret(folder, os.environ.get(signatures.VARIABLE)),
         commit=LoopCommit(bootstrap, read.names.events),
         routes=followed,
         switch=ArmSwitch(bootstrap, read.names),
-        bundles=ServedBundles(read.backends, followed),
-        upstream=Upstream(read.backends, limits.seconds),
+        bundles=ServedBundles(read.backends, followed, read.told.others),
+        upstream=Upstream(read.backends, limits.seconds, read.told.others),
         reaction_keys=ReactionKeys(folder / "reactions.sqlite", time.time),
         metrics=GatewayMetrics(),
         key_limits=TokenBuckets(limits.requests_per_minute),

@@ -28,14 +28,16 @@ class Upstream:
     Args:
         backends: Server by policy.
         seconds: Until an answer must be complete.
+        others: The server of every policy that `backends` does not name.
 
     Raises:
         ValueError: The environment lacks a server's key.
     """
 
-    def __init__(self, backends: Mapping[str, Backend], seconds: float) -> None:
-        self._backends, self._seconds = dict(backends), seconds
-        self._headers = {policy: _headers(policy, backend) for policy, backend in backends.items()}
+    def __init__(self, backends: Mapping[str, Backend], seconds: float, others: Backend | None = None) -> None:
+        self._seconds = seconds
+        self._asked = {name: (backend, _headers(f"backends.{name}", backend)) for name, backend in backends.items()}
+        self._others = None if others is None else (others, _headers("others", others))
         self._session: ClientSession | None = None
 
     async def start(self) -> None:
@@ -67,11 +69,13 @@ class Upstream:
         import aiohttp
 
         assert self._session is not None, "start() makes the session"
-        backend = self._backends[policy]
+        found = self._asked.get(policy, self._others)
+        assert found is not None, "routes to policies without a server are refused"
+        backend, headers = found
         sent = msgspec.json.encode({**body, "model": backend.model or policy})
         try:
             async with self._session.post(
-                f"{backend.url.rstrip('/')}/chat/completions", data=sent, headers=self._headers[policy]
+                f"{backend.url.rstrip('/')}/chat/completions", data=sent, headers=headers
             ) as answer:
                 if answer.status != 200:
                     raise _refusal(policy, answer.status, await answer.content.read(_LONGEST))
@@ -84,12 +88,12 @@ class Upstream:
             raise model_failed(told) from None
 
 
-def _headers(policy: str, backend: Backend) -> dict[str, str]:
+def _headers(place: str, backend: Backend) -> dict[str, str]:
     headers = {"Content-Type": "application/json"}
     if backend.key_env is not None:
         key = os.environ.get(backend.key_env)
         if not key:
-            raise ValueError(f"backends.{policy}: the environment has no {backend.key_env}; set it to the server's key")
+            raise ValueError(f"{place}: the environment has no {backend.key_env}; set it to the server's key")
         headers["Authorization"] = f"Bearer {key}"
     return headers
 

@@ -1,6 +1,7 @@
 """The container stack, read as files: what it publishes, as whom it runs, what waits for what, how its parts agree."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 from assets.cli import group
 from assets.pipeline import read_recipe
 from assets.run import Run
+from streams.gateway import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE_FILE = ROOT / "docker-compose.yml"
@@ -32,6 +34,10 @@ def test_the_stack_holds_every_part_of_the_loop() -> None:
         "kafka",
         "postgres",
         "topics",
+        "policies",
+        "routes",
+        "model-server",
+        "gateway",
         "ingest",
         "ingest-2",
         "live-guard",
@@ -39,6 +45,7 @@ def test_the_stack_holds_every_part_of_the_loop() -> None:
         "dagster-webserver",
         "dagster-daemon",
         "vllm",
+        "play",
         "replay",
     }
     assert set(SERVICES) == parts
@@ -71,13 +78,16 @@ def test_a_service_that_stays_up_is_watched(name: str) -> None:
 def test_what_ends_by_itself_is_not_started_again() -> None:
     assert {name: SERVICES[name]["restart"] for name in set(SERVICES) - set(SERVING)} == {
         "topics": "no",
+        "policies": "no",
+        "routes": "no",
+        "play": "no",
         "replay": "no",
     }
 
 
-def test_only_the_replay_and_vllm_have_to_be_asked_for() -> None:
+def test_only_the_replay_the_players_and_vllm_have_to_be_asked_for() -> None:
     asked_for = {name: service["profiles"] for name, service in SERVICES.items() if service.get("profiles")}
-    assert asked_for == {"replay": ["replay"], "vllm": ["vllm"]}
+    assert asked_for == {"replay": ["replay"], "play": ["play"], "vllm": ["vllm"]}
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -110,7 +120,11 @@ def test_only_the_image_that_learns_holds_torch() -> None:
     assert "DS_BUILD_OPS=0" in second
     assert "--extra deepspeed" in second
     assert "--extra train" not in _stage("libraries") + _stage("streams")
-    assert {name for name, service in OURS.items() if service["build"]["target"] == "full"} == {"dagster-code"}
+    assert {name for name, service in OURS.items() if service["build"]["target"] == "full"} == {
+        "dagster-code",
+        "policies",
+        "model-server",
+    }
 
 
 def test_the_dockerfile_copies_only_what_the_build_context_holds() -> None:
@@ -139,7 +153,7 @@ def test_data_live_on_named_volumes() -> None:
 
 def test_the_broker_writes_to_its_volume() -> None:
     kafka = SERVICES["kafka"]
-    assert kafka["volumes"] == [f"kafka-data:{kafka['environment']['KAFKA_LOG_DIRS']}"]
+    assert kafka["volumes"][0] == f"kafka-data:{kafka['environment']['KAFKA_LOG_DIRS']}"
 
 
 def test_the_broker_tells_clients_addresses_that_they_can_reach() -> None:
@@ -164,6 +178,8 @@ def test_everything_of_ours_that_reads_events_waits_for_the_topics() -> None:
         "ingest",
         "ingest-2",
         "live-guard",
+        "gateway",
+        "play",
         "replay",
     }
 
@@ -193,8 +209,9 @@ def test_the_assets_that_dagster_shows_read_the_warehouse_that_ingest_fills() ->
 
 
 @pytest.mark.parametrize("name", [name for name, service in OURS.items() if "entrypoint" not in service])
-def test_the_command_line_knows_the_commands_of_the_stack(name: str) -> None:
-    arguments = OURS[name]["command"]
+def test_the_command_line_knows_the_commands_of_the_stack(name: str, tmp_path: Path) -> None:
+    there = {"/app/": f"{ROOT}/", "/data/policies/incumbent": str(tmp_path)}
+    arguments = [re.sub("|".join(there), lambda found: there[found[0]], each) for each in OURS[name]["command"]]
     command: Any = group
     context = None
     while hasattr(command, "get_command"):
@@ -205,7 +222,9 @@ def test_the_command_line_knows_the_commands_of_the_stack(name: str) -> None:
     command.make_context(command.name, arguments, parent=context)
 
 
-@pytest.mark.parametrize(("name", "port"), [("live-guard", "6066"), ("dagster-webserver", "3000"), ("vllm", "8000")])
+@pytest.mark.parametrize(
+    ("name", "port"), [("live-guard", "6066"), ("gateway", "8080"), ("dagster-webserver", "3000"), ("vllm", "8000")]
+)
 def test_the_published_port_is_the_one_that_is_served_and_watched(name: str, port: str) -> None:
     service = SERVICES[name]
     assert service["ports"][0].endswith(f":{port}")
@@ -248,6 +267,53 @@ def test_passwords_are_said_once_and_come_from_outside() -> None:
     told = re.findall(r"^\s+\w*PASSWORD: (.+)$", text, re.M)
     assert set(told) == {"${LOVELOOP_POSTGRES_PASSWORD:-loveloop}"}
     assert len(told) == 3
+    for name in ("LOVELOOP_GATEWAY_KEY", "LOVELOOP_SERVE_TOKEN"):
+        assert len(re.findall(rf"^\s+{name}: &[\w-]+ \${{{name}:-loveloop}}$", text, re.M)) == 1
+        assert len(re.findall(rf"^\s+{name}: \*[\w-]+$", text, re.M)) == 1
+
+
+@pytest.mark.parametrize("name", ["gateway.toml", "gateway.vllm.toml"])
+def test_the_gateways_file_names_services_of_the_stack_and_holds_no_key(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in OURS["gateway"]["environment"].items():
+        if value is not None:
+            monkeypatch.setenv(variable, value)
+    read = settings.read(ROOT / "deploy" / name)
+    server = "vllm" if "vllm" in name else "model-server"
+    assert read.told.others is not None
+    assert {each.url for each in (*read.backends.values(), read.told.others)} == {f"http://{server}:8000/v1"}
+    assert read.told.operator.guard == "http://live-guard:6066"
+    assert not re.search(r"[0-9a-f]{64}", (ROOT / "deploy" / name).read_text())
+    assert Path(read.told.folder).is_relative_to("/data")
+
+
+def test_the_gateway_asks_the_model_server_with_its_token_and_waits_for_it() -> None:
+    gateway, server = OURS["gateway"], OURS["model-server"]
+    assert gateway["environment"]["LOVELOOP_SERVE_TOKEN"] == server["environment"]["LOVELOOP_SERVE_TOKEN"]
+    assert gateway["depends_on"]["model-server"] == {"condition": "service_healthy"}
+    assert "ports" not in server
+    assert gateway["healthcheck"]["test"][-1].endswith("/ready")
+
+
+def test_whoever_changes_an_experiment_writes_the_routes_that_the_gateway_follows() -> None:
+    routes = OURS["gateway"]["command"][OURS["gateway"]["command"].index("--routes") + 1]
+    written = {name: service["environment"].get("LOVELOOP_ROUTES") for name, service in OURS.items()}
+    assert {written[name] for name in ("dagster-code", "ingest", "ingest-2", "routes")} == {routes}
+    assert routes.startswith("/data/")
+
+
+@pytest.mark.parametrize("name", ["live.toml", "played.toml"])
+def test_the_incumbent_of_the_stacks_recipes_is_what_its_model_server_serves(name: str) -> None:
+    (made,) = OURS["policies"]["command"]
+    command = OURS["model-server"]["command"]
+    told = OURS["dagster-code"]["environment"]
+    recipe = read_recipe(ROOT / "deploy" / "recipes" / name)
+    assert recipe.incumbent.base == made == command[1]
+    assert command[command.index("--run") + 1] == f"{told['LOVELOOP_HOME']}/{told['LOVELOOP_RUN']}"
+    assert str(recipe.warehouse) == told["LOVELOOP_WAREHOUSE"]
+    for file in ("gateway.toml", "gateway.vllm.toml"):
+        assert tomllib.loads((ROOT / "deploy" / file).read_text())["default"] == Path(made).name
 
 
 def _stage(name: str) -> str:

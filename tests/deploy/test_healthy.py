@@ -1,6 +1,5 @@
 """The health check of the containers, against real servers on loopback."""
 
-import importlib.util
 import subprocess
 import sys
 import threading
@@ -8,23 +7,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "healthy.py"
+from tests.deploy.scripts import DEPLOY, load
+
+SCRIPT = DEPLOY / "healthy.py"
 
 
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("healthy", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-healthy = _load()
+healthy = load("healthy")
 
 
 class _Page(BaseHTTPRequestHandler):
@@ -90,3 +81,13 @@ def test_nobody_there_is_not_healthy_and_the_exit_code_says_so(url: str) -> None
     ended = subprocess.run([sys.executable, str(SCRIPT), url], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert f"{url} does not answer" in ended.stderr
+
+
+@pytest.mark.slow
+def test_a_broker_that_answers_is_healthy_and_one_that_is_away_is_not(kafka: str, tmp_path: Path) -> None:
+    port = kafka.rpartition(":")[2]
+    script = (DEPLOY / "kafka" / "healthy.sh").read_text()
+    for at, code in ((port, 0), ("1", 1)):
+        (tmp_path / "healthy.sh").write_text(script.replace("localhost/9092", f"127.0.0.1/{at}"))
+        done = subprocess.run(["bash", str(tmp_path / "healthy.sh")], capture_output=True, timeout=20, check=False)
+        assert done.returncode == code

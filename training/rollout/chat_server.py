@@ -1,4 +1,4 @@
-"""A policy behind OpenAI's chat completions, by the product's own decoder: for small models, and where vLLM is not.
+"""Policies behind OpenAI's chat completions, by the product's own decoder: for small models, and where vLLM is not.
 
 One response is written at a time; requests that come meanwhile wait for their turn.
 """
@@ -10,13 +10,14 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import msgspec
 
 from streams import conversations
-from training.policy.decoding import DecodingSettings
+from training.rollout.policy_folders import PolicyFolders, ServedPolicy
 from training.rollout.speech import PolicyVoice, SpokenPiece
 
 if TYPE_CHECKING:
@@ -25,50 +26,35 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 _LONGEST_BODY = 4 * 1_048_576
-PLAIN = DecodingSettings(1.0, 256)
-"""Of responses of a policy that names no settings of its own."""
 _PLAIN = {"top_p": 1, "n": 1, "stop": None, "tools": None, "logprobs": False, "frequency_penalty": 0,
           "presence_penalty": 0}  # fmt: skip
 """What would change a response, and is not known here: only these values pass."""
 
 
-class ServedPolicy(NamedTuple):
-    """What a server speaks for.
-
-    Attributes:
-        name: What clients ask for.
-        voice: Who speaks.
-        digest: Of the folder's files; None of a hub name.
-        decoding: How a response is drawn whose request does not say.
-    """
-
-    name: str
-    voice: PolicyVoice
-    digest: str | None
-    decoding: DecodingSettings = PLAIN
-
-
-class _Wanted(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Wanted:
     """A request, read.
 
     Attributes:
+        policy: Who is asked.
         prompt: Its tokens.
         how: Words of `PolicyVoice.speak`.
         stream: Whether pieces are asked for.
         usage: Whether a stream ends with counts.
     """
 
+    policy: ServedPolicy
     prompt: list[int]
     how: dict[str, Any]
     stream: bool
     usage: bool
 
 
-def app(policy: ServedPolicy, token: str | None = None) -> "Starlette":
+def app(policies: PolicyFolders, token: str | None = None) -> "Starlette":
     """The ASGI application.
 
     Args:
-        policy: What is served.
+        policies: What is served.
         token: What `Authorization: Bearer ...` must say; None lets everybody ask.
     """
     from starlette.applications import Starlette
@@ -81,13 +67,13 @@ def app(policy: ServedPolicy, token: str | None = None) -> "Starlette":
         if not _may(request, token):
             return _refusal(401, "no valid token; send the header Authorization: Bearer TOKEN")
         try:
-            wanted = await asyncio.to_thread(_wanted, policy, await _body(request))
-        except LookupError as error:
+            wanted = await asyncio.to_thread(_wanted, policies, await _body(request))
+        except (LookupError, FileNotFoundError) as error:
             return _refusal(404, str(error.args[0]))
         except ValueError as error:
             return _refusal(400, str(error))
-        name = {"id": f"chatcmpl-{uuid4().hex}", "created": int(time.time()), "model": policy.name}
-        pieces = _spoken(policy.voice, wanted, turn)
+        name = {"id": f"chatcmpl-{uuid4().hex}", "created": int(time.time()), "model": wanted.policy.name}
+        pieces = _spoken(wanted.policy.voice, wanted, turn)
         if wanted.stream:
             return StreamingResponse(_events(pieces, wanted, name), media_type="text/event-stream")
         return _json(200, await _whole(pieces, wanted, name))
@@ -95,12 +81,10 @@ def app(policy: ServedPolicy, token: str | None = None) -> "Starlette":
     async def models(request: "Request") -> "Response":
         if not _may(request, token):
             return _refusal(401, "no valid token; send the header Authorization: Bearer TOKEN")
-        told = {"digest": policy.digest, "decoding": policy.decoding._asdict()}
-        listed = {"id": policy.name, "object": "model", "created": 0, "owned_by": "loveloop", "loveloop": told}
-        return _json(200, {"object": "list", "data": [listed | {"max_model_len": policy.voice.context}]})
+        return _json(200, {"object": "list", "data": await asyncio.to_thread(_listed, policies)})
 
     async def health(_: "Request") -> "Response":
-        return _json(200, {"model": policy.name, "digest": policy.digest})
+        return _json(200, {"models": policies.names()})
 
     routes = [
         Route("/v1/chat/completions", chat, methods=["POST"]),
@@ -108,6 +92,16 @@ def app(policy: ServedPolicy, token: str | None = None) -> "Starlette":
         Route("/health", health, methods=["GET"]),
     ]
     return Starlette(routes=routes)
+
+
+def _listed(policies: PolicyFolders) -> list[dict[str, Any]]:
+    """Every policy as OpenAI lists models. How long its context is, is known once it has been read."""
+    listed = []
+    for each in policies.listed():
+        told = {"digest": each.digest, "decoding": each.decoding._asdict()}
+        model = {"id": each.name, "object": "model", "created": 0, "owned_by": "loveloop", "loveloop": told}
+        listed.append(model if each.voice is None else model | {"max_model_len": each.voice.context})
+    return listed
 
 
 async def _spoken(voice: PolicyVoice, wanted: _Wanted, turn: asyncio.Lock) -> AsyncIterator[SpokenPiece]:
@@ -169,7 +163,7 @@ def _data(content: dict[str, Any]) -> bytes:
     return b"data: " + msgspec.json.encode(content) + b"\n\n"
 
 
-def _wanted(policy: ServedPolicy, body: bytes) -> _Wanted:
+def _wanted(policies: PolicyFolders, body: bytes) -> _Wanted:
     """Read a request.
 
     Raises:
@@ -180,8 +174,7 @@ def _wanted(policy: ServedPolicy, body: bytes) -> _Wanted:
         asked = msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.DecodeError as error:
         raise ValueError(f"the body must be a JSON object ({error})") from None
-    if asked.get("model") not in (None, policy.name):
-        raise LookupError(f"model == {asked['model']!r}, this server speaks for {policy.name!r}")
+    policy = policies.policy(None if asked.get("model") is None else str(asked["model"]))
     for field, value in _PLAIN.items():
         if asked.get(field) not in (None, value, []):
             raise ValueError(f"{field} == {asked[field]!r} is not known here: leave it out")
@@ -193,7 +186,7 @@ def _wanted(policy: ServedPolicy, body: bytes) -> _Wanted:
     how = {"seed": seed, "temperature": float(temperature), "max_new_tokens": tokens}
     usage = bool((asked.get("stream_options") or {}).get("include_usage"))
     prompt = policy.voice.prompt(_conversation(asked.get("messages")), tokens)
-    return _Wanted(prompt, how, bool(asked.get("stream")), usage)
+    return _Wanted(policy, prompt, how, bool(asked.get("stream")), usage)
 
 
 def _check(tokens: Any, temperature: Any, seed: Any) -> None:

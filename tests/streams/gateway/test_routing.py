@@ -51,6 +51,25 @@ def trip(bootstrap: str, names: topics.Topics, experiment: str, arm: str) -> Non
     producer.close()
 
 
+def test_a_candidate_that_the_gateways_file_does_not_name_is_asked_of_the_server_of_the_others(
+    opened: Opened, server: int
+) -> None:
+    bundles = {"control": {"policy": "v7"}, "treatment": {"policy": "love-0.3-d9d62d7d"}}
+    with opened(f'[others]\nurl = "http://127.0.0.1:{server}/v1"\n') as desk:
+        named = {"model": "love-0.3-d9d62d7d"}
+        assert desk.chat(**named).status == 404  # until an experiment serves it
+        desk.write_routes(route(bundles=bundles))
+        user = user_in("treatment")
+        until(lambda: served(desk, user) == ("love-0.3-d9d62d7d", "warmer", "treatment"), 5)
+        assert desk.model.asked[-1]["model"] == "love-0.3-d9d62d7d"
+        listed = {each["id"]: each["loveloop"]["arm"] for each in desk.ask("/v1/models").json["data"]}
+        assert listed == {"loveloop": None, "v7": "control", "v8": None, "love-0.3-d9d62d7d": "treatment"}
+        assert served(desk, user, **named) == ("love-0.3-d9d62d7d", None, None)
+        desk.write_routes()
+        until(lambda: served(desk, user) == ("v7", None, None), 5)
+        assert "love-0.3-d9d62d7d" not in {each["id"] for each in desk.ask("/v1/models").json["data"]}
+
+
 def test_a_change_of_the_file_takes_effect_without_a_restart(desk: Desk) -> None:
     user = user_in("treatment")
     assert served(desk, user) == ("v7", None, None)

@@ -1,5 +1,6 @@
 """The gateway's file, and the command that reads it."""
 
+import hashlib
 import os
 import re
 import subprocess
@@ -66,17 +67,18 @@ def test_a_servers_key_must_be_in_the_environment(tmp_path: Path, monkeypatch: p
         state.make(read, "127.0.0.1:1", None)
     monkeypatch.setenv("THEIR_KEY", "k")
     made = state.make(read, "127.0.0.1:1", None)
-    assert made.upstream._headers["v7"]["Authorization"] == "Bearer k"
+    assert made.upstream._asked["v7"][1]["Authorization"] == "Bearer k"
     made.reaction_keys.close()
 
 
-def test_the_file_that_the_manual_shows_is_read() -> None:
+def test_the_file_that_the_manual_shows_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_KEY", "let me in")
     (shown,) = re.findall(r"^```ini\n(.*?)^```", (ROOT / "docs/gateway.md").read_text(), re.DOTALL | re.MULTILINE)
     read = settings.parse(shown)
     assert read.told.limits == settings.GatewayLimits()
     assert read.names == topics.TOPICS
     assert set(read.backends) == {"v7", "v8", "v9"}
-    assert {name for name, _ in read.keys.values()} == {"product", "robot"}
+    assert {name for name, _ in read.keys.values()} == {"product", "robot", "shop"}
 
 
 def command(folder: Path, *options: str) -> "subprocess.Popen[str]":
@@ -114,3 +116,18 @@ def test_the_command_refuses_to_serve_everybody_without_keys(tmp_path: Path) -> 
     _, told = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "add [keys]" in told
+
+
+def test_a_clients_key_may_stand_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = 'default = "v7"\nbackends.v7 = "http://127.0.0.1:8000/v1"\nkeys.shop = { key_env = "SHOP_KEY" }\n'
+    monkeypatch.delenv("SHOP_KEY", raising=False)
+    with pytest.raises(ValueError, match="the environment has no SHOP_KEY"):
+        settings.parse(text)
+    monkeypatch.setenv("SHOP_KEY", "let me in")
+    (found,) = settings.parse(text).keys
+    assert found == hashlib.sha256(b"let me in").hexdigest()
+    twice = text.replace('"SHOP_KEY"', f'"SHOP_KEY", sha256 = "{found}"')
+    with pytest.raises(ValueError, match="both sha256 and key_env"):
+        settings.parse(twice)
+    with pytest.raises(ValueError, match=r"keys\.shop is no SHA-256"):
+        settings.parse(text.replace('key_env = "SHOP_KEY"', 'user = "robot"'))

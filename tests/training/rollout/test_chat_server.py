@@ -22,9 +22,9 @@ ASKED = [{"role": "user", "content": "what does the fox eat?"}]
 @pytest.fixture(scope="module")
 def server(policy: Path) -> Iterator[Served]:
     from training.rollout import chat_server
-    from training.rollout.speech import PolicyVoice
+    from training.rollout.policy_folders import PolicyFolders
 
-    with serving(chat_server.app(chat_server.ServedPolicy("tiny", PolicyVoice(policy), "d" * 64))) as port:
+    with serving(chat_server.app(PolicyFolders(lambda: {"tiny": policy}, lambda _: "d" * 64))) as port:
         yield Served(port)
 
 
@@ -64,7 +64,7 @@ def test_a_response_says_how_it_ended_and_what_it_took(server: Served) -> None:
 def test_the_models_tell_the_digest(server: Served) -> None:
     (model,) = server.ask("/v1/models").json["data"]
     assert (model["id"], model["loveloop"]["digest"]) == ("tiny", "d" * 64)
-    assert server.ask("/health").json["model"] == "tiny"
+    assert server.ask("/health").json["models"] == ["tiny"]
 
 
 @pytest.mark.slow
@@ -72,11 +72,10 @@ def test_a_request_that_does_not_say_how_is_answered_by_the_settings_of_the_fold
     from training.evaluation.offline import answer
     from training.policy.decoding import DecodingSettings
     from training.rollout import chat_server
-    from training.rollout.speech import PolicyVoice
 
     settings = DecodingSettings(temperature=0.0, max_tokens=3)
     (expected,) = answer(policy, [ASKED], seed=1, temperature=0.0, max_new_tokens=3)
-    with serving(chat_server.app(chat_server.ServedPolicy("tiny", PolicyVoice(policy), None, settings))) as port:
+    with serving(chat_server.app(PolicyFolders(lambda: {"tiny": policy}, lambda _: None, lambda _: settings))) as port:
         served = Served(port)
         said = served.ask("/v1/chat/completions", {"messages": ASKED}).json
         assert (said["choices"][0]["message"]["content"], said["usage"]["completion_tokens"]) == (expected, 3)
@@ -113,9 +112,9 @@ def test_what_cannot_be_done_is_refused_with_the_reason(
 @pytest.mark.slow
 def test_a_token_is_asked_for(policy: Path) -> None:
     from training.rollout import chat_server
-    from training.rollout.speech import PolicyVoice
+    from training.rollout.policy_folders import PolicyFolders
 
-    with serving(chat_server.app(chat_server.ServedPolicy("tiny", PolicyVoice(policy), None), "secret")) as port:
+    with serving(chat_server.app(PolicyFolders(lambda: {"tiny": policy}, lambda _: None), "secret")) as port:
         served = Served(port)
         assert served.ask("/v1/models").status == 401
         assert served.ask("/v1/chat/completions", {"messages": ASKED}).status == 401
