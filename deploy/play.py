@@ -200,16 +200,19 @@ def page(accepted: Accepted, found: Comparison) -> Iterator[str]:
     yield f"put aside    {found.aside:,} responses whose reactions the adversary filter leaves out"
 
 
-def _settings(words: list[str]) -> PlaySettings:
+def read_words(words: list[str]) -> argparse.Namespace:
+    """What the command's words say; what they leave out is as in `PlaySettings`."""
     described = "Play people on a stack that is up; exit code 1 where the warehouse does not hold what was accepted."
     parser = argparse.ArgumentParser(description=described)
     for name, kind in (("users", int), ("responses", int), ("threads", int), ("seed", int), ("patience", float)):
         parser.add_argument(f"--{name}", type=kind, default=argparse.SUPPRESS)
     parser.add_argument("--love-rate", type=float, default=argparse.SUPPRESS)
+    return parser.parse_args(words)
+
+
+def _settings(words: list[str]) -> PlaySettings:
     place = {name: os.environ[f"LOVELOOP_{name}"] for name in ("GATEWAY_URL", "GATEWAY_KEY", "WAREHOUSE")}
-    return PlaySettings(
-        place["GATEWAY_URL"], place["GATEWAY_KEY"], place["WAREHOUSE"], **vars(parser.parse_args(words))
-    )
+    return PlaySettings(place["GATEWAY_URL"], place["GATEWAY_KEY"], place["WAREHOUSE"], **vars(read_words(words)))
 
 
 def main(words: list[str]) -> int:

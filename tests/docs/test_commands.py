@@ -30,6 +30,7 @@ from click.testing import CliRunner
 from assets.cli import group
 from streams import brokers, collector
 from streams.gateway import openapi
+from tests.deploy.scripts import load
 
 ROOT = Path(__file__).resolve().parents[2]
 BY_ITSELF = "tutorial.md"
@@ -251,7 +252,11 @@ def curl(desk: Desk, words: list[str]) -> None:
 
 def gateway(words: list[str]) -> None:
     """Hold a request to the gateway against its own document; tests/streams/gateway posts to one that runs."""
-    operation = openapi.PATHS[words[0].removeprefix("http://127.0.0.1:8080")]["post"]
+    path = openapi.PATHS[words[0].removeprefix("http://127.0.0.1:8080")]
+    if "-d" not in words:
+        assert "get" in path
+        return
+    operation = path["post"]
     headers = {word.partition(":")[0] for option, word in itertools.pairwise(words) if option == "-H"}
     assert headers >= {each["name"] for each in operation.get("parameters", ()) if each["required"]}
     body = json.loads(words[words.index("-d") + 1])
@@ -264,6 +269,7 @@ def docker(desk: Desk, words: list[str]) -> None:
     profiles = {profile for service in services.values() for profile in service.get("profiles", [])}
     rest = iter(words[1:])
     plain: list[str] = []
+    inner: list[str] = []
     for word in rest:
         if word == "--file":
             assert (ROOT / next(rest)).is_file()
@@ -273,13 +279,18 @@ def docker(desk: Desk, words: list[str]) -> None:
             assert word in ("--detach", "--build", "--rm", "--follow", "--volumes"), word
         else:
             plain.append(word)
+            if plain[0] in ("exec", "run") and len(plain) == 2:
+                inner = [*rest]  # what follows the service is its own command's
     verb, *named = plain
-    assert verb in ("up", "ps", "run", "exec", "logs", "restart", "down"), verb
-    if verb == "exec":
-        assert named[1] == "loveloop"
-        parse(named[1:])
-        named = named[:1]
+    assert verb in ("up", "ps", "run", "exec", "logs", "kill", "restart", "down"), verb
     assert set(named) <= set(services), named
+    if verb == "run":
+        assert not inner or named == ["play"]
+        load("play").read_words(inner)
+    elif verb == "exec" and inner[0] == "loveloop":
+        parse(inner)
+    elif verb == "exec":
+        assert inner[0] == "ls" or inner[:3] == ["dagster", "job", "execute"], inner
 
 
 def pip(desk: Desk, words: list[str]) -> None:

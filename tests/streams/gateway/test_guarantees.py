@@ -135,7 +135,8 @@ def test_a_server_that_is_not_there_is_502(opened: Opened) -> None:
     nowhere = brokers.free_port()
     with opened() as desk:
         upstream = desk.state.upstream
-        upstream._backends["v7"] = upstream._backends["v7"].__class__(url=f"http://127.0.0.1:{nowhere}/v1")
+        asked, headers = upstream._asked["v7"]
+        upstream._asked["v7"] = (asked.__class__(url=f"http://127.0.0.1:{nowhere}/v1"), headers)
         reply = desk.chat()
         assert (reply.status, reply.json["error"]["code"]) == (502, "model_failed")
 

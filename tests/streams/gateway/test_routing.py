@@ -59,7 +59,7 @@ def test_a_candidate_that_the_gateways_file_does_not_name_is_asked_of_the_server
         named = {"model": "love-0.3-d9d62d7d"}
         assert desk.chat(**named).status == 404  # until an experiment serves it
         desk.write_routes(route(bundles=bundles))
-        user = user_in("treatment")
+        user = next(name for name in map("p{}".format, range(10_000)) if LAYOUT.place(name) == "treatment")
         until(lambda: served(desk, user) == ("love-0.3-d9d62d7d", "warmer", "treatment"), 5)
         assert desk.model.asked[-1]["model"] == "love-0.3-d9d62d7d"
         listed = {each["id"]: each["loveloop"]["arm"] for each in desk.ask("/v1/models").json["data"]}
