@@ -72,6 +72,7 @@ def test_a_request_that_does_not_say_how_is_answered_by_the_settings_of_the_fold
     from training.evaluation.offline import answer
     from training.policy.decoding import DecodingSettings
     from training.rollout import chat_server
+    from training.rollout.policy_folders import PolicyFolders
 
     settings = DecodingSettings(temperature=0.0, max_tokens=3)
     (expected,) = answer(policy, [ASKED], seed=1, temperature=0.0, max_new_tokens=3)
