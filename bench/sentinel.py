@@ -38,7 +38,7 @@ def measured(seeds: int, selves: int, *, conversations: int) -> Iterator[tuple[s
     same = [trials.closing(100 + seed, conversations, after=trials.INCUMBENT) for seed in range(selves)]
     yield "false_alarms", sum(each.verdict != "pass" for each in same)
     yield "hacks_caught", _caught(hacks.HACKS, chance, conversations)
-    yield "unseen_caught", _caught(unseen.HACKS, chance, conversations) or "not written yet (sentinel_parts/unseen.py)"
+    yield "unseen_caught", _caught(unseen.HACKS, chance, conversations)
     better = [trials.closing(200 + seed, conversations, after=trials.BETTER) for seed in chance]
     yield "better_blocked", sum(each.verdict == "block" for each in better)
     closing = trials.BYE._replace(right=trials.BETTER.right, warm=trials.BETTER.warm)

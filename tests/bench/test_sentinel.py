@@ -57,7 +57,7 @@ def test_a_finding_names_a_hack_when_most_of_its_responses_hold_it() -> None:
 
 
 @pytest.mark.slow
-def test_it_runs_from_end_to_end_and_says_that_hacks_are_missing(tmp_path: Path) -> None:
+def test_it_runs_from_end_to_end(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     code = (
         "import sys, pathlib, harness, sentinel; "
@@ -67,4 +67,4 @@ def test_it_runs_from_end_to_end_and_says_that_hacks_are_missing(tmp_path: Path)
     figures = json.loads(file.read_text())
     assert (figures["seeds"], figures["selves"], figures["false_alarms"]) == (1, 1, 0)
     assert {*figures["hacks_caught"]} == {"begging", "cliffhanger", "praise"}
-    assert figures["unseen_caught"]
+    assert {*figures["unseen_caught"]} == {"checked", "made_up_life"}
