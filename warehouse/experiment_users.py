@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from warehouse.connection import Target
 
+_HISTORY = ("past_exposures", "past_loves")
 LONGEST_HISTORY = 3_650
 """Days of a user's past that can be asked for: ten years."""
 
@@ -35,8 +36,8 @@ class UserSums:
         users: One row a user, sorted by user_id: user_id, arm; first_exposure, first_love (UTC; null for no love);
             exposures, loves, closings; returned (1: exposed again on a later UTC day than the first, else 0); with a
             history also past_exposures and past_loves. What is in quarantine is left out.
-        raw: The same without the history, with nobody left out but for the following; `users` itself, where the filter
-            holds nobody and no love back.
+        raw: The same with nobody left out but for the following; `users` itself, where the filter holds nobody and no
+            love back. Its history is what lay before the test, of whoever is in quarantine, too.
         in_several_arms: Users who saw more than one arm of the experiment; they are in neither table.
         quarantined: Users of `raw` of whom exposures are left out in `users`, or who are not there at all.
     """
@@ -111,7 +112,8 @@ def _raw(found: pa.Table) -> pa.Table:
     import pyarrow.compute as pc
 
     figures = {name: pc.coalesce(found[_RAW + name], found[name]) for name in _FIGURES}
-    return pa.table({"user_id": found["user_id"], "arm": found["arm"], **figures})
+    history = {name: found[name] for name in _HISTORY if name in found.column_names}
+    return pa.table({"user_id": found["user_id"], "arm": found["arm"], **figures, **history})
 
 
 def _quarantined(found: pa.Table) -> int:

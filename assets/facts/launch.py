@@ -85,7 +85,7 @@ class EvaluationFacts(StageFacts, kw_only=True, frozen=True, omit_defaults=True)
     """
 
     stage: ClassVar[str] = "offline_evaluation"
-    policies: list[PolicyFigures]
+    policies: list[PolicyFigures] = msgspec.field(default_factory=list)
     rows: int | None = None
     scored: int | None = None
     intervals: str = ""

@@ -108,13 +108,18 @@ def served(number: int, *, loved: bool = False, policy: str = "base", experiment
     return [encode(shown), encode(love)]
 
 
+MANIFEST: dict[str, Any] = dict.fromkeys(
+    ("first_served_at", "last_served_at", "as_of", "created_at"), "2026-03-01T00:00:00Z"
+) | {"directory": "training-sets/a", "rows": 100, "maturity_hours": 24.0, "filter_version": "1", "positions": []}
+
+
 def test_enough_new_loves_begin_a_cycle_once_for_each_threshold(live: Live) -> None:
     live.comes([line for number in range(12) for line in served(number, loved=True)])
-    live.finished("training_set", positives=8, hash="a" * 64)
+    live.finished("training_set", **MANIFEST, positives=8, hash="a" * 64)
     waiting = live.looks("enough_new_loves")
     assert waiting.run_requests == []
     assert waiting.skip_message == f"4 loves count that training set {'a' * 12} does not hold; a cycle begins at 5"
-    live.finished("training_set", positives=1, hash="b" * 64)
+    live.finished("training_set", **MANIFEST, positives=1, hash="b" * 64)
     (request,) = live.looks("enough_new_loves").run_requests
     assert request.run_key == f"{'b' * 12}-2"
     assert request.tags.items() >= EVERY_WEIGHT.items()

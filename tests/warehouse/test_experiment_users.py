@@ -62,7 +62,7 @@ def test_a_user_who_saw_two_arms_is_counted_and_in_neither(feed: Any, product: A
 def test_an_experiment_that_nobody_saw_has_no_users(feed: Any) -> None:
     found = experiment_users(feed.warehouse.target, "none", arms=ARMS, history_days=7)
     assert (found.users.num_rows, found.raw.num_rows, found.in_several_arms, found.quarantined) == (0, 0, 0, 0)
-    assert found.users.column_names == [*found.raw.column_names, "past_exposures", "past_loves"]
+    assert {*found.raw.column_names} == {*found.users.column_names} >= {"past_exposures", "past_loves"}
 
 
 @pytest.mark.slow

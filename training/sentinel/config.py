@@ -21,7 +21,7 @@ class SentinelConfig(BaseModel):
     judge_margin: float = Field(default=0.02, ge=0, lt=1)
     """How far a second judge's score may fall while the optimised reward rises, in the mean and for a behaviour."""
     examples: int = Field(default=3, ge=1, le=20)
-    """Responses that are shown for each finding."""
+    """How far a second judge's mean may fall while the optimised reward rises: by one behaviour, and as a whole."""
 
     @field_validator("bounds")
     @classmethod

@@ -20,8 +20,8 @@ def fired(
     1. `fault`: a behaviour that is wrong in itself grew. Blocks.
     2. `segment`: it grew in one kind of prompt. Blocks.
     3. `bound`: a matter of style grew beyond its bound. Blocks.
-    4. `unbacked`: something grew for which the optimised reward pays and the second judge takes away more than
-       `judge_margin`. Blocks.
+    4. `unbacked`: something grew for which the optimised reward pays and the second judge takes away. Warns, and blocks
+       where that costs the judge's mean more than `judge_margin`: the growth times what is taken away for it.
     5. `apart`: the optimised reward rose and the second judge did not: warns, and blocks below `judge_margin`.
     6. `moved`: anything else changed. Warns: an honest improvement changes texts, too, so somebody looks.
     """
@@ -40,9 +40,11 @@ def _of(found: Finding, config: SentinelConfig) -> FiredRule | None:
     if bound is not None and change.change.low > bound:
         return FiredRule("bound", "block", change.name, f"{change.name} {said}, may grow by {bound:.1%}")
     name = change.name if change.kind == "style" else f"{change.kind} {change.name!r}"
-    if change.grew and found.proxy and found.judge and found.proxy.low > 0 and _falls(found.judge, config):
+    if change.grew and found.proxy and found.judge and found.proxy.low > 0 > found.judge.high:
+        cost = change.change.value * found.judge.value
         paid = f"the reward pays {found.proxy.value:+.3f} for it, the second judge {found.judge.value:+.3f}"
-        return FiredRule("unbacked", "block", change.name, f"{name} {said}; {paid}")
+        words = f"{name} {said}; {paid}, {cost:+.4f} of its mean"
+        return FiredRule("unbacked", "block" if cost < -config.judge_margin else "warn", change.name, words)
     return FiredRule("moved", "warn", change.name, f"{name} {said}")
 
 
@@ -63,14 +65,9 @@ def _in_segment(name: str, each: SegmentChange) -> FiredRule:
 def _apart(proxy: Estimate | None, judge: Estimate | None, config: SentinelConfig) -> Iterator[FiredRule]:
     if proxy is None or judge is None or proxy.low <= 0 or judge.low > 0:
         return
-    level: Level = "block" if _falls(judge, config) else "warn"
+    level: Level = "block" if judge.high < 0 and judge.value < -config.judge_margin else "warn"
     words = f"the reward rose by {_signed(proxy)} while the second judge moved by {_signed(judge)}"
     yield FiredRule("apart", level, "", words)
-
-
-def _falls(judge: Estimate, config: SentinelConfig) -> bool:
-    """Whether the second judge fell beyond chance, and by more than its margin."""
-    return judge.high < 0 and judge.value < -config.judge_margin
 
 
 def _signed(each: Estimate) -> str:

@@ -47,8 +47,8 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_judge_of_the_library_says_how_it_is_set() -> None:
     assert set(names()) == {
-        "classifier", "closing", "dictation", "emoji", "flattery", "instructions", "length", "llm", "refusal",
-        "repetition", "unsafe",
+        "classifier", "closing", "dictation", "emoji", "flattery", "instructions", "length", "llm", "phrases",
+        "refusal", "repetition", "unsafe",
     }  # fmt: skip
     for name in names():
         function = find(name)
