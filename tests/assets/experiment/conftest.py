@@ -63,10 +63,9 @@ def events(
     closing: Mapping[str, float] | None = None,
     visits: int = 2,
     begin: datetime = NOON + timedelta(hours=1),
-    seed: str = "",
 ) -> list[bytes]:
-    """What a product logs of users whom `place` puts into an arm, or into none; chance is seeded by name and begin."""
-    drawn = random.Random(seed or f"{name} {begin}")
+    """What a product logs of users whom `place` puts into an arm, or into none; chance is seeded."""
+    drawn = random.Random(f"{name} {begin}")
     lines = []
     for user in users:
         arm = place(user)
