@@ -1,7 +1,6 @@
 """Commands about people coming back, on the events of small worlds."""
 
 import json
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,10 @@ from assets.cli import group
 from assets.pipeline import stages
 from assets.recipe import Recipe
 from assets.stages import policy
-from streams.synthetic import WorldConfig, simulate
+from streams.synthetic import WorldConfig
 from streams.synthetic.config import Experiment
-from streams.topics import TOPICS
+from tests.assets.stored_world import store_world
 from warehouse import connection
-from warehouse.ingest.commit import commit
-from warehouse.ingest.decoding import decode_batch
-from warehouse.ingest.records import Record, TopicPartition
 
 WORLD = WorldConfig.long(responses=4_000, users=700, experiment=Experiment())
 AS_OF = f"{WORLD.ends_at:%Y-%m-%d}"
@@ -26,16 +22,7 @@ AS_OF = f"{WORLD.ends_at:%Y-%m-%d}"
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A warehouse with the events of a world in which an experiment runs."""
-    place = tmp_path_factory.mktemp("retention")
-    simulate(WORLD, place / "world")
-    lines = (place / "world" / "events.ndjson").read_bytes().split(b"\n")[:-1]
-    received = int((WORLD.ends_at + timedelta(hours=1)).timestamp() * 1000)
-    messages = [b"\n".join(lines[start : start + 100]) for start in range(0, len(lines), 100)]
-    records = [Record(TOPICS.events, 0, offset, received, value) for offset, value in enumerate(messages)]
-    warehouse = connection.open(place / "warehouse.duckdb")
-    warehouse.migrate()
-    commit(warehouse, decode_batch(records), {TopicPartition(TOPICS.events, "life", 0): 0})
-    return place / "warehouse.duckdb"
+    return store_world(WORLD, tmp_path_factory.mktemp("retention"))
 
 
 @pytest.fixture(scope="module")

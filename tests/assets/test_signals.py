@@ -14,13 +14,9 @@ from assets.cli.signals import signals as command
 from assets.signals import COUNTS, SIGNALS, plain, ranked, words
 from experiments.association import Ranking, rank
 from experiments.design import design
-from streams.synthetic import WorldConfig, simulate
+from streams.synthetic import WorldConfig
 from streams.synthetic.studies.retention import effect_of_pleasing, lived_days
-from streams.topics import TOPICS
-from warehouse import connection
-from warehouse.ingest.commit import commit
-from warehouse.ingest.decoding import decode_batch
-from warehouse.ingest.records import Record, TopicPartition
+from tests.assets.stored_world import store_world
 from warehouse.signals import user_days, with_sentiment
 
 WORLD = WorldConfig.long(responses=6_000, users=1_000)
@@ -30,16 +26,7 @@ SEEDS = range(1, 6)
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A warehouse with the events of a world, faults and bots among them."""
-    place = tmp_path_factory.mktemp("signals")
-    simulate(WORLD, place / "world")
-    lines = (place / "world" / "events.ndjson").read_bytes().split(b"\n")[:-1]
-    received = int((WORLD.ends_at + timedelta(hours=1)).timestamp() * 1000)
-    messages = [b"\n".join(lines[start : start + 100]) for start in range(0, len(lines), 100)]
-    records = [Record(TOPICS.events, 0, offset, received, value) for offset, value in enumerate(messages)]
-    warehouse = connection.open(place / "warehouse.duckdb")
-    warehouse.migrate()
-    commit(warehouse, decode_batch(records), {TopicPartition(TOPICS.events, "life", 0): 0})
-    return place / "warehouse.duckdb"
+    return store_world(WORLD, tmp_path_factory.mktemp("signals"))
 
 
 def ranking_of(rows: pa.Table) -> Ranking:

@@ -1,39 +1,13 @@
-from datetime import date, datetime, timedelta
+from datetime import date
 from typing import Any
 
 import pytest
 
-from streams.events import Message
+from tests.warehouse.visit_log import VisitLog
 from warehouse.retention import responses, visits
 
 
-class Visits:
-    """Writes a log of visits: who was shown what on which day."""
-
-    def __init__(self, feed: Any, product: Any) -> None:
-        self.feed, self.product = feed, product
-        self.lines: list[bytes] = []
-        for day in (0, 30):  # somebody is there on the log's first day and on its last
-            self.visit("zoe", day)
-
-    def at(self, day: int, minutes: float = 0) -> datetime:
-        moment: datetime = self.product.noon + timedelta(days=day - 35, minutes=minutes)
-        return moment
-
-    def visit(self, user: str, day: int, minutes: float = 0, **changes: Any) -> str:
-        name = f"{user} {day} {minutes}"
-        fields = {"conversation_id": f"{user} {day}", "conversation": [Message("user", "hello")]}
-        self.lines.append(self.product.served(name, user, self.at(day, minutes), **(fields | changes)))
-        return name
-
-    def react(self, user: str, response: str, day: int, minutes: float = 1, **changes: Any) -> None:
-        self.lines.append(self.product.reacted(response, user, self.at(day, minutes), **changes))
-
-    def pour(self) -> None:
-        if self.lines:
-            self.feed.pour(*self.lines)
-            self.lines = []
-
+class Visits(VisitLog):
     def rows(self, as_of_day: int = 40, **options: Any) -> dict[tuple[str, int], dict[str, Any]]:
         self.pour()
         found = visits(self.feed.warehouse.target, as_of=self.at(as_of_day), **options).to_pylist()

@@ -1,9 +1,10 @@
-from datetime import date, datetime, timedelta
+from datetime import date
 from typing import Any
 
 import pytest
 
 from streams.events import Message
+from tests.warehouse.visit_log import VisitLog
 from warehouse.signals import user_days
 from warehouse.storage.transaction import WarehouseError
 
@@ -11,32 +12,9 @@ INDEX = 8
 """The day, counted from the log's first, on which the tests' users come; its outcome's week is days 16 to 22."""
 
 
-class Diary:
-    """Writes a log of visits: who was shown a response on which day, what they said and how they reacted."""
-
-    def __init__(self, feed: Any, product: Any) -> None:
-        self.feed, self.product = feed, product
-        self.lines: list[bytes] = []
-        for day in (0, 30):  # somebody is there on the log's first day and on its last
-            self.visit("zoe", day)
-
-    def at(self, day: int, minutes: float = 0) -> datetime:
-        moment: datetime = self.product.noon + timedelta(days=day - 35, minutes=minutes)
-        return moment
-
-    def visit(self, user: str, day: int, minutes: float = 0, said: str = "hello", **changes: Any) -> str:
-        name = f"{user} {day} {minutes}"
-        fields = {"conversation_id": f"{user} {day}", "conversation": [Message("user", said)]}
-        self.lines.append(self.product.served(name, user, self.at(day, minutes), **(fields | changes)))
-        return name
-
-    def react(self, user: str, response: str, day: int, minutes: float = 1, **changes: Any) -> None:
-        self.lines.append(self.product.reacted(response, user, self.at(day, minutes), **changes))
-
+class Diary(VisitLog):
     def rows(self, as_of_day: int = 40, **options: Any) -> dict[tuple[str, int], dict[str, Any]]:
-        if self.lines:
-            self.feed.pour(*self.lines)
-            self.lines = []
+        self.pour()
         found = user_days(self.feed.warehouse.target, as_of=self.at(as_of_day), **options).to_pylist()
         first: date = self.at(0).date()
         return {(row["user_id"], (row["day"] - first).days): row for row in found}

@@ -1,9 +1,9 @@
 -- One row per person and UTC day on which a response was shown: the day's signals, the person's past, and on which later days a
--- response was shown to them again. Goes on from signals/daily.sql. $horizon: how many later days are looked at.
+-- response was shown to them again. Goes on from the daily.sql of signals. $horizon: how many later days are looked at.
 , bounds AS (  -- the day that $moment lies in is not over; days after the log's end are unknown, not empty
     SELECT
         min(day) AS first_day,
-        least(max(day), epoch_us(CAST($moment AS TIMESTAMPTZ)) // 86400000000 - 1) AS last_day
+        least(max(day), day_number(CAST($moment AS TIMESTAMPTZ)) - 1) AS last_day
     FROM shown
 ),
 
