@@ -55,10 +55,10 @@ def environment(oracle: str) -> Path | str:
 
 def ask(oracle: str, question: Any) -> Any:
     """What an oracle answers."""
-    python, script = environment(oracle), Path(__file__).parent / "oracles" / f"ask_{oracle}.py"
-    if isinstance(python, str):
-        pytest.skip(python)
-    command = [str(python), "-W", "ignore", str(script)]
+    made, script = environment(oracle), Path(__file__).parent / "oracles" / f"ask_{oracle}.py"
+    if isinstance(made, str):  # why there is none
+        pytest.skip(made)
+    command = [str(made), "-W", "ignore", str(script)]
     done = subprocess.run(command, input=json.dumps(question), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2_000:]
     return json.loads(done.stdout)
